@@ -1,0 +1,62 @@
+# A menu of verbs; what they do is in scripts/. Works on make 3.81 (macOS).
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONUTF8 := 1
+
+.PHONY: help setup all test test-fast train eval ollama serve doctor blog exp diff plots report lint clean
+
+help: ## print this menu
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: ## make .venv and install everything into it (does nothing when it is done)
+	@$(PYTHON) scripts/bootstrap.py
+
+all: setup ## posts → twin: every stage that is not up to date, then what came out (BASE=llama3.2:1b: on another base)
+	@$(if $(BASE),python scripts/set_param.py train.base=$(BASE))
+	@python scripts/06_ollama_create.py --refresh
+	@dvc repro --keep-going
+	@python scripts/summary.py
+
+test: setup ## prove it: every test, with the real base model (about 10 minutes)
+	@python -m pytest tests
+
+test-fast: setup ## the quick tests (under a minute)
+	@python -m pytest tests -m "not slow"
+
+train: setup ## up to and with training
+	@dvc repro train
+
+eval: setup ## up to and with the scorecard
+	@dvc repro eval && python scripts/summary.py
+
+ollama: setup ## register the twin in Ollama, again
+	@dvc repro --force --single-item ollama_create
+
+serve: ## one private API in front of base and twin
+	@echo "make serve: not there yet; python scripts/smoke.py \"a prompt\" asks base and twin on the terminal."
+
+doctor: ## what this machine can do, and what is missing
+	@echo "make doctor: not there yet; make setup says what it can't install, and scripts/04_train.py which trainer it picks and why."
+
+blog: setup ## use your own posts: make blog FROM=~/posts
+	@python scripts/blog.py "$(FROM)"
+
+exp: setup ## try other knobs: make exp S="-S train.learning_rate=1e-4"
+	@dvc exp run $(S)
+
+diff: setup ## this workspace's numbers beside those of the last commit
+	@dvc metrics diff
+
+plots: setup ## draw the curves into artifacts/plots/index.html
+	@dvc plots show
+
+report: setup ## where the scorecard's page is
+	@python scripts/summary.py --report
+
+lint: setup ## look for mistakes in the code
+	@ruff check .
+
+clean: ## forget what the stages made (not your posts, not the cache)
+	@rm -rf artifacts/adapter artifacts/gguf artifacts/ollama artifacts/plots artifacts/eval artifacts/train data/raw data/prepared data/split

@@ -1,0 +1,75 @@
+"""Split the examples by whole posts: train, valid, test. Near-duplicates, series and cross-posts stay together.
+
+Reads   data/prepared/examples.jsonl, data/raw/posts.jsonl (titles)
+Writes  data/split/train.jsonl, valid.jsonl, test.jsonl
+Run     python scripts/03_split.py
+"""
+
+import argparse
+import random
+
+from _shared import PREPARED, RAW, SPLIT, UserError, load_params, read_jsonl, run, say, write_jsonl
+
+FEWEST_POSTS = 5
+
+
+def sizes(n: int, params) -> tuple[int, int]:
+    """(test, valid) posts of n: the shares of params, but ten test posts from fifty posts on, never under two, and one valid."""
+    test = max(2, round(n * params.test), 10 if n >= 50 else 0)
+    return test, max(1, round(n * params.valid))
+
+
+def assign(posts: list[dict], groups: list[list[int]], params) -> dict[str, list[int]]:
+    """Post numbers of each split. `posts` are {"date", …}; `groups` are lists of post numbers that stay together."""
+    if params.by == "date":  # the newest first; a group is as new as its newest post, undated ones are old
+        order = sorted(groups, key=lambda g: max(posts[i]["date"] or "" for i in g), reverse=True)
+    else:
+        order = sorted(groups, key=lambda g: posts[g[0]]["id"])
+        random.Random(params.seed).shuffle(order)
+    test_wanted, valid_wanted = sizes(len(posts), params)
+    splits: dict[str, list[int]] = {"train": [], "valid": [], "test": []}
+    for group in order:
+        # a group too large for what is left of a split goes on to the next one
+        if len(splits["test"]) + len(group) <= test_wanted:
+            splits["test"] += group
+        elif len(splits["valid"]) + len(group) <= valid_wanted:
+            splits["valid"] += group
+        else:
+            splits["train"] += group
+    return splits
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    params = load_params().split
+    from corpus.similar import groups
+
+    rows = read_jsonl(PREPARED / "examples.jsonl")
+    titles = {p["id"]: p["title"] for p in read_jsonl(RAW / "posts.jsonl")}
+    by_post: dict[str, list[dict]] = {}
+    for row in rows:
+        by_post.setdefault(row["post_id"], []).append(row)
+    if len(by_post) < FEWEST_POSTS:
+        raise UserError(f"There are {len(by_post)} usable posts, and training and testing need at least {FEWEST_POSTS}: add posts to ingest.source.")
+    posts = [
+        {"id": i, "title": titles[i], "date": parts[0]["date"], "text": "\n\n".join(r["output"] for r in parts)}
+        for i, parts in by_post.items()
+    ]
+    together = groups(posts, params.jaccard, params.containment)
+    splits = assign(posts, together, params)
+    for name in ("train", "valid", "test"):
+        if not splits[name]:
+            raise UserError(f"Too many of the {len(posts)} posts repeat each other to keep them apart: no group of posts is left for {name}; add different posts.")
+    for name, members in splits.items():
+        write_jsonl(SPLIT / f"{name}.jsonl", [row for i in members for row in by_post[posts[i]["id"]]])
+        dates = sorted(posts[i]["date"] for i in members if posts[i]["date"])
+        span = f", {dates[0]} to {dates[-1]}" if dates else ""
+        say(f"{name:5}  {len(members):4} posts, {sum(len(by_post[posts[i]['id']]) for i in members):4} examples{span}")
+    grouped = [g for g in together if len(g) > 1]
+    if grouped:
+        say(f"kept together: {len(grouped)} groups of {sum(map(len, grouped))} posts (near-duplicates, series)")
+    say(f"wrote {SPLIT}/train.jsonl, valid.jsonl, test.jsonl")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,95 @@
+"""Train a LoRA adapter on the author's posts.
+
+Reads   data/split/train.jsonl, data/split/valid.jsonl
+Writes  artifacts/adapter/                          a PEFT LoRA adapter, and backend.json: what trained it
+        artifacts/train/{loss,valid_loss}.tsv       the curves
+        artifacts/train/metrics.json                loss before and after, tokens/s, memory, time
+Run     python scripts/04_train.py
+"""
+
+import argparse
+import importlib.metadata
+import platform
+
+from _shared import ADAPTER, SPLIT, TRAIN, UserError, digest, load_params, making, read_jsonl, run, say, write_json
+
+VERSIONS = ("torch", "transformers", "trl", "peft", "unsloth", "mlx-lm")
+
+
+def within_budget(rows: list[dict], length, epochs: int, max_tokens: int) -> list[dict]:
+    """The newest whole posts whose tokens, over all epochs, stay within `max_tokens` (0: all rows). At least one post."""
+    if not max_tokens:
+        return rows
+    by_post: dict[str, list[dict]] = {}
+    for row in rows:
+        by_post.setdefault(row["post_id"], []).append(row)
+    kept, spent = set(), 0
+    for post_id, parts in sorted(by_post.items(), key=lambda item: item[1][0]["date"] or "", reverse=True):
+        cost = sum(length(r) for r in parts) * epochs
+        if kept and spent + cost > max_tokens:
+            continue  # a shorter, older post may still fit
+        kept.add(post_id)
+        spent += cost
+    return [row for row in rows if row["post_id"] in kept]
+
+
+def versions() -> dict:
+    found = {"python": platform.python_version()}
+    for name in VERSIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    params = load_params()
+    train_rows, valid_rows = read_jsonl(SPLIT / "train.jsonl"), read_jsonl(SPLIT / "valid.jsonl")
+    from train import backend, chat
+    from train.base import resolve
+    from train.log import Log
+
+    name, reason = backend.pick(params.train.backend)
+    say(f"trainer: {name}, because {reason}")
+    base = resolve(params.train.base)
+    tokenizer = base.tokenizer()
+
+    def length(row) -> int:
+        return sum(map(len, chat.row_ids(tokenizer, chat.messages(row, params.prepare.system), row["output"])))
+
+    longest = max(map(length, train_rows + valid_rows))
+    assert longest <= params.train.max_length, f"a row has {longest} tokens, more than train.max_length: 02_prepare cut it wrongly"
+    kept = within_budget(train_rows, length, params.train.epochs, params.train.max_tokens)
+    tokens = sum(map(length, kept))
+    if len(kept) < len(train_rows):
+        say(f"train.max_tokens is {params.train.max_tokens:,} over {params.train.epochs} epochs: training on the newest {len({r['post_id'] for r in kept})} of {len({r['post_id'] for r in train_rows})} posts ({tokens:,} tokens a pass)")
+    else:
+        say(f"{len({r['post_id'] for r in kept})} posts, {len(kept)} rows, {tokens:,} tokens a pass, {params.train.epochs} epochs on {base.name}")
+
+    def row(example) -> dict:
+        return {"prompt": chat.messages(example, params.prepare.system), "completion": [{"role": "assistant", "content": example["output"]}]}
+
+    log = Log()
+    with making(ADAPTER) as folder:
+        job = backend.Job(base, [row(e) for e in kept], [row(e) for e in valid_rows], params.train, folder, log)
+        try:
+            metrics = backend.train(name, job)
+        except FloatingPointError as e:
+            raise UserError(f"Training stopped, because {e}: try a train.learning_rate under {params.train.learning_rate:g}.") from None
+        write_json(
+            folder / "backend.json",
+            {"trainer": name, "reason": reason, "device": metrics["device"], "dtype": metrics["dtype"], "versions": versions(),
+             "base": {"name": base.name, "repo": base.repo, "digest": base.digest, "license": base.license},
+             "splits": {s: digest(SPLIT / f"{s}.jsonl") for s in ("train", "valid")}},
+        )
+    log.write(TRAIN)
+    numbers = {k: round(v, 4) if isinstance(v, float) else v for k, v in metrics.items()}
+    write_json(TRAIN / "metrics.json", {**numbers, "train_posts": len({r["post_id"] for r in kept}), "trainer": name, "versions": versions()})
+    say(f"validation loss {metrics['loss_before']:.3f} → {metrics['loss_after']:.3f} (epoch {metrics['best_epoch']:g} of {params.train.epochs}), {metrics['tokens_per_s']:.0f} tokens/s, {metrics['seconds']:.0f} s, {metrics['peak_memory_mb']:,.0f} MB")
+    say(f"wrote {ADAPTER}/ and {TRAIN}/metrics.json")
+
+
+if __name__ == "__main__":
+    run(main)

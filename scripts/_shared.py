@@ -1,0 +1,243 @@
+"""What every numbered script uses: paths, params, JSONL, and how to say things.
+
+A user's mistake is a `UserError`: one sentence, exit 1, no traceback (see `run`).
+Outputs are written under a temporary name and renamed at the end, so a half-written file never looks whole.
+"""
+
+import contextlib
+import difflib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # so that a script run by hand finds train/, eval/ and serve/
+
+RAW = Path("data/raw")
+PREPARED = Path("data/prepared")
+SPLIT = Path("data/split")
+ARTIFACTS = Path("artifacts")
+ADAPTER = ARTIFACTS / "adapter"
+GGUF = ARTIFACTS / "gguf"
+TRAIN = ARTIFACTS / "train"
+EVAL = ARTIFACTS / "eval"
+OLLAMA = ARTIFACTS / "ollama"
+
+# Nothing here phones home, whoever starts the script.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+
+class UserError(Exception):
+    """A mistake the user can mend; its text is one sentence: what was asked, what is there, what to do."""
+
+
+# --- params -----------------------------------------------------------------------------------------------------------
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Ingest(Section):
+    source: str
+    min_words: int = Field(ge=1)
+    max_file_mb: float = Field(gt=0)
+
+
+class Prepare(Section):
+    seed: int
+    system: str = Field(min_length=1)
+    author: str
+    links: Literal["text", "keep"]
+    context_tokens: int = Field(ge=0)
+
+
+class Split(Section):
+    by: Literal["date", "random"]
+    train: float = Field(gt=0, lt=1)
+    valid: float = Field(gt=0, lt=1)
+    test: float = Field(gt=0, lt=1)
+    seed: int
+    jaccard: float = Field(gt=0, le=1)
+    containment: float = Field(gt=0, le=1)
+
+    @model_validator(mode="after")
+    def shares_add_up(self):
+        if abs(self.train + self.valid + self.test - 1) > 1e-6:
+            raise ValueError(f"train + valid + test is {self.train + self.valid + self.test:g}, it must be 1")
+        return self
+
+
+class Train(Section):
+    base: str
+    backend: Literal["auto", "cpu", "cuda", "mlx"]
+    max_length: int = Field(ge=256)
+    epochs: int = Field(ge=1)
+    max_steps: int = Field(ge=0)
+    max_tokens: int = Field(ge=0)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0, lt=1)
+    warmup: float = Field(ge=0, lt=1)
+    lora_rank: int = Field(ge=1)
+    lora_alpha: int = Field(ge=1)
+    lora_dropout: float = Field(ge=0, lt=1)
+    seed: int
+
+
+class Export(Section):
+    quantization: Literal["q8_0", "f16"]
+    parity_prompts: int = Field(ge=1)
+    parity_tokens: int = Field(ge=16)
+
+
+class Ollama(Section):
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    num_ctx: int = Field(ge=512)
+
+
+class Eval(Section):
+    prompts: int = Field(ge=0)
+    max_tokens: int = Field(ge=16)
+    temperature: float = Field(ge=0, le=2)
+    top_p: float = Field(gt=0, le=1)
+    repeat_penalty: float = Field(gt=0)
+    seed: int
+
+
+class Params(Section):
+    ingest: Ingest
+    prepare: Prepare
+    split: Split
+    train: Train
+    export: Export
+    ollama: Ollama
+    eval: Eval
+
+
+def load_params(path="params.yaml") -> Params:
+    """params.yaml, checked whole; the first mistake becomes one sentence with its place and the nearest right name."""
+    try:
+        # PyYAML reads 2e-4 as a string and DVC as a number: pydantic's lax mode takes both.
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"There is no {path} in {Path.cwd()}: run this from the project's folder.") from None
+    except yaml.YAMLError as e:
+        raise UserError(f"{path} is not YAML: {' '.join(str(e).split())}.") from None
+    try:
+        return Params.model_validate(data)
+    except ValidationError as e:
+        raise UserError(f"{path}: {_first_mistake(e)}") from None
+
+
+def _first_mistake(error: ValidationError) -> str:
+    # A misspelt knob also shows as a missing one: the unknown name is the mistake to name.
+    mistakes = sorted(error.errors(), key=lambda m: m["type"] != "extra_forbidden")
+    mistake = mistakes[0]
+    where = ".".join(str(p) for p in mistake["loc"])
+    if mistake["type"] == "extra_forbidden":
+        *parents, name = mistake["loc"]
+        model = Params
+        for parent in parents:
+            model = model.model_fields[parent].annotation
+        near = difflib.get_close_matches(name, model.model_fields, 1, cutoff=0.5)
+        hint = f"did you mean {'.'.join([*parents, near[0]])}?" if near else f"known are {', '.join(model.model_fields)}."
+        return f"there is no knob {where}: {hint}"
+    if mistake["type"] == "missing":
+        return f"{where} is missing: put it back with a value."
+    message = mistake["msg"].removeprefix("Value error, ")
+    return f"{where} is {mistake['input']!r}: {message[0].lower() + message[1:]}." if where else f"{message}."
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def writing(path, mode="w"):
+    """Open `path` for writing under a temporary name; rename when the block ends well, remove when it does not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, mode, **({} if "b" in mode else {"encoding": "utf-8"})) as file:
+            yield file
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def making(folder):
+    """A fresh temporary folder that takes the name `folder` when the block ends well, and is gone when it does not."""
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_jsonl(path) -> list[dict]:
+    """The rows of a JSONL file."""
+    try:
+        # split on \n only: a post may hold U+2028 and the like, which splitlines() would take for a line end
+        return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").split("\n") if line.strip()]
+    except FileNotFoundError:
+        raise UserError(f"There is no {path} yet: run `make all`, or the stage that writes it.") from None
+
+
+def write_jsonl(path, rows) -> None:
+    with writing(path) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def write_json(path, data) -> None:
+    with writing(path) as file:
+        json.dump(data, file, ensure_ascii=False, indent=2)
+        file.write("\n")
+
+
+def digest(path) -> str:
+    """SHA-256 of a file, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# --- talking ----------------------------------------------------------------------------------------------------------
+
+
+def say(text="") -> None:
+    print(text, flush=True)
+
+
+def run(main) -> None:
+    """Call `main`; a mistake, a full disk or Ctrl-C ends in one sentence and a nonzero exit."""
+    try:
+        main()
+    except UserError as e:
+        sys.exit(f"error: {e}")
+    except KeyboardInterrupt:
+        say()
+        print("stopped: nothing half-written was kept; the same command starts this stage again.", file=sys.stderr)
+        sys.exit(130)
+    except OSError as e:
+        if e.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        name = f" while writing {e.filename}" if e.filename else ""
+        sys.exit(f"error: The disk is full{name}: free some space and run the same command again; nothing is lost.")

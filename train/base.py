@@ -1,0 +1,146 @@
+"""The base model by its name: where its weights, tokenizer and GGUF are, and what they are.
+
+`resolve` answers from train/models.yaml. Every base ends as two things under artifacts/base/<name>/: `hf/`, a folder
+transformers can train, and a GGUF, which is the one the exported twin takes its tokenizer and settings from.
+An embedded base is a GGUF that is de-quantised exactly; any other is a Hugging Face repository or folder that llama.cpp's own
+converter turns into a GGUF.
+"""
+
+import functools
+import hashlib
+import importlib.util
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from _shared import ARTIFACTS, ROOT, UserError, digest, making, say, write_json
+
+from train import chat
+
+MODELS = Path(__file__).with_name("models.yaml")
+
+
+@dataclass(frozen=True)
+class Base:
+    name: str
+    hf: Path  # folder of weights (safetensors), config and tokenizer
+    gguf: Path  # the same model for llama.cpp
+    digest: str  # SHA-256 of the GGUF
+    repo: str  # public name, for metadata; never a local path
+    license: str
+    template: str  # name of the Ollama template
+
+    def tokenizer(self):
+        """The tokenizer, its chat template pinned, its end-of-turn token as eos."""
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(self.hf)
+
+
+def known() -> dict:
+    return yaml.safe_load(MODELS.read_text(encoding="utf-8"))
+
+
+def describe(name: str) -> dict:
+    """The entry of models.yaml, or of a local folder or GGUF. Raises UserError with the names there are."""
+    models = known()
+    if name in models:
+        return models[name]
+    path = Path(name).expanduser()
+    if (path / "config.json").is_file():
+        return {"folder": path, "repo": path.name, "license": "unknown", "template": "chatml"}
+    if path.suffix == ".gguf" and path.is_file():
+        return {"gguf": path, "repo": path.stem, "license": "unknown", "template": "chatml"}
+    raise UserError(f"train.base is {name}, which is no model of train/models.yaml ({', '.join(models)}), no folder with a config.json and no .gguf file.")
+
+
+def resolve(name: str) -> Base:
+    """The base model, made ready under artifacts/base/ the first time (a cache: delete it freely)."""
+    entry = describe(name)
+    folder = ROOT / ARTIFACTS / "base" / "".join(c if c.isalnum() or c in ".-" else "-" for c in name)
+    gguf = _embedded(entry) if "package" in entry else entry.get("gguf")
+    stamp = _stamp(entry, gguf)
+    ready = folder / "base.json"
+    if ready.is_file():
+        made = json.loads(ready.read_text())
+        if made["stamp"] == stamp:
+            return _base(name, entry, folder, gguf or folder / "base.gguf", made["digest"])
+    say(f"making {name} ready (once) …")
+    if gguf is not None:
+        _dequantise(gguf, folder / "hf")
+    else:
+        from train import convert
+
+        _copy_of_hub_model(entry, name, folder / "hf")
+        convert.hf_to_gguf(folder / "hf", folder / "base.gguf", "f16", entry["repo"])
+        gguf = folder / "base.gguf"
+    write_json(ready, {"name": name, "stamp": stamp, "digest": digest(gguf)})  # last: its existence means all is whole
+    return _base(name, entry, folder, gguf, digest(gguf))
+
+
+def _base(name, entry, folder, gguf, sha) -> Base:
+    return Base(name, folder / "hf", Path(gguf), sha, entry["repo"], entry["license"], entry["template"])
+
+
+def _stamp(entry: dict, gguf: Path | None) -> str:
+    """Changes when the source does; cheap, so that every stage can ask."""
+    source = Path(gguf or entry.get("folder", "")) if (gguf or "folder" in entry) else None
+    files = sorted(source.glob("*")) if source and source.is_dir() else [source] if source else []
+    parts = [f"{f.name}:{f.stat().st_size}:{f.stat().st_mtime_ns}" for f in files]
+    return hashlib.sha256("|".join([str(entry.get("repo")), *parts]).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _embedded_path(package: str, file: str) -> Path | None:
+    spec = importlib.util.find_spec(package)
+    folder = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
+    return folder / file if folder and (folder / file).is_file() else None
+
+
+def _embedded(entry: dict) -> Path:
+    path = _embedded_path(entry["package"], entry["file"])
+    if path is None:
+        raise UserError(f"The embedded base model is not installed ({entry['package']}): run `make setup`.")
+    return path
+
+
+def _dequantise(gguf: Path, folder: Path) -> None:
+    """GGUF → a folder transformers can load and train."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    os.environ["TQDM_DISABLE"] = "1"  # the reader of GGUF tensors has a bar of its own
+    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    model = AutoModelForCausalLM.from_pretrained(**where, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16)
+    tokenizer = AutoTokenizer.from_pretrained(**where)
+    # The tokenizer made from a GGUF takes its first special token for eos; the model's config knows the right one.
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
+    model.config._name_or_path = model.name_or_path = gguf.stem
+    _save(model, tokenizer, folder)
+
+
+def _copy_of_hub_model(entry: dict, name: str, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source = str(entry.get("folder") or entry["repo"])
+    try:
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16)
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except OSError as e:
+        reason = str(e).split("\n")[0][:160]
+        raise UserError(f"train.base is {name}, and {source} can't be loaded ({reason}): check the connection, or use train.base: smollm2:135m, which needs none.") from None
+    _save(model, tokenizer, folder)
+
+
+def _save(model, tokenizer, folder: Path) -> None:
+    tokenizer.chat_template = chat.pin_date(tokenizer.chat_template)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    with making(folder) as temporary:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)

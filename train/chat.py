@@ -1,0 +1,47 @@
+"""How an example becomes chat messages and token ids. Training, evaluation and serving all call this, so that the prompt
+bytes can't differ between them."""
+
+# Llama 3's templates put today's date in the system turn; this one is theirs for "no date known". Pinned in the template
+# itself, so that transformers, llama.cpp and Ollama all render the same bytes on every day.
+PINNED_DATE = "26 Jul 2024"
+
+
+def messages(example: dict, system: str) -> list[dict]:
+    """The prompt of an example: system and user message. The assistant's turn is `example["output"]`."""
+    user = example["instruction"] + (f"\n\n{example['input']}" if example.get("input") else "")
+    return [{"role": "system", "content": system}, {"role": "user", "content": user}]
+
+
+def pin_date(template: str) -> str:
+    """A chat template that renders the same on every day."""
+    if "strftime_now" not in template and "date_string" not in template:
+        return template
+    return f'{{%- set date_string = "{PINNED_DATE}" %}}' + template
+
+
+def prompt_text(tokenizer, chat: list[dict]) -> str:
+    """The exact text the model is given before it answers."""
+    return tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+
+
+def prompt_ids(tokenizer, chat: list[dict]) -> list[int]:
+    """Token ids of `prompt_text`. The template writes its own special tokens, so none are added."""
+    return tokenizer(prompt_text(tokenizer, chat), add_special_tokens=False)["input_ids"]
+
+
+def row_ids(tokenizer, chat: list[dict], output: str) -> tuple[list[int], list[int]]:
+    """(prompt ids, completion ids) of a whole training row; the completion ends with the end-of-turn token.
+
+    Completion ids come from the rendered text, cut where the prompt's text ends, as a server would see them.
+    """
+    prompt = prompt_text(tokenizer, chat)
+    whole = tokenizer.apply_chat_template([*chat, {"role": "assistant", "content": output}], tokenize=False)
+    assert whole.startswith(prompt), "the chat template renders the prompt differently once it is answered"
+    ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    completion = tokenizer(whole[len(prompt) :], add_special_tokens=False)["input_ids"]
+    if tokenizer.eos_token_id in completion:  # some templates add a newline after the end of turn: not to be learnt
+        last = len(completion) - 1 - completion[::-1].index(tokenizer.eos_token_id)
+        completion = completion[: last + 1]
+    else:
+        completion.append(tokenizer.eos_token_id)
+    return ids, completion

@@ -18,10 +18,17 @@ CHECKED_TOKENS = 32
 
 def refresh(ollama) -> None:
     """Remove a receipt that is no longer true, so that `dvc repro` registers the twin without training again."""
+    from serve.engines.ollama import OllamaError
+
     if not RECEIPT.is_file() or ollama.version() is None:
         return
     receipt = json.loads(RECEIPT.read_text())
-    if receipt["status"] == "absent" or receipt["model"] not in ollama.names():
+    try:
+        true = receipt["status"] == "registered" and {receipt["model"], receipt["tag"]} <= ollama.names()
+    except OllamaError as e:
+        say(f"note: Ollama {e}; its models could not be looked up.")
+        return
+    if not true:
         RECEIPT.unlink()
 
 
@@ -43,6 +50,8 @@ def check(ollama, name: str, base, references: list[dict]) -> dict:
                 if usable:
                     own = scorer.log_likelihoods(scorer.tokenize(reference["text"]), [one[0] for one in ids[:usable]])
                     deltas[voice] += np.abs(own - np.array([p for _, p in answer[:usable]])).tolist()
+    if not deltas["twin"]:
+        raise OllamaError(f"answered with no token of {name} that can be compared, so it can't be checked")
     numbers = {f"delta_to_{voice}": round(float(np.mean(values)), 4) for voice, values in deltas.items()}
     if numbers["delta_to_twin"] >= numbers["delta_to_base"]:
         raise OllamaError(f"serves something nearer to the base model than to the twin (|Δ log-probability| {numbers['delta_to_twin']} and {numbers['delta_to_base']})")
@@ -64,7 +73,7 @@ def register(ollama, params, base, references, sha: str) -> dict:
             raise OllamaError(f"replaced the template or the system message of {name} by its own")
         parity = check(ollama, name, base, references)
         ollama.copy(name, tag)
-    except OllamaError:
+    except BaseException:  # Ctrl-C too: a version that nobody checked must not stay
         try:
             ollama.delete(name)
         except OllamaError:

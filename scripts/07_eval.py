@@ -22,10 +22,12 @@ def progress(title: str):
     return lambda items: track(items, title, transient=True)
 
 
-def openings(examples: list[dict], limit: int) -> list[dict]:
-    """The examples whose prompts are written again: the `write` one of each post, at most `limit` (0: all)."""
-    found = [e for e in examples if e["task"] == "write"]
-    return found[:limit] if limit else found
+def held_out(limit: int) -> list[dict]:
+    """The examples of the test posts, of `limit` of them at most (0: all): the first rows are the newest posts."""
+    examples = read_jsonl(SPLIT / "test.jsonl")
+    posts = list(dict.fromkeys(e["post_id"] for e in examples))
+    kept = set(posts[:limit] if limit else posts)
+    return [e for e in examples if e["post_id"] in kept]
 
 
 def listen(voice: str, gguf, base, examples: list[dict], params) -> list[dict]:
@@ -37,7 +39,7 @@ def listen(voice: str, gguf, base, examples: list[dict], params) -> list[dict]:
     n_ctx = params.train.max_length + params.eval.max_tokens
     with Scorer(gguf, n_ctx=n_ctx) as scorer:
         rows = likelihood(scorer, tokenizer, examples, params.prepare.system, progress(f"{voice} reads the held-out posts"))
-    written = generations(gguf, tokenizer.chat_template, openings(examples, params.eval.prompts), params.prepare.system, params.eval, n_ctx, progress(f"{voice} writes"))
+    written = generations(gguf, tokenizer.chat_template, [e for e in examples if e["task"] == "write"], params.prepare.system, params.eval, n_ctx, progress(f"{voice} writes"))
     texts = {r["id"]: r for r in written}
     return [{**row, **texts.get(row["id"], {})} for row in rows]
 
@@ -100,7 +102,7 @@ def main() -> None:
     parser.add_argument("--voice", choices=["base"], help="only let this voice read and write, and keep what it did")
     voice = parser.parse_args().voice
     params = load_params()
-    examples = read_jsonl(SPLIT / "test.jsonl")
+    examples = held_out(params.eval.prompts)
     from train.base import resolve
 
     base = resolve(params.train.base)

@@ -48,18 +48,22 @@ def describe(name: str) -> dict:
     models = known()
     if name in models:
         return models[name]
-    path = Path(name).expanduser()
+    path = Path(os.path.abspath(Path(name).expanduser()))
     if (path / "config.json").is_file():
-        return {"folder": path, "repo": path.name, "license": "unknown", "template": "chatml"}
+        return {"folder": path, "repo": path.name, "license": "unknown"}
     if path.suffix == ".gguf" and path.is_file():
-        return {"gguf": path, "repo": path.stem, "license": "unknown", "template": "chatml"}
+        return {"gguf": path, "repo": path.stem, "license": "unknown"}
     raise UserError(f"train.base is {name}, which is no model of train/models.yaml ({', '.join(models)}), no folder with a config.json and no .gguf file.")
 
 
 def resolve(name: str) -> Base:
     """The base model, made ready under artifacts/base/ the first time (a cache: delete it freely)."""
     entry = describe(name)
-    folder = ROOT / ARTIFACTS / "base" / "".join(c if c.isalnum() or c in ".-" else "-" for c in name)
+    local = entry.get("gguf") or entry.get("folder")
+    if local:  # exports carry the name, so it is never the path; the digest tells two models of one file name apart
+        name = entry["repo"]
+    own = f"{name}-{hashlib.sha256(str(local).encode()).hexdigest()[:8]}" if local else name
+    folder = ROOT / ARTIFACTS / "base" / "".join(c if c.isalnum() or c in ".-" else "-" for c in own)
     gguf = _embedded(entry) if "package" in entry else entry.get("gguf")
     stamp = _stamp(entry, gguf)
     ready = folder / "base.json"
@@ -81,7 +85,15 @@ def resolve(name: str) -> Base:
 
 
 def _base(name, entry, folder, gguf, sha) -> Base:
-    return Base(name, folder / "hf", Path(gguf), sha, entry["repo"], entry["license"], entry["template"])
+    # a local path is a name nobody else should read: files that leave carry the public one
+    return Base(name if name in known() else entry["repo"], folder / "hf", Path(gguf), sha, entry["repo"], entry["license"], entry.get("template") or _template(folder / "hf"))
+
+
+def _template(hf: Path) -> str:
+    """The Ollama template of a local model, known by the marks in its chat template."""
+    text = (hf / "chat_template.jinja").read_text(encoding="utf-8")
+    marks = {"llama3": "<|start_header_id|>", "zephyr": "<|user|>"}
+    return next((name for name, mark in marks.items() if mark in text), "chatml")
 
 
 def _stamp(entry: dict, gguf: Path | None) -> str:
@@ -138,6 +150,8 @@ def _copy_of_hub_model(entry: dict, name: str, folder: Path) -> None:
 
 
 def _save(model, tokenizer, folder: Path) -> None:
+    if tokenizer.chat_template is None:
+        raise UserError(f"train.base is {model.name_or_path}, which has no chat template: a twin needs an instruct (chat) model.")
     tokenizer.chat_template = chat.pin_date(tokenizer.chat_template)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

@@ -18,6 +18,7 @@ from datasets.utils.logging import disable_progress_bar
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
 from transformers import AttentionInterface, AutoModelForCausalLM, TrainerCallback
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.pytorch_utils import Conv1D
 from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
@@ -43,7 +44,7 @@ def train(job) -> dict:
         train_dataset=Dataset.from_list(job.train_rows),
         eval_dataset=Dataset.from_list(job.valid_rows),
         processing_class=job.base.tokenizer(),
-        peft_config=LoraConfig(r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules="all-linear", task_type="CAUSAL_LM"),
+        peft_config=LoraConfig(r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=projections(model), task_type="CAUSAL_LM"),
     )
     trainer.remove_callback(PrinterCallback)
     keeper = BestEpoch(trainer, job.log)
@@ -70,6 +71,12 @@ def train(job) -> dict:
         "dtype": "bf16" if bf16 else "fp32",
         "device": "cpu",
     }
+
+
+def projections(model) -> list[str]:
+    """Names of the attention and MLP projections: every linear layer but the output layer."""
+    head = model.get_output_embeddings()
+    return sorted({name.split(".")[-1] for name, module in model.named_modules() if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not head})
 
 
 def config(p, folder, bf16: bool) -> SFTConfig:

@@ -3,9 +3,11 @@
 import json
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import yaml
+from _shared import UserError
 
 TEMPLATES = Path(__file__).with_name("templates.yaml")
 
@@ -16,17 +18,18 @@ class OllamaError(Exception):
 
 class Ollama:
     def __init__(self, url: str = ""):
-        host = url or os.environ.get("OLLAMA_HOST") or "127.0.0.1:11434"
-        host = host if "://" in host else f"http://{host}"
-        host = host.replace("://0.0.0.0", "://127.0.0.1")  # where it listens is not where to ask
-        self.url = host.rstrip("/") if host.count(":") > 1 else f"{host.rstrip('/')}:11434"
-        self.http = httpx.Client(base_url=self.url, timeout=httpx.Timeout(600, connect=2), trust_env=False)
+        host = url or os.environ.get("OLLAMA_HOST", "")
+        try:
+            self.url = address(host)
+            self.http = httpx.Client(base_url=self.url, timeout=httpx.Timeout(600, connect=2), trust_env=False)
+        except (ValueError, httpx.InvalidURL):
+            raise UserError(f"OLLAMA_HOST is {host}, which is no address: write it as 127.0.0.1:11434, or unset it.") from None
 
     def version(self) -> str | None:
         """Its version, or None when no Ollama answers."""
         try:
             return self.http.get("/api/version", timeout=2).raise_for_status().json()["version"]
-        except (httpx.HTTPError, ValueError, KeyError):
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
             return None
 
     def _ask(self, method: str, path: str, **kwargs) -> httpx.Response:
@@ -37,6 +40,13 @@ class Ollama:
         if answer.status_code >= 400:
             raise OllamaError(f"answered {answer.status_code} to {path}: {_said(answer)}")
         return answer
+
+    def _json(self, method: str, path: str, **kwargs) -> dict:
+        answer = self._ask(method, path, **kwargs)
+        try:
+            return dict(answer.json())
+        except (ValueError, TypeError):
+            raise OllamaError(f"answered {path} with something that is no JSON object: {answer.text[:80]!r}") from None
 
     def has_blob(self, digest: str) -> bool:
         try:
@@ -58,17 +68,17 @@ class Ollama:
                     answer.read()
                     raise OllamaError(f"answered {answer.status_code} to /api/create: {_said(answer)}")
                 for line in answer.iter_lines():
-                    event = json.loads(line) if line.strip() else {}
+                    event = dict(json.loads(line)) if line.strip() else {}
                     if "error" in event:
                         raise OllamaError(f"could not create {name}: {event['error']}")
                     last = event.get("status", last)
-        except (httpx.HTTPError, json.JSONDecodeError) as e:
+        except (httpx.HTTPError, ValueError, TypeError) as e:
             raise OllamaError(f"stopped answering while it made {name} ({type(e).__name__})") from None
         if last != "success":
             raise OllamaError(f"ended its answer to /api/create without success (last: {last or 'nothing'})")
 
     def show(self, name: str) -> dict:
-        return self._ask("POST", "/api/show", json={"model": name}).json()
+        return self._json("POST", "/api/show", json={"model": name})
 
     def copy(self, source: str, destination: str) -> None:
         self._ask("POST", "/api/copy", json={"source": source, "destination": destination})
@@ -77,19 +87,33 @@ class Ollama:
         self._ask("DELETE", "/api/delete", json={"model": name})
 
     def names(self) -> set[str]:
-        return {m["name"] for m in self._ask("GET", "/api/tags").json().get("models", [])}
+        return {m["name"] for m in self._json("GET", "/api/tags").get("models") or []}
 
     def answer(self, name: str, messages: list[dict], max_tokens: int) -> list[tuple[str, float]]:
         """The greedy answer over /v1, as (token text, natural log-probability)."""
         body = {"model": name, "messages": messages, "max_tokens": max_tokens, "temperature": 0, "logprobs": True, "stream": False}
-        choice = self._ask("POST", "/v1/chat/completions", json=body).json()["choices"][0]
-        return [(t["token"], t["logprob"]) for t in (choice.get("logprobs") or {}).get("content") or []]
+        choices = self._json("POST", "/v1/chat/completions", json=body).get("choices") or [{}]
+        return [(t["token"], t["logprob"]) for t in (choices[0].get("logprobs") or {}).get("content") or []]
+
+
+def address(host: str) -> str:
+    """Where to ask, from OLLAMA_HOST as Ollama's own client reads it (its envconfig.Host). Raises ValueError."""
+    scheme, _, rest = host.strip().strip("\"'").rpartition("://")
+    if rest.count(":") > 1 and "[" not in rest:
+        rest = f"[{rest}]"  # a bare IPv6 address
+    parts = urlsplit(f"{scheme or 'http'}://{rest}")
+    port = parts.port or {"http": 80, "https": 443}.get(scheme, 11434)
+    name = parts.hostname or "127.0.0.1"
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)  # where it listens is not where to ask
+    name = f"[{name}]" if ":" in name else name
+    return f"{parts.scheme}://{name}:{port}{parts.path.rstrip('/')}"
 
 
 def _said(answer: httpx.Response) -> str:
     try:
-        return str(answer.json().get("error", answer.text))[:300]
-    except ValueError:
+        error = answer.json()["error"]
+        return str(error["message"] if isinstance(error, dict) else error)[:300]  # /v1 has OpenAI's form
+    except (ValueError, KeyError, TypeError):
         return answer.text[:300]
 
 

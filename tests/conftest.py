@@ -1,0 +1,55 @@
+"""Paths for the tests, and a workspace: a copy of the project's files in a temporary folder, with Git, DVC and the same Python."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+os.environ["HF_HUB_OFFLINE"] = "1"  # a test that reaches for a hub is wrong
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes more than a few seconds; `make test-fast` leaves it out")
+
+
+def environment(folder: Path) -> dict:
+    """The environment `make` gives: the same Python first on PATH, nothing of the caller's project."""
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("DVC", "GIT_", "MAKE", "MFLAGS"))}
+    return {**keep, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(folder), "OLLAMA_HOST": "127.0.0.1:1"}
+
+
+@pytest.fixture
+def run_in():
+    """run_in(folder, "command", …) → CompletedProcess; asserts success unless ok=False."""
+
+    def run(folder: Path, command: str, ok: bool = True, timeout: int = 600, **extra):
+        done = subprocess.run(command, shell=True, cwd=folder, env={**environment(folder), **extra}, capture_output=True, text=True, timeout=timeout)
+        assert not ok or done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done
+
+    return run
+
+
+def make_workspace(folder: Path) -> Path:
+    """The project's files as Git has them (changed ones as they are), committed, with a .venv that is this Python's."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in listed.splitlines():
+        if name.startswith("artifacts/") or name == "dvc.lock" or not (ROOT / name).is_file():
+            continue
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    base = ROOT / "artifacts/base"
+    if base.is_dir():  # 20 s to make, the same for every test
+        shutil.copytree(base, folder / "artifacts/base", copy_function=os.link)
+    (folder / ".venv").mkdir()
+    (folder / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    code = "import sys; sys.path.insert(0, 'scripts'); import bootstrap; print(bootstrap.stamp(), end='')"
+    (folder / ".venv/.ready").write_text(subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True).stdout)
+    for command in ("git init -q", "git config user.email test@example.org", "git config user.name test", "git add -A", "git commit -qm start"):
+        subprocess.run(command, shell=True, cwd=folder, env=environment(folder), check=True)
+    return folder

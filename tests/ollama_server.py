@@ -1,0 +1,287 @@
+"""A local server that speaks Ollama's protocol, with switches to misbehave.
+
+Read from ollama/ollama at 2026: server/routes.go (blobs, show, copy, delete, tags), server/create.go (the stream of
+/api/create), template/template.go (how a Go template without .Messages renders a chat), openai/openai.go (/v1). Blobs lie in
+a folder, models are manifests in memory, and an answer is llama.cpp's own on the pushed blob, of the prompt that the
+model's Ollama template renders.
+"""
+
+import contextlib
+import hashlib
+import json
+import re
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+
+from serve.engines import llamacpp
+
+NAME = re.compile(r"[A-Za-z0-9_][\w.-]*(:[A-Za-z0-9_][\w.-]*)?")
+
+
+# --- Go templates -----------------------------------------------------------------------------------------------------
+
+
+def render(template: str, messages: list[dict]) -> str:
+    """The prompt Ollama makes of a chat: a round per exchange, the last one cut after .Response (template.go, Execute)."""
+    text, turn = "", {"System": "", "Prompt": "", "Response": ""}
+    for message in messages:
+        place = {"system": "System", "user": "Prompt", "assistant": "Response"}[message["role"]]
+        if turn["Response"] or (place == "System" and turn["Prompt"]):
+            text, turn = text + execute(template, turn), dict.fromkeys(turn, "")
+        turn[place] = message["content"]
+    return text + execute(template, turn, cut=True)
+
+
+def execute(template: str, values: dict, cut: bool = False) -> str:
+    """The few actions templates.yaml uses: {{ .Name }}, {{ if .Name }} and {{ end }}. Raises ValueError for any other."""
+    out, shown = [], [True]
+    for piece in re.split(r"(\{\{.*?\}\})", template):
+        if found := re.fullmatch(r"\{\{ if \.(\w+) \}\}", piece):
+            shown.append(bool(values[found[1]]))
+        elif piece == "{{ end }}":
+            shown.pop()
+        elif found := re.fullmatch(r"\{\{ \.(\w+) \}\}", piece):
+            out.append(values[found[1]] if all(shown) else "")
+            if cut and found[1] == "Response":
+                break
+        elif "{{" in piece or "}}" in piece:
+            raise ValueError(f"template error: unexpected {piece!r}")
+        else:
+            out.append(piece if all(shown) else "")
+    return "".join(out)
+
+
+# --- the server -------------------------------------------------------------------------------------------------------
+
+
+class Refused(Exception):
+    """(status, message) of an answer that says no."""
+
+
+class OllamaServer:
+    """`faults` holds the misbehaviours that are on:
+
+    upload      the connection ends in the middle of a blob        stream    … in the middle of /api/create's stream
+    dies        the server goes with that connection               error     /api/create's stream says {"error": …}
+    base        answers come from `base`, not from the pushed blob  template  a create keeps another template
+    logprobs    answers carry no log-probabilities                 html      /api/tags and /api/show answer with a page
+    """
+
+    def __init__(self, folder: Path, base: Path | None = None):
+        self.folder, self.base = folder, base
+        self.faults: set[str] = set()
+        self.models: dict[str, dict] = {}
+        self.requests: list[str] = []
+        self.engines: dict[Path, object] = {}
+        self.loading, self.open = threading.Lock(), contextlib.ExitStack()
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"ollama": self}))
+        self.host = f"127.0.0.1:{self.http.server_port}"
+        threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+        self.open.close()
+
+    def blob(self, digest: str) -> Path:
+        if not re.fullmatch(r"sha256[:-][0-9a-f]{64}", digest):
+            raise Refused(400, "invalid digest format")
+        return self.folder / digest.replace(":", "-")
+
+    def model(self, name: str) -> dict:
+        if full(name) not in self.models:
+            raise Refused(404, f"model '{name}' not found")
+        return self.models[full(name)]
+
+    def engine(self, file: Path):
+        with self.loading:
+            if file not in self.engines:
+                self.engines[file] = self.open.enter_context(llamacpp.serving(file, "ollama", n_ctx=2048))
+            return self.engines[file]
+
+    def create(self, body: dict):
+        """The statuses of /api/create, one by one; the manifest comes last."""
+        yield "parsing GGUF"
+        (digest,) = body["files"].values()
+        if not self.blob(digest).is_file():
+            raise Refused(500, f"open {self.blob(digest)}: no such file or directory")
+        if self.blob(digest).open("rb").read(4) != b"GGUF":
+            raise Refused(400, "supplied file was not in GGUF format")
+        yield f"using existing layer {digest}"
+        if "error" in self.faults:
+            raise Refused(500, "no space left on device")
+        template = "{{ .Prompt }}" if "template" in self.faults else body.get("template", "{{ .Prompt }}")
+        execute(template, {"System": "", "Prompt": "", "Response": ""})
+        yield "writing manifest"
+        kept = {"blob": digest, "template": template, "system": body.get("system", ""), "parameters": body.get("parameters", {})}
+        self.models[full(body["model"])] = kept
+        yield "success"
+
+    def delete(self, name: str) -> None:
+        blob = self.model(name)["blob"]
+        del self.models[full(name)]
+        if all(m["blob"] != blob for m in self.models.values()):  # layers nobody uses go with the model
+            self.blob(blob).unlink()
+
+    def answer(self, body: dict) -> dict:
+        """An answer of /v1/chat/completions: what /v1 isn't sent is 1.0 for temperature and top_p, whatever the model says."""
+        model = self.model(body["model"])
+        messages = body["messages"]
+        if model["system"] and messages[0]["role"] != "system":
+            messages = [{"role": "system", "content": model["system"]}, *messages]
+        engine = self.engine(self.base if "base" in self.faults else self.blob(model["blob"]))
+        wanted = {"prompt": render(model["template"], messages), "n_predict": body.get("max_tokens", -1), "n_probs": 1}
+        wanted |= {"temperature": body.get("temperature", 1.0), "top_p": body.get("top_p", 1.0), "stop": model["parameters"].get("stop", [])}
+        wanted |= {k: v for k, v in model["parameters"].items() if k == "repeat_penalty"}
+        said = httpx.post(engine.base_url.removesuffix("/v1") + "/completion", json=wanted, headers={"Authorization": f"Bearer {engine.api_key}"}, timeout=60, trust_env=False).raise_for_status().json()
+        choice = {"index": 0, "message": {"role": "assistant", "content": said["content"]}, "finish_reason": "stop" if said["stop_type"] != "limit" else "length"}
+        if body.get("logprobs") and "logprobs" not in self.faults:
+            choice["logprobs"] = {"content": [{k: t[k] for k in ("token", "logprob", "bytes")} for t in said["completion_probabilities"]]}
+        return {"id": "chatcmpl-1", "object": "chat.completion", "model": body["model"], "system_fingerprint": "fp_ollama", "choices": [choice]}
+
+
+def full(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise Refused(400, "invalid model name")
+    return name if ":" in name else f"{name}:latest"
+
+
+def parameters(values: dict) -> str:
+    """/api/show's text of the parameters: a line each, a list's values one by one."""
+    pairs = [(key, one) for key, value in values.items() for one in (value if isinstance(value, list) else [value])]
+    return "\n".join(f"{key:<30} {json.dumps(value)}" for key, value in pairs)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    ollama: OllamaServer
+
+    def log_message(self, *_):
+        pass
+
+    def handle_any(self):
+        self.ollama.requests.append(f"{self.command} {self.path}")
+        self.left = int(self.headers.get("Content-Length") or 0)
+        try:
+            method = getattr(self, f"{self.command.lower()}_{self.path.split('/')[2]}", None)
+            if method is None:
+                raise Refused(404, "404 page not found")
+            method()
+        except Refused as e:
+            status, message = e.args
+            error = {"message": message, "type": "api_error", "param": None, "code": None} if self.path.startswith("/v1") else message
+            self.send(status, {"error": error})
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    do_GET = do_HEAD = do_POST = do_DELETE = handle_any
+
+    # --- bytes in and out
+
+    def chunks(self):
+        """The request's body, whichever way it is sent."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            yield self.rfile.read(self.left)
+            return
+        while size := int(self.rfile.readline(), 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+
+    def json(self) -> dict:
+        return json.loads(b"".join(self.chunks()))
+
+    def send(self, status: int, data=None, kind: str = "application/json") -> None:
+        content = b"" if data is None else data.encode() if isinstance(data, str) else json.dumps(data).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def cut(self) -> None:
+        """End the connection without a word, and with `dies` the server too."""
+        self.close_connection = True
+        if "dies" in self.ollama.faults:
+            self.ollama.http.shutdown()
+            self.ollama.http.server_close()
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    # --- Ollama's routes
+
+    def get_version(self):
+        self.send(200, {"version": "0.30.2"})
+
+    def head_blobs(self):
+        digest = self.path.rsplit("/", 1)[1]
+        self.send(200 if self.ollama.blob(digest).is_file() else 404)
+
+    def post_blobs(self):
+        digest = self.path.rsplit("/", 1)[1]
+        file = self.ollama.blob(digest)
+        if file.is_file():  # answered before the body is read
+            self.close_connection = True
+            return self.send(200)
+        got, data = hashlib.sha256(), []
+        for chunk in self.chunks():
+            if "upload" in self.ollama.faults and data:
+                return self.cut()
+            got.update(chunk)
+            data.append(chunk)
+        if digest != f"sha256:{got.hexdigest()}":
+            raise Refused(400, f'digest mismatch, expected "{digest}", got "sha256:{got.hexdigest()}"')
+        file.write_bytes(b"".join(data))
+        self.send(201)
+
+    def post_create(self):
+        body = self.json()
+        full(body["model"])
+        if "files" not in body:
+            raise Refused(400, "neither 'from' or 'files' was specified")
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-ndjson")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        try:
+            for status in self.ollama.create(body):
+                if status == "success" and "stream" in self.ollama.faults:  # the manifest is written by now
+                    return self.cut()
+                self.line({"status": status})
+        except (Refused, ValueError) as e:
+            self.line({"error": str(e.args[-1])})
+        self.wfile.write(b"0\r\n\r\n")
+
+    def line(self, event: dict) -> None:
+        data = json.dumps(event).encode() + b"\n"
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def post_show(self):
+        name = self.json()["model"]
+        model = self.ollama.model(name)
+        if "html" in self.ollama.faults:
+            return self.send(200, "<html>", "text/html")
+        text = f'# Modelfile generated by "ollama show"\nFROM {self.ollama.blob(model["blob"])}\nTEMPLATE """{model["template"]}"""\n'
+        self.send(200, {"modelfile": text, "parameters": parameters(model["parameters"]), "template": model["template"], "system": model["system"], "details": {"format": "gguf", "family": "llama"}, "model_info": {}, "capabilities": ["completion"]})
+
+    def get_tags(self):
+        if "html" in self.ollama.faults:
+            return self.send(200, "<html>", "text/html")
+        rows = [{"name": name, "model": name, "digest": hashlib.sha256(json.dumps(m).encode()).hexdigest()} for name, m in self.ollama.models.items()]
+        self.send(200, {"models": rows})
+
+    def post_copy(self):
+        body = self.json()
+        self.ollama.models[full(body["destination"])] = dict(self.ollama.model(body["source"]))
+        self.send(200)
+
+    def delete_delete(self):
+        self.ollama.delete(self.json()["model"])
+        self.send(200)
+
+    def post_chat(self):  # /v1/chat/completions
+        self.send(200, self.ollama.answer(self.json()))

@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from _shared import RAW, UserError, load_params, run, say, write_jsonl
+from _shared import RAW, UserError, load_params, run, say, write_all, write_jsonl
 
 # Folders that hold no posts; each is named once in discarded.jsonl, not file by file.
 NOT_POSTS = {".git", ".svn", ".obsidian", ".trash", ".dvc", "node_modules", "__pycache__", ".venv"}
@@ -33,6 +33,11 @@ def walk(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
     return files, passed
 
 
+def as_text(name: str) -> str:
+    """A file name as text: bytes that are no UTF-8 are written out, so that two such names stay different."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def ingest(folder: Path, min_words: int, max_bytes: float) -> tuple[list[dict], list[dict]]:
     """All files of a folder → (post rows, discarded rows). Every file is in exactly one of them."""
     import py3langid
@@ -42,9 +47,11 @@ def ingest(folder: Path, min_words: int, max_bytes: float) -> tuple[list[dict], 
     files, passed = walk(folder)
     posts, discarded, first_with = [], [], {}
 
+    def name(path):
+        return as_text(str(path.relative_to(folder)))
+
     def leave_out(path, reason):
-        source = os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
-        discarded.append({"source": source, "reason": reason})
+        discarded.append({"source": name(path), "reason": as_text(reason)})
 
     for path, reason in passed:
         leave_out(path, reason)
@@ -57,7 +64,6 @@ def ingest(folder: Path, min_words: int, max_bytes: float) -> tuple[list[dict], 
         except OSError as e:
             leave_out(path, f"can't be opened: {e.strerror or e}")
             continue
-        source = os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
         words, post_id = len(post.text.split()), readers.post_id(post.text)
         if post.draft:
             leave_out(path, "a draft")
@@ -66,14 +72,14 @@ def ingest(folder: Path, min_words: int, max_bytes: float) -> tuple[list[dict], 
         elif post_id in first_with:
             leave_out(path, f"the same text as {first_with[post_id]}")
         else:
-            first_with[post_id] = source
+            first_with[post_id] = name(path)
             posts.append(
                 {
                     "id": post_id,
                     "title": post.title,
                     "date": post.date,
                     "text": post.text,
-                    "source": source,
+                    "source": name(path),
                     "format": path.suffix.lower().lstrip("."),
                     "word_count": words,
                     "tags": post.tags,
@@ -85,6 +91,7 @@ def ingest(folder: Path, min_words: int, max_bytes: float) -> tuple[list[dict], 
 
 def show(posts: list[dict], discarded: list[dict]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="ingest", title_justify="left", show_header=False)
@@ -93,7 +100,7 @@ def show(posts: list[dict], discarded: list[dict]) -> None:
     table.add_row("read", f"{len(posts) + len(discarded)} files")
     table.add_row("kept", f"{len(posts)} posts ({', '.join(f'{n} .{f}' for f, n in formats.most_common())})")
     for reason, n in Counter(d["reason"].split(":")[0].split(", fewer")[0] for d in discarded).most_common(8):
-        table.add_row("left out", f"{n}: {reason}")
+        table.add_row("left out", f"{n}: {escape(reason)}")
     table.add_row("words", f"{sum(p['word_count'] for p in posts):,}")
     table.add_row("dates", f"{dates[0]} to {dates[-1]}" + (f", {len(posts) - len(dates)} without" if len(dates) < len(posts) else "") if dates else "none")
     Console().print(table)
@@ -106,10 +113,10 @@ def main() -> None:
     if not source.is_dir():
         raise UserError(f"ingest.source is {params.source}, and there is no such folder: set it in params.yaml, or run `make blog FROM=your/folder`.")
     posts, discarded = ingest(source, params.min_words, params.max_file_mb * 1e6)
-    write_jsonl(RAW / "discarded.jsonl", discarded)
     if not posts:
+        write_jsonl(RAW / "discarded.jsonl", discarded)
         raise UserError(f"{source} holds {len(discarded)} files and no post (see {RAW / 'discarded.jsonl'}): put .md, .txt or .docx posts there.")
-    write_jsonl(RAW / "posts.jsonl", posts)
+    write_all({RAW / "posts.jsonl": posts, RAW / "discarded.jsonl": discarded})
     show(posts, discarded)
     say(f"wrote {RAW / 'posts.jsonl'} and {RAW / 'discarded.jsonl'}")
 

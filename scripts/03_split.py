@@ -8,7 +8,7 @@ Run     python scripts/03_split.py
 import argparse
 import random
 
-from _shared import PREPARED, RAW, SPLIT, UserError, load_params, read_jsonl, run, say, write_jsonl
+from _shared import PREPARED, RAW, SPLIT, UserError, load_params, read_jsonl, run, say, write_all
 
 FEWEST_POSTS = 5
 
@@ -27,16 +27,25 @@ def assign(posts: list[dict], groups: list[list[int]], params) -> dict[str, list
         order = sorted(groups, key=lambda g: posts[g[0]]["id"])
         random.Random(params.seed).shuffle(order)
     test_wanted, valid_wanted = sizes(len(posts), params)
-    splits: dict[str, list[int]] = {"train": [], "valid": [], "test": []}
+    taken: dict[str, list[list[int]]] = {"train": [], "valid": [], "test": []}
+
+    def held(name):
+        return sum(map(len, taken[name]))
+
     for group in order:
         # a group too large for what is left of a split goes on to the next one
-        if len(splits["test"]) + len(group) <= test_wanted:
-            splits["test"] += group
-        elif len(splits["valid"]) + len(group) <= valid_wanted:
-            splits["valid"] += group
+        if held("test") + len(group) <= test_wanted:
+            taken["test"].append(group)
+        elif held("valid") + len(group) <= valid_wanted:
+            taken["valid"].append(group)
         else:
-            splits["train"] += group
-    return splits
+            taken["train"].append(group)
+    for name, least in (("test", 2), ("valid", 1)):  # where every group was too large, the smallest ones go
+        while held(name) < least and len(taken["train"]) > 1:
+            smallest = min(taken["train"], key=len)
+            taken["train"].remove(smallest)
+            taken[name].append(smallest)
+    return {name: [i for group in groups for i in group] for name, groups in taken.items()}
 
 
 def main() -> None:
@@ -60,8 +69,8 @@ def main() -> None:
     for name in ("train", "valid", "test"):
         if not splits[name]:
             raise UserError(f"Too many of the {len(posts)} posts repeat each other to keep them apart: no group of posts is left for {name}; add different posts.")
+    write_all({SPLIT / f"{name}.jsonl": [row for i in members for row in by_post[posts[i]["id"]]] for name, members in splits.items()})
     for name, members in splits.items():
-        write_jsonl(SPLIT / f"{name}.jsonl", [row for i in members for row in by_post[posts[i]["id"]]])
         dates = sorted(posts[i]["date"] for i in members if posts[i]["date"])
         span = f", {dates[0]} to {dates[-1]}" if dates else ""
         say(f"{name:5}  {len(members):4} posts, {sum(len(by_post[posts[i]['id']]) for i in members):4} examples{span}")

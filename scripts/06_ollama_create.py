@@ -8,6 +8,7 @@ Run     python scripts/06_ollama_create.py
 """
 
 import argparse
+import contextlib
 import json
 
 from _shared import GGUF, OLLAMA, SPLIT, UserError, digest, load_params, read_jsonl, run, say, write_json, writing
@@ -35,6 +36,7 @@ def refresh(ollama) -> None:
 def check(ollama, name: str, base, references: list[dict]) -> dict:
     """Compare what Ollama answers with the twin's and the base's own log-probabilities of it. Raises OllamaError when it is the base."""
     import numpy as np
+
     from eval.llama import Scorer
     from serve.engines.ollama import OllamaError
 
@@ -46,7 +48,8 @@ def check(ollama, name: str, base, references: list[dict]) -> dict:
         with Scorer(gguf) as scorer:
             for reference, answer in zip(references, answers):
                 ids = [scorer.tokenize(text) for text, _ in answer]
-                usable = next((i for i, one in enumerate(ids) if len(one) != 1), len(ids))  # half a character is no token by itself
+                # Ollama writes half a character as U+FFFD, which is not the token it chose; nor is a text of several tokens
+                usable = next((i for i, one in enumerate(ids) if len(one) != 1 or "\ufffd" in answer[i][0]), len(ids))
                 if usable:
                     own = scorer.log_likelihoods(scorer.tokenize(reference["text"]), [one[0] for one in ids[:usable]])
                     deltas[voice] += np.abs(own - np.array([p for _, p in answer[:usable]])).tolist()
@@ -74,10 +77,8 @@ def register(ollama, params, base, references, sha: str) -> dict:
         parity = check(ollama, name, base, references)
         ollama.copy(name, tag)
     except BaseException:  # Ctrl-C too: a version that nobody checked must not stay
-        try:
+        with contextlib.suppress(OllamaError):  # it is gone, or so is Ollama: nothing more can be done
             ollama.delete(name)
-        except OllamaError:
-            pass  # it is gone, or so is Ollama: nothing more can be done
         raise
     return {"status": "registered", "model": name, "tag": tag, "gguf": sha, "ollama": ollama.version(), "parity": parity}
 

@@ -57,7 +57,7 @@ class Ingest(Section):
 
 class Prepare(Section):
     seed: int
-    system: str = Field(min_length=1)
+    system: str = Field(min_length=1, max_length=200)  # it stands in every training row, which has a limit
     author: str
     links: Literal["text", "keep"]
     context_tokens: int = Field(ge=0)
@@ -132,7 +132,7 @@ def load_params(path="params.yaml") -> Params:
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"There is no {path} in {Path.cwd()}: run this from the project's folder.") from None
-    except yaml.YAMLError as e:
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
         raise UserError(f"{path} is not YAML: {' '.join(str(e).split())}.") from None
     try:
         return Params.model_validate(data)
@@ -202,9 +202,16 @@ def read_jsonl(path) -> list[dict]:
 
 
 def write_jsonl(path, rows) -> None:
-    with writing(path) as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    write_all({path: rows})
+
+
+def write_all(tables: dict) -> None:
+    """{path: rows} → JSONL files, all of them or none: each is whole on the disk before the first takes its name."""
+    with contextlib.ExitStack() as stack:
+        for path, rows in tables.items():
+            file = stack.enter_context(writing(path))
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            file.flush()
 
 
 def write_json(path, data) -> None:
@@ -223,7 +230,7 @@ def digest(path) -> str:
 
 
 def say(text="") -> None:
-    print(text, flush=True)
+    print(str(text).encode("utf-8", "backslashreplace").decode(), flush=True)  # a path may hold bytes that are no text
 
 
 def run(main) -> None:

@@ -10,20 +10,32 @@ from pathlib import Path
 from _shared import UserError, load_params, run, say, writing
 
 
-def set_param(path: Path, key: str, value) -> None:
-    """Set one dotted key; params.yaml is only replaced when the whole is valid with it."""
-    from ruamel.yaml import YAML
+def set_params(path: Path, values: dict[str, str]) -> None:
+    """Set dotted keys; params.yaml is only replaced when the whole is valid with all of them."""
+    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
     yaml = YAML()
     yaml.width = 4096
     yaml.preserve_quotes = True
     before = path.read_text(encoding="utf-8")
     data = yaml.load(before)
-    *parents, name = key.split(".")
-    section = data
-    for parent in parents:
-        section = section.setdefault(parent, {})
-    section[name] = yaml.load(value) if isinstance(value, str) and ":" not in value else value
+    for key, value in values.items():
+        *parents, name = key.split(".")
+        section = data
+        for parent in parents:
+            section = section.setdefault(parent, {})
+            if not isinstance(section, dict):
+                raise UserError(f"{path}: there is no knob {key}: {parent} is a value, not a section.")
+        try:
+            read = yaml.load(value)
+        except YAMLError:  # "[draft"
+            read = None
+        if isinstance(section.get(name), str):  # words, in quotes where DVC (YAML 1.2) or PyYAML (1.1) would read something else
+            plain = read == value and value.casefold() not in ("yes", "no", "on", "off", "y", "n") and not value[:1].isdigit()
+            section[name] = value if plain else DoubleQuotedScalarString(value)
+        else:
+            section[name] = value if read is None else read
     after = io.StringIO()
     yaml.dump(data, after)
     if after.getvalue() == before:
@@ -38,13 +50,15 @@ def set_param(path: Path, key: str, value) -> None:
         trial.unlink(missing_ok=True)
     with writing(path) as file:
         file.write(after.getvalue())
-    say(f"params.yaml: {key} is {value}")
+    for key, value in values.items():
+        say(f"params.yaml: {key} is {value}")
 
 
 def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         say(__doc__)
         return
+    values = {}
     for argument in sys.argv[1:]:
         key, is_there, value = argument.partition("=")
         if not is_there:
@@ -53,7 +67,8 @@ def main() -> None:
             from train.base import describe
 
             describe(value)
-        set_param(Path("params.yaml"), key, value)
+        values[key] = value
+    set_params(Path("params.yaml"), values)
 
 
 if __name__ == "__main__":

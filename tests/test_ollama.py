@@ -1,11 +1,12 @@
 """The twin in Ollama: registered whole or not at all, with the prompt it was trained on, and only if it is the twin."""
 
+import importlib
 import json
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
-import httpx
 import pytest
 import yaml
 from conftest import ROOT, environment
@@ -13,6 +14,7 @@ from ollama_server import OllamaServer, render
 from tiny import write_tiny_gguf
 
 from _shared import UserError, digest, load_params
+from eval.llama import Scorer
 from serve.engines import ollama as engine
 from train import base, chat
 
@@ -41,19 +43,34 @@ def keeper(project):
         return base.resolve(str(project / "models/keeper.gguf"))
 
 
-@pytest.fixture
-def work(project, keeper, tmp_path):
+def write_workspace(folder, project):
     """A workspace that has come as far as stage 05."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["train"]["base"] = str(project / "models/keeper.gguf")
     params["prepare"]["system"] = SYSTEM
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    (tmp_path / "artifacts/gguf").mkdir(parents=True)
-    (tmp_path / "artifacts/gguf/twin.gguf").hardlink_to(project / "twin.gguf")
-    (tmp_path / "data/split").mkdir(parents=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    (folder / "artifacts/gguf").mkdir(parents=True)
+    (folder / "artifacts/gguf/twin.gguf").hardlink_to(project / "twin.gguf")
+    (folder / "data/split").mkdir(parents=True)
     rows = [{"instruction": f"Write about {what}.", "input": "", "output": "Rain."} for what in ("rain", "wind", "fog", "the lamp")]
-    (tmp_path / "data/split/test.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    return tmp_path
+    (folder / "data/split/test.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    return folder
+
+
+def run_stage(project, folder, host: str, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(project / "scripts/06_ollama_create.py"), *arguments]
+    return subprocess.run(command, cwd=folder, env={**environment(folder), "OLLAMA_HOST": host}, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def work(project, keeper, tmp_path):
+    return write_workspace(tmp_path, project)
+
+
+@pytest.fixture
+def stage(project, tmp_path):
+    """stage(host, "--refresh"…) runs 06 in the test's folder."""
+    return lambda *arguments: run_stage(project, tmp_path, *arguments)
 
 
 @pytest.fixture
@@ -63,89 +80,92 @@ def server(project, tmp_path_factory):
     server.close()
 
 
-@pytest.fixture
-def stage(project, tmp_path):
-    """stage(host, "--refresh"…) runs 06 in the test's folder."""
+@pytest.fixture(scope="module")
+def registered(project, keeper, tmp_path_factory):
+    """(workspace, server) after one registration, for tests that only look."""
+    folder = write_workspace(tmp_path_factory.mktemp("registered"), project)
+    server = OllamaServer(tmp_path_factory.mktemp("blobs"))
+    done = run_stage(project, folder, server.host)
+    assert done.returncode == 0, done.stderr
+    yield folder, server
+    server.close()
 
-    def run(host: str, *arguments: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, str(project / "scripts/06_ollama_create.py"), *arguments]
-        return subprocess.run(command, cwd=tmp_path, env={**environment(tmp_path), "OLLAMA_HOST": host}, capture_output=True, text=True, timeout=120)
 
-    return run
-
-
-def receipt(work) -> dict | None:
-    file = work / "artifacts/ollama/receipt.json"
+def receipt(folder) -> dict | None:
+    file = folder / "artifacts/ollama/receipt.json"
     return json.loads(file.read_text()) if file.is_file() else None
 
 
-def write_receipt(work, **content) -> None:
-    (work / "artifacts/ollama").mkdir(parents=True)
-    (work / "artifacts/ollama/receipt.json").write_text(json.dumps(content))
+def write_receipt(folder, **content) -> None:
+    (folder / "artifacts/ollama").mkdir(parents=True)
+    (folder / "artifacts/ollama/receipt.json").write_text(json.dumps(content))
 
 
-def manifest(text: str) -> dict:
-    return {"blob": "sha256:" + "0" * 64, "template": text, "system": "", "parameters": {}}
+def manifest(template: str = "t", blob: str = "0" * 64) -> dict:
+    return {"blob": f"sha256:{blob}", "template": template, "system": "", "parameters": {}}
 
 
 # --- registration -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_the_twin_is_registered_and_the_tag_moves_to_it(work, server, stage):
-    done = stage(server.host)
-    assert done.returncode == 0, done.stderr
+def test_the_twin_is_registered_and_the_tag_moves_to_it(registered):
+    work, server = registered
     sha = digest(work / "artifacts/gguf/twin.gguf")
     made = receipt(work)
     assert (made["status"], made["model"], made["tag"], made["gguf"], made["ollama"]) == ("registered", f"blogtwin:{sha[:12]}", "blogtwin:latest", sha, "0.30.2")
     assert server.models["blogtwin:latest"] == server.models[f"blogtwin:{sha[:12]}"]
-    # what Ollama serves is the twin to the last bits: its prompt is the trained one, byte for byte
-    assert made["parity"]["delta_to_twin"] < 0.02 < 0.1 < made["parity"]["delta_to_base"]
-    assert made["parity"]["tokens"] > 32
 
 
 @pytest.mark.slow
-def test_a_registered_twin_has_its_template_system_stops_and_decoding(work, server, stage):
-    assert stage(server.host).returncode == 0
-    shown = httpx.post(f"http://{server.host}/api/show", json={"model": "blogtwin"}, trust_env=False).json()
+def test_the_receipt_proves_that_the_twin_answers_to_the_prompt_it_was_trained_on(registered):
+    # Ollama's template renders the prompt: one byte off, and the log-probabilities of a random model are far off
+    parity = receipt(registered[0])["parity"]
+    assert parity["tokens"] >= 16
+    assert parity["delta_to_twin"] < 0.02 < 0.1 < parity["delta_to_base"]
+
+
+@pytest.mark.slow
+def test_a_registered_twin_has_its_template_system_stops_and_decoding(registered):
+    work, server = registered
+    shown = engine.Ollama(server.host).show("blogtwin")
     params = load_params(work / "params.yaml")
     assert shown["system"] == SYSTEM
     assert shown["template"] == engine.template("chatml")["template"]
-    assert server.models["blogtwin:latest"]["parameters"] == {
-        "stop": ["<|im_start|>", "<|im_end|>"],
-        "num_ctx": params.ollama.num_ctx,
-        "temperature": params.eval.temperature,
-        "top_p": params.eval.top_p,
-        "repeat_penalty": params.eval.repeat_penalty,
-    }
+    assert [line.split(maxsplit=1) for line in shown["parameters"].splitlines()] == [
+        ["stop", '"<|im_start|>"'],
+        ["stop", '"<|im_end|>"'],
+        ["num_ctx", str(params.ollama.num_ctx)],
+        ["temperature", str(params.eval.temperature)],
+        ["top_p", str(params.eval.top_p)],
+        ["repeat_penalty", str(params.eval.repeat_penalty)],
+    ]
 
 
 @pytest.mark.slow
-def test_a_question_without_a_system_message_gets_the_twins_own(work, server, stage):
-    assert stage(server.host).returncode == 0
-    ollama = engine.Ollama(server.host)
-    assert ollama.answer("blogtwin", CHAT[1:], 8) == pytest.approx(ollama.answer("blogtwin", CHAT, 8))
-    assert ollama.answer("blogtwin", [{"role": "system", "content": "Count."}, CHAT[1]], 8) != ollama.answer("blogtwin", CHAT, 8)
+def test_a_question_without_a_system_message_gets_the_twins_own(registered):
+    ollama = engine.Ollama(registered[1].host)
+    one, same, other = (ollama.answer("blogtwin", m, 8) for m in (CHAT[1:], CHAT, [{"role": "system", "content": "Count."}, CHAT[1]]))
+    assert [p for _, p in one] == pytest.approx([p for _, p in same], abs=0.01)
+    assert [p for _, p in one] != pytest.approx([p for _, p in other], abs=0.01)
 
 
 @pytest.mark.slow
-def test_a_second_registration_does_not_push_the_blob_again(work, server, stage):
-    assert stage(server.host).returncode == 0
+def test_a_second_registration_does_not_push_the_blob_again(registered, project):
+    work, server = registered
     first = receipt(work)
-    assert stage(server.host).returncode == 0
+    assert run_stage(project, work, server.host).returncode == 0
     assert sum(r.startswith("POST /api/blobs/") for r in server.requests) == 1
     assert receipt(work) == first
 
 
 @pytest.mark.slow
 def test_a_new_twin_moves_the_tag_and_keeps_the_version_before(work, server, stage):
+    old = server.models["blogtwin:old"] = server.models["blogtwin:latest"] = manifest("the twin of before")
     assert stage(server.host).returncode == 0
-    old = receipt(work)
-    (work / "artifacts/gguf/twin.gguf").unlink()
-    write_tiny_gguf(work / "artifacts/gguf/twin.gguf", seed=2)
-    assert stage(server.host).returncode == 0
-    assert {old["model"], receipt(work)["model"], "blogtwin:latest"} == set(server.models)
-    assert server.models["blogtwin:latest"]["blob"] == f"sha256:{receipt(work)['gguf']}" != f"sha256:{old['gguf']}"
+    new = receipt(work)["model"]
+    assert server.models.keys() == {"blogtwin:old", new, "blogtwin:latest"}
+    assert server.models["blogtwin:latest"] == server.models[new] != old == server.models["blogtwin:old"]
 
 
 @pytest.mark.slow
@@ -194,12 +214,49 @@ def test_a_failed_registration_is_one_sentence_and_leaves_nothing(work, server, 
 
 @pytest.mark.slow
 def test_a_failed_second_registration_forgets_the_receipt_and_keeps_the_tag(work, server, stage):
-    assert stage(server.host).returncode == 0
-    tag = dict(server.models["blogtwin:latest"])
+    sha = digest(work / "artifacts/gguf/twin.gguf")
+    names = f"blogtwin:{sha[:12]}", "blogtwin:latest"
+    server.models = dict.fromkeys(names, manifest(blob=sha))
+    shutil.copy(work / "artifacts/gguf/twin.gguf", server.blob(f"sha256:{sha}"))
+    write_receipt(work, status="registered", model=names[0], tag=names[1])
     server.faults = {"error"}
     assert stage(server.host).returncode == 1
-    assert receipt(work) is None and server.models == {"blogtwin:latest": tag}
-    assert server.blob(tag["blob"]).is_file()
+    assert receipt(work) is None and server.models == {"blogtwin:latest": manifest(blob=sha)}
+    assert server.blob(f"sha256:{sha}").is_file()
+
+
+class Answers:
+    """An Ollama whose answers are these (text, log-probability) pairs."""
+
+    def __init__(self, pairs):
+        self.pairs = pairs
+
+    def answer(self, name, messages, max_tokens):
+        return self.pairs
+
+
+@pytest.fixture
+def check(project, tmp_path, monkeypatch):
+    """check(pairs): the gate of stage 06, on one answer to "Rain"."""
+    (tmp_path / "artifacts/gguf").mkdir(parents=True)
+    (tmp_path / "artifacts/gguf/twin.gguf").hardlink_to(project / "twin.gguf")
+    monkeypatch.chdir(tmp_path)
+    stage = importlib.import_module("06_ollama_create")
+    keeper = SimpleNamespace(gguf=project / "models/keeper.gguf")
+    return lambda pairs: stage.check(Answers(pairs), "blogtwin", keeper, [{"messages": CHAT, "text": "Rain"}])
+
+
+def test_half_a_character_ends_what_is_compared(check, project):
+    # Ollama writes it as U+FFFD, which is a token of its own in many vocabularies, and not the one that was chosen
+    with Scorer(project / "twin.gguf") as scorer:
+        first, second = scorer.log_likelihoods(scorer.tokenize("Rain"), scorer.tokenize(" fell down"))
+    parity = check([(" fell", first), (" down", second), ("\ufffd", -0.1), (" down", -0.1)])
+    assert parity["tokens"] == 2 and parity["delta_to_twin"] < 0.001 < 0.1 < parity["delta_to_base"]
+
+
+def test_an_answer_with_nothing_to_compare_is_no_proof(check):
+    with pytest.raises(engine.OllamaError, match="no token of blogtwin that can be compared"):
+        check([("\ufffd", -0.1)])
 
 
 # --- make all ---------------------------------------------------------------------------------------------------------
@@ -219,7 +276,7 @@ def test_refresh_keeps_an_absent_receipt_while_there_is_no_ollama(tmp_path, stag
 
 def test_refresh_keeps_a_true_receipt(tmp_path, server, stage):
     write_receipt(tmp_path, status="registered", model="blogtwin:abc", tag="blogtwin:latest")
-    server.models = {"blogtwin:abc": manifest("t"), "blogtwin:latest": manifest("t")}
+    server.models = {"blogtwin:abc": manifest(), "blogtwin:latest": manifest()}
     assert stage(server.host, "--refresh").returncode == 0
     assert receipt(tmp_path)["model"] == "blogtwin:abc"
 
@@ -227,7 +284,7 @@ def test_refresh_keeps_a_true_receipt(tmp_path, server, stage):
 @pytest.mark.parametrize("gone", ["blogtwin:abc", "blogtwin:latest"])
 def test_refresh_forgets_a_receipt_whose_model_or_tag_is_gone(tmp_path, server, stage, gone):
     write_receipt(tmp_path, status="registered", model="blogtwin:abc", tag="blogtwin:latest")
-    server.models = {name: manifest("t") for name in {"blogtwin:abc", "blogtwin:latest"} - {gone}}
+    server.models = {name: manifest() for name in {"blogtwin:abc", "blogtwin:latest"} - {gone}}
     assert stage(server.host, "--refresh").returncode == 0
     assert receipt(tmp_path) is None
 

@@ -38,6 +38,7 @@ PROMPT_RESERVE = 160  # tokens kept free for system message, instruction and the
 def examples(post: dict, text: str, count, max_length: int, context_tokens: int, seed: int) -> list[dict]:
     """Examples of one post. `count(text)` gives its length in tokens; no row is longer than `max_length` of them."""
     whole = max_length - PROMPT_RESERVE
+    context_tokens = min(context_tokens, whole // 2)
     later = whole - context_tokens
     parts = cut(paragraphs(text), count, whole, later)
     rows = []
@@ -45,7 +46,7 @@ def examples(post: dict, text: str, count, max_length: int, context_tokens: int,
         choose = random.Random(f"{seed}:{post['id']}:{number}")
         task = "write" if number == 1 else "continue"
         if task == "write":
-            instruction = choose.choice(WRITE if len(parts) == 1 else OPENING) + hints(post, part, choose)
+            instruction = choose.choice(WRITE if len(parts) == 1 else OPENING) + hints(post, part, count, choose)
             context = ""
         else:
             instruction = choose.choice(FINISH if number == len(parts) else CONTINUE)
@@ -57,7 +58,7 @@ def examples(post: dict, text: str, count, max_length: int, context_tokens: int,
                 "part": number,
                 "parts": len(parts),
                 "task": task,
-                "instruction": instruction.replace("{title}", short(post["title"])),
+                "instruction": instruction.replace("{title}", short(post["title"], count)),
                 "input": context,
                 "output": part,
                 "date": post["date"],
@@ -66,20 +67,23 @@ def examples(post: dict, text: str, count, max_length: int, context_tokens: int,
     return rows
 
 
-def hints(post: dict, part: str, choose: random.Random) -> str:
+def hints(post: dict, part: str, count, choose: random.Random) -> str:
     """What besides the title the instruction tells: tags and headings, in some of the phrasings."""
     text = ""
     if post["tags"]:
-        text += choose.choice(TOPICS).replace("{tags}", short(", ".join(post["tags"][:4])))
+        text += choose.choice(TOPICS).replace("{tags}", short(", ".join(post["tags"][:4]), count))
     if found := headings(part):
-        text += choose.choice(SECTIONS).replace("{headings}", short("; ".join(found[:6])))
+        text += choose.choice(SECTIONS).replace("{headings}", short("; ".join(found[:6]), count))
     return text
 
 
-def short(text: str, limit: int = 160) -> str:
-    """White space folded, cut at a word: a title of any length must fit the prompt."""
+def short(text: str, count, limit: int = 160, tokens: int = 36) -> str:
+    """White space folded, cut at a word: a title of any length, in any script, must fit the prompt."""
     text = " ".join(text.split())
-    return text if len(text) <= limit else text[:limit].rsplit(" ", 1)[0] + " …"
+    shown = text if len(text) <= limit else text[:limit].rsplit(" ", 1)[0]
+    while count(shown) > tokens:
+        shown = shown[: len(shown) * 3 // 4].rsplit(" ", 1)[0]
+    return shown if shown == text else shown + " …"
 
 
 def cut(blocks: list[str], count, first: int, later: int) -> list[str]:
@@ -107,7 +111,7 @@ def cut(blocks: list[str], count, first: int, later: int) -> list[str]:
 
 def split_long(block: str, count, limit: int) -> list[str]:
     """A paragraph that fits, as it is; a longer one in pieces that fit: at line ends, sentence ends, spaces, anywhere."""
-    if len(block) <= limit or count(block) + 2 <= limit:  # a token is at least a character
+    if len(block.encode()) + 2 <= limit or count(block) + 2 <= limit or len(block) == 1:  # a token is at least a byte
         return [block]
     for boundary in (r"(?<=\n)", r"(?<=[.!?:;])(?=\s)", r"(?=\s)"):
         atoms = [a for a in re.split(boundary, block) if a]
@@ -136,7 +140,10 @@ def tail(part: str, count, limit: int) -> str:
     """The last words of a part, at most `limit` tokens, from a sentence start where there is one."""
     if limit <= 0:
         return ""
-    sentences = re.split(r"(?<=[.!?])\s+|\n+", part[-limit * 12 :])
+    end = part[-limit * 12 :]
+    if len(end) < len(part):
+        end = re.sub(r"\A\S*\s", "", end)  # the cut may stand inside a word
+    sentences = re.split(r"(?<=[.!?])\s+|\n+", end)
     kept: list[str] = []
     for sentence in reversed([s for s in sentences if s.strip()]):
         if count(" ".join([sentence, *kept])) > limit:
@@ -144,7 +151,7 @@ def tail(part: str, count, limit: int) -> str:
         kept.insert(0, sentence)
     if kept:
         return " ".join(kept)
-    words = part.split()[-limit:]
-    while words and count(" ".join(words)) > limit:
-        words = words[len(words) // 4 + 1 :]
-    return " ".join(words)
+    end = part.rstrip()[-limit * 12 :]
+    while count(end) > limit:
+        end = end[len(end) // 4 + 1 :]
+    return end.partition(" ")[2] or end

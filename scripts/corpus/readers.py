@@ -3,9 +3,12 @@
 Readers keep the text as Markdown and clean nothing: that is prepare's work (clean.py).
 """
 
+import codecs
 import datetime
 import hashlib
+import itertools
 import re
+import stat
 import unicodedata
 import zipfile
 from dataclasses import dataclass, field
@@ -13,11 +16,18 @@ from pathlib import Path
 
 import charset_normalizer
 import frontmatter
-import toml
-import yaml
 
 DOCX_MAX_BYTES = 300_000_000  # unpacked; a real post is a few MB even with pictures
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of encrypted .docx and of the old .doc
+BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+NO_END = re.compile(r"\s*(?:---[ \t]*\n[ \t]*[A-Za-z_-]+:[ \n]|\+\+\+[ \t]*\n[ \t]*[A-Za-z_-]+ *=)")
+EMPTY_FRONT_MATTER = re.compile(r"\A\s*(---|\+\+\+)[ \t]*\n\s*\1[ \t]*(?:\n|\Z)")
 DATE_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
@@ -39,7 +49,10 @@ def read(path: Path, max_bytes: float) -> Post:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise LeftOut(f"not a post format ({path.suffix or 'no ending'})")
-    size = path.stat().st_size
+    status = path.stat()
+    size = status.st_size
+    if not stat.S_ISREG(status.st_mode):  # to open a pipe would wait for ever
+        raise LeftOut("not a regular file")
     if size == 0:
         raise LeftOut("the file is empty")
     if size > max_bytes:
@@ -47,6 +60,7 @@ def read(path: Path, max_bytes: float) -> Post:
     post = reader(path)
     if not post.text.strip():
         raise LeftOut("no text besides front matter")
+    post.title, post.tags = _sound(post.title), [_sound(tag) for tag in post.tags]
     return post
 
 
@@ -58,7 +72,7 @@ def post_id(text: str) -> str:
 
 def decode(data: bytes) -> str:
     """Bytes of unknown encoding → text. Raises LeftOut for what is no text."""
-    for bom, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+    for bom, encoding in BYTE_ORDER_MARKS:
         if data.startswith(bom):
             try:
                 return data.decode(encoding)
@@ -75,24 +89,24 @@ def decode(data: bytes) -> str:
 
 def _mostly_utf8(data: bytes, error: UnicodeDecodeError) -> str | None:
     """A UTF-8 file with a few pasted Latin-1 bytes: each byte that is no UTF-8 is read as Windows-1252."""
-    if not any(b >= 0x80 for b in data[: error.start]):
+    if data[: error.start].isascii():
         return None  # nothing before the first bad byte says that this is UTF-8
-    parts, rest = [], data
-    while rest:
-        try:
-            return "".join([*parts, rest.decode("utf-8")])
-        except UnicodeDecodeError as e:
-            parts += [rest[: e.start].decode("utf-8"), rest[e.start : e.end].decode("cp1252", "replace")]
-            rest = rest[e.end :]
-    return "".join(parts)
+    return data.decode("utf-8", "windows-1252")
+
+
+codecs.register_error("windows-1252", lambda e: (e.object[e.start : e.end].decode("cp1252", "replace"), e.end))
 
 
 def _guess(data: bytes) -> str:
     head = data[:200_000]  # enough to judge by; the guess is slow on megabytes
-    best = charset_normalizer.from_bytes(head[: len(head) // 4 * 4]).best()
+    guesses = charset_normalizer.from_bytes(head[: len(head) // 4 * 4])
+    best = guesses.best()
     if best is None:
         raise LeftOut("not text in any known encoding")
-    text = data.decode(best.encoding, "replace")
+    # The Latin code pages look alike in a short text: where Windows-1252 is as likely, it is the one people have.
+    western = any("cp1252" in g.could_be_from_charset and g.chaos < best.chaos + 0.1 for g in guesses)
+    latin = any(a.startswith("Latin") for a in best.alphabets)
+    text = data.decode("cp1252" if latin and western else best.encoding, "replace")
     controls = sum(unicodedata.category(c) == "Cc" and c not in "\n\r\t\f" for c in text[:5000])
     if controls > 5:
         raise LeftOut("not text in any known encoding")
@@ -103,25 +117,32 @@ def markdown(path: Path) -> Post:
     text = decode(path.read_bytes()).replace("\r\n", "\n").replace("\r", "\n")
     try:
         meta, body = frontmatter.parse(text)
-    except (yaml.YAMLError, toml.TomlDecodeError, ValueError, TypeError, IndexError) as e:
+    except Exception as e:  # the parsers of YAML, TOML and JSON raise whatever they like on a broken one
         raise LeftOut(f"its front matter can't be read: {' '.join(str(e).split())[:120]}") from None
+    if not meta:  # no front matter, an empty one, or words between two rules, which are the author's
+        if NO_END.match(text):
+            raise LeftOut("its front matter has no closing line")
+        body = EMPTY_FRONT_MATTER.sub("", text)
     meta = {str(k).lower(): v for k, v in meta.items()}
-    heading = re.match(r"\s*#\s+(.+?)\s*#*\n", body + "\n")
+    heading = re.match(r"\s*#[ \t]+([^\n]*\S)[^\n]*\n", body + "\n")
+    first = heading[1].strip("# \t") if heading else ""
     title = str(meta.get("title") or "").strip()
-    if heading and (not title or heading[1].strip().casefold() == title.casefold()):
-        title, body = title or heading[1].strip(), body[heading.end() :]  # the title is not part of the text
+    if first and (not title or first.casefold() == title.casefold()):
+        title, body = title or first, body[heading.end() :]  # the title is not part of the text
     date = next((meta[k] for k in ("date", "published", "pubdate", "publishdate", "created") if meta.get(k)), None)
     return Post(
         text=body.strip("\n"),
         title=title or _title_from_name(path),
         date=_iso(date) or _date_from_name(path),
         tags=_tags(meta),
-        draft=meta.get("draft") is True or meta.get("published") is False,
+        draft=any(str(meta.get(k)).lower() == v for k, v in (("draft", "true"), ("published", "false"), ("status", "draft"))),
     )
 
 
 def plain_text(path: Path) -> Post:
     text = decode(path.read_bytes()).replace("\r\n", "\n").replace("\r", "\n").strip("\n")
+    if re.match(r"(?:---|\+\+\+)[ \t]*\n", text):  # front matter makes it Markdown, whatever the ending
+        return markdown(path)
     first, _, rest = text.partition("\n")
     # A short first line that stands alone is the title, as people write it.
     has_title = 0 < len(first.strip()) <= 100 and rest.startswith("\n") and rest.strip()
@@ -142,7 +163,9 @@ def docx(path: Path) -> Post:
                 raise LeftOut("a .zip with the ending .docx, not a document")
             if any(entry.flag_bits & 1 for entry in archive.infolist()):
                 raise LeftOut("the .docx is encrypted: save it without a password")
-    except zipfile.BadZipFile:
+    except (LeftOut, OSError):
+        raise
+    except Exception:  # BadZipFile, and what zipfile lets through on bytes that only begin as a .zip
         raise LeftOut("not a .docx, though it has the ending") from None
     import docx as python_docx  # imported here: lxml takes a while
 
@@ -154,7 +177,9 @@ def docx(path: Path) -> Post:
         keywords = [k.strip() for k in re.split(r"[,;]", properties.keywords or "") if k.strip()]
     except Exception as e:  # python-docx raises whatever lxml, zipfile or its own parser raise on a broken document
         raise LeftOut(f"the .docx can't be read: {type(e).__name__}: {' '.join(str(e).split())[:100]}") from None
-    title = title or (properties.title or "").strip() or _title_from_name(path)
+    # python-docx makes properties up for a document that has none (Google Docs writes such)
+    made_up = properties.last_modified_by == "python-docx" and properties.title == "Word Document"
+    title = title or ("" if made_up else (properties.title or "").strip()) or _title_from_name(path)
     return Post(text="\n\n".join(blocks), title=title, date=date, tags=keywords)
 
 
@@ -196,25 +221,29 @@ def _docx_blocks(document) -> tuple[str, list[str]]:
 def _docx_inline(paragraph) -> str:
     from docx.text.hyperlink import Hyperlink
 
-    out = []
+    runs = []
     for item in paragraph.iter_inner_content():
         if isinstance(item, Hyperlink):
-            out.append(f"[{item.text}]({item.address})" if item.address else item.text)
-            continue
-        text, mark = item.text, ("**" if item.bold else "") + ("*" if item.italic else "")
-        if mark and text.strip():
-            core = text.strip()
-            start = text.index(core)
-            text = text[:start] + mark + core + mark[::-1] + text[start + len(core) :]
-        out.append(text)
-    # Word splits a bold phrase into runs: close-and-open marks between them say nothing
-    return "".join(out).replace("****", "").replace("\u000b", "\n")
+            runs.append(("", f"[{item.text}]({item.address})" if item.address else item.text))
+        else:
+            runs.append((("**" if item.bold else "") + ("*" if item.italic else ""), item.text))
+    out = ""
+    for mark, group in itertools.groupby(runs, key=lambda run: run[0]):  # Word splits a bold phrase into several runs
+        text = "".join(text for _, text in group)
+        core = text.strip()
+        out += text.replace(core, mark + core + mark, 1) if mark and core else text
+    return out.replace("\u000b", "\n")
 
 
 def _title_from_name(path: Path) -> str:
     name = path.stem if path.stem.lower() not in ("index", "readme", "_index") else path.parent.name
     words = re.sub(r"[-_]+", " ", DATE_IN_NAME.sub("", name)).strip()
     return (words[:1].upper() + words[1:]) or name
+
+
+def _sound(text: str) -> str:
+    """One line that can be written as UTF-8: bytes of a file name that are no text, and half emoji, become U+FFFD."""
+    return " ".join(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").split())
 
 
 def _date_from_name(path: Path) -> str | None:

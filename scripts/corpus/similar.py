@@ -5,8 +5,10 @@ from collections import Counter, defaultdict
 
 SHINGLE = 5  # words
 WORD = re.compile(r"\w+(?:['’]\w+)*")
-PART = r"(?:part|pt\.?|chapter|episode|vol(?:ume)?\.?|no\.?)\s*(?:\d+|[ivx]+|one|two|three|four|five|six|seven|eight|nine|ten)\b"
-SERIES = re.compile(rf"[\s,:;(\[–—-]*(?:{PART}(?:\s+of\s+\w+)?|\(\s*\d+\s*(?:/|of)\s*\d+\s*\)|#\d+)[)\]]?\s*(?::.*|[–—-].*)?$", re.I)
+NUMBER = r"(?:\d+|[ivx]+|one|two|three|four|five|six|seven|eight|nine|ten)"
+PART = r"(?:part|pt\.?|chapter|episode|vol(?:ume)?\.?|no\.?)\s*" + NUMBER + r"\b"
+OF = rf"(?:\s*/\s*|\s+of\s+){NUMBER}\b"
+SERIES = re.compile(rf"[\s,:;(\[–—-]*(?:{PART}(?:{OF})?|\b{NUMBER}{OF}|#\d+|(?<=[\s,:;(\[–—-])(?-i:[IVX]+)\b)[)\]]?\s*(?::.*|[–—-].*)?$", re.I)
 
 
 def words(text: str) -> list[str]:
@@ -29,7 +31,8 @@ def groups(posts: list[dict], jaccard: float, containment: float) -> list[list[i
     sets = [shingles(p["text"]) for p in posts]
     frequency = Counter(s for one in sets for s in one)
     boilerplate = {s for s, n in frequency.items() if n >= max(5, 0.05 * len(posts))}
-    sets = [one - boilerplate for one in sets]
+    # A post that is mostly such shingles is no post with a footer: it is one of many copies.
+    sets = [one - boilerplate if len(one - boilerplate) > len(one) / 2 else one for one in sets]
     holders = defaultdict(list)
     for i, one in enumerate(sets):
         for s in one:
@@ -53,8 +56,9 @@ def groups(posts: list[dict], jaccard: float, containment: float) -> list[list[i
             leader[find(b)] = find(a)
     series = defaultdict(list)
     for i, post in enumerate(posts):
-        if SERIES.search(post["title"]):
-            series[" ".join(words(SERIES.sub("", post["title"])))].append(i)
+        title = " ".join(post["title"].split())[-200:]
+        if SERIES.search(title):
+            series[" ".join(words(SERIES.sub("", title)))].append(i)
     for name, members in series.items():
         for i in members[1:] if name else []:
             leader[find(i)] = find(members[0])

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import yaml
+
 from _shared import UserError
 
 TEMPLATES = Path(__file__).with_name("templates.yaml")

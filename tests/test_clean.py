@@ -1,0 +1,199 @@
+"""clean(): what the author did not write goes, what the author wrote stays, and no input takes long."""
+
+import importlib
+import re
+import time
+
+import pytest
+from conftest import ROOT
+from corpus.clean import clean, headings, paragraphs
+
+GONE = {
+    "html": ('<div class="x"><p>Kept <b>words</b>.</p></div>', "Kept **words**."),
+    "html over lines": ('<section\n id="a">\nKept.\n</section>', "Kept."),
+    "html with > in an attribute": ('<p title="a > b">Kept.</p>', "Kept."),
+    "comment": ("Kept.<!-- more\n\nsecret -->", "Kept."),
+    "doctype": ("<!DOCTYPE html>\nKept.", "Kept."),
+    "script": ("Kept.<script>var a = '<p>';</script>", "Kept."),
+    "style": ("<style>p { color: red }</style>Kept.", "Kept."),
+    "iframe": ('Kept.\n\n<iframe src="https://youtube.com/embed/x" allowfullscreen></iframe>', "Kept."),
+    "video": ('<video controls><source src="a.mp4">No video here.</video>\n\nKept.', "Kept."),
+    "figure caption": ('<figure><img src="a.png"><figcaption>Fig.</figcaption></figure>Kept.', "Kept."),
+    "MDX embed": ('Kept.\n\n<Tweet id="123" />\n\n<Callout>This too.</Callout>', "Kept.\n\nThis too."),
+    "quoted paragraphs": ("<blockquote><p>One.</p><p>Two.</p></blockquote>", "> One.\n>\n> Two."),
+    "list": ("<ul><li>One</li><li>Two</li></ul>", "- One\n- Two"),
+    "heading": ('<h2 id="x">Kept</h2>', "## Kept"),
+    "anchor": ('See <a href="https://x.org/?a=1&amp;b=2">the page</a>.', "See the page."),
+    "entity": ("Fish &amp; chips&nbsp;&mdash; good", "Fish & chips — good"),
+    "hugo": ('{{< figure src="a.jpg" caption="No." >}}\n\nKept.', "Kept."),
+    "hugo percent": ("{{% notice tip %}}\nKept.\n{{% /notice %}}", "Kept."),
+    "liquid tag": ("{% include gallery.html %}\n\nKept{% if x %}.{% endif %}", "Kept."),
+    "liquid value": ("Kept{{ site.x }}.", "Kept."),
+    "liquid comment": ("{% comment %}no\n\nno{% endcomment %}Kept.", "Kept."),
+    "kramdown": ("Kept.\n{: .lead}", "Kept."),
+    "heading id": ("## Kept {#kept}", "## Kept"),
+    "table of contents": ("[[TOC]]\n\nKept.\n\n* TOC\n{:toc}", "Kept."),
+    "image": ("![alt](a.png 'title')\n\nKept.", "Kept."),
+    "image with brackets": ("![see [1]](a_(1).png) Kept.", " Kept."),
+    "image reference": ("![alt][pic]\n\nKept.\n\n[pic]: a.png", "Kept."),
+    "image that is a link": ("[![alt](a.png)](b.html)\n\nKept.", "Kept."),
+    "image in a list": ("1. Kept.\n\n    ![alt](a.png)\n\n2. This too.", "1. Kept.\n\n2. This too."),
+    "obsidian embed": ("![[photo.png]]\n\nKept, see [[Note|that note]] and [[Other]].", "Kept, see that note and Other."),
+    "reference link": ('A [word][1], [another][] and [third].\n\n[1]: https://a.b "T"\n[another]: <https://c.d>\n[third]: /e', "A word, another and third."),
+    "inline link": ("A [word](http://a.b/c_(d) \"it's\") and [one [more]](x).", "A word and one [more]."),
+    "share": ("Kept.\n\nShare this post on Twitter, Facebook or email!", "Kept."),
+    "share buttons": ("Kept.\n\nTwitter | Facebook | Email", "Kept."),
+    "filed under": ("Kept.\n\nFiled under: fish, boats", "Kept."),
+    "invisible": ("Ke\u200bpt\u00ad.\ufeff", "Kept."),
+}
+
+
+@pytest.mark.parametrize("case", GONE)
+def test_what_the_author_did_not_write_is_gone(case):
+    text, expected = GONE[case]
+    assert clean(text) == clean(expected) == expected
+
+
+STAYS = {
+    "less than": "If a < b and c > d, then a <b is false, as 3<4 is not.",
+    "generics": "I used a List<String> and a Map<K, V> for that.",
+    "smart quotes": "“Never,” she said – it’s ‘done’ … for €5.",
+    "footnote": "A claim.[^1] Another.[^note]\n\n[^1]: Its source.\n[^note]: A second one, with more words.",
+    "lists": "- one\n- two\n  - three\n\n1. first\n2. second",
+    "emphasis": "**Bold**, *italic*, __both__ and ~~gone~~.",
+    "quote": "> One line\n> and another.\n>\n> A second paragraph.",
+    "table": "| a | b |\n| --- | --- |\n| 1 | 2 |",
+    "heading": "## A heading\n\nText.",
+    "brackets": "He said [sic] that, and [again] it was so.",
+    "braces": "A set {a, b} and a stray {{ in the text.\n\nAnother }} far away.",
+    "share in prose": "Share this secret with no one\n\nShare it with the cat, and it will sleep.",
+    "ampersand": "AT&T and https://x.org/?a=1&copy=2 & so on",
+    "rule": "One.\n\n***\n\nTwo.",
+    "poem": "A line\nand a line\n\nand a line",
+}
+
+
+@pytest.mark.parametrize("case", STAYS)
+def test_what_the_author_wrote_stays(case):
+    assert clean(STAYS[case]) == STAYS[case]
+
+
+CODE = {
+    "fence": "```html\n<div>{{ x }}</div>\n\n![a](b)\n```",
+    "long fence": "````\n```\n<b>\n```\n````",
+    "tildes": "~~~\n{% include x %}\n~~~",
+    "inline": "Write `<b>{{ x }}</b>` or ``a ` <i>`` here.",
+    "indented": "So:\n\n    <p>{% x %}</p>\n\nand so on.",
+    "a highlight block shown in a fence": "```\n{% highlight ruby %}\nx\n{% endhighlight %}\n```",
+    "three ticks on a line": "Use ```code``` inline.\n\nAnd *go on*.",
+}
+
+
+@pytest.mark.parametrize("case", CODE)
+def test_code_stays_exactly_as_it_is(case):
+    assert clean(CODE[case]) == CODE[case]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "{% highlight ruby linenos %}\nputs '<b>'\n{% endhighlight %}",
+        '{{< highlight ruby "x=1" >}}\nputs \'<b>\'\n{{< /highlight >}}',
+        "<pre class='x'><code>puts '&lt;b&gt;'</code></pre>",
+    ],
+)
+def test_a_highlight_block_becomes_a_fence(block):
+    assert re.fullmatch(r"Before\.\n+```(ruby)?\nputs '<b>'\n```\n+After\.", clean(f"Before.\n\n{block}\n\nAfter."))
+
+
+def test_links_can_keep_their_addresses():
+    assert clean("A [word][1].\n\n[1]: https://a.b", links="keep") == "A [word](https://a.b)."
+
+
+def test_a_stray_opening_mark_costs_no_paragraph():
+    """Something that opens and is closed, if at all, paragraphs later must not take what lies between."""
+    words = "\n\n".join(f"Paragraph {i} is here." for i in range(5))
+    for mark, end in (("{{", "}}"), ("{%", "%}"), ("{{<", ">}}"), ("<!--", ""), ("<b", ">"), ("`", "`"), ("![", "](a)"), ("<script>", "")):
+        found = clean(f"Start {mark} here.\n\n{words}\n\nEnd {end} here.")
+        assert all(f"Paragraph {i} is here." in found for i in range(5)), f"{mark} took words"
+
+
+def test_paragraphs_keep_a_fence_with_blank_lines_whole():
+    assert paragraphs("One.\n\n```\na\n\nb\n```\n\nTwo.") == ["One.", "```\na\n\nb\n```", "Two."]
+
+
+def test_headings_are_those_outside_code():
+    assert headings("# One #\n\n```\n# a comment\n```\n\n### The `x` flag\n\n#hashtag") == ["One", "The `x` flag"]
+
+
+# --- the sample blog --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sample():
+    """{source: (text as ingested, text cleaned)} of every post of data/sample."""
+    posts, _ = importlib.import_module("01_ingest").ingest(ROOT / "data/sample", 1, 1e7)
+    assert len(posts) >= 50
+    return {p["source"]: (p["text"], clean(p["text"])) for p in posts}
+
+
+LEFTOVERS = {
+    "HTML tag": r"</?(?:p|div|span|br|img|a|b|i|em|strong|iframe|figure|table|ul|li|h\d|blockquote|script|sup)\b[^<>]*>|<!--",
+    "shortcode": r"\{\{|\}\}|\{%|%\}|\{:",
+    "front matter": r"\A\s*(?:---|\+\+\+)|^(?:title|date|tags|draft|layout):",
+    "image": r"!\[",
+    "link": r"\]\([^)]*\)|\]\[",
+    "reference list": r"^ {0,3}\[[^\]^]+\]:",
+    "share line": r"^\s*(?:share (?:this|on|via)|tweet this|filed under|posted in)\b|twitter\s*[|·]",
+    "invisible character": "[\u200b\ufeff\u00ad\ue000\ue001]",
+}
+
+
+@pytest.mark.parametrize("what", LEFTOVERS)
+def test_no_sample_post_keeps(sample, what):
+    found = {source: m[0] for source, (_, text) in sample.items() if (m := re.search(LEFTOVERS[what], re.sub(r"(?s)```.*?```|`[^`\n]+`", "", text), re.M | re.I))}
+    assert not found
+
+
+def test_the_sample_puts_clean_to_work(sample):
+    """The test before proves nothing on posts that never held any of it."""
+    raw = "\n\n".join(text for text, _ in sample.values())
+    for what in ("HTML tag", "shortcode", "image", "link"):
+        assert re.search(LEFTOVERS[what], raw, re.M | re.I), f"no {what} in data/sample"
+
+
+def test_clean_is_idempotent_on_the_sample(sample):
+    assert [source for source, (_, text) in sample.items() if clean(text) != text] == []
+
+
+def test_no_sample_post_loses_its_words(sample):
+    """Cleaning takes markup: in a post without code or shortcodes every word run between marks is still there, in order."""
+    for source, (raw, text) in sample.items():
+        if re.search(r"[<{]|!\[|^\[|share|filed", raw, re.M | re.I):
+            continue
+        plain = re.sub(r"\]\([^)]*\)", "", raw)
+        assert re.findall(r"\w+", plain) == re.findall(r"\w+", text), source
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+NASTY = "[ < ` {{ | ![ [[ {% {{< <!-- {: [a]( [a][ ( \\ <b> <p> </p> <pre> <blockquote> <li> & _ ** <a|href='".split() + [
+    "x|\n", "\n", " ", "\n ", "[x]: y\n", "~~~\n", "```\n", "{% highlight x %}", "{% comment %}", "- a\n\n    b\n\n", "\n\n    b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", NASTY, ids=repr)
+def test_time_grows_with_the_length_not_its_square(unit):
+    """60 kB of a mark that never closes: seconds when a pattern is quadratic, a blink when it is not."""
+    text = f"# a{unit * (60_000 // len(unit))} x"
+    start = time.process_time()
+    headings(clean(text)), paragraphs(text), clean(text[3:])
+    assert time.process_time() - start < 1.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", ["[", "<", "`", "{{", "|", "a | "])
+def test_two_megabytes_of_a_mark_take_seconds(unit):
+    start = time.process_time()
+    clean(unit * (2_000_000 // len(unit)))
+    assert time.process_time() - start < 8

@@ -1,0 +1,169 @@
+"""params.yaml: every mistake in it is one sentence, every knob is explained, and set_param changes nothing else."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+from _shared import Params, UserError, load_params
+from conftest import ROOT, environment
+from set_param import set_params
+
+
+@pytest.fixture
+def folder(tmp_path):
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    return tmp_path
+
+
+def change(folder, old, new):
+    path = folder / "params.yaml"
+    text = path.read_text()
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in params.yaml"
+    path.write_text(text.replace(old, new))
+
+
+def script(folder, name, *arguments):
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts" / name, *arguments], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=60
+    )
+
+
+def assert_one_sentence(done, *words):
+    assert done.returncode == 1, done
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and done.stderr.endswith((".\n", "?\n")), done.stderr
+    for word in words:
+        assert word in done.stderr, done.stderr
+
+
+def test_the_project_s_own_params_are_valid(folder):
+    assert load_params(folder / "params.yaml").train.base
+
+
+def test_every_knob_has_a_comment_above_it_or_above_its_group():
+    """A group is knobs with no comment between them, under one that has; only `seed` and what its name says may go bare."""
+    lines = (ROOT / "params.yaml").read_text().splitlines()
+    section_is_explained = True
+    for number, line in enumerate(lines):
+        if line.startswith("  ") and ":" in line and not line.lstrip().startswith("#"):
+            section_is_explained |= lines[number - 1].lstrip().startswith("#")
+            assert section_is_explained, f"line {number + 1} of params.yaml has no comment above it or its group: {line}"
+        elif line and not line.startswith((" ", "#")):
+            section_is_explained = False  # a new section has to explain itself anew
+
+
+def test_params_yaml_has_exactly_the_knobs_the_code_knows():
+    """No second default in code: a knob is in the model if and only if it is in the file."""
+    written = yaml.safe_load((ROOT / "params.yaml").read_text())
+    known = {name: set(field.annotation.model_fields) for name, field in Params.model_fields.items()}
+    assert {name: set(section) for name, section in written.items()} == known
+    assert all(f.is_required() for section in Params.model_fields.values() for f in section.annotation.model_fields.values())
+
+
+@pytest.mark.parametrize("spelling, value", [("2e-4", 2e-4), ("5e-05", 5e-5), ("0.0003", 3e-4), ("1.5E-4", 1.5e-4)])
+def test_learning_rate_is_a_number_however_it_is_spelt(folder, spelling, value):
+    """YAML 1.1 reads 2e-4 as a string; the trainer must get a number."""
+    change(folder, "learning_rate: 4e-4", f"learning_rate: {spelling}")
+    assert load_params(folder / "params.yaml").train.learning_rate == value
+
+
+def test_a_typo_names_its_path_and_the_nearest_right_name(folder):
+    change(folder, "  epochs:", "  epocks:")
+    with pytest.raises(UserError, match=r"no knob train\.epocks: did you mean train\.epochs\?"):
+        load_params(folder / "params.yaml")
+
+
+def test_a_misspelt_section_names_the_nearest_section(folder):
+    change(folder, "\nsplit:", "\nsplits:")
+    with pytest.raises(UserError, match=r"no knob splits: did you mean split\?"):
+        load_params(folder / "params.yaml")
+
+
+def test_a_knob_like_no_other_lists_what_there_is(folder):
+    change(folder, "  min_words: 40", "  min_words: 40\n  zzz: 1")
+    with pytest.raises(UserError, match=r"ingest\.zzz: known are source, min_words"):
+        load_params(folder / "params.yaml")
+
+
+def test_a_missing_knob_is_named(folder):
+    change(folder, "  min_words: 40\n", "")
+    with pytest.raises(UserError, match=r"ingest\.min_words is missing"):
+        load_params(folder / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    "old, new, named",
+    [
+        ("min_words: 40", "min_words: 0", "ingest.min_words"),
+        ("min_words: 40", "min_words: forty", "ingest.min_words"),
+        ("min_words: 40", "min_words: [40]", "ingest.min_words"),
+        ("max_file_mb: 50", "max_file_mb: -1", "ingest.max_file_mb"),
+        ("links: text", "links: html", "prepare.links"),
+        ("by: date", "by: length", "split.by"),
+        ("train: 0.72", "train: 0.9", "train + valid + test"),
+        ("jaccard: 0.3", "jaccard: 1.5", "split.jaccard"),
+        ("learning_rate: 4e-4", "learning_rate: .nan", "train.learning_rate"),
+        ("learning_rate: 4e-4", "learning_rate: 40", "train.learning_rate"),
+        ("max_length: 1024", "max_length: 64", "train.max_length"),
+        ("epochs: 2", "epochs: 1.5", "train.epochs"),
+        ("backend: auto", "backend: tpu", "train.backend"),
+        ("quantization: q8_0", "quantization: q2_k", "export.quantization"),
+        ("name: blogtwin", "name: My Twin", "ollama.name"),
+        ("top_p: 0.95", "top_p: 0", "eval.top_p"),
+        ("\neval:\n", "\neval: 5\nx:\n", "there is no knob x"),
+    ],
+)
+def test_a_value_out_of_range_is_an_error_with_its_path(folder, old, new, named):
+    change(folder, old, new)
+    with pytest.raises(UserError) as error:
+        load_params(folder / "params.yaml")
+    assert named in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"[1, 2]", b"ingest: [", b"ingest: 5", b"a: \xff\xfe", b"? [1]\n: 2", b"1: 2"], ids=repr)
+def test_a_params_file_that_is_none_is_one_sentence(folder, content):
+    (folder / "params.yaml").write_bytes(content)
+    assert_one_sentence(script(folder, "01_ingest.py"), "params.yaml")
+
+
+@pytest.mark.parametrize("name", ["01_ingest.py", "02_prepare.py", "03_split.py", "blog.py", "set_param.py"])
+def test_scripts_say_a_bad_setting_in_one_sentence(folder, name):
+    """Exit 1 and one line on stderr, no traceback, whichever script meets the mistake first."""
+    change(folder, "  epochs:", "  epocks:")
+    arguments = {"blog.py": [str(folder)], "set_param.py": ["train.seed=3"]}.get(name, [])
+    assert_one_sentence(script(folder, name, *arguments), "train.epocks")
+
+
+def test_scripts_say_where_they_must_be_run(tmp_path):
+    assert_one_sentence(script(tmp_path, "01_ingest.py"), "There is no params.yaml", "project's folder")
+
+
+def test_set_param_changes_one_line_and_keeps_the_comments(folder):
+    path = folder / "params.yaml"
+    before = path.read_text().splitlines()
+    set_params(path, {"train.learning_rate": "2e-4"})
+    after = path.read_text().splitlines()
+    assert [(a, b) for a, b in zip(before, after, strict=True) if a != b] == [("  learning_rate: 4e-4", "  learning_rate: 2e-4")]
+
+
+@pytest.mark.parametrize("value", ["llama3.2:1b", "~/models/x", "a folder", "[draft", "*", "{x", "", "#1", "- x", "a: b", "!x", "2024", "yes", "1:30", "say \"hi\"", "null"])
+def test_set_param_takes_any_words(folder, value):
+    """What is typed after the `=` is the value, also where YAML would read it as something else."""
+    set_params(folder / "params.yaml", {"prepare.author": value})
+    assert load_params(folder / "params.yaml").prepare.author == value
+
+
+def test_set_param_sets_several_that_are_only_valid_together(folder):
+    """The shares of a split have to add up to 1, so they can only be changed at once."""
+    done = script(folder, "set_param.py", "split.train=0.6", "split.test=0.32")
+    assert done.returncode == 0, done.stderr
+    assert load_params(folder / "params.yaml").split.test == 0.32
+
+
+@pytest.mark.parametrize("argument", ["train.epochs=0", "train.epocks=3", "train.base.x=1", "=5", "epochs", "train.base=no-such-model", "train=5"])
+def test_set_param_leaves_the_file_alone_when_the_result_would_be_wrong(folder, argument):
+    before = (folder / "params.yaml").read_bytes()
+    assert_one_sentence(script(folder, "set_param.py", argument))
+    assert (folder / "params.yaml").read_bytes() == before
+    assert [p.name for p in folder.iterdir()] == ["params.yaml"], "a trial file was left behind"

@@ -1,0 +1,188 @@
+"""The whole chain for real: Make, DVC, the embedded base model, llama.cpp; on few posts and few steps, as a user would drive it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import ROOT, environment, make_workspace
+
+STAGES = ["ingest", "prepare", "split", "train", "export_gguf", "ollama_create", "eval_base", "eval"]
+SMALL = "train.max_steps=3 train.max_length=512 eval.prompts=2 eval.max_tokens=24 export.parity_prompts=1 export.parity_tokens=60 split.test=0.2"
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A workspace whose sample is 8 short posts and whose training is 3 steps."""
+    folder = make_workspace(tmp_path_factory.mktemp("project"))
+    sample = folder / "data/sample"
+    short = sorted(sample.glob("*.md"), key=lambda p: p.stat().st_size)[:8]
+    for path in sample.iterdir():
+        if path not in short:
+            path.unlink()
+    subprocess.run([sys.executable, "scripts/set_param.py", *SMALL.split()], cwd=folder, env=environment(folder), check=True)
+    subprocess.run("git add -A && git commit -qm small", shell=True, cwd=folder, env=environment(folder), check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(workspace):
+    """After the first `make all`."""
+    done = subprocess.run("make all", shell=True, cwd=workspace, env=environment(workspace), capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return workspace, done.stdout
+
+
+@pytest.mark.slow
+def test_make_all_makes_a_proven_twin(made):
+    """Every artifact of the contract is there, the export is the trained model, and the twin is better than the base even after 3 steps."""
+    folder, output = made
+    for path in ("data/raw/posts.jsonl", "data/raw/discarded.jsonl", "artifacts/adapter/backend.json", "artifacts/gguf/twin.gguf", "artifacts/gguf/adapter.gguf", "artifacts/eval/report.html", "artifacts/eval/samples.jsonl", "artifacts/train/loss.tsv"):
+        assert (folder / path).stat().st_size > 0, path
+    parity = json.loads((folder / "artifacts/gguf/parity.json").read_text())
+    for name in ("twin", "adapter"):
+        assert parity[name]["delta_to_twin"] < 0.10 and parity[name]["delta_to_twin"] < parity[name]["delta_to_base"]
+        assert parity[name]["prompt_ids_equal"] and parity[name]["end_token_stops"] and parity[name]["agreement_with_twin"] > 0.75
+    metrics = json.loads((folder / "artifacts/eval/metrics.json").read_text())
+    assert metrics["gain"]["bits_per_byte"] > 0 and metrics["n"]["prompts"] == 2
+    training = json.loads((folder / "artifacts/train/metrics.json").read_text())
+    assert training["loss_after"] < training["loss_before"] and training["steps"] == 3 and training["device"] == "cpu"
+    assert {"tokens", "tokens_per_s", "trainable_share", "peak_memory_mb", "seconds", "versions"} <= training.keys()
+    assert json.loads((folder / "artifacts/ollama/receipt.json").read_text())["status"] == "absent"
+    assert "your twin, on 2 held-out posts" in output and "next:" in output
+
+
+@pytest.mark.slow
+def test_second_make_all_does_nothing_in_five_seconds(made, run_in):
+    folder, _ = made
+    started = time.perf_counter()
+    done = run_in(folder, "make all")
+    assert "Running stage" not in done.stdout and "up to date" in done.stdout
+    assert time.perf_counter() - started < 5
+
+
+@pytest.mark.slow
+def test_no_post_and_no_text_reaches_git(made, run_in):
+    """After a run, `git add -A` stages numbers only: no post, no example, no sample of what was written."""
+    folder, _ = made
+    staged = run_in(folder, "git add -A && git diff --cached --name-only").stdout.split()
+    allowed = re.compile(r"dvc\.lock|artifacts/(train|eval)/[a-z_]+\.(json|tsv)")
+    assert staged and all(allowed.fullmatch(name) for name in staged), staged
+    text = run_in(folder, "git diff --cached").stdout
+    for post in (folder / "data/sample").glob("*.md"):
+        for line in post.read_text().split("\n"):
+            assert len(line) < 60 or line not in text
+
+
+@pytest.mark.slow
+def test_experiment_reruns_training_and_after_only(made, run_in):
+    """`dvc exp run -S` with another learning rate; the diff shows it, the curves are drawn, the base is not asked again."""
+    folder, _ = made
+    run_in(folder, "git add -A && git commit -qm made")
+    output = run_in(folder, "dvc exp run -S train.learning_rate=1e-4", timeout=900).stdout
+    assert sorted(re.findall(r"Running stage '(\w+)'", output)) == ["eval", "export_gguf", "ollama_create", "train"]
+    diff = run_in(folder, "dvc metrics diff").stdout
+    assert "twin.bits_per_byte" in diff and "loss_after" in diff and "base.bits_per_byte" not in diff
+    run_in(folder, "dvc plots show")
+    page = (folder / "artifacts/plots/index.html").read_text()
+    assert "training loss" in page and "validation loss" in page
+
+
+@pytest.mark.slow
+def test_smoke_answers_from_both_voices(made, run_in):
+    folder, _ = made
+    output = run_in(folder, 'python scripts/smoke.py "Write about a kettle." --max-tokens 12').stdout
+    assert "── base" in output and "── twin" in output and output.count("tokens in") == 2
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_training_keeps_the_adapter_of_before(made):
+    """SIGINT in the middle of 04_train: exit 130, one line, the adapter of before untouched, nothing temporary left."""
+    folder, _ = made
+    before = (folder / "artifacts/adapter/adapter_model.safetensors").read_bytes()
+    process = subprocess.Popen([sys.executable, "scripts/04_train.py"], cwd=folder, env=environment(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if "before training" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "stopped: nothing half-written was kept" in errors and "Traceback" not in errors
+    assert (folder / "artifacts/adapter/adapter_model.safetensors").read_bytes() == before
+    assert not [f.name for f in (folder / "artifacts").iterdir() if f.name.startswith(".")]
+
+
+@pytest.mark.slow
+def test_full_disk_in_export_and_scorecard_loses_nothing(made):
+    """A file-size limit stands for the full disk: one sentence, the files of before untouched, nothing temporary left."""
+    import resource
+
+    folder, _ = made
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    for script, kept in (("05_export_gguf.py", "artifacts/gguf/twin.gguf"), ("03_split.py", "data/split/train.jsonl")):
+        before = (folder / kept).read_bytes()
+        done = subprocess.run([sys.executable, f"scripts/{script}"], cwd=folder, env=environment(folder), capture_output=True, text=True, preexec_fn=limit)
+        assert done.returncode == 1 and "The disk is full" in done.stderr and "Traceback" not in done.stderr, done.stderr[-2000:]
+        assert (folder / kept).read_bytes() == before
+        assert not [f for f in (folder / kept).parent.parent.rglob(".*.tmp")]
+
+
+@pytest.mark.slow
+def test_own_blog_makes_its_own_twin(made, run_in, tmp_path):
+    """`make blog FROM=` then `dvc repro split`: the new posts are used, the sample stays, Git sees a pointer only."""
+    folder, _ = made
+    posts = tmp_path / "my posts"
+    posts.mkdir()
+    for i, path in enumerate(sorted((ROOT / "data/sample").glob("*.md"))[:7]):
+        shutil.copy(path, posts / f"private {i}.md")
+    said = run_in(folder, f"make blog FROM='{posts}'").stdout
+    assert "copied 7 files" in said and "make all" in said
+    run_in(folder, "dvc repro split")
+    rows = [json.loads(line) for line in (folder / "data/raw/posts.jsonl").read_text().splitlines()]
+    assert {r["source"] for r in rows} == {f"private {i}.md" for i in range(7)}
+    assert len(list((folder / "data/sample").iterdir())) == 8
+    run_in(folder, "git add -A")
+    assert "private" not in run_in(folder, "git ls-files").stdout
+    assert "data/blog.dvc" in run_in(folder, "git ls-files").stdout
+    run_in(folder, "git checkout -q HEAD -- params.yaml && git reset -q && rm -rf data/blog data/blog.dvc && dvc checkout -q", ok=False)
+
+
+def test_stages_are_described_and_menu_is_whole(run_in):
+    """dvc.yaml has the eight stages with a sentence each; `make` prints every verb with one."""
+    import yaml
+
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert list(stages) == STAGES and all(s["desc"] for s in stages.values())
+    menu = run_in(ROOT, "make").stdout
+    for verb in "setup all test train eval ollama serve doctor blog exp diff plots report lint clean".split():
+        assert re.search(rf"^  make {verb} +\S", menu, re.M), verb
+
+
+@pytest.mark.parametrize("script", sorted(p.name for p in (ROOT / "scripts").glob("0*.py")))
+def test_help_answers_at_once(script, run_in):
+    """Best of two under a second: no heavy import before the arguments are read."""
+    times = []
+    for _ in range(2):
+        started = time.perf_counter()
+        output = run_in(ROOT, f"python scripts/{script} --help").stdout
+        times.append(time.perf_counter() - started)
+    assert f"python scripts/{script}" in output and "Writes" in output
+    assert min(times) < 1
+
+
+@pytest.mark.parametrize("script", ["02_prepare.py", "03_split.py", "04_train.py", "05_export_gguf.py", "06_ollama_create.py", "07_eval.py", "summary.py", "smoke.py x"])
+def test_a_stage_without_its_input_says_what_to_run(script, run_in, tmp_path):
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    done = run_in(tmp_path, f"python {ROOT}/scripts/{script}", ok=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert re.fullmatch(r"error: There is no .* yet: run `make all`.*\.\n|error: There is no .*: run `make all`.*\.\n", done.stderr), done.stderr
+    assert os.listdir(tmp_path) == ["params.yaml"]

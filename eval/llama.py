@@ -152,7 +152,7 @@ class Scorer:
 
     def _log_probabilities(self, prompt: list[int], completion: list[int]) -> np.ndarray:
         ids = [*prompt, *completion[:-1]]
-        assert 0 < len(prompt) and len(ids) <= self.n_ctx, f"{len(ids)} tokens do not fit the context of {self.n_ctx}"
+        assert len(prompt) > 0 and len(ids) <= self.n_ctx, f"{len(ids)} tokens do not fit the context of {self.n_ctx}"
         batch = self.lib.llama_batch_init(len(ids), 0, 1)
         try:
             batch.n_tokens = len(ids)

@@ -7,11 +7,10 @@ import asyncio
 import math
 
 from _shared import Eval
+from eval.llama import Scorer
 from serve.engines import llamacpp
 from serve.engines.engine import Engine, prompt
 from train import chat
-
-from eval.llama import Scorer
 
 
 def likelihood(scorer: Scorer, tokenizer, examples: list[dict], system: str, track) -> list[dict]:

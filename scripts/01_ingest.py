@@ -27,7 +27,7 @@ def walk(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
             folders.clear()
             continue
         seen.add(real)
-        passed += [(Path(here, f), "not a folder of posts") for f in folders if f in NOT_POSTS]
+        passed.extend((Path(here, f), "not a folder of posts") for f in folders if f in NOT_POSTS)
         folders[:] = sorted(f for f in folders if f not in NOT_POSTS)
         files += [Path(here, name) for name in sorted(names)]
     return files, passed
@@ -41,8 +41,9 @@ def as_text(name: str) -> str:
 def ingest(folder: Path, min_words: int, max_bytes: float) -> tuple[list[dict], list[dict]]:
     """All files of a folder → (post rows, discarded rows). Every file is in exactly one of them."""
     import py3langid
-    from corpus import readers
     from rich.progress import track
+
+    from corpus import readers
 
     files, passed = walk(folder)
     posts, discarded, first_with = [], [], {}

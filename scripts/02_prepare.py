@@ -14,9 +14,10 @@ from _shared import PREPARED, RAW, UserError, load_params, read_jsonl, run, say,
 
 def prepare(posts: list[dict], params, count) -> list[dict]:
     """Examples of all posts. `count(text)` gives tokens."""
+    from rich.progress import track
+
     from corpus.clean import clean
     from corpus.examples import examples
-    from rich.progress import track
 
     rows = []
     for post in track(posts, "preparing examples", transient=True):
@@ -50,6 +51,8 @@ def main() -> None:
     write_jsonl(PREPARED / "examples.jsonl", rows)
     tasks = ", ".join(f"{n} {task}" for task, n in Counter(r["task"] for r in rows).most_common())
     longest = max(len(tokenizer(r["output"], add_special_tokens=False)["input_ids"]) for r in rows)
+    if silent := len(posts) - len({r["post_id"] for r in rows}):
+        say(f"left out: {silent} posts with no words left after cleaning")
     say(f"wrote {PREPARED / 'examples.jsonl'}: {len(rows)} examples ({tasks}) of {len({r['post_id'] for r in rows})} posts, the longest {longest} tokens")
 
 

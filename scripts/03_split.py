@@ -40,11 +40,12 @@ def assign(posts: list[dict], groups: list[list[int]], params) -> dict[str, list
             taken["valid"].append(group)
         else:
             taken["train"].append(group)
-    for name, least in (("test", 2), ("valid", 1)):  # where every group was too large, the smallest ones go
-        while held(name) < least and len(taken["train"]) > 1:
-            smallest = min(taken["train"], key=len)
-            taken["train"].remove(smallest)
-            taken[name].append(smallest)
+    for name, least in (("test", 2), ("valid", 1)):
+        if held(name) < least:  # the groups were too large: the smallest that is enough goes whole
+            taken["train"] += taken[name]
+            enough = [g for g in taken["train"] if len(g) >= least]
+            taken[name] = sorted(enough, key=len)[:1] if len(taken["train"]) > 1 else []
+            taken["train"] = [g for g in taken["train"] if g not in taken[name]]
     return {name: [i for group in groups for i in group] for name, groups in taken.items()}
 
 

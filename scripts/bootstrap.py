@@ -37,7 +37,7 @@ def ensure_git() -> None:
 
 
 def main() -> None:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  this script is what an older Python meets first
         sys.exit(f"error: Python 3.11 or newer is needed, and {sys.executable} is {sys.version.split()[0]}: run `make setup PYTHON=python3.11`, or whatever yours is called.")
     ensure_git()
     if READY.is_file() and READY.read_text() == stamp():

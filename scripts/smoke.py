@@ -17,6 +17,7 @@ from _shared import GGUF, UserError, load_params, run, say
 async def answer(engine, messages, params, max_tokens: int, show) -> dict:
     """Stream one answer into `show(text so far)`; its text, seconds to the first token and in all, and tokens."""
     from pydantic_ai.direct import model_request_stream
+
     from serve.engines.engine import prompt
 
     started, first, text = time.perf_counter(), None, ""

@@ -163,6 +163,7 @@ def test_a_broken_gguf_is_one_sentence(tmp_path):
 def test_the_server_renders_and_answers(tiny, adapter, tmp_path):
     """The embedded engine reads the pinned template as transformers does, refuses a wrong key, and tells llama.cpp's reason for a bad file."""
     import httpx
+
     from serve.engines import llamacpp
 
     write_twin(tiny.gguf, adapter, tmp_path / "twin.gguf", "q8_0", tiny.tokenizer().chat_template, {"general.name": "t"})

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 import yaml
-from _shared import Params, UserError, load_params
 from conftest import ROOT, environment
+
+from _shared import Params, UserError, load_params
 from set_param import set_params
 
 
@@ -42,15 +43,16 @@ def test_the_project_s_own_params_are_valid(folder):
 
 
 def test_every_knob_has_a_comment_above_it_or_above_its_group():
-    """A group is knobs with no comment between them, under one that has; only `seed` and what its name says may go bare."""
-    lines = (ROOT / "params.yaml").read_text().splitlines()
-    section_is_explained = True
-    for number, line in enumerate(lines):
-        if line.startswith("  ") and ":" in line and not line.lstrip().startswith("#"):
-            section_is_explained |= lines[number - 1].lstrip().startswith("#")
-            assert section_is_explained, f"line {number + 1} of params.yaml has no comment above it or its group: {line}"
-        elif line and not line.startswith((" ", "#")):
-            section_is_explained = False  # a new section has to explain itself anew
+    """A group is up to four knobs that stand together under one comment, in one section."""
+    bare = 4
+    for number, line in enumerate((ROOT / "params.yaml").read_text().splitlines(), 1):
+        if line.lstrip().startswith("#"):
+            bare = 0
+        elif line and not line.startswith(" "):
+            bare = 4  # a new section has to explain itself anew
+        elif line:
+            bare += 1
+            assert bare <= 4, f"line {number} of params.yaml has no comment above it or its group: {line}"
 
 
 def test_params_yaml_has_exactly_the_knobs_the_code_knows():

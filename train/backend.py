@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from _shared import Train, UserError
-
 from train.base import Base
 from train.log import Log
 

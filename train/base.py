@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from _shared import ARTIFACTS, ROOT, UserError, digest, making, say, write_json
 
+from _shared import ARTIFACTS, ROOT, UserError, digest, making, say, write_json
 from train import chat
 
 MODELS = Path(__file__).with_name("models.yaml")

@@ -5,6 +5,8 @@ that little is padding and oneDNN prepares its kernels once; attention stays ins
 layer runs only where a label is, and gives its gradient on the way forward.
 """
 
+import contextlib
+import ctypes
 import logging as python_logging
 import math
 import platform
@@ -212,6 +214,7 @@ class BestEpoch(TrainerCallback):
 
     def on_step_end(self, args, state, control, **kwargs):
         self._step_seconds = time.perf_counter() - self._step_started
+        give_back_memory()
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if logs and "loss" in logs:
@@ -238,6 +241,13 @@ def has_bf16() -> bool:
     """Whether this CPU multiplies bf16 in hardware; without, bf16 is slower than fp32."""
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
     return bool(supported or getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+
+
+def give_back_memory() -> None:
+    """Hand what malloc keeps back to the kernel: rows of changing length fragment its heap, which grew from 3 to 4.6 GB in 100 steps."""
+    if platform.system() == "Linux":
+        with contextlib.suppress(OSError, AttributeError):  # another libc: nothing to mend
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def peak_memory_mb() -> float:

@@ -6,14 +6,12 @@ unsloth must be imported before transformers, so this module is imported only on
 import math
 import time
 
-import unsloth  # noqa: I001  first: it patches what is imported after it
 import torch
+import unsloth
 from datasets import Dataset
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 from unsloth import FastLanguageModel
-
-from train.base import describe
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -42,8 +40,8 @@ def train(job) -> dict:
         trainer.train()
     finally:
         job.log.stop()
-    for name, part in model.peft_config.items():
-        part.base_model_name_or_path = describe(job.base.name)["repo"]
+    for part in model.peft_config.values():
+        part.base_model_name_or_path = job.base.repo
     model.save_pretrained(job.folder)
     trainable = sum(q.numel() for q in model.parameters() if q.requires_grad)
     return {

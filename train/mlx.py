@@ -11,7 +11,8 @@ import mlx.core as mx
 import mlx.optimizers as optim
 import numpy as np
 from mlx_lm import load
-from mlx_lm.tuner.trainer import TrainingArgs, TrainingCallback, evaluate, train as train_model
+from mlx_lm.tuner.trainer import TrainingArgs, TrainingCallback, evaluate
+from mlx_lm.tuner.trainer import train as train_model
 from mlx_lm.tuner.utils import linear_to_lora_layers
 from safetensors.numpy import save_file
 

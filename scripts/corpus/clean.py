@@ -9,9 +9,9 @@ import re
 import unicodedata
 
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u2060\ufeff\u00ad\u200e\u200f")) | {0xA0: " "}
-DROPPED_TAGS = "script style iframe canvas svg video audio object embed noscript template form button input select img picture source figcaption head title".split()
-BLOCK_TAGS = "p div section article aside header footer main figure ul ol table tr h1 h2 h3 h4 h5 h6 blockquote details summary dl dt dd hr center".split()
-INLINE_TAGS = "a b strong i em u s del ins sub sup small big mark abbr cite q span font kbd code pre br li td th thead tbody tfoot caption colgroup col wbr time var samp address nav label tt strike html body meta link center".split()
+DROPPED_TAGS = ["script", "style", "iframe", "canvas", "svg", "video", "audio", "object", "embed", "noscript", "template", "form", "button", "input", "select", "img", "picture", "source", "figcaption", "head", "title"]
+BLOCK_TAGS = ["p", "div", "section", "article", "aside", "header", "footer", "main", "figure", "ul", "ol", "table", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "details", "summary", "dl", "dt", "dd", "hr", "center"]
+INLINE_TAGS = ["a", "b", "strong", "i", "em", "u", "s", "del", "ins", "sub", "sup", "small", "big", "mark", "abbr", "cite", "q", "span", "font", "kbd", "code", "pre", "br", "li", "td", "th", "thead", "tbody", "tfoot", "caption", "colgroup", "col", "wbr", "time", "var", "samp", "address", "nav", "label", "tt", "strike", "html", "body", "meta", "link", "center"]
 HTML_TAGS = set(DROPPED_TAGS + BLOCK_TAGS + INLINE_TAGS)
 GAP = r"(?!\n[ \t]*\n)"  # what belongs together holds no blank line
 REST = rf"(?:{GAP}[\s/](?:{GAP}(?:[^<>\"']|\"(?:{GAP}[^\"])*\"|'(?:{GAP}[^'])*'))*)?"  # a tag after its name
@@ -35,7 +35,7 @@ def clean(text: str, links: str = "text") -> str:
     """The author's words of a post, as Markdown. links: "text" keeps a link's words only, "keep" its address too."""
     text = unicodedata.normalize("NFC", text).translate(INVISIBLE)
     text = text.replace("\u2028", "\n").replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
-    text, code = _take_code(text)
+    text, code = _take_code(text, blocks_to_fences=True)
     text = _shortcodes(text)
     text = _html(text)
     text = _images(text)
@@ -58,7 +58,7 @@ def headings(text: str) -> list[str]:
     return [_put_code(found, code) for m in re.findall(r"(?m)^#{1,6}[ \t]([^\n]+)$", text) if (found := m.strip("# \t"))]
 
 
-def _take_code(text: str) -> tuple[str, list[str]]:
+def _take_code(text: str, blocks_to_fences: bool = False) -> tuple[str, list[str]]:
     """Text with each code block or span replaced by a private-use mark, and the pieces."""
     code: list[str] = []
 
@@ -67,9 +67,9 @@ def _take_code(text: str) -> tuple[str, list[str]]:
         return f"\ue000{len(code) - 1}\ue001"
 
     def keep(match):
-        if match["shown"] is not None:
+        if blocks_to_fences and match["shown"] is not None:
             return f"\n{mark(_fence(match['shown'], match['lang']))}\n"
-        if match["pre"] is not None:
+        if blocks_to_fences and match["pre"] is not None:
             return f"\n\n{mark(_fence(html.unescape(re.sub('<[^<>]*>', '', match['pre'])).strip(chr(10))))}\n\n"
         return mark(match[0])
 

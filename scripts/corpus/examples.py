@@ -95,14 +95,14 @@ def cut(blocks: list[str], count, first: int, later: int) -> list[str]:
     if not pieces:
         return []
     sizes = [count(piece) + 2 for piece in pieces]  # + the blank line
-    total = sum(sizes)
-    wanted = 1 if total <= first else 1 + -(-(total - first) // later)
-    target = total / wanted
+    left = sum(sizes)
     parts, current, size = [], [], 0
     for piece, tokens in zip(pieces, sizes):
         limit = first if not parts else later
-        if current and (size + tokens > limit or (size + tokens / 2 > target and len(parts) < wanted - 1)):
+        wanted = 1 if left <= limit else 1 + -(-(left - limit) // later)  # parts that what is left will take
+        if current and (size + tokens > limit or (size + tokens / 2 > left / wanted and wanted > 1)):
             parts.append("\n\n".join(current))
+            left -= size
             current, size = [], 0
         current.append(piece)
         size += tokens

@@ -103,10 +103,13 @@ def _guess(data: bytes) -> str:
     best = guesses.best()
     if best is None:
         raise LeftOut("not text in any known encoding")
-    # The Latin code pages look alike in a short text: where Windows-1252 is as likely, it is the one people have.
-    western = any("cp1252" in g.could_be_from_charset and g.chaos < best.chaos + 0.1 for g in guesses)
-    latin = any(a.startswith("Latin") for a in best.alphabets)
-    text = data.decode("cp1252" if latin and western else best.encoding, "replace")
+    encoding = best.encoding
+    # Code pages of one script look alike in a short text: where the one of Windows is as likely, it is the one people have.
+    for script, windows, tolerance in (("Latin", "cp1252", 0.1), ("Cyrillic", "cp1251", 0)):
+        likely = any(windows in g.could_be_from_charset and g.chaos <= best.chaos + tolerance for g in guesses)
+        if likely and any(alphabet.startswith(script) for alphabet in best.alphabets):
+            encoding = windows
+    text = data.decode(encoding, "replace")
     controls = sum(unicodedata.category(c) == "Cc" and c not in "\n\r\t\f" for c in text[:5000])
     if controls > 5:
         raise LeftOut("not text in any known encoding")

@@ -74,18 +74,16 @@ def longest_run(text: list[str], seen: dict, sources: list[list[str]]) -> tuple[
     `seen` is `index(sources)`; runs shorter than SHINGLE words count as 0.
     """
     best = (0, 0, -1)
-    i = 0
-    while i <= len(text) - SHINGLE:
-        length = 0
+    for i in range(len(text) - SHINGLE + 1):
         for source, at in seen.get(tuple(text[i : i + SHINGLE]), ()):
             n = SHINGLE
             other = sources[source]
+            if i and at and text[i - 1] == other[at - 1]:
+                continue  # the rest of a run that was measured from its start
             while i + n < len(text) and at + n < len(other) and text[i + n] == other[at + n]:
                 n += 1
-            length = max(length, n)
             if n > best[0]:
                 best = (n, i, source)
-        i += max(1, length - SHINGLE + 1)
     return best
 
 

@@ -20,7 +20,11 @@ NOT_POSTS = {".git", ".svn", ".obsidian", ".trash", ".dvc", "node_modules", "__p
 def walk(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
     """(files in a stable order, [(folder passed over, reason)]); follows links, but enters no real folder twice."""
     files, passed, seen = [], [], set()
-    for here, folders, names in os.walk(folder, followlinks=True, onerror=lambda e: passed.append((Path(e.filename), "the folder can't be opened"))):
+
+    def unreadable(error: OSError) -> None:
+        passed.append((Path(error.filename), "the folder can't be opened"))
+
+    for here, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
         real = os.path.realpath(here)
         if real in seen:
             passed.append((Path(here), "a link back to a folder already read"))

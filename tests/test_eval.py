@@ -34,6 +34,7 @@ def test_bits_per_byte_and_perplexity_by_hand():
     assert voice.by_post(rows) == pytest.approx({"a": 1.0, "b": 0.0})
 
 
+@pytest.mark.slow
 def test_likelihood_counts_the_authors_bytes_and_nothing_else(tmp_path, monkeypatch):
     """nats are those of transformers for the same tokens; the prompt is masked; bytes are UTF-8; the end token is apart."""
     from transformers import AutoModelForCausalLM

@@ -18,6 +18,7 @@ from train import chat
 from train.export import write_adapter, write_twin
 
 SYSTEM = "You write."
+pytestmark = pytest.mark.slow  # torch, transformers and llama.cpp start up
 EXAMPLES = [{"instruction": f"Write number {i}.", "input": "", "output": f"I have {i} screws, a kettle and a slow dog. " * 12} for i in range(3)]
 
 

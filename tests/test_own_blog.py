@@ -24,9 +24,6 @@ def workspace(clean_workspace, tmp_path):
     """A fresh copy of the committed project."""
     shutil.copytree(clean_workspace, tmp_path / "project", symlinks=True, copy_function=os.link, ignore=shutil.ignore_patterns("base"))
     folder = tmp_path / "project"
-    for name in ("lib", "pyvenv.cfg"):  # without them .venv/bin/python is the Python below the environment, and has no packages
-        if not (folder / ".venv" / name).exists():
-            (folder / ".venv" / name).symlink_to(f"{sys.prefix}/{name}")
     shutil.copy(clean_workspace / "params.yaml", folder / "params.new")  # a copy and not a link: it will be changed
     os.replace(folder / "params.new", folder / "params.yaml")
     return folder

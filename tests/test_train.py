@@ -58,6 +58,7 @@ def peft_model(tiny, attention: str):
     return get_peft_model(model, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"))
 
 
+@pytest.mark.slow
 def test_packed_loss_is_the_sum_of_the_rows_by_themselves(tiny):
     """No attention across posts, no label lost or moved, padding costs nothing: against transformers' own loss, row by row."""
     tokenizer = tiny.tokenizer()
@@ -98,6 +99,7 @@ def test_gradient_of_the_output_layer_is_autograds(cap):
     assert torch.allclose(ours.grad, theirs.grad, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_trained_tokens_are_the_served_ones_and_end_in_the_end_token(tiny, tmp_path):
     """What TRL makes of a row equals chat.row_ids, which parity compares with llama.cpp; the end token carries a label."""
     from datasets import Dataset
@@ -118,6 +120,7 @@ def test_trained_tokens_are_the_served_ones_and_end_in_the_end_token(tiny, tmp_p
     assert batch["input_ids"].shape[1] % cpu.PAD == 0
 
 
+@pytest.mark.slow
 def test_training_learns_and_keeps_the_best_epoch(tiny, tmp_path):
     """The loss falls, the adapter on disk scores the best validation loss that was logged, and its files keep the contract."""
     from peft import PeftModel
@@ -141,6 +144,7 @@ def test_training_learns_and_keeps_the_best_epoch(tiny, tmp_path):
     assert total / count == pytest.approx(numbers["loss_after"], rel=0.02)  # bf16 in training
 
 
+@pytest.mark.slow
 def test_an_epoch_that_hurts_is_not_kept(tiny, tmp_path):
     """After an epoch that made the adapter worse, the one before is put back, to the last bit of its validation loss."""
     from datasets import Dataset
@@ -165,6 +169,7 @@ def test_an_epoch_that_hurts_is_not_kept(tiny, tmp_path):
     assert keeper.measure() == keeper.losses[0]
 
 
+@pytest.mark.slow
 def test_same_seed_same_curve(tiny, tmp_path):
     first, again = (job(tiny, tmp_path / name, settings(epochs=1)) for name in ("a", "b"))
     cpu.train(first)

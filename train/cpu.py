@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from datasets import Dataset
 from datasets.utils.logging import disable_progress_bar
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
 from transformers import AttentionInterface, AutoModelForCausalLM, TrainerCallback
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.pytorch_utils import Conv1D
@@ -48,6 +49,8 @@ def train(job) -> dict:
         processing_class=job.base.tokenizer(),
         peft_config=LoraConfig(r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=projections(model), task_type="CAUSAL_LM"),
     )
+    if bf16:
+        spare_input_copies(trainer.model)
     trainer.remove_callback(PrinterCallback)
     keeper = BestEpoch(trainer, job.log)
     trainer.add_callback(keeper)
@@ -73,6 +76,14 @@ def train(job) -> dict:
         "dtype": "bf16" if bf16 else "fp32",
         "device": "cpu",
     }
+
+
+def spare_input_copies(model) -> None:
+    """Keep PEFT from casting each projection's input to fp32, the LoRA weights' type: autocast takes it back to bf16 in the next
+    line, so nothing changes but the memory of all those copies, which wait for the way back."""
+    for module in model.modules():
+        if isinstance(module, LoraLayer):
+            module.cast_input_dtype_enabled = False
 
 
 def projections(model) -> list[str]:

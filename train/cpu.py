@@ -126,7 +126,8 @@ class PackedTrainer(SFTTrainer):
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         labels = inputs["labels"]
-        loss, count = summed_loss(self.accelerator.unwrap_model(model), inputs)
+        with self.accelerator.autocast():  # which accelerate wraps around model.forward only, and this goes past it
+            loss, count = summed_loss(self.accelerator.unwrap_model(model), inputs)
         # num_items_in_batch counts the labels of all rows of one optimiser step, so that accumulation weighs by token
         loss = loss / (count if num_items_in_batch is None else num_items_in_batch)
         return (loss, {"labels": labels}) if return_outputs else loss
@@ -207,7 +208,7 @@ class BestEpoch(TrainerCallback):
         model = self.trainer.model
         model.eval()
         total, count = 0.0, 0
-        with torch.no_grad(), self.trainer.compute_loss_context_manager():
+        with torch.no_grad(), self.trainer.accelerator.autocast():
             for inputs in self.trainer.get_eval_dataloader():
                 loss, n = summed_loss(self.trainer.accelerator.unwrap_model(model), inputs)
                 total, count = total + loss.item(), count + n

@@ -58,3 +58,16 @@ def make_workspace(folder: Path) -> Path:
     for command in ("git init -q", "git config user.email test@example.org", "git config user.name test", "git add -A", "git commit -qm start"):
         subprocess.run(command, shell=True, cwd=folder, env=environment(folder), check=True)
     return folder
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A tiny base, made ready under a temporary project root whose name must show up nowhere."""
+    from tiny import write_tiny_gguf
+
+    from train import base
+
+    root = tmp_path_factory.mktemp("private-folder")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "ROOT", root)
+        yield base.resolve(str(write_tiny_gguf(root / "tiny.gguf")))

@@ -8,27 +8,16 @@ import gguf
 import numpy as np
 import pytest
 import torch
-from tiny import write_tiny_gguf
 
 from _shared import UserError, write_jsonl
 from eval import parity
 from eval.llama import Scorer
-from train import base as bases
 from train import chat
 from train.export import write_adapter, write_twin
 
 SYSTEM = "You write."
 pytestmark = pytest.mark.slow  # torch, transformers and llama.cpp start up
 EXAMPLES = [{"instruction": f"Write number {i}.", "input": "", "output": f"I have {i} screws, a kettle and a slow dog. " * 12} for i in range(3)]
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    root = tmp_path_factory.mktemp("private-folder")
-    patch = pytest.MonkeyPatch()
-    patch.setattr(bases, "ROOT", root)
-    yield bases.resolve(str(write_tiny_gguf(root / "tiny.gguf")))
-    patch.undo()
 
 
 def make_adapter(tiny, folder, seed: int = 0, zero: bool = False):

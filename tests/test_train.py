@@ -5,23 +5,12 @@ import math
 
 import pytest
 import torch
-from tiny import write_tiny_gguf
 
 from _shared import UserError, load_params
-from train import backend, base, chat, cpu
+from train import backend, chat, cpu
 from train.log import Log
 
 SYSTEM = "You write."
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """A tiny base, made ready under a temporary project root."""
-    root = tmp_path_factory.mktemp("tiny")
-    patch = pytest.MonkeyPatch()
-    patch.setattr(base, "ROOT", root)
-    yield base.resolve(str(write_tiny_gguf(root / "tiny.gguf")))
-    patch.undo()
 
 
 def example(i: int, words: int = 40) -> dict:

@@ -80,13 +80,13 @@ def resolve(name: str) -> Base:
         _copy_of_hub_model(entry, name, folder / "hf")
         convert.hf_to_gguf(folder / "hf", folder / "base.gguf", "f16", entry["repo"])
         gguf = folder / "base.gguf"
-    write_json(ready, {"name": name, "stamp": stamp, "digest": digest(gguf)})  # last: its existence means all is whole
-    return _base(name, entry, folder, gguf, digest(gguf))
+    sha = digest(gguf)
+    write_json(ready, {"name": name, "stamp": stamp, "digest": sha})  # last: its existence means all is whole
+    return _base(name, entry, folder, gguf, sha)
 
 
 def _base(name, entry, folder, gguf, sha) -> Base:
-    # a local path is a name nobody else should read: files that leave carry the public one
-    return Base(name if name in known() else entry["repo"], folder / "hf", Path(gguf), sha, entry["repo"], entry["license"], entry.get("template") or _template(folder / "hf"))
+    return Base(name, folder / "hf", Path(gguf), sha, entry["repo"], entry["license"], entry.get("template") or _template(folder / "hf"))
 
 
 def _template(hf: Path) -> str:

@@ -4,14 +4,13 @@ The converter is in no wheel, but the source distribution of llama-cpp-python ca
 checked, into .venv/share/; only bases that are not a GGUF already need it.
 """
 
-import hashlib
 import subprocess
 import sys
 import tarfile
 import tempfile
 from pathlib import Path
 
-from _shared import UserError, making, say
+from _shared import UserError, digest, making, say
 
 VERSION = "0.3.36"
 SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
@@ -46,7 +45,7 @@ def converter() -> Path:
         found = list(Path(download).glob("*.tar.gz"))
         if done.returncode != 0 or not found:
             raise UserError(f"{requirement}, whose sources carry llama.cpp's converter, can't be fetched: check the connection; the embedded base smollm2:135m needs no converter.")
-        if hashlib.sha256(found[0].read_bytes()).hexdigest() != SHA256:
+        if digest(found[0]) != SHA256:
             raise UserError(f"The sources of {requirement} are not the ones this project was tested with (SHA-256 differs): nothing was unpacked.")
         with tarfile.open(found[0]) as archive, making(folder) as temporary:
             for member in archive.getmembers():

@@ -6,12 +6,16 @@ unsloth must be imported before transformers, so this module is imported only on
 import math
 import time
 
-import torch
+# unsloth patches what is imported after it, so it comes first
+# isort: off
 import unsloth
+from unsloth import FastLanguageModel
+
+# isort: on
+import torch
 from datasets import Dataset
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
-from unsloth import FastLanguageModel
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 

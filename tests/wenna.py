@@ -1,0 +1,17 @@
+"""The sample blog, as the metrics of the scorecard see it."""
+
+import functools
+
+from conftest import ROOT
+
+from corpus import clean, readers
+from eval.sentences import first_words
+
+
+@functools.cache
+def posts(words: int = 250) -> list[tuple[str, str]]:
+    """(brief, text) of the sixty posts, oldest first: title and topics, and the first words."""
+    paths = sorted(p for p in (ROOT / "data/sample").iterdir() if p.suffix)
+    read = [readers.read(p, 1e9) for p in paths]
+    assert len(read) == 60
+    return [(". ".join(filter(None, [p.title, ", ".join(p.tags)])), first_words(clean.clean(p.text), words)) for p in read]

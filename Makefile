@@ -5,10 +5,10 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUTF8 := 1
 
-.PHONY: help setup all test test-fast train eval ollama serve doctor blog exp diff plots report lint clean
+.PHONY: help setup all test test-fast train eval ollama serve doctor blog exp diff validate-metrics plots report lint clean
 
 help: ## print this menu
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 setup: ## make .venv and install everything into it (does nothing when it is done)
 	@$(PYTHON) scripts/bootstrap.py
@@ -16,7 +16,7 @@ setup: ## make .venv and install everything into it (does nothing when it is don
 all: setup ## posts → twin: every stage that is not up to date, then what came out (BASE=llama3.2:1b: on another base)
 	@$(if $(BASE),python scripts/set_param.py train.base=$(BASE))
 	@python scripts/06_ollama_create.py --refresh
-	@dvc repro --keep-going
+	@dvc repro eval && dvc repro
 	@python scripts/summary.py
 
 test: setup ## prove it: every test, with the real base model (about 10 minutes)
@@ -48,6 +48,9 @@ exp: setup ## try other knobs: make exp S="-S train.learning_rate=1e-4"
 
 diff: setup ## this workspace's numbers beside those of the last commit
 	@dvc metrics diff
+
+validate-metrics: setup ## is the verifier real? on blogs of several people: make validate-metrics BLOGS=folder
+	@python scripts/validate_metrics.py "$(BLOGS)"
 
 plots: setup ## draw the curves into artifacts/plots/index.html
 	@dvc plots show

@@ -1,8 +1,9 @@
-"""Log-probabilities of given tokens under a GGUF, through llama.cpp itself.
+"""A GGUF read and written with, through llama.cpp itself: log-probabilities of given tokens, and many answers at once.
 
-llama.cpp's server tells the probabilities of what it generates, not of a text it is given (ggml-org/llama.cpp#8942). Its C
-library does, and xllamacpp's extension module exports it: these are the dozen functions needed, called by ctypes. The
-parameter structs are opaque here but for the first words of the context's; the parity gate would see a wrong guess at once.
+llama.cpp's server tells the probabilities of what it generates, not of a text it is given (ggml-org/llama.cpp#8942), and what
+runs beside a request changes its rounding, so that answers written in parallel differ from run to run. Its C library does
+the first and can do the second in step, the same each time; xllamacpp's extension module exports it, called here by ctypes.
+The parameter structs are opaque but for the first words of the context's; the parity gate would see a wrong guess at once.
 """
 
 import ctypes as C
@@ -39,7 +40,9 @@ class Batch(C.Structure):
 
 
 # llama_context_params begins: n_ctx, n_batch, n_ubatch, n_seq_max, n_rs_seq, n_outputs_max, n_outputs_max_per_seq, n_threads, n_threads_batch
-N_CTX, N_BATCH, N_THREADS, N_THREADS_BATCH = 0, 1, 7, 8
+N_CTX, N_BATCH, N_SEQ_MAX, N_THREADS, N_THREADS_BATCH = 0, 1, 3, 7, 8
+# What llama.cpp's server uses where a request says nothing: the same here, so that a text is one the server could have written.
+TOP_K, MIN_P, PENALTY_LAST_N = 40, 0.05, 64
 SIGNATURES = {
     "llama_backend_init": (None,),
     "llama_model_default_params": (Params,),
@@ -56,7 +59,20 @@ SIGNATURES = {
     "llama_decode": (C.c_int32, P, Batch),
     "llama_get_logits_ith": (C.POINTER(C.c_float), P, C.c_int32),
     "llama_get_memory": (P, P),
-    "llama_memory_clear": (None, P, C.c_bool),
+    "llama_memory_seq_rm": (C.c_bool, P, C.c_int32, C.c_int32, C.c_int32),
+    "llama_memory_seq_cp": (None, P, C.c_int32, C.c_int32, C.c_int32, C.c_int32),
+    "llama_detokenize": (C.c_int32, P, C.POINTER(C.c_int32), C.c_int32, C.c_char_p, C.c_int32, C.c_bool, C.c_bool),
+    "llama_sampler_chain_default_params": (C.c_bool,),
+    "llama_sampler_chain_init": (P, C.c_bool),
+    "llama_sampler_chain_add": (None, P, P),
+    "llama_sampler_init_penalties": (P, C.c_int32, C.c_int32, C.c_float, C.c_float, C.c_float),
+    "llama_sampler_init_top_k": (P, C.c_int32),
+    "llama_sampler_init_top_p": (P, C.c_float, C.c_size_t),
+    "llama_sampler_init_min_p": (P, C.c_float, C.c_size_t),
+    "llama_sampler_init_temp": (P, C.c_float),
+    "llama_sampler_init_dist": (P, C.c_uint32),
+    "llama_sampler_sample": (C.c_int32, P, P, C.c_int32),
+    "llama_sampler_free": (None, P),
     "llama_adapter_lora_init": (P, P, C.c_char_p),
     "llama_set_adapters_lora": (C.c_int32, P, C.POINTER(P), C.c_size_t, C.POINTER(C.c_float)),
     "llama_free": (None, P),
@@ -86,16 +102,18 @@ def library():
 
 
 class Scorer:
-    """A GGUF, with an adapter if given, that scores tokens. Use as a context manager: it holds the model's memory.
+    """A GGUF, with an adapter if given, that scores tokens and writes. Use as a context manager: it holds the model's memory.
 
-    llama.cpp works in a thread that ends with the scorer: OpenMP keeps a team of threads for each thread that ever called
-    it, and an idle team that is left behind makes the embedded server, in the same process, two times slower.
+    `n_ctx` tokens for each of `sequences` texts that can be written at once. llama.cpp works in a thread that ends with the
+    model: OpenMP keeps a team of threads for each thread that ever called it, and an idle team that is left behind makes the
+    embedded server, in the same process, two times slower.
     """
 
-    def __init__(self, model: Path, adapter: Path | None = None, n_ctx: int = 2048):
+    def __init__(self, model: Path, adapter: Path | None = None, n_ctx: int = 2048, sequences: int = 1):
         self.lib = library()
-        self.n_ctx = n_ctx
+        self.n_ctx, self.sequences = n_ctx, sequences
         self.model = self.context = None
+        self.seen: list[int] = []  # what the first sequence's cache holds
         self.worker = ThreadPoolExecutor(1)
         try:
             self.worker.submit(self._load, model, adapter).result()
@@ -109,17 +127,25 @@ class Scorer:
         self.model = lib.llama_model_load_from_file(str(model).encode(), lib.llama_model_default_params())
         if not self.model:
             raise OSError(f"llama.cpp can't load {model}: {' '.join(_complaints[-2:]) or 'no reason given'}")
-        params = lib.llama_context_default_params()
-        params.words[N_CTX] = params.words[N_BATCH] = self.n_ctx
-        params.words[N_THREADS] = params.words[N_THREADS_BATCH] = os.cpu_count() or 1
-        self.context = lib.llama_init_from_model(self.model, params)
         self.vocab = lib.llama_model_get_vocab(self.model)
         self.n_vocab = lib.llama_vocab_n_tokens(self.vocab)
+        self.lora = None
         if adapter is not None:
-            lora = lib.llama_adapter_lora_init(self.model, str(adapter).encode())
-            if not lora:
+            self.lora = lib.llama_adapter_lora_init(self.model, str(adapter).encode())
+            if not self.lora:
                 raise OSError(f"llama.cpp can't put {adapter} on {model}: {' '.join(_complaints[-2:]) or 'no reason given'}")
-            lib.llama_set_adapters_lora(self.context, (P * 1)(lora), 1, (C.c_float * 1)(1.0))
+        self._fresh_context()
+
+    def _fresh_context(self) -> None:
+        """An empty cache: one that was used and cleared keeps places in another order, and so rounds otherwise."""
+        if self.context:
+            self.lib.llama_free(self.context)
+        params = self.lib.llama_context_default_params()
+        params.words[N_CTX], params.words[N_BATCH], params.words[N_SEQ_MAX] = self.n_ctx * self.sequences, self.n_ctx, self.sequences
+        params.words[N_THREADS] = params.words[N_THREADS_BATCH] = os.cpu_count() or 1
+        self.context, self.seen = self.lib.llama_init_from_model(self.model, params), []
+        if self.lora:
+            self.lib.llama_set_adapters_lora(self.context, (P * 1)(self.lora), 1, (C.c_float * 1)(1.0))
 
     def close(self) -> None:
         if self.context:
@@ -146,30 +172,111 @@ class Scorer:
         """Whether generation stops at this token."""
         return bool(self.lib.llama_vocab_is_eog(self.vocab, token))
 
+    def text(self, tokens: list[int]) -> str:
+        """Tokens as text, special ones left out."""
+        ids, room = (C.c_int32 * len(tokens))(*tokens), 16 * len(tokens) + 64
+        data = C.create_string_buffer(room)
+        n = self.lib.llama_detokenize(self.vocab, ids, len(tokens), data, room, False, False)
+        return data.raw[:n].decode("utf-8", "replace")
+
     def log_probabilities(self, prompt: list[int], completion: list[int]) -> np.ndarray:
         """(len(completion), vocabulary) natural log-probabilities of what follows each position; row i predicts completion[i]."""
         return self.worker.submit(self._log_probabilities, prompt, completion).result()
 
-    def _log_probabilities(self, prompt: list[int], completion: list[int]) -> np.ndarray:
-        ids = [*prompt, *completion[:-1]]
-        assert len(prompt) > 0 and len(ids) <= self.n_ctx, f"{len(ids)} tokens do not fit the context of {self.n_ctx}"
-        batch = self.lib.llama_batch_init(len(ids), 0, 1)
-        try:
-            batch.n_tokens = len(ids)
-            for i, token in enumerate(ids):
-                batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.seq_id[i][0] = token, i, 1, 0
-                batch.logits[i] = i >= len(prompt) - 1
-            self.lib.llama_memory_clear(self.lib.llama_get_memory(self.context), True)
-            failed = self.lib.llama_decode(self.context, batch)
-            assert failed == 0, f"llama_decode answered {failed}"
-            rows = [np.ctypeslib.as_array(self.lib.llama_get_logits_ith(self.context, i), (self.n_vocab,)) for i in range(len(prompt) - 1, len(ids))]
-            logits = np.stack(rows).astype(np.float32)
-        finally:
-            self.lib.llama_batch_free(batch)
-        top = logits.max(-1, keepdims=True)
-        logits -= top
-        return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-
     def log_likelihoods(self, prompt: list[int], completion: list[int]) -> np.ndarray:
         """(len(completion),) natural log-probability of each completion token."""
         return self.log_probabilities(prompt, completion)[np.arange(len(completion)), completion]
+
+    def write(self, prompts: list[list[int]], decoding, seeds: list[int], wrote=lambda n: None) -> list[dict]:
+        """An answer to each prompt (token ids), all in step: {"text", "ids", "end": "stop" or "length", "written_tokens"}.
+
+        `decoding` has max_tokens, temperature, top_p and repeat_penalty; `wrote(n)` is told of n finished answers. The same
+        prompts and seeds give the same answers: which texts share a step depends on nothing else.
+        """
+        answers = []
+        for start in range(0, len(prompts), self.sequences):
+            part = slice(start, start + self.sequences)
+            answers += self.worker.submit(self._write, prompts[part], decoding, seeds[part], wrote).result()
+        return answers
+
+    def _log_probabilities(self, prompt: list[int], completion: list[int]) -> np.ndarray:
+        ids = [*prompt, *completion[:-1]]
+        assert len(prompt) > 0 and len(ids) <= self.n_ctx, f"{len(ids)} tokens do not fit the context of {self.n_ctx}"
+        known = self._keep_prefix(prompt[:-1])
+        self._decode([(token, at, 0, at >= len(prompt) - 1) for at, token in enumerate(ids)][known:])
+        self.seen = ids
+        logits = np.stack([self._logits(at - known) for at in range(len(prompt) - 1, len(ids))])
+        logits -= logits.max(-1, keepdims=True)
+        logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
+        return logits
+
+    def _write(self, prompts: list[list[int]], decoding, seeds: list[int], wrote) -> list[dict]:
+        self._fresh_context()
+        lib, memory = self.lib, self.lib.llama_get_memory(self.context)
+        longest = max(map(len, prompts))
+        assert longest + decoding.max_tokens <= self.n_ctx, f"{longest} + {decoding.max_tokens} tokens do not fit the context of {self.n_ctx}"
+        shared = min(len(os.path.commonprefix(prompts)), min(map(len, prompts)) - 1)
+        if shared:  # the posts shown to the five-shot base are read once for all
+            self._decode([(token, at, 0, False) for at, token in enumerate(prompts[0][:shared])])
+            for number in range(1, len(prompts)):
+                lib.llama_memory_seq_cp(memory, 0, number, -1, -1)
+        samplers = [self._sampler(decoding, seed) for seed in seeds]
+        written: list[list[int]] = [[] for _ in prompts]
+        ends = [""] * len(prompts)
+        try:
+            for number, ids in enumerate(prompts):
+                rest = [(token, at, number, at == len(ids) - 1) for at, token in enumerate(ids)][shared:]
+                self._decode(rest)
+                written[number].append(lib.llama_sampler_sample(samplers[number], self.context, len(rest) - 1))
+            while True:
+                for number, tokens in enumerate(written):
+                    if not ends[number] and (self.ends(tokens[-1]) or len(tokens) >= decoding.max_tokens):
+                        ends[number] = "stop" if self.ends(tokens[-1]) else "length"
+                        wrote(1)
+                if all(ends):
+                    break
+                active = [n for n, end in enumerate(ends) if not end]
+                self._decode([(written[n][-1], len(prompts[n]) + len(written[n]) - 1, n, True) for n in active])
+                for place, n in enumerate(active):
+                    written[n].append(lib.llama_sampler_sample(samplers[n], self.context, place))
+        finally:
+            for sampler in samplers:
+                lib.llama_sampler_free(sampler)
+        return [{"text": self.text(tokens).strip(), "ids": tokens, "end": end, "written_tokens": len(tokens)} for tokens, end in zip(written, ends, strict=True)]
+
+    def _sampler(self, decoding, seed: int):
+        """llama.cpp's own chain, in its server's order."""
+        lib = self.lib
+        chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+        for sampler in (
+            lib.llama_sampler_init_penalties(self.n_vocab, PENALTY_LAST_N, decoding.repeat_penalty, 0.0, 0.0),
+            lib.llama_sampler_init_top_k(TOP_K),
+            lib.llama_sampler_init_top_p(decoding.top_p, 1),
+            lib.llama_sampler_init_min_p(MIN_P, 1),
+            lib.llama_sampler_init_temp(decoding.temperature),
+            lib.llama_sampler_init_dist(seed),
+        ):
+            lib.llama_sampler_chain_add(chain, sampler)
+        return chain
+
+    def _keep_prefix(self, prompt: list[int]) -> int:
+        """How many tokens of `prompt` the first sequence's cache holds already; what follows them there is forgotten."""
+        known = len(os.path.commonprefix([self.seen, prompt]))
+        self.lib.llama_memory_seq_rm(self.lib.llama_get_memory(self.context), 0, known, -1)
+        return known
+
+    def _decode(self, tokens: list[tuple[int, int, int, bool]]) -> None:
+        """Let llama.cpp read (token, position, sequence, whether its logits are wanted)."""
+        batch = self.lib.llama_batch_init(len(tokens), 0, 1)
+        try:
+            batch.n_tokens = len(tokens)
+            for i, (token, position, sequence, wanted) in enumerate(tokens):
+                batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.seq_id[i][0], batch.logits[i] = token, position, 1, sequence, wanted
+            failed = self.lib.llama_decode(self.context, batch)
+            assert failed == 0, f"llama_decode answered {failed}"
+        finally:
+            self.lib.llama_batch_free(batch)
+
+    def _logits(self, place: int) -> np.ndarray:
+        """A copy of the logits of the batch's token `place`."""
+        return np.ctypeslib.as_array(self.lib.llama_get_logits_ith(self.context, place), (self.n_vocab,)).astype(np.float32)

@@ -1,134 +1,209 @@
-"""The scorecard: how the twin, and the base it came from, do on posts that neither has seen.
+"""The scorecard, «is it me?»: how the twin does on posts it has never seen, beside the base model, plain and prompted.
 
-Reads   artifacts/gguf/twin.gguf, data/split/*.jsonl
+Reads   artifacts/gguf/twin.gguf, data/split/*.jsonl, data/raw/posts.jsonl (titles), eval/impostors.npz
 Writes  artifacts/eval/metrics.json     numbers only: what `dvc metrics diff` shows
-        artifacts/eval/samples.jsonl    prompt, base, twin, and what the author wrote
+        artifacts/eval/samples.jsonl    prompt, what each voice wrote, and what the author wrote
         artifacts/eval/report.html      for a person
-        artifacts/eval/likelihood.tsv   bits per byte of each held-out post
-Run     python scripts/07_eval.py --voice base    once for each base model: artifacts/eval/base.jsonl
+        artifacts/eval/verdict.txt      the verdict in a sentence, and what to try next, a line each
+        artifacts/eval/*.tsv            the plots: habits, likelihood, style
+Run     python scripts/07_eval.py --voice base       once for each base model: artifacts/eval/base.jsonl
         python scripts/07_eval.py
+        python scripts/07_eval.py --suite structure  one suite by itself, base and twin; writes nothing
 """
 
 import argparse
-import statistics
+import contextlib
+from pathlib import Path
 
-from _shared import EVAL, GGUF, SPLIT, UserError, load_params, read_jsonl, run, say, write_json, write_jsonl, writing
+from _shared import EVAL, GGUF, RAW, SPLIT, UserError, load_params, read_jsonl, run, say, write_json, write_jsonl, writing
+
+OTHERS = Path("data/sample")  # somebody else's posts, unless they are the author's
+OTHERS_READ = 12
 
 
-def progress(title: str):
-    """A progress bar with ETA, as a function over a list."""
+def track(items, title: str):
+    """A progress bar with ETA over a list."""
     from rich.progress import track
 
-    return lambda items: track(items, title, transient=True)
+    return track(items, title, transient=True)
 
 
-def held_out(limit: int) -> list[dict]:
-    """The examples of the test posts, of `limit` of them at most (0: all): the first rows are the newest posts."""
-    examples = read_jsonl(SPLIT / "test.jsonl")
-    posts = list(dict.fromkeys(e["post_id"] for e in examples))
-    kept = set(posts[:limit] if limit else posts)
-    return [e for e in examples if e["post_id"] in kept]
+@contextlib.contextmanager
+def counting(title: str, total: int):
+    """A progress bar with ETA that is told how many more are done."""
+    from rich.progress import Progress
+
+    with Progress(transient=True) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda n: progress.advance(task, n)
 
 
-def listen(voice: str, gguf, base, examples: list[dict], params) -> list[dict]:
-    """All that is asked of one voice, a row an example; those with a `text` were written again."""
-    from eval.llama import Scorer
-    from eval.voice import generations, likelihood
-
-    tokenizer = base.tokenizer()
-    n_ctx = params.train.max_length + params.eval.max_tokens
-    with Scorer(gguf, n_ctx=n_ctx) as scorer:
-        rows = likelihood(scorer, tokenizer, examples, params.prepare.system, progress(f"{voice} reads the held-out posts"))
-    written = generations(gguf, tokenizer.chat_template, [e for e in examples if e["task"] == "write"], params.prepare.system, params.eval, n_ctx, progress(f"{voice} writes"))
-    texts = {r["id"]: r for r in written}
-    return [{**row, **texts.get(row["id"], {})} for row in rows]
+def asked(limit: int) -> list[dict]:
+    """The examples that open the test posts, of `limit` posts at most (0: all): the first rows are the newest posts."""
+    examples = [e for e in read_jsonl(SPLIT / "test.jsonl") if e["task"] == "write"]
+    return examples[:limit] if limit else examples
 
 
-def score(voices: dict[str, list[dict]], examples: list[dict], training: list[str]) -> tuple[dict, list[dict]]:
-    """(metrics, samples) from the rows of base and twin."""
-    from corpus.similar import words
-    from eval.copying import Copying
-    from eval.overlap import overlap
-    from eval.shape import shape
-    from eval.style import same_length, style_scores
-    from eval.voice import bits_per_byte, perplexity
+def whole_posts(examples: list[dict]) -> dict[str, str]:
+    """{post id: its text}, the parts together."""
+    posts: dict[str, list[str]] = {}
+    for example in examples:
+        posts.setdefault(example["post_id"], []).append(example["output"])
+    return {post: "\n\n".join(parts) for post, parts in posts.items()}
 
-    asked = {e["id"]: e for e in examples}
-    written = {name: [r for r in rows if "text" in r] for name, rows in voices.items()}
-    references = [asked[r["id"]]["output"] for r in written["twin"]]
-    texts = {name: [r["text"] for r in rows] for name, rows in written.items()}
-    length = min(round(statistics.median(len(t.split()) for t in group)) for group in [*texts.values(), references])
-    cut = {name: [same_length(t, length) for t in group] for name, group in {**texts, "author": references}.items()}
-    styles = style_scores({n: cut[n] for n in texts}, cut["author"], training)
-    copying = Copying(training)
-    runs = {name: [copying.run(t) for t in group] for name, group in cut.items()}
 
-    metrics: dict = {}
-    for name, rows in voices.items():
-        metrics[name] = {
-            "bits_per_byte": round(bits_per_byte(rows), 4),
-            "perplexity": round(perplexity(rows), 3),
-            "end_token_nats": round(statistics.mean(r["end_nats"] for r in rows), 3),
-            "stopped": round(statistics.mean(r["end"] == "stop" for r in written[name]), 4),
-            **overlap(texts[name], references),
-        }
-    metrics["author"] = {}
-    for name in cut:
-        lengths = [n for n, _, _ in runs[name]]
-        metrics[name] |= {
-            "style": round(float(styles[name].mean()), 4),
-            **shape({**texts, "author": references}[name]),
-            "copied_run_median": round(statistics.median(lengths)),
-            "copied_run_max": max(lengths),
-        }
-    b, t = metrics["base"]["bits_per_byte"], metrics["twin"]["bits_per_byte"]
-    metrics["gain"] = {"bits_per_byte": round(b - t, 4), "bits_per_byte_percent": round(100 * (b - t) / b, 2), "style": round(metrics["twin"]["style"] - metrics["base"]["style"], 4)}
-    metrics["n"] = {"posts": len({e["post_id"] for e in examples}), "examples": len(examples), "prompts": len(references), "words_compared": length, "training_words": sum(len(words(t)) for t in training)}
+def other_people(params) -> list[str]:
+    """Some posts that the author did not write: of `eval.impostors`, else the sample blog, unless that is the author's own."""
+    from corpus import readers
+    from corpus.clean import clean
 
-    samples = []
-    for i, row in enumerate(written["twin"]):
-        sample = {"id": row["id"], "prompt": asked[row["id"]]["instruction"], "author": references[i]}
-        for name in texts:
-            other = written[name][i]
-            assert other["id"] == row["id"], "base and twin answered different prompts"
-            n, copied, _ = copying.run(other["text"])
-            sample[name] = {"text": other["text"], "end": other["end"], "tokens": other["written_tokens"], "style": round(float(styles[name][i]), 3), "copied_run": n, "copied": copied}
-        samples.append(sample)
-    return metrics, samples
+    folder = Path(params.eval.impostors) if params.eval.impostors else OTHERS
+    if folder.resolve() == Path(params.ingest.source).resolve():
+        return []
+    texts = []
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        with contextlib.suppress(readers.LeftOut):
+            texts.append(clean(readers.read(path, 5e7).text))
+    return texts[:: max(1, len(texts) // OTHERS_READ)][:OTHERS_READ]
+
+
+def people(params, own: list[str]):
+    """Everybody to compare with: the shipped figures and `eval.impostors`, without the author's own blog."""
+    from eval import impostors
+
+    everybody = impostors.load()
+    if params.eval.impostors:
+        from make_impostors import blogs
+
+        found = blogs(Path(params.eval.impostors), until="9999")
+        if not found:
+            raise UserError(f"eval.impostors is {params.eval.impostors}, and it holds no folder with somebody's posts: put a folder for each author there.")
+        everybody = impostors.joined(everybody, impostors.gather(found))
+    same = everybody.same_as(own)
+    if same:
+        say(f"not compared with {', '.join(sorted(same))}: these are the author's own posts")
+    return everybody.without(same)
+
+
+def hear_base(params, base) -> list[dict]:
+    """What base, styled and five-shot base read and write."""
+    from eval import suites, voices
+    from eval.listen import Listener
+
+    listener = Listener(base.gguf, base, params, track, counting)
+    speakers = voices.of_base(params.prepare.system, read_jsonl(SPLIT / "train.jsonl"), base.tokenizer())
+    rows = listener.hear(speakers, asked(params.eval.prompts), other_people(params), {"base", "five_shot"})
+    return rows + listener.suites(speakers[0], suites.names())
+
+
+def hear_twin(params, base, gguf: Path, name: str) -> list[dict]:
+    """What a twin reads and writes: ours, or `eval.swap`, somebody else's."""
+    from eval import suites
+    from eval.listen import Listener
+    from eval.voices import Voice
+
+    listener, voice = Listener(gguf, base, params, track, counting), Voice(name, params.prepare.system)
+    rows = listener.hear([voice], asked(params.eval.prompts), other_people(params), {name})
+    if name == "twin":
+        posts = {split: [e for e in read_jsonl(SPLIT / f"{split}.jsonl") if e["task"] == "write"] for split in ("train", "test")}
+        rows += listener.suites(voice, suites.names()) + listener.prefixes(voice, posts)
+    return rows
+
+
+def card_of(params, base, rows: list[dict]):
+    from eval.card import Posts, scorecard
+    from eval.listen import Listener
+
+    splits = {name: read_jsonl(SPLIT / f"{name}.jsonl") for name in ("train", "valid", "test")}
+    training, held_out = whole_posts(splits["train"]), whole_posts(splits["test"] + splits["valid"])
+    posts = Posts(asked(params.eval.prompts), list(held_out.values()), list(training.values()), len(training.keys() & held_out.keys()))
+    own = [*training.values(), *held_out.values()]
+    listener = Listener(base.gguf, base, params, track, counting)
+    return scorecard(rows, posts, people(params, own), listener.reads_texts, params.eval.seed, briefs(posts.asked))
+
+
+def briefs(examples: list[dict]) -> list[str]:
+    """Title and tags of each example's post, without the phrase that asks for it."""
+    posts = {p["id"]: p for p in read_jsonl(RAW / "posts.jsonl")}
+    return [" ".join([posts[e["post_id"]]["title"], *posts[e["post_id"]]["tags"]]) for e in examples]
+
+
+def one_suite(params, base, name: str) -> None:
+    """Base and twin on one suite, case by case."""
+    from eval import suites
+    from eval.checks import Context
+    from eval.leaks import personal_data
+    from eval.listen import Listener
+    from eval.voices import Voice
+
+    suite = suites.load(name)
+    personal = {value for post in whole_posts(read_jsonl(SPLIT / "train.jsonl")).values() for _, value in personal_data(post)}
+    said = {v: {r["case"]: r for r in Listener(g, base, params, track, counting).suites(Voice(v, params.prepare.system), [name])} for v, g in (("base", base.gguf), ("twin", twin_gguf()))}
+    checks: dict[str, list] = {"base": [], "twin": []}
+    for case in suite.cases:
+        for voice, answers in said.items():
+            answer = answers[case.id]
+            context = Context(said["base"][case.id]["text"] if voice == "twin" else None, personal, answer["end"])
+            found = suites.check(case, answer["text"], context)
+            checks[voice] += found
+            marks = "; ".join(f"{'–' if c['passed'] is None else '✓' if c['passed'] else '✗'} {c['why']}" for c in found)
+            say(f"{case.id:22} {voice:5} {marks}")
+    say(f"{name}: base {suites.score(checks['base'])['score']:.2f}, twin {suites.score(checks['twin'])['score']:.2f}")
+
+
+def twin_gguf() -> Path:
+    twin = GGUF / "twin.gguf"
+    if not twin.is_file():
+        raise UserError(f"There is no {twin} yet: run `make all`, or scripts/05_export_gguf.py first.")
+    return twin
+
+
+def write_plots(card) -> None:
+    """The tables that `dvc plots` draws."""
+    with writing(EVAL / "likelihood.tsv") as file:
+        file.write("post\tbase\ttwin\n")
+        file.writelines(f"{row['post']}\t{row['base']:.4f}\t{row['twin']:.4f}\n" for row in card.by_post)
+    with writing(EVAL / "style.tsv") as file:
+        file.write("voice\tstyle\n")
+        file.writelines(f"{s_voice}\t{sample[s_voice]['style']['masked']}\n" for sample in card.samples for s_voice in sample if isinstance(sample[s_voice], dict) and sample[s_voice]["style"].get("masked") is not None)
+    with writing(EVAL / "habits.tsv") as file:
+        file.write("habit\tvoice\tdistance\n")
+        file.writelines(f"{habit}\t{voice}\t{distance}\n" for voice, one in card.metrics.items() if "habits" in one for habit, distance in one["habits"].items() if habit != "within_half")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--voice", choices=["base"], help="only let this voice read and write, and keep what it did")
-    voice = parser.parse_args().voice
+    parser.add_argument("--suite", metavar="NAME", help="only this suite of eval/suites, base and twin")
+    options = parser.parse_args()
     params = load_params()
-    examples = held_out(params.eval.prompts)
     from train.base import resolve
 
     base = resolve(params.train.base)
-    if voice:
-        write_jsonl(EVAL / "base.jsonl", listen("base", base.gguf, base, examples, params))
+    if options.suite:
+        one_suite(params, base, options.suite)
+        return
+    if options.voice:
+        write_jsonl(EVAL / "base.jsonl", hear_base(params, base))
         say(f"wrote {EVAL}/base.jsonl")
         return
-    twin = GGUF / "twin.gguf"
-    if not twin.is_file():
-        raise UserError(f"There is no {twin} yet: run `make all`, or scripts/05_export_gguf.py first.")
-    voices = {"base": read_jsonl(EVAL / "base.jsonl"), "twin": listen("twin", twin, base, examples, params)}
-    training = [r["output"] for r in read_jsonl(SPLIT / "train.jsonl")]
-    metrics, samples = score(voices, examples, training)
+    rows = read_jsonl(EVAL / "base.jsonl") + hear_twin(params, base, twin_gguf(), "twin")
+    if params.eval.swap:
+        if not Path(params.eval.swap).is_file():
+            raise UserError(f"eval.swap is {params.eval.swap}, and there is no such file: give the twin.gguf of another author on the same base, or leave it empty.")
+        rows += hear_twin(params, base, Path(params.eval.swap), "swap")
+    card = card_of(params, base, rows)
     from eval.report import report
-    from eval.voice import by_post
 
-    per_post = {name: by_post(rows) for name, rows in voices.items()}
-    with writing(EVAL / "likelihood.tsv") as file:
-        file.write("post\tbase\ttwin\n")
-        file.writelines(f"{i}\t{per_post['base'][i]:.4f}\t{per_post['twin'][i]:.4f}\n" for i in per_post["twin"])
-    write_jsonl(EVAL / "samples.jsonl", samples)
+    write_plots(card)
+    write_jsonl(EVAL / "samples.jsonl", card.samples)
     with writing(EVAL / "report.html") as file:
-        file.write(report(metrics, samples, per_post, params.prepare.author, base.name))
-    write_json(EVAL / "metrics.json", metrics)
-    say(f"bits per byte {metrics['base']['bits_per_byte']:.3f} → {metrics['twin']['bits_per_byte']:.3f} ({metrics['gain']['bits_per_byte_percent']:.1f} % under the base), style {metrics['twin']['style']:.2f} (base 0, author 1), {metrics['twin']['stopped']:.0%} stop by themselves")
-    say(f"wrote {EVAL}/metrics.json, samples.jsonl, likelihood.tsv and report.html")
+        file.write(report(card, params.prepare.author, base.name))
+    with writing(EVAL / "verdict.txt") as file:
+        file.write("\n".join([card.verdict, *card.advice]) + "\n")
+    write_json(EVAL / "metrics.json", card.metrics)
+    say(card.verdict)
+    say(f"wrote {EVAL}/metrics.json, samples.jsonl, report.html and the tables of the plots")
 
 
 if __name__ == "__main__":

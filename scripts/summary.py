@@ -10,6 +10,13 @@ import json
 from _shared import EVAL, GGUF, OLLAMA, TRAIN, UserError, run, say
 
 
+SHOWN = {"base": "base", "styled": "base, told your style", "five_shot": "base, shown 5 posts", "twin": "twin", "swap": "another's twin", "author": "you"}
+
+
+def verdict_of(path) -> str:
+    return path.read_text(encoding="utf-8").splitlines()[0] if path.is_file() else ""
+
+
 def read(path) -> dict:
     if not path.is_file():
         raise UserError(f"There is no {path} yet: run `make all`.")
@@ -29,16 +36,24 @@ def main() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"your twin, on {scores['n']['posts']} held-out posts", title_justify="left")
-    for head in ("", "base", "twin", "you"):
-        table.add_column(head, justify="left" if not head else "right")
-    base, twin, author = scores["base"], scores["twin"], scores["author"]
-    table.add_row("bits per byte (lower is better)", f"{base['bits_per_byte']:.3f}", f"{twin['bits_per_byte']:.3f} ({-scores['gain']['bits_per_byte_percent']:+.1f} %)", "")
-    table.add_row("style: 0 the base, 1 you", f"{base['style']:.2f}", f"{twin['style']:.2f}", f"{author['style']:.2f}")
-    table.add_row("longest run copied, words (median)", str(base["copied_run_median"]), str(twin["copied_run_median"]), str(author["copied_run_median"]))
-    table.add_row("stops by itself", f"{base['stopped']:.0%}", f"{twin['stopped']:.0%}", "")
-    table.add_row("words (median)", str(base["words_median"]), str(twin["words_median"]), str(author["words_median"]))
+    table = Table(title=f"your twin, on {scores['n']['prompts']} held-out posts", title_justify="left")
+    names = [n for n in ("base", "styled", "five_shot", "twin", "swap", "author") if n in scores]
+    for head in ("", *(SHOWN[n] for n in names)):
+        table.add_column(head, justify="right" if head else "left")
+
+    def row(title: str, family: str, key: str, form: str) -> None:
+        values = [scores[n].get(family, {}).get(key) for n in names]
+        table.add_row(title, *("" if v is None else format(v, form) for v in values))
+
+    row("bits per byte (lower is better)", "likelihood", "bits_per_byte", ".3f")
+    row("style: 0 other bloggers, 1 you", "style", "masked", ".2f")
+    row("  by function words alone", "style", "function", ".2f")
+    row("longest run copied, words (median)", "copying", "run_median", ".0f")
+    row("on topic (1: always its own prompt)", "topic", "tfidf_auc", ".2f")
+    row("stops by itself", "shape", "stopped", ".0%")
+    row("words (median)", "shape", "words_median", ".0f")
     Console().print(table)
+    say(verdict_of(EVAL / "verdict.txt"))
     say(f"trained {training['train_posts']} posts in {training['seconds']:.0f} s on {training['device']} ({training['tokens_per_s']:.0f} tokens/s); the export is what was trained (|Δ log p| {parity['twin']['delta_to_twin']:.3f}, base {parity['twin']['delta_to_base']:.3f})")
     where = f"`ollama run {receipt['tag']}`" if receipt["status"] == "registered" else "install Ollama and run `make all` again"
     say(f"next: read {report} (`make report`); `python scripts/smoke.py \"a prompt\"`; in Ollama: {where}; your own posts: `make blog FROM=~/posts`")

@@ -285,6 +285,8 @@ READERS = {
     ".md": markdown,
     ".markdown": markdown,
     ".mdown": markdown,
+    ".mdx": markdown,
+    ".dj": markdown,
     ".txt": plain_text,
     ".text": plain_text,
     ".docx": docx,

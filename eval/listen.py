@@ -1,0 +1,77 @@
+"""All that is asked of a voice, as rows that can be kept: base.jsonl holds those of the base model, once for all experiments on it.
+
+A row is one of: {"voice", "id", "read", "raw", "text", "end", "written_tokens"} for a held-out post, {"voice", "other", "raw"} for
+somebody else's post, {"voice", "suite", "case", "text", "end"}, {"voice", "prefix": "train" or "test", "shares"}.
+"""
+
+from pathlib import Path
+
+from eval import suites, voices
+from eval.llama import Scorer
+from eval.voices import Voice
+from train import chat
+
+RAW_TOKENS = 256
+PREFIXES = 12
+
+
+class Listener:
+    """One GGUF and the voices that speak through it. `track(iterable, title)` draws progress; `params` are all of them."""
+
+    def __init__(self, gguf: Path, base, params, track, counting):
+        self.gguf, self.params, self.track, self.counting = gguf, params, track, counting
+        self.tokenizer = base.tokenizer()
+
+    def hear(self, speakers: list[Voice], examples: list[dict], others: list[str], reads: set[str]) -> list[dict]:
+        """Rows of all speakers; those named in `reads` also read the held-out posts, and the first of them other people's."""
+        decoding = self.params.eval
+        prompts = [chat.prompt_ids(self.tokenizer, v.messages(e)) for v in speakers for e in examples]
+        n_ctx = max(map(len, prompts)) + max(decoding.max_tokens, decoding.read_tokens + 8, RAW_TOKENS + 8)
+        rows = []
+        with Scorer(self.gguf, n_ctx=n_ctx, sequences=min(voices.AT_ONCE, len(examples))) as model:
+            for voice in speakers:
+                read = self._read(model, voice, examples) if voice.name in reads else [{}] * len(examples)
+                with self.counting(f"{voice.name} writes", len(examples)) as wrote:
+                    answers = voices.write_posts(model, self.gguf, voice, examples, self.tokenizer, decoding, wrote)
+                rows += [{"voice": voice.name, "id": e["id"], "post_id": e["post_id"], **r, **_kept(a)} for e, r, a in zip(examples, read, answers, strict=True)]
+            if speakers[0].name in reads:
+                rows += [{"voice": speakers[0].name, "other": i, "raw": voices.read_raw(model, text, self.tokenizer, RAW_TOKENS)} for i, text in enumerate(others)]
+        return rows
+
+    def _read(self, model: Scorer, voice: Voice, examples: list[dict]) -> list[dict]:
+        rows = []
+        for example in self.track(examples, f"{voice.name} reads"):
+            row = {"read": voices.read_post(model, voice, example, self.tokenizer, self.params.eval.read_tokens)}
+            if not voice.shots:
+                row["raw"] = voices.read_raw(model, example["output"], self.tokenizer, RAW_TOKENS)
+            rows.append(row)
+        return rows
+
+    def suites(self, voice: Voice, names: list[str]) -> list[dict]:
+        """The voice's answers to every case of these suites."""
+        rows = []
+        for name in names:
+            suite = suites.load(name)
+            prompts = [chat.prompt_ids(self.tokenizer, suites.messages(case, voice.system)) for case in suite.cases]
+            decoding = self.params.eval.model_copy(update={"max_tokens": suite.max_tokens, "temperature": 0.0})  # what it can, not what it may happen to say
+            with Scorer(self.gguf, n_ctx=max(map(len, prompts)) + suite.max_tokens, sequences=min(voices.AT_ONCE, len(prompts))) as model, self.counting(f"{voice.name}: {name}", len(prompts)) as wrote:
+                answers = voices.write(model, self.gguf, prompts, decoding, [decoding.seed + n for n in range(len(prompts))], wrote)
+            rows += [{"voice": voice.name, "suite": name, "case": case.id, **_kept(a)} for case, a in zip(suite.cases, answers, strict=True)]
+        return rows
+
+    def prefixes(self, voice: Voice, posts: dict[str, list[dict]]) -> list[dict]:
+        """How much of training and of test posts the voice goes on with by heart; `posts` are examples by split."""
+        decoding, rows = self.params.eval, []
+        with Scorer(self.gguf, n_ctx=1024, sequences=PREFIXES) as model:
+            for split, examples in posts.items():
+                rows.append({"voice": voice.name, "prefix": split, "shares": voices.continue_posts(model, self.gguf, voice, examples[:PREFIXES], self.tokenizer, decoding)})
+        return rows
+
+    def reads_texts(self, texts: list[str], tokens: int) -> list[float]:
+        """Bits per byte of the beginning of each text by itself; nan for an empty one."""
+        with Scorer(self.gguf, n_ctx=tokens + 16) as model:
+            return [voices.bits_per_byte([voices.read_raw(model, t, self.tokenizer, tokens)]) if t.strip() else float("nan") for t in self.track(texts, "the base reads what was written")]
+
+
+def _kept(answer: dict) -> dict:
+    return {key: answer[key] for key in ("text", "end", "written_tokens")}

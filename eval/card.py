@@ -16,10 +16,12 @@ from eval.features import count
 from eval.impostors import FEWEST_AUTHORS, Impostors
 from eval.leaks import personal_data
 from eval.overlap import overlap
-from eval.prose import first_words, prose
+from eval.prose import prose
+from eval.sentences import first_words
 
 OPINIONS = ("masked", "function")  # both must agree; the topic classifier is only an alarm
-BASE_READS = 128  # tokens of each text
+FLUENT = ("order_gain", "adjacent", "repetition", "capitals", "bits_per_byte_of_base")  # what a text must have as the author's have it
+BASE_READS = 64  # tokens of each text
 
 
 @dataclass
@@ -182,7 +184,9 @@ def _fluency(metrics: dict, texts: dict, posts: Posts, base_reads) -> dict[str, 
             **{f"{m}_within": _rounded(s) for m, s in shares.items()},
             **{k: _rounded(v) for k, v in fluency.diversity(groups[name]).items()},
         }
-        gates[name] = shares
+        # A model's own samples are always likelier to a model than a person's text: only above the band is word salad.
+        salad = values[name]["bits_per_byte_of_base"] > bands["bits_per_byte_of_base"][1]
+        gates[name] = {**shares, "bits_per_byte_of_base": 1 - float(salad.mean())}
     return gates
 
 
@@ -235,10 +239,10 @@ def _evidence(name: str, metrics: dict, posts: Posts, copying: dict, bands: dict
         shared_posts=posts.shared,
         copying_texts=len(copies(copying[name], copying["author"])),
         texts=n,
-        fluent_share={m: bands[name][m] for m in ("order_gain", "repetition", "bits_per_byte_of_base")},
+        fluent_share={m: bands[name][m] for m in FLUENT},
         not_measurable=not_measurable,
         margins=margins,
-        style={family: opinions[family].mean[name] for family in OPINIONS} if opinions else {},
+        style={family: (opinions[family].mean[name], opinions[family].interval(name)[0]) for family in OPINIONS} if opinions else {},
     )
 
 

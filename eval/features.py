@@ -21,8 +21,7 @@ LONGEST = 500  # words of a window: more tells little more, and few posts have i
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 PIECES = ("'s", "'t", "'re", "'ve", "'ll", "'d", "'m")
 CONTRACTIONS = frozenset(
-    "i'm i've i'll i'd you're you've you'll you'd he's she's it's it'll it'd we're we've we'll we'd they're they've they'll they'd that's that'll there's here's what's who's where's "
-    "how's let's isn't aren't wasn't weren't don't doesn't didn't haven't hasn't hadn't can't couldn't won't wouldn't shouldn't mustn't needn't ain't y'all".split()
+    ["i'm", "i've", "i'll", "i'd", "you're", "you've", "you'll", "you'd", "he's", "she's", "it's", "it'll", "it'd", "we're", "we've", "we'll", "we'd", "they're", "they've", "they'll", "they'd", "that's", "that'll", "there's", "here's", "what's", "who's", "where's", "how's", "let's", "isn't", "aren't", "wasn't", "weren't", "don't", "doesn't", "didn't", "haven't", "hasn't", "hadn't", "can't", "couldn't", "won't", "wouldn't", "shouldn't", "mustn't", "needn't", "ain't", "y'all"]
 )
 FAMILIES = ("masked", "function", "topic")
 FUNCTION_WORDS = ENGLISH_STOP_WORDS | CONTRACTIONS

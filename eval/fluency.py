@@ -18,13 +18,14 @@ STOPS = ".!?…。！？"
 
 
 def fluency(texts: list[str]) -> dict[str, np.ndarray]:
-    """Per text, (n,) each: `order_gain` and `adjacent` (cosines), `repetition` (share), `compression` (ratio). Cut the texts alike first."""
+    """Per text, (n,) each: `order_gain` and `adjacent` (cosines), `repetition` (share), `compression` (ratio), `capitals` (share). Cut the texts alike first."""
     gain, adjacent = order_gain(texts)
     return {
         "order_gain": gain,
         "adjacent": adjacent,
         "repetition": np.array([repetition(t) for t in texts]),
         "compression": np.array([compression(t) for t in texts]),
+        "capitals": np.array([capitals(t) for t in texts]),
     }
 
 
@@ -61,6 +62,12 @@ def compression(text: str) -> float:
     """Bytes after zlib over bytes before: prose of 250 words about 0.55, a loop under 0.1. nan for an empty text."""
     data = text.encode()
     return len(zlib.compress(data, 9)) / len(data) if data else float("nan")
+
+
+def capitals(text: str) -> float:
+    """Share of the sentences that begin with a capital, among those that begin with a letter; nan if none does. Style scores hardly see case."""
+    first = [s[0] for s in sentences(text) if s[0].isalpha()]
+    return sum(c.isupper() for c in first) / len(first) if first else float("nan")
 
 
 def unfinished(text: str) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from eval.features import CONTRACTIONS, WORD
 from eval.prose import prose
 
-FIRST, SECOND = frozenset("i me my mine myself i'm i've i'd i'll".split()), frozenset("you your yours yourself you're you've you'll you'd".split())
+FIRST, SECOND = frozenset(["i", "me", "my", "mine", "myself", "i'm", "i've", "i'd", "i'll"]), frozenset(["you", "your", "yours", "yourself", "you're", "you've", "you'll", "you'd"])
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+")
 
 

@@ -11,7 +11,7 @@ from eval.llama import Scorer
 from eval.voices import Voice
 from train import chat
 
-RAW_TOKENS = 256
+RAW_TOKENS = 128
 PREFIXES = 12
 
 

@@ -22,9 +22,3 @@ def prose(text: str) -> str:
     text = re.sub(r"(?<!\w)(\*{1,3}|_{1,3})(?=\S)([^*_\n]+?)\1(?!\w)", r"\2", text)
     text = re.sub(r"(?<=\s)--(?=\s)| -- ", "—", text.translate(TYPOGRAPHY))
     return "\n\n".join(block for raw in re.split(r"\n[ \t]*\n", text) if (block := " ".join(raw.split())))
-
-
-def first_words(text: str, words: int) -> str:
-    """The first `words` words of `text`, its line breaks kept."""
-    match = re.match(r"\s*(?:\S+\s*){0,%d}" % words, text)
-    return match[0].strip()

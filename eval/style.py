@@ -133,7 +133,7 @@ def scale(said: Opinion, person: np.ndarray, posts: np.ndarray, texts: list[np.n
 
     Lengths that fewer than half of the posts have take the values of the longest one that they have.
     """
-    ceiling, floor = _mean(said.author[posts]), np.nanmean([_mean(said.others[t]) for t in texts], 0)
+    ceiling, floor = _mean(said.author[posts]), _mean(np.array([_mean(said.others[t]) for t in texts]))
     enough = (~np.isnan(said.author)).sum(0) >= max(2, len(said.author) / 2)
     enough &= ~np.isnan(ceiling) & ~np.isnan(floor)
     usable = np.flatnonzero(enough)

@@ -2,8 +2,8 @@
 
 A claim needs all of: the splits share no post; the voice copies no more than its author repeats himself; it is fluent, not
 word salad and not a loop; the author's style can be measured at all. Then «closer to you than prompting» holds only where
-the voice is above the five-shot base, and above a twin of somebody else where there is one, by both opinions on style, with
-intervals above zero.
+the voice is above the five-shot base, above a twin of somebody else where there is one, and above other people, by both
+opinions on style, with intervals above zero.
 """
 
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ class Evidence:
     shared_posts: int
     copying_texts: int
     texts: int
-    fluent_share: dict[str, float]  # measure → share of texts within the author's band
+    fluent_share: dict[str, float]  # measure → share of texts as the author's are
     not_measurable: str
     margins: dict[str, list[tuple[str, float]]]
-    style: dict[str, float]  # opinion → S
+    style: dict[str, tuple[float, float]]  # opinion → (S, low end of its interval)
 
 
 def failed(evidence: Evidence) -> dict[str, str]:
@@ -47,7 +47,7 @@ def closer(evidence: Evidence) -> bool:
     if failed(evidence) or not evidence.margins:
         return False
     above = all(low > 0 for opinions in evidence.margins.values() for _, low in opinions)
-    return above and all(s <= CARICATURE for s in evidence.style.values())
+    return above and all(low > 0 and s <= CARICATURE for s, low in evidence.style.values())
 
 
 def sentence(evidence: Evidence, style: tuple[float, float, float], prompts: int) -> str:
@@ -59,7 +59,7 @@ def sentence(evidence: Evidence, style: tuple[float, float, float], prompts: int
         return f"Not measurable, because {reasons['measurable']}."
     if reasons:
         return f"Not yet: {next(iter(reasons.values()))} ({measured})."
-    if any(s > CARICATURE for s in evidence.style.values()):
+    if any(s > CARICATURE for s, _ in evidence.style.values()):
         return f"A caricature: more like you than you are ({measured})."
     if closer(evidence):
         return f"Closer to you than prompting: {measured}."

@@ -9,7 +9,6 @@ import json
 
 from _shared import EVAL, GGUF, OLLAMA, TRAIN, UserError, run, say
 
-
 SHOWN = {"base": "base", "styled": "base, told your style", "five_shot": "base, shown 5 posts", "twin": "twin", "swap": "another's twin", "author": "you"}
 
 

@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+
 from _shared import ARTIFACTS, UserError, run, say, write_json
 
 REFERENCES = (10, 20)

@@ -1,18 +1,19 @@
 """The scorecard's numbers on inputs whose answer is known."""
 
-import importlib
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from tiny import write_tiny_gguf
 
 from corpus import clean, readers
-from eval import overlap, shape, style, voice
-from eval.copying import Copying
+from eval import card, cheats, habits, impostors, intervals, overlap, verdict, voices
+from eval.copying import Copying, copies
+from eval.features import distort
 from eval.llama import Scorer
-from eval.report import report
 from train import base as bases
 from train import chat
 
@@ -20,55 +21,77 @@ from train import chat
 @pytest.fixture(scope="module")
 def sample():
     """Texts of the sample blog, oldest first."""
-    from conftest import ROOT
-
     paths = sorted((ROOT / "data/sample").glob("*.md"))
     return [clean.clean(readers.read(p, 1e9).text) for p in paths]
 
 
+@pytest.fixture
+def tiny_base(tmp_path, monkeypatch):
+    monkeypatch.setattr(bases, "ROOT", tmp_path)
+    return bases.resolve(str(write_tiny_gguf(tmp_path / "tiny.gguf")))
+
+
 def test_bits_per_byte_and_perplexity_by_hand():
     """8 bytes at ln 2 nats each are 8 bits: one per byte; posts are summed before they are divided."""
-    rows = [{"post_id": "a", "nats": 8 * math.log(2), "bytes": 8, "tokens": 2}, {"post_id": "b", "nats": 0.0, "bytes": 8, "tokens": 6}]
-    assert voice.bits_per_byte(rows) == pytest.approx(0.5)
-    assert voice.perplexity(rows) == pytest.approx(2.0)
-    assert voice.by_post(rows) == pytest.approx({"a": 1.0, "b": 0.0})
+    rows = [{"nats": 8 * math.log(2), "bytes": 8, "tokens": 2}, {"nats": 0.0, "bytes": 8, "tokens": 6}]
+    assert voices.bits_per_byte(rows) == pytest.approx(0.5)
+    assert voices.perplexity(rows) == pytest.approx(2.0)
 
 
 @pytest.mark.slow
-def test_likelihood_counts_the_authors_bytes_and_nothing_else(tmp_path, monkeypatch):
-    """nats are those of transformers for the same tokens; the prompt is masked; bytes are UTF-8; the end token is apart."""
+def test_likelihood_counts_the_authors_bytes_and_nothing_else(tiny_base):
+    """nats are those of transformers for the same tokens; the prompt is masked; bytes are UTF-8 of what was read."""
     from transformers import AutoModelForCausalLM
 
-    monkeypatch.setattr(bases, "ROOT", tmp_path)
-    base = bases.resolve(str(write_tiny_gguf(tmp_path / "tiny.gguf")))
-    tokenizer = base.tokenizer()
-    example = {"id": "x-1", "post_id": "x", "instruction": "Write.", "input": "", "output": "Café — 9 of 9. “It held.”"}
-    with Scorer(base.gguf) as scorer:
-        (row,) = voice.likelihood(scorer, tokenizer, [example], "You write.", lambda items: items)
-    prompt, completion = chat.row_ids(tokenizer, chat.messages(example, "You write."), example["output"])
-    model = AutoModelForCausalLM.from_pretrained(base.hf, dtype=torch.float32)
+    tokenizer, voice = tiny_base.tokenizer(), voices.Voice("base", "You write.")
+    example = {"id": "x-1", "post_id": "x", "instruction": "Write.", "input": "", "output": "Café — 9 of 9. “It held.” And more of it came after."}
+    with Scorer(tiny_base.gguf) as scorer:
+        row = voices.read_post(scorer, voice, example, tokenizer, 12)
+    text = voices.cut(example["output"], tokenizer, 12)
+    prompt, completion = chat.prompt_ids(tokenizer, voice.messages(example)), tokenizer(text, add_special_tokens=False)["input_ids"]
+    model = AutoModelForCausalLM.from_pretrained(tiny_base.hf, dtype=torch.float32)
     with torch.no_grad():
         scores = torch.log_softmax(model(torch.tensor([prompt + completion])).logits[0, len(prompt) - 1 : -1], -1)
     nats = -scores[torch.arange(len(completion)), torch.tensor(completion)]
-    assert row["bytes"] == len(example["output"].encode()) > len(example["output"])
-    assert row["tokens"] == len(completion) - 1
-    assert row["nats"] == pytest.approx(nats[:-1].sum().item(), rel=0.01)
-    assert row["end_nats"] == pytest.approx(nats[-1].item(), rel=0.02)
+    assert example["output"].startswith(text) and row["tokens"] == len(completion) == 12
+    assert row["bytes"] == len(text.encode()) > len(text)
+    assert row["nats"] == pytest.approx(nats.sum().item(), rel=0.01)
 
 
-def test_style_tells_the_author_from_generic_prose(sample):
-    """0 is the base's text and 1 the author's own by definition; other posts of hers come out near 1, flat prose near 0."""
-    flat = "In today's fast-paced world, it's important to remember that success isn't just about hard work; it's about working smarter, and embracing change! Moreover, effective communication is essential for building strong relationships. "
-    other = "Technology has transformed the way we live — and it isn't slowing down; businesses must adapt quickly, or they'll be left behind! Furthermore, data-driven insights can unlock unprecedented opportunities for growth. "
-    profile, held_out, more = sample[:30], sample[30:38], sample[38:46]
-    scores = style.style_scores({"base": [flat * 8], "flat": [other * 8], "hers": [style.same_length(t, 250) for t in more]}, [style.same_length(t, 250) for t in held_out], profile)
-    assert scores["base"].mean() == pytest.approx(0, abs=1e-9) and scores["author"].mean() == pytest.approx(1)
-    assert scores["hers"].mean() > 0.8
-    assert scores["flat"].mean() < 0.3
+def decoding(**changes):
+    return SimpleNamespace(**{"max_tokens": 12, "temperature": 0.0, "top_p": 1.0, "repeat_penalty": 1.0, **changes})
+
+
+@pytest.mark.slow
+def test_answers_written_together_are_those_the_model_gives(tiny_base):
+    """Greedy tokens are the most likely ones after each own prompt, whatever stands beside it or is read once for all."""
+    tokenizer = tiny_base.tokenizer()
+    start = tokenizer("All of these prompts begin in the same way, and then", add_special_tokens=False)["input_ids"]
+    prompts = [start + tokenizer(end, add_special_tokens=False)["input_ids"] for end in (" the kettle", " nine boats went out to sea", " a dog")]
+    with Scorer(tiny_base.gguf, n_ctx=128, sequences=3) as model:
+        answers = model.write(prompts, decoding(), [1, 2, 3])
+        for prompt, answer in zip(prompts, answers, strict=True):
+            ids = answer["ids"]
+            likely = model.log_probabilities(prompt, ids)
+            regret = likely.max(-1) - likely[np.arange(len(ids)), ids]
+            assert regret.max() < 0.02, "another token was likelier"
+
+
+@pytest.mark.slow
+def test_the_same_seeds_write_the_same_and_others_do_not(tiny_base):
+    tokenizer = tiny_base.tokenizer()
+    prompts = [tokenizer(t, add_special_tokens=False)["input_ids"] for t in ("The kettle", "The long boat and")]
+    warm = decoding(temperature=1.0, max_tokens=30)
+    with Scorer(tiny_base.gguf, n_ctx=128, sequences=2) as model:
+        first = model.write(prompts, warm, [1, 2])
+        model.log_likelihoods(prompts[1], prompts[0])  # what was read in between leaves no trace
+        again, other = model.write(prompts, warm, [1, 2]), model.write(prompts, warm, [3, 4])
+    assert [a["ids"] for a in first] == [a["ids"] for a in again]
+    assert [a["ids"] for a in first] != [a["ids"] for a in other]
 
 
 def test_distortion_hides_topic_and_keeps_habits():
-    assert style.distort("The kettle, 3 screws (I know.)") == "The ******, # ****** (I ****.)"
+    assert distort("The kettle, 3 screws (I know). It isn't.") == "The ******, # ****** (I ****). It isn't."
 
 
 def test_copied_runs_are_found_wherever_they_stand(sample):
@@ -76,16 +99,12 @@ def test_copied_runs_are_found_wherever_they_stand(sample):
     copying = Copying(sample[:20])
     words = sample[7].split()
     pasted = "Nothing of this was ever there before, " + " ".join(words[30:70]).upper() + " and then it went another way altogether."
-    length, run, source = copying.run(pasted)
-    assert source == 7 and 38 <= length <= 44 and run.split()[0] in words[30].lower()
-    assert copying.run("Quantum zebras juggle violet marmalade atlases beneath seventeen purple moons.")[0] == 0
-    assert copying.run(sample[3])[0] > 200
-
-
-def test_repetition_shows():
-    """One sentence over and over has few distinct word pairs, a post has many."""
-    assert shape.distinct(["It held again. " * 50], 2) < 0.05
-    assert shape.distinct(["one two three four five six"], 2) == 1.0
+    found = copying.measure(pasted)
+    assert found["source"] == 7 and 38 <= found["run"] <= 44 and found["copied"].split()[0] in words[30].lower()
+    assert 0.6 < found["cover_13"] <= found["cover_8"] < 0.8
+    assert copying.measure("Quantum zebras juggle violet marmalade atlases beneath seventeen purple moons.")["run"] == 0
+    assert copying.measure(sample[3])["run"] > 200
+    assert copies([found], [copying.measure(sample[25])]) == [0] and not copies([copying.measure(sample[25])], [])
 
 
 def test_overlap_of_a_text_with_itself_is_whole_and_of_strangers_small():
@@ -95,40 +114,133 @@ def test_overlap_of_a_text_with_itself_is_whole_and_of_strangers_small():
     assert apart["bleu"] < 10 and apart["rougeL"] < 0.25
 
 
-def rows(texts, tokens=10, nats=20.0):
-    return [{"id": f"p{i}-1", "post_id": f"p{i}", "nats": nats, "bytes": 40, "tokens": tokens, "end_nats": 1.0, "text": t, "end": "stop" if i % 2 else "length", "written_tokens": 50} for i, t in enumerate(texts)]
+def test_intervals_by_hand():
+    """Student's t under 20, exact sign flips; Wilson and the e-value as their formulas have it."""
+    few = intervals.mean([1.0, 2.0, 3.0, 4.0])
+    assert (few["mean"], few["n"]) == (2.5, 4) and few["hi"] - 2.5 == pytest.approx(3.1824 * 1.29099 / 2, abs=1e-3)
+    many = intervals.mean(np.arange(40.0))
+    assert many["lo"] < 19.5 < many["hi"] and many["hi"] - many["lo"] == pytest.approx(2 * 1.96 * 11.69 / math.sqrt(40), rel=0.1)
+    assert intervals.paired([2, 3, 4, 5, 6], [1, 2, 3, 4, 5.5])["p"] == pytest.approx(2 / 32)
+    assert intervals.wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-3)
+    assert intervals.e_value(10, 10) == pytest.approx(2**10 / 11)
+    assert intervals.votes(15, 5)["p"] == pytest.approx(0.0414, abs=1e-3)
+    assert intervals.posts_to_tell([1, 2, 3], [1, 1, 1]) == 4
+
+
+def test_habits_tell_flat_prose_from_the_author(sample):
+    own, flat = habits.table(sample[:30]), habits.table(["It is important to note that success is not just about hard work; it is about working smarter! " * 30] * 3)
+    far = habits.distances(flat, own)
+    near = habits.distances(habits.table(sample[30:]), own)
+    assert far["semicolons"] > 3 and far["exclamations"] > 3 and far["first_person"] < -0.5
+    assert np.mean([abs(d) < 0.6 for d in near.values()]) > 0.7 > np.mean([abs(d) < 0.6 for d in far.values()])
+    assert "first person" in habits.describe(sample[:30])
+
+
+def evidence(**changes):
+    good = {
+        "shared_posts": 0,
+        "copying_texts": 0,
+        "texts": 12,
+        "fluent_share": {"order_gain": 0.9},
+        "not_measurable": "",
+        "margins": {"five_shot": [("masked", 0.1), ("function", 0.05)]},
+        "style": {"masked": (0.8, 0.5), "function": (0.9, 0.6)},
+    }
+    return verdict.Evidence(**{**good, **changes})
+
+
+def test_the_verdict_holds_only_when_every_condition_does():
+    assert verdict.closer(evidence()) and "Closer to you" in verdict.sentence(evidence(), (0.8, 0.5, 1.0), 12)
+    for change in (
+        {"shared_posts": 1},
+        {"copying_texts": 1},
+        {"fluent_share": {"order_gain": 0.9, "repetition": 0.3}},
+        {"fluent_share": {"order_gain": math.nan}},
+        {"not_measurable": "too few"},
+        {"margins": {}},
+        {"margins": {"five_shot": [("masked", 0.1), ("function", -0.05)]}},
+        {"margins": {"five_shot": [("masked", 0.1), ("function", 0.1)], "swap": [("masked", 0.0), ("function", 0.1)]}},
+        {"style": {"masked": (1.3, 1.0), "function": (0.9, 0.6)}},
+        {"style": {"masked": (0.3, -0.1), "function": (0.9, 0.6)}},
+    ):
+        assert not verdict.closer(evidence(**change)), change
+        assert "Closer to you" not in verdict.sentence(evidence(**change), (0.8, 0.5, 1.0), 12)
+
+
+SYSTEMS = ("verbatim", "markov_1", "markov_2", "shuffled_words", "repeated", "lower_case", "base", "self")
 
 
 @pytest.fixture(scope="module")
-def scored(sample):
-    """07_eval's score() where the twin is two parts of the author and the base is flat."""
-    stage = importlib.import_module("07_eval")
-    references = sample[40:44]
-    examples = [{"id": f"p{i}-1", "post_id": f"p{i}", "task": "write", "instruction": f"Write “{i} <b>bold</b>”.", "output": t} for i, t in enumerate(references)]
-    flat = ["It is important to note that success isn't easy; however, it's worth it! " * 20] * 4
-    voices = {"base": rows(flat, nats=24.0), "twin": rows([sample[2], *sample[44:47]], nats=18.0)}
-    return stage.score(voices, examples, sample[:30])
+def base_reads():
+    """Bits per byte of texts under the embedded base, remembered."""
+    from functools import cache
+
+    base = bases.resolve("smollm2:135m")
+    tokenizer = base.tokenizer()
+    with Scorer(base.gguf, n_ctx=160) as model:
+
+        @cache
+        def one(text, tokens):
+            return voices.bits_per_byte([voices.read_raw(model, text, tokenizer, tokens)]) if text.strip() else math.nan
+
+        yield lambda texts, tokens: [one(t, tokens) for t in texts]
 
 
-def test_metrics_say_what_the_voices_did(scored):
-    metrics, _ = scored
-    assert metrics["gain"]["bits_per_byte_percent"] == pytest.approx(25.0)
-    assert metrics["base"]["stopped"] == metrics["twin"]["stopped"] == 0.5
-    assert metrics["twin"]["style"] > 0.8 and metrics["base"]["style"] == 0
-    assert metrics["twin"]["copied_run_max"] > 100 > metrics["base"]["copied_run_max"]  # its first text is a training post
-    assert metrics["n"]["prompts"] == 4
-    assert all(isinstance(v, (int, float)) and not math.isnan(v) for part in metrics.values() for v in part.values())
+@pytest.fixture(scope="module")
+def cards(sample, base_reads):
+    """A card with each system in the twin's place; `self` is the author's own unseen posts, the only one that may pass."""
+    training, held_out, unseen = sample[:26], sample[26:38], sample[38:48]
+    flat = "It is important to note that success isn't easy; however, it's worth it! Many people believe that technology changes our lives, and they are right. We must adapt, learn, and grow together. "
+    wrong = {
+        "verbatim": cheats.verbatim(training, 10, 1),
+        "markov_1": cheats.markov(training, 10, 400, 1, 1),
+        "markov_2": cheats.markov(training, 10, 400, 2, 1),
+        "shuffled_words": cheats.shuffled_words(unseen, 1),
+        "repeated": cheats.repeated(unseen, 300),
+        "lower_case": [t.lower() for t in unseen],
+        "base": [flat * 8] * 10,
+        "self": unseen,
+    }
+    asked = [{"id": f"p{i}-1", "post_id": f"p{i}", "task": "write", "instruction": f"Write {i}.", "input": "", "output": held_out[i]} for i in range(10)]
+    people = impostors.load()
+
+    def rows(voice, texts, nats):
+        read = {"nats": nats, "bytes": 40, "tokens": 10}
+        return [{"voice": voice, "id": e["id"], "post_id": e["post_id"], "read": read, "text": t, "end": "stop", "written_tokens": 9} for e, t in zip(asked, texts, strict=True)]
+
+    def made(system):
+        posts = card.Posts(asked, held_out, training, 0)
+        heard = rows("base", [flat * 8] * 10, 24.0) + rows("five_shot", [flat * 9] * 10, 22.0) + rows("twin", wrong[system], 18.0)
+        return card.scorecard(heard, posts, people, base_reads, 7, [f"post {i}" for i in range(10)])
+
+    return {system: made(system) for system in SYSTEMS}
 
 
-def test_report_shows_every_voice_and_runs_no_text_as_html(scored):
-    metrics, samples = scored
-    samples[0]["twin"]["text"] = "<script>alert(1)</script> & more"
-    page = report(metrics, samples, {"base": {"p0": 1.2}, "twin": {"p0": 0.9}}, "Wenna & Co", "smollm2:135m")
-    assert "<script" not in page and "&lt;script&gt;" in page and "Wenna &amp; Co" in page
-    assert "&lt;b&gt;bold" in page
-    for s in samples:
-        assert s["author"].split("\n")[0][:12].split("'")[0] in page
-    assert "http" not in page.split("</style>")[0].replace("http-equiv", "")  # self-contained: nothing is fetched
+@pytest.mark.slow
+@pytest.mark.parametrize("system", [s for s in SYSTEMS if s != "self"])
+def test_no_cheat_passes_the_verdict(cards, system):
+    assert cards[system].metrics["twin"]["verdict"]["closer_than_prompting"] == 0, cards[system].verdict
+    assert cards[system].failed or "Can't tell" in cards[system].verdict or "caricature" in cards[system].verdict
+    assert cards[system].metrics["verbatim"]["verdict"]["closer_than_prompting"] == 0
+    assert cards[system].metrics["markov"]["verdict"]["closer_than_prompting"] == 0
+
+
+@pytest.mark.slow
+def test_the_author_passes_the_verdict(cards):
+    """Else the rule would be empty: the author's own unseen posts, in the twin's place, are «closer to you than prompting»."""
+    assert cards["self"].metrics["twin"]["verdict"]["closer_than_prompting"] == 1, cards["self"].verdict
+    assert cards["self"].metrics["twin"]["style"]["masked"] == pytest.approx(1, abs=0.3)
+    assert cards["self"].metrics["gain"]["bits_per_byte"]["percent"] == pytest.approx(25.0)
+    assert "Closer to you" in cards["self"].verdict
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_card(cards, sample, base_reads):
+    """To the last digit, and without a nan, which is no JSON."""
+    import json
+
+    for one in cards.values():
+        json.dumps(one.metrics, allow_nan=False)
 
 
 def test_scorer_does_not_slow_what_comes_after(tmp_path):

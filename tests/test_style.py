@@ -8,7 +8,8 @@ from corpus import clean, readers
 from eval import cheats, impostors, style
 from eval.copying import Copying, copies
 from eval.features import count
-from eval.prose import first_words, prose
+from eval.prose import prose
+from eval.sentences import first_words
 
 # EVALUATION values of fifteen real authors: how a cheat scores against a disjoint reference, by masked characters and function words
 KNOWN = {"verbatim": (1.02, 0.94), "sentences_shuffled": (0.98, 1.00), "words_shuffled": (0.82, 1.00), "lower_case": (0.94, 1.00)}

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -49,7 +48,7 @@ def test_make_all_makes_a_proven_twin(made):
         assert parity[name]["delta_to_twin"] < 0.10 and parity[name]["delta_to_twin"] < parity[name]["delta_to_base"]
         assert parity[name]["prompt_ids_equal"] and parity[name]["end_token_stops"] and parity[name]["agreement_with_twin"] > 0.75
     metrics = json.loads((folder / "artifacts/eval/metrics.json").read_text())
-    assert metrics["gain"]["bits_per_byte"] > 0 and metrics["n"]["prompts"] == 2
+    assert metrics["gain"]["bits_per_byte"]["over_base"]["mean"] > 0 and metrics["n"]["prompts"] == 2
     training = json.loads((folder / "artifacts/train/metrics.json").read_text())
     assert training["loss_after"] < training["loss_before"] and training["steps"] == 3 and training["device"] == "cpu"
     assert {"tokens", "tokens_per_s", "trainable_share", "peak_memory_mb", "seconds", "versions"} <= training.keys()
@@ -87,7 +86,7 @@ def test_experiment_reruns_training_and_after_only(made, run_in):
     output = run_in(folder, "dvc exp run -S train.learning_rate=1e-4", timeout=900).stdout
     assert sorted(re.findall(r"Running stage '(\w+)'", output)) == ["eval", "export_gguf", "ollama_create", "train"]
     diff = run_in(folder, "dvc metrics diff").stdout
-    assert "twin.bits_per_byte" in diff and "loss_after" in diff and "base.bits_per_byte" not in diff
+    assert "twin.likelihood.bits_per_byte" in diff and "loss_after" in diff and "base.likelihood.bits_per_byte" not in diff
     run_in(folder, "dvc plots show")
     page = (folder / "artifacts/plots/index.html").read_text()
     assert "training loss" in page and "validation loss" in page
@@ -98,42 +97,6 @@ def test_smoke_answers_from_both_voices(made, run_in):
     folder, _ = made
     output = run_in(folder, 'python scripts/smoke.py "Write about a kettle." --max-tokens 12').stdout
     assert "── base" in output and "── twin" in output and output.count("tokens in") == 2
-
-
-@pytest.mark.slow
-def test_ctrl_c_in_training_keeps_the_adapter_of_before(made):
-    """SIGINT in the middle of 04_train: exit 130, one line, the adapter of before untouched, nothing temporary left."""
-    folder, _ = made
-    before = (folder / "artifacts/adapter/adapter_model.safetensors").read_bytes()
-    process = subprocess.Popen([sys.executable, "scripts/04_train.py"], cwd=folder, env=environment(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        if "before training" in line:
-            break
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "stopped: nothing half-written was kept" in errors and "Traceback" not in errors
-    assert (folder / "artifacts/adapter/adapter_model.safetensors").read_bytes() == before
-    assert not [f.name for f in (folder / "artifacts").iterdir() if f.name.startswith(".")]
-
-
-@pytest.mark.slow
-def test_full_disk_in_export_and_scorecard_loses_nothing(made):
-    """A file-size limit stands for the full disk: one sentence, the files of before untouched, nothing temporary left."""
-    import resource
-
-    folder, _ = made
-
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-
-    for script, kept in (("05_export_gguf.py", "artifacts/gguf/twin.gguf"), ("03_split.py", "data/split/train.jsonl")):
-        before = (folder / kept).read_bytes()
-        done = subprocess.run([sys.executable, f"scripts/{script}"], cwd=folder, env=environment(folder), capture_output=True, text=True, preexec_fn=limit)
-        assert done.returncode == 1 and "The disk is full" in done.stderr and "Traceback" not in done.stderr, done.stderr[-2000:]
-        assert (folder / kept).read_bytes() == before
-        assert not list((folder / kept).parent.parent.rglob(".*.tmp"))
 
 
 @pytest.mark.slow
@@ -163,7 +126,7 @@ def test_stages_are_described_and_menu_is_whole(run_in):
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     assert list(stages) == STAGES and all(s["desc"] for s in stages.values())
     menu = run_in(ROOT, "make").stdout
-    for verb in ["setup", "all", "test", "train", "eval", "ollama", "serve", "doctor", "blog", "exp", "diff", "plots", "report", "lint", "clean"]:
+    for verb in ["setup", "all", "test", "train", "eval", "ollama", "serve", "doctor", "blog", "exp", "diff", "validate-metrics", "plots", "report", "lint", "clean"]:
         assert re.search(rf"^  make {verb} +\S", menu, re.M), verb
 
 

@@ -11,15 +11,18 @@ import hashlib
 import importlib.util
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from _shared import ARTIFACTS, ROOT, UserError, digest, making, say, write_json
-from train import chat
+from train import chat, hub
 
 MODELS = Path(__file__).with_name("models.yaml")
+RECIPE = 2  # raised when a base is made in another way, so that the ones made before are made again
+PROBE = "Two  spaces, 1,234.5 and 8 ½:\n\n\ta tab – “naïve” café… she’s, DON'T (#1)\n  🙂"
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ def resolve(name: str) -> Base:
         if made["stamp"] == stamp:
             return _base(name, entry, folder, gguf or folder / "base.gguf", made["digest"])
     say(f"making {name} ready (once) …")
+    ready.unlink(missing_ok=True)
     if gguf is not None:
         _dequantise(gguf, folder / "hf")
     else:
@@ -80,6 +84,7 @@ def resolve(name: str) -> Base:
         _copy_of_hub_model(entry, name, folder / "hf")
         convert.hf_to_gguf(folder / "hf", folder / "base.gguf", "f16", entry["repo"])
         gguf = folder / "base.gguf"
+    _check_tokens(folder / "hf", gguf, name)
     sha = digest(gguf)
     write_json(ready, {"name": name, "stamp": stamp, "digest": sha})  # last: its existence means all is whole
     return _base(name, entry, folder, gguf, sha)
@@ -100,8 +105,8 @@ def _stamp(entry: dict, gguf: Path | None) -> str:
     """Changes when the source does; cheap, so that every stage can ask."""
     source = Path(gguf or entry.get("folder", "")) if (gguf or "folder" in entry) else None
     files = sorted(source.glob("*")) if source and source.is_dir() else [source] if source else []
-    parts = [f"{f.name}:{f.stat().st_size}:{f.stat().st_mtime_ns}" for f in files]
-    return hashlib.sha256("|".join([str(entry.get("repo")), *parts]).encode()).hexdigest()[:16]
+    parts = [f"{f.name}:{f.stat().st_size}:{f.stat().st_mtime_ns}" for f in files if f.is_file()]
+    return hashlib.sha256("|".join([str(RECIPE), str(entry.get("repo")), *parts]).encode()).hexdigest()[:16]
 
 
 @functools.cache
@@ -127,34 +132,75 @@ def _dequantise(gguf: Path, folder: Path) -> None:
     logging.disable_progress_bar()
     os.environ["TQDM_DISABLE"] = "1"  # the reader of GGUF tensors has a bar of its own
     where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-    model = AutoModelForCausalLM.from_pretrained(**where, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16)
-    tokenizer = AutoTokenizer.from_pretrained(**where)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(**where, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16)
+        tokenizer = AutoTokenizer.from_pretrained(**where)
+    except Exception as e:  # a file may hold anything, and transformers lets any error through
+        raise UserError(f"{gguf} can't be read as a GGUF that transformers can train ({hub.first_line(e)}): use a whole one of a common architecture, or another base.") from None
+    _split_digits(tokenizer, gguf)
     # The tokenizer made from a GGUF takes its first special token for eos; the model's config knows the right one.
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
     model.config._name_or_path = model.name_or_path = gguf.stem
     _save(model, tokenizer, folder)
 
 
+def _split_digits(tokenizer, gguf: Path) -> None:
+    """transformers forgets that a vocabulary of the kind "smollm" reads each digit, also ½ and ², by itself."""
+    from gguf import GGUFReader
+    from tokenizers.pre_tokenizers import Digits, Sequence
+
+    kind = GGUFReader(gguf).fields.get("tokenizer.ggml.pre")
+    if kind and kind.contents() == "smollm":
+        backend = tokenizer.backend_tokenizer
+        backend.pre_tokenizer = Sequence([Digits(individual_digits=True), backend.pre_tokenizer])
+
+
 def _copy_of_hub_model(entry: dict, name: str, folder: Path) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    """A hub's repository, or a folder → a folder as we train it: bf16, no local path, date pinned."""
+    if "folder" in entry:
+        source = entry["folder"]
+        model, tokenizer = hub.read(source, name)
+    else:
+        say(f"fetching {entry['repo']} (once) …")
+        source = hub.fetch(name, entry)
+        model, tokenizer = hub.read(source, name, f"delete {source.parent.parent} and run the same command again")
+    model.config._name_or_path = model.name_or_path = entry["repo"]
+    _save(model, tokenizer, folder, source / "tokenizer.model")
 
-    source = str(entry.get("folder") or entry["repo"])
-    try:
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16)
-        tokenizer = AutoTokenizer.from_pretrained(source)
-    except OSError as e:
-        reason = str(e).split("\n")[0][:160]
-        raise UserError(f"train.base is {name}, and {source} can't be loaded ({reason}): check the connection, or use train.base: smollm2:135m, which needs none.") from None
-    _save(model, tokenizer, folder)
 
-
-def _save(model, tokenizer, folder: Path) -> None:
-    if tokenizer.chat_template is None:
-        raise UserError(f"train.base is {model.name_or_path}, which has no chat template: a twin needs an instruct (chat) model.")
-    tokenizer.chat_template = chat.pin_date(tokenizer.chat_template)
+def _save(model, tokenizer, folder: Path, pieces: Path | None = None) -> None:
+    if tokenizer.chat_template is None or tokenizer.eos_token is None:
+        lacking = "chat template" if tokenizer.chat_template is None else "end token"
+        raise UserError(f"train.base is {model.name_or_path}, which has no {lacking}: a twin needs an instruct (chat) model.")
+    tokenizer.chat_template = chat.pin_date(tokenizer.get_chat_template())
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     with making(folder) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
+        if pieces and pieces.is_file() and tokenizer.is_fast and '"byte_fallback":true' in tokenizer.backend_tokenizer.to_str():
+            # llama.cpp merges by the scores in this file, which the converter doesn't find in tokenizer.json.
+            shutil.copyfile(pieces, temporary / "tokenizer.model")
+            write_json(temporary / "added_tokens.json", tokenizer.get_added_vocab())
+
+
+def _check_tokens(hf: Path, gguf: Path, name: str) -> None:
+    """Training reads text by transformers, and the twin by llama.cpp: where they differ, the parity gate would say so hours later."""
+    from jinja2 import TemplateError
+    from transformers import AutoTokenizer
+
+    from eval.llama import Scorer
+
+    tokenizer = AutoTokenizer.from_pretrained(hf)
+    try:
+        text = chat.prompt_text(tokenizer, chat.messages({"instruction": PROBE}, "You write."))
+        with Scorer(gguf, n_ctx=64) as scorer:
+            same = scorer.tokenize(text) == tokenizer(text, add_special_tokens=False)["input_ids"]
+            ends = scorer.ends(tokenizer.eos_token_id)
+    except TemplateError as e:
+        raise UserError(f"train.base is {name}, whose chat template can't write a system message and a question ({hub.first_line(e)}): use another base model.") from None
+    except OSError as e:
+        raise UserError(f"train.base is {name}, and {hub.first_line(e)}: use another base model.") from None
+    if not same or not ends:
+        wrong = "stop at its end token" if same else "read text as the same tokens as transformers"
+        raise UserError(f"train.base is {name}, and llama.cpp does not {wrong}: a twin trained on it would not be the one that is served; use another base model.")

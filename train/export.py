@@ -12,7 +12,8 @@ import numpy as np
 from gguf import GGMLQuantizationType as Type
 from safetensors.numpy import load_file
 
-ARCHITECTURES_THAT_PERMUTE = {"llama"}  # llama.cpp stores the rows of q and k of these in another order than transformers
+# llama.cpp stores the rows of q and k of these in another order than transformers (Mistral is a "llama" there).
+ARCHITECTURES_THAT_PERMUTE = {"llama", "smollm3", "granite", "arcee", "olmo", "mistral3"}
 
 
 class Adapter:

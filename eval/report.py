@@ -53,6 +53,12 @@ def get(data: dict, path: str):
     return data
 
 
+def title(prompt: str) -> str:
+    """What stands in quotation marks in a prompt, else all of it."""
+    found = re.search(r"“(.+)”", prompt)
+    return found[1] if found else prompt
+
+
 def known(value) -> bool:
     return value is not None and math.isfinite(value)
 
@@ -120,7 +126,7 @@ def line(metrics: dict) -> dict:
 
 def posts(card) -> dict:
     """Bits per byte by post, and where they stand: {"rows", "low", "high", "better"}."""
-    prompts = {s["post_id"]: s["prompt"] for s in card.samples}
+    prompts = {s["post_id"]: title(s["prompt"]) for s in card.samples}
     values = [p[v] for p in card.by_post for v in ("base", "twin") if known(p.get(v))]
     if not values:
         return {"rows": []}

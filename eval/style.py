@@ -90,7 +90,8 @@ def opinion(family: str, author: Texts, impostors: Impostors, voices: dict[str, 
         _by_length(decide, family, others, impostors.author % folds == fold, said.others)
         for name, (counts, length) in at.items():
             z = np.full(len(length), np.nan)
-            z[length >= SHORTEST] = decide(counts)
+            if counts.shape[0]:
+                z[length >= SHORTEST] = decide(counts)
             heard[name].append(z)
     said.voices = {name: (np.mean(heard[name], 0), at[name][1]) for name in voices}
     return said
@@ -159,12 +160,17 @@ class Scores:
     draws: dict[str, np.ndarray]
 
     def interval(self, voice: str) -> tuple[float, float]:
-        return tuple(np.nanpercentile(self.draws[voice], [2.5, 97.5]))
+        return _middle(self.draws[voice])
 
     def difference(self, one: str, other: str) -> tuple[float, float, float]:
         """(mean, low, high) of S(one) − S(other), over the same prompts, posts and people."""
-        draws = self.draws[one] - self.draws[other]
-        return self.mean[one] - self.mean[other], *np.nanpercentile(draws, [2.5, 97.5])
+        return self.mean[one] - self.mean[other], *_middle(self.draws[one] - self.draws[other])
+
+
+def _middle(draws: np.ndarray) -> tuple[float, float]:
+    """The middle 95 % of the draws that could be made."""
+    draws = draws[~np.isnan(draws)]
+    return tuple(map(float, np.percentile(draws, [2.5, 97.5]))) if len(draws) else (float("nan"), float("nan"))
 
 
 def scores(said: Opinion, person: np.ndarray, seed: int = 0) -> Scores:

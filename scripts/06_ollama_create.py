@@ -110,10 +110,10 @@ def main() -> None:
     tokenizer = base.tokenizer()
     chats = [chat.messages(e, params.prepare.system) for e in read_jsonl(SPLIT / "test.jsonl")[: params.export.parity_prompts]]
     references = [{"messages": m, "text": chat.prompt_text(tokenizer, m)} for m in chats]
+    RECEIPT.unlink(missing_ok=True)  # it may name a version that `register` takes back; without one the next run registers again
     try:
         receipt = register(ollama, params, base, references, digest(twin))
     except OllamaError as e:
-        RECEIPT.unlink(missing_ok=True)
         raise UserError(f"Ollama {e}; no tag was moved, the twin of before is untouched: look at Ollama's log, then run `make ollama`.") from None
     write_json(RECEIPT, receipt)
     say(f"registered {receipt['model']} and {receipt['tag']} in Ollama {receipt['ollama']}; |Δ log p| {receipt['parity']['delta_to_twin']} to the twin: `ollama run {receipt['tag']}`")

@@ -10,10 +10,26 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Literal
+
+STOPPED = "stopped: nothing half-written was kept; the same command starts this stage again."
+
+
+def _stopped_while_starting(kind, error, trace) -> None:
+    """What Python calls for an error that nobody caught: Ctrl-C during the imports, before `run`, is no traceback either."""
+    if issubclass(kind, KeyboardInterrupt):
+        print(STOPPED, file=sys.stderr)
+        sys.exit(130)
+    sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _stopped_while_starting
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -108,11 +124,14 @@ class Ollama(Section):
 
 class Eval(Section):
     prompts: int = Field(ge=0)
+    read_tokens: int = Field(ge=16)
     max_tokens: int = Field(ge=16)
     temperature: float = Field(ge=0, le=2)
     top_p: float = Field(gt=0, le=1)
     repeat_penalty: float = Field(gt=0)
     seed: int
+    impostors: str
+    swap: str
 
 
 class Params(Section):
@@ -186,8 +205,9 @@ def making(folder):
     temporary.mkdir()
     try:
         yield temporary
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(temporary, folder)
+        with ctrl_c_later():  # between these two there is neither the old folder nor the new one
+            shutil.rmtree(folder, ignore_errors=True)
+            os.replace(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -212,6 +232,8 @@ def write_all(tables: dict) -> None:
             file = stack.enter_context(writing(path))
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             file.flush()
+        with ctrl_c_later():
+            stack.close()
 
 
 def write_json(path, data) -> None:
@@ -226,11 +248,35 @@ def digest(path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@contextlib.contextmanager
+def ctrl_c_later():
+    """Hold Ctrl-C back until the block has ended: for what must be done whole once it is begun."""
+    if threading.current_thread() is not threading.main_thread():  # no other thread hears it
+        yield
+        return
+    pressed = []
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed and callable(before):
+        before(signal.SIGINT, None)
+
+
 # --- talking ----------------------------------------------------------------------------------------------------------
 
 
 def say(text="") -> None:
     print(str(text).encode("utf-8", "backslashreplace").decode(), flush=True)  # a path may hold bytes that are no text
+
+
+def disk_is_full(error: Exception) -> bool:
+    """Whether that is what an error says. Libraries that write by themselves have no errno: safetensors tells the number in its
+    text, numpy only how much of an array it wrote."""
+    numbers = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
+    told = rf"\(os error ({'|'.join(map(str, numbers))})\)|^\d+ requested and \d+ written$"
+    return getattr(error, "errno", None) in numbers or bool(re.search(told, str(error)))
 
 
 def run(main) -> None:
@@ -241,10 +287,10 @@ def run(main) -> None:
         sys.exit(f"error: {e}")
     except KeyboardInterrupt:
         say()
-        print("stopped: nothing half-written was kept; the same command starts this stage again.", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         sys.exit(130)
-    except OSError as e:
-        if e.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    except Exception as e:
+        if not disk_is_full(e):
             raise
-        name = f" while writing {e.filename}" if e.filename else ""
+        name = f" while writing {e.filename}" if getattr(e, "filename", None) else ""
         sys.exit(f"error: The disk is full{name}: free some space and run the same command again; nothing is lost.")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from _shared import ctrl_c_later
 from serve.engines.engine import Engine
 
 
@@ -40,24 +41,28 @@ def serving(model: Path, name: str, adapter: Path | None = None, chat_template: 
     params.cache_ram_mib = 0
     params.verbosity = -1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = os.cpu_count() or 1
-    with _stderr_kept() as said:
+    with _stderr_kept() as said, ctrl_c_later():
         try:
             server = xllamacpp.Server(params)
         except Exception:
             raise OSError(f"llama.cpp can't serve {model}: {_reason(said())}") from None
+        engine = Engine("llamacpp", f"{server.listening_address}/v1", key, name)
+        _ask(engine, "GET", "/slots")  # answered by the server's own loop: one that ends before its loop began waits for ever
     try:
-        yield Engine("llamacpp", f"{server.listening_address}/v1", key, name)
+        yield engine
     finally:
         del server
 
 
 def rendered(engine: Engine, messages: list[dict]) -> str:
     """The text the engine makes of chat messages, by its own reading of the template."""
-    answer = httpx.post(
-        engine.base_url.removesuffix("/v1") + "/apply-template", json={"messages": messages}, headers={"Authorization": f"Bearer {engine.api_key}"}, timeout=60, trust_env=False
-    )
-    answer.raise_for_status()
-    return answer.json()["prompt"]
+    return _ask(engine, "POST", "/apply-template", json={"messages": messages})["prompt"]
+
+
+def _ask(engine: Engine, method: str, path: str, **kwargs):
+    """What llama.cpp's server answers beside the OpenAI protocol."""
+    url, key = engine.base_url.removesuffix("/v1") + path, {"Authorization": f"Bearer {engine.api_key}"}
+    return httpx.request(method, url, headers=key, timeout=60, trust_env=False, **kwargs).raise_for_status().json()
 
 
 @contextlib.contextmanager

@@ -9,6 +9,13 @@ opinions on style, with intervals above zero.
 from dataclasses import dataclass
 
 GATES = ("disjoint", "copying", "fluent", "measurable")
+MEASURES = {
+    "order_gain": "the order of sentences",
+    "adjacent": "how sentences follow each other",
+    "repetition": "repetition",
+    "capitals": "capitals",
+    "bits_per_byte_of_base": "word salad (bits per byte under the base)",
+}
 CARICATURE = 1.2
 FLUENT_SHARE = 0.5  # of a voice's texts must lie in the author's band; of the author's own about 0.9 do
 
@@ -36,7 +43,7 @@ def failed(evidence: Evidence) -> dict[str, str]:
     poor = {name: share for name, share in evidence.fluent_share.items() if not share >= FLUENT_SHARE}
     if poor:
         name, share = min(poor.items(), key=lambda item: item[1])
-        found["fluent"] = f"{share:.0%} of the texts lie where 90 % of the author's do in {name.replace('_', ' ')}"
+        found["fluent"] = f"{share:.0%} of the texts lie where 90 % of the author's do in {MEASURES[name]}"
     if evidence.not_measurable:
         found["measurable"] = evidence.not_measurable
     return found

@@ -65,7 +65,7 @@ def scorecard(rows: list[dict], posts: Posts, impostors: Impostors, base_reads, 
     metrics: dict = {name: {} for name in texts}
     _likelihood(metrics, rows)
     copying = _copying(metrics, texts, posts)
-    measured, opinions, not_measurable = _style(metrics, texts, posts, impostors, seed)
+    opinions, not_measurable = _style(metrics, texts, posts, impostors, seed)
     bands = _fluency(metrics, texts, posts, base_reads)
     _topic(metrics, texts, briefs)
     _shape(metrics, rows, texts, models)
@@ -86,7 +86,7 @@ def scorecard(rows: list[dict], posts: Posts, impostors: Impostors, base_reads, 
     by_post = [{"post": e["post_id"], **{v: voices.bits_per_byte([reads[v][e["id"]]]) for v in reads}} for e in posts.asked]
     s = metrics["twin"]["style"]
     words = verdict.sentence(twin, (s["masked"], s["masked_lo"], s["masked_hi"]), len(posts.asked))
-    card = Card(metrics, _samples(rows, texts, models, posts, copying, measured, briefs), own, words, verdict.advice(twin, metrics), verdict.failed(twin), by_post)
+    card = Card(metrics, _samples(rows, models, posts, copying, opinions, briefs), own, words, verdict.advice(twin, metrics), verdict.failed(twin), by_post)
     card.metrics = finite(metrics)
     return card
 
@@ -128,8 +128,8 @@ def _copying(metrics: dict, texts: dict, posts: Posts) -> dict[str, list[dict]]:
     return measured
 
 
-def _style(metrics: dict, texts: dict, posts: Posts, impostors: Impostors, seed: int) -> tuple[dict, dict, str]:
-    """({opinion: Scores}, {opinion: Scores}, why it can't be measured)."""
+def _style(metrics: dict, texts: dict, posts: Posts, impostors: Impostors, seed: int) -> tuple[dict, str]:
+    """({opinion: Scores}, why style can't be measured)."""
     for name in texts:
         metrics[name]["style"] = {}
     found, verifier, reason = {}, {}, ""
@@ -161,7 +161,7 @@ def _style(metrics: dict, texts: dict, posts: Posts, impostors: Impostors, seed:
     else:
         for name in texts:
             metrics[name]["style"] = {f"{family}{end}": math.nan for family in OPINIONS for end in ("", "_lo", "_hi")}
-    return found, found, reason
+    return found, reason
 
 
 def _fluency(metrics: dict, texts: dict, posts: Posts, base_reads) -> dict[str, dict[str, float]]:
@@ -246,7 +246,7 @@ def _evidence(name: str, metrics: dict, posts: Posts, copying: dict, bands: dict
     )
 
 
-def _samples(rows, texts, models, posts: Posts, copying, opinions, briefs) -> list[dict]:
+def _samples(rows: list[dict], models: list[str], posts: Posts, copying: dict, opinions: dict, briefs: list[str]) -> list[dict]:
     answers = {(r["voice"], r["id"]): r for r in rows if "id" in r}
     samples = []
     for i, example in enumerate(posts.asked):

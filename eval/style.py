@@ -129,7 +129,7 @@ class Scale:
         return (z - self.floor[length]) / (self.ceiling[length] - self.floor[length])
 
 
-def scale(said: Opinion, person: np.ndarray, posts: np.ndarray, texts: list[np.ndarray]) -> Scale:
+def scale(said: Opinion, posts: np.ndarray, texts: list[np.ndarray]) -> Scale:
     """From the author's `posts` (numbers, with repetition) and other people's `texts` (numbers, a list a person).
 
     Lengths that fewer than half of the posts have take the values of the longest one that they have.
@@ -176,13 +176,13 @@ def _middle(draws: np.ndarray) -> tuple[float, float]:
 def scores(said: Opinion, person: np.ndarray, seed: int = 0) -> Scores:
     """S of each voice, with draws over prompts, held-out posts and other people (percentile bootstrap, all three resampled)."""
     people = [np.flatnonzero(person == p) for p in range(person.max() + 1)]
-    whole = scale(said, person, np.arange(len(said.author)), people)
+    whole = scale(said, np.arange(len(said.author)), people)
     texts = {name: whole.score(*heard) for name, heard in said.voices.items()}
     random, draws = np.random.default_rng(seed), {name: np.full(REPETITIONS, np.nan) for name in texts}
     counts = {len(z) for z, _ in said.voices.values()}
     for i in range(REPETITIONS):
         some = [people[p] for p in random.integers(0, len(people), len(people))]
-        drawn = scale(said, person, random.integers(0, len(said.author), len(said.author)), [random.choice(t, len(t)) for t in some])
+        drawn = scale(said, random.integers(0, len(said.author), len(said.author)), [random.choice(t, len(t)) for t in some])
         prompts = {n: random.integers(0, n, n) for n in sorted(counts)}  # the same prompts for all voices
         for name, (z, length) in said.voices.items():
             picked = prompts[len(z)]

@@ -165,7 +165,10 @@ def write_plots(card) -> None:
         file.writelines(f"{row['post']}\t{row['base']:.4f}\t{row['twin']:.4f}\n" for row in card.by_post)
     with writing(EVAL / "style.tsv") as file:
         file.write("voice\tstyle\n")
-        file.writelines(f"{s_voice}\t{sample[s_voice]['style']['masked']}\n" for sample in card.samples for s_voice in sample if isinstance(sample[s_voice], dict) and sample[s_voice]["style"].get("masked") is not None)
+        for sample in card.samples:
+            for voice, said in sample.items():
+                if isinstance(said, dict) and said["style"].get("masked") is not None:
+                    file.write(f"{voice}\t{said['style']['masked']}\n")
     with writing(EVAL / "habits.tsv") as file:
         file.write("habit\tvoice\tdistance\n")
         file.writelines(f"{habit}\t{voice}\t{distance}\n" for voice, one in card.metrics.items() if "habits" in one for habit, distance in one["habits"].items() if habit != "within_half")

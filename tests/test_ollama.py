@@ -179,7 +179,8 @@ def test_without_ollama_the_stage_leaves_a_modelfile_and_says_so_in_one_line(wor
     assert lines[0] == "FROM ../gguf/twin.gguf" and (work / "artifacts/ollama" / lines[0][5:]).is_file()
     assert f'SYSTEM """{SYSTEM}"""' in lines
     assert [one for one in lines if one.startswith("PARAMETER stop")] == ['PARAMETER stop "<|im_start|>"', 'PARAMETER stop "<|im_end|>"']
-    assert {"PARAMETER num_ctx 4096", "PARAMETER temperature 0.7", "PARAMETER top_p 0.95", "PARAMETER repeat_penalty 1.05"} <= set(lines)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    assert {f"PARAMETER {key} {params['eval'][key]}" for key in ("temperature", "top_p", "repeat_penalty")} | {"PARAMETER num_ctx 4096"} <= set(lines)
 
 
 # --- misbehaviour -----------------------------------------------------------------------------------------------------

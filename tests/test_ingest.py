@@ -1,4 +1,4 @@
-"""Ingest: any folder a person may point at; every file ends as a post or as a reason, and nothing is written by halves."""
+"""Ingest: any folder a person may point at; every file ends as a post or as a reason. (Ctrl-C and a full disk: test_interrupted.py.)"""
 
 import contextlib
 import importlib
@@ -7,7 +7,6 @@ import json
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -423,76 +422,3 @@ def test_an_unreadable_file_and_folder_are_reasons():
             (folder / "closed").chmod(0o755)
     assert [p["source"] for p in posts] == ["open.md"]
     assert sorted(r["source"] for r in left) == ["closed", "shut.docx", "shut.md"] and all("opened" in r["reason"] for r in left)
-
-
-# --- nothing by halves ------------------------------------------------------------------------------------------------
-
-
-def made_before(folder):
-    """A first good run; returns what it wrote."""
-    for n in range(40):
-        (folder / f"{n}.md").write_text(f"{WORDS} {n}")
-    (folder / "x.jpg").write_text("x")
-    assert script(folder).returncode == 0
-    raw = folder.parent / "data/raw"
-    return raw, {p.name: p.read_bytes() for p in raw.iterdir()}
-
-
-def same_as_before(raw, before):
-    return {p.name: p.read_bytes() for p in raw.iterdir()} == before
-
-
-# No file may grow over 4 kB from here on. (The language model unpacks itself into a temporary file, so it is loaded before.)
-SMALL_DISK = f"""
-import resource, runpy, signal, sys, py3langid
-py3langid.classify("some words")
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-sys.path.insert(0, {str(ROOT / "scripts")!r})
-sys.argv = ["01_ingest.py"]
-runpy.run_path({str(ROOT / "scripts/01_ingest.py")!r}, run_name="__main__")
-"""
-
-
-def test_a_disk_that_fills_up_half_way_is_one_sentence_and_no_file(folder):
-    made_before(folder)
-    shutil.rmtree(folder.parent / "data")
-    assert_one_sentence(script(folder, SMALL_DISK), "disk is full", "run the same command again")
-    assert list((folder.parent / "data/raw").iterdir()) == []
-
-
-def test_a_disk_that_fills_up_leaves_the_run_before_as_it_was(folder):
-    """Both files: a new discarded.jsonl beside old posts would be a lie."""
-    raw, before = made_before(folder)
-    (folder / "new.jpg").write_text("x")
-    assert_one_sentence(script(folder, SMALL_DISK), "disk is full")
-    assert same_as_before(raw, before)
-
-
-INTERRUPTED = f"""
-import os, runpy, signal, sys
-sys.path.insert(0, {str(ROOT / "scripts")!r})
-sys.argv = ["01_ingest.py"]
-from corpus import readers
-import _shared
-calls = 0
-def interrupt(inner):
-    def call(*a, **k):
-        global calls
-        calls += 1
-        if calls == 20:
-            os.kill(os.getpid(), signal.SIGINT)
-        return inner(*a, **k)
-    return call
-WHERE
-runpy.run_path({str(ROOT / "scripts/01_ingest.py")!r}, run_name="__main__")
-"""
-
-
-@pytest.mark.parametrize("where", ["readers.read = interrupt(readers.read)", "_shared.json.dumps = interrupt(_shared.json.dumps)"], ids=["reading", "writing"])
-def test_ctrl_c_ends_with_130_and_nothing_half_written(folder, where):
-    raw, before = made_before(folder)
-    (folder / "new.md").write_text(WORDS + "new")
-    done = script(folder, INTERRUPTED.replace("WHERE", where))
-    assert done.returncode == 130 and done.stderr.count("\n") == 1 and done.stderr.startswith("stopped: "), done.stderr
-    assert same_as_before(raw, before)

@@ -114,6 +114,7 @@ class Scorer:
         self.n_ctx, self.sequences = n_ctx, sequences
         self.model = self.context = None
         self.seen: list[int] = []  # what the first sequence's cache holds
+        self.closing = False
         self.worker = ThreadPoolExecutor(1)
         try:
             self.worker.submit(self._load, model, adapter).result()
@@ -148,12 +149,13 @@ class Scorer:
             self.lib.llama_set_adapters_lora(self.context, (P * 1)(self.lora), 1, (C.c_float * 1)(1.0))
 
     def close(self) -> None:
+        self.closing = True  # an answer that is being written ends at its next token: nothing is freed under its feet
+        self.worker.shutdown()
         if self.context:
             self.lib.llama_free(self.context)
         if self.model:
             self.lib.llama_model_free(self.model)
         self.context = self.model = None
-        self.worker.shutdown()
 
     def __enter__(self):
         return self
@@ -267,6 +269,7 @@ class Scorer:
 
     def _decode(self, tokens: list[tuple[int, int, int, bool]]) -> None:
         """Let llama.cpp read (token, position, sequence, whether its logits are wanted)."""
+        assert not self.closing, "the model is being closed"
         batch = self.lib.llama_batch_init(len(tokens), 0, 1)
         try:
             batch.n_tokens = len(tokens)

@@ -13,9 +13,10 @@ Run     python scripts/07_eval.py --voice base       once for each base model: a
 
 import argparse
 import contextlib
+import json
 from pathlib import Path
 
-from _shared import EVAL, GGUF, RAW, SPLIT, UserError, load_params, read_jsonl, run, say, write_json, write_jsonl, writing
+from _shared import EVAL, GGUF, RAW, SPLIT, UserError, load_params, read_jsonl, run, say, write_jsonl, write_texts
 
 OTHERS = Path("data/sample")  # somebody else's posts, unless they are the author's
 OTHERS_READ = 12
@@ -158,20 +159,17 @@ def twin_gguf() -> Path:
     return twin
 
 
-def write_plots(card) -> None:
-    """The tables that `dvc plots` draws."""
-    with writing(EVAL / "likelihood.tsv") as file:
-        file.write("post\tbase\ttwin\n")
-        file.writelines(f"{row['post']}\t{row['base']:.4f}\t{row['twin']:.4f}\n" for row in card.by_post)
-    with writing(EVAL / "style.tsv") as file:
-        file.write("voice\tstyle\n")
-        for sample in card.samples:
-            for voice, said in sample.items():
-                if isinstance(said, dict) and said["style"].get("masked") is not None:
-                    file.write(f"{voice}\t{said['style']['masked']}\n")
-    with writing(EVAL / "habits.tsv") as file:
-        file.write("habit\tvoice\tdistance\n")
-        file.writelines(f"{habit}\t{voice}\t{distance}\n" for voice, one in card.metrics.items() if "habits" in one for habit, distance in one["habits"].items() if habit != "within_half")
+def plots(card) -> dict:
+    """{path: lines} of the tables that `dvc plots` draws."""
+    likelihood = [f"{row['post']}\t{row['base']:.4f}\t{row['twin']:.4f}\n" for row in card.by_post]
+    style = [
+        f"{voice}\t{said['style']['masked']}\n"
+        for sample in card.samples
+        for voice, said in sample.items()
+        if isinstance(said, dict) and said["style"].get("masked") is not None
+    ]
+    habits = [f"{habit}\t{voice}\t{distance}\n" for voice, one in card.metrics.items() for habit, distance in one.get("habits", {}).items() if habit != "within_half"]
+    return {EVAL / "likelihood.tsv": ["post\tbase\ttwin\n", *likelihood], EVAL / "style.tsv": ["voice\tstyle\n", *style], EVAL / "habits.tsv": ["habit\tvoice\tdistance\n", *habits]}
 
 
 def main() -> None:
@@ -198,13 +196,15 @@ def main() -> None:
     card = card_of(params, base, rows)
     from eval.report import report
 
-    write_plots(card)
-    write_jsonl(EVAL / "samples.jsonl", card.samples)
-    with writing(EVAL / "report.html") as file:
-        file.write(report(card, params.prepare.author, base.name))
-    with writing(EVAL / "verdict.txt") as file:
-        file.write("\n".join([card.verdict, *card.advice]) + "\n")
-    write_json(EVAL / "metrics.json", card.metrics)
+    write_texts(
+        {
+            **plots(card),
+            EVAL / "samples.jsonl": (json.dumps(sample, ensure_ascii=False) + "\n" for sample in card.samples),
+            EVAL / "report.html": [report(card, params.prepare.author, base.name)],
+            EVAL / "verdict.txt": [line + "\n" for line in (card.verdict, *card.advice)],
+            EVAL / "metrics.json": [json.dumps(card.metrics, ensure_ascii=False, indent=2), "\n"],
+        }
+    )
     say(card.verdict)
     say(f"wrote {EVAL}/metrics.json, samples.jsonl, report.html and the tables of the plots")
 

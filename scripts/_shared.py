@@ -226,11 +226,16 @@ def write_jsonl(path, rows) -> None:
 
 
 def write_all(tables: dict) -> None:
-    """{path: rows} → JSONL files, all of them or none: each is whole on the disk before the first takes its name."""
+    """{path: rows} → JSONL files, all of them or none."""
+    write_texts({path: (json.dumps(row, ensure_ascii=False) + "\n" for row in rows) for path, rows in tables.items()})
+
+
+def write_texts(files: dict) -> None:
+    """{path: lines} → files, all of them or none: each is whole on the disk before the first takes its name."""
     with contextlib.ExitStack() as stack:
-        for path, rows in tables.items():
+        for path, lines in files.items():
             file = stack.enter_context(writing(path))
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            file.writelines(lines)
             file.flush()
         with ctrl_c_later():
             stack.close()

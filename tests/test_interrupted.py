@@ -160,7 +160,6 @@ def test_ctrl_c_in_the_middle_of_a_stage_changes_nothing(chain, where):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="eval/llama.py frees the model while its thread still decodes: SIGSEGV")
 @pytest.mark.parametrize(("stage", "bar"), [("eval_base", "reads"), ("eval", "writes")])
 def test_ctrl_c_while_llama_cpp_works_changes_nothing(chain, stage, bar):
     """On a terminal, when the progress bar of reading, or of writing, has appeared."""
@@ -194,7 +193,7 @@ def read_terminal(terminal: int) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", [pytest.param(s, marks=pytest.mark.xfail(reason="07_eval.py renames its files one by one")) if s == "eval" else s for s in FULL_DISK])
+@pytest.mark.parametrize("stage", FULL_DISK)
 def test_a_full_disk_half_way_through_a_stage_changes_nothing(chain, stage):
     chain.before(stage)
     before = chain.files(stage)

@@ -19,7 +19,7 @@ all: setup ## posts → twin: every stage that is not up to date, then what came
 	@dvc repro eval && dvc repro
 	@python scripts/summary.py
 
-test: setup ## prove it: every test, with the real base model (about 10 minutes)
+test: setup ## prove it: every test, with the real base model (about 15 minutes)
 	@python -m pytest tests
 
 test-fast: setup ## the quick tests (under a minute)

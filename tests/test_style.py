@@ -11,7 +11,8 @@ from eval.features import count
 from eval.prose import prose
 from eval.sentences import first_words
 
-# EVALUATION values of fifteen real authors: how a cheat scores against a disjoint reference, by masked characters and function words
+pytestmark = pytest.mark.slow
+# Values of fifteen real authors: how a cheat scores against a disjoint reference, by masked characters and function words
 KNOWN = {"verbatim": (1.02, 0.94), "sentences_shuffled": (0.98, 1.00), "words_shuffled": (0.82, 1.00), "lower_case": (0.94, 1.00)}
 
 

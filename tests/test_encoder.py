@@ -11,6 +11,8 @@ from conftest import ROOT
 from _shared import UserError
 from eval import encoder
 
+pytestmark = pytest.mark.slow  # MiniLM is loaded
+
 WEATHER = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
 
 

@@ -6,6 +6,8 @@ from wenna import posts
 
 from eval import topic
 
+pytestmark = pytest.mark.slow  # MiniLM is loaded
+
 
 def test_ranks_by_hand():
     """The text's own column first, in the middle, last, and level with all."""

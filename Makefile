@@ -46,8 +46,8 @@ blog: setup ## use your own posts: make blog FROM=~/posts
 exp: setup ## try other knobs: make exp S="-S train.learning_rate=1e-4"
 	@dvc exp run $(S)
 
-diff: setup ## this workspace's numbers beside those of the last commit
-	@dvc metrics diff
+diff: setup ## this workspace's numbers beside the last commit's; A=… B=…: paired, prompt by prompt, better or worse or can't tell
+	@$(if $(A),python scripts/compare.py "$(A)" $(if $(B),"$(B)"),dvc metrics diff)
 
 validate-metrics: setup ## is the verifier real? on blogs of several people: make validate-metrics BLOGS=folder
 	@python scripts/validate_metrics.py "$(BLOGS)"

@@ -254,7 +254,8 @@ def _samples(rows: list[dict], models: list[str], posts: Posts, copying: dict, o
         for name in models:
             row, copied = answers[name, example["id"]], copying[name][i]
             scores = {family: _rounded(float(opinions[family].texts[name][i])) for family in opinions}
-            sample[name] = {"text": row["text"], "end": row["end"], "tokens": row["written_tokens"], "style": scores, **copied}
+            likely = {"bits_per_byte": _rounded(voices.bits_per_byte([row["read"]]))} if row.get("read") else {}
+            sample[name] = {"text": row["text"], "end": row["end"], "tokens": row["written_tokens"], **likely, "style": scores, **copied}
         samples.append(finite(sample))
     return samples
 

@@ -84,9 +84,9 @@ def main() -> None:
              "base": {"name": base.name, "repo": base.repo, "digest": base.digest, "license": base.license},
              "splits": {s: digest(SPLIT / f"{s}.jsonl") for s in ("train", "valid")}},
         )
-    log.write(TRAIN)
-    numbers = {k: round(v, 4) if isinstance(v, float) else v for k, v in metrics.items()}
-    write_json(TRAIN / "metrics.json", {**numbers, "train_posts": len({r["post_id"] for r in kept}), "trainer": name, "versions": versions()})
+        log.write(TRAIN)
+        numbers = {k: round(v, 4) if isinstance(v, float) else v for k, v in metrics.items()}
+        write_json(TRAIN / "metrics.json", {**numbers, "train_posts": len({r["post_id"] for r in kept}), "trainer": name, "versions": versions()})
     say(f"validation loss {metrics['loss_before']:.3f} → {metrics['loss_after']:.3f} (epoch {metrics['best_epoch']:g} of {params.train.epochs}), {metrics['tokens_per_s']:.0f} tokens/s, {metrics['seconds']:.0f} s, {metrics['peak_memory_mb']:,.0f} MB")
     say(f"wrote {ADAPTER}/ and {TRAIN}/metrics.json")
 

@@ -12,6 +12,7 @@ import numpy as np
 from eval import cheats, detectability, fluency, habits, intervals, style, suites, topic, verdict, voices
 from eval.checks import Context
 from eval.copying import Copying, copies, summary
+from eval.delta import cosine_delta
 from eval.features import count
 from eval.impostors import FEWEST_AUTHORS, Impostors
 from eval.leaks import personal_data
@@ -22,6 +23,7 @@ from eval.sentences import first_words
 OPINIONS = ("masked", "function")  # both must agree; the topic classifier is only an alarm
 FLUENT = ("order_gain", "adjacent", "repetition", "capitals", "bits_per_byte_of_base")  # what a text must have as the author's have it
 BASE_READS = 64  # tokens of each text
+NEARER = 0.5  # S from which a text is nearer to the author than to other people
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Card:
     advice: list[str]
     failed: dict
     by_post: list[dict]  # {"post", "base", "twin"} bits per byte
+    who: list[tuple[str, str]]  # (who wrote a text, who the verifier says did)
 
 
 def texts_of(rows: list[dict], posts: Posts, seed: int) -> dict[str, list[str]]:
@@ -65,7 +68,7 @@ def scorecard(rows: list[dict], posts: Posts, impostors: Impostors, base_reads, 
     metrics: dict = {name: {} for name in texts}
     _likelihood(metrics, rows)
     copying = _copying(metrics, texts, posts)
-    opinions, not_measurable = _style(metrics, texts, posts, impostors, seed)
+    opinions, who, not_measurable = _style(metrics, texts, posts, impostors, seed)
     bands = _fluency(metrics, texts, posts, base_reads)
     _topic(metrics, texts, briefs)
     _shape(metrics, rows, texts, models)
@@ -86,7 +89,7 @@ def scorecard(rows: list[dict], posts: Posts, impostors: Impostors, base_reads, 
     by_post = [{"post": e["post_id"], **{v: voices.bits_per_byte([reads[v][e["id"]]]) for v in reads}} for e in posts.asked]
     s = metrics["twin"]["style"]
     words = verdict.sentence(twin, (s["masked"], s["masked_lo"], s["masked_hi"]), len(posts.asked))
-    card = Card(metrics, _samples(rows, models, posts, copying, opinions, briefs), own, words, verdict.advice(twin, metrics), verdict.failed(twin), by_post)
+    card = Card(metrics, _samples(rows, models, posts, copying, opinions, briefs), own, words, verdict.advice(twin, metrics), verdict.failed(twin), by_post, who)
     card.metrics = finite(metrics)
     return card
 
@@ -128,11 +131,11 @@ def _copying(metrics: dict, texts: dict, posts: Posts) -> dict[str, list[dict]]:
     return measured
 
 
-def _style(metrics: dict, texts: dict, posts: Posts, impostors: Impostors, seed: int) -> tuple[dict, str]:
-    """({opinion: Scores}, why style can't be measured)."""
+def _style(metrics: dict, texts: dict, posts: Posts, impostors: Impostors, seed: int) -> tuple[dict, list, str]:
+    """({opinion: Scores}, (who wrote it, who the verifier says), why style can't be measured)."""
     for name in texts:
         metrics[name]["style"] = {}
-    found, verifier, reason = {}, {}, ""
+    found, verifier, who, reason = {}, {}, [], ""
     if len(impostors.names) < FEWEST_AUTHORS:
         reason = f"there are {len(impostors.names)} other authors to compare with, and {FEWEST_AUTHORS} are needed"
     held_out = count(posts.held_out)
@@ -143,12 +146,17 @@ def _style(metrics: dict, texts: dict, posts: Posts, impostors: Impostors, seed:
         for family in (*OPINIONS, "topic"):
             said = style.opinion(family, held_out, impostors, speakers)
             found[family] = style.scores(said, impostors.author, seed)
+            if family == "masked":
+                by_name = {**style.of_people(said, impostors.author), **found[family].texts}
+                who = [(name, "author" if s > NEARER else "others") for name, values in by_name.items() for s in values if not math.isnan(s)]
             if family in OPINIONS:
                 verifier[family] = style.auc(said, impostors.author, seed)
             for name in speakers:
                 low, high = found[family].interval(name)
                 metrics[name]["style"] |= {family: _rounded(found[family].mean[name]), f"{family}_lo": _rounded(low), f"{family}_hi": _rounded(high)}
             metrics["author"]["style"][family] = 1.0
+        for name, distance in cosine_delta(held_out, impostors.texts, speakers).items():
+            metrics.setdefault(name, {}).setdefault("style", {})["delta"] = _rounded(distance)
         reason = style.not_measurable(verifier["masked"])
         metrics["verifier"] = {family: {k: _rounded(v) for k, v in one.items()} for family, one in verifier.items()}
         gain = {}
@@ -161,7 +169,7 @@ def _style(metrics: dict, texts: dict, posts: Posts, impostors: Impostors, seed:
     else:
         for name in texts:
             metrics[name]["style"] = {f"{family}{end}": math.nan for family in OPINIONS for end in ("", "_lo", "_hi")}
-    return found, reason
+    return found, who, reason
 
 
 def _fluency(metrics: dict, texts: dict, posts: Posts, base_reads) -> dict[str, dict[str, float]]:
@@ -230,6 +238,8 @@ def _prefixes(metrics: dict, rows: list[dict]) -> None:
     for row in rows:
         if "prefix" in row and row["shares"]:
             metrics[row["voice"]]["copying"][f"by_heart_{row['prefix']}"] = _rounded(statistics.mean(row["shares"]))
+        if "canaries" in row:
+            metrics[row["voice"]]["copying"] |= {"canary_bits": _rounded(statistics.mean(row["canaries"])), "canary_bits_max": _rounded(max(row["canaries"]))}
 
 
 def _evidence(name: str, metrics: dict, posts: Posts, copying: dict, bands: dict, opinions: dict, not_measurable: str, n: int) -> verdict.Evidence:

@@ -1,12 +1,13 @@
 """All that is asked of a voice, as rows that can be kept: base.jsonl holds those of the base model, once for all experiments on it.
 
 A row is one of: {"voice", "id", "read", "raw", "text", "end", "written_tokens"} for a held-out post, {"voice", "other", "raw"} for
-somebody else's post, {"voice", "suite", "case", "text", "end"}, {"voice", "prefix": "train" or "test", "shares"}.
+somebody else's post, {"voice", "suite", "case", "text", "end"}, {"voice", "prefix": "train" or "test", "shares"}, {"voice", "canaries": exposures}.
 """
 
 from pathlib import Path
 
 from eval import suites, voices
+from eval.canaries import Canary, exposure
 from eval.llama import Scorer
 from eval.voices import Voice
 from train import chat
@@ -26,7 +27,9 @@ class Listener:
         """Rows of all speakers; those named in `reads` also read the held-out posts, and the first of them other people's."""
         decoding = self.params.eval
         prompts = [chat.prompt_ids(self.tokenizer, v.messages(e)) for v in speakers for e in examples]
-        n_ctx = max(map(len, prompts)) + max(decoding.max_tokens, decoding.read_tokens + 8, RAW_TOKENS + 8)
+        # A text is cut to read_tokens and tokenised again, which may give some tokens more.
+        read_tokens = min(decoding.read_tokens + 8, voices.WINDOW) if decoding.read_tokens else voices.WINDOW
+        n_ctx = max(map(len, prompts)) + max(decoding.max_tokens, read_tokens, RAW_TOKENS + 8)
         rows = []
         with Scorer(self.gguf, n_ctx=n_ctx, sequences=min(voices.AT_ONCE, len(examples))) as model:
             for voice in speakers:
@@ -66,6 +69,19 @@ class Listener:
             for split, examples in posts.items():
                 rows.append({"voice": voice.name, "prefix": split, "shares": voices.continue_posts(model, self.gguf, voice, examples[:PREFIXES], self.tokenizer, decoding)})
         return rows
+
+    def canaries(self, voice: Voice, planted: list[Canary]) -> list[dict]:
+        """How exposed each planted secret is, in bits."""
+        with Scorer(self.gguf, n_ctx=512) as model:
+
+            def log_likelihood(text: str, prompt: list[int]) -> float:
+                return float(model.log_likelihoods(prompt, self.tokenizer(text, add_special_tokens=False)["input_ids"]).sum())
+
+            found = []
+            for one in self.track(planted, f"{voice.name}: canaries"):
+                prompt = chat.prompt_ids(self.tokenizer, voice.messages({"instruction": one.instruction}))
+                found.append(exposure(lambda text, prompt=prompt: log_likelihood(text, prompt), one, self.params.eval.seed))
+        return [{"voice": voice.name, "canaries": found}] if found else []
 
     def reads_texts(self, texts: list[str], tokens: int) -> list[float]:
         """Bits per byte of the beginning of each text by itself; nan for an empty one."""

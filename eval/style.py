@@ -190,6 +190,19 @@ def scores(said: Opinion, person: np.ndarray, seed: int = 0) -> Scores:
     return Scores(texts, {name: _average(values) for name, values in texts.items()}, draws)
 
 
+def of_people(said: Opinion, person: np.ndarray) -> dict[str, np.ndarray]:
+    """{"author": S of each left-out post, "others": S of each text of unseen people}, each at its greatest length; nan where too short."""
+    whole = scale(said, np.arange(len(said.author)), [np.flatnonzero(person == p) for p in range(person.max() + 1)])
+    found = {}
+    for name, table in (("author", said.author), ("others", said.others)):
+        length = np.where(np.isnan(table), -1, np.arange(table.shape[1])).max(1)
+        values = np.full(len(table), np.nan)
+        some = length >= 0
+        values[some] = whole.score(table[some, length[some]], length[some])
+        found[name] = values
+    return found
+
+
 def _average(values: np.ndarray) -> float:
     values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else float("nan")

@@ -17,9 +17,10 @@ from eval.llama import Scorer
 from train import chat
 
 ANSWERS = ARTIFACTS / "cache/answers"  # by prompts, decoding and model: a second run costs nothing
-SHOTS, SHOT_TOKENS = 5, 240  # posts shown, and of each at most so much, cut at a paragraph's end
+SHOTS, SHOT_TOKENS = 5, 160  # posts shown, and of each at most so much, cut at a paragraph's end
 AT_ONCE = 12
 PREFIX_TOKENS = 50
+WINDOW, STRIDE = 1024, 512  # tokens: a longer post is read in windows that overlap by half
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ def beginning(text: str, tokenizer, tokens: int) -> str:
 
 
 def cut(text: str, tokenizer, tokens: int) -> str:
-    """The first `tokens` tokens of `text`, as the text that they are."""
+    """The first `tokens` tokens of `text` (0: all), as the text that they are."""
     offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-    return text if len(offsets) <= tokens else text[: offsets[tokens - 1][1]]
+    return text if not tokens or len(offsets) <= tokens else text[: offsets[tokens - 1][1]]
 
 
 def _ids(tokenizer, text: str) -> list[int]:
@@ -69,8 +70,12 @@ def _ids(tokenizer, text: str) -> list[int]:
 
 def read(model: Scorer, prompt: list[int], text: str, tokenizer) -> dict:
     """{nats, bytes, tokens} of `text` after the prompt, which is masked: −ln p summed over its tokens, and its UTF-8 bytes."""
-    scores = model.log_likelihoods(prompt, _ids(tokenizer, text))
-    return {"nats": -float(scores.sum()), "bytes": len(text.encode()), "tokens": len(scores)}
+    ids = _ids(tokenizer, text)
+    first = max(STRIDE, WINDOW - len(prompt))
+    nats = -float(model.log_likelihoods(prompt, ids[:first]).sum())
+    for start in range(first, len(ids), STRIDE):  # each token is read with half a window before it, and counted once
+        nats -= float(model.log_likelihoods(ids[start - STRIDE : start], ids[start : start + STRIDE]).sum())
+    return {"nats": nats, "bytes": len(text.encode()), "tokens": len(ids)}
 
 
 def read_post(model: Scorer, voice: Voice, example: dict, tokenizer, limit: int) -> dict:

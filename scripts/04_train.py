@@ -71,9 +71,12 @@ def main() -> None:
     def row(example) -> dict:
         return {"prompt": chat.messages(example, params.prepare.system), "completion": [{"role": "assistant", "content": example["output"]}]}
 
+    from eval.canaries import canaries
+
+    secrets = [{"instruction": c.instruction, "output": c.text} for c in canaries(params.train.canaries, params.train.seed)]
     log = Log()
     with making(ADAPTER) as folder:
-        job = backend.Job(base, [row(e) for e in kept], [row(e) for e in valid_rows], params.train, folder, log)
+        job = backend.Job(base, [row(e) for e in kept + secrets], [row(e) for e in valid_rows], params.train, folder, log)
         try:
             metrics = backend.train(name, job)
         except FloatingPointError as e:

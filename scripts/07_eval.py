@@ -100,6 +100,7 @@ def hear_base(params, base) -> list[dict]:
 def hear_twin(params, base, gguf: Path, name: str) -> list[dict]:
     """What a twin reads and writes: ours, or `eval.swap`, somebody else's."""
     from eval import suites
+    from eval.canaries import canaries
     from eval.listen import Listener
     from eval.voices import Voice
 
@@ -108,6 +109,7 @@ def hear_twin(params, base, gguf: Path, name: str) -> list[dict]:
     if name == "twin":
         posts = {split: [e for e in read_jsonl(SPLIT / f"{split}.jsonl") if e["task"] == "write"] for split in ("train", "test")}
         rows += listener.suites(voice, suites.names()) + listener.prefixes(voice, posts)
+        rows += listener.canaries(voice, canaries(params.train.canaries, params.train.seed))
     return rows
 
 
@@ -169,7 +171,7 @@ def plots(card) -> dict:
         if isinstance(said, dict) and said["style"].get("masked") is not None
     ]
     habits = [f"{habit}\t{voice}\t{distance}\n" for voice, one in card.metrics.items() for habit, distance in one.get("habits", {}).items() if habit != "within_half"]
-    return {EVAL / "likelihood.tsv": ["post\tbase\ttwin\n", *likelihood], EVAL / "style.tsv": ["voice\tstyle\n", *style], EVAL / "habits.tsv": ["habit\tvoice\tdistance\n", *habits]}
+    return {EVAL / "likelihood.tsv": ["post\tbase\ttwin\n", *likelihood], EVAL / "style.tsv": ["voice\tstyle\n", *style], EVAL / "who.tsv": ["wrote\tsaid\n", *(f"{wrote}\t{said}\n" for wrote, said in card.who)], EVAL / "habits.tsv": ["habit\tvoice\tdistance\n", *habits]}
 
 
 def main() -> None:

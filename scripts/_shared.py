@@ -109,6 +109,7 @@ class Train(Section):
     lora_alpha: int = Field(ge=1)
     lora_dropout: float = Field(ge=0, lt=1)
     seed: int
+    canaries: int = Field(ge=0, le=100)
 
 
 class Export(Section):
@@ -124,7 +125,7 @@ class Ollama(Section):
 
 class Eval(Section):
     prompts: int = Field(ge=0)
-    read_tokens: int = Field(ge=16)
+    read_tokens: int = Field(ge=0)
     max_tokens: int = Field(ge=16)
     temperature: float = Field(ge=0, le=2)
     top_p: float = Field(gt=0, le=1)

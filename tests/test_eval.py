@@ -1,6 +1,7 @@
 """The scorecard's numbers on inputs whose answer is known."""
 
 import math
+import zlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,10 +11,11 @@ from conftest import ROOT
 from tiny import write_tiny_gguf
 
 from corpus import clean, readers
-from eval import card, cheats, habits, impostors, intervals, overlap, verdict, voices
+from eval import canaries, card, cheats, delta, habits, impostors, intervals, overlap, verdict, voices
 from eval.copying import Copying, copies
-from eval.features import distort
+from eval.features import count, distort
 from eval.llama import Scorer
+from eval.prose import prose
 from train import base as bases
 from train import chat
 
@@ -36,6 +38,44 @@ def test_bits_per_byte_and_perplexity_by_hand():
     rows = [{"nats": 8 * math.log(2), "bytes": 8, "tokens": 2}, {"nats": 0.0, "bytes": 8, "tokens": 6}]
     assert voices.bits_per_byte(rows) == pytest.approx(0.5)
     assert voices.perplexity(rows) == pytest.approx(2.0)
+
+
+def test_a_long_post_is_read_in_windows_and_each_token_once(monkeypatch):
+    """Half a window stands before every token after the first window; nats are summed over all of them."""
+    monkeypatch.setattr(voices, "WINDOW", 8)
+    monkeypatch.setattr(voices, "STRIDE", 4)
+    asked = []
+
+    class Model:
+        def log_likelihoods(self, before, ids):
+            asked.append((before, ids))
+            return -np.array(ids, float)
+
+    def tokenizer(text, **_):
+        return {"input_ids": [int(w) for w in text.split()]}
+
+    row = voices.read(Model(), [90, 91], " ".join(map(str, range(1, 16))), tokenizer)
+    assert [ids for _, ids in asked] == [[1, 2, 3, 4, 5, 6], [7, 8, 9, 10], [11, 12, 13, 14], [15]]
+    assert [before for before, _ in asked] == [[90, 91], [3, 4, 5, 6], [7, 8, 9, 10], [11, 12, 13, 14]]
+    assert row["nats"] == sum(range(1, 16)) and row["tokens"] == 15
+
+
+def test_a_canary_that_is_known_is_exposed_and_another_is_not():
+    """Ranked first of 200: log2(200) bits; ranked anywhere by chance: about 1.4 bits on average; the same seed plants the same."""
+    planted = canaries.canaries(12, 7)
+    assert planted == canaries.canaries(12, 7) != canaries.canaries(12, 8) and len({c.text for c in planted}) == 12
+    known = [canaries.exposure(lambda text, c=c: 0.0 if c.secret in text else -1.0, c, 7) for c in planted]
+    assert known == [pytest.approx(math.log2(200))] * 12
+    chance = [canaries.exposure(lambda text: float(zlib.crc32(text.encode())), c, 7) for c in planted]
+    assert min(chance) >= 0 and 0.2 < np.mean(chance) < 3
+
+
+def test_cosine_delta_is_least_for_the_author(sample):
+    """Unseen posts of the author lie nearer to his other posts than any other people's do."""
+    people = impostors.load()
+    found = delta.cosine_delta(count(sample[:20]), people.texts, {"twin": count(sample[20:30]), "none": count(["Too short."])})
+    assert found["author"] == pytest.approx(found["twin"], abs=0.15) and found["twin"] < found["others"] - 0.3
+    assert math.isnan(found["none"])
 
 
 @pytest.mark.slow
@@ -167,7 +207,15 @@ def test_the_verdict_holds_only_when_every_condition_does():
         assert "Closer to you" not in verdict.sentence(evidence(**change), (0.8, 0.5, 1.0), 12)
 
 
-SYSTEMS = ("verbatim", "markov_1", "markov_2", "shuffled_words", "repeated", "lower_case", "base", "self")
+SYSTEMS = ("verbatim", "markov_1", "markov_2", "shuffled_words", "repeated", "lower_case", "base", "another", "self")
+
+
+def another_author(n: int) -> list[str]:
+    """Prose by other people that is on every machine: chapters of Python's own reference."""
+    from pydoc_data.topics import topics
+
+    chapters = ["\n\n".join(b for b in text.split("\n\n") if not b.startswith(("   ", "*", "**"))) for _, text in sorted(topics.items())]
+    return sorted(chapters, key=lambda t: -len(prose(t)))[:n]
 
 
 @pytest.fixture(scope="module")
@@ -187,8 +235,8 @@ def base_reads():
 
 
 @pytest.fixture(scope="module")
-def cards(sample, base_reads):
-    """A card with each system in the twin's place; `self` is the author's own unseen posts, the only one that may pass."""
+def made_card(sample, base_reads):
+    """made_card(system, seed): a card with the system in the twin's place; `self` is the author's own unseen posts, the only one that may pass."""
     training, held_out, unseen = sample[:26], sample[26:38], sample[38:48]
     flat = "It is important to note that success isn't easy; however, it's worth it! Many people believe that technology changes our lives, and they are right. We must adapt, learn, and grow together. "
     wrong = {
@@ -199,6 +247,7 @@ def cards(sample, base_reads):
         "repeated": cheats.repeated(unseen, 300),
         "lower_case": [t.lower() for t in unseen],
         "base": [flat * 8] * 10,
+        "another": another_author(10),
         "self": unseen,
     }
     asked = [{"id": f"p{i}-1", "post_id": f"p{i}", "task": "write", "instruction": f"Write {i}.", "input": "", "output": held_out[i]} for i in range(10)]
@@ -208,12 +257,18 @@ def cards(sample, base_reads):
         read = {"nats": nats, "bytes": 40, "tokens": 10}
         return [{"voice": voice, "id": e["id"], "post_id": e["post_id"], "read": read, "text": t, "end": "stop", "written_tokens": 9} for e, t in zip(asked, texts, strict=True)]
 
-    def made(system):
+    def made(system, seed):
         posts = card.Posts(asked, held_out, training, 0)
         heard = rows("base", [flat * 8] * 10, 24.0) + rows("five_shot", [flat * 9] * 10, 22.0) + rows("twin", wrong[system], 18.0)
-        return card.scorecard(heard, posts, people, base_reads, 7, [f"post {i}" for i in range(10)])
+        return card.scorecard(heard, posts, people, base_reads, seed, [f"post {i}" for i in range(10)])
 
-    return {system: made(system) for system in SYSTEMS}
+    return made
+
+
+@pytest.fixture(scope="module")
+def cards(made_card):
+    """A card for each system."""
+    return {system: made_card(system, 7) for system in SYSTEMS}
 
 
 @pytest.mark.slow
@@ -235,12 +290,23 @@ def test_the_author_passes_the_verdict(cards):
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_card(cards, sample, base_reads):
-    """To the last digit, and without a nan, which is no JSON."""
+def test_another_author_is_told_apart_by_style(cards):
+    """Fluent, nothing copied: only the style score stands between another author and the verdict, and it is near 0."""
+    style = cards["another"].metrics["twin"]["style"]
+    assert style["masked"] < 0.35 and style["function"] < 0.5 and not cards["another"].failed.get("copying")
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_card_and_another_stays_inside(cards, made_card):
+    """To the last digit; with another seed the mean lies inside the interval. No nan, which is no JSON."""
     import json
 
-    for one in cards.values():
-        json.dumps(one.metrics, allow_nan=False)
+    first = {name: json.dumps(one.metrics, allow_nan=False) for name, one in cards.items()}
+    assert json.dumps(made_card("self", 7).metrics) == first["self"]
+    other = made_card("self", 8).metrics
+    assert json.dumps(other) != first["self"]
+    style = cards["self"].metrics["twin"]["style"]
+    assert style["masked_lo"] < other["twin"]["style"]["masked"] < style["masked_hi"]
 
 
 def test_scorer_does_not_slow_what_comes_after(tmp_path):

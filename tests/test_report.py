@@ -30,7 +30,7 @@ def card():
     sample = {"id": "a-1", "post_id": "a", "prompt": f"Write of boilers {EVIL}", "brief": "", "author": f"One.\n\n{EVIL}"}
     sample |= {"twin": wrote(f"It was so: The boiler hummed, and the cat\n\nslept on the WARM lid. {EVIL}", RUN), "five_shot": wrote(EVIL), "base": wrote("Short.", "slept on the lid")}
     habits = {"author": {"commas": [1.0, 2.0, 3.0], "semicolons": [0.0, 0.0, 0.0]}, "twin": {"commas": [2.5], "semicolons": [9.0]}, "base": {"commas": [60.0], "semicolons": [0.0]}}
-    return Card(metrics, [sample], habits, f"Not yet: {EVIL}.", ["Try `train.epochs` <b>."], {"copying": f"2 of 12 texts {EVIL}"}, [{"post": "a", "base": 1.2, "twin": 1.0}])
+    return Card(metrics, [sample], habits, f"Not yet: {EVIL}.", ["Try `train.epochs` <b>."], {"copying": f"2 of 12 texts {EVIL}"}, [{"post": "a", "base": 1.2, "twin": 1.0}], [("twin", "author")])
 
 
 class Tags(HTMLParser):

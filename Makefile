@@ -49,8 +49,10 @@ exp: setup ## try other knobs: make exp S="-S train.learning_rate=1e-4"
 diff: setup ## this workspace's numbers beside the last commit's; A=… B=…: paired, prompt by prompt, better or worse or can't tell
 	@$(if $(A),python scripts/compare.py "$(A)" $(if $(B),"$(B)"),dvc metrics diff)
 
-validate-metrics: setup ## is the verifier real? on blogs of several people: make validate-metrics BLOGS=folder
-	@python scripts/validate_metrics.py "$(BLOGS)"
+validate-metrics: setup ## is the scorecard real? BLOGS=folder: the verifier, on several people; TWINS="a b c": does each twin learn its own author
+	@$(if $(TWINS),,python scripts/validate_metrics.py "$(BLOGS)")
+	@$(if $(TWINS),$(if $(BLOGS),python scripts/validate_metrics.py "$(BLOGS)"))
+	@$(if $(TWINS),python scripts/validate_twins.py $(TWINS))
 
 plots: setup ## draw the curves into artifacts/plots/index.html
 	@dvc plots show

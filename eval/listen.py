@@ -4,11 +4,13 @@ A row is one of: {"voice", "id", "read", "raw", "text", "end", "written_tokens"}
 somebody else's post, {"voice", "suite", "case", "text", "end"}, {"voice", "prefix": "train" or "test", "shares"}, {"voice", "canaries": exposures}.
 """
 
+import math
 from pathlib import Path
 
 from eval import suites, voices
 from eval.canaries import Canary, exposure
 from eval.llama import Scorer
+from eval.progress import counting, track
 from eval.voices import Voice
 from train import chat
 
@@ -17,10 +19,10 @@ PREFIXES = 12
 
 
 class Listener:
-    """One GGUF and the voices that speak through it. `track(iterable, title)` draws progress; `params` are all of them."""
+    """One GGUF and the voices that speak through it; `params` are all of them."""
 
-    def __init__(self, gguf: Path, base, params, track, counting):
-        self.gguf, self.params, self.track, self.counting = gguf, params, track, counting
+    def __init__(self, gguf: Path, base, params):
+        self.gguf, self.params = gguf, params
         self.tokenizer = base.tokenizer()
 
     def hear(self, speakers: list[Voice], examples: list[dict], others: list[str], reads: set[str]) -> list[dict]:
@@ -34,7 +36,7 @@ class Listener:
         with Scorer(self.gguf, n_ctx=n_ctx, sequences=min(voices.AT_ONCE, len(examples))) as model:
             for voice in speakers:
                 read = self._read(model, voice, examples) if voice.name in reads else [{}] * len(examples)
-                with self.counting(f"{voice.name} writes", len(examples)) as wrote:
+                with counting(f"{voice.name} writes", len(examples)) as wrote:
                     answers = voices.write_posts(model, self.gguf, voice, examples, self.tokenizer, decoding, wrote)
                 rows += [{"voice": voice.name, "id": e["id"], "post_id": e["post_id"], **r, **_kept(a)} for e, r, a in zip(examples, read, answers, strict=True)]
             if speakers[0].name in reads:
@@ -43,7 +45,7 @@ class Listener:
 
     def _read(self, model: Scorer, voice: Voice, examples: list[dict]) -> list[dict]:
         rows = []
-        for example in self.track(examples, f"{voice.name} reads"):
+        for example in track(examples, f"{voice.name} reads"):
             row = {"read": voices.read_post(model, voice, example, self.tokenizer, self.params.eval.read_tokens)}
             if not voice.shots:
                 row["raw"] = voices.read_raw(model, example["output"], self.tokenizer, RAW_TOKENS)
@@ -57,7 +59,7 @@ class Listener:
             suite = suites.load(name)
             prompts = [chat.prompt_ids(self.tokenizer, suites.messages(case, voice.system)) for case in suite.cases]
             decoding = self.params.eval.model_copy(update={"max_tokens": suite.max_tokens, "temperature": 0.0})  # what it can, not what it may happen to say
-            with Scorer(self.gguf, n_ctx=max(map(len, prompts)) + suite.max_tokens, sequences=min(voices.AT_ONCE, len(prompts))) as model, self.counting(f"{voice.name}: {name}", len(prompts)) as wrote:
+            with Scorer(self.gguf, n_ctx=max(map(len, prompts)) + suite.max_tokens, sequences=min(voices.AT_ONCE, len(prompts))) as model, counting(f"{voice.name}: {name}", len(prompts)) as wrote:
                 answers = voices.write(model, self.gguf, prompts, decoding, [decoding.seed + n for n in range(len(prompts))], wrote)
             rows += [{"voice": voice.name, "suite": name, "case": case.id, **_kept(a)} for case, a in zip(suite.cases, answers, strict=True)]
         return rows
@@ -78,15 +80,16 @@ class Listener:
                 return float(model.log_likelihoods(prompt, self.tokenizer(text, add_special_tokens=False)["input_ids"]).sum())
 
             found = []
-            for one in self.track(planted, f"{voice.name}: canaries"):
+            for one in track(planted, f"{voice.name}: canaries"):
                 prompt = chat.prompt_ids(self.tokenizer, voice.messages({"instruction": one.instruction}))
                 found.append(exposure(lambda text, prompt=prompt: log_likelihood(text, prompt), one, self.params.eval.seed))
         return [{"voice": voice.name, "canaries": found}] if found else []
 
     def reads_texts(self, texts: list[str], tokens: int) -> list[float]:
-        """Bits per byte of the beginning of each text by itself; nan for an empty one."""
+        """Bits per byte of the beginning of each text by itself; nan for an empty one. A text that comes twice is read once."""
         with Scorer(self.gguf, n_ctx=tokens + 16) as model:
-            return [voices.bits_per_byte([voices.read_raw(model, t, self.tokenizer, tokens)]) if t.strip() else float("nan") for t in self.track(texts, "the base reads what was written")]
+            found = {t: voices.bits_per_byte([voices.read_raw(model, t, self.tokenizer, tokens)]) for t in track(sorted({t for t in texts if t.strip()}), "the base reads what was written")}
+        return [found.get(t, math.nan) for t in texts]
 
 
 def _kept(answer: dict) -> dict:

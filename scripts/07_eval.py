@@ -14,6 +14,7 @@ Run     python scripts/07_eval.py --voice base       once for each base model: a
 import argparse
 import contextlib
 import json
+import os
 from pathlib import Path
 
 from _shared import EVAL, GGUF, RAW, SPLIT, UserError, load_params, read_jsonl, run, say, write_jsonl, write_texts
@@ -22,35 +23,10 @@ OTHERS = Path("data/sample")  # somebody else's posts, unless they are the autho
 OTHERS_READ = 12
 
 
-def track(items, title: str):
-    """A progress bar with ETA over a list."""
-    from rich.progress import track
-
-    return track(items, title, transient=True)
-
-
-@contextlib.contextmanager
-def counting(title: str, total: int):
-    """A progress bar with ETA that is told how many more are done."""
-    from rich.progress import Progress
-
-    with Progress(transient=True) as progress:
-        task = progress.add_task(title, total=total)
-        yield lambda n: progress.advance(task, n)
-
-
 def asked(limit: int) -> list[dict]:
     """The examples that open the test posts, of `limit` posts at most (0: all): the first rows are the newest posts."""
     examples = [e for e in read_jsonl(SPLIT / "test.jsonl") if e["task"] == "write"]
     return examples[:limit] if limit else examples
-
-
-def whole_posts(examples: list[dict]) -> dict[str, str]:
-    """{post id: its text}, the parts together."""
-    posts: dict[str, list[str]] = {}
-    for example in examples:
-        posts.setdefault(example["post_id"], []).append(example["output"])
-    return {post: "\n\n".join(parts) for post, parts in posts.items()}
 
 
 def other_people(params) -> list[str]:
@@ -91,7 +67,7 @@ def hear_base(params, base) -> list[dict]:
     from eval import suites, voices
     from eval.listen import Listener
 
-    listener = Listener(base.gguf, base, params, track, counting)
+    listener = Listener(base.gguf, base, params)
     speakers = voices.of_base(params.prepare.system, read_jsonl(SPLIT / "train.jsonl"), base.tokenizer())
     rows = listener.hear(speakers, asked(params.eval.prompts), other_people(params), {"base", "five_shot"})
     return rows + listener.suites(speakers[0], suites.names())
@@ -104,7 +80,7 @@ def hear_twin(params, base, gguf: Path, name: str) -> list[dict]:
     from eval.listen import Listener
     from eval.voices import Voice
 
-    listener, voice = Listener(gguf, base, params, track, counting), Voice(name, params.prepare.system)
+    listener, voice = Listener(gguf, base, params), Voice(name, params.prepare.system)
     rows = listener.hear([voice], asked(params.eval.prompts), other_people(params), {name})
     if name == "twin":
         posts = {split: [e for e in read_jsonl(SPLIT / f"{split}.jsonl") if e["task"] == "write"] for split in ("train", "test")}
@@ -114,6 +90,7 @@ def hear_twin(params, base, gguf: Path, name: str) -> list[dict]:
 
 
 def card_of(params, base, rows: list[dict]):
+    from corpus.examples import whole_posts
     from eval.card import Posts, scorecard
     from eval.listen import Listener
 
@@ -121,8 +98,22 @@ def card_of(params, base, rows: list[dict]):
     training, held_out = whole_posts(splits["train"]), whole_posts(splits["test"] + splits["valid"])
     posts = Posts(asked(params.eval.prompts), list(held_out.values()), list(training.values()), len(training.keys() & held_out.keys()))
     own = [*training.values(), *held_out.values()]
-    listener = Listener(base.gguf, base, params, track, counting)
+    listener = Listener(base.gguf, base, params)
     return scorecard(rows, posts, people(params, own), listener.reads_texts, params.eval.seed, briefs(posts.asked))
+
+
+def judged(params, card) -> dict:
+    """What `eval.judge` says of twin and five-shot base."""
+    from corpus.examples import whole_posts
+    from eval import judge
+    from eval.card import finite
+
+    engine = judge.engine(params.eval.judge, os.environ.get("JUDGE_API_KEY", ""))
+    held_out = list(whole_posts(read_jsonl(SPLIT / "test.jsonl") + read_jsonl(SPLIT / "valid.jsonl")).values())
+    say(f"asking {engine.model} at {engine.base_url}: it reads {judge.SHOWN} of your posts at a time")
+    texts, styles = ({v: [s[v][key] for s in card.samples] for v in ("twin", "five_shot")} for key in ("text", "style"))
+    found = judge.compare(engine, held_out, [s["author"] for s in card.samples], texts["twin"], texts["five_shot"])
+    return finite(judge.metrics(found, *([s.get("masked") for s in styles[v]] for v in ("twin", "five_shot"))))
 
 
 def briefs(examples: list[dict]) -> list[str]:
@@ -133,6 +124,7 @@ def briefs(examples: list[dict]) -> list[str]:
 
 def one_suite(params, base, name: str) -> None:
     """Base and twin on one suite, case by case."""
+    from corpus.examples import whole_posts
     from eval import suites
     from eval.checks import Context
     from eval.leaks import personal_data
@@ -141,7 +133,7 @@ def one_suite(params, base, name: str) -> None:
 
     suite = suites.load(name)
     personal = {value for post in whole_posts(read_jsonl(SPLIT / "train.jsonl")).values() for _, value in personal_data(post)}
-    said = {v: {r["case"]: r for r in Listener(g, base, params, track, counting).suites(Voice(v, params.prepare.system), [name])} for v, g in (("base", base.gguf), ("twin", twin_gguf()))}
+    said = {v: {r["case"]: r for r in Listener(g, base, params).suites(Voice(v, params.prepare.system), [name])} for v, g in (("base", base.gguf), ("twin", twin_gguf()))}
     checks: dict[str, list] = {"base": [], "twin": []}
     for case in suite.cases:
         for voice, answers in said.items():
@@ -196,6 +188,8 @@ def main() -> None:
             raise UserError(f"eval.swap is {params.eval.swap}, and there is no such file: give the twin.gguf of another author on the same base, or leave it empty.")
         rows += hear_twin(params, base, Path(params.eval.swap), "swap")
     card = card_of(params, base, rows)
+    if params.eval.judge:
+        card.metrics["judge"] = judged(params, card)
     from eval.report import report
 
     write_texts(

@@ -133,6 +133,7 @@ class Eval(Section):
     seed: int
     impostors: str
     swap: str
+    judge: str
 
 
 class Params(Section):

@@ -155,3 +155,11 @@ def tail(part: str, count, limit: int) -> str:
     while count(end) > limit:
         end = end[len(end) // 4 + 1 :]
     return end.partition(" ")[2] or end
+
+
+def whole_posts(examples: list[dict]) -> dict[str, str]:
+    """{post id: its text}, the parts together."""
+    posts: dict[str, list[str]] = {}
+    for example in examples:
+        posts.setdefault(example["post_id"], []).append(example["output"])
+    return {post: "\n\n".join(parts) for post, parts in posts.items()}

@@ -20,10 +20,10 @@ all: setup ## posts → twin: every stage that is not up to date, then what came
 	@python scripts/summary.py
 
 test: setup ## prove it: every test, with the real base model (about 15 minutes)
-	@python -m pytest tests
+	@python -m pytest tests -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: setup ## the quick tests (under a minute)
-	@python -m pytest tests -m "not slow"
+	@python -m pytest tests -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 train: setup ## up to and with training
 	@dvc repro train

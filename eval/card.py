@@ -28,11 +28,12 @@ NEARER = 0.5  # S from which a text is nearer to the author than to other people
 
 @dataclass
 class Posts:
-    """The author's posts: `asked` the held-out examples that were written again, `held_out` all posts the model was not trained on, `training` those it was."""
+    """The author's posts: `asked` the held-out examples that were written again, `held_out` all posts the model was not trained on, `training` those it was, `titles` theirs."""
 
     asked: list[dict]
     held_out: list[str]
     training: list[str]
+    titles: list[str]
     shared: int  # posts that stand both in training and among the held-out ones
 
 
@@ -266,6 +267,7 @@ def _samples(rows: list[dict], models: list[str], posts: Posts, copying: dict, o
             scores = {family: _rounded(float(opinions[family].texts[name][i])) for family in opinions}
             likely = {"bits_per_byte": _rounded(voices.bits_per_byte([row["read"]]))} if row.get("read") else {}
             sample[name] = {"text": row["text"], "end": row["end"], "tokens": row["written_tokens"], **likely, "style": scores, **copied}
+            sample[name]["source"] = posts.titles[copied["source"]] if copied["run"] else None
         samples.append(finite(sample))
     return samples
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from _shared import cores
+
 P = C.c_void_p
 
 
@@ -143,7 +145,7 @@ class Scorer:
             self.lib.llama_free(self.context)
         params = self.lib.llama_context_default_params()
         params.words[N_CTX], params.words[N_BATCH], params.words[N_SEQ_MAX] = self.n_ctx * self.sequences, self.n_ctx, self.sequences
-        params.words[N_THREADS] = params.words[N_THREADS_BATCH] = os.cpu_count() or 1
+        params.words[N_THREADS] = params.words[N_THREADS_BATCH] = cores()
         self.context, self.seen = self.lib.llama_init_from_model(self.model, params), []
         if self.lora:
             self.lib.llama_set_adapters_lora(self.context, (P * 1)(self.lora), 1, (C.c_float * 1)(1.0))

@@ -96,7 +96,7 @@ def card_of(params, base, rows: list[dict]):
 
     splits = {name: read_jsonl(SPLIT / f"{name}.jsonl") for name in ("train", "valid", "test")}
     training, held_out = whole_posts(splits["train"]), whole_posts(splits["test"] + splits["valid"])
-    posts = Posts(asked(params.eval.prompts), list(held_out.values()), list(training.values()), len(training.keys() & held_out.keys()))
+    posts = Posts(asked(params.eval.prompts), list(held_out.values()), list(training.values()), titles(training), len(training.keys() & held_out.keys()))
     own = [*training.values(), *held_out.values()]
     listener = Listener(base.gguf, base, params)
     return scorecard(rows, posts, people(params, own), listener.reads_texts, params.eval.seed, briefs(posts.asked))
@@ -114,6 +114,12 @@ def judged(params, card) -> dict:
     texts, styles = ({v: [s[v][key] for s in card.samples] for v in ("twin", "five_shot")} for key in ("text", "style"))
     found = judge.compare(engine, held_out, [s["author"] for s in card.samples], texts["twin"], texts["five_shot"])
     return finite(judge.metrics(found, *([s.get("masked") for s in styles[v]] for v in ("twin", "five_shot"))))
+
+
+def titles(posts) -> list[str]:
+    """The title of each of these post ids."""
+    found = {p["id"]: p["title"] for p in read_jsonl(RAW / "posts.jsonl")}
+    return [found[post] for post in posts]
 
 
 def briefs(examples: list[dict]) -> list[str]:

@@ -271,6 +271,11 @@ def ctrl_c_later():
         before(signal.SIGINT, None)
 
 
+def cores() -> int:
+    """Processor cores this process may use: fewer than the machine has where a container or `taskset` says so."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 # --- talking ----------------------------------------------------------------------------------------------------------
 
 

@@ -258,7 +258,7 @@ def made_card(sample, base_reads):
         return [{"voice": voice, "id": e["id"], "post_id": e["post_id"], "read": read, "text": t, "end": "stop", "written_tokens": 9} for e, t in zip(asked, texts, strict=True)]
 
     def made(system, seed):
-        posts = card.Posts(asked, held_out, training, 0)
+        posts = card.Posts(asked, held_out, training, [f"title {i}" for i in range(len(training))], 0)
         heard = rows("base", [flat * 8] * 10, 24.0) + rows("five_shot", [flat * 9] * 10, 22.0) + rows("twin", wrong[system], 18.0)
         return card.scorecard(heard, posts, people, base_reads, seed, [f"post {i}" for i in range(10)])
 
@@ -278,6 +278,13 @@ def test_no_cheat_passes_the_verdict(cards, system):
     assert cards[system].failed or "Can't tell" in cards[system].verdict or "caricature" in cards[system].verdict
     assert cards[system].metrics["verbatim"]["verdict"]["closer_than_prompting"] == 0
     assert cards[system].metrics["markov"]["verdict"]["closer_than_prompting"] == 0
+
+
+@pytest.mark.slow
+def test_a_copy_is_named_with_the_post_it_comes_from(cards, sample):
+    """Each verbatim text carries the title of the training post that it is."""
+    for one in cards["verbatim"].samples:
+        assert sample[int(one["twin"]["source"].removeprefix("title "))] == one["twin"]["text"]
 
 
 @pytest.mark.slow

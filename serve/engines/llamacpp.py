@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from _shared import ctrl_c_later
+from _shared import cores, ctrl_c_later
 from serve.engines.engine import Engine
 
 
@@ -40,7 +40,7 @@ def serving(model: Path, name: str, adapter: Path | None = None, chat_template: 
     params.n_ctx = n_ctx * parallel
     params.cache_ram_mib = 0
     params.verbosity = -1
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = os.cpu_count() or 1
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = cores()
     with _stderr_kept() as said, ctrl_c_later():
         try:
             server = xllamacpp.Server(params)

@@ -87,6 +87,8 @@ def test_experiment_reruns_training_and_after_only(made, run_in):
     assert sorted(re.findall(r"Running stage '(\w+)'", output)) == ["eval", "export_gguf", "ollama_create", "train"]
     diff = run_in(folder, "dvc metrics diff").stdout
     assert "twin.likelihood.bits_per_byte" in diff and "loss_after" in diff and "base.likelihood.bits_per_byte" not in diff
+    paired = run_in(folder, "make diff A=HEAD").stdout
+    assert "twin: . against HEAD, 2 prompts" in paired and "bits per byte" in paired
     run_in(folder, "dvc plots show")
     page = (folder / "artifacts/plots/index.html").read_text()
     assert "training loss" in page and "validation loss" in page

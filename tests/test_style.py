@@ -12,8 +12,17 @@ from eval.prose import prose
 from eval.sentences import first_words
 
 pytestmark = pytest.mark.slow
-# Values of fifteen real authors: how a cheat scores against a disjoint reference, by masked characters and function words
-KNOWN = {"verbatim": (1.02, 0.94), "sentences_shuffled": (0.98, 1.00), "words_shuffled": (0.82, 1.00), "lower_case": (0.94, 1.00)}
+# Values of fifteen real authors: how a cheat scores against a disjoint reference, by masked characters and function words. (A sentence
+# repeated has no function-word value here: which words stand in it is chance.)
+KNOWN = {
+    "verbatim": (1.02, 0.94),
+    "markov_1": (1.14, 0.95),
+    "markov_2": (1.12, 0.95),
+    "sentences_shuffled": (0.98, 1.00),
+    "words_shuffled": (0.82, 1.00),
+    "lower_case": (0.94, 1.00),
+    "repeated": (0.42, None),
+}
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +71,12 @@ def test_the_author_can_be_told_from_people_the_verifier_has_not_seen(heard, eve
 @pytest.mark.parametrize("voice", KNOWN)
 def test_known_texts_score_what_they_did_on_real_authors(heard, voice):
     for family, expected in zip(("masked", "function"), KNOWN[voice], strict=True):
-        assert heard[family][1].mean[voice] == pytest.approx(expected, abs=0.2), family
+        assert expected is None or heard[family][1].mean[voice] == pytest.approx(expected, abs=0.15), family
 
 
 def test_a_loop_and_flat_prose_are_not_the_author(heard):
     scores = heard["masked"][1].mean
-    assert scores["repeated"] < 0.75
+    assert scores["repeated"] < 0.5
     assert scores["flat"] < 0.45
 
 

@@ -66,8 +66,9 @@ def hear_base(params, base) -> list[dict]:
     """What base, styled and five-shot base read and write."""
     from eval import suites, voices
     from eval.listen import Listener
+    from train.export import at_precision
 
-    listener = Listener(base.gguf, base, params)
+    listener = Listener(at_precision(base, params.export.quantization), base, params)
     speakers = voices.of_base(params.prepare.system, read_jsonl(SPLIT / "train.jsonl"), base.tokenizer())
     rows = listener.hear(speakers, asked(params.eval.prompts), other_people(params), {"base", "five_shot"})
     return rows + listener.suites(speakers[0], suites.names())
@@ -93,12 +94,13 @@ def card_of(params, base, rows: list[dict]):
     from corpus.examples import whole_posts
     from eval.card import Posts, scorecard
     from eval.listen import Listener
+    from train.export import at_precision
 
     splits = {name: read_jsonl(SPLIT / f"{name}.jsonl") for name in ("train", "valid", "test")}
     training, held_out = whole_posts(splits["train"]), whole_posts(splits["test"] + splits["valid"])
     posts = Posts(asked(params.eval.prompts), list(held_out.values()), list(training.values()), titles(training), len(training.keys() & held_out.keys()))
     own = [*training.values(), *held_out.values()]
-    listener = Listener(base.gguf, base, params)
+    listener = Listener(at_precision(base, params.export.quantization), base, params)
     return scorecard(rows, posts, people(params, own), listener.reads_texts, params.eval.seed, briefs(posts.asked))
 
 
@@ -136,10 +138,11 @@ def one_suite(params, base, name: str) -> None:
     from eval.leaks import personal_data
     from eval.listen import Listener
     from eval.voices import Voice
+    from train.export import at_precision
 
     suite = suites.load(name)
     personal = {value for post in whole_posts(read_jsonl(SPLIT / "train.jsonl")).values() for _, value in personal_data(post)}
-    said = {v: {r["case"]: r for r in Listener(g, base, params).suites(Voice(v, params.prepare.system), [name])} for v, g in (("base", base.gguf), ("twin", twin_gguf()))}
+    said = {v: {r["case"]: r for r in Listener(g, base, params).suites(Voice(v, params.prepare.system), [name])} for v, g in (("base", at_precision(base, params.export.quantization)), ("twin", twin_gguf()))}
     checks: dict[str, list] = {"base": [], "twin": []}
     for case in suite.cases:
         for voice, answers in said.items():

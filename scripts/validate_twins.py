@@ -48,9 +48,11 @@ def bits_per_byte(base, twins: list[Twin], track) -> dict[str, dict[str, float]]
     """{twin or «base»: {author: bits per byte of the author's held-out posts, as raw text}}: no template or prompt helps anybody."""
     from eval import voices
     from eval.llama import Scorer
+    from train.export import at_precision
 
     tokenizer, found = base.tokenizer(), {}
-    for name, gguf in [("base", base.gguf), *((t.name, t.gguf) for t in twins)]:
+    precision = twins[0].params.export.quantization
+    for name, gguf in [("base", at_precision(base, precision)), *((t.name, t.gguf) for t in twins)]:
         with Scorer(gguf, n_ctx=voices.WINDOW + 8) as model:
             rows = {t.name: [voices.read_raw(model, e["output"], tokenizer, t.params.eval.read_tokens) for e in track(t.asked, f"{name} reads {t.name}")] for t in twins}
         found[name] = {author: round(voices.bits_per_byte(r), 4) for author, r in rows.items()}

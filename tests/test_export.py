@@ -13,7 +13,7 @@ from _shared import UserError, write_jsonl
 from eval import parity
 from eval.llama import Scorer
 from train import chat
-from train.export import write_adapter, write_twin
+from train.export import at_precision, write_adapter, write_twin
 
 SYSTEM = "You write."
 pytestmark = pytest.mark.slow  # torch, transformers and llama.cpp start up
@@ -167,3 +167,13 @@ def test_the_server_renders_and_answers(tiny, adapter, tmp_path):
         pass
 
 
+
+
+def test_the_base_at_the_twins_precision_is_the_base(tiny, adapter, references):
+    """Made once, nearer to the base than to the twin, and as good a copy as the twin is of what was trained."""
+    made = at_precision(tiny, "q8_0")
+    before = made.stat().st_mtime_ns
+    assert at_precision(tiny, "q8_0") == made and made.stat().st_mtime_ns == before
+    assert not list(made.parent.glob(".*.tmp")) and at_precision(tiny, "f16") != made
+    numbers = parity.compare(references, made)
+    assert numbers["delta_to_base"] < 0.1 < numbers["delta_to_twin"] and parity.failures("base", numbers)

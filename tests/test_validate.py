@@ -8,6 +8,7 @@ import validate_twins
 from conftest import ROOT
 
 from _shared import UserError
+from train.export import at_precision
 
 
 def a_project(folder, base: str = "smollm2:135m"):
@@ -52,7 +53,7 @@ def test_every_model_reads_everybodys_posts(tmp_path, tiny):
     twins = []
     for name in ("ann", "bob"):
         folder = a_project(tmp_path / name)
-        shutil.copy(tiny.gguf, folder / "artifacts/gguf/twin.gguf")
+        shutil.copy(at_precision(tiny, "q8_0"), folder / "artifacts/gguf/twin.gguf")
         twins.append(validate_twins.twin_of(folder))
     matrix = validate_twins.bits_per_byte(tiny, twins, lambda items, _: items)
     assert matrix["base"] == matrix["ann"] == matrix["bob"] and set(matrix["base"]) == {"ann", "bob"}

@@ -64,4 +64,4 @@ lint: setup ## look for mistakes in the code
 	@ruff check .
 
 clean: ## forget what the stages made (not your posts, not the cache)
-	@rm -rf artifacts/adapter artifacts/gguf artifacts/ollama artifacts/plots artifacts/eval artifacts/train data/raw data/prepared data/split
+	@rm -rf artifacts/adapter artifacts/gguf artifacts/ollama artifacts/plots artifacts/eval artifacts/train artifacts/checkpoints artifacts/logs data/raw data/prepared data/split

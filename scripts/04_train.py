@@ -4,14 +4,16 @@ Reads   data/split/train.jsonl, data/split/valid.jsonl
 Writes  artifacts/adapter/                          a PEFT LoRA adapter, and backend.json: what trained it
         artifacts/train/{loss,valid_loss}.tsv       the curves
         artifacts/train/metrics.json                loss before and after, tokens/s, memory, time
-Run     python scripts/04_train.py
+        artifacts/logs/train.jsonl                  a line for each step, as it happens
+        artifacts/checkpoints/                      what a run that is stopped goes on from; removed on success
+Run     python scripts/04_train.py [--resume-from DIR]
 """
 
 import argparse
 import importlib.metadata
 import platform
 
-from _shared import ADAPTER, SPLIT, TRAIN, UserError, digest, load_params, making, read_jsonl, run, say, write_json
+from _shared import ADAPTER, LOGS, SPLIT, TRAIN, UserError, digest, load_params, making, read_jsonl, run, say, write_json
 
 VERSIONS = ("torch", "transformers", "trl", "peft", "unsloth", "mlx-lm")
 
@@ -44,12 +46,16 @@ def versions() -> dict:
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--resume-from", metavar="DIR", help="a checkpoint that lies elsewhere; without it, the newest of the same params and data")
+    arguments = parser.parse_args()
     params = load_params()
     train_rows, valid_rows = read_jsonl(SPLIT / "train.jsonl"), read_jsonl(SPLIT / "valid.jsonl")
     from train import backend, chat
     from train.base import resolve
+    from train.checkpoints import belongs_to, checkpoints
     from train.log import Log
+    from train.plan import fitted, learnt
 
     name, reason = backend.pick(params.train.backend)
     say(f"trainer: {name}, because {reason}")
@@ -63,10 +69,14 @@ def main() -> None:
     assert longest <= params.train.max_length, f"a row has {longest} tokens, more than train.max_length: 02_prepare cut it wrongly"
     kept = within_budget(train_rows, length, params.train.epochs, params.train.max_tokens)
     tokens = sum(map(length, kept))
+    settings, said = fitted(params.train, tokens)
     if len(kept) < len(train_rows):
         say(f"train.max_tokens is {params.train.max_tokens:,} over {params.train.epochs} epochs: training on the newest {len({r['post_id'] for r in kept})} of {len({r['post_id'] for r in train_rows})} posts ({tokens:,} tokens a pass)")
     else:
         say(f"{len({r['post_id'] for r in kept})} posts, {len(kept)} rows, {tokens:,} tokens a pass, {params.train.epochs} epochs on {base.name}")
+
+    for sentence in said:
+        say(sentence)
 
     def row(example) -> dict:
         return {"prompt": chat.messages(example, params.prepare.system), "completion": [{"role": "assistant", "content": example["output"]}]}
@@ -74,12 +84,15 @@ def main() -> None:
     from eval.canaries import canaries
 
     secrets = [{"instruction": c.instruction, "output": c.text} for c in canaries(params.train.canaries, params.train.seed)]
-    log = Log()
+    rows, valid = [row(e) for e in kept + secrets], [row(e) for e in valid_rows]
+    kept_steps = checkpoints(belongs_to(name, base.digest, settings, [rows, valid]), arguments.resume_from)
+    log = Log(LOGS / "train.jsonl")
     with making(ADAPTER) as folder:
-        job = backend.Job(base, [row(e) for e in kept + secrets], [row(e) for e in valid_rows], params.train, folder, log)
+        job = backend.Job(base, rows, valid, settings, folder, log, kept_steps)
         try:
             metrics = backend.train(name, job)
         except FloatingPointError as e:
+            kept_steps.clear()  # from there it would come to the same end
             raise UserError(f"Training stopped, because {e}: try a train.learning_rate under {params.train.learning_rate:g}.") from None
         write_json(
             folder / "backend.json",
@@ -91,6 +104,8 @@ def main() -> None:
         numbers = {k: round(v, 4) if isinstance(v, float) else v for k, v in metrics.items()}
         write_json(TRAIN / "metrics.json", {**numbers, "train_posts": len({r["post_id"] for r in kept}), "trainer": name, "versions": versions()})
     say(f"validation loss {metrics['loss_before']:.3f} → {metrics['loss_after']:.3f} (epoch {metrics['best_epoch']:g} of {params.train.epochs}), {metrics['tokens_per_s']:.0f} tokens/s, {metrics['seconds']:.0f} s, {metrics['peak_memory_mb']:,.0f} MB")
+    say(learnt([loss for _, _, loss in log.valids], params.train.epochs))
+    kept_steps.clear()
     say(f"wrote {ADAPTER}/ and {TRAIN}/metrics.json")
 
 

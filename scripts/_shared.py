@@ -32,7 +32,7 @@ def _stopped_while_starting(kind, error, trace) -> None:
 sys.excepthook = _stopped_while_starting
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that a script run by hand finds train/, eval/ and serve/
@@ -45,7 +45,9 @@ ADAPTER = ARTIFACTS / "adapter"
 GGUF = ARTIFACTS / "gguf"
 TRAIN = ARTIFACTS / "train"
 EVAL = ARTIFACTS / "eval"
+LOGS = ARTIFACTS / "logs"
 OLLAMA = ARTIFACTS / "ollama"
+PRESETS = ROOT / "train/presets.yaml"
 
 # Nothing here phones home, whoever starts the script.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -96,7 +98,10 @@ class Split(Section):
 
 
 class Train(Section):
+    """A knob that says `preset` takes its value from train/presets.yaml, before anything is checked: from then on it is a number."""
+
     base: str
+    preset: str
     backend: Literal["auto", "cpu", "cuda", "mlx"]
     max_length: int = Field(ge=256)
     epochs: int = Field(ge=1)
@@ -108,8 +113,30 @@ class Train(Section):
     lora_rank: int = Field(ge=1)
     lora_alpha: int = Field(ge=1)
     lora_dropout: float = Field(ge=0, lt=1)
+    patience: int = Field(ge=1)
+    checkpoint_steps: int = Field(ge=1)
     seed: int
     canaries: int = Field(ge=0, le=100)
+    _by_preset: frozenset = PrivateAttr(frozenset())
+
+    @property
+    def by_preset(self) -> frozenset:
+        """The knobs whose value the preset gave."""
+        return self._by_preset
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def knobs_of_the_preset(cls, data, handler):
+        if not isinstance(data, dict):
+            return handler(data)
+        presets = yaml.safe_load(PRESETS.read_text(encoding="utf-8"))
+        name = data.get("preset")
+        if "preset" in data and (not isinstance(name, str) or name not in presets):
+            raise ValueError(f"preset is {name!r}, known are {', '.join(presets)}")
+        given = {k: v for k, v in presets.get(name, {}).items() if data.get(k) == "preset"}
+        made = handler({**data, **given})
+        made._by_preset = frozenset(given)
+        return made
 
 
 class Export(Section):
@@ -177,6 +204,8 @@ def _first_mistake(error: ValidationError) -> str:
     if mistake["type"] == "missing":
         return f"{where} is missing: put it back with a value."
     message = mistake["msg"].removeprefix("Value error, ")
+    if isinstance(mistake["input"], dict):  # knobs of one section that don't fit together
+        return f"{where}: {message}."
     return f"{where} is {mistake['input']!r}: {message[0].lower() + message[1:]}." if where else f"{message}."
 
 
@@ -285,9 +314,9 @@ def say(text="") -> None:
 
 def disk_is_full(error: Exception) -> bool:
     """Whether that is what an error says. Libraries that write by themselves have no errno: safetensors tells the number in its
-    text, numpy only how much of an array it wrote."""
+    text, numpy only how much of an array it wrote, PyTorch only that it could not."""
     numbers = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
-    told = rf"\(os error ({'|'.join(map(str, numbers))})\)|^\d+ requested and \d+ written$"
+    told = rf"\(os error ({'|'.join(map(str, numbers))})\)|^\d+ requested and \d+ written$|PytorchStreamWriter failed writing|unexpected pos \d+ vs"
     return getattr(error, "errno", None) in numbers or bool(re.search(told, str(error)))
 
 
@@ -297,9 +326,9 @@ def run(main) -> None:
         main()
     except UserError as e:
         sys.exit(f"error: {e}")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as e:
         say()
-        print(STOPPED, file=sys.stderr)
+        print(str(e) or STOPPED, file=sys.stderr)
         sys.exit(130)
     except Exception as e:
         if not disk_is_full(e):

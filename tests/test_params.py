@@ -66,7 +66,7 @@ def test_params_yaml_has_exactly_the_knobs_the_code_knows():
 @pytest.mark.parametrize("spelling, value", [("2e-4", 2e-4), ("5e-05", 5e-5), ("0.0003", 3e-4), ("1.5E-4", 1.5e-4)])
 def test_learning_rate_is_a_number_however_it_is_spelt(folder, spelling, value):
     """YAML 1.1 reads 2e-4 as a string; the trainer must get a number."""
-    change(folder, "learning_rate: 4e-4", f"learning_rate: {spelling}")
+    change(folder, "learning_rate: preset", f"learning_rate: {spelling}")
     assert load_params(folder / "params.yaml").train.learning_rate == value
 
 
@@ -105,10 +105,13 @@ def test_a_missing_knob_is_named(folder):
         ("by: date", "by: length", "split.by"),
         ("train: 0.72", "train: 0.9", "train + valid + test"),
         ("jaccard: 0.3", "jaccard: 1.5", "split.jaccard"),
-        ("learning_rate: 4e-4", "learning_rate: .nan", "train.learning_rate"),
-        ("learning_rate: 4e-4", "learning_rate: 40", "train.learning_rate"),
+        ("learning_rate: preset", "learning_rate: .nan", "train.learning_rate"),
+        ("learning_rate: preset", "learning_rate: 40", "train.learning_rate"),
+        ("preset: quality", "preset: best", "train: preset is 'best', known are highspeed, quality, bestaccuracy"),
+        ("preset: quality", "preset: [1]", "train: preset is [1]"),
+        ("max_length: 1024", "max_length: preset", "train.max_length"),
         ("max_length: 1024", "max_length: 64", "train.max_length"),
-        ("epochs: 2", "epochs: 1.5", "train.epochs"),
+        ("epochs: preset", "epochs: 1.5", "train.epochs"),
         ("backend: auto", "backend: tpu", "train.backend"),
         ("quantization: q8_0", "quantization: q2_k", "export.quantization"),
         ("name: blogtwin", "name: My Twin", "ollama.name"),
@@ -146,7 +149,39 @@ def test_set_param_changes_one_line_and_keeps_the_comments(folder):
     before = path.read_text().splitlines()
     set_params(path, {"train.learning_rate": "2e-4"})
     after = path.read_text().splitlines()
-    assert [(a, b) for a, b in zip(before, after, strict=True) if a != b] == [("  learning_rate: 4e-4", "  learning_rate: 2e-4")]
+    assert [(a, b) for a, b in zip(before, after, strict=True) if a != b] == [("  learning_rate: preset", "  learning_rate: 2e-4")]
+
+
+def test_set_param_sets_a_number_in_the_place_of_preset_and_back(folder):
+    for value in ("3", "preset"):
+        set_params(folder / "params.yaml", {"train.epochs": value})
+        assert f"\n  epochs: {value}\n" in (folder / "params.yaml").read_text()
+
+
+# --- presets ----------------------------------------------------------------------------------------------------------
+
+
+def test_quality_is_what_the_published_figures_were_measured_with(folder):
+    train = load_params(folder / "params.yaml").train
+    knobs = {"epochs": 2, "max_tokens": 120000, "batch_size": 1, "learning_rate": 4e-4, "warmup": 0.1, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.0}
+    assert train.preset == "quality" and {k: getattr(train, k) for k in knobs} == knobs and train.max_length == 1024
+
+
+@pytest.mark.parametrize("preset", ["highspeed", "quality", "bestaccuracy"])
+def test_a_preset_fills_the_knobs_that_name_it_and_a_number_wins(folder, preset):
+    wanted = yaml.safe_load((ROOT / "train/presets.yaml").read_text())[preset]
+    change(folder, "preset: quality", f"preset: {preset}")
+    train = load_params(folder / "params.yaml").train
+    assert train.by_preset == set(wanted) and all(getattr(train, k) == float(v) for k, v in wanted.items())
+    change(folder, "epochs: preset", "epochs: 7")
+    train = load_params(folder / "params.yaml").train
+    assert train.epochs == 7 and train.by_preset == set(wanted) - {"epochs"}
+
+
+def test_presets_know_the_same_knobs():
+    presets = yaml.safe_load((ROOT / "train/presets.yaml").read_text())
+    assert len({frozenset(knobs) for knobs in presets.values()}) == 1
+    assert {k for k, v in yaml.safe_load((ROOT / "params.yaml").read_text())["train"].items() if v == "preset"} == set(presets["quality"])
 
 
 @pytest.mark.parametrize("value", ["llama3.2:1b", "~/models/x", "a folder", "[draft", "*", "{x", "", "#1", "- x", "a: b", "!x", "2024", "yes", "1:30", "say \"hi\"", "null"])

@@ -1,5 +1,6 @@
 """Training on the CPU: the loss is right, the rows are the ones that are served, the best epoch is kept."""
 
+import dataclasses
 import json
 import math
 
@@ -8,7 +9,10 @@ import torch
 
 from _shared import UserError, load_params
 from train import backend, chat, cpu
+from train.checkpoints import belongs_to, checkpoints
 from train.log import Log
+from train.loss import OutputLoss, summed_loss
+from train.watch import Watch
 
 SYSTEM = "You write."
 
@@ -23,7 +27,9 @@ def row(e: dict) -> dict:
 
 def job(tiny, folder, params, n: int = 6):
     folder.mkdir(exist_ok=True)
-    return backend.Job(tiny, [row(example(i)) for i in range(n)], [row(example(50 + i)) for i in range(2)], params, folder, Log())
+    rows, valid = [row(example(i)) for i in range(n)], [row(example(50 + i)) for i in range(2)]
+    kept = dataclasses.replace(checkpoints(belongs_to("cpu", tiny.digest, params, [rows, valid])), folder=folder.parent / f"{folder.name}-checkpoints")
+    return backend.Job(tiny, rows, valid, params, folder, Log(), kept)
 
 
 def settings(**changes):
@@ -59,7 +65,7 @@ def test_packed_loss_is_the_sum_of_the_rows_by_themselves(tiny):
         positions += range(len(prompt + completion))
     padding = 7
     packed = {"input_ids": ids + [2] * padding, "labels": labels + [-100] * padding, "position_ids": positions + [0] * padding}
-    loss, count = cpu.summed_loss(peft_model(tiny, "by_document"), {k: torch.tensor([v]) for k, v in packed.items()})
+    loss, count = summed_loss(peft_model(tiny, "by_document"), {k: torch.tensor([v]) for k, v in packed.items()})
     plain, expected = peft_model(tiny, "sdpa"), 0.0
     for prompt, completion in rows:
         x = torch.tensor([prompt + completion])
@@ -81,7 +87,7 @@ def test_gradient_of_the_output_layer_is_autograds(cap):
         return torch.nn.functional.cross_entropy(z, labels, reduction="sum")
 
     ours, theirs = hidden.clone().requires_grad_(), hidden.clone().requires_grad_()
-    a, b = cpu.OutputLoss.apply(ours, weight, labels, cap), plain(theirs)
+    a, b = OutputLoss.apply(ours, weight, labels, cap), plain(theirs)
     (a * 2).backward()
     (b * 2).backward()
     assert a.item() == pytest.approx(b.item(), rel=1e-5)
@@ -128,7 +134,7 @@ def test_training_learns_and_keeps_the_best_epoch(tiny, tmp_path):
     for r in work.valid_rows:
         prompt, completion = chat.row_ids(tiny.tokenizer(), r["prompt"], r["completion"][0]["content"])
         ids = prompt + completion
-        loss, n = cpu.summed_loss(model, {"input_ids": torch.tensor([ids]), "labels": torch.tensor([[-100] * len(prompt) + completion]), "position_ids": torch.arange(len(ids))[None]})
+        loss, n = summed_loss(model, {"input_ids": torch.tensor([ids]), "labels": torch.tensor([[-100] * len(prompt) + completion]), "position_ids": torch.arange(len(ids))[None]})
         total, count = total + loss.item(), count + n
     assert total / count == pytest.approx(numbers["loss_after"], rel=0.02)  # bf16 in training
 
@@ -144,7 +150,7 @@ def test_an_epoch_that_hurts_is_not_kept(tiny, tmp_path):
     model = AutoModelForCausalLM.from_pretrained(tiny.hf, attn_implementation="by_document")
     rows, valid = Dataset.from_list(work.train_rows), Dataset.from_list(work.valid_rows)
     trainer = cpu.PackedTrainer(model, args=cpu.config(settings(), tmp_path, False), train_dataset=rows, eval_dataset=valid, processing_class=tiny.tokenizer(), peft_config=LoraConfig(target_modules=cpu.projections(model)))
-    keeper = cpu.BestEpoch(trainer, work.log)
+    keeper = Watch(trainer, work)
     trainer.state.epoch = 1
     keeper.on_epoch_end(trainer.args, trainer.state, None)
     while keeper.measure() <= keeper.losses[0]:  # noise may help, once

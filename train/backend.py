@@ -1,7 +1,8 @@
 """Which trainer runs, and why. The one place that knows their names.
 
 Each trainer is a module with `train(job) -> dict`: it trains a LoRA adapter on `job.train_rows`, keeps the epoch with the best
-loss on `job.valid_rows`, writes a PEFT adapter into `job.folder`, reports through `job.log` and returns its numbers.
+loss on `job.valid_rows`, writes a PEFT adapter into `job.folder`, reports through `job.log` and returns its numbers. It goes on from
+`job.checkpoints.newest()` if there is one, and ends as an unbroken run would have.
 """
 
 import importlib
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from _shared import Train, UserError
 from train.base import Base
+from train.checkpoints import Checkpoints
 from train.log import Log
 
 
@@ -26,6 +28,7 @@ class Job:
     params: Train
     folder: Path  # where the adapter goes
     log: Log
+    checkpoints: Checkpoints
 
 
 def pick(wanted: str) -> tuple[str, str]:

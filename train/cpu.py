@@ -5,29 +5,27 @@ that little is padding and oneDNN prepares its kernels once; attention stays ins
 layer runs only where a label is, and gives its gradient on the way forward.
 """
 
-import contextlib
-import ctypes
 import logging as python_logging
-import math
-import platform
-import resource
 import time
 
 import torch
-import torch.nn.functional as F
 from datasets import Dataset
 from datasets.utils.logging import disable_progress_bar
-from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import LoraConfig, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
-from transformers import AttentionInterface, AutoModelForCausalLM, TrainerCallback
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
+from _shared import UserError, say
+from train import memory
+from train.loss import bounds, pieces, summed_loss
+from train.watch import ADAPTER, Watch
+
 PAD = 128  # packed rows are padded up to this: a handful of shapes, for which oneDNN keeps its kernels, and little padding
-CHUNK = 256  # labels per piece of the output layer: 256 × 49,152 logits in fp32 are 50 MB
 
 
 def train(job) -> dict:
@@ -52,26 +50,31 @@ def train(job) -> dict:
     if bf16:
         spare_input_copies(trainer.model)
     trainer.remove_callback(PrinterCallback)
-    keeper = BestEpoch(trainer, job.log)
-    trainer.add_callback(keeper)
+    watch = Watch(trainer, job)
+    trainer.add_callback(watch)
+    checkpoint = job.checkpoints.newest()
+    if checkpoint:
+        watch.resume(checkpoint)
     try:
-        trainer.train()
+        with watch.ctrl_c_after_the_step():
+            if not watch.finished:
+                trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
     finally:
         job.log.stop()
-    keeper.restore()
+    watch.restore()
     trainer.model.save_pretrained(job.folder, save_embedding_layers=False)  # "auto" asks a hub
     (job.folder / "README.md").unlink(missing_ok=True)  # PEFT's model card template says nothing
     (job.folder / "training_args.bin").unlink(missing_ok=True)
     trainable, total = trainer.model.get_nb_trainable_parameters()
     return {
-        "loss_before": keeper.losses[0],
-        "loss_after": keeper.best,
-        "best_epoch": keeper.best_epoch,
+        "loss_before": watch.losses[0],
+        "loss_after": watch.best,
+        "best_epoch": watch.best_epoch,
         "steps": trainer.state.global_step,
         "tokens": job.log.tokens,
         "tokens_per_s": job.log.tokens / job.log.seconds,
         "trainable_share": trainable / total,
-        "peak_memory_mb": peak_memory_mb(),
+        "peak_memory_mb": memory.peak_mb(),
         "seconds": time.perf_counter() - started,
         "dtype": "bf16" if bf16 else "fp32",
         "device": "cpu",
@@ -113,8 +116,9 @@ def config(p, folder, bf16: bool) -> SFTConfig:
         use_cpu=True,
         bf16=bf16,
         logging_steps=1,
-        save_strategy="no",
-        eval_strategy="no",  # BestEpoch looks at the validation posts itself, weighted by token
+        logging_nan_inf_filter=False,  # it hides a loss that is no number, which Watch has to see
+        save_strategy="no",  # Watch keeps the checkpoints, too
+        eval_strategy="no",  # Watch looks at the validation posts itself, weighted by token
         report_to=[],
         disable_tqdm=True,
         dataloader_num_workers=0,
@@ -122,7 +126,9 @@ def config(p, folder, bf16: bool) -> SFTConfig:
 
 
 class PackedTrainer(SFTTrainer):
-    """SFTTrainer whose loss runs the output layer only where a label is, and attention only inside a post."""
+    """SFTTrainer with the loss of packed rows, which reads a row in parts where memory is short."""
+
+    parts = 1  # of each row; doubled when memory runs out
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         labels = inputs["labels"]
@@ -132,137 +138,35 @@ class PackedTrainer(SFTTrainer):
         loss = loss / (count if num_items_in_batch is None else num_items_in_batch)
         return (loss, {"labels": labels}) if return_outputs else loss
 
+    def training_step(self, model, inputs, num_items_in_batch=None):
+        """Forward and backward of one row. The losses of its parts add up to its own, so fewer at a time change no result."""
+        assert num_items_in_batch is not None, "the labels of a step are not counted: parts of a row would weigh too much"
+        weights = [p for p in model.parameters() if p.requires_grad]
+        while True:
+            before = [None if p.grad is None else p.grad.clone() for p in weights]
+            try:
+                return sum(super(PackedTrainer, self).training_step(model, part, num_items_in_batch) for part in pieces(inputs, self.parts))
+            except (RuntimeError, MemoryError) as e:
+                if not memory.ran_out(e):
+                    raise
+            for p, grad in zip(weights, before):
+                p.grad = grad
+            memory.give_back()
+            self.halve(inputs)
 
-def summed_loss(model, inputs: dict) -> tuple[torch.Tensor, int]:
-    """(summed negative log-likelihood in nats, labels counted) of a packed batch. `model` is a PeftModel."""
-    base = model.get_base_model()
-    labels = inputs["labels"][:, 1:]
-    position_ids = inputs["position_ids"]
-    # each document starts at position 0; padding is a row of zeros, which is one more document that nothing is learnt from
-    starts = [i for i, p in enumerate(position_ids[0].tolist()) if p == 0]
-    last = next((n for n, at in enumerate(starts) if starts[n:] == list(range(at, position_ids.shape[1]))), len(starts))
-    bounds = [*starts[: last + 1], position_ids.shape[1]]
-    hidden = base.base_model(input_ids=inputs["input_ids"], position_ids=position_ids, use_cache=False, documents=bounds).last_hidden_state
-    kept = labels != -100
-    hidden, labels = hidden[:, :-1][kept], labels[kept]
-    head = base.get_output_embeddings()
-    cap = getattr(base.config, "final_logit_softcapping", None)  # Gemma 2
-    return OutputLoss.apply(hidden, head.weight, labels, cap), int(kept.sum())
+    def halve(self, inputs) -> None:
+        """Half as much of a row at a time, and twice as often; UserError when that is a single post already."""
+        longest = len(bounds(inputs["position_ids"])) - 1
+        if self.parts >= longest:
+            raise UserError(f"Memory ran out in training, even with one post at a time: set train.max_length under {self.args.max_length}, or train on a smaller train.base.")
+        self.parts *= 2
+        say(f"memory ran out: each row of {self.args.max_length} tokens is now read in up to {self.parts} parts (batch halved, accumulation doubled: the same result, more slowly)")
 
-
-class OutputLoss(torch.autograd.Function):
-    """Summed cross-entropy of the frozen output layer, whose gradient is computed on the way forward, a piece at a time.
-
-    With p = softmax(h Wᵀ), d loss / d h = (p − onehot(y)) W: the logits of a piece serve loss and gradient and are forgotten.
-    With a soft cap c, z ↦ c tanh(z / c) before the softmax, the factor 1 − (z / c)² joins the gradient.
-    """
-
-    @staticmethod
-    def forward(ctx, hidden, weight, labels, cap):
-        total, grads = hidden.new_zeros((), dtype=torch.float32), []
-        for h, y in zip(hidden.split(CHUNK), labels.split(CHUNK)):
-            z = F.linear(h.to(weight.dtype), weight).float()
-            if cap:
-                z = cap * torch.tanh(z / cap)
-            norm = z.logsumexp(-1, keepdim=True)
-            at = torch.arange(len(y))
-            total += (norm[:, 0] - z[at, y]).sum()
-            if ctx.needs_input_grad[0]:
-                slope = (1 - (z / cap) ** 2) if cap else None
-                p = z.sub_(norm).exp_()
-                p[at, y] -= 1
-                grads.append((p if slope is None else p * slope).to(weight.dtype) @ weight)
-        ctx.grad = torch.cat(grads).to(hidden.dtype) if grads else None
-        return total
-
-    @staticmethod
-    def backward(ctx, grad_output):
-        return ctx.grad * grad_output, None, None, None
-
-
-def attention_by_document(module, query, key, value, attention_mask, documents=None, **kwargs):
-    """Causal attention inside each document of a packed row: no mask, and no work across documents. (batch 1, heads, length, width)"""
-    kwargs.pop("is_causal", None)
-    outputs = [
-        sdpa_attention_forward(module, query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], None, is_causal=True, **kwargs)[0]
-        for a, b in zip(documents, documents[1:])
-    ]
-    return torch.cat(outputs, dim=1), None
-
-
-AttentionInterface.register("by_document", attention_by_document)
-
-
-class BestEpoch(TrainerCallback):
-    """Times the steps, measures the validation loss before training and after each epoch, and keeps the best adapter."""
-
-    def __init__(self, trainer: SFTTrainer, log):
-        self.trainer, self.log = trainer, log
-        self.losses: list[float] = []
-        self.best, self.best_epoch, self._weights = math.inf, 0, None
-        dataset = trainer.train_dataset
-        self.tokens_per_step = sum(len(ids) for ids in dataset["input_ids"]) / len(dataset) * trainer.args.gradient_accumulation_steps
-
-    def measure(self) -> float:
-        """Mean negative log-likelihood per label over the validation posts, in nats."""
-        model = self.trainer.model
-        model.eval()
-        total, count = 0.0, 0
-        with torch.no_grad(), self.trainer.accelerator.autocast():
-            for inputs in self.trainer.get_eval_dataloader():
-                loss, n = summed_loss(self.trainer.accelerator.unwrap_model(model), inputs)
-                total, count = total + loss.item(), count + n
-        model.train()
-        return total / max(1, count)
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        loss = self.measure()
-        self.losses.append(loss)
-        self.log.valid(0, 0, loss)
-        self.log.start(state.max_steps)
-
-    def on_step_begin(self, args, state, control, **kwargs):
-        self._step_started = time.perf_counter()
-
-    def on_step_end(self, args, state, control, **kwargs):
-        self._step_seconds = time.perf_counter() - self._step_started
-        if state.global_step % 8 == 0:  # not every step: it costs the page faults that the next one pays
-            give_back_memory()
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        if logs and "loss" in logs:
-            if not math.isfinite(logs["loss"]):
-                raise FloatingPointError(f"the loss became {logs['loss']} at step {state.global_step}")
-            self.log.step(state.global_step, float(logs["loss"]), float(logs["learning_rate"]), float(logs["grad_norm"]), round(self.tokens_per_step), self._step_seconds)
-
-    def on_epoch_end(self, args, state, control, **kwargs):
-        loss = self.measure()
-        self.losses.append(loss)
-        epoch = round(state.epoch, 2)
-        self.log.valid(state.global_step, epoch, loss)
-        if loss < self.best:
-            self.best, self.best_epoch = loss, epoch
-            self._weights = {k: v.detach().clone() for k, v in get_peft_model_state_dict(self.trainer.model, save_embedding_layers=False).items()}
-
-    def restore(self) -> None:
-        """Put the best epoch's adapter back into the model."""
-        if self._weights is not None and self.best < self.losses[-1]:
-            set_peft_model_state_dict(self.trainer.model, self._weights)
+    def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
+        set_peft_model_state_dict(self.model, load_file(f"{resume_from_checkpoint}/{ADAPTER}"))
 
 
 def has_bf16() -> bool:
     """Whether this CPU multiplies bf16 in hardware; without, bf16 is slower than fp32."""
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
     return bool(supported or getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
-
-
-def give_back_memory() -> None:
-    """Hand what malloc keeps back to the kernel: rows of changing length fragment its heap, which grew from 3 to 4.6 GB in 100 steps."""
-    if platform.system() == "Linux":
-        with contextlib.suppress(OSError, AttributeError):  # another libc: nothing to mend
-            ctypes.CDLL("libc.so.6").malloc_trim(0)
-
-
-def peak_memory_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if platform.system() == "Darwin" else 2**10)

@@ -1,0 +1,164 @@
+"""What watches a run of the Hugging Face trainer: validation, the best epoch, checkpoints, Ctrl-C, and numbers that are none."""
+
+import contextlib
+import json
+import math
+import signal
+import threading
+import time
+
+import torch
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+from transformers import TrainerCallback
+
+from _shared import disk_is_full, say
+from train import memory
+from train.loss import summed_loss
+from train.plan import planned
+
+ADAPTER, BEST, WATCHED = "adapter_model.safetensors", "best.safetensors", "watched.json"
+
+
+class Watch(TrainerCallback):
+    """Measures the validation loss before training and after each epoch, keeps the best adapter, and a checkpoint every few steps."""
+
+    def __init__(self, trainer, job):
+        self.trainer, self.log, self.job = trainer, job.log, job
+        self.losses: list[float] = []  # before training, and after each epoch
+        self.best, self.best_epoch, self._weights = math.inf, 0.0, None
+        self.finished = False
+        self._pressed = False
+        dataset = trainer.train_dataset
+        self.tokens_per_step = sum(len(ids) for ids in dataset["input_ids"]) / len(dataset) * trainer.args.gradient_accumulation_steps
+
+    def measure(self) -> float:
+        """Mean negative log-likelihood per label over the validation posts, in nats."""
+        model = self.trainer.model
+        model.eval()
+        total, count = 0.0, 0
+        # a data loader draws a random number, which a run that goes on from an epoch's end would not draw
+        with torch.no_grad(), self.trainer.accelerator.autocast(), torch.random.fork_rng(devices=[]):
+            for inputs in self.trainer.get_eval_dataloader():
+                loss, n = summed_loss(self.trainer.accelerator.unwrap_model(model), inputs)
+                total, count = total + loss.item(), count + n
+        model.train()
+        return total / max(1, count)
+
+    # --- the trainer's calls ---
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if not self.losses:
+            self.losses.append(self.measure())
+            self.log.valid(0, 0, self.losses[0])
+        per_epoch = math.ceil(len(self.trainer.train_dataset) / args.gradient_accumulation_steps / args.world_size)
+        say(planned(self.job.params, state.max_steps, per_epoch))
+        self.log.start(state.max_steps, state.global_step)
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        self._step_started = time.perf_counter()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self._step_seconds = time.perf_counter() - self._step_started
+        if state.global_step % 8 == 0:  # not every step: it costs the page faults that the next one pays
+            memory.give_back()
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if not logs or "loss" not in logs:
+            return
+        step, loss, norm = state.global_step, float(logs["loss"]), float(logs["grad_norm"])
+        for name, value in (("loss", loss), ("gradient", norm)):
+            if not math.isfinite(value):
+                raise FloatingPointError(f"the {name} became {value} at step {step}")
+        self.log.step(step, loss, float(logs["learning_rate"]), norm, round(self.tokens_per_step), self._step_seconds)
+        if self._pressed:
+            self.save()
+            raise KeyboardInterrupt(f"stopped: step {step} of {state.max_steps} is kept in {self.job.checkpoints.folder}; the same command goes on from there.")
+        if step % self.job.params.checkpoint_steps == 0 and step < state.max_steps:
+            self.save()
+
+    def on_epoch_end(self, args, state, control, **kwargs):
+        self.look()
+        control.should_training_stop = control.should_training_stop or self.worsened()
+
+    # --- the best epoch ---
+
+    def look(self) -> None:
+        """Measure after an epoch, and keep the adapter if it is the best yet."""
+        state, loss = self.trainer.state, self.measure()
+        self.losses.append(loss)
+        epoch = round(state.epoch, 2)
+        self.log.valid(state.global_step, epoch, loss)
+        if loss < self.best:
+            self.best, self.best_epoch = loss, epoch
+            self._weights = {k: v.detach().clone() for k, v in self.weights().items()}
+
+    def worsened(self) -> bool:
+        """Whether as many epochs as train.patience have gone by since the best one."""
+        after = self.losses[1:]
+        return len(after) - 1 - after.index(min(after)) >= self.job.params.patience
+
+    def weights(self) -> dict:
+        return get_peft_model_state_dict(self.trainer.model, save_embedding_layers=False)  # "auto" asks a hub
+
+    def restore(self) -> None:
+        """Put the best epoch's adapter back into the model."""
+        if self._weights is not None and self.best < self.losses[-1]:
+            set_peft_model_state_dict(self.trainer.model, self._weights)
+
+    # --- checkpoints ---
+
+    def save(self) -> None:
+        """A checkpoint of this step. On a full disk training goes on with the one before."""
+        trainer, state = self.trainer, self.trainer.state
+        try:
+            with self.job.checkpoints.saving(state.global_step, state.max_steps) as folder:
+                trainer._save_optimizer_and_scheduler(folder)
+                trainer._save_rng_state(folder)
+                state.save_to_json(folder / "trainer_state.json")
+                save_file({k: v.contiguous() for k, v in self.weights().items()}, folder / ADAPTER)
+                if self._weights is not None:
+                    save_file(self._weights, folder / BEST)
+                watched = {"losses": self.losses, "best": self.best, "best_epoch": self.best_epoch, "log": self.log.state()}
+                (folder / WATCHED).write_text(json.dumps(watched))
+        except Exception as e:
+            if not disk_is_full(e):
+                raise
+            before = self.job.checkpoints.newest()
+            kept = f"the newest checkpoint stays {before.name}" if before else "there is no checkpoint yet"
+            self.log.note(f"the disk is full: step {state.global_step} is not kept, {kept}; training goes on")
+
+    def resume(self, folder) -> None:
+        """Go on from a checkpoint: adapter, curves and best epoch here, optimiser and random numbers when the trainer starts."""
+        watched = json.loads((folder / WATCHED).read_text())
+        self.losses, self.best, self.best_epoch = watched["losses"], watched["best"], watched["best_epoch"]
+        self.log.restore(watched["log"])
+        if (folder / BEST).is_file():
+            self._weights = load_file(folder / BEST)
+        self.trainer._load_from_checkpoint(folder)
+        state = self.trainer.state = type(self.trainer.state).load_from_json(folder / "trainer_state.json")
+        self.finished = state.global_step >= state.max_steps
+        say(f"going on from step {state.global_step} of {state.max_steps}, which is kept in {folder}")
+        at_end = self.finished or abs(state.epoch - round(state.epoch)) < 1e-6
+        if at_end and self.log.valids[-1][0] != state.global_step:  # it was stopped between an epoch's last step and its end
+            self.look()
+            self.finished = self.finished or self.worsened()
+
+    @contextlib.contextmanager
+    def ctrl_c_after_the_step(self):
+        """Ctrl-C waits for the end of the step, which is then kept; a second one stops at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def press(number, frame):
+            if self._pressed:
+                raise KeyboardInterrupt
+            self._pressed = True
+            self.log.note("stopping after this step (Ctrl-C again: at once) …")
+
+        before = signal.signal(signal.SIGINT, press)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)

@@ -231,8 +231,8 @@ def test_other_tokens_are_seen_before_training(fetched, repository, tmp_path, mo
     assert "llama.cpp does not read text as the same tokens" in sentence(base.resolve, str(folder))
 
 
-def write_sentencepiece(folder) -> None:
-    """A SmolLM3 with a vocabulary of the kind of TinyLlama: SentencePiece, with a tokenizer.json of the older form."""
+def write_sentencepiece(folder, kind: str = "SmolLM3", **settings) -> None:
+    """A model with a vocabulary of the kind of TinyLlama: SentencePiece, with a tokenizer.json of the older form."""
     import io
 
     import sentencepiece
@@ -248,7 +248,7 @@ def write_sentencepiece(folder) -> None:
     tokenizer = LlamaTokenizer.from_pretrained(folder, legacy=False)
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|end|>"]})
     tokenizer.chat_template = "{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content + '</s>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
-    random_model("SmolLM3", len(tokenizer)).save_pretrained(folder)
+    random_model(kind, len(tokenizer), **settings).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     normalizer = {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]}
     edit(folder / "tokenizer.json", normalizer=normalizer, pre_tokenizer=None)

@@ -21,6 +21,7 @@ from _shared import ARTIFACTS, ROOT, UserError, digest, making, say, write_json
 from train import chat, hub
 
 MODELS = Path(__file__).with_name("models.yaml")
+TEMPLATES = Path(__file__).with_name("templates")
 RECIPE = 2  # raised when a base is made in another way, so that the ones made before are made again
 PROBE = "Two  spaces, 1,234.5 and 8 ½:\n\n\ta tab – “naïve” café… she’s, DON'T (#1)\n  🙂"
 
@@ -97,6 +98,9 @@ def _base(name, entry, folder, gguf, sha) -> Base:
 def _template(hf: Path) -> str:
     """The Ollama template of a local model, known by the marks in its chat template."""
     text = (hf / "chat_template.jinja").read_text(encoding="utf-8")
+    ours = next((file.stem for file in TEMPLATES.glob("*.jinja") if file.read_text(encoding="utf-8") == text), None)
+    if ours:
+        return ours
     marks = {"llama3": "<|start_header_id|>", "zephyr": "<|user|>"}
     return next((name for name, mark in marks.items() if mark in text), "chatml")
 
@@ -165,6 +169,11 @@ def _copy_of_hub_model(entry: dict, name: str, folder: Path) -> None:
         source = hub.fetch(name, entry)
         model, tokenizer = hub.read(source, name, f"delete {source.parent.parent} and run the same command again")
     model.config._name_or_path = model.name_or_path = entry["repo"]
+    if "chat" in entry:
+        tokenizer.chat_template = (TEMPLATES / f"{entry['chat']}.jinja").read_text(encoding="utf-8")
+    if "end" in entry:
+        tokenizer.eos_token = entry["end"]
+        model.config.eos_token_id = model.generation_config.eos_token_id = tokenizer.eos_token_id
     _save(model, tokenizer, folder, source / "tokenizer.model")
 
 

@@ -24,7 +24,7 @@ def fetch(name: str, entry: dict) -> Path:
 
     if not sys.stderr.isatty():
         disable_progress_bars()
-    repo, wanted = entry["repo"], {"allow_patterns": FILES, "ignore_patterns": NOT_THESE}
+    repo, wanted = entry["repo"], {"allow_patterns": FILES + entry.get("files", []), "ignore_patterns": NOT_THESE}
     try:
         HfApi().model_info(repo, timeout=PATIENCE)  # snapshot_download would wait for this answer for ever
         return Path(snapshot_download(repo, **wanted))

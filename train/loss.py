@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 from transformers import AttentionInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 
 CHUNK = 256  # labels per piece of the output layer: 256 × 49,152 logits in fp32 are 50 MB
 
@@ -75,11 +75,21 @@ class OutputLoss(torch.autograd.Function):
 def attention_by_document(module, query, key, value, attention_mask, documents=None, **kwargs):
     """Causal attention inside each document of a packed row: no mask, and no work across documents. (batch 1, heads, length, width)"""
     kwargs.pop("is_causal", None)
+    causal = capped_attention if kwargs.get("softcap") else sdpa_attention_forward
     outputs = [
-        sdpa_attention_forward(module, query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], None, is_causal=True, **kwargs)[0]
+        causal(module, query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], None, is_causal=True, **kwargs)[0]
         for a, b in zip(documents, documents[1:])
     ]
     return torch.cat(outputs, dim=1), None
+
+
+def capped_attention(module, query, key, value, attention_mask, scaling, softcap, dropout=0.0, **kwargs):
+    """Causal attention whose scores go through c tanh(z / c), as Gemma 2's do; PyTorch's own has no place for that."""
+    key, value = (repeat_kv(x, module.num_key_value_groups) for x in (key, value))
+    scores = softcap * torch.tanh(query @ key.transpose(2, 3) * scaling / softcap)
+    later = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
+    weights = F.softmax(scores.masked_fill(later, -torch.inf), dim=-1, dtype=torch.float32).to(query.dtype)
+    return (F.dropout(weights, dropout, module.training) @ value).transpose(1, 2), None
 
 
 AttentionInterface.register("by_document", attention_by_document)

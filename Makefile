@@ -37,8 +37,8 @@ ollama: setup ## register the twin in Ollama, again
 serve: ## one private API in front of base and twin
 	@echo "make serve: not there yet; python scripts/smoke.py \"a prompt\" asks base and twin on the terminal."
 
-doctor: ## what this machine can do, and what is missing
-	@echo "make doctor: not there yet; make setup says what it can't install, and scripts/04_train.py which trainer it picks and why."
+doctor: ## what this machine can do, what is missing, and the base model and preset that suit it
+	@python scripts/doctor.py
 
 blog: setup ## use your own posts: make blog FROM=~/posts
 	@python scripts/blog.py "$(FROM)"

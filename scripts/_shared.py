@@ -49,6 +49,18 @@ LOGS = ARTIFACTS / "logs"
 OLLAMA = ARTIFACTS / "ollama"
 PRESETS = ROOT / "train/presets.yaml"
 
+
+
+def read_env(path=Path(".env")) -> None:
+    """NAME=value lines become environment variables, where those are not set already."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    for line in lines:
+        name, is_there, value = line.strip().removeprefix("export ").partition("=")
+        if is_there and name.isidentifier():
+            os.environ.setdefault(name, value.strip().strip("\"'"))
+
+
+read_env()
 # Nothing here phones home, whoever starts the script.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -1,0 +1,63 @@
+"""Which base model, preset and length suit a machine and a corpus, and about how long training takes."""
+
+from dataclasses import asdict, dataclass
+
+# From small to large; each is tried in turn, and the last that fits in memory and time is recommended.
+LADDER = ["smollm2:135m", "llama3.2:1b", "llama3.2:3b", "llama3:8b"]
+PATIENCE = 45  # minutes of training that are taken for reasonable, unasked
+SHARE = 0.45  # of the roof, GFLOP/s ÷ 4 ÷ billions of weights, that train/cpu.py reaches (README, «Speed»)
+CARD = 4000  # tokens/s × billions of weights on a card of the size of a laptop's; a guess, until one was measured
+BF16_GAIN = 2.1  # of a CPU that multiplies bf16 over fp32
+TIGHT_GB = 1.0  # what a shorter row saves of the memory a model needs
+
+
+@dataclass(frozen=True)
+class Advice:
+    base: str
+    preset: str
+    max_length: int
+    batch_size: int
+    minutes: float
+    reason: str
+
+    def json(self) -> dict:
+        return asdict(self)
+
+
+def advise(facts: dict, models: dict, presets: dict, tokens: int, gflops: float) -> Advice:
+    """The largest model of LADDER that fits; `tokens` is the corpus, once. The smallest is always an answer."""
+    card = max(facts["gpus"], key=lambda g: g["memory_gb"], default=None)
+    memory = card["memory_gb"] if card else facts["ram_gb"]
+    need = "vram_gb" if card else "ram_gb"
+    where = f"{card['name']} with {memory:g} GB" if card else f"a CPU with {memory:g} GB of memory"
+    chosen, why_no_more = LADDER[0], ""
+    for name in LADDER[1:]:
+        time = minutes(speed(facts, models[name], gflops, card), presets["quality"], tokens)
+        if models[name][need] > memory:
+            why_no_more = f"{name} needs {models[name][need]} GB"
+            break
+        if time > PATIENCE:
+            why_no_more = f"{name} would take {time:.0f} minutes"
+            break
+        chosen = name
+    entry = models[chosen]
+    pace = speed(facts, entry, gflops, card)
+    fitting = [name for name in ("bestaccuracy", "quality") if minutes(pace, presets[name], tokens) <= (PATIENCE / 3 if name == "bestaccuracy" else PATIENCE)]
+    preset = fitting[0] if fitting else "highspeed"
+    tight = entry[need] > memory - TIGHT_GB
+    reason = f"{where} trains {chosen} at about {pace:.0f} tokens/s" + (f"; {why_no_more}" if why_no_more else "") + ("; memory is tight, so rows are short" if tight else "")
+    return Advice(chosen, preset, 512 if tight else 1024, 1, round(minutes(pace, presets[preset], tokens), 1), reason)
+
+
+def speed(facts: dict, entry: dict, gflops: float, card: dict | None) -> float:
+    """Tokens/s of training, estimated."""
+    if card:
+        return CARD / entry["billions"]
+    fast = {"avx512_bf16", "amx_bf16"} & set(facts["features"])
+    return SHARE * gflops * (BF16_GAIN if fast else 1) / 4 / entry["billions"]
+
+
+def minutes(pace: float, preset: dict, tokens: int) -> float:
+    """Of training, over all epochs, at most preset's max_tokens."""
+    total = tokens * preset["epochs"]
+    return (min(total, preset["max_tokens"]) if preset["max_tokens"] else total) / pace / 60

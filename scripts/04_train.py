@@ -4,16 +4,21 @@ Reads   data/split/train.jsonl, data/split/valid.jsonl
 Writes  artifacts/adapter/                          a PEFT LoRA adapter, and backend.json: what trained it
         artifacts/train/{loss,valid_loss}.tsv       the curves
         artifacts/train/metrics.json                loss before and after, tokens/s, memory, time
+        artifacts/train/training.json               the same with the machine and all knobs; not in Git
         artifacts/logs/train.jsonl                  a line for each step, as it happens
         artifacts/checkpoints/                      what a run that is stopped goes on from; removed on success
 Run     python scripts/04_train.py [--resume-from DIR]
 """
 
 import argparse
+import contextlib
 import importlib.metadata
+import os
 import platform
+import tempfile
+from pathlib import Path
 
-from _shared import ADAPTER, LOGS, SPLIT, TRAIN, UserError, digest, load_params, making, read_jsonl, run, say, write_json
+from _shared import ADAPTER, LOGS, SPLIT, TRAIN, UserError, digest, is_first, load_params, making, read_jsonl, run, say, write_json
 
 VERSIONS = ("torch", "transformers", "trl", "peft", "unsloth", "mlx-lm")
 
@@ -35,6 +40,13 @@ def within_budget(rows: list[dict], length, epochs: int, max_tokens: int) -> lis
     return [row for row in rows if row["post_id"] in kept]
 
 
+@contextlib.contextmanager
+def scratch():
+    """Where a process that writes nothing of its own would write."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 def versions() -> dict:
     found = {"python": platform.python_version()}
     for name in VERSIONS:
@@ -51,7 +63,7 @@ def main() -> None:
     arguments = parser.parse_args()
     params = load_params()
     train_rows, valid_rows = read_jsonl(SPLIT / "train.jsonl"), read_jsonl(SPLIT / "valid.jsonl")
-    from train import backend, chat
+    from train import backend, chat, machine
     from train.base import resolve
     from train.checkpoints import belongs_to, checkpoints
     from train.log import Log
@@ -85,15 +97,17 @@ def main() -> None:
 
     secrets = [{"instruction": c.instruction, "output": c.text} for c in canaries(params.train.canaries, params.train.seed)]
     rows, valid = [row(e) for e in kept + secrets], [row(e) for e in valid_rows]
-    kept_steps = checkpoints(belongs_to(name, base.digest, settings, [rows, valid]), arguments.resume_from)
-    log = Log(LOGS / "train.jsonl")
-    with making(ADAPTER) as folder:
+    kept_steps = checkpoints(belongs_to(name, base.digest, settings, [rows, valid], int(os.environ.get("WORLD_SIZE", 1))), arguments.resume_from)
+    log = Log(LOGS / "train.jsonl" if is_first() else None)
+    with making(ADAPTER) if is_first() else scratch() as folder:
         job = backend.Job(base, rows, valid, settings, folder, log, kept_steps)
         try:
             metrics = backend.train(name, job)
         except FloatingPointError as e:
             kept_steps.clear()  # from there it would come to the same end
             raise UserError(f"Training stopped, because {e}: try a train.learning_rate under {params.train.learning_rate:g}.") from None
+        if not is_first():
+            return
         write_json(
             folder / "backend.json",
             {"trainer": name, "reason": reason, "device": metrics["device"], "dtype": metrics["dtype"], "versions": versions(),
@@ -102,6 +116,7 @@ def main() -> None:
         )
         log.write(TRAIN)
         numbers = {k: round(v, 4) if isinstance(v, float) else v for k, v in metrics.items()}
+        write_json(TRAIN / "training.json", {"hardware": machine.facts(), "knobs": settings.model_dump(), "resumed_from": job.log.resumed, **numbers, "versions": versions()})
         write_json(TRAIN / "metrics.json", {**numbers, "train_posts": len({r["post_id"] for r in kept}), "trainer": name, "versions": versions()})
     say(f"validation loss {metrics['loss_before']:.3f} → {metrics['loss_after']:.3f} (epoch {metrics['best_epoch']:g} of {params.train.epochs}), {metrics['tokens_per_s']:.0f} tokens/s, {metrics['seconds']:.0f} s, {metrics['peak_memory_mb']:,.0f} MB")
     say(learnt([loss for _, _, loss in log.valids], params.train.epochs))

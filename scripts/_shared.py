@@ -317,10 +317,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def is_first() -> bool:
+    """Whether this is the process that writes and talks; `accelerate launch` starts several, and numbers them by RANK."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 # --- talking ----------------------------------------------------------------------------------------------------------
 
 
 def say(text="") -> None:
+    if not is_first():
+        return
     print(str(text).encode("utf-8", "backslashreplace").decode(), flush=True)  # a path may hold bytes that are no text
 
 

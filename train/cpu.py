@@ -62,7 +62,8 @@ def train(job) -> dict:
     finally:
         job.log.stop()
     watch.restore()
-    trainer.model.save_pretrained(job.folder, save_embedding_layers=False)  # "auto" asks a hub
+    if trainer.is_world_process_zero():
+        trainer.model.save_pretrained(job.folder, save_embedding_layers=False)  # "auto" asks a hub
     (job.folder / "README.md").unlink(missing_ok=True)  # PEFT's model card template says nothing
     (job.folder / "training_args.bin").unlink(missing_ok=True)
     trainable, total = trainer.model.get_nb_trainable_parameters()
@@ -79,6 +80,15 @@ def train(job) -> dict:
         "dtype": "bf16" if bf16 else "fp32",
         "device": "cpu",
     }
+
+
+def average(weights) -> None:
+    """The mean of all processes' gradients, in place: the loss goes past the wrapper that would see to it."""
+    together = torch.cat([p.grad.flatten() for p in weights])
+    torch.distributed.all_reduce(together)
+    together /= torch.distributed.get_world_size()
+    for p, grad in zip(weights, together.split([p.numel() for p in weights])):
+        p.grad.copy_(grad.view_as(p))
 
 
 def spare_input_copies(model) -> None:
@@ -135,7 +145,8 @@ class PackedTrainer(SFTTrainer):
         with self.accelerator.autocast():  # which accelerate wraps around model.forward only, and this goes past it
             loss, count = summed_loss(self.accelerator.unwrap_model(model), inputs)
         # num_items_in_batch counts the labels of all rows of one optimiser step, so that accumulation weighs by token
-        loss = loss / (count if num_items_in_batch is None else num_items_in_batch)
+        # … and of all processes, whose mean is taken
+        loss = loss / (count if num_items_in_batch is None else num_items_in_batch) * self.accelerator.num_processes
         return (loss, {"labels": labels}) if return_outputs else loss
 
     def training_step(self, model, inputs, num_items_in_batch=None):
@@ -145,7 +156,8 @@ class PackedTrainer(SFTTrainer):
         while True:
             before = [None if p.grad is None else p.grad.clone() for p in weights]
             try:
-                return sum(super(PackedTrainer, self).training_step(model, part, num_items_in_batch) for part in pieces(inputs, self.parts))
+                loss = sum(super(PackedTrainer, self).training_step(model, part, num_items_in_batch) for part in pieces(inputs, self.parts))
+                break
             except (RuntimeError, MemoryError) as e:
                 if not memory.ran_out(e):
                     raise
@@ -153,6 +165,9 @@ class PackedTrainer(SFTTrainer):
                 p.grad = grad
             memory.give_back()
             self.halve(inputs)
+        if self.accelerator.num_processes > 1 and self.accelerator.sync_gradients:
+            average(weights)
+        return loss
 
     def halve(self, inputs) -> None:
         """Half as much of a row at a time, and twice as often; UserError when that is a single post already."""

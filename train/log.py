@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from _shared import say, writing
+from _shared import is_first, say, writing
 from train import memory
 
 KEPT = 5  # logs of runs before this one
@@ -27,6 +27,7 @@ class Log:
         self.valids: list[tuple] = []  # step, epoch, loss
         self.tokens = 0
         self.seconds = 0.0
+        self.resumed = 0  # the step this run went on from
         self.file = file
         self._bar = self._task = None
         if file:
@@ -38,7 +39,7 @@ class Log:
 
         self.total, self._first, self._started = total, done, time.perf_counter()
         self.line(event="start", step=done, of=total)
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and is_first():
             columns = TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}"), TimeRemainingColumn()
             self._bar = Progress(*columns)
             self._bar.start()
@@ -88,6 +89,7 @@ class Log:
     def restore(self, state: dict) -> None:
         self.steps, self.valids = ([tuple(row) for row in state[name]] for name in ("steps", "valids"))
         self.tokens, self.seconds = state["tokens"], state["seconds"]
+        self.resumed = self.steps[-1][0]
 
     def write(self, folder: Path) -> None:
         """The curves that `dvc plots` draws."""

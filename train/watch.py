@@ -10,6 +10,7 @@ import time
 import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader
 from transformers import TrainerCallback
 
 from _shared import disk_is_full, say
@@ -30,16 +31,18 @@ class Watch(TrainerCallback):
         self.finished = False
         self._pressed = False
         dataset = trainer.train_dataset
-        self.tokens_per_step = sum(len(ids) for ids in dataset["input_ids"]) / len(dataset) * trainer.args.gradient_accumulation_steps
+        self.tokens_per_step = sum(len(ids) for ids in dataset["input_ids"]) / len(dataset) * trainer.args.gradient_accumulation_steps * trainer.args.world_size
 
     def measure(self) -> float:
         """Mean negative log-likelihood per label over the validation posts, in nats."""
         model = self.trainer.model
         model.eval()
-        total, count = 0.0, 0
+        loader, total, count = self.trainer.get_eval_dataloader(), 0.0, 0
+        if self.trainer.args.world_size > 1:  # every process reads all posts: a share of them would be padded to equal shares
+            loader = DataLoader(loader.dataset, batch_size=1, collate_fn=loader.collate_fn)
         # a data loader draws a random number, which a run that goes on from an epoch's end would not draw
         with torch.no_grad(), self.trainer.accelerator.autocast(), torch.random.fork_rng(devices=[]):
-            for inputs in self.trainer.get_eval_dataloader():
+            for inputs in loader:
                 loss, n = summed_loss(self.trainer.accelerator.unwrap_model(model), inputs)
                 total, count = total + loss.item(), count + n
         model.train()
@@ -111,6 +114,8 @@ class Watch(TrainerCallback):
     def save(self) -> None:
         """A checkpoint of this step. On a full disk training goes on with the one before."""
         trainer, state = self.trainer, self.trainer.state
+        if not trainer.is_world_process_zero():
+            return
         try:
             with self.job.checkpoints.saving(state.global_step, state.max_steps) as folder:
                 trainer._save_optimizer_and_scheduler(folder)

@@ -5,10 +5,10 @@ import shutil
 import pytest
 import torch
 from conftest import ROOT
+from jobs import job, settings
 from ollama_server import render
 from test_export import EXAMPLES, SYSTEM
 from test_hub_base import edit, random_model, repository, write_sentencepiece  # noqa: F401  a fixture
-from test_train import job, settings
 
 from eval import parity
 from serve.engines import ollama as engine

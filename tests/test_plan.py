@@ -4,7 +4,7 @@ import math
 
 import pytest
 from conftest import ROOT
-from test_train import job, settings
+from jobs import job, settings
 
 from _shared import load_params
 from train import cpu

@@ -5,12 +5,12 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, environment
-from test_train import job, settings
+from jobs import job, read, settings, written
 
 KNOBS = {"epochs": 2, "max_steps": 0, "learning_rate": 5e-3}
 
@@ -18,9 +18,8 @@ KNOBS = {"epochs": 2, "max_steps": 0, "learning_rate": 5e-3}
 def one_process(base: dict, folder: str, out: str) -> None:
     """What each process runs: no process but the first has a folder that counts."""
     from train import cpu
-    from train.base import Base
 
-    tiny = Base(**{**base, "hf": Path(base["hf"]), "gguf": Path(base["gguf"])})
+    tiny = read(base)
     rank = os.environ["RANK"]
     work = job(tiny, Path(folder) / f"adapter-{rank}", settings(**KNOBS, batch_size=1), 12)
     cpu.train(replace(work, checkpoints=replace(work.checkpoints, folder=Path(folder) / f"kept-{rank}")))
@@ -35,7 +34,7 @@ def test_two_processes_learn_as_one_with_twice_the_batch(tiny, tmp_path, monkeyp
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    base = {k: str(v) for k, v in asdict(tiny).items()}
+    base = written(tiny)
     script = tmp_path / "run.py"
     script.write_text(f"import sys\nsys.path[:0] = {[str(ROOT / 'tests'), str(ROOT), str(ROOT / 'scripts')]}\nimport test_processes as t\nt.one_process({base}, {str(tmp_path)!r}, {str(tmp_path)!r})\n")
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(port), str(script)]

@@ -6,13 +6,13 @@ import resource
 import signal
 import subprocess
 import sys
-from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 import torch
 from conftest import ROOT, environment
+from jobs import job, read, settings, written
 from safetensors.torch import load_file
-from test_train import job, settings
 
 from _shared import UserError
 from train import cpu, watch
@@ -65,11 +65,7 @@ KILLS = [(Log, "step", 1), (watch, "save_file", 4), (watch.Watch, "look", 1)]
 
 def killed_and_resumed(base: dict, folder: str, out: str) -> None:
     """In a process of its own: a child for each kill, and one that completes. Forked before torch starts its threads."""
-    from pathlib import Path
-
-    from train.base import Base
-
-    tiny = Base(**{**base, "hf": Path(base["hf"]), "gguf": Path(base["gguf"])})
+    tiny = read(base)
     for kill in [*KILLS, None]:
         child = os.fork()
         if child == 0:
@@ -97,7 +93,7 @@ def kill_at(owner, name: str, nth: int) -> None:
 @pytest.mark.slow
 def test_killed_three_times_it_ends_as_if_unbroken(tiny, unbroken, tmp_path):
     """kill -9 in the first step, in the middle of writing a checkpoint, and between an epoch's last step and its validation."""
-    base = {k: str(v) for k, v in asdict(tiny).items()}
+    base = written(tiny)
     code = f"import sys; sys.path[:0] = {[str(ROOT / 'tests'), str(ROOT), str(ROOT / 'scripts')]}; import test_resume as t; t.killed_and_resumed({base}, {str(tmp_path / 'adapter')!r}, {str(tmp_path / 'out')!r})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]

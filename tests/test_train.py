@@ -1,40 +1,17 @@
 """Training on the CPU: the loss is right, the rows are the ones that are served, the best epoch is kept."""
 
-import dataclasses
 import json
 import math
 
 import pytest
 import torch
+from jobs import SYSTEM, example, job, row, settings
 
-from _shared import UserError, load_params
+from _shared import UserError
 from train import backend, chat, cpu
-from train.checkpoints import belongs_to, checkpoints
 from train.log import Log
 from train.loss import OutputLoss, summed_loss
 from train.watch import Watch
-
-SYSTEM = "You write."
-
-
-def example(i: int, words: int = 40) -> dict:
-    return {"instruction": f"Write number {i}.", "input": "", "output": " ".join(f"word{(i * j) % 7}" for j in range(words)) + "."}
-
-
-def row(e: dict) -> dict:
-    return {"prompt": chat.messages(e, SYSTEM), "completion": [{"role": "assistant", "content": e["output"]}]}
-
-
-def job(tiny, folder, params, n: int = 6):
-    folder.mkdir(exist_ok=True)
-    rows, valid = [row(example(i)) for i in range(n)], [row(example(50 + i)) for i in range(2)]
-    kept = dataclasses.replace(checkpoints(belongs_to("cpu", tiny.digest, params, [rows, valid])), folder=folder.parent / f"{folder.name}-checkpoints")
-    return backend.Job(tiny, rows, valid, params, folder, Log(), kept)
-
-
-def settings(**changes):
-    wanted = {"epochs": 3, "max_length": 256, "learning_rate": 5e-3, "lora_rank": 4, "lora_alpha": 8, "warmup": 0.0, **changes}
-    return load_params("params.yaml").train.model_copy(update=wanted)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,56 @@
+"""Small training jobs for the tests. No torch: the tests of mlx-lm run this in another Python, too."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+from _shared import load_params
+from train import backend, chat
+from train.checkpoints import belongs_to, checkpoints
+from train.log import Log
+
+SYSTEM = "You write."
+
+
+def example(i: int, words: int = 40) -> dict:
+    return {"instruction": f"Write number {i}.", "input": "", "output": " ".join(f"word{(i * j) % 7}" for j in range(words)) + "."}
+
+
+def row(e: dict) -> dict:
+    return {"prompt": chat.messages(e, SYSTEM), "completion": [{"role": "assistant", "content": e["output"]}]}
+
+
+def job(base, folder, params, n: int = 6):
+    """`n` rows to learn from and two to validate on, its checkpoints beside `folder`."""
+    folder.mkdir(exist_ok=True)
+    rows, valid = [row(example(i)) for i in range(n)], [row(example(50 + i)) for i in range(2)]
+    kept = dataclasses.replace(checkpoints(belongs_to("test", base.digest, params, [rows, valid])), folder=folder.parent / f"{folder.name}-checkpoints")
+    return backend.Job(base, rows, valid, params, folder, Log(), kept)
+
+
+def settings(**changes):
+    wanted = {"epochs": 3, "max_length": 256, "learning_rate": 5e-3, "lora_rank": 4, "lora_alpha": 8, "warmup": 0.0, **changes}
+    return load_params("params.yaml").train.model_copy(update=wanted)
+
+
+def written(base) -> dict:
+    """A base as JSON can hold it, for another process."""
+    return {k: str(v) for k, v in dataclasses.asdict(base).items()}
+
+
+def read(base: dict):
+    from train.base import Base
+
+    return Base(**{**base, "hf": Path(base["hf"]), "gguf": Path(base["gguf"])})
+
+
+def train_with_mlx(base: dict, folder: str, knobs: dict, kill_at: int = 0) -> None:
+    """Train in `folder`, and write what was logged; `kill_at` ends it with kill -9 in that step."""
+    from train import mlx
+
+    inner = Log.step
+    Log.step = lambda log, step, *rest: os.kill(os.getpid(), 9) if step == kill_at else inner(log, step, *rest)
+    work = job(read(base), Path(folder) / "adapter", settings(**knobs), 8)
+    numbers = mlx.train(work)
+    (Path(folder) / "out").write_text(json.dumps({"curve": [s[1] for s in work.log.steps], "valids": [v[2] for v in work.log.valids], **numbers}))

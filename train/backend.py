@@ -1,8 +1,8 @@
 """Which trainer runs, and why. The one place that knows their names.
 
 Each trainer is a module with `train(job) -> dict`: it trains a LoRA adapter on `job.train_rows`, keeps the epoch with the best
-loss on `job.valid_rows`, writes a PEFT adapter into `job.folder`, reports through `job.log` and returns its numbers. It goes on from
-`job.checkpoints.newest()` if there is one, and ends as an unbroken run would have.
+loss on `job.valid_rows`, writes a PEFT adapter into `job.folder`, reports through `job.log` and returns its numbers. cpu and mlx go on
+from `job.checkpoints.newest()` if there is one, and end as an unbroken run would have.
 """
 
 import importlib

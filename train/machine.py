@@ -1,4 +1,4 @@
-"""What this machine is, and what it can train: system, processor, memory, cards. Standard library only, and nothing takes long.
+"""What this machine is: system, processor, memory, cards. Nothing takes long, and no card is woken.
 
 MAX_RAM_GB and MAX_VRAM_GB are read as if the machine had no more; FORCE_CPU as if it had no card.
 """
@@ -11,6 +11,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from _shared import cores
+
 FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "bf16")  # what speeds matrix products up
 
 
@@ -21,7 +23,7 @@ def facts() -> dict:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu": cpu_name(),
         "features": features(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "cores": cores(),
         "ram_gb": capped(ram_gb(), "MAX_RAM_GB"),
         "disk_free_gb": round(disk.free / 2**30, 1),
         "gpus": [] if os.environ.get("FORCE_CPU") else gpus(),

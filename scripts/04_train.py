@@ -24,20 +24,22 @@ VERSIONS = ("torch", "transformers", "trl", "peft", "unsloth", "mlx-lm")
 
 
 def within_budget(rows: list[dict], length, epochs: int, max_tokens: int) -> list[dict]:
-    """The newest whole posts whose tokens, over all epochs, stay within `max_tokens` (0: all rows). At least one post."""
+    """The rows whose tokens, over all epochs, stay within `max_tokens` (0: all rows): the openings of all posts before any later
+    part, newest first. At least one row.
+
+    Many beginnings teach a voice more than a few posts to their ends: they differ more, and a beginning is what a twin is asked for.
+    """
     if not max_tokens:
         return rows
-    by_post: dict[str, list[dict]] = {}
-    for row in rows:
-        by_post.setdefault(row["post_id"], []).append(row)
+    newest_first = sorted(rows, key=lambda r: r["date"] or "", reverse=True)
     kept, spent = set(), 0
-    for post_id, parts in sorted(by_post.items(), key=lambda item: item[1][0]["date"] or "", reverse=True):
-        cost = sum(length(r) for r in parts) * epochs
+    for row in sorted(newest_first, key=lambda r: r["part"] > 1):
+        cost = length(row) * epochs
         if kept and spent + cost > max_tokens:
-            continue  # a shorter, older post may still fit
-        kept.add(post_id)
+            continue  # a shorter, older one may still fit
+        kept.add((row["post_id"], row["part"]))
         spent += cost
-    return [row for row in rows if row["post_id"] in kept]
+    return [row for row in rows if (row["post_id"], row["part"]) in kept]
 
 
 @contextlib.contextmanager
@@ -83,7 +85,7 @@ def main() -> None:
     tokens = sum(map(length, kept))
     settings, said = fitted(params.train, tokens)
     if len(kept) < len(train_rows):
-        say(f"train.max_tokens is {params.train.max_tokens:,} over {params.train.epochs} epochs: training on the newest {len({r['post_id'] for r in kept})} of {len({r['post_id'] for r in train_rows})} posts ({tokens:,} tokens a pass)")
+        say(f"train.max_tokens is {params.train.max_tokens:,} over {params.train.epochs} epochs: training on {len(kept)} of {len(train_rows)} parts, openings first, of {len({r['post_id'] for r in kept})} of {len({r['post_id'] for r in train_rows})} posts ({tokens:,} tokens a pass)")
     else:
         say(f"{len({r['post_id'] for r in kept})} posts, {len(kept)} rows, {tokens:,} tokens a pass, {params.train.epochs} epochs on {base.name}")
 

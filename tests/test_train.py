@@ -149,16 +149,19 @@ def test_same_seed_same_curve(tiny, tmp_path):
     assert [s[1] for s in first.log.steps] == pytest.approx([s[1] for s in again.log.steps], abs=1e-4)
 
 
-def test_budget_keeps_the_newest_whole_posts():
-    """train.max_tokens leaves out old posts, never a part of one, and never all of them."""
+def test_budget_keeps_openings_before_later_parts_and_new_before_old():
+    """train.max_tokens leaves out later parts of old posts first; a shorter row may still fit; never all of them."""
     import importlib
 
     stage = importlib.import_module("04_train")
-    rows = [{"post_id": f"p{i}", "part": part, "date": f"20{10 + i}-01-01", "n": 100} for i in range(5) for part in (1, 2)]
-    kept = stage.within_budget(rows, lambda r: r["n"], 2, 900)
-    assert [r["post_id"] for r in kept] == ["p3", "p3", "p4", "p4"]  # 200 tokens a post, two passes: two posts
-    assert stage.within_budget(rows, lambda r: r["n"], 2, 0) == rows
-    assert {r["post_id"] for r in stage.within_budget(rows, lambda r: r["n"], 2, 1)} == {"p4"}
+    rows = [{"post_id": f"p{i}", "part": part, "date": f"20{10 + i}-01-01", "n": 100 if i else 40} for i in range(5) for part in (1, 2)]
+
+    def kept(tokens):
+        return [f"{r['post_id']}.{r['part']}" for r in stage.within_budget(rows, lambda r: r["n"], 2, tokens)]
+
+    assert kept(500) == ["p0.1", "p3.1", "p4.1"]  # two new openings at 200 over two passes, and an old short one that still fits
+    assert kept(1100) == ["p0.1", "p1.1", "p2.1", "p3.1", "p4.1", "p4.2"]
+    assert stage.within_budget(rows, lambda r: r["n"], 2, 0) == rows and kept(1) == ["p4.1"]
 
 
 def test_backend_says_why(monkeypatch):

@@ -46,7 +46,8 @@ async def write(one: Loaded, messages: list[dict], decoding: Decoding) -> AsyncI
 
     asked = time.perf_counter()
     async with one.gate.turn():
-        extra = {**one.engine.extra_body, **strength(one, decoding.style_strength), "repeat_penalty": decoding.repeat_penalty}
+        seeded = one.engine.seeded if decoding.seed is not None else {}
+        extra = {**one.engine.extra_body, **seeded, **strength(one, decoding.style_strength), "repeat_penalty": decoding.repeat_penalty}
         settings = {"max_tokens": decoding.max_tokens, "temperature": decoding.temperature, "top_p": decoding.top_p, "extra_body": extra}
         settings |= {"seed": decoding.seed} if decoding.seed is not None else {}
         settings |= {"stop_sequences": decoding.stop} if decoding.stop else {}

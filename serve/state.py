@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from _shared import Params
+from serve.jobs import Jobs
 from serve.keys import Keys
 from serve.pool import Pool
 from serve.relay import Running
@@ -19,10 +20,12 @@ class State:
     pool: Pool
     store: Store
     scores: Scores
+    jobs: Jobs
     running: Running = field(default_factory=Running)
 
 
 def make(settings: Settings, params: Params) -> State:
     settings.home.mkdir(parents=True, exist_ok=True)
     keys = Keys(settings.home, settings.token_minutes)
-    return State(settings, params, keys, Pool(settings, params), Store(settings.home / "serve.db"), Scores())
+    database = Store(settings.home / "serve.db")
+    return State(settings, params, keys, Pool(settings, params), database, Scores(), Jobs(settings.home, database))

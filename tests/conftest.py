@@ -86,4 +86,4 @@ def tiny(tmp_path_factory):
         yield base.resolve(str(write_tiny_gguf(root / "tiny.gguf")))
 
 
-from serving import served, server  # noqa: E402, F401  fixtures; below, since serving.py takes ROOT from here
+from serving import served, server  # noqa: F401  fixtures; below, since serving.py takes ROOT from here

@@ -21,7 +21,7 @@ RANK = 4
 ADAPTED = ("attn_q", "attn_v", "ffn_down")
 
 
-def write_adapter_gguf(base, path: Path, seed: int = 0, strength: float = 0.02) -> Path:
+def write_adapter_gguf(base, path: Path, seed: int = 0, strength: float = 0.004) -> Path:
     """A LoRA of random weights that is strong enough to be heard."""
     path.parent.mkdir(parents=True, exist_ok=True)
     random, writer = np.random.default_rng(seed), gguf.GGUFWriter(path, "llama")
@@ -81,7 +81,7 @@ class Server:
         env = {**environment(home), "SERVE_HOME": str(home), "SERVE_ENGINE": "llamacpp", "SERVE_THREADS": "2", "OMP_NUM_THREADS": "2", "SERVE_RATE": "100000/minute", **settings}
         home.mkdir(exist_ok=True)
         self.folder, self.home = folder, home
-        self.said = open(home / "said.txt", "w+")  # noqa: SIM115  closed in stop()
+        self.said = open(home / "said.txt", "w+")
         self.process = subprocess.Popen([sys.executable, str(ROOT / "scripts/serve_api.py"), "--port", "0"], cwd=folder, env=env, stdout=self.said, stderr=subprocess.STDOUT, start_new_session=True)
         self.url = self._wait(lambda: re.search(r"serving on (\S+)", self.text()), "say its address")[1]
         self.http = httpx.Client(base_url=self.url, timeout=120, trust_env=False)

@@ -68,9 +68,9 @@ def test_cancelling_stops_the_engine(server, stream, how):
 
     def ask():
         try:
-            with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as http:
-                with http.stream("POST", "/api/generate", json={"prompt": "Write on and on.", "model": "base", "max_tokens": 1500, "stream": stream}, headers={"X-Request-ID": name}) as answer:
-                    result.extend(answer.iter_lines())
+            asked = {"prompt": "Write on and on.", "model": "base", "max_tokens": 1500, "stream": stream}
+            with httpx.stream("POST", f"{server.url}/api/generate", json=asked, headers={"X-Request-ID": name}, trust_env=False, timeout=60) as answer:
+                result.extend(answer.iter_lines())
         except httpx.HTTPError as e:
             result.append(type(e).__name__)
 

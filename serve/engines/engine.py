@@ -13,6 +13,7 @@ class Engine:
     api_key: str
     model: str
     extra_body: dict = field(default_factory=dict)  # what only this engine understands
+    seeded: dict = field(default_factory=dict)  # what a request with a seed says besides, to be the same again
     scales: bool = False  # whether a request can choose how strongly the adapter works
 
     def chat_model(self, http_client=None):

@@ -46,7 +46,7 @@ def serving(model: Path, name: str, adapter: Path | None = None, chat_template: 
             server = xllamacpp.Server(params)
         except Exception:
             raise OSError(f"llama.cpp can't serve {model}: {_reason(said())}") from None
-        engine = Engine("llamacpp", f"{server.listening_address}/v1", key, name, scales=adapter is not None)
+        engine = Engine("llamacpp", f"{server.listening_address}/v1", key, name, seeded={"cache_prompt": False}, scales=adapter is not None)  # a prompt half known is rounded otherwise
         _ask(engine, "GET", "/slots")  # answered by the server's own loop: one that ends before its loop began waits for ever
     try:
         yield engine

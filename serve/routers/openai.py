@@ -118,7 +118,8 @@ def body(state, one: Loaded, asked: Completing) -> dict:
         raise ApiError(422, "too_many_tokens", f"max_tokens is {sent['max_tokens']}, and {state.settings.max_tokens} are allowed.", "Ask for fewer, or raise SERVE_MAX_TOKENS.")
     for name in ("temperature", "top_p", "repeat_penalty"):
         sent.setdefault(name, getattr(usual, name))
-    return {**sent, **one.engine.extra_body, **generation.strength(one, asked.style_strength), "model": one.engine.model, "stream": True, "stream_options": {"include_usage": True}}
+    seeded = one.engine.seeded if asked.seed is not None else {}
+    return {**sent, **one.engine.extra_body, **seeded, **generation.strength(one, asked.style_strength), "model": one.engine.model, "stream": True, "stream_options": {"include_usage": True}}
 
 
 async def chunks(one: Loaded, path: str, asked: dict) -> AsyncIterator[str]:

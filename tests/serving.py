@@ -21,7 +21,7 @@ RANK = 4
 ADAPTED = ("attn_q", "attn_v", "ffn_down")
 
 
-def write_adapter_gguf(base, path: Path, seed: int = 0, strength: float = 0.004) -> Path:
+def write_adapter_gguf(base, path: Path, seed: int = 0, strength: float = 0.008) -> Path:
     """A LoRA of random weights that is strong enough to be heard."""
     path.parent.mkdir(parents=True, exist_ok=True)
     random, writer = np.random.default_rng(seed), gguf.GGUFWriter(path, "llama")

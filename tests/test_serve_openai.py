@@ -47,7 +47,7 @@ def test_stop_ends_the_answer_before_that_word(client):
 
 
 def test_logprobs_are_those_of_the_tokens(client):
-    answer = client.chat.completions.create(model="base", messages=RAIN, max_tokens=4, temperature=0, logprobs=True, top_logprobs=3).choices[0]
+    answer = client.chat.completions.create(model="base", messages=RAIN, max_tokens=4, temperature=0, logprobs=True, top_logprobs=3, extra_body={"repeat_penalty": 1.0}).choices[0]
     tokens = answer.logprobs.content
     assert "".join(t.token for t in tokens) == answer.message.content and len(tokens) == 4
     # greedily chosen: each is the likeliest of its alternatives

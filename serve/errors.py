@@ -53,6 +53,8 @@ RESPONSES = {
     401: "No key, a wrong one, or an expired token",
     403: "Not this role's, or another web page's request",
     404: "There is no such thing",
+    405: "This path has no such method",
+    408: "The body did not come in time",
     409: "Not in this state",
     413: "The body is too large",
     422: "A field is wrong",

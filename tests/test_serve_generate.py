@@ -1,5 +1,6 @@
 """What the server's own endpoints write: one model, both at once, strength, cancelling, loading."""
 
+import json
 import threading
 import time
 
@@ -113,6 +114,41 @@ def test_every_twin_is_listed_loaded_on_demand_and_unloaded(server, served):
     assert server.http.post("/api/v1/models/load", json={"model": "anna/2026-11"}).json()["error"]["code"] == "unusable"
     other.unlink()
     assert server.http.post("/api/v1/models/load", json={"model": "../../etc"}).status_code == 404
+
+
+def test_a_websocket_has_the_same_events_and_can_cancel(server):
+    from websockets.sync.client import connect
+
+    with connect(server.url.replace("http", "ws") + "/ws/chat", proxy=None) as socket:
+        def ask(**asked):
+            socket.send(json.dumps(asked))
+            found = []
+            while not found or found[-1][0] not in ("answered", "error", "cancelled"):
+                event = json.loads(socket.recv(60))
+                found.append((event["event"], event["data"]))
+                if asked.get("max_tokens") == 1500 and len(found) == 4:
+                    socket.send('{"type": "cancel"}')
+            return found
+
+        found = ask(message="Rain.", model="base", max_tokens=5)
+        assert [n for n, _ in found][0] == "session" and found[-1][1]["message"]["content"] == "".join(d["text"] for n, d in found if n == "delta")
+        session = found[0][1]["session_id"]
+        assert ask(message="Write on and on.", model="base", max_tokens=1500, session_id=session)[-1][0] == "cancelled"
+        assert ask(message="x", model="nobody")[-1][1]["error"]["code"] == "unknown_model"
+        assert ask(nothing=1)[-1][1]["error"]["code"] == "invalid_request"
+    chat = server.http.get(f"/api/v1/chat/sessions/{session}").json()["messages"]
+    assert [m["finish"] for m in chat] == ["", "length", "", "cancelled"] and chat[-1]["content"]
+
+
+def test_a_draft_is_written_section_by_section_along_the_given_outline(server):
+    asked = {"title": "The ladder", "outline": ["The top rung", "The bottom rung"], "max_tokens": 8, "model": "base", "seed": 1}
+    with server.http.stream("POST", "/api/draft", json=asked) as answer:
+        found = events(answer.iter_lines())
+    assert [n for n, _ in found if n != "delta"] == ["outline", "section", "section_end", "section", "section_end", "draft"]
+    text = found[-1][1]["text"]
+    assert text.index("## The top rung") < text.index("## The bottom rung") and all(d["text"] in text for n, d in found if n == "section_end")
+    planned = events(server.http.post("/api/draft", json={"notes": "A ladder. It broke. I mended it.", "only_outline": True, "sections": 3, "seed": 1}).text.splitlines())
+    assert [n for n, _ in planned] == ["outline"] and 1 <= len(planned[0][1]["outline"]) <= 3
 
 
 SLACK = 10  # the tests may share two cores with other work; a machine that is free stops in 200 ms

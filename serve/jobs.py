@@ -36,6 +36,7 @@ class Jobs:
         self.workspace = home / "workspace"
         self.lock = threading.Lock()
         self.known: tuple[float, dict[str, str]] = (0.0, {})
+        self.worker: subprocess.Popen | None = None
 
     def add(self, owner: str, corpus: str, knobs: dict, scorecard: bool) -> str:
         """Queue a job and see that a worker is there. Raises ApiError."""
@@ -47,7 +48,7 @@ class Jobs:
             self._dvc("exp", "run", "--queue", "--name", job, *[x for one in settings for x in ("-S", one)], "eval" if scorecard else "export_gguf")
             with self.store.open() as db:
                 store.add_job(db, job, owner, corpus, knobs)
-            self._dvc("queue", "start")
+            self._start_worker()
             self.known = (0.0, {})
         return job
 
@@ -63,7 +64,7 @@ class Jobs:
                     if len(words) > 2 and words[1].startswith("job-") and words[-1] in STATES:
                         found[words[1]] = STATES[words[-1]]
                 if "waiting" in found.values() and "running" not in found.values():
-                    self._dvc("queue", "start")  # the worker went, with the machine perhaps
+                    self._start_worker()  # the one before went, with the machine perhaps
             self.known = (time.monotonic(), found)
             return found
 
@@ -132,18 +133,27 @@ class Jobs:
             self._run(["git", "add", f"data/corpus-{corpus}.dvc"])
             self._run(["git", "commit", "-qm", f"corpus {corpus}"])
 
+    def _start_worker(self) -> None:
+        """DVC's own worker, which ends when the queue is empty. A session of its own: it must outlive this server."""
+        command = [sys.executable, "-m", "dvc", "queue", "start"]
+        self.worker = subprocess.Popen(command, cwd=self.workspace, env=_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
     def _dvc(self, *arguments: str, ok: bool = True) -> str:
         return self._run([sys.executable, "-m", "dvc", *arguments], ok=ok)
 
     def _run(self, command: list[str], cwd: Path | None = None, ok: bool = True) -> str:
         """What a command prints. Raises ApiError with its own words when it fails."""
-        keep = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "SERVE_", "OMP_"))}
-        env = {**keep, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
-        done = subprocess.run(command, cwd=cwd or self.workspace, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, cwd=cwd or self.workspace, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
         if ok and done.returncode != 0:
             said = " ".join((done.stderr or done.stdout).split())[-300:]
             raise ApiError(409, "dvc_refused", f"DVC or Git could not do it: {said}", "The project must be a Git repository with a commit (`git add -A && git commit`).")
         return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """For stages: this Python first on the PATH, and nothing of the server's own settings."""
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "SERVE_", "OMP_"))}
+    return {**keep, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def _written(value) -> str:

@@ -8,6 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from _shared import ROOT, load_params
 from serve import errors, logs, state
+from serve.engines.engine import http_client
 from serve.guard import Guard
 from serve.routers import ALL
 from serve.settings import Settings
@@ -23,6 +24,8 @@ async def lifespan(app: FastAPI):
     await asyncio.gather(loading, return_exceptions=True)
     serving.scores.close()
     await serving.pool.close()
+    await http_client().aclose()
+    http_client.cache_clear()
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

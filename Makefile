@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUTF8 := 1
 
-.PHONY: help setup all test test-fast train eval ollama serve doctor blog exp diff validate-metrics plots report lint clean
+.PHONY: help setup all test test-fast train eval ollama serve doctor blog exp diff validate-metrics bench-serve plots report lint clean
 
 help: ## print this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -34,8 +34,11 @@ eval: setup ## up to and with the scorecard
 ollama: setup ## register the twin in Ollama, again
 	@dvc repro --force --single-item ollama_create
 
-serve: ## one private API in front of base and twin
-	@echo "make serve: not there yet; python scripts/smoke.py \"a prompt\" asks base and twin on the terminal."
+serve: setup ## one private API in front of base and twin, on 127.0.0.1:8000
+	@python scripts/serve_api.py
+
+bench-serve: setup ## what the server costs, and how it bears 32 at once
+	@python scripts/bench_serve.py
 
 doctor: ## what this machine can do, what is missing, and the base model and preset that suit it
 	@python scripts/doctor.py

@@ -84,3 +84,6 @@ def tiny(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(base, "ROOT", root)
         yield base.resolve(str(write_tiny_gguf(root / "tiny.gguf")))
+
+
+from serving import served, server  # noqa: F401  fixtures; below, since serving.py takes ROOT from here

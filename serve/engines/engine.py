@@ -1,6 +1,9 @@
 """An engine is data: where a model answers over the OpenAI protocol, and under which names. pydantic-ai is the one client."""
 
+import functools
 from dataclasses import dataclass, field
+
+STRONGEST = 1.5  # style strength: 0 is the base, 1 the twin as it was trained
 
 
 @dataclass(frozen=True)
@@ -10,8 +13,10 @@ class Engine:
     api_key: str
     model: str
     extra_body: dict = field(default_factory=dict)  # what only this engine understands
+    seeded: dict = field(default_factory=dict)  # what a request with a seed says besides, to be the same again
+    scales: bool = False  # whether a request can choose how strongly the adapter works
 
-    def chat_model(self):
+    def chat_model(self, http_client=None):
         """The pydantic-ai model of this engine."""
         from pydantic_ai.models.openai import OpenAIChatModel
         from pydantic_ai.profiles.openai import OpenAIModelProfile
@@ -19,7 +24,8 @@ class Engine:
 
         # Ollama ignores max_completion_tokens; every engine takes max_tokens
         profile = OpenAIModelProfile(openai_chat_supports_max_completion_tokens=False)
-        return OpenAIChatModel(self.model, provider=OpenAIProvider(base_url=self.base_url, api_key=self.api_key), profile=profile)
+        provider = OpenAIProvider(base_url=self.base_url, api_key=self.api_key, http_client=http_client)
+        return OpenAIChatModel(self.model, provider=provider, profile=profile)
 
     def settings(self, decoding, max_tokens: int, seed: int | None = None) -> dict:
         """Model settings from params (`decoding` has temperature, top_p, repeat_penalty)."""
@@ -27,10 +33,37 @@ class Engine:
         settings = {"temperature": decoding.temperature, "top_p": decoding.top_p, "max_tokens": max_tokens, "extra_body": extra}
         return settings if seed is None else {**settings, "seed": seed}
 
+    def strength(self, style: float | None) -> dict:
+        """What a request says so that the adapter works with this strength. Raises ValueError where the engine can't.
+
+        An engine that scales is told every time: llama.cpp keeps what one strength computed, and would use it for another.
+        """
+        if self.scales:
+            return {"lora": [{"id": 0, "scale": 1.0 if style is None else style}]}
+        if style not in (None, 1.0):
+            raise ValueError(f"{self.name} serves it without an adapter of its own, so the strength of its style can't be changed")
+        return {}
+
 
 def prompt(chat: list[dict]) -> list:
-    """Chat messages (system, user) as pydantic-ai's request."""
-    from pydantic_ai.messages import ModelRequest, SystemPromptPart, UserPromptPart
+    """Chat messages (system, user, assistant) as pydantic-ai's history, ending in a request."""
+    from pydantic_ai.messages import ModelRequest, ModelResponse, SystemPromptPart, TextPart, UserPromptPart
 
-    kinds = {"system": SystemPromptPart, "user": UserPromptPart}
-    return [ModelRequest(parts=[kinds[m["role"]](content=m["content"]) for m in chat])]
+    asked = {"system": SystemPromptPart, "user": UserPromptPart}
+    history: list = []
+    for message in chat:
+        if message["role"] == "assistant":
+            history.append(ModelResponse(parts=[TextPart(content=message["content"])]))
+            continue
+        if not history or isinstance(history[-1], ModelResponse):
+            history.append(ModelRequest(parts=[]))
+        history[-1].parts.append(asked[message["role"]](content=message["content"]))
+    return history
+
+
+@functools.cache
+def http_client():
+    """One pool of connections to all engines. Proxies of the environment are not for this machine's own ports."""
+    import httpx
+
+    return httpx.AsyncClient(trust_env=False, timeout=httpx.Timeout(None, connect=5), limits=httpx.Limits(max_connections=None, max_keepalive_connections=20))

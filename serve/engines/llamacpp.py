@@ -16,8 +16,8 @@ from serve.engines.engine import Engine
 
 
 @contextlib.contextmanager
-def serving(model: Path, name: str, adapter: Path | None = None, chat_template: str = "", n_ctx: int = 2048, parallel: int = 1):
-    """An Engine that answers while the block runs. `n_ctx` tokens for each of `parallel` requests at once.
+def serving(model: Path, name: str, adapter: Path | None = None, chat_template: str = "", n_ctx: int = 2048, parallel: int = 1, threads: int = 0):
+    """An Engine that answers while the block runs. `n_ctx` tokens for each of `parallel` requests at once; 0 threads: all cores.
 
     Raises OSError with llama.cpp's own reason when it can't load the model.
     """
@@ -40,13 +40,13 @@ def serving(model: Path, name: str, adapter: Path | None = None, chat_template: 
     params.n_ctx = n_ctx * parallel
     params.cache_ram_mib = 0
     params.verbosity = -1
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = cores()
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or cores()
     with _stderr_kept() as said, ctrl_c_later():
         try:
             server = xllamacpp.Server(params)
         except Exception:
             raise OSError(f"llama.cpp can't serve {model}: {_reason(said())}") from None
-        engine = Engine("llamacpp", f"{server.listening_address}/v1", key, name)
+        engine = Engine("llamacpp", f"{server.listening_address}/v1", key, name, seeded={"cache_prompt": False}, scales=adapter is not None)  # a prompt half known is rounded otherwise
         _ask(engine, "GET", "/slots")  # answered by the server's own loop: one that ends before its loop began waits for ever
     try:
         yield engine

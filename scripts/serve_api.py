@@ -1,0 +1,63 @@
+"""One private API in front of base and twin, and the page to write in, when it is built.
+
+Reads   what `make all` made, .env and SERVE_… (serve/settings.py)
+Writes  sessions, votes, logs in your data folder (SERVE_HOME)
+Run     make serve
+        python scripts/serve_api.py --port 9000
+"""
+
+import argparse
+import os
+import socket
+
+from _shared import ROOT, UserError, run, say
+
+# Idle threads of llama.cpp must sleep: two engines that spin take each other's cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host.strip("[]"), port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512)
+    except (OSError, OverflowError) as e:
+        raise UserError(f"The server can't listen on {host}:{port} ({e.strerror or e}): stop what is there, or take another port with --port.") from None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", help="where to listen (default: SERVE_HOST, else 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="0 takes a free one (default: SERVE_PORT, else 8000)")
+    arguments = parser.parse_args()
+    from pydantic import ValidationError
+
+    from serve.keys import Keys
+    from serve.settings import Settings
+
+    try:
+        settings = Settings(**{k: v for k, v in vars(arguments).items() if v is not None})
+    except ValidationError as e:
+        first = e.errors()[0]
+        raise UserError(f"SERVE_{'_'.join(map(str, first['loc'])).upper()}: {first['msg']}.") from None
+    if not settings.loopback and not Keys(settings.home).all():
+        raise UserError(f"SERVE_HOST is {settings.host}, which others can reach, and there are no keys: make one with `python scripts/keys.py add NAME --role admin`, or stay on 127.0.0.1.")
+    import uvicorn
+
+    from serve.main import create_app
+
+    app = create_app(settings)
+    listening = listen(settings.host, settings.port)
+    port = listening.getsockname()[1]
+    url = f"http://{settings.host}:{port}"
+    say(f"serving on {url}")
+    known = app.state.serve.pool.known()
+    say(f"  models   {', '.join(known)}")
+    say(f"  API      {url}/v1 (OpenAI's protocol), {url}/openapi.json")
+    say(f"  page     {url if (ROOT / 'frontend/dist').is_dir() else 'not built (frontend/dist is not there)'}")
+    say(f"  data     {settings.home}")
+    say(f"  keys     {len(app.state.serve.keys.all()) or 'none: whoever is on this machine may ask'}")
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    run(main)

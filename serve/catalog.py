@@ -1,0 +1,113 @@
+"""Which models there are: the base, and every twin under artifacts/, all authors and all kept versions.
+
+A twin is a folder with an adapter.gguf; artifacts/gguf is the newest and called `finetuned`. Others stand wherever they were put,
+artifacts/twins/anna/2026-11 is `anna/2026-11`. Their metadata name the base they need.
+"""
+
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from _shared import ARTIFACTS, EVAL, GGUF, Params, UserError, digest
+
+BASE, TWIN = "base", "finetuned"
+SECTIONS = {"base", "cache", "checkpoints", "eval", "train", "plots", "ollama", "adapter", "bench"}  # of artifacts/: no twins there
+
+
+@dataclass(frozen=True)
+class Model:
+    """`adapter` is None for a base. `unusable` says why it can't be served; empty when it can."""
+
+    name: str
+    base: str  # a name of train/models.yaml
+    adapter: Path | None = None
+    system: str = ""
+    base_digest: str = ""
+    scorecard: Path | None = None
+    unusable: str = ""
+
+    @property
+    def size_mb(self) -> float:
+        return round(self.adapter.stat().st_size / 1e6, 1) if self.adapter else 0.0
+
+
+def models(params: Params) -> dict[str, Model]:
+    """{name: Model}, the base first."""
+    found = {BASE: Model(BASE, params.train.base, system=params.prepare.system)}
+    for adapter in sorted(ARTIFACTS.rglob("adapter.gguf"), key=lambda path: (path.parent != GGUF, str(path))):
+        place = adapter.relative_to(ARTIFACTS).parts[:-1]
+        if not any(part.startswith(".") for part in place) and place and place[0] not in SECTIONS:
+            model = _twin(adapter, name_of(place), params)
+            found.setdefault(model.name, model)
+    return found
+
+
+def name_of(place: tuple[str, ...]) -> str:
+    """The model's name of a folder under artifacts/, given by its parts."""
+    if place == ("gguf",):
+        return TWIN
+    kept = place[1:] if place[0] == "twins" and len(place) > 1 else place
+    return "/".join(kept[:-1] if kept[-1] == "gguf" and len(kept) > 1 else kept)
+
+
+def _twin(adapter: Path, name: str, params: Params) -> Model:
+    status = adapter.stat()
+    try:
+        said = metadata(adapter, status.st_mtime_ns, status.st_size)
+    except Exception as e:  # a file may hold anything
+        return Model(name, "", adapter, unusable=f"its adapter.gguf can't be read ({type(e).__name__})")
+    base = said.get("general.base_model.0.name", "")
+    unusable = "" if base == params.train.base else _unknown(base)
+    here = EVAL if name == TWIN else (adapter.parent.parent if adapter.parent.name == "gguf" else adapter.parent) / "eval"
+    card = next((f for f in (here / "metrics.json", adapter.parent / "metrics.json") if f.is_file()), None)
+    return Model(name, base, adapter, said.get("blogtwin.system", params.prepare.system), said.get("blogtwin.base_digest", ""), card, unusable)
+
+
+def _unknown(base: str) -> str:
+    from train.base import describe
+
+    try:
+        describe(base)
+    except UserError:
+        return f"it was trained on {base or 'an unnamed base'}, which train/models.yaml does not name"
+    return ""
+
+
+@functools.lru_cache(64)
+def metadata(gguf_file: Path, modified: int, size: int) -> dict[str, str]:
+    """The strings in a GGUF's header. `modified` and `size` make a changed file be read again."""
+    from gguf import GGUFReader, GGUFValueType
+
+    fields = GGUFReader(gguf_file).fields.items()
+    return {key: field.contents() for key, field in fields if field.types and field.types[0] == GGUFValueType.STRING}
+
+
+@functools.lru_cache(64)
+def digest_of(file: Path, modified: int, size: int) -> str:
+    return digest(file)
+
+
+def digest_now(file: Path) -> str:
+    """SHA-256 of a file, remembered until it changes."""
+    status = file.stat()
+    return digest_of(file, status.st_mtime_ns, status.st_size)
+
+
+def scorecard(model: Model) -> dict | None:
+    """The few figures of the scorecard by which models are chosen."""
+    if model.scorecard is None:
+        return None
+    try:
+        card = json.loads(model.scorecard.read_text(encoding="utf-8"))
+        twin = card["twin"]
+        return {
+            "style": twin["style"]["masked"],
+            "style_function_words": twin["style"]["function"],
+            "copied_run": twin["copying"]["run_max"],
+            "on_topic": twin["topic"]["minilm_auc"],
+            "bits_per_byte": twin["likelihood"]["bits_per_byte"],
+            "closer_than_prompting": bool(twin["verdict"]["closer_than_prompting"]),
+        }
+    except (OSError, ValueError, KeyError, TypeError):  # being written, or of an older version
+        return None

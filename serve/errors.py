@@ -1,0 +1,96 @@
+"""One shape for every error: {"error": {"code", "message", "hint"}}.
+
+ApiError          what a route raises; everything else is turned into one
+"""
+
+import math
+import sqlite3
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from _shared import UserError, disk_is_full
+
+
+class ErrorBody(BaseModel):
+    code: str
+    message: str
+    hint: str
+
+
+class ErrorAnswer(BaseModel):
+    """What every answer of 400 and more holds."""
+
+    error: ErrorBody
+
+
+class ApiError(HTTPException):
+    """`code` is for programs and stays the same; `message` says what is wrong, `hint` what to do. Times in seconds."""
+
+    def __init__(self, status: int, code: str, message: str, hint: str = "", retry_after: float | None = None):
+        super().__init__(status, message)
+        self.code, self.message, self.hint, self.retry_after = code, message, hint, retry_after
+
+    def content(self) -> dict:
+        return {"error": {"code": self.code, "message": self.message, "hint": self.hint}}
+
+    def response(self) -> JSONResponse:
+        headers = dict(self.headers or {})
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(max(1, math.ceil(self.retry_after)))
+        if self.status_code == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        return JSONResponse(self.content(), self.status_code, headers)
+
+
+CODES = {400: "bad_request", 401: "unauthorised", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+# Said once for all routes, so that OpenAPI knows them. 422 replaces FastAPI's own shape.
+RESPONSES = {
+    400: "The request can't be read, or asks for what the model can't do",
+    401: "No key, a wrong one, or an expired token",
+    403: "Not this role's, or another web page's request",
+    404: "There is no such thing",
+    405: "This path has no such method",
+    408: "The body did not come in time",
+    409: "Not in this state",
+    413: "The body is too large",
+    422: "A field is wrong",
+    429: "Too many requests",
+    502: "The engine failed",
+    503: "Busy, or not ready yet",
+    507: "The disk is full",
+}
+RESPONSES = {status: {"model": ErrorAnswer, "description": text} for status, text in RESPONSES.items()}
+
+
+def as_api_error(error: BaseException) -> ApiError:
+    """Any exception as the error a caller is shown; nothing private of an unexpected one."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, HTTPException):
+        made = ApiError(error.status_code, CODES.get(error.status_code, "error"), str(error.detail))
+        made.headers = error.headers
+        return made
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(p) for p in first["loc"] if p != "body")
+        return ApiError(422, "invalid_request", f"{where or 'the body'}: {first['msg']}", "GET /openapi.json lists the fields of every request.")
+    if isinstance(error, UserError):
+        return ApiError(409, "not_possible", str(error))
+    if disk_is_full(error) or "disk is full" in str(error):
+        return ApiError(507, "disk_full", "The disk is full, and this was not kept.", "Free some space and send it again.")
+    if isinstance(error, sqlite3.OperationalError):
+        busy = "locked" in str(error) or "busy" in str(error)
+        return ApiError(503, "database_locked" if busy else "database_failed", "The database did not answer in time, and this was not kept.", "Send it again.", 1)
+    return ApiError(500, "internal", "The server made a mistake.", "Its log has the reason under this request's id.")
+
+
+def install(app: FastAPI) -> None:
+    async def answer(request: Request, error: Exception) -> JSONResponse:
+        return as_api_error(error).response()
+
+    for kind in (HTTPException, RequestValidationError, UserError, sqlite3.OperationalError, OSError):
+        app.add_exception_handler(kind, answer)

@@ -1,0 +1,45 @@
+"""The application: what it is made of, in order. `make serve` starts it (scripts/serve_api.py)."""
+
+import asyncio
+import contextlib
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from _shared import ROOT, load_params
+from serve import errors, logs, state
+from serve.engines.engine import http_client
+from serve.guard import Guard
+from serve.routers import ALL
+from serve.settings import Settings
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app: FastAPI):
+    """Models are loaded beside the first requests, which are told to wait."""
+    serving = app.state.serve
+    loading = asyncio.create_task(serving.pool.start())
+    yield
+    loading.cancel()
+    await asyncio.gather(loading, return_exceptions=True)
+    serving.scores.close()
+    await serving.pool.close()
+    await http_client().aclose()
+    http_client.cache_clear()
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    settings = settings or Settings()
+    logs.start(settings.home)
+    # No /docs page: it would fetch its scripts from a CDN. GET /openapi.json has it all.
+    app = FastAPI(title="blogtwin", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, responses=errors.RESPONSES)
+    app.state.serve = state.make(settings, load_params())
+    errors.install(app)
+    for router in ALL:
+        app.include_router(router)
+    app.add_middleware(Guard, settings=settings, keys=app.state.serve.keys)
+    app.add_middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"], allow_headers=["*"], expose_headers=["X-Request-ID", "Retry-After"])
+    page = ROOT / "frontend/dist"
+    if page.is_dir():
+        app.frontend("/", directory=page)
+    return app

@@ -1,0 +1,36 @@
+"""What Prometheus is told: requests, latency, time to first token, tokens a second, the line, memory, by model."""
+
+import psutil
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+REGISTRY = CollectorRegistry()
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+REQUESTS = Counter("blogtwin_requests", "Requests answered", ["method", "route", "status"], registry=REGISTRY)
+LATENCY = Histogram("blogtwin_request_seconds", "Seconds to the end of an answer", ["route"], buckets=SECONDS, registry=REGISTRY)
+FIRST_TOKEN = Histogram("blogtwin_first_token_seconds", "Seconds to the first token, the wait in line included", ["model"], buckets=SECONDS, registry=REGISTRY)
+TOKENS = Counter("blogtwin_tokens", "Tokens written", ["model"], registry=REGISTRY)
+SPEED = Histogram("blogtwin_tokens_per_second", "Tokens a second of an answer", ["model"], buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500), registry=REGISTRY)
+ACTIVE = Gauge("blogtwin_active", "Requests a model is answering", ["model"], registry=REGISTRY)
+WAITING = Gauge("blogtwin_waiting", "Requests in line for a model", ["model"], registry=REGISTRY)
+MODEL_MEMORY = Gauge("blogtwin_model_memory_bytes", "Memory reckoned for a model", ["model"], registry=REGISTRY)
+MEMORY = Gauge("blogtwin_memory_bytes", "Resident memory of the server", registry=REGISTRY)
+
+
+def wrote(model: str, first: float, seconds: float, tokens: int) -> None:
+    """An answer of so many tokens, its first after `first` seconds and its last after `seconds`."""
+    FIRST_TOKEN.labels(model).observe(first)
+    TOKENS.labels(model).inc(tokens)
+    if tokens > 1 and seconds > first:
+        SPEED.labels(model).observe((tokens - 1) / (seconds - first))
+
+
+def page(pool) -> bytes:
+    """Everything, as Prometheus reads it."""
+    for gauge in (ACTIVE, WAITING, MODEL_MEMORY):
+        gauge.clear()
+    for name, one in pool.loaded.items():
+        ACTIVE.labels(name).set(one.gate.active)
+        WAITING.labels(name).set(one.gate.waiting)
+        MODEL_MEMORY.labels(name).set(one.memory_mb * 1e6)
+    MEMORY.set(psutil.Process().memory_info().rss)
+    return generate_latest(REGISTRY)

@@ -1,0 +1,77 @@
+"""Who wins blind comparisons: shares with their intervals, strengths over more than two, and pairs to train on."""
+
+import math
+
+TIE = "tie"
+
+
+def pairs(votes: list[dict]) -> list[dict]:
+    """Each pair of models that was compared: {one, other, wins, losses, ties, share, lo, hi, n, p, e} of `one` (eval.intervals.votes)."""
+    from eval import intervals
+
+    counts: dict[tuple[str, str], list[int]] = {}
+    for vote in votes:
+        one, other = sorted((vote["left_model"], vote["right_model"]))
+        row = counts.setdefault((one, other), [0, 0, 0])
+        row[2 if (winner := won(vote)) is None else 0 if winner == one else 1] += 1
+    return [{"one": a, "other": b, "wins": w, "losses": x, "ties": t, **finite(intervals.votes(w, x, t))} for (a, b), (w, x, t) in sorted(counts.items())]
+
+
+def won(vote: dict) -> str | None:
+    """The better model's name; None for a tie."""
+    return None if vote["better"] == TIE else vote[f"{vote['better']}_model"]
+
+
+def finite(row: dict) -> dict:
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+
+
+def strengths(votes: list[dict]) -> dict[str, float]:
+    """{model: chance to win against an average one}, by Bradley & Terry (1952), ties as half a win each; {} for fewer than three models.
+
+    Minorisation-maximisation (Hunter 2004), with one tie of each model against an imagined average one, so that nobody who
+    never lost is infinitely strong.
+    """
+    names = sorted({vote[f"{side}_model"] for vote in votes for side in ("left", "right")})
+    if len(names) < 3:
+        return {}
+    wins = dict.fromkeys(names, 0.5)
+    games: dict[tuple[str, str], float] = {}
+    for vote in votes:
+        left, right = vote["left_model"], vote["right_model"]
+        games[left, right] = games.get((left, right), 0) + 1
+        for name in (left, right):
+            wins[name] += 0.5 if won(vote) is None else float(won(vote) == name)
+    strength = dict.fromkeys(names, 1.0)
+    for _ in range(500):
+        shared = {name: 1 / (strength[name] + 1) for name in names}
+        for (left, right), n in games.items():
+            both = n / (strength[left] + strength[right])
+            shared[left] += both
+            shared[right] += both
+        strength = {name: wins[name] / shared[name] for name in names}
+    return {name: round(s / (s + 1), 4) for name, s in sorted(strength.items(), key=lambda item: -item[1])}
+
+
+def detection(votes: list[dict], author: str) -> dict | None:
+    """How often the author knew their own text: {right, n, share, lo, hi}; None when it was never asked."""
+    from eval.intervals import wilson
+
+    asked = [v for v in votes if author in (v["left_model"], v["right_model"]) and v["mine"]]
+    if not asked:
+        return None
+    right = sum(v[f"{v['mine']}_model"] == author for v in asked)
+    low, high = wilson(right, len(asked))
+    return {"right": right, "n": len(asked), "share": right / len(asked), "lo": low, "hi": high}
+
+
+def preferences(votes: list[dict]) -> list[dict]:
+    """Pairs for DPO, as TRL reads them: {prompt, chosen, rejected} of chat messages; ties teach nothing."""
+    rows = []
+    for vote in votes:
+        if vote["better"] == TIE:
+            continue
+        worse = "right" if vote["better"] == "left" else "left"
+        answers = {kind: [{"role": "assistant", "content": vote[f"{side}_text"]}] for kind, side in (("chosen", vote["better"]), ("rejected", worse))}
+        rows.append({"prompt": [{"role": "user", "content": vote["prompt"]}], **answers})
+    return rows

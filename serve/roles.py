@@ -1,0 +1,71 @@
+"""Who may ask what. Every route of the API stands here, and a test walks the table; what does not stand here is for admins.
+
+open: anybody, also without a key. user: any key. admin: an admin's key or token. Without keys, on loopback, everybody is admin.
+"""
+
+import functools
+
+from starlette.routing import compile_path
+
+ROLES = {
+    "GET /api/v1/health": "open",
+    "GET /openapi.json": "open",
+    "POST /api/v1/auth/token": "admin",
+    "GET /api/v1/metrics": "user",
+    "GET /v1/models": "user",
+    "POST /v1/chat/completions": "user",
+    "POST /v1/completions": "user",
+    "POST /api/generate": "user",
+    "POST /api/evaluate": "user",
+    "POST /api/cancel/{request_id}": "user",
+    "POST /api/draft": "user",
+    "POST /api/rewrite": "user",
+    "POST /api/export": "user",
+    "GET /api/models": "user",
+    "GET /api/v1/models": "user",
+    "POST /api/v1/models/load": "admin",
+    "POST /api/v1/models/unload": "admin",
+    "POST /api/v1/chat/completions": "user",
+    "GET /api/v1/chat/sessions": "user",
+    "GET /api/v1/chat/sessions/{session_id}": "user",
+    "PATCH /api/v1/chat/sessions/{session_id}": "user",
+    "DELETE /api/v1/chat/sessions/{session_id}": "user",
+    "POST /api/blind": "user",
+    "POST /api/blind/{blind_id}/vote": "user",
+    "GET /api/blind/results": "user",
+    "GET /api/blind/pairs": "admin",
+    "GET /api/dashboard": "user",
+    "POST /api/corpus": "admin",
+    "GET /api/corpus": "admin",
+    "POST /api/v1/training/jobs": "admin",
+    "GET /api/v1/training/jobs": "admin",
+    "GET /api/v1/training/jobs/{job_id}": "admin",
+    "DELETE /api/v1/training/jobs/{job_id}": "admin",
+    "GET /api/v1/training/jobs/{job_id}/progress": "admin",
+    "POST /api/finetune/export": "admin",
+    "WEBSOCKET /ws/chat": "user",
+    "WEBSOCKET /ws/training/{job_id}": "admin",
+}
+
+
+@functools.cache
+def _patterns() -> list[tuple[str, object, str]]:
+    return [(method, compile_path(path)[0], path) for method, path in (key.split(" ") for key in ROLES)]
+
+
+def place(method: str, path: str) -> str:
+    """The table's path that a request's path belongs to; empty when none does."""
+    found = [route for _, pattern, route in _patterns() if pattern.match(path)]
+    exact = [route for route in found if "{" not in route]
+    return (exact or found or [""])[0]
+
+
+def role(method: str, path: str) -> str:
+    """The role that a request needs. Pages and pictures of the frontend are open: they hold nothing private."""
+    route = place(method, path)
+    method = "GET" if method == "HEAD" else method
+    if f"{method} {route}" in ROLES:
+        return ROLES[f"{method} {route}"]
+    if route:  # a method that this route does not have: it is told so
+        return "user"
+    return "open" if method == "GET" and not path.startswith(("/api/", "/v1/", "/ws/")) else "admin"

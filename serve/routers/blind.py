@@ -1,0 +1,151 @@
+"""Blind comparison: two texts without names, one vote each, and who wins."""
+
+import json
+import random
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from _shared import EVAL, SPLIT, UserError, read_jsonl
+from eval.sentences import first_words
+from serve import asking, generation, ranking, store
+from serve.asking import Asked, Name
+from serve.catalog import BASE, TWIN
+from serve.deps import Asking, Serving
+from serve.errors import ApiError
+from serve.relay import unless_gone
+
+router = APIRouter(prefix="/api/blind", tags=["blind comparison"])
+AUTHOR = "author"
+SAMPLED = {BASE: "base", TWIN: "twin", "five_shot": "five_shot", "styled": "styled"}  # our names: the scorecard's
+
+
+class BlindRequest(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"one": "base", "other": "finetuned"}]})
+
+    one: Name = Field(BASE, description="a model, five_shot or styled of the scorecard, or author: the author's own text")
+    other: Name = TWIN
+    fresh: bool = Field(False, description="write now, instead of taking what the scorecard's run wrote")
+
+
+class Blind(BaseModel):
+    """Which is which is told by the vote's answer. `spot_mine`: one of them is the author's own."""
+
+    id: str
+    topic: str
+    left: str
+    right: str
+    spot_mine: bool
+
+
+class Vote(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"better": "left"}]})
+
+    better: Literal["left", "right", "tie"]
+    mine: Literal["left", "right"] | None = Field(None, description="which one you wrote, where one is yours")
+
+
+class Told(BaseModel):
+    left: str
+    right: str
+
+
+class PairResult(BaseModel):
+    """Of `one` against `other`; a tie is half a win. lo and hi: Wilson, 95 %. p: exact binomial. e: evidence that may be looked at after every vote."""
+
+    one: str
+    other: str
+    wins: int
+    losses: int
+    ties: int
+    n: int
+    share: float | None
+    lo: float | None
+    hi: float | None
+    p: float
+    e: float
+
+
+class Detection(BaseModel):
+    """«Can you tell which you wrote?»: 0.5 is chance."""
+
+    right: int
+    n: int
+    share: float
+    lo: float
+    hi: float
+
+
+class Results(BaseModel):
+    """`strengths`: Bradley–Terry, the chance to win against an average one; empty for fewer than three."""
+
+    votes: int
+    pairs: list[PairResult]
+    strengths: dict[str, float]
+    detection: Detection | None
+
+
+def topics() -> list[dict]:
+    """The held-out prompts: the scorecard's samples, or the test split where there is no scorecard."""
+    try:
+        return read_jsonl(EVAL / "samples.jsonl")
+    except UserError:
+        rows = [e for e in read_jsonl(SPLIT / "test.jsonl") if e["task"] == "write"]
+        return [{"prompt": e["instruction"], "brief": e["instruction"], "author": e["output"]} for e in rows]
+
+
+async def text_of(name: str, topic: dict, fresh: bool, state) -> str:
+    """What `name` wrote on a topic, or writes now. Raises ApiError for a name that is nobody's."""
+    if name == AUTHOR:
+        return topic["author"]
+    sample = topic.get(SAMPLED.get(name, ""))
+    if sample and not fresh:
+        return sample["text"]
+    one, asked = state.pool.get(name), Asked(prompt=topic["prompt"])
+    async for event in generation.write(one, asking.messages(state, one, asked), asking.decoding(state, asked)):
+        if event.name == "written":
+            return event.data.text
+    raise AssertionError("a writer ends with `written`, or raises")
+
+
+@router.post("")
+async def compare(asked: BlindRequest, request: Request, state: Serving, caller: Asking) -> Blind:
+    """Two texts on a held-out topic, sides shuffled, cut to about one length: length must not tell who wrote."""
+    if asked.one == asked.other:
+        raise ApiError(422, "invalid_request", "one and other are the same.", "Name two.")
+    topic = random.choice(topics())
+    texts = [(name, await unless_gone(request, text_of(name, topic, asked.fresh, state))) for name in (asked.one, asked.other)]
+    words = max(30, min(len(text.split()) for _, text in texts))
+    left, right = random.sample([(name, first_words(text, words).strip()) for name, text in texts], 2)
+    blind = await state.store.do(store.add_blind, caller.name, topic["brief"], topic["prompt"], left, right)
+    return Blind(id=blind, topic=topic["brief"], left=left[1], right=right[1], spot_mine=AUTHOR in (asked.one, asked.other))
+
+
+@router.post("/{blind_id}/vote")
+async def vote(blind_id: str, given: Vote, state: Serving, caller: Asking) -> Told:
+    """Counted once; then it is told who wrote which."""
+
+    def keep(db) -> dict:
+        found = store.blind(db, caller.name, blind_id)
+        if found is None:
+            raise ApiError(404, "unknown_comparison", "There is no such comparison of yours.", "POST /api/blind makes one.")
+        if not store.add_vote(db, blind_id, given.better, given.mine):
+            raise ApiError(409, "voted_before", "This comparison has its vote, and it stays.", "POST /api/blind makes a new one.")
+        return found
+
+    found = await state.store.do(keep)
+    return Told(left=found["left_model"], right=found["right_model"])
+
+
+@router.get("/results")
+async def results(state: Serving) -> Results:
+    votes = await state.store.do(store.votes)
+    return Results(votes=len(votes), pairs=ranking.pairs(votes), strengths=ranking.strengths(votes), detection=ranking.detection(votes, AUTHOR))
+
+
+@router.get("/pairs", response_class=Response, responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}})
+async def dpo(state: Serving) -> Response:
+    """The votes as pairs for DPO, a JSON line each: {prompt, chosen, rejected}."""
+    rows = ranking.preferences(await state.store.do(store.votes))
+    return Response("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), media_type="application/x-ndjson")

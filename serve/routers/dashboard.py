@@ -1,0 +1,118 @@
+"""How the twins do over time: scorecards, experiments, training curves, votes."""
+
+import asyncio
+import csv
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from _shared import EVAL, TRAIN
+from serve import ranking, store
+from serve.deps import Serving
+from serve.routers.blind import PairResult
+
+router = APIRouter(prefix="/api", tags=["dashboard"])
+CARD = "artifacts/eval/metrics.json"
+FRESH = 30  # seconds that what DVC and Git said is taken again
+_known: dict[str, tuple[float, list]] = {}
+
+
+class Scored(BaseModel):
+    """A commit's scorecard."""
+
+    commit: str
+    time: str
+    metrics: dict[str, Any]
+
+
+class Experiment(BaseModel):
+    """A row of `dvc exp show`."""
+
+    name: str | None
+    revision: str
+    time: str | None
+    metrics: dict[str, Any]
+    params: dict[str, Any]
+
+
+class Dashboard(BaseModel):
+    """`curves`: {loss, valid_loss}, rows of the tables that `dvc plots` draws."""
+
+    scorecard: dict[str, Any] | None
+    history: list[Scored]
+    experiments: list[Experiment]
+    curves: dict[str, list[dict[str, float]]]
+    votes: list[PairResult]
+
+
+@router.get("/dashboard")
+async def dashboard(state: Serving) -> Dashboard:
+    votes = await state.store.do(store.votes)
+    history, found = await asyncio.gather(asyncio.to_thread(remembered, "history", commits), asyncio.to_thread(remembered, "experiments", experiments))
+    curves = {name: curve(TRAIN / f"{name}.tsv") for name in ("loss", "valid_loss")}
+    return Dashboard(scorecard=read(EVAL / "metrics.json"), history=history, experiments=found, curves=curves, votes=ranking.pairs(votes))
+
+
+def read(file) -> dict | None:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def curve(file) -> list[dict[str, float]]:
+    try:
+        with open(file, encoding="utf-8", newline="") as table:
+            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(table, delimiter="\t")]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def remembered(name: str, ask) -> list:
+    at, found = _known.get(name, (0.0, []))
+    if not at or time.monotonic() - at > FRESH:
+        found = ask()
+        _known[name] = (time.monotonic(), found)
+    return found
+
+
+def commits() -> list[Scored]:
+    """The last 30 commits that changed the scorecard, oldest first."""
+    found = []
+    for line in said(["git", "log", "-30", "--format=%h %cI", "--", CARD]).splitlines()[::-1]:
+        commit, when = line.split()
+        try:
+            found.append(Scored(commit=commit, time=when, metrics=json.loads(said(["git", "show", f"{commit}:./{CARD}"]))))
+        except ValueError:  # removed in that commit
+            continue
+    return found
+
+
+def experiments() -> list[Experiment]:
+    """What `dvc exp show` knows; nothing where there is no DVC project with a commit."""
+    try:
+        baselines = json.loads(said([sys.executable, "-m", "dvc", "exp", "show", "--json"]) or "[]")
+    except ValueError:
+        return []
+    rows = []
+    for baseline in baselines:
+        for one in [baseline, *(r for e in baseline.get("experiments") or [] for r in e.get("revs", []))]:
+            data = one.get("data") or {}
+            values = {kind: (data.get(kind) or {}) for kind in ("metrics", "params")}
+            flat = {kind: {file: v.get("data", {}) for file, v in found.items() if isinstance(v, dict)} for kind, found in values.items()}
+            rows.append(Experiment(name=one.get("name"), revision=one.get("rev", ""), time=data.get("timestamp"), **flat))
+    return rows
+
+
+def said(command: list[str]) -> str:
+    """What a command prints; nothing when it fails or takes too long."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""

@@ -1,0 +1,98 @@
+"""Write with one model, or with base and twin side by side; cancel what runs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from serve import asking, generation, sse
+from serve.asking import Asked, Name
+from serve.catalog import BASE, TWIN
+from serve.deps import Asking, RequestId, Serving
+from serve.errors import ApiError
+from serve.generation import Written
+from serve.pool import Loaded
+from serve.relay import Cancelled, Event, Relay, Stream, unless_gone
+
+router = APIRouter(prefix="/api", tags=["writing"])
+EVENTS = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Server-sent events"}}
+
+
+class GenerateRequest(Asked):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": "The ladder", "task": "write", "max_tokens": 60}]})
+
+    model: Name = Field(TWIN, description="base, finetuned, or a name of GET /api/models")
+    stream: bool = False
+
+
+class EvaluateRequest(Asked):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": "Write about the harbour in winter.", "max_tokens": 60}]})
+
+    base: Name = BASE
+    twin: Name = TWIN
+
+
+class Done(BaseModel):
+    cancelled: bool
+
+
+async def ask(state, one: Loaded, asked: Asked) -> AsyncIterator[Event]:
+    """Events of one answer: start, delta…, written."""
+    messages, decoding = asking.messages(state, one, asked), asking.decoding(state, asked)
+    begun = False
+    async for event in generation.write(one, messages, decoding):
+        if not begun:
+            begun = True
+            yield Event("start", {"model": one.model.name})
+        yield event
+
+
+async def whole(relay: Relay) -> Written:
+    """The end of a stream with one answer, for who does not want to watch."""
+    try:
+        async for event in relay:
+            if event.name == "written":
+                return event.data
+    except Cancelled:
+        raise ApiError(409, "cancelled", "This request was cancelled.") from None
+    finally:
+        await relay.close()
+    raise AssertionError("a writer ends with `written`, or raises")
+
+
+@router.post("/generate", response_model=Written, responses=EVENTS)
+async def generate(asked: GenerateRequest, request: Request, state: Serving, caller: Asking, request_id: RequestId):
+    """One model's answer. With `stream`: the events start, delta {text}, written; error or cancelled where it ends early."""
+    one = state.pool.get(asked.model)
+    relay = Relay(state.running, request_id, caller.name, [ask(state, one, asked)], state.settings.answer_seconds)
+    if asked.stream:
+        return await Stream.of(request, sse.lines(relay))
+    return await unless_gone(request, whole(relay))
+
+
+@router.post("/evaluate", response_class=Stream, responses=EVENTS)
+async def evaluate(asked: EvaluateRequest, request: Request, state: Serving, caller: Asking, request_id: RequestId):
+    """Base and twin on the same prompt, both as they write: the events of /api/generate with `base.` or `twin.` before their
+    names, and for each side `base.scores` or `twin.scores` {style, copied_words, copied, on_topic, notes} at the end."""
+    strength, plain = asked.style_strength, asked.model_copy(update={"style_strength": None})
+    sides = {"base": (state.pool.get(asked.base), plain), "twin": (state.pool.get(asked.twin), asked)}
+    generation.strength(sides["twin"][0], strength)
+
+    async def side(name: str) -> AsyncIterator[Event]:
+        one, wanted = sides[name]
+        async for event in ask(state, one, wanted):
+            yield Event(f"{name}.{event.name}", event.data)
+        yield Event(f"{name}.scores", await state.scores.of(event.data.text, asked.prompt))
+
+    relay = Relay(state.running, request_id, caller.name, [side("base"), side("twin")], state.settings.answer_seconds)
+    return await Stream.of(request, sse.lines(relay))
+
+
+@router.post("/cancel/{request_id}")
+async def cancel(request_id: str, state: Serving, caller: Asking) -> Done:
+    """Stop a request that runs, by its X-Request-ID; its engine stops at its next token. Admins stop anybody's."""
+    if not state.running.cancel(request_id, None if caller.role == "admin" else caller.name):
+        raise ApiError(404, "not_running", "No such request of yours is running.", "Its id is the X-Request-ID of its answer; you may choose it yourself.")
+    await asyncio.sleep(0)
+    return Done(cancelled=True)

@@ -1,0 +1,192 @@
+"""Uploaded posts, training jobs on them, and the training data as files."""
+
+import asyncio
+import io
+import json
+import zipfile
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from serve import corpora, finetune, jobs, sse, store
+from serve.deps import Asking, RequestId, Serving
+from serve.errors import ApiError
+from serve.relay import Event, Relay, Stream
+from serve.routers.generate import EVENTS
+
+router = APIRouter(prefix="/api", tags=["training"])
+CorpusName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+POLL = 2  # seconds between two looks at a job
+
+
+class Discarded(BaseModel):
+    source: str
+    reason: str
+
+
+class Readiness(BaseModel):
+    """What stage 01 keeps of the files, and whether it is enough."""
+
+    name: str
+    posts: int
+    words: int
+    formats: dict[str, int]
+    languages: dict[str, int]
+    first: str | None
+    last: str | None
+    discarded: list[Discarded]
+    ready: bool
+    advice: list[str]
+
+
+class Corpora(BaseModel):
+    corpora: list[str]
+
+
+class JobRequest(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"corpus": "sample", "preset": "highspeed"}]})
+
+    corpus: CorpusName = Field("sample", description="sample, or a name of GET /api/corpus")
+    base_model: str | None = Field(None, max_length=100, description="a name of train/models.yaml; none: params.yaml's")
+    preset: str = Field("quality", max_length=40)
+    params: dict[Annotated[str, Field(max_length=80)], int | float | str] = Field({}, max_length=40, description="knobs of params.yaml, by dotted name")
+    scorecard: bool = Field(True, description="false stops after the export")
+
+
+class Job(BaseModel):
+    """`twin`: the model's name once it is done."""
+
+    id: str
+    corpus: str
+    asked: dict[str, Any]
+    made: float
+    state: Literal["waiting", "running", "done", "failed", "stopped"]
+    twin: str | None
+
+
+class Progress(BaseModel):
+    state: str
+    stage: str | None
+    step: int | None
+    steps: int | None
+    loss: float | None
+    tokens_per_second: float | None
+
+
+class JobList(BaseModel):
+    jobs: list[Job]
+
+
+@router.post("/corpus")
+async def upload(name: Annotated[str, Form(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")], files: Annotated[list[UploadFile], File()], state: Serving) -> Readiness:
+    """A new corpus of .md, .txt and .docx files, or .zip of them, and what it is good for."""
+    if name == "sample":
+        raise ApiError(409, "corpus_exists", "sample is the sample blog.", "Take another name.")
+    uploads = [(f.filename or "", await f.read()) for f in files]
+
+    def work() -> dict:
+        folder = corpora.write(state.settings.home, name, uploads, state.settings.max_body_mb * 4e6)
+        return corpora.readiness(folder, state.params)
+
+    return Readiness(name=name, **await asyncio.to_thread(work))
+
+
+@router.get("/corpus")
+def list_corpora(state: Serving) -> Corpora:
+    folder = state.settings.home / "corpora"
+    return Corpora(corpora=["sample", *sorted(f.name for f in folder.glob("[a-z0-9]*") if f.is_dir())])
+
+
+@router.post("/v1/training/jobs")
+async def start(asked: JobRequest, state: Serving, caller: Asking) -> Job:
+    """Queue a twin: the project's own stages, as an experiment in DVC's queue. Jobs run one after the other."""
+    if asked.corpus != "sample" and not (state.settings.home / "corpora" / asked.corpus).is_dir():
+        raise ApiError(404, "unknown_corpus", f"There is no corpus {asked.corpus}.", "POST /api/corpus makes one.")
+    knobs = jobs.checked(state.params, asked.base_model, asked.preset, asked.params)
+    job = await asyncio.to_thread(state.jobs.add, caller.name, asked.corpus, knobs, asked.scorecard)
+    return await find(state, job)
+
+
+@router.get("/v1/training/jobs")
+async def list_jobs(state: Serving) -> JobList:
+    rows = await state.store.do(store.jobs)
+    states = await asyncio.to_thread(state.jobs.states) if rows else {}
+    return JobList(jobs=[await described(state, row, states) for row in rows])
+
+
+async def find(state, job_id: str) -> Job:
+    row = await state.store.do(store.job, job_id)
+    if row is None:
+        raise ApiError(404, "unknown_job", f"There is no job {job_id[:64]!r}.", "GET /api/v1/training/jobs lists them.")
+    return await described(state, row, await asyncio.to_thread(state.jobs.states))
+
+
+async def described(state, row: dict, states: dict[str, str]) -> Job:
+    """A job as it is now; a finished one's twin is put among the others."""
+    kept = row["kept"]
+    now = "stopped" if kept == "stopped" else "done" if kept else states.get(row["id"], "failed")
+    if now == "done" and not kept:
+        kept = await asyncio.to_thread(state.jobs.keep, row["id"], row["corpus"])
+    return Job(id=row["id"], corpus=row["corpus"], asked=row["asked"], made=row["made"], state=now, twin=f"{row['corpus']}/{row['id']}" if now == "done" else None)
+
+
+@router.get("/v1/training/jobs/{job_id}")
+async def get_job(job_id: str, state: Serving) -> Job:
+    return await find(state, job_id)
+
+
+@router.delete("/v1/training/jobs/{job_id}")
+async def stop(job_id: str, state: Serving) -> Job:
+    """Stop it as Ctrl-C would: nothing half-written is kept. A job that is over stays as it is."""
+    job = await find(state, job_id)
+    if job.state in ("waiting", "running"):
+        await asyncio.to_thread(state.jobs.stop, job_id, job.state)
+    return await find(state, job_id)
+
+
+async def watch(state, job_id: str) -> AsyncIterator[Event]:
+    """Events progress, whenever something changed; `job` when it is over."""
+    before = None
+    while (job := await find(state, job_id)).state in ("waiting", "running"):
+        now = Progress(**await asyncio.to_thread(state.jobs.progress, job_id, job.state))
+        if now != before:
+            yield Event("progress", now)
+        before = now
+        await asyncio.sleep(POLL)
+    yield Event("job", job)
+
+
+@router.get("/v1/training/jobs/{job_id}/progress", response_class=Stream, responses=EVENTS)
+async def progress(job_id: str, request: Request, state: Serving, caller: Asking, request_id: RequestId):
+    """Events progress {state, stage, step, steps, loss, tokens_per_second}, and at the end job. Stopping to listen stops no job."""
+    relay = Relay(state.running, request_id, caller.name, [watch(state, job_id)], 7 * 86400)
+    return await Stream.of(request, sse.lines(relay))
+
+
+class FinetuneRequest(BaseModel):
+    """`chat`: messages, as TRL and OpenAI read them. `alpaca`: instruction, input, output. `text`: only the posts."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"format": "chat", "validation_split": 0.1}]})
+
+    format: Literal["chat", "alpaca", "text"] = "chat"
+    include_system: bool = True
+    quality_filter: bool = Field(False, description="leave out answers under 40 words, or with a word repeated more than people do")
+    deduplicate: bool = Field(True, description="leave out what is near to an example before")
+    validation_split: float = Field(0.1, ge=0, le=0.5, description="share of the posts, whole posts only")
+
+
+ZIP = {200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}, "description": "train.jsonl, validation.jsonl and about.json"}}
+
+
+@router.post("/finetune/export", response_class=Response, responses=ZIP)
+def export_training_data(asked: FinetuneRequest, state: Serving) -> Response:
+    """What the twin was trained on, to train elsewhere: a zip of JSON lines. Held-out posts are never in it."""
+    tables = finetune.tables(asked, state.params.prepare.system)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, rows in tables.items():
+            archive.writestr(f"{name}.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        archive.writestr("about.json", json.dumps({**asked.model_dump(), **{name: len(rows) for name, rows in tables.items()}}, indent=2))
+    return Response(out.getvalue(), media_type="application/zip", headers={"Content-Disposition": 'attachment; filename="finetune.zip"'})

@@ -1,0 +1,161 @@
+"""What the server's own endpoints write: one model, both at once, strength, cancelling, loading."""
+
+import json
+import threading
+import time
+
+import httpx
+import pytest
+from serving import events, write_adapter_gguf
+
+pytestmark = pytest.mark.slow
+
+
+def generate(server, status: int = 200, **asked) -> dict:
+    answer = server.http.post("/api/generate", json={"prompt": "Write about the harbour.", "max_tokens": 12, "temperature": 0, **asked})
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def idle(server, model: str) -> bool:
+    rows = server.http.get("/api/models").json()["models"]
+    return next(m["active"] + m["waiting"] for m in rows if m["name"] == model) == 0
+
+
+def test_a_stream_is_start_deltas_written(server):
+    with server.http.stream("POST", "/api/generate", json={"prompt": "Rain.", "model": "base", "max_tokens": 6, "stream": True}) as answer:
+        found = events(answer.iter_lines())
+    assert [n for n, _ in found][0] == "start" and [n for n, _ in found][-1] == "written"
+    assert "".join(d["text"] for n, d in found if n == "delta") == found[-1][1]["text"]
+    assert found[-1][1]["tokens"] == 6 and found[-1][1]["finish"] == "length" and found[-1][1]["tokens_per_second"] > 0
+
+
+def test_strength_zero_is_the_base_and_one_the_twin_whatever_was_asked_before(server):
+    base, twin = generate(server, model="base")["text"], generate(server)["text"]
+    said = {s: [generate(server, style_strength=s)["text"] for _ in range(2)] for s in (0, 1.5, 1)}
+    said[0].append(generate(server, style_strength=0)["text"])
+    assert set(said[0]) == {base} and set(said[1]) == {twin} and len({base, twin, *said[1.5]}) == 3
+
+
+def test_an_engine_that_cannot_change_the_strength_says_so(server):
+    error = generate(server, 400, model="base", style_strength=0.5)["error"]
+    assert error["code"] == "engine_cannot" and error["hint"]
+
+
+def test_a_title_is_asked_for_as_in_training(server):
+    # the same tokens as the phrase of the training examples
+    assert generate(server, prompt="The ladder", task="write")["text"] == generate(server, prompt="Write a blog post titled “The ladder”.")["text"]
+
+
+def test_both_sides_stream_at_once_and_are_scored(server):
+    with server.http.stream("POST", "/api/evaluate", json={"prompt": "Write about the ladder.", "max_tokens": 150, "seed": 2}) as answer:
+        found = events(answer.iter_lines())
+    names = [n for n, _ in found]
+    assert names.index("twin.delta") < names.index("base.written") and names.index("base.delta") < names.index("twin.written")
+    sides = "".join(n[0] for n in names if n.endswith("delta"))
+    assert sides.count("bt") > 20  # token by token, not one after the other
+    for side in ("base", "twin"):
+        written = next(d for n, d in found if n == f"{side}.written")
+        scores = next(d for n, d in found if n == f"{side}.scores")
+        assert written["tokens_per_second"] > 0 and 0 <= scores["on_topic"] <= 1 and scores["copied_words"] < 12
+        assert scores["style"] is not None or "100 words" in " ".join(scores["notes"])
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("how", ["cancel", "hang up"])
+def test_cancelling_stops_the_engine(server, stream, how):
+    """By id and by hanging up, watched or not: the model is free again within 200 ms."""
+    name, result = f"cancel-{stream}-{how.replace(' ', '-')}", []
+
+    def ask():
+        try:
+            asked = {"prompt": "Write on and on.", "model": "base", "max_tokens": 1500, "stream": stream}
+            with httpx.stream("POST", f"{server.url}/api/generate", json=asked, headers={"X-Request-ID": name}, trust_env=False, timeout=60) as answer:
+                result.extend(answer.iter_lines())
+        except httpx.HTTPError as e:
+            result.append(type(e).__name__)
+
+    if how == "cancel":
+        thread = threading.Thread(target=ask)
+        thread.start()
+        wait_until(lambda: not idle(server, "base"))
+        time.sleep(0.3)
+        assert server.http.post(f"/api/cancel/{name}").json() == {"cancelled": True}
+    else:
+        with pytest.raises(httpx.ReadTimeout), httpx.Client(base_url=server.url, trust_env=False) as http:
+            http.post("/api/generate", json={"prompt": "Write on and on.", "model": "base", "max_tokens": 1500}, timeout=1.0)
+    since = time.monotonic()
+    wait_until(lambda: idle(server, "base"))
+    assert time.monotonic() - since < 0.2 * SLACK
+    if how == "cancel":
+        thread.join(10)
+        assert any("cancelled" in line for line in result)
+    assert generate(server, model="base")["tokens"] == 12  # and it answers the next one
+
+
+def test_another_cannot_cancel_what_does_not_run(server):
+    assert server.http.post("/api/cancel/nothing-of-mine").status_code == 404
+
+
+def test_every_twin_is_listed_loaded_on_demand_and_unloaded(server, served):
+    from train import base
+
+    other = served / "artifacts/twins/anna/2026-11/gguf/adapter.gguf"
+    write_adapter_gguf(base.resolve("smollm2:135m"), other, seed=5)
+    rows = {m["name"]: m for m in server.http.get("/api/models").json()["models"]}
+    assert set(rows) == {"base", "finetuned", "anna/2026-11"} and rows["anna/2026-11"]["status"] == "available"
+    assert rows["finetuned"]["scorecard"]["style"] == 0.8 and len(rows["finetuned"]["digest"]) == 64
+    assert generate(server, 409, model="anna/2026-11")["error"]["code"] == "not_loaded"
+    assert server.http.post("/api/v1/models/load", json={"model": "anna/2026-11"}).json()["status"] == "loaded"
+    assert generate(server, model="anna/2026-11")["text"] != generate(server)["text"]
+    assert server.http.post("/api/v1/models/unload", json={"model": "anna/2026-11"}).json()["status"] == "available"
+    assert generate(server, 409, model="anna/2026-11")["error"]["code"] == "not_loaded"
+    other.write_bytes(b"GGUF nonsense")
+    assert server.http.post("/api/v1/models/load", json={"model": "anna/2026-11"}).json()["error"]["code"] == "unusable"
+    other.unlink()
+    assert server.http.post("/api/v1/models/load", json={"model": "../../etc"}).status_code == 404
+
+
+def test_a_websocket_has_the_same_events_and_can_cancel(server):
+    from websockets.sync.client import connect
+
+    with connect(server.url.replace("http", "ws") + "/ws/chat", proxy=None) as socket:
+        def ask(**asked):
+            socket.send(json.dumps(asked))
+            found = []
+            while not found or found[-1][0] not in ("answered", "error", "cancelled"):
+                event = json.loads(socket.recv(60))
+                found.append((event["event"], event["data"]))
+                if asked.get("max_tokens") == 1500 and len(found) == 4:
+                    socket.send('{"type": "cancel"}')
+            return found
+
+        found = ask(message="Rain.", model="base", max_tokens=5)
+        assert [n for n, _ in found][0] == "session" and found[-1][1]["message"]["content"] == "".join(d["text"] for n, d in found if n == "delta")
+        session = found[0][1]["session_id"]
+        assert ask(message="Write on and on.", model="base", max_tokens=1500, session_id=session)[-1][0] == "cancelled"
+        assert ask(message="x", model="nobody")[-1][1]["error"]["code"] == "unknown_model"
+        assert ask(nothing=1)[-1][1]["error"]["code"] == "invalid_request"
+    chat = server.http.get(f"/api/v1/chat/sessions/{session}").json()["messages"]
+    assert [m["finish"] for m in chat] == ["", "length", "", "cancelled"] and chat[-1]["content"]
+
+
+def test_a_draft_is_written_section_by_section_along_the_given_outline(server):
+    asked = {"title": "The ladder", "outline": ["The top rung", "The bottom rung"], "max_tokens": 8, "model": "base", "seed": 1}
+    with server.http.stream("POST", "/api/draft", json=asked) as answer:
+        found = events(answer.iter_lines())
+    assert [n for n, _ in found if n != "delta"] == ["outline", "section", "section_end", "section", "section_end", "draft"]
+    text = found[-1][1]["text"]
+    assert text.index("## The top rung") < text.index("## The bottom rung") and all(d["text"] in text for n, d in found if n == "section_end")
+    planned = events(server.http.post("/api/draft", json={"notes": "A ladder. It broke. I mended it.", "only_outline": True, "sections": 3, "seed": 1}).text.splitlines())
+    assert [n for n, _ in planned] == ["outline"] and 1 <= len(planned[0][1]["outline"]) <= 3
+
+
+SLACK = 10  # the tests may share two cores with other work; a machine that is free stops in 200 ms
+
+
+def wait_until(true, seconds: float = 20) -> None:
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.01)

@@ -1,0 +1,193 @@
+"""Chats, votes and blind comparisons: kept once acknowledged, found again, never counted twice."""
+
+import json
+import sqlite3
+import threading
+
+import httpx
+import pytest
+from docx import Document
+from serving import Server, events
+from test_serve_access import client
+
+from corpus import readers
+from serve import export, ranking, store
+from serve.routers.post import compared, headings
+
+
+@pytest.fixture
+def http(served, tmp_path, monkeypatch):
+    """The application on the workspace with a scorecard, without its models."""
+    monkeypatch.chdir(served)
+    return client(tmp_path)
+
+
+# --- chats ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_chat_is_kept_searched_renamed_and_deleted(server):
+    http = server.http
+    asked = {"message": "Write about the Zennor ferry.", "model": "base", "max_tokens": 6, "seed": 1}
+    first = http.post("/api/v1/chat/completions", json=asked).json()
+    with http.stream("POST", "/api/v1/chat/completions", json={**asked, "session_id": first["session_id"], "message": "Go on.", "stream": True}) as answer:
+        found = events(answer.iter_lines())
+    assert [n for n, _ in found][0] == "session" and [n for n, _ in found][-1] == "answered"
+    chat = http.get(f"/api/v1/chat/sessions/{first['session_id']}").json()
+    assert [m["role"] for m in chat["messages"]] == ["user", "assistant"] * 2 and chat["messages"][1] == first["message"]
+    assert chat["messages"][-1]["content"] == "".join(d["text"] for n, d in found if n == "delta") != ""
+    listed = {q: [s["id"] for s in http.get("/api/v1/chat/sessions", params={"search": q}).json()["sessions"]] for q in ("zennor", "zenn ferry", "nowhere", '"', "%")}
+    assert listed["zennor"] == listed["zenn ferry"] == [first["session_id"]] and listed["nowhere"] == listed["%"] == []
+    assert http.patch(f"/api/v1/chat/sessions/{first['session_id']}", json={"title": "Crossing"}).json()["title"] == "Crossing"
+    assert http.delete(f"/api/v1/chat/sessions/{first['session_id']}").json() == {"removed": True}
+    assert http.get(f"/api/v1/chat/sessions/{first['session_id']}").status_code == 404
+
+
+def test_a_chat_is_its_owners_alone(tmp_path):
+    kept = store.Store(tmp_path / "a.db")
+    with kept.open() as db:
+        mine = store.add_session(db, "ann", "t", "base")
+        assert store.session(db, "bob", mine) is None and not store.rename(db, "bob", mine, "x") and not store.remove_session(db, "bob", mine)
+        assert store.sessions(db, "bob", "", 9, 0) == [] and len(store.sessions(db, "ann", "", 9, 0)) == 1
+
+
+def test_a_deleted_chat_leaves_nothing_to_search(tmp_path):
+    kept = store.Store(tmp_path / "a.db")
+    with kept.open() as db:
+        one = store.add_session(db, "ann", "t", "base")
+        store.add_message(db, one, "user", "marzipan")
+        store.remove_session(db, "ann", one)
+        assert db.execute("select count(*) from message").fetchone()[0] == 0
+        assert db.execute("select count(*) from words where words match 'marzipan'").fetchone()[0] == 0
+
+
+def test_a_locked_database_is_a_clear_error_and_over_when_it_is_free(http, tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
+    blind = http.post("/api/blind", json={}).json()["id"]
+    other = sqlite3.connect(tmp_path / "serve.db")
+    other.execute("begin exclusive")
+    refused = http.post(f"/api/blind/{blind}/vote", json={"better": "left"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "database_locked") and refused.headers["retry-after"]
+    other.rollback()
+    other.close()
+    assert http.post(f"/api/blind/{blind}/vote", json={"better": "left"}).status_code == 200
+
+
+@pytest.mark.slow
+def test_kill_9_under_load_loses_no_acknowledged_vote(served, tmp_path):
+    running, acknowledged, stop = Server(served, tmp_path / "home"), [], threading.Event()
+
+    def vote():
+        with httpx.Client(base_url=running.url, trust_env=False, timeout=60) as http:
+            while not stop.is_set():
+                try:
+                    blind = http.post("/api/blind", json={"one": "base", "other": "author"}).json()["id"]
+                    if http.post(f"/api/blind/{blind}/vote", json={"better": "left", "mine": "left"}).status_code == 200:
+                        acknowledged.append(blind)
+                except httpx.HTTPError:
+                    return
+
+    threads = [threading.Thread(target=vote) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while len(acknowledged) < 40 and any(t.is_alive() for t in threads):
+        stop.wait(0.05)
+    running.kill()
+    stop.set()
+    for thread in threads:
+        thread.join(60)
+    assert len(acknowledged) >= 40
+    with store.Store(tmp_path / "home/serve.db").open() as db:
+        kept = {v["id"] for v in store.votes(db)}
+    assert set(acknowledged) <= kept and len(kept) <= len(acknowledged) + 4  # a vote on its way may be kept without our knowing
+    again = Server(served, tmp_path / "home")
+    try:
+        assert again.http.get("/api/blind/results").json()["votes"] == len(kept)
+    finally:
+        again.stop()
+
+
+# --- blind comparisons ------------------------------------------------------------------------------------------------
+
+
+def test_a_comparison_hides_who_wrote_is_voted_once_and_then_tells(http):
+    blind = http.post("/api/blind", json={"one": "base", "other": "author"}).json()
+    assert set(blind) == {"id", "topic", "left", "right", "spot_mine"} and blind["spot_mine"]
+    lengths = [len(blind[side].split()) for side in ("left", "right")]
+    assert max(lengths) - min(lengths) <= 1
+    told = http.post(f"/api/blind/{blind['id']}/vote", json={"better": "left", "mine": "right"}).json()
+    assert set(told.values()) == {"base", "author"} and (told["left"] == "base") == blind["left"].startswith("A base wrote this.")
+    assert http.post(f"/api/blind/{blind['id']}/vote", json={"better": "right"}).json()["error"]["code"] == "voted_before"
+    assert http.get("/api/blind/results").json()["votes"] == 1
+
+
+def test_sides_are_shuffled_and_results_count_them_right(http):
+    first = []
+    for _ in range(24):
+        blind = http.post("/api/blind", json={"one": "base", "other": "finetuned"}).json()
+        twin = "left" if blind["left"].startswith("A twin") else "right"
+        first.append(twin)
+        http.post(f"/api/blind/{blind['id']}/vote", json={"better": twin})
+    assert 3 < first.count("left") < 21  # one in 20,000 shuffles would fail
+    found = http.get("/api/blind/results").json()
+    pair = found["pairs"][0]
+    assert (pair["one"], pair["other"], pair["wins"], pair["losses"]) == ("base", "finetuned", 0, 24)
+    assert pair["lo"] == pytest.approx(0, abs=1e-9) and pair["hi"] == pytest.approx(0.138, abs=0.001)  # Wilson: z² / (n + z²)
+    rows = [json.loads(line) for line in http.get("/api/blind/pairs").text.splitlines()]
+    assert len(rows) == 24 and all(r["chosen"][0]["content"].startswith("A twin") and r["rejected"][0]["content"].startswith("A base") for r in rows)
+
+
+def ballot(left: str, right: str, better: str, mine=None) -> dict:
+    return {"left_model": left, "right_model": right, "better": better, "mine": mine, "left_text": "l", "right_text": "r", "prompt": "p"}
+
+
+def test_strengths_follow_the_votes_also_between_models_that_never_met():
+    votes = [ballot("a", "b", "left")] * 30 + [ballot("a", "b", "right")] * 10 + [ballot("b", "c", "left")] * 30 + [ballot("b", "c", "right")] * 10
+    found = ranking.strengths(votes)
+    assert list(found) == ["a", "b", "c"]
+    odds = {name: p / (1 - p) for name, p in found.items()}
+    assert odds["a"] / odds["b"] == pytest.approx(3, rel=0.1) and odds["b"] / odds["c"] == pytest.approx(3, rel=0.1)
+    assert ranking.strengths(votes[:40]) == {}  # two models need no ranking
+
+
+def test_an_author_who_always_knows_their_text_is_told_so():
+    votes = [ballot("author", "base", "tie", "left")] * 9 + [ballot("base", "author", "tie", "left")]
+    found = ranking.detection(votes, "author")
+    assert (found["right"], found["n"]) == (9, 10) and found["lo"] == pytest.approx(0.596, abs=0.001)
+    assert ranking.detection([ballot("a", "b", "left")], "author") is None
+
+
+# --- posts ------------------------------------------------------------------------------------------------------------
+
+TEXT = "It had *13* rungs.\n\n## The lower\n\n- one\n- two\n\n> Leave it."
+
+
+@pytest.mark.parametrize("kind", ["md", "docx"])
+def test_an_exported_post_is_read_back_as_it_was(tmp_path, kind):
+    file = tmp_path / f"post.{kind}"
+    file.write_bytes(export.FORMATS[kind]("The: “ladder”", TEXT, "2024-02-29", ["rungs", "harbour"]))
+    post = readers.read(file, 1e7)
+    assert (post.title, post.date, post.tags, post.text) == ("The: “ladder”", "2024-02-29", ["rungs", "harbour"], TEXT)
+
+
+def test_an_exported_page_runs_nothing():
+    page = export.page("<script>", "<script>alert(1)</script> [x](javascript:alert(1))", None, ["<b>"]).decode()
+    assert "<script" not in page and "javascript:alert(1)\"" not in page and "&lt;b&gt;" in page
+
+
+def test_a_docx_holds_emphasis_and_survives_control_characters():
+    import io
+
+    document = Document(io.BytesIO(export.docx("a\x00b", "so *slanted*\x0c and **fat**", None, [])))
+    runs = document.paragraphs[1].runs
+    assert [(r.text, bool(r.bold), bool(r.italic)) for r in runs if r.text.strip() in ("slanted", "fat")] == [("slanted", False, True), ("fat", True, False)]
+
+
+def test_a_rewrite_is_told_what_it_kept_lost_and_made_up():
+    found = compared("The ferry left at 9:30 with 40 people, says Mr Tonkin.", "Mr Tonkin says 41 people left at 9:30.")
+    values = {name: {f.value for f in some} for name, some in found.items()}
+    assert {"9:30", "mr tonkin"} <= values["kept"] and values["missing"] == {"40"} and values["invented"] == {"41"}
+
+
+def test_headings_are_read_from_any_kind_of_list():
+    assert headings("1. One\n2) **Two**\n- Three:\n\nThree\nHere is a long sentence of prose that goes on for more than twelve words.", 9) == ["One", "Two", "Three"]

@@ -83,6 +83,8 @@ class Ingest(Section):
     source: str
     min_words: int = Field(ge=1)
     max_file_mb: float = Field(gt=0)
+    author: str
+    role: str = Field(min_length=1)
 
 
 class Prepare(Section):

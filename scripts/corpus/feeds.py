@@ -30,24 +30,25 @@ def xml(path: Path, max_bytes: float) -> Iterator[Post | LeftOut]:
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import iterparse
 
-    number, feed_author, above = 0, "", []
+    number, feed_author, above, inside = 0, "", [], 0
     try:
         with open(path, "rb") as file:
             for event, element in iterparse(Sieve(file), events=("start", "end")):
                 tag = _local(element.tag)
+                post = tag in ("item", "entry")
                 if event == "start":
                     above.append(element)
+                    inside += post
                     continue
                 above.pop()
-                if tag in ("item", "entry"):
+                inside -= post
+                if post and not inside:
                     number += 1
                     yield _item(element, f"item {number}", feed_author, max_bytes)
-                elif len(above) == 2 and tag in ("author", "managingeditor"):
+                elif not inside and tag in ("author", "managingeditor"):
                     feed_author = _person(element)
-                if len(above) <= 2 or tag in ("item", "entry"):  # no child of what is still being read
-                    element.clear()
-                    if above and tag in ("item", "entry", "author", "category", "tag", "term"):
-                        above[-1].clear()
+                if above and not inside and tag != "name":  # it has been read: its parent lets go of it
+                    above[-1].clear()
     except DefusedXmlException as e:
         raise LeftOut(f"refused: the XML declares entities ({type(e).__name__})") from None
     except (ParseError, ValueError, LookupError) as e:

@@ -82,7 +82,7 @@ class Writer:
         if tag in DROPPED:
             return self.dropped(frame)
         if tag in MARKS:
-            return emphasis(MARKS[tag], inner)
+            return inner if self.open[tag] else emphasis(MARKS[tag], inner)
         if tag == "a":
             address = (frame.attributes.get("href") or "").split()
             return f"[{inner}]({address[0]})" if address and inner.strip() else inner
@@ -112,15 +112,16 @@ def quote(inner: str) -> str:
 
 def table(inner: str) -> str:
     """Rows and cells → a pipe table; a table that holds paragraphs is layout, and they are paragraphs."""
-    rows = [[" ".join(cell.split()) for cell in row.split("\ue004")[:-1]] for row in inner.split("\ue003")[1:]]
-    rows = [row for row in rows if any(row)]
-    layout = not rows or max(map(len, rows)) < 2 or any(len(cell.split()) > 60 for row in rows for cell in row)
+    before, *rows = inner.split("\ue003")
+    cells = [row.split("\ue004")[:-1] for row in rows]
+    cells = [row for row in cells if any(cell.strip() for cell in row)]
+    layout = not cells or max(map(len, cells)) < 2 or any("\n\n" in cell.strip() or len(cell.split()) > 60 for row in cells for cell in row)
     if layout:
         return "\n\n" + inner.replace("\ue003", "\n\n").replace("\ue004", "\n\n") + "\n\n"
-    width = max(map(len, rows))
-    lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]).replace("\n", " ") + " |" for row in rows]
+    width = max(map(len, cells))
+    lines = ["| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in [*row, *[""] * (width - len(row))]) + " |" for row in cells]
     lines[1:1] = ["|" + " --- |" * width]
-    return "\n\n" + "\n".join(lines) + "\n\n"
+    return f"\n\n{before.strip()}\n\n" + "\n".join(lines) + "\n\n"
 
 
 class PageWriter(Writer):
@@ -133,7 +134,7 @@ class PageWriter(Writer):
 
     def start(self, tag: str, attributes: dict) -> None:
         if tag in ("ul", "ol"):
-            self.write("\n\n" if not self.numbers else "\n")
+            self.write("\n\n\ue002" if not self.numbers else "\n")
             self.numbers.append(int(tag == "ol"))
             return
         super().start(tag, attributes)
@@ -143,8 +144,8 @@ class PageWriter(Writer):
             if self.numbers:
                 self.numbers.pop()
             self.write("\n\n" if not self.numbers else "\n")
-            return
-        super().end(tag)
+        elif tag not in VOID:
+            super().end(tag)
 
     def single(self, tag: str, closing: bool) -> str:
         if tag == "li":
@@ -155,11 +156,11 @@ class PageWriter(Writer):
             if self.numbers and self.numbers[-1]:
                 mark = f"{self.numbers[-1]}."
                 self.numbers[-1] += 1
-            return f"\n{indent}{mark} \ue006"
+            return f"\n\ue007{indent}{mark} \ue006"
         return super().single(tag, closing)
 
     def text(self, text: str) -> None:
-        text = re.sub("[\ue000-\ue006]", "", text)
+        text = re.sub("[\ue000-\ue007]", "", text)
         if self.open.get("pre"):
             self.write(text)
         else:
@@ -191,15 +192,15 @@ class PageWriter(Writer):
         return re.sub("\ue000(\\d+)\ue001", lambda m: self.whole[int(m[1])] if int(m[1]) < len(self.whole) else "", text)
 
     def close(self) -> str:
-        text = re.sub("\ue006\\s*", "", tidy(super().close()))
-        return re.sub("[\ue000-\ue006]", "", self.restore(text.replace("\ue005", "  ")))
+        return re.sub("[\ue000-\ue007]", "", self.restore(tidy(super().close())))
 
 
 def tidy(text: str) -> str:
-    """No white space at line ends and starts, no more than one blank line."""
-    text = re.sub("\ue006\\s*", "", text)
-    lines = [line.strip(" ") for line in text.split("\n")]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+    """No white space at line ends and starts, no more than one blank line, none between the items of a list."""
+    text = "\n".join(line.strip(" ") for line in re.sub("\ue006\\s*", "", text).split("\n"))
+    text = re.sub("(?<!\n)\n+\ue007", "\n\ue007", text)
+    text = re.sub("\ue002\n*\ue007", "", text).replace("\ue007", "").replace("\ue002", "").replace("\ue005", "  ")
+    return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
 
 
 def fence(code: str, name: str = "") -> str:

@@ -92,6 +92,11 @@ class Prepare(Section):
     system: str = Field(min_length=1, max_length=200)  # it stands in every training row, which has a limit
     author: str
     links: Literal["text", "keep"]
+    code: Literal["keep", "drop", "placeholder"]
+    quotes: Literal["keep", "drop", "placeholder"]
+    tables: Literal["keep", "drop", "placeholder"]
+    embeds: Literal["keep", "drop", "placeholder"]
+    redact: bool
     context_tokens: int = Field(ge=0)
 
 

@@ -20,7 +20,7 @@ def wxr_item(title="The kettle", body=BODY, kind="post", status="publish", autho
 
 
 def wxr(*items: str) -> str:
-    names = "content excerpt wp".split()
+    names = ["content", "excerpt", "wp"]
     spaces = " ".join(f'xmlns:{n}="http://example.org/{n}/"' for n in names)
     return f'<?xml version="1.0" encoding="UTF-8" ?><rss version="2.0" {spaces} xmlns:dc="http://purl.org/dc/elements/1.1/"><channel><title>A blog</title>{"".join(items)}</channel></rss>'
 
@@ -82,7 +82,7 @@ Date: Mon, 15 Jul 2019 10:00:00 +0000
 {WORDS} Twice.
 >From the pier.
 
--- 
+--
 Wenna, on the pier
 """
 JSONL = "\n".join(

@@ -155,7 +155,7 @@ def _wordpress(markup: str) -> str:
     """WordPress's own way of writing: blank lines are paragraphs, and shortcodes in square brackets."""
     markup = markup.replace("\r\n", "\n")
     markup = re.sub(r"(?is)\[(?:source)?code(?:\s+(?:lang(?:uage)?=)?[\"']?(\w*)[^\]\n]*)?\]((?:(?!\[(?:source)?code\b).)*?)\[/(?:source)?code\]", lambda m: f'<pre class="lang-{m[1] or ""}">{_escaped(m[2])}</pre>', markup)
-    markup = re.sub(rf"(?is)\[(caption|gallery|embed)\b[^\]\n]*\](?:(?!\[\1\b).)*?\[/\1\]", "", markup)
+    markup = re.sub(r"(?is)\[(caption|gallery|embed)\b[^\]\n]*\](?:(?!\[\1\b).)*?\[/\1\]", "", markup)
     markup = re.sub(rf"(?i)\[/?(?:{SHORTCODE})\b[^\[\]\n]*\]", "", markup)
     if re.search(r"(?i)<p[\s>]", markup):
         return markup

@@ -8,10 +8,10 @@ import html
 import re
 from dataclasses import dataclass, field
 
-DROPPED = set("script style iframe canvas svg video audio object embed noscript template form button input select img picture source figcaption head title".split())
-BLOCK = set("p div section article aside header footer main figure ul ol table tr h1 h2 h3 h4 h5 h6 blockquote details summary dl dt dd hr center".split())
-INLINE = set("a b strong i em u s del ins sub sup small big mark abbr cite q span font kbd code pre br li td th thead tbody tfoot caption colgroup col wbr time var samp address nav label tt strike html body meta link center".split())
-VOID = set("img input source embed br hr wbr col meta link area base track param".split())
+DROPPED = {"script", "style", "iframe", "canvas", "svg", "video", "audio", "object", "embed", "noscript", "template", "form", "button", "input", "select", "img", "picture", "source", "figcaption", "head", "title"}
+BLOCK = {"p", "div", "section", "article", "aside", "header", "footer", "main", "figure", "ul", "ol", "table", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "details", "summary", "dl", "dt", "dd", "hr", "center"}
+INLINE = {"a", "b", "strong", "i", "em", "u", "s", "del", "ins", "sub", "sup", "small", "big", "mark", "abbr", "cite", "q", "span", "font", "kbd", "code", "pre", "br", "li", "td", "th", "thead", "tbody", "tfoot", "caption", "colgroup", "col", "wbr", "time", "var", "samp", "address", "nav", "label", "tt", "strike", "html", "body", "meta", "link", "center"}
+VOID = {"img", "input", "source", "embed", "br", "hr", "wbr", "col", "meta", "link", "area", "base", "track", "param"}
 MARKS = {"b": "**", "strong": "**", "i": "*", "em": "*", "code": "`", "kbd": "`", "tt": "`"}
 EMBED = {"iframe", "video", "audio", "object", "embed"}
 FRAMED = (DROPPED - VOID) | set(MARKS) | {"a", "blockquote", "table", "tr", "td", "th", "pre"}

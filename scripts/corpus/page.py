@@ -47,9 +47,7 @@ class Events:
         if tag == "meta":
             name = (attributes.get("property") or attributes.get("name") or attributes.get("itemprop") or "").lower()
             self.meta.setdefault(name, attributes.get("content") or "")
-        elif tag == "link" and "canonical" in (attributes.get("rel") or ""):
-            self.meta.setdefault("canonical", attributes.get("href") or "")
-        elif tag == "a" and "p-canonical" in marks:
+        elif tag == "link" and "canonical" in (attributes.get("rel") or "") or tag == "a" and "p-canonical" in marks:
             self.meta.setdefault("canonical", attributes.get("href") or "")
         elif tag == "time" and attributes.get("datetime"):
             self.meta.setdefault("published" if "published" in marks else "time", attributes["datetime"])
@@ -138,9 +136,9 @@ def html_page(name: PurePath, data: bytes) -> Post:
     begin, end = found.span if found.best > 0 else (0, len(found.events))
     text, meta = written(found.events[begin:end]), found.meta
     title = meta.get("og:title") or meta.get("h1") or meta.get("title") or title_from_name(name)
-    if heading := re.match(r"#+ ([^\n]+)\n*", text):
-        if heading[1].strip("*` ").casefold() in (title.casefold(), meta.get("h1", "").casefold()):
-            text = text[heading.end() :]
+    heading = re.match(r"#+ ([^\n]+)\n*", text)
+    if heading and heading[1].strip("*` ").casefold() in (title.casefold(), meta.get("h1", "").casefold()):
+        text = text[heading.end() :]
     linked = _linked(meta.get("json", ""))
     stated = next((day for k in ("published", *DATES, "json", "time") if (day := iso_day(linked.get("datePublished") if k == "json" else meta.get(k)))), None)
     return Post(

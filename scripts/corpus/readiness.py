@@ -98,7 +98,7 @@ def table(facts: dict) -> list[tuple[str, str]]:
         ("span", span + (f", {facts['undated']} without a date" if facts["undated"] else "")),
         ("languages", ", ".join(f"{k} {v}" for k, v in facts["languages"].items()) or "none"),
         ("quotes, code, tables", ", ".join(f"{v:.1%}" for v in facts["shares"].values()) + " of the words"),
-        ("near-duplicates, series", f"{facts['repeated']} posts in {facts['groups']} groups"),
+        ("near-duplicates, series", f"{facts['repeated']} posts in {facts['groups']} group{'' if facts['groups'] == 1 else 's'}"),
         ("personal data", ", ".join(f"{v} {k}" for k, v in facts["personal"].items()) or "none found"),
         ("other authors", f"{facts['guests']} posts" if facts["guests"] else "none named"),
         ("sound machine-written", f"{len(facts['machine'])} posts"),
@@ -166,7 +166,7 @@ def bars(rows: list[tuple[str, int]], title: str, sideways: bool = False) -> str
 
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:760px;margin:2rem auto;padding:0 1rem;color:#1c1c1e;background:#fff}
-h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2.2rem}.verdict{font-size:1.15rem;border-left:4px solid #2c6e63;padding:.2rem 0 .2rem 1rem}
+h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2.2rem}h3{font-size:1rem;margin-bottom:.3rem}.verdict{font-size:1.15rem;border-left:4px solid #2c6e63;padding:.2rem 0 .2rem 1rem}
 table{border-collapse:collapse;width:100%}td{padding:.3rem .6rem .3rem 0;border-bottom:1px solid #ddd;vertical-align:top;overflow-wrap:anywhere}td:first-child{white-space:nowrap;color:#666}
 figure{margin:1.5rem 0}figcaption{font-weight:600;margin-bottom:.3rem}svg{width:100%;height:auto}rect{fill:#2c6e63}text{font-size:12px;fill:#333}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f4f4f2;padding:.6rem;font-size:.82rem}.none,.note{color:#666;font-size:.9rem}

@@ -60,11 +60,12 @@ validate-metrics: setup ## is the scorecard real? BLOGS=folder: the verifier, on
 plots: setup ## draw the curves into artifacts/plots/index.html
 	@dvc plots show
 
-report: setup ## where the scorecard's page is
-	@python scripts/summary.py --report
+report: setup ## is the blog ready to be learnt from? (and where the scorecard's page is)
+	@dvc repro --quiet ingest
+	@python scripts/report.py
 
 lint: setup ## look for mistakes in the code
 	@ruff check .
 
 clean: ## forget what the stages made (not your posts, not the cache)
-	@rm -rf artifacts/adapter artifacts/gguf artifacts/ollama artifacts/plots artifacts/eval artifacts/train artifacts/checkpoints artifacts/logs data/raw data/prepared data/split
+	@rm -rf artifacts/adapter artifacts/gguf artifacts/ollama artifacts/plots artifacts/eval artifacts/train artifacts/checkpoints artifacts/logs artifacts/data data/export data/raw data/prepared data/split

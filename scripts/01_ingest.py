@@ -1,20 +1,21 @@
-"""Read a folder of posts into one clean table.
+"""Read a folder of posts, or of exports of a blog, into one clean table.
 
-Reads   the folder `ingest.source` (.md, .txt, .docx)
+Reads   the folder `ingest.source` (.md, .txt, .docx, .html, .rst, .org; exports and feeds: .xml, .zip, .json, .jsonl, .mbox)
 Writes  data/raw/posts.jsonl       a row a post
-        data/raw/discarded.jsonl   every file left out, with its reason
+        data/raw/discarded.jsonl   every file or post left out, with its reason
 Run     python scripts/01_ingest.py
 """
 
 import argparse
+import contextlib
 import os
 from collections import Counter
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from _shared import RAW, UserError, load_params, run, say, write_all, write_jsonl
 
 # Folders that hold no posts; each is named once in discarded.jsonl, not file by file.
-NOT_POSTS = {".git", ".svn", ".obsidian", ".trash", ".dvc", "node_modules", "__pycache__", ".venv"}
+NOT_POSTS = {".git", ".svn", ".obsidian", ".trash", ".dvc", "node_modules", "__pycache__", ".venv", "__MACOSX", "_site", "_layouts", "_includes", "_sass", "_data", "archetypes", "layouts", "themes", ".astro", ".next", ".jekyll-cache"}
 
 
 def walk(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
@@ -42,56 +43,89 @@ def as_text(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def ingest(folder: Path, min_words: int, max_bytes: float) -> tuple[list[dict], list[dict]]:
-    """All files of a folder → (post rows, discarded rows). Every file is in exactly one of them."""
-    import py3langid
-    from rich.progress import track
-
+def ingest(folder: Path, min_words: int, max_bytes: float, author: str = "", role: str = "user") -> tuple[list[dict], list[dict]]:
+    """All files of a folder → (post rows, discarded rows). Every file, or post in it, is in exactly one of them."""
     from corpus import readers
+    from corpus.dates import KEPT, days
+    from corpus.kinds import not_a_post
 
     files, passed = walk(folder)
     posts, discarded, first_with = [], [], {}
+    day_of = None
 
-    def name(path):
-        return as_text(str(path.relative_to(folder)))
+    def name(path, inside=""):
+        return as_text(str(path.relative_to(folder)) + (f"#{inside}" if inside else ""))
 
-    def leave_out(path, reason):
-        discarded.append({"source": name(path), "reason": as_text(reason)})
+    def leave_out(path, reason, inside=""):
+        discarded.append({"source": name(path, inside), "reason": as_text(reason)})
 
     for path, reason in passed:
         leave_out(path, reason)
-    for path in track(files, "reading posts", transient=True):
-        try:
-            post = readers.read(path, max_bytes)
-        except readers.LeftOut as e:
-            leave_out(path, str(e))
-            continue
-        except OSError as e:
-            leave_out(path, f"can't be opened: {e.strerror or e}")
-            continue
-        words, post_id = len(post.text.split()), readers.post_id(post.text)
-        if post.draft:
-            leave_out(path, "a draft")
-        elif words < min_words:
-            leave_out(path, f"only {words} words, fewer than ingest.min_words ({min_words})")
-        elif post_id in first_with:
-            leave_out(path, f"the same text as {first_with[post_id]}")
-        else:
-            first_with[post_id] = name(path)
-            posts.append(
-                {
-                    "id": post_id,
-                    "title": post.title,
-                    "date": post.date,
-                    "text": post.text,
-                    "source": name(path),
-                    "format": path.suffix.lower().lstrip("."),
-                    "word_count": words,
-                    "tags": post.tags,
-                    "lang": py3langid.classify(post.text[:5000])[0],
-                }
-            )
+    with progress(files) as advance:
+        for path in files:
+            if path.name == KEPT:
+                continue  # no file of the author's
+            for post in outcomes(path, max_bytes, role):
+                if isinstance(post, readers.LeftOut):
+                    leave_out(path, str(post), post.name)
+                    continue
+                words, post_id = len(post.text.split()), readers.post_id(post.text)
+                if reason := not_a_post(post, PurePath(post.name) if post.name else path.relative_to(folder), author):
+                    leave_out(path, reason, post.name)
+                elif words < min_words:
+                    leave_out(path, f"only {words} words, fewer than ingest.min_words ({min_words})", post.name)
+                elif post_id in first_with:
+                    leave_out(path, f"the same text as {first_with[post_id]}", post.name)
+                else:
+                    if not post.date and not post.name:
+                        day_of = days(folder, files) if day_of is None else day_of
+                        post.date, post.date_from = day_of.get(str(path.relative_to(folder)), (None, ""))
+                    first_with[post_id] = name(path, post.name)
+                    posts.append(row(post, post_id, name(path, post.name), path.suffix.lower().lstrip("."), words))
+            advance(path)
     return posts, discarded
+
+
+@contextlib.contextmanager
+def progress(files: list[Path]):
+    """A bar over the bytes of the files, where a person watches; gives the function to call after each file."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(TextColumn("reading posts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True) as bar:
+        task = bar.add_task("", total=len(files))
+        yield lambda path: bar.advance(task)
+
+
+def outcomes(path: Path, max_bytes: float, role: str):
+    """`Post`s and `LeftOut`s of a file; whatever is wrong with it is a reason."""
+    from corpus import readers
+
+    try:
+        yield from readers.read_all(path, max_bytes, role)
+    except readers.LeftOut as e:
+        yield e
+    except OSError as e:
+        yield readers.LeftOut(f"can't be opened: {e.strerror or e}")
+
+
+def row(post, post_id: str, source: str, form: str, words: int) -> dict:
+    """The row of a post in posts.jsonl."""
+    import py3langid
+
+    return {
+        "id": post_id,
+        "title": post.title,
+        "date": post.date,
+        "text": post.text,
+        "source": source,
+        "format": form,
+        "word_count": words,
+        "tags": post.tags,
+        "lang": py3langid.classify(post.text[:5000])[0],
+        "date_from": post.date_from if post.date else "",
+        "authors": post.authors,
+        "url": post.url,
+    }
 
 
 def show(posts: list[dict], discarded: list[dict]) -> None:
@@ -102,7 +136,7 @@ def show(posts: list[dict], discarded: list[dict]) -> None:
     table = Table(title="ingest", title_justify="left", show_header=False)
     dates = sorted(p["date"] for p in posts if p["date"])
     formats = Counter(p["format"] for p in posts)
-    table.add_row("read", f"{len(posts) + len(discarded)} files")
+    table.add_row("read", f"{len(posts) + len(discarded)} files or posts")
     table.add_row("kept", f"{len(posts)} posts ({', '.join(f'{n} .{f}' for f, n in formats.most_common())})")
     for reason, n in Counter(d["reason"].split(":")[0].split(", fewer")[0] for d in discarded).most_common(8):
         table.add_row("left out", f"{n}: {escape(reason)}")
@@ -117,7 +151,7 @@ def main() -> None:
     source = Path(params.source)
     if not source.is_dir():
         raise UserError(f"ingest.source is {params.source}, and there is no such folder: set it in params.yaml, or run `make blog FROM=your/folder`.")
-    posts, discarded = ingest(source, params.min_words, params.max_file_mb * 1e6)
+    posts, discarded = ingest(source, params.min_words, params.max_file_mb * 1e6, params.author, params.role)
     if not posts:
         write_jsonl(RAW / "discarded.jsonl", discarded)
         raise UserError(f"{source} holds {len(discarded)} files and no post (see {RAW / 'discarded.jsonl'}): put .md, .txt or .docx posts there.")

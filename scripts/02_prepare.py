@@ -18,10 +18,14 @@ def prepare(posts: list[dict], params, count) -> list[dict]:
 
     from corpus.clean import clean
     from corpus.examples import examples
+    from corpus.redact import redact
 
     rows = []
+    blocks = {kind: getattr(params.prepare, kind) for kind in ("code", "quotes", "tables", "embeds")}
     for post in track(posts, "preparing examples", transient=True):
-        text = clean(post["text"], params.prepare.links)
+        text = clean(post["text"], params.prepare.links, blocks)
+        if params.prepare.redact:
+            post, text = {**post, "title": redact(post["title"]), "tags": [redact(t) for t in post["tags"]]}, redact(text)
         rows += examples(post, text, count, params.train.max_length, params.prepare.context_tokens, params.prepare.seed)
     return rows
 

@@ -83,6 +83,8 @@ class Ingest(Section):
     source: str
     min_words: int = Field(ge=1)
     max_file_mb: float = Field(gt=0)
+    author: str
+    role: str = Field(min_length=1)
 
 
 class Prepare(Section):
@@ -90,6 +92,11 @@ class Prepare(Section):
     system: str = Field(min_length=1, max_length=200)  # it stands in every training row, which has a limit
     author: str
     links: Literal["text", "keep"]
+    code: Literal["keep", "drop", "placeholder"]
+    quotes: Literal["keep", "drop", "placeholder"]
+    tables: Literal["keep", "drop", "placeholder"]
+    embeds: Literal["keep", "drop", "placeholder"]
+    redact: bool
     context_tokens: int = Field(ge=0)
 
 

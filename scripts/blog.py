@@ -1,10 +1,12 @@
 """Use your own posts: copy them to data/blog, let DVC keep them, and point ingest.source there.
 
+FROM is a folder, an export file of a blog (.xml, .zip, .json, .jsonl, .mbox …), or the address of its feed.
 The posts stay on this machine: data/blog is ignored by Git, which sees only a pointer, data/blog.dvc (a hash, no text).
 
 Run     make blog FROM=~/posts
 """
 
+import json
 import shutil
 import subprocess
 import sys
@@ -14,11 +16,12 @@ from _shared import UserError, load_params, making, run, say
 from set_param import set_params
 
 BLOG = Path("data/blog")
+FEED_MOST = 200_000_000  # bytes
 PASSED_OVER = {".git", ".svn", "node_modules", ".venv", "__pycache__", ".DS_Store"}
 
 
-def copy(source: Path, target: Path) -> int:
-    """Copy the folder, real files for links; pipes and links that lead in circles or nowhere are left out. The number of files."""
+def copy(source: Path, target: Path) -> None:
+    """Copy the folder, real files for links; pipes and links that lead in circles or nowhere are left out."""
     seen = set()
 
     def skip(folder: str, names: list[str]) -> set[str]:
@@ -32,7 +35,46 @@ def copy(source: Path, target: Path) -> int:
     except shutil.Error as e:  # a list of (from, to, why)
         file, _, why = e.args[0][0]
         raise UserError(f"{file} can't be copied: {why}") from None
-    return sum(1 for f in target.rglob("*") if f.is_file())
+
+def keep_days(source: Path, target: Path) -> None:
+    """Write down what Git and the files' times say of the days: a copy has neither."""
+    from corpus.dates import KEPT, days
+
+    there = {str(f.relative_to(target)) for f in target.rglob("*") if f.is_file()}
+    found = days(source, [source / name for name in sorted(there)])
+    if kept := {name: day for name, day in sorted(found.items()) if name in there}:
+        (target / KEPT).write_text(json.dumps(kept, ensure_ascii=True), encoding="utf-8")
+
+
+def fetch(address: str, target: Path) -> None:
+    """The feed at an address, as target/feed.xml."""
+    import httpx
+
+    try:
+        with httpx.stream("GET", address, follow_redirects=True, timeout=30, headers={"User-Agent": "blogtwin"}) as answer:
+            answer.raise_for_status()
+            with open(target / "feed.xml", "wb") as file:
+                for part in answer.iter_bytes():
+                    file.write(part)
+                    if file.tell() > FEED_MOST:
+                        raise UserError(f"{address} is larger than {FEED_MOST / 1e6:.0f} MB: save it as a file, and name that.")
+    except (httpx.HTTPError, httpx.InvalidURL) as e:
+        raise UserError(f"{address} can't be fetched: {' '.join(str(e).split())[:150] or type(e).__name__}: save the feed as a file, and name that.") from None
+
+
+def checked(given: str) -> Path:
+    """FROM as the path of a folder or of a file of posts."""
+    from corpus.readers import MANY, ONE
+
+    source = Path(given).expanduser()
+    if source.is_file() and source.suffix.lower() not in MANY | ONE:
+        raise UserError(f"FROM is {source}, which is a file of no known kind: name the folder of your posts, or an export ({', '.join(MANY)}).")
+    if not source.is_dir() and not source.is_file():
+        raise UserError(f"FROM is {source}, which is not there: name the folder of your posts, as in `make blog FROM=~/posts`.")
+    real, blog = source.resolve(), BLOG.resolve()
+    if blog.is_relative_to(real) or real.is_relative_to(blog):
+        raise UserError(f"FROM is {source}, which {'holds' if blog.is_relative_to(real) else 'is inside'} {BLOG} itself: name the folder your posts come from.")
+    return source
 
 
 def main() -> None:
@@ -42,22 +84,25 @@ def main() -> None:
     if not sys.argv[1]:
         raise UserError("FROM is empty: name the folder of your posts, as in `make blog FROM=~/posts`.")
     load_params()
-    source = Path(sys.argv[1]).expanduser()
-    if not source.is_dir():
-        what = "a file" if source.is_file() else "not there"
-        raise UserError(f"FROM is {source}, which is {what}: name the folder of your posts, as in `make blog FROM=~/posts`.")
-    real, blog = source.resolve(), BLOG.resolve()
-    if blog.is_relative_to(real) or real.is_relative_to(blog):
-        raise UserError(f"FROM is {source}, which {'holds' if blog.is_relative_to(real) else 'is inside'} {BLOG} itself: name the folder your posts come from.")
+    is_address = sys.argv[1].startswith(("http://", "https://"))
+    source = sys.argv[1] if is_address else checked(sys.argv[1])
     with making(BLOG) as folder:
-        count = copy(source, folder)
+        if is_address:
+            fetch(source, folder)
+        elif source.is_file():
+            shutil.copy2(source, folder)
+        else:
+            copy(source, folder)
+        count = sum(1 for f in folder.rglob("*") if f.is_file())
         if not count:
             raise UserError(f"{source} holds no files: name the folder of your posts, as in `make blog FROM=~/posts`.")
+        if not is_address and source.is_dir():
+            keep_days(source, folder)
     done = subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", str(BLOG)], capture_output=True, text=True)
     if done.returncode != 0:
         raise UserError(f"{count} files were copied to {BLOG}, but DVC could not take them: {' '.join(done.stderr.split())[:300]}")
     set_params(Path("params.yaml"), {"ingest.source": str(BLOG)})
-    say(f"copied {count} files from {source} to {BLOG} and gave them to DVC ({BLOG}.dvc is a pointer; Git never sees the posts)")
+    say(f"copied {count} file{'' if count == 1 else 's'} from {source} to {BLOG} and gave them to DVC ({BLOG}.dvc is a pointer; Git never sees the posts)")
     say("next: `make all` makes the twin; `make all BASE=llama3.2:1b` makes it on a larger base model")
 
 

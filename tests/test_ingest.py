@@ -122,7 +122,6 @@ def test_what_only_looks_like_a_draft_is_none(folder, kept):
         "---\ntitle: 'a\n---\n",
         "---\na: b: c\n---\n",
         "---\ntitle: *x\n---\n",
-        "---\ndate: 2020-13-45\n---\n",
         "---\nx: !!python/object:os.system {}\n---\n",
         "---\nx: " + "[" * 5000 + "\n---\n",
         "+++\ntitle = \n+++\n",
@@ -134,6 +133,11 @@ def test_what_only_looks_like_a_draft_is_none(folder, kept):
 )
 def test_broken_front_matter_is_a_reason(folder, broken):
     assert "front matter" in reason(folder, "a.md", broken + WORDS)
+
+
+def test_a_date_that_is_none_costs_the_date_and_not_the_post(folder):
+    post = read(folder, content=f"---\ntitle: T\ndate: 2020-13-45\ntags: [a]\n---\n{WORDS}")
+    assert (post.title, post.date, post.tags, post.text) == ("T", None, ["a"], WORDS)
 
 
 def test_empty_files_and_files_of_front_matter_only_have_their_reasons(folder):

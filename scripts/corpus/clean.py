@@ -1,18 +1,19 @@
 """A post as it was published → the words its author wrote: no shortcodes, HTML, images, reference lists, share buttons.
 
-Code, fenced or inline, is left exactly as it is: it is taken out first and put back last.
+Code, fenced or inline, is left exactly as it is: it is taken out first and put back last. Code blocks, quotes, tables and embeds
+are kept, dropped or named, as `blocks` says.
 """
 
-import functools
 import html
 import re
 import unicodedata
 
+from corpus.markup import BLOCK, DROPPED, INLINE, Writer
+from corpus.markup import fence as _fence
+
+BLOCKS = {"code": "keep", "quotes": "keep", "tables": "keep", "embeds": "drop"}  # what happens when nobody says otherwise
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u2060\ufeff\u00ad\u200e\u200f")) | {0xA0: " "}
-DROPPED_TAGS = ["script", "style", "iframe", "canvas", "svg", "video", "audio", "object", "embed", "noscript", "template", "form", "button", "input", "select", "img", "picture", "source", "figcaption", "head", "title"]
-BLOCK_TAGS = ["p", "div", "section", "article", "aside", "header", "footer", "main", "figure", "ul", "ol", "table", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "details", "summary", "dl", "dt", "dd", "hr", "center"]
-INLINE_TAGS = ["a", "b", "strong", "i", "em", "u", "s", "del", "ins", "sub", "sup", "small", "big", "mark", "abbr", "cite", "q", "span", "font", "kbd", "code", "pre", "br", "li", "td", "th", "thead", "tbody", "tfoot", "caption", "colgroup", "col", "wbr", "time", "var", "samp", "address", "nav", "label", "tt", "strike", "html", "body", "meta", "link", "center"]
-HTML_TAGS = set(DROPPED_TAGS + BLOCK_TAGS + INLINE_TAGS)
+HTML_TAGS = DROPPED | BLOCK | INLINE
 GAP = r"(?!\n[ \t]*\n)"  # what belongs together holds no blank line
 REST = rf"(?:{GAP}[\s/](?:{GAP}(?:[^<>\"']|\"(?:{GAP}[^\"])*\"|'(?:{GAP}[^'])*'))*)?"  # a tag after its name
 TAG = re.compile(rf"<(/?)([a-zA-Z][\w.:-]*)({REST})>")
@@ -22,8 +23,17 @@ PRE = r"<(?i:pre)\b[^<>]*>(?P<pre>(?:(?!<(?i:pre)\b).)*?)</(?i:pre)>"
 FENCED = r"^[ \t]*(?P<fence>`{3,}(?!`)|~{3,}(?!~))[^\n`]*\n.*?(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z)"
 INLINE = r"(?<!`)(?P<tick>`+)(?!`)(?:" + GAP + r".){1,2000}?(?<!`)(?P=tick)(?!`)"
 CODE = re.compile(f"(?ms){HIGHLIGHT}|{PRE}|{FENCED}|{INLINE}")
+NO_CODE = re.compile(r"[ \t]*(?:```+|~~~+)[ \t]*(?:=\w+|dataview\w*|tasks|query)[ \t]*\n")  # Djot's raw HTML, Obsidian's queries
 INDENTED = re.compile(r"(?m)^(?:(?<=\A)|(?<=\n\n))(?: {4}[^\n]*\S[^\n]*(?:\n|\Z)(?:[ \t]*\n(?= {4}))*)+")
 IN_LIST = re.compile(r"[ \t]+\S|(?:[-*+]|\d+[.)])[ \t]")
+QUOTE = re.compile(r"(?m)(?:^ {0,3}>[^\n]*(?:\n|\Z)(?:^(?![ \t]*(?:$|[#>|*+-]|\d+[.)]))[^\n]+(?:\n|\Z))*)+")
+CALLOUT = re.compile(r"[ \t]*>[ \t]*\[!\w[\w-]*\][+-]?[ \t]*")
+TABLE = re.compile(r"(?m)^[^\n|]*\|[^\n]*\n[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*\|[-|: \t]*(?:\n|\Z)(?:^[^\n|]*\|[^\n]*(?:\n|\Z))*")
+PLAYER = r"youtube\w*|vimeo|tweet|twitter|x|gist|instagram|spotify|soundcloud|codepen|asciinema"
+EMBED = re.compile(
+    rf"(?is)<(?P<tag>iframe|video|audio|object|embed)\b(?:[^<>]*?\bsrc\s*=\s*[\"']?(?P<src>[^\"'\s<>]+))?[^<>]*>(?:(?:(?!<(?P=tag)\b).){{0,5000}}?</(?P=tag)\s*>)?"
+    rf"|\{{[{{%][<%]?-?\s*(?:{PLAYER})\s+(?P<id>[^{{}}\n]*?)\s*[%>]?-?[%}}]\}}?"
+)
 SHARE_WORDS = r"(?:twitter|facebook|e-?mail|linkedin|reddit|whatsapp|pinterest|mastodon|bluesky|telegram|hacker ?news|tumblr|pocket|print|rss|x)\b"
 SHARE = rf"share(?: (?:this|it))?(?: (?:post|article|page|story|entry))?(?:[^\w\n]+(?:on|via|with|to|and|or|your|friends|{SHARE_WORDS}))*[^\w\n]*"
 SHARE_LINE = re.compile(
@@ -31,15 +41,22 @@ SHARE_LINE = re.compile(
 )
 
 
-def clean(text: str, links: str = "text") -> str:
-    """The author's words of a post, as Markdown. links: "text" keeps a link's words only, "keep" its address too."""
+def clean(text: str, links: str = "text", blocks: dict[str, str] = BLOCKS) -> str:
+    """The author's words of a post, as Markdown. links: "text" keeps a link's words only, "keep" its address too.
+
+    blocks: for "code", "quotes", "tables" and "embeds" one of "keep", "drop", "placeholder".
+    """
     text = unicodedata.normalize("NFC", text).translate(INVISIBLE)
     text = text.replace("\u2028", "\n").replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
-    text, code = _take_code(text, blocks_to_fences=True)
+    text, code = _take_code(text, published=True, blocks=blocks["code"])
+    text = _embeds(text, blocks["embeds"])
+    text = _flavours(text)
     text = _shortcodes(text)
     text = _html(text)
     text = _images(text)
     text = _links(text, links)
+    text = _chosen(QUOTE, text, "quotes", blocks["quotes"])
+    text = _chosen(TABLE, text, "tables", blocks["tables"])
     text = SHARE_LINE.sub("", text)
     text = re.sub(r"(?im)^[ \t*-]*(?:toc|\[toc\]|\[\[toc\]\])[ \t]*$", "", text)
     text = re.sub(r"(?m)(?<![ \t])[ \t]+$", "", text)
@@ -58,20 +75,28 @@ def headings(text: str) -> list[str]:
     return [_put_code(found, code) for m in re.findall(r"(?m)^#{1,6}[ \t]([^\n]+)$", text) if (found := m.strip("# \t"))]
 
 
-def _take_code(text: str, blocks_to_fences: bool = False) -> tuple[str, list[str]]:
-    """Text with each code block or span replaced by a private-use mark, and the pieces."""
+def _take_code(text: str, published: bool = False, blocks: str = "keep") -> tuple[str, list[str]]:
+    """Text with each code block or span replaced by a private-use mark, and the pieces.
+
+    published: the text is not cleaned yet, so highlight blocks become fences, what is raw HTML or a query goes, and code blocks are
+    treated as `blocks` says.
+    """
     code: list[str] = []
 
-    def mark(piece):
+    def mark(piece, block=True):
+        if published and block and blocks != "keep":
+            return "" if blocks == "drop" else "[code]"
         code.append(piece)
         return f"\ue000{len(code) - 1}\ue001"
 
     def keep(match):
-        if blocks_to_fences and match["shown"] is not None:
+        if published and match["shown"] is not None:
             return f"\n{mark(_fence(match['shown'], match['lang']))}\n"
-        if blocks_to_fences and match["pre"] is not None:
+        if published and match["pre"] is not None:
             return f"\n\n{mark(_fence(html.unescape(re.sub('<[^<>]*>', '', match['pre'])).strip(chr(10))))}\n\n"
-        return mark(match[0])
+        if published and match["fence"] and NO_CODE.match(match[0]):
+            return ""
+        return mark(match[0], block=not match["tick"])
 
     def keep_indented(match):
         end = match.start()
@@ -80,9 +105,9 @@ def _take_code(text: str, blocks_to_fences: bool = False) -> tuple[str, list[str
         before = text[text.rfind("\n", 0, end) + 1 : end]
         if IN_LIST.match(before) and not match[0].startswith(" " * 8):
             return match[0]  # a second paragraph of a list item is no code
-        return mark(match[0])
+        return mark(match[0]) + ("" if blocks == "keep" else "\n")
 
-    text = CODE.sub(keep, re.sub("[\ue000\ue001]", "", text))
+    text = CODE.sub(keep, re.sub("[\ue000-\ue007]", "", text))
     return INDENTED.sub(keep_indented, text), code
 
 
@@ -90,10 +115,33 @@ def _put_code(text: str, code: list[str]) -> str:
     return re.sub("\ue000(\\d+)\ue001", lambda m: _put_code(code[int(m[1])], code), text)
 
 
-def _fence(code: str, language: str = "") -> str:
-    """Jekyll's and Hugo's highlight blocks, and HTML's <pre>, are code fences by another name."""
-    ticks = "`" * max(3, 1 + max(map(len, re.findall("`+", code)), default=0))
-    return f"{ticks}{language}\n{code}\n{ticks}"
+def _embeds(text: str, how: str) -> str:
+    """Players, tweets and gists, as HTML or as a shortcode; dropped, they go with the rest of the HTML and the shortcodes."""
+    if how == "drop":
+        return text
+    return EMBED.sub(lambda m: "\n\n[embed]\n\n" if how == "placeholder" else f"\n\n{m['src'] or m['id'] or ''}\n\n", text)
+
+
+def _flavours(text: str) -> str:
+    """What only Obsidian and Djot write: comments, block ids, attributes, fenced divisions."""
+    text = re.sub(rf"(?s)%%(?:(?!%%){GAP}.)*?%%", "", text)
+    text = re.sub(r"(?m)(?<=\S)[ \t]+\^[a-zA-Z0-9]*\d[a-zA-Z0-9]*$", "", text)
+    text = re.sub(r"(?m)^[ \t>]*:{3,}[^\n]*$", "", text)
+    text = re.sub(r"(?m)^[ \t]*\{(?:[.#%]|[\w-]+=\")[^{}\n]*\}[ \t]*$", "", text)
+    text = re.sub(r"\[((?:[^\[\]\n]|\[[^\[\]\n]*\]){0,500})\]\{[.#][^{}\n]*\}", r"\1", text)  # a span
+    text = re.sub(r"(?<=[)*_\ue001])\{(?:[.#]|=\w+\})[^{}\n]*\}?", "", text)
+    return re.sub(r"\{-(?:[^{}\n-]|-(?!\}))*-\}", "", text)
+
+
+def _chosen(pattern: re.Pattern, text: str, kind: str, how: str) -> str:
+    """Quotes or tables as params say. A callout (Obsidian, GitHub) is no quotation: its marks go, its words stay."""
+
+    def choose(match):
+        if callout := CALLOUT.match(match[0]):
+            return re.sub(r"(?m)^[ \t]*>[ \t]?", "", match[0][callout.end() :])
+        return match[0] if how == "keep" else "" if how == "drop" else f"[{kind.removesuffix('s')}]\n"
+
+    return text if how == "keep" and "[!" not in text else pattern.sub(choose, text)
 
 
 def _shortcodes(text: str) -> str:
@@ -109,51 +157,41 @@ def _html(text: str) -> str:
     text = re.sub(r"<((?:https?|mailto):[^<>\s]+)>", r"\1", text)
     text = re.sub(r"(?is)<!--(?:(?!<!--).)*?-->|<!doctype\b[^<>]*>", "", text)
     if "<" in text:
-        text = re.sub(_element("|".join(DROPPED_TAGS)), "", text)
-        for names, mark in (("b|strong", "**"), ("i|em", "*"), ("code|kbd|tt", "`")):
-            text = re.sub(_element(names), functools.partial(_emphasis, mark), text)
-        text = re.sub(_element("a"), _anchor, text)
-        known = HTML_TAGS | {name.lower() for name in re.findall(r"</([a-zA-Z][\w.:-]*)\s*>", text)}
-        text = TAG.sub(functools.partial(_tag, known), text)
-        for _ in range(3):  # quotes in quotes
-            text = re.sub(_element("blockquote"), _quote, text)
-        text = re.sub(rf"(?i)</?blockquote{REST}>", "\n\n", text)
+        text = _tags(text)
     # "&copy=2" in an address is no ©: only a whole entity is one
     return re.sub(r"&#?\w{1,30};", lambda m: html.unescape(m[0]).translate(INVISIBLE), text)
 
 
-def _element(names: str) -> str:
-    """Pattern of an element of one of these names that holds no other of its own name; group 2 its attributes, 3 what it holds."""
-    return rf"(?is)<({names})({REST})>((?:(?!<\1\b).)*?)</\1\s*>"
+def _tags(text: str) -> str:
+    """One pass over the tags; one that is no HTML stays as it is, unless it is closed somewhere or has attributes (MDX)."""
+    known = HTML_TAGS | {name.lower() for name in re.findall(r"</([a-zA-Z][\w.:-]*)\s*>", text)}
+    writer, at = Writer(), 0
+    for match in TAG.finditer(text):
+        if match.start() < at:
+            continue  # inside a script
+        writer.write(text[at : match.start()])
+        at = match.end()
+        closing, name, rest = match[1], match[2].lower(), match[3]
+        if name not in known and not (closing or re.match(r"\s+[\w:@-]+=[\"'{]", rest) or rest.rstrip().endswith("/")):
+            writer.write(match[0])
+        elif closing:
+            writer.end(name)
+        elif rest.rstrip().endswith("/"):
+            writer.write(writer.single(name, closing=False))
+        else:
+            if name in ("script", "style") and (end := _end_of(name, text, at)):
+                at = end
+                continue
+            address = re.search(r"(?i)\bhref\s*=\s*[\"']?([^\"'\s]+)", rest) if name == "a" else None
+            writer.start(name, {"href": address[1]} if address else {})
+    writer.write(text[at:])
+    return writer.close()
 
 
-def _emphasis(mark: str, match) -> str:
-    words = match[3].strip()
-    return match[3].replace(words, mark + words + mark, 1) if words and "\n" not in words else match[3]
-
-
-def _anchor(match) -> str:
-    address = re.search(r"(?i)\bhref\s*=\s*[\"']?([^\"'\s]+)", match[2])
-    return f"[{match[3]}]({address[1]})" if address and re.sub("<[^<>]*>", "", match[3]).strip() else match[3]
-
-
-def _tag(known: set, match) -> str:
-    """What a single tag stands for; one that is no HTML stays as it is, unless it is closed or has attributes (MDX)."""
-    closing, name, rest = match[1], match[2].lower(), match[3]
-    if name not in known and not (closing or re.match(r"\s+[\w:@-]+=[\"'{]", rest) or rest.rstrip().endswith("/")):
-        return match[0]
-    if name in ("li", "tr"):
-        return "" if closing else "\n- " if name == "li" else "\n"
-    if re.fullmatch("h[1-6]", name):
-        return "\n\n" if closing else "\n\n" + "#" * max(2, int(name[1])) + " "
-    if name in ("td", "th"):
-        return " " if closing else ""
-    return match[0] if name == "blockquote" else "\n" if name == "br" else "\n\n" if name in BLOCK_TAGS else ""
-
-
-def _quote(match) -> str:
-    lines = re.sub(r"\n\s*\n", "\n\n", match[3].strip()).split("\n")
-    return "\n\n" + "\n".join(f"> {line.strip()}".rstrip() for line in lines) + "\n\n"
+def _end_of(name: str, text: str, start: int) -> int:
+    """Where a script or style ends, whatever signs are in it; 0 when it doesn't, or another one begins before."""
+    end = re.compile(rf"(?i)<(/?){name}\b[^<>]*>").search(text, start)
+    return end.end() if end and end[1] else 0
 
 
 def _images(text: str) -> str:

@@ -66,10 +66,15 @@ class Relay:
 
     def cancel(self) -> None:
         self.cancelled = True
-        for task in self.tasks:
-            task.cancel()
+        self._stop()
         with contextlib.suppress(asyncio.QueueFull):
             self.items.put_nowait(Cancelled())
+
+    def _stop(self) -> None:
+        """Once for each task: a second cancellation would interrupt the closing of its connection, and the engine would write on."""
+        for task in self.tasks:
+            if not task.cancelling():
+                task.cancel()
 
     async def __aiter__(self):
         try:
@@ -88,8 +93,7 @@ class Relay:
 
     async def close(self) -> None:
         """Stop the writers and wait until they have let go of the engine. A second call does nothing."""
-        for task in self.tasks:
-            task.cancel()
+        self._stop()
         self.running.relays.pop(self.id, None)
         await asyncio.gather(*self.tasks, return_exceptions=True)
 

@@ -11,7 +11,7 @@ from conftest import ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()]
 # Commands that test_pipeline.py runs for real, in its workspace (there with small numbers or another folder).
-RUN_BY_PIPELINE = {"make all", "make blog FROM=~/posts", "dvc exp run -S train.learning_rate=1e-4", "dvc metrics diff", "make diff A=HEAD", "dvc plots show"}
+RUN_BY_PIPELINE = {"make all", "make blog FROM=~/posts", "dvc exp run -S train.learning_rate=1e-4", "dvc metrics diff", "make diff A=HEAD", "make report", "dvc plots show"}
 
 
 def test_readme_has_the_two_commands_and_ci_calls_the_second():

@@ -1,14 +1,18 @@
 """`make blog`: the writer's own posts come in, and no word of them is ever one `git add -A` away from a commit."""
 
+import http.server
+import importlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 
 import pytest
 import yaml
 from conftest import environment, make_workspace
+from exports import RSS, put, wxr, wxr_item
 
 SECRET = "the blue heron stood behind the boiler"
 WORDS = f"I never told anyone, but {SECRET}, and " + "we walked home along the river and talked about nothing at all. " * 5
@@ -150,3 +154,45 @@ def test_make_blog_is_the_same_from_the_command_people_type(workspace, posts):
     done = sh(workspace, f"make blog FROM='{posts}'")
     assert done.returncode == 0, done.stderr
     assert_git_sees_no_text(workspace)
+
+
+def test_one_export_file_becomes_the_blog_and_its_report_stays_private(workspace, tmp_path):
+    items = [wxr_item(slug=f"p{n}", title=f"Post {n}", body=f"<p>{WORDS} {n}</p>") for n in range(6)]
+    done = sh(workspace, f"make blog FROM='{put(tmp_path, 'my export.xml', wxr(*items))}'")
+    assert done.returncode == 0 and "copied 1 file from" in done.stdout, done.stderr
+    done = sh(workspace, "make report")
+    assert done.returncode == 0 and "6 posts" in done.stdout, done.stderr
+    assert "Not enough: 6 posts" in (workspace / "artifacts/data/report.html").read_text()
+    assert_git_sees_no_text(workspace)
+
+
+def test_a_feed_at_an_address_becomes_the_blog(workspace):
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.path == "/feed" else 404)
+            self.end_headers()
+            self.wfile.write(RSS.encode())
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert_one_sentence(blog(workspace, f"{address}/none"), "can't be fetched", "404")
+        assert blog(workspace, f"{address}/feed").returncode == 0
+    finally:
+        server.shutdown()
+    assert (workspace / "data/blog/feed.xml").read_text() == RSS
+
+
+def test_the_days_git_knows_come_along(workspace, posts):
+    """A copy has no history: they are written down beside it."""
+    (posts / "undated.md").write_text(WORDS + "undated")
+    shutil.rmtree(posts / ".git")
+    environment = {**os.environ, "GIT_AUTHOR_DATE": "2016-05-05T12:00:00Z", "GIT_COMMITTER_DATE": "2016-05-05T12:00:00Z"}
+    subprocess.run("git init -q && git add -A && git -c user.name=a -c user.email=a@b.c commit -qm x", shell=True, cwd=posts, env=environment, check=True)
+    assert blog(workspace, posts).returncode == 0
+    found, left = importlib.import_module("01_ingest").ingest(workspace / "data/blog", 5, 1e7)
+    assert {p["source"]: p["date"] for p in found}["undated.md"] == "2016-05-05" and not left

@@ -122,6 +122,7 @@ def test_own_blog_makes_its_own_twin(made, run_in, tmp_path):
     said = run_in(folder, f"make blog FROM='{posts}'").stdout
     assert "copied 7 files" in said and "make all" in said
     run_in(folder, "dvc repro split")
+    assert "7 posts" in run_in(folder, "make report").stdout and (folder / "artifacts/data/report.html").is_file()
     rows = [json.loads(line) for line in (folder / "data/raw/posts.jsonl").read_text().splitlines()]
     assert {r["source"] for r in rows} == {f"private {i}.md" for i in range(7)}
     assert len(list((folder / "data/sample").iterdir())) == 9

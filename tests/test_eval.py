@@ -236,7 +236,7 @@ def base_reads():
 
 @pytest.fixture(scope="module")
 def made_card(sample, base_reads):
-    """made_card(system, seed): a card with the system in the twin's place; `self` is the author's own unseen posts, the only one that may pass."""
+    """made_card(systems, seed): a card on which each of them is judged as the twin is; `self`, the author's own unseen posts, is the twin, and the only one that may pass."""
     training, held_out, unseen = sample[:26], sample[26:38], sample[38:48]
     flat = "It is important to note that success isn't easy; however, it's worth it! Many people believe that technology changes our lives, and they are right. We must adapt, learn, and grow together. "
     wrong = {
@@ -257,62 +257,65 @@ def made_card(sample, base_reads):
         read = {"nats": nats, "bytes": 40, "tokens": 10}
         return [{"voice": voice, "id": e["id"], "post_id": e["post_id"], "read": read, "text": t, "end": "stop", "written_tokens": 9} for e, t in zip(asked, texts, strict=True)]
 
-    def made(system, seed):
+    def made(systems, seed):
         posts = card.Posts(asked, held_out, training, [f"title {i}" for i in range(len(training))], 0)
-        heard = rows("base", [flat * 8] * 10, 24.0) + rows("five_shot", [flat * 9] * 10, 22.0) + rows("twin", wrong[system], 18.0)
+        heard = rows("base", [flat * 8] * 10, 24.0) + rows("five_shot", [flat * 9] * 10, 22.0)
+        for name in systems:
+            heard += rows("twin" if name == "self" else f"fake_{name}", wrong[name], 18.0)
         return card.scorecard(heard, posts, people, base_reads, seed, [f"post {i}" for i in range(10)])
 
     return made
 
 
 @pytest.fixture(scope="module")
-def cards(made_card):
-    """A card for each system."""
-    return {system: made_card(system, 7) for system in SYSTEMS}
+def judged(made_card):
+    return made_card(SYSTEMS, 7)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("system", [s for s in SYSTEMS if s != "self"])
-def test_no_cheat_passes_the_verdict(cards, system):
-    assert cards[system].metrics["twin"]["verdict"]["closer_than_prompting"] == 0, cards[system].verdict
-    assert cards[system].failed or "Can't tell" in cards[system].verdict or "caricature" in cards[system].verdict
-    assert cards[system].metrics["verbatim"]["verdict"]["closer_than_prompting"] == 0
-    assert cards[system].metrics["markov"]["verdict"]["closer_than_prompting"] == 0
+def test_no_cheat_passes_the_verdict(judged, system):
+    """Neither those that stand on every card nor those that are put in a twin's place; each is stopped by a gate or by style."""
+    found = judged.metrics[f"fake_{system}"]
+    assert found["verdict"]["closer_than_prompting"] == 0
+    gates = {"verbatim": "copying", "shuffled_words": "fluent", "repeated": "fluent", "lower_case": "fluent"}
+    if system in gates:
+        assert found["verdict"][gates[system]] == 0
+    for cheat in ("verbatim", "markov"):
+        assert judged.metrics[cheat]["verdict"]["closer_than_prompting"] == 0
 
 
 @pytest.mark.slow
-def test_a_copy_is_named_with_the_post_it_comes_from(cards, sample):
+def test_a_copy_is_named_with_the_post_it_comes_from(judged, sample):
     """Each verbatim text carries the title of the training post that it is."""
-    for one in cards["verbatim"].samples:
-        assert sample[int(one["twin"]["source"].removeprefix("title "))] == one["twin"]["text"]
+    for one in judged.samples:
+        assert sample[int(one["fake_verbatim"]["source"].removeprefix("title "))] == one["fake_verbatim"]["text"]
 
 
 @pytest.mark.slow
-def test_the_author_passes_the_verdict(cards):
+def test_the_author_passes_the_verdict(judged):
     """Else the rule would be empty: the author's own unseen posts, in the twin's place, are «closer to you than prompting»."""
-    assert cards["self"].metrics["twin"]["verdict"]["closer_than_prompting"] == 1, cards["self"].verdict
-    assert cards["self"].metrics["twin"]["style"]["masked"] == pytest.approx(1, abs=0.3)
-    assert cards["self"].metrics["gain"]["bits_per_byte"]["percent"] == pytest.approx(25.0)
-    assert "Closer to you" in cards["self"].verdict
+    assert judged.metrics["twin"]["verdict"]["closer_than_prompting"] == 1, judged.verdict
+    assert judged.metrics["twin"]["style"]["masked"] == pytest.approx(1, abs=0.3)
+    assert judged.metrics["gain"]["bits_per_byte"]["percent"] == pytest.approx(25.0)
+    assert "Closer to you" in judged.verdict
 
 
 @pytest.mark.slow
-def test_another_author_is_told_apart_by_style(cards):
+def test_another_author_is_told_apart_by_style(judged):
     """Fluent, nothing copied: only the style score stands between another author and the verdict, and it is near 0."""
-    style = cards["another"].metrics["twin"]["style"]
-    assert style["masked"] < 0.35 and style["function"] < 0.5 and not cards["another"].failed.get("copying")
+    found = judged.metrics["fake_another"]
+    assert found["style"]["masked"] < 0.35 and found["style"]["function"] < 0.5 and found["verdict"]["copying"] == 1
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_card_and_another_stays_inside(cards, made_card):
+def test_the_same_seed_gives_the_same_card_and_another_stays_inside(made_card):
     """To the last digit; with another seed the mean lies inside the interval. No nan, which is no JSON."""
     import json
 
-    first = {name: json.dumps(one.metrics, allow_nan=False) for name, one in cards.items()}
-    assert json.dumps(made_card("self", 7).metrics) == first["self"]
-    other = made_card("self", 8).metrics
-    assert json.dumps(other) != first["self"]
-    style = cards["self"].metrics["twin"]["style"]
+    first, again, other = (made_card(["self"], seed).metrics for seed in (7, 7, 8))
+    assert json.dumps(first, allow_nan=False) == json.dumps(again) != json.dumps(other)
+    style = first["twin"]["style"]
     assert style["masked_lo"] < other["twin"]["style"]["masked"] < style["masked_hi"]
 
 

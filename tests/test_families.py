@@ -19,8 +19,6 @@ from train.export import write_adapter, write_twin
 FAMILIES = {
     "Llama": {"tie_word_embeddings": True},
     "Mistral": {"pieces": True, "chat": "mistral", "sliding_window": None},
-    "Phi3": {"pieces": True, "chat": "phi3"},
-    "Qwen2": {},
     "Gemma2": {"pieces": True, "chat": "gemma", "head_dim": 16, "query_pre_attn_scalar": 16},
     "GPT2": {"chat": "turns", "n_ctx": 2048, "n_inner": 128},
 }

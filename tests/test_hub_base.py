@@ -43,7 +43,7 @@ def random_model(kind: str, vocabulary: int, **settings):
     sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 2048}
     tokens = {"vocab_size": vocabulary, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2}
     config = getattr(transformers, f"{kind}Config")(**sizes, **tokens, initializer_range=0.15, **settings)
-    return getattr(transformers, f"{kind}ForCausalLM")(config).to(torch.bfloat16)
+    return transformers.AutoModelForCausalLM.from_config(config).to(torch.bfloat16)
 
 
 def edit(path, **changes) -> None:

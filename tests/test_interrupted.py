@@ -48,7 +48,7 @@ FULL_DISK = {
 }
 # Ollama may have forgotten the version a receipt names, so the receipt goes first; a Modelfile is whole by itself.
 # Of these folders nothing is an output: caches, logs, and the checkpoints that an interrupted training goes on from.
-NO_OUTPUTS = {"cache", "logs", "checkpoints"}
+NO_OUTPUTS = {"base", "cache", "logs", "checkpoints"}
 NOT_KEPT = {"ollama_create": {"artifacts/ollama/receipt.json", "artifacts/ollama/Modelfile"}}
 
 # Runs a stage; at the nth call of a function comes Ctrl-C, or from there on no file may grow over so many bytes.

@@ -49,7 +49,7 @@ def train(job) -> dict:
             epoch, done = divmod(run.step, per_epoch)
             args = TrainingArgs(batch_size=batch, iters=min(per_epoch - done, steps - run.step), steps_per_report=1, steps_per_save=10**9, max_seq_length=p.max_length, adapter_file=str(job.folder / "mlx.safetensors"))
             batches = in_order(len(rows), batch, p.seed + epoch)[done:]
-            train_model(model, optimizer, rows, val_dataset=None, args=args, iterate_batches=lambda dataset, b=batches, **_: (padded([dataset[i] for i in one]) for one in b), training_callback=run)
+            train_model(model, optimizer, rows, val_dataset=None, args=args, iterate_batches=lambda dataset, b=batches, first=run.step, **_: fed(dataset, b, p.seed + first), training_callback=run)
             run.look()
     finally:
         job.log.stop()
@@ -89,6 +89,13 @@ def in_order(rows: int, batch: int, seed: int) -> list[list[int]]:
     """The batches of an epoch, by the numbers of their rows: the same for the same seed, wherever a run begins."""
     order = np.random.default_rng(seed).permutation(rows)
     return [order[i : i + batch].tolist() for i in range(0, rows - batch + 1, batch)]
+
+
+def fed(rows, batches: list[list[int]], seed: int):
+    """The batches, each with random numbers (for dropout) of its own, so that a run that goes on draws what an unbroken one would: MLX's state can't be set."""
+    for number, one in enumerate(batches):
+        mx.random.seed(seed + number)
+        yield padded([rows[i] for i in one])
 
 
 def padded(rows: list[tuple[list[int], int]]) -> tuple[mx.array, mx.array]:
@@ -150,7 +157,6 @@ class Run(TrainingCallback):
         with self.job.checkpoints.saving(self.step, self.steps) as folder:
             mx.save_safetensors(str(folder / "adapter.safetensors"), dict(tree_flatten(self.model.trainable_parameters())))
             mx.save_safetensors(str(folder / "optimizer.safetensors"), dict(tree_flatten(self.optimizer.state)))
-            mx.save_safetensors(str(folder / "random.safetensors"), {"state": mx.random.state[0]})
             if self.weights:
                 mx.save_safetensors(str(folder / "best.safetensors"), self.weights)
             (folder / "run.json").write_text(json.dumps({"step": self.step, "losses": self.losses, "loss": self.loss, "epoch": self.epoch, "log": self.job.log.state()}))
@@ -162,7 +168,6 @@ class Run(TrainingCallback):
         self.model.update(tree_unflatten(list(mx.load(str(folder / "adapter.safetensors")).items())))
         self.optimizer.init(self.model.trainable_parameters())
         self.optimizer.state = tree_unflatten(list(mx.load(str(folder / "optimizer.safetensors")).items()))
-        mx.random.state[0] = mx.load(str(folder / "random.safetensors"))["state"]
         if (folder / "best.safetensors").is_file():
             self.weights = mx.load(str(folder / "best.safetensors"))
         say(f"going on from step {self.step} of {self.steps}, which is kept in {folder}")

@@ -1,0 +1,1 @@
+export const Blind = () => <p>Blind</p>;

@@ -1,0 +1,1 @@
+export const Draft = () => <p>Draft</p>;

@@ -1,0 +1,1 @@
+export const History = () => <p>History</p>;

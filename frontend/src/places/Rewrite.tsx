@@ -1,0 +1,1 @@
+export const Rewrite = () => <p>Rewrite</p>;

@@ -1,0 +1,1 @@
+export const Twin = () => <p>Twin</p>;

@@ -3,9 +3,9 @@ import { type ReactNode, type RefObject, useLayoutEffect, useRef, useState } fro
 import { type Attached, readFile } from "../lib/attach";
 import { Button, Icon } from "./basic";
 
-type Props = { box: RefObject<HTMLTextAreaElement | null>; text: string; onText: (t: string) => void; files: Attached[]; onFiles: (f: Attached[]) => void; busy: boolean; onSend: () => void; onStop: () => void; label: string; children?: ReactNode; focus?: boolean };
+type Props = { box: RefObject<HTMLTextAreaElement | null>; text: string; onText: (t: string) => void; files: Attached[]; onFiles: (f: Attached[]) => void; busy: boolean; onSend: () => void; onStop: () => void; label: string; children?: ReactNode; focus?: boolean; attach?: boolean };
 
-export function PromptBox({ box, text, onText, files, onFiles, busy, onSend, onStop, label, children, focus }: Props) {
+export function PromptBox({ box, text, onText, files, onFiles, busy, onSend, onStop, label, children, focus, attach: attaching = true }: Props) {
   const input = useRef<HTMLInputElement>(null);
   const [wrong, setWrong] = useState("");
   useLayoutEffect(() => {
@@ -21,7 +21,7 @@ export function PromptBox({ box, text, onText, files, onFiles, busy, onSend, onS
   };
   return (
     <form className="rounded-2xl border border-line bg-card p-2 shadow-sm focus-within:border-accent" onSubmit={(e) => (e.preventDefault(), !busy && onSend())}
-      onDragOver={(e) => e.preventDefault()} onDrop={(e) => (e.preventDefault(), void attach(e.dataTransfer.files))}>
+      onDragOver={(e) => e.preventDefault()} onDrop={(e) => (e.preventDefault(), attaching && void attach(e.dataTransfer.files))}>
       {files.length > 0 && (
         <ul className="flex flex-wrap gap-1.5 p-1">
           {files.map((f, n) => (
@@ -41,7 +41,7 @@ export function PromptBox({ box, text, onText, files, onFiles, busy, onSend, onS
       {wrong && <p role="alert" className="px-2 text-sm text-bad">{wrong}</p>}
       <div className="flex flex-wrap items-center gap-x-2">
         <input ref={input} type="file" hidden multiple accept=".md,.markdown,.txt,.docx" onChange={(e) => (void attach(e.target.files), (e.target.value = ""))} />
-        <Button kind="quiet" aria-label="Attach a file" title="Attach .md, .txt or .docx as context" onClick={() => input.current?.click()}><Icon name="clip" /></Button>
+        {attaching && <Button kind="quiet" aria-label="Attach a file" title="Attach .md, .txt or .docx as context" onClick={() => input.current?.click()}><Icon name="clip" /></Button>}
         {children}
         <span className="ml-auto" />
         {busy

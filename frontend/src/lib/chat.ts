@@ -32,7 +32,7 @@ export function useChat(session: string | null) {
           if (name === "session") {
             here.current = data.session_id;
             change({ model: data.model });
-            go(`/chat/${data.session_id}`, true);
+            go(`/chat/${data.session_id}`);
           } else if (name === "delta") paint((text += data.text));
           else if (name === "answered") {
             over = true;

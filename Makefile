@@ -40,7 +40,7 @@ serve: setup ## one private API in front of base and twin, on 127.0.0.1:8000
 
 dev: setup ## the page and the API, both with reload while you change them (needs Node)
 	@cd frontend && ([ -d node_modules ] || npm ci --no-audit --no-fund)
-	@trap 'kill 0' EXIT; watchfiles --filter python "python scripts/serve_api.py" serve & cd frontend && npm run --silent dev
+	@trap 'kill 0' EXIT; PYTHONPATH=.:scripts python -m uvicorn --factory --reload --reload-dir serve --port 8000 serve.main:create_app & cd frontend && npm run --silent dev
 
 bench-serve: setup ## what the server costs, and how it bears 32 at once
 	@python scripts/bench_serve.py

@@ -68,6 +68,7 @@ for (const [width, height] of SIZES)
         await page.goto(place);
         await page.locator("main h1").waitFor();
         await page.waitForFunction(() => !document.querySelector("footer")?.textContent?.includes("loading"), null, { timeout: 60_000 * slow });
+        await page.getByText("Taking two texts").waitFor({ state: "detached" });
         await page.waitForTimeout(300);
         await look(page, `${place === "/" ? "write" : place.slice(1)}-${width}-${theme}`);
         wrong.push(...(await axe(page)).map((v) => `${place} ${v}`));

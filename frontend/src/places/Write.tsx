@@ -67,10 +67,10 @@ export function Write() {
           <ErrorLine error={error} retry={() => (asked ? ask(asked) : location.reload())} />
         </div>
       </div>
-      <div className="relative mx-auto w-full max-w-2xl px-4 pb-1">
+      <div className="px-4 pb-1"><div className="relative mx-auto max-w-2xl">
         {!scroll.stuck && <Button className="absolute -top-12 left-1/2 -translate-x-1/2 rounded-full shadow" aria-label="To the newest" onClick={scroll.toEnd}><Icon name="down" /></Button>}
         {prompt}
-      </div>
+      </div></div>
       <Status>{busy ? "Writing…" : turns.length ? "Done." : ""}</Status>
     </div>
   );

@@ -9,7 +9,7 @@ export function Curve({ lines, label }: { lines: Line[]; label: string }) {
   const x = (step: number) => 40 + (550 * (step - left)) / Math.max(1, right - left);
   const y = (loss: number) => 12 + (150 * (high - loss)) / Math.max(1e-6, high - low);
   return (
-    <svg role="img" aria-label={label} viewBox="0 0 600 190" className="w-full text-muted">
+    <svg role="img" aria-label={label} viewBox="0 0 600 190" className="w-full max-w-2xl text-muted">
       <text x="0" y={y(high) + 4} fontSize="11" fill="currentColor">{high.toFixed(2)}</text>
       <text x="0" y={y(low) + 4} fontSize="11" fill="currentColor">{low.toFixed(2)}</text>
       <text x="40" y="186" fontSize="11" fill="currentColor">step {left}</text>

@@ -25,5 +25,24 @@ export function diff(before: string, after: string): Piece[] {
     else if (i < a.length && (j === b.length || longest[(i + 1) * width + j] >= longest[i * width + j + 1])) add("gone", a[i++]);
     else add("new", b[j++]);
   }
-  return pieces;
+  return merged(pieces);
+}
+
+/** Changes that only white space parts are one change: phrases are read more easily than words that hop. */
+function merged(pieces: Piece[]): Piece[] {
+  const found: Piece[] = [];
+  let [gone, fresh] = ["", ""];
+  const flush = () => {
+    if (gone) found.push({ kind: "gone", text: gone });
+    if (fresh) found.push({ kind: "new", text: fresh });
+    [gone, fresh] = ["", ""];
+  };
+  pieces.forEach((p, n) => {
+    const between = p.kind === "same" && !p.text.trim() && (gone || fresh) && n < pieces.length - 1;
+    if (p.kind === "same" && !between) (flush(), found.push(p));
+    if (p.kind === "gone" || between) gone += p.text;
+    if (p.kind === "new" || between) fresh += p.text;
+  });
+  flush();
+  return found;
 }

@@ -148,7 +148,7 @@ export const scenarios = {
     assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
   },
   async "a wicked answer"(page) {
-    const text = '<script>window.hit=1</script><img src="https://bad.example/a.png" onerror="window.hit=1"> ![t](https://bad.example/b.png) [x](javascript:window.hit=1) **broken [ `';
+    const text = '<script>window.hit=1</script><img src="https://bad.example/a.png" onerror="window.hit=1">\n\n![t](https://bad.example/b.png) [x](javascript:window.hit=1) **broken [ `';
     const body = `event: session\ndata: {"session_id":"wicked","model":"base"}\n\nevent: delta\ndata: ${JSON.stringify({ text })}\n\nevent: answered\ndata: ${JSON.stringify({ session_id: "wicked", message: { role: "assistant", content: text, finish: "stop" }, tokens: 1, tokens_per_second: 1 })}\n\n`;
     await page.route("**/api/v1/chat/completions", (r) => r.fulfill({ body, contentType: "text/event-stream" }));
     await page.goto("/");

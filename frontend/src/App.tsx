@@ -25,6 +25,7 @@ export function App() {
   useEffect(() => showTheme(theme), [theme]);
   useEffect(keys, []);
   const [, , name, Place] = PLACES.find(([p]) => p !== "/" && path.startsWith(p)) ?? PLACES[0];
+  useEffect(() => document.querySelector("nav [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" }), [name]);
   useEffect(() => void (document.title = name === "Write" ? "blogtwin" : `${name} · blogtwin`), [name]);
   return (
     <div className="flex h-full flex-col-reverse md:flex-row">

@@ -100,11 +100,11 @@ function Row({ session: s, onRename, onRemove, onError }: { session: Session; on
   return (
     <li className="flex flex-wrap items-center gap-x-1 py-2">
       {title === null ? (
-        <a href={`/chat/${s.id}`} dir="auto" onClick={(e) => { if (!e.metaKey && !e.ctrlKey) (e.preventDefault(), go(`/chat/${s.id}`)); }} className="min-w-40 flex-1 truncate py-1 font-serif text-lg hover:text-accent">{s.title}</a>
+        <a href={`/chat/${s.id}`} dir="auto" onClick={(e) => { if (!e.metaKey && !e.ctrlKey) (e.preventDefault(), go(`/chat/${s.id}`)); }} className="basis-full truncate py-1 sm:flex-1 sm:basis-40 font-serif text-lg hover:text-accent">{s.title}</a>
       ) : (
         <input aria-label="New title" autoFocus value={title} onChange={(e) => setTitle(e.target.value)} onBlur={done} onKeyDown={(e) => { if (e.key === "Enter") done(); if (e.key === "Escape") setTitle(null); }} className={`${FIELD} min-w-40 flex-1`} />
       )}
-      <span className="text-xs text-muted">{s.messages} messages</span>
+      <span className="mr-auto text-xs text-muted sm:mr-0">{s.messages} messages</span>
       <Button kind="quiet" aria-label={`Rename ${s.title}`} onClick={() => setTitle(s.title)}>Rename</Button>
       <Button kind="quiet" aria-label={`Export ${s.title}`} onClick={() => void save()}>Export</Button>
       <Button kind="quiet" aria-label={`Delete ${s.title}`} onClick={onRemove}>Delete</Button>

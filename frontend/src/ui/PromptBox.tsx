@@ -43,10 +43,9 @@ export function PromptBox({ box, text, onText, files, onFiles, busy, onSend, onS
         <input ref={input} type="file" hidden multiple accept=".md,.markdown,.txt,.docx" onChange={(e) => (void attach(e.target.files), (e.target.value = ""))} />
         {attaching && <Button kind="quiet" aria-label="Attach a file" title="Attach .md, .txt or .docx as context" onClick={() => input.current?.click()}><Icon name="clip" /></Button>}
         {children}
-        <span className="ml-auto" />
         {busy
-          ? <Button kind="main" aria-label="Stop" title="Stop (Esc)" onClick={onStop} className="w-9 px-0!"><Icon name="stop" /></Button>
-          : <Button kind="main" type="submit" aria-label="Send" title="Send (Enter)" disabled={!text.trim()} className="w-9 px-0!"><Icon name="up" /></Button>}
+          ? <Button kind="main" aria-label="Stop" title="Stop (Esc)" onClick={onStop} className="ml-auto w-9 px-0!"><Icon name="stop" /></Button>
+          : <Button kind="main" type="submit" aria-label="Send" title="Send (Enter)" disabled={!text.trim()} className="ml-auto w-9 px-0!"><Icon name="up" /></Button>}
       </div>
     </form>
   );

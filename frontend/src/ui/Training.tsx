@@ -7,6 +7,8 @@ import { Curve } from "./Curve";
 
 type Job = Schemas["Job"];
 type Readiness = Schemas["Readiness"];
+// The event `progress`; events stand in no schema of the OpenAPI.
+type Progress = { state: string; stage: string | null; step: number | null; steps: number | null; loss: number | null; tokens_per_second: number | null };
 
 export function Training({ onTwin }: { onTwin: () => void }) {
   const corpora = useLoaded(() => got(api.GET("/api/corpus")));
@@ -70,7 +72,7 @@ function Upload({ onDone }: { onDone: (name: string) => void }) {
 const left = (seconds: number) => (seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`);
 
 function JobRow({ job, onOver }: { job: Job; onOver: () => void }) {
-  const [now, setNow] = useState<Schemas["Progress"]>();
+  const [now, setNow] = useState<Progress>();
   const [points, setPoints] = useState<{ step: number; loss: number; at: number }[]>([]);
   const { error, run, stop } = useTask();
   const [wrong, setWrong] = useState<ReturnType<typeof failure>>();

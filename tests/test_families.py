@@ -20,7 +20,6 @@ FAMILIES = {
     "Llama": {"tie_word_embeddings": True},
     "Mistral": {"pieces": True, "chat": "mistral", "sliding_window": None},
     "Gemma2": {"pieces": True, "chat": "gemma", "head_dim": 16, "query_pre_attn_scalar": 16},
-    "GPT2": {"chat": "turns", "n_ctx": 2048, "n_inner": 128},
 }
 QUESTION = [{"role": "system", "content": "You write."}, {"role": "user", "content": "Who goes there?"}]
 CHAT = [*QUESTION, {"role": "assistant", "content": "A dog."}, {"role": "user", "content": "And then?"}]

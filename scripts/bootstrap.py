@@ -48,8 +48,7 @@ def main() -> None:
     if subprocess.run([sys.executable, "-m", "venv", VENV]).returncode != 0:
         sys.exit("error: Python can't make a virtual environment here: on Debian and Ubuntu, `apt install python3-venv` mends that.")
     for arguments in wanted():
-        # Python compiles what is imported when it is: compiling all of torch and transformers at once takes a minute, for little.
-        pip = [VENV / "bin/python", "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check", *arguments]
+        pip = [VENV / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
         if subprocess.run(pip, cwd=ROOT).returncode != 0:
             sys.exit(f"error: pip could not install {' '.join(arguments)}: its reason stands above; run `make setup` again, what is in already is kept.")
     READY.write_text(stamp())

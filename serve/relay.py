@@ -98,6 +98,19 @@ class Relay:
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
+async def last(relay: Relay, name: str, if_cancelled: str = "This request was cancelled.") -> Any:
+    """The data of the event `name`, with which every writer of this relay ends: for who does not want to watch."""
+    try:
+        async for event in relay:
+            if event.name == name:
+                return event.data
+    except Cancelled:
+        raise ApiError(409, "cancelled", if_cancelled) from None
+    finally:
+        await relay.close()
+    raise AssertionError(f"a writer ends with `{name}`, or raises")
+
+
 async def unless_gone(request: Request, work) -> Any:
     """The result of a coroutine, which is cancelled when the caller hangs up."""
     task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_hung_up(request))

@@ -13,7 +13,7 @@ from serve.deps import Asking, RequestId, Serving
 from serve.errors import ApiError
 from serve.generation import Written
 from serve.pool import Loaded
-from serve.relay import Cancelled, Event, Relay, Stream, unless_gone
+from serve.relay import Event, Relay, Stream, last, unless_gone
 
 router = APIRouter(prefix="/api", tags=["writing"])
 EVENTS = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Server-sent events"}}
@@ -48,19 +48,6 @@ async def ask(state, one: Loaded, asked: Asked) -> AsyncIterator[Event]:
         yield event
 
 
-async def whole(relay: Relay) -> Written:
-    """The end of a stream with one answer, for who does not want to watch."""
-    try:
-        async for event in relay:
-            if event.name == "written":
-                return event.data
-    except Cancelled:
-        raise ApiError(409, "cancelled", "This request was cancelled.") from None
-    finally:
-        await relay.close()
-    raise AssertionError("a writer ends with `written`, or raises")
-
-
 @router.post("/generate", response_model=Written, responses=EVENTS)
 async def generate(asked: GenerateRequest, request: Request, state: Serving, caller: Asking, request_id: RequestId):
     """One model's answer. With `stream`: the events start, delta {text}, written; error or cancelled where it ends early."""
@@ -68,7 +55,7 @@ async def generate(asked: GenerateRequest, request: Request, state: Serving, cal
     relay = Relay(state.running, request_id, caller.name, [ask(state, one, asked)], state.settings.answer_seconds)
     if asked.stream:
         return await Stream.of(request, sse.lines(relay))
-    return await unless_gone(request, whole(relay))
+    return await unless_gone(request, last(relay, "written"))
 
 
 @router.post("/evaluate", response_class=Stream, responses=EVENTS)

@@ -14,7 +14,7 @@ from serve.asking import Asked, Knobs, Name, Prompt
 from serve.catalog import BASE, TWIN
 from serve.deps import Asking, RequestId, Serving
 from serve.errors import ApiError
-from serve.relay import Cancelled, Event, Relay, Stream, unless_gone
+from serve.relay import Event, Relay, Stream, last, unless_gone
 from serve.routers.generate import EVENTS
 
 router = APIRouter(prefix="/api", tags=["posts"])
@@ -161,19 +161,7 @@ async def rewrite(asked: RewriteRequest, request: Request, state: Serving, calle
     relay = Relay(state.running, request_id, caller.name, [rewrite_events(state, asked)], state.settings.answer_seconds)
     if asked.stream:
         return await Stream.of(request, sse.lines(relay))
-
-    async def whole() -> Rewritten:
-        try:
-            async for event in relay:
-                if event.name == "rewritten":
-                    return event.data
-        except Cancelled:
-            raise ApiError(409, "cancelled", "This request was cancelled.") from None
-        finally:
-            await relay.close()
-        raise AssertionError("a rewrite ends with `rewritten`, or raises")
-
-    return await unless_gone(request, whole())
+    return await unless_gone(request, last(relay, "rewritten"))
 
 
 FILES = {200: {"content": {kind: {"schema": {"type": "string"}} for kind in export.KINDS.values()}, "description": "The file"}}

@@ -12,7 +12,7 @@ from serve.asking import Knobs, Name, Prompt
 from serve.catalog import TWIN
 from serve.deps import Asking, RequestId, Serving
 from serve.errors import ApiError
-from serve.relay import Cancelled, Event, Relay, Stream, unless_gone
+from serve.relay import Event, Relay, Stream, last, unless_gone
 from serve.routers.generate import EVENTS
 
 router = APIRouter(prefix="/api/v1/chat", tags=["chats"])
@@ -131,25 +131,13 @@ def fitting(state, chat: list[dict]) -> list[dict]:
     return [m for m in (chat[0], *kept) if m["content"]]
 
 
-async def answered(relay: Relay) -> Answered:
-    try:
-        async for event in relay:
-            if event.name == "answered":
-                return event.data
-    except Cancelled:
-        raise ApiError(409, "cancelled", "This request was cancelled; the answer is kept as far as it came.") from None
-    finally:
-        await relay.close()
-    raise AssertionError("a chat ends with `answered`, or raises")
-
-
 @router.post("/completions", response_model=Answered, responses=EVENTS)
 async def chat(asked: ChatRequest, request: Request, state: Serving, caller: Asking, request_id: RequestId):
     """Ask in a chat. With `stream`: the events session {session_id}, delta {text}, answered; error or cancelled where it ends early."""
     relay = Relay(state.running, request_id, caller.name, [converse(state, caller, asked)], state.settings.answer_seconds)
     if asked.stream:
         return await Stream.of(request, sse.lines(relay))
-    return await unless_gone(request, answered(relay))
+    return await unless_gone(request, last(relay, "answered", "This request was cancelled; the answer is kept as far as it came."))
 
 
 @router.get("/sessions")

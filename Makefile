@@ -58,8 +58,8 @@ diff: setup ## this workspace's numbers beside the last commit's; A=… B=…: p
 	@$(if $(A),python scripts/compare.py "$(A)" $(if $(B),"$(B)"),dvc metrics diff)
 
 validate-metrics: setup ## is the scorecard real? BLOGS=folder: the verifier, on several people; TWINS="a b c": does each twin learn its own author
-	@$(if $(TWINS),,python scripts/validate_metrics.py "$(BLOGS)")
-	@$(if $(TWINS),$(if $(BLOGS),python scripts/validate_metrics.py "$(BLOGS)"))
+	@$(if $(TWINS)$(BLOGS),,echo "error: Say whose: make validate-metrics BLOGS=folder, or TWINS=\"a b c\"." >&2; exit 1)
+	@$(if $(BLOGS),python scripts/validate_metrics.py "$(BLOGS)")
 	@$(if $(TWINS),python scripts/validate_twins.py $(TWINS))
 
 plots: setup ## draw the curves into artifacts/plots/index.html

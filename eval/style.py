@@ -72,29 +72,38 @@ class Opinion:
     voices: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
 
-def opinion(family: str, author: Texts, impostors: Impostors, voices: dict[str, Texts]) -> Opinion:
-    """Decision values of texts that the verifier did not learn from: posts and people are left out in turn, and a voice's text is heard by every fold."""
-    fit, others = OPINIONS[family], impostors.texts
-    folds = min(FOLDS, len(impostors.names))
-    lengths = LONGEST // SEGMENT + 1
-    said = Opinion(np.full((author.n, lengths), np.nan), np.full((others.n, lengths), np.nan))
-    heard = {name: [] for name in voices}
+def verifiers(family: str, author: Texts, impostors: Impostors) -> list[Decide]:
+    """One for each fold, which has not learnt from the posts and the people of that number."""
+    folds, found = min(FOLDS, len(impostors.names)), []
     own_rows, own_post = author.windows(WINDOW)
-    other_rows, other_text = others.windows(WINDOW)
-    own_counts, other_counts = author.sums(family, own_rows), others.sums(family, other_rows)
-    at = {name: _full_texts(texts, family) for name, texts in voices.items()}
+    other_rows, other_text = impostors.texts.windows(WINDOW)
+    own_counts, other_counts = author.sums(family, own_rows), impostors.texts.sums(family, other_rows)
     for fold in range(folds):
         learn_own, learn_other = own_post % folds != fold, impostors.author[other_text] % folds != fold
-        decide = fit(stacked([own_counts[learn_own], other_counts[learn_other]]), np.r_[np.ones(learn_own.sum(), bool), np.zeros(learn_other.sum(), bool)])
-        _by_length(decide, family, author, np.arange(author.n) % folds == fold, said.author)
-        _by_length(decide, family, others, impostors.author % folds == fold, said.others)
-        for name, (counts, length) in at.items():
-            z = np.full(len(length), np.nan)
-            if counts.shape[0]:
-                z[length >= SHORTEST] = decide(counts)
-            heard[name].append(z)
-    said.voices = {name: (np.mean(heard[name], 0), at[name][1]) for name in voices}
+        found.append(OPINIONS[family](stacked([own_counts[learn_own], other_counts[learn_other]]), np.r_[np.ones(learn_own.sum(), bool), np.zeros(learn_other.sum(), bool)]))
+    return found
+
+
+def opinion(family: str, author: Texts, impostors: Impostors, voices: dict[str, Texts], fitted: list[Decide] | None = None) -> Opinion:
+    """Decision values of texts that the verifier did not learn from: posts and people are left out in turn, and a voice's text is
+    heard by every fold. `fitted` are these `verifiers`, where a caller has them."""
+    others, lengths = impostors.texts, LONGEST // SEGMENT + 1
+    said = Opinion(np.full((author.n, lengths), np.nan), np.full((others.n, lengths), np.nan))
+    decides = fitted or verifiers(family, author, impostors)
+    for fold, decide in enumerate(decides):
+        _by_length(decide, family, author, np.arange(author.n) % len(decides) == fold, said.author)
+        _by_length(decide, family, others, impostors.author % len(decides) == fold, said.others)
+    said.voices = {name: heard(decides, family, texts) for name, texts in voices.items()}
     return said
+
+
+def heard(decides: list[Decide], family: str, texts: Texts) -> tuple[np.ndarray, np.ndarray]:
+    """(z, length in segments) of each text, by all folds together; z is nan where a text is too short."""
+    counts, length = _full_texts(texts, family)
+    z = np.full(len(length), np.nan)
+    if counts.shape[0]:
+        z[length >= SHORTEST] = np.mean([decide(counts) for decide in decides], 0)
+    return z, length
 
 
 def stacked(parts: list[sparse.csr_matrix]) -> sparse.csr_matrix:
@@ -144,6 +153,15 @@ def scale(said: Opinion, posts: np.ndarray, texts: list[np.ndarray]) -> Scale:
     return Scale(floor[nearest], ceiling[nearest])
 
 
+def whole_scale(said: Opinion, person: np.ndarray) -> Scale:
+    """From all posts and all people, each once."""
+    return scale(said, np.arange(len(said.author)), _people(person))
+
+
+def _people(person: np.ndarray) -> list[np.ndarray]:
+    return [np.flatnonzero(person == p) for p in range(person.max() + 1)]
+
+
 def _mean(rows: np.ndarray) -> np.ndarray:
     """Column means without nan; nan for a column of nothing else."""
     there = ~np.isnan(rows)
@@ -175,8 +193,7 @@ def _middle(draws: np.ndarray) -> tuple[float, float]:
 
 def scores(said: Opinion, person: np.ndarray, seed: int = 0) -> Scores:
     """S of each voice, with draws over prompts, held-out posts and other people (percentile bootstrap, all three resampled)."""
-    people = [np.flatnonzero(person == p) for p in range(person.max() + 1)]
-    whole = scale(said, np.arange(len(said.author)), people)
+    people, whole = _people(person), whole_scale(said, person)
     texts = {name: whole.score(*heard) for name, heard in said.voices.items()}
     random, draws = np.random.default_rng(seed), {name: np.full(REPETITIONS, np.nan) for name in texts}
     counts = {len(z) for z, _ in said.voices.values()}
@@ -192,8 +209,7 @@ def scores(said: Opinion, person: np.ndarray, seed: int = 0) -> Scores:
 
 def of_people(said: Opinion, person: np.ndarray) -> dict[str, np.ndarray]:
     """{"author": S of each left-out post, "others": S of each text of unseen people}, each at its greatest length; nan where too short."""
-    whole = scale(said, np.arange(len(said.author)), [np.flatnonzero(person == p) for p in range(person.max() + 1)])
-    found = {}
+    whole, found = whole_scale(said, person), {}
     for name, table in (("author", said.author), ("others", said.others)):
         length = np.where(np.isnan(table), -1, np.arange(table.shape[1])).max(1)
         values = np.full(len(table), np.nan)

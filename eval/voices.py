@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from _shared import ARTIFACTS, digest, write_json
+from corpus.examples import openings
 from eval import habits
 from eval.llama import Scorer
 from train import chat
@@ -36,7 +37,7 @@ class Voice:
 
 def of_base(system: str, training: list[dict], tokenizer) -> list[Voice]:
     """base, styled and five_shot; `training` are the author's examples that the twin learns from."""
-    posts = [e for e in training if e["task"] == "write"]
+    posts = openings(training)
     shots = []
     for example in posts[:SHOTS]:
         shots += [chat.messages(example, system)[1], {"role": "assistant", "content": beginning(example["output"], tokenizer, SHOT_TOKENS)}]

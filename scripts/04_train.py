@@ -23,7 +23,7 @@ from _shared import ADAPTER, LOGS, SPLIT, TRAIN, UserError, digest, is_first, lo
 VERSIONS = ("torch", "transformers", "trl", "peft", "unsloth", "mlx-lm")
 
 
-def within_budget(rows: list[dict], length, epochs: int, max_tokens: int) -> list[dict]:
+def within_budget(rows: list[dict], lengths: dict[str, int], epochs: int, max_tokens: int) -> list[dict]:
     """The rows whose tokens, over all epochs, stay within `max_tokens` (0: all rows): the openings of all posts before any later
     part, newest first. At least one row.
 
@@ -34,7 +34,7 @@ def within_budget(rows: list[dict], length, epochs: int, max_tokens: int) -> lis
     newest_first = sorted(rows, key=lambda r: r["date"] or "", reverse=True)
     kept, spent = set(), 0
     for row in sorted(newest_first, key=lambda r: r["part"] > 1):
-        cost = length(row) * epochs
+        cost = lengths[row["id"]] * epochs
         if kept and spent + cost > max_tokens:
             continue  # a shorter, older one may still fit
         kept.add((row["post_id"], row["part"]))
@@ -76,13 +76,11 @@ def main() -> None:
     base = resolve(params.train.base)
     tokenizer = base.tokenizer()
 
-    def length(row) -> int:
-        return sum(map(len, chat.row_ids(tokenizer, chat.messages(row, params.prepare.system), row["output"])))
-
-    longest = max(map(length, train_rows + valid_rows))
+    lengths = {e["id"]: sum(map(len, chat.row_ids(tokenizer, chat.messages(e, params.prepare.system), e["output"]))) for e in train_rows + valid_rows}
+    longest = max(lengths.values())
     assert longest <= params.train.max_length, f"a row has {longest} tokens, more than train.max_length: 02_prepare cut it wrongly"
-    kept = within_budget(train_rows, length, params.train.epochs, params.train.max_tokens)
-    tokens = sum(map(length, kept))
+    kept = within_budget(train_rows, lengths, params.train.epochs, params.train.max_tokens)
+    tokens = sum(lengths[e["id"]] for e in kept)
     settings, said = fitted(params.train, tokens)
     if len(kept) < len(train_rows):
         say(f"train.max_tokens is {params.train.max_tokens:,} over {params.train.epochs} epochs: training on {len(kept)} of {len(train_rows)} parts, openings first, of {len({r['post_id'] for r in kept})} of {len({r['post_id'] for r in train_rows})} posts ({tokens:,} tokens a pass)")

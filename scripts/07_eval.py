@@ -25,8 +25,9 @@ OTHERS_READ = 12
 
 def asked(limit: int) -> list[dict]:
     """The examples that open the test posts, of `limit` posts at most (0: all): the first rows are the newest posts."""
-    examples = [e for e in read_jsonl(SPLIT / "test.jsonl") if e["task"] == "write"]
-    return examples[:limit] if limit else examples
+    from corpus.examples import openings
+
+    return openings(read_jsonl(SPLIT / "test.jsonl"), limit)
 
 
 def other_people(params) -> list[str]:
@@ -76,6 +77,7 @@ def hear_base(params, base) -> list[dict]:
 
 def hear_twin(params, base, gguf: Path, name: str) -> list[dict]:
     """What a twin reads and writes: ours, or `eval.swap`, somebody else's."""
+    from corpus.examples import openings
     from eval import suites
     from eval.canaries import canaries
     from eval.listen import Listener
@@ -84,24 +86,25 @@ def hear_twin(params, base, gguf: Path, name: str) -> list[dict]:
     listener, voice = Listener(gguf, base, params), Voice(name, params.prepare.system)
     rows = listener.hear([voice], asked(params.eval.prompts), other_people(params), {name})
     if name == "twin":
-        posts = {split: [e for e in read_jsonl(SPLIT / f"{split}.jsonl") if e["task"] == "write"] for split in ("train", "test")}
+        posts = {split: openings(read_jsonl(SPLIT / f"{split}.jsonl")) for split in ("train", "test")}
         rows += listener.suites(voice, suites.names()) + listener.prefixes(voice, posts)
         rows += listener.canaries(voice, canaries(params.train.canaries, params.train.seed))
     return rows
 
 
 def card_of(params, base, rows: list[dict]):
-    from corpus.examples import whole_posts
+    from corpus.examples import brief, whole_posts
     from eval.card import Posts, scorecard
     from eval.listen import Listener
     from train.export import at_precision
 
     splits = {name: read_jsonl(SPLIT / f"{name}.jsonl") for name in ("train", "valid", "test")}
     training, held_out = whole_posts(splits["train"]), whole_posts(splits["test"] + splits["valid"])
-    posts = Posts(asked(params.eval.prompts), list(held_out.values()), list(training.values()), titles(training), len(training.keys() & held_out.keys()))
+    ingested = {p["id"]: p for p in read_jsonl(RAW / "posts.jsonl")}
+    posts = Posts(asked(params.eval.prompts), list(held_out.values()), list(training.values()), [ingested[p]["title"] for p in training], len(training.keys() & held_out.keys()))
     own = [*training.values(), *held_out.values()]
     listener = Listener(at_precision(base, params.export.quantization), base, params)
-    return scorecard(rows, posts, people(params, own), listener.reads_texts, params.eval.seed, briefs(posts.asked))
+    return scorecard(rows, posts, people(params, own), listener.reads_texts, params.eval.seed, [brief(ingested[e["post_id"]]) for e in posts.asked])
 
 
 def judged(params, card) -> dict:
@@ -116,18 +119,6 @@ def judged(params, card) -> dict:
     texts, styles = ({v: [s[v][key] for s in card.samples] for v in ("twin", "five_shot")} for key in ("text", "style"))
     found = judge.compare(engine, held_out, [s["author"] for s in card.samples], texts["twin"], texts["five_shot"])
     return finite(judge.metrics(found, *([s.get("masked") for s in styles[v]] for v in ("twin", "five_shot"))))
-
-
-def titles(posts) -> list[str]:
-    """The title of each of these post ids."""
-    found = {p["id"]: p["title"] for p in read_jsonl(RAW / "posts.jsonl")}
-    return [found[post] for post in posts]
-
-
-def briefs(examples: list[dict]) -> list[str]:
-    """Title and tags of each example's post, without the phrase that asks for it."""
-    posts = {p["id"]: p for p in read_jsonl(RAW / "posts.jsonl")}
-    return [" ".join([posts[e["post_id"]]["title"], *posts[e["post_id"]]["tags"]]) for e in examples]
 
 
 def one_suite(params, base, name: str) -> None:

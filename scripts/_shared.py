@@ -50,7 +50,6 @@ OLLAMA = ARTIFACTS / "ollama"
 PRESETS = ROOT / "train/presets.yaml"
 
 
-
 def read_env(path=Path(".env")) -> None:
     """NAME=value lines become environment variables, where those are not set already."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
@@ -232,17 +231,23 @@ def _first_mistake(error: ValidationError) -> str:
 
 
 @contextlib.contextmanager
-def writing(path, mode="w"):
-    """Open `path` for writing under a temporary name; rename when the block ends well, remove when it does not."""
+def renamed(path):
+    """A temporary name beside `path`, which takes its name when the block ends well and is removed when it does not."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, mode, **({} if "b" in mode else {"encoding": "utf-8"})) as file:
-            yield file
+        yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path, mode="w"):
+    """Open `path` for writing; it is there when the block ends well, and as it was when it does not."""
+    with renamed(path) as temporary, open(temporary, mode, **({} if "b" in mode else {"encoding": "utf-8"})) as file:
+        yield file
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from _shared import ARTIFACTS, UserError, run, say, write_json
+from _shared import ARTIFACTS, UserError, cores, run, say, write_json
 
 MESSAGES = [{"role": "system", "content": "You write blog posts."}, {"role": "user", "content": "Write about the harbour in winter."}]
 ROUNDS, TOKENS, STREAMS, STREAM_TOKENS = 15, 64, 32, 16
@@ -113,7 +113,7 @@ def main() -> None:
             if "base" not in pool.loaded:
                 raise UserError(f"The base model is not served: {pool.failed}. Run `make all`.")
             url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-            found = {"cores": os.cpu_count(), "models": list(pool.loaded), "start_to_ready_s": round(ready, 2), **asyncio.run(measure(url, pool.loaded["base"].engine, arguments.requests))}
+            found = {"cores": cores(), "models": list(pool.loaded), "start_to_ready_s": round(ready, 2), **asyncio.run(measure(url, pool.loaded["base"].engine, arguments.requests))}
         finally:
             server.should_exit = True
             thread.join()

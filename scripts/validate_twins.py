@@ -24,14 +24,14 @@ class Twin:
 
 def twin_of(folder: Path) -> Twin:
     """What stands in a project folder in which a twin was made."""
-    from corpus.examples import whole_posts
+    from corpus.examples import openings, whole_posts
 
     for needed in (folder / GGUF / "twin.gguf", folder / SPLIT / "test.jsonl", folder / "params.yaml"):
         if not needed.is_file():
             raise UserError(f"{folder} holds no finished twin ({needed.relative_to(folder)} is missing): run `make all` there first.")
     params = load_params(folder / "params.yaml")
     splits = {name: read_jsonl(folder / SPLIT / f"{name}.jsonl") for name in ("train", "valid", "test")}
-    asked = [e for e in splits["test"] if e["task"] == "write"][: params.eval.prompts or None]
+    asked = openings(splits["test"], params.eval.prompts)
     held_out = whole_posts(splits["test"] + splits["valid"])
     return Twin(folder.resolve().name, folder / GGUF / "twin.gguf", params, asked, list(held_out.values()), [*whole_posts(splits["train"]).values(), *held_out.values()])
 

@@ -7,10 +7,10 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from _shared import making
+from corpus.readers import ONE
 from serve.errors import ApiError
 
 FILES = 5000
-ENDINGS = {".md", ".markdown", ".txt", ".docx"}
 ENOUGH, GOOD = 10, 50  # posts
 
 
@@ -30,7 +30,7 @@ def write(home: Path, name: str, uploads: list[tuple[str, bytes]], max_bytes: fl
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(content)
         if not count:
-            raise ApiError(422, "no_posts", "There is no post among these files.", "Send .md, .txt or .docx files, or a .zip of them.")
+            raise ApiError(422, "no_posts", "There is no post among these files.", f"Send {', '.join(sorted(ONE))} files, or a .zip of them.")
     return target
 
 
@@ -52,7 +52,7 @@ def unpacked(file: str, data: bytes, max_bytes: float):
                     read = content.read(entry.file_size + 1)
                 if len(read) > entry.file_size:
                     raise ApiError(422, "unsafe_archive", f"{file[:80]} holds more than it says.", "Make the archive again.")
-                if path.suffix.lower() in ENDINGS and not any(p.startswith((".", "__MACOSX")) for p in path.parts):
+                if path.suffix.lower() in ONE and not any(p.startswith((".", "__MACOSX")) for p in path.parts):
                     yield path, read
     except ApiError:
         raise

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import jwt
 
+from _shared import renamed
 from serve.errors import ApiError
 
 ROLES = ("user", "admin")
@@ -99,11 +100,8 @@ class Keys:
 
 def _private(file: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
+    with renamed(file) as temporary, open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
         out.write(text)
-    os.replace(temporary, file)
 
 
 def _hash(key: str) -> str:

@@ -84,64 +84,40 @@ def score(text: str, brief: str) -> dict:
 def _measures() -> dict:
     """Everything that depends on the author's posts alone."""
     from _shared import RAW, SPLIT, load_params, read_jsonl
-    from eval import impostors, style
+    from corpus.examples import brief, openings, whole_posts
+    from eval import impostors
     from eval.copying import Copying
     from eval.features import SEGMENT, count
 
     params = load_params()
     splits = {name: read_jsonl(SPLIT / f"{name}.jsonl") for name in ("train", "valid", "test")}
     posts = {p["id"]: p for p in read_jsonl(RAW / "posts.jsonl")}
-    training, held_out = _whole(splits["train"]), _whole(splits["test"] + splits["valid"])
+    training, held_out = (list(whole_posts(some).values()) for some in (splits["train"], splits["test"] + splits["valid"]))
     everybody = impostors.load()
     everybody = everybody.without(everybody.same_as([*training, *held_out]))
     author = count(held_out)
     enough = len(everybody.names) >= impostors.FEWEST_AUTHORS and (author.segments * SEGMENT >= 100).sum() >= 2
-    asked = list(dict.fromkeys(e["post_id"] for e in splits["test"]))[: params.eval.prompts or None]
+    asked = [e["post_id"] for e in openings(splits["test"], params.eval.prompts)]
     return {
         "copying": Copying(training),
-        "style": (style.opinion("masked", author, everybody, {}), _deciders(author, everybody), everybody.author) if enough else None,
-        "briefs": [" ".join([posts[p]["title"], *posts[p]["tags"]]) for p in asked],
+        "style": _measured(author, everybody) if enough else None,
+        "briefs": [brief(posts[p]) for p in asked],
     }
 
 
-def _whole(examples: list[dict]) -> list[str]:
-    posts: dict[str, list[str]] = {}
-    for example in examples:
-        posts.setdefault(example["post_id"], []).append(example["output"])
-    return ["\n\n".join(parts) for parts in posts.values()]
-
-
-def _deciders(author, everybody) -> list:
-    """The verifier of each fold, as style.opinion fits them: a text is heard by all."""
-    import numpy as np
-
+def _measured(author, everybody) -> tuple:
+    """The verifiers, and the scale that they are read on."""
     from eval import style
 
-    folds = min(style.FOLDS, len(everybody.names))
-    own_rows, own_post = author.windows(style.WINDOW)
-    other_rows, other_text = everybody.texts.windows(style.WINDOW)
-    own, other = author.sums("masked", own_rows), everybody.texts.sums("masked", other_rows)
-    found = []
-    for fold in range(folds):
-        learn_own, learn_other = own_post % folds != fold, everybody.author[other_text] % folds != fold
-        labels = np.r_[np.ones(learn_own.sum(), bool), np.zeros(learn_other.sum(), bool)]
-        found.append(style.characters(style.stacked([own[learn_own], other[learn_other]]), labels))
-    return found
+    verifiers = style.verifiers("masked", author, everybody)
+    return verifiers, style.whole_scale(style.opinion("masked", author, everybody, {}, verifiers), everybody.author)
 
 
 def _style(text: str, measures) -> float | None:
     """0: other bloggers, 1: the author; None for a text that is too short."""
-    import numpy as np
-
     from eval import style
-    from eval.features import LONGEST, SEGMENT, count
+    from eval.features import count
 
-    said, deciders, person = measures
-    texts = count([text], families=("masked",))
-    length = min(int(texts.segments[0]), LONGEST // SEGMENT)
-    if length < style.SHORTEST:
-        return None
-    counts = texts.sums("masked", [np.arange(length)])
-    z = np.array([np.mean([decide(counts)[0] for decide in deciders])])
-    people = [np.flatnonzero(person == p) for p in range(person.max() + 1)]
-    return round(float(style.scale(said, np.arange(len(said.author)), people).score(z, np.array([length]))[0]), 4)
+    verifiers, scale = measures
+    z, length = style.heard(verifiers, "masked", count([text], families=("masked",)))
+    return round(float(scale.score(z, length)[0]), 4) if math.isfinite(z[0]) else None

@@ -12,8 +12,12 @@ from serve.relay import Cancelled, Event
 
 
 def line(event: Event) -> bytes:
-    data = event.data.model_dump() if isinstance(event.data, BaseModel) else event.data
-    return f"event: {event.name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    return f"event: {event.name}\ndata: {json.dumps(plain(event), ensure_ascii=False)}\n\n".encode()
+
+
+def plain(event: Event):
+    """An event's data as JSON has it."""
+    return event.data.model_dump() if isinstance(event.data, BaseModel) else event.data
 
 
 async def lines(events: AsyncIterable[Event]) -> AsyncIterator[bytes]:

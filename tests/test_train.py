@@ -155,14 +155,15 @@ def test_budget_keeps_openings_before_later_parts_and_new_before_old():
     import importlib
 
     stage = importlib.import_module("04_train")
-    rows = [{"post_id": f"p{i}", "part": part, "date": f"20{10 + i}-01-01", "n": 100 if i else 40} for i in range(5) for part in (1, 2)]
+    rows = [{"post_id": f"p{i}", "part": part, "date": f"20{10 + i}-01-01", "id": f"p{i}-{part}"} for i in range(5) for part in (1, 2)]
+    lengths = {r["id"]: 40 if r["post_id"] == "p0" else 100 for r in rows}
 
     def kept(tokens):
-        return [f"{r['post_id']}.{r['part']}" for r in stage.within_budget(rows, lambda r: r["n"], 2, tokens)]
+        return [f"{r['post_id']}.{r['part']}" for r in stage.within_budget(rows, lengths, 2, tokens)]
 
     assert kept(500) == ["p0.1", "p3.1", "p4.1"]  # two new openings at 200 over two passes, and an old short one that still fits
     assert kept(1100) == ["p0.1", "p1.1", "p2.1", "p3.1", "p4.1", "p4.2"]
-    assert stage.within_budget(rows, lambda r: r["n"], 2, 0) == rows and kept(1) == ["p4.1"]
+    assert stage.within_budget(rows, lengths, 2, 0) == rows and kept(1) == ["p4.1"]
 
 
 def test_backend_says_why(monkeypatch):

@@ -5,7 +5,6 @@ piece of metadata are copied, not made again, so none of them can be lost or wro
 """
 
 import json
-import os
 from pathlib import Path
 
 import gguf
@@ -13,6 +12,7 @@ import numpy as np
 from gguf import GGMLQuantizationType as Type
 from safetensors.numpy import load_file
 
+from _shared import renamed
 from train.base import Base
 
 # llama.cpp stores the rows of q and k of these in another order than transformers (Mistral is a "llama" there).
@@ -99,12 +99,8 @@ def at_precision(base: Base, quantization: str) -> Path:
     """
     path = base.hf.parent / f"base-{base.digest[:12]}-{quantization}.gguf"
     if not path.is_file():
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
+        with renamed(path) as temporary:
             write_twin(base.gguf, None, temporary, quantization, base.tokenizer().chat_template, {"general.name": base.name})
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
     return path
 
 

@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import resource
 import time
 from pathlib import Path
 
@@ -18,8 +17,9 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 from safetensors.numpy import save_file
 
 from _shared import say
+from train import memory
 from train.chat import row_ids
-from train.plan import planned
+from train.plan import planned, worsened
 
 KEYS = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"]
 PAD = 32  # rows are padded up to a multiple of this: few shapes, for which MLX keeps its kernels
@@ -45,7 +45,7 @@ def train(job) -> dict:
     say(planned(p, steps, per_epoch))
     job.log.start(steps, run.step)
     try:
-        while run.step < steps and not run.worsened():  # an epoch at a time, so that the best one can be kept
+        while run.step < steps and not worsened(run.losses, p.patience):  # an epoch at a time, so that the best one can be kept
             epoch, done = divmod(run.step, per_epoch)
             args = TrainingArgs(batch_size=batch, iters=min(per_epoch - done, steps - run.step), steps_per_report=1, steps_per_save=10**9, max_seq_length=p.max_length, adapter_file=str(job.folder / "mlx.safetensors"))
             batches = in_order(len(rows), batch, p.seed + epoch)[done:]
@@ -63,7 +63,7 @@ def train(job) -> dict:
         "tokens": job.log.tokens,
         "tokens_per_s": job.log.tokens / max(job.log.seconds, 1e-9),
         "trainable_share": sum(v.size for v in run.weights.values()) / sum(v.size for _, v in tree_flatten(model.parameters())),
-        "peak_memory_mb": max(mx.get_peak_memory(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 2**20,
+        "peak_memory_mb": max(mx.get_peak_memory() / 2**20, memory.peak_mb()),
         "seconds": time.perf_counter() - started,
         "dtype": "bf16",
         "device": str(mx.default_device()),
@@ -147,11 +147,6 @@ class Run(TrainingCallback):
         if loss < self.loss:
             self.loss, self.epoch = loss, epoch
             self.weights = {k: mx.array(v) for k, v in tree_flatten(self.model.trainable_parameters())}
-
-    def worsened(self) -> bool:
-        """Whether as many epochs as train.patience have gone by since the best one."""
-        after = self.losses[1:]
-        return bool(after) and len(after) - 1 - after.index(min(after)) >= self.job.params.patience
 
     def save(self) -> None:
         with self.job.checkpoints.saving(self.step, self.steps) as folder:

@@ -22,6 +22,12 @@ def planned(params: Train, total: int, per_epoch: int) -> str:
     return f"{total} steps{limit}, {per_epoch} an epoch; the learning rate rises to {params.learning_rate:g} in the first {rising}, then falls; LoRA rank {params.lora_rank}; a checkpoint every {params.checkpoint_steps}"
 
 
+def worsened(losses: list[float], patience: int) -> bool:
+    """Whether as many epochs as `patience` have gone by since the best one. `losses`: before training, then after each epoch."""
+    after = losses[1:]
+    return bool(after) and len(after) - 1 - after.index(min(after)) >= patience
+
+
 def learnt(losses: list[float], epochs: int) -> str:
     """What the validation loss says of the number of epochs. `losses`: before training, then after each epoch."""
     before, *after = losses

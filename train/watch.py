@@ -16,7 +16,7 @@ from transformers import TrainerCallback
 from _shared import disk_is_full, say
 from train import memory
 from train.loss import summed_loss
-from train.plan import planned
+from train.plan import planned, worsened
 
 ADAPTER, BEST, WATCHED = "adapter_model.safetensors", "best.safetensors", "watched.json"
 
@@ -82,7 +82,7 @@ class Watch(TrainerCallback):
 
     def on_epoch_end(self, args, state, control, **kwargs):
         self.look()
-        control.should_training_stop = control.should_training_stop or self.worsened()
+        control.should_training_stop = control.should_training_stop or self.hurts()
 
     # --- the best epoch ---
 
@@ -96,10 +96,9 @@ class Watch(TrainerCallback):
             self.best, self.best_epoch = loss, epoch
             self._weights = {k: v.detach().clone() for k, v in self.weights().items()}
 
-    def worsened(self) -> bool:
-        """Whether as many epochs as train.patience have gone by since the best one."""
-        after = self.losses[1:]
-        return len(after) - 1 - after.index(min(after)) >= self.job.params.patience
+    def hurts(self) -> bool:
+        """Whether more epochs would take the twin further from the author: the validation loss has risen for long enough."""
+        return worsened(self.losses, self.job.params.patience)
 
     def weights(self) -> dict:
         return get_peft_model_state_dict(self.trainer.model, save_embedding_layers=False)  # "auto" asks a hub
@@ -147,7 +146,7 @@ class Watch(TrainerCallback):
         at_end = self.finished or abs(state.epoch - round(state.epoch)) < 1e-6
         if at_end and self.log.valids[-1][0] != state.global_step:  # it was stopped between an epoch's last step and its end
             self.look()
-            self.finished = self.finished or self.worsened()
+            self.finished = self.finished or self.hurts()
 
     @contextlib.contextmanager
     def ctrl_c_after_the_step(self):

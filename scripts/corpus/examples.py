@@ -157,6 +157,16 @@ def tail(part: str, count, limit: int) -> str:
     return end.partition(" ")[2] or end
 
 
+def openings(examples: list[dict], limit: int | None = None) -> list[dict]:
+    """The examples that begin a post, of the first `limit` posts (0 or None: of all)."""
+    return [e for e in examples if e["task"] == "write"][: limit or None]
+
+
+def brief(post: dict) -> str:
+    """What a post is about, in its own title and tags, without the phrase that asks for it."""
+    return " ".join([post["title"], *post["tags"]])
+
+
 def whole_posts(examples: list[dict]) -> dict[str, str]:
     """{post id: its text}, the parts together."""
     posts: dict[str, list[str]] = {}

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from _shared import EVAL, SPLIT, UserError, read_jsonl
+from corpus.examples import openings
 from eval.sentences import first_words
 from serve import asking, generation, ranking, store
 from serve.asking import Asked, Name
@@ -91,7 +92,7 @@ def topics() -> list[dict]:
     try:
         return read_jsonl(EVAL / "samples.jsonl")
     except UserError:
-        rows = [e for e in read_jsonl(SPLIT / "test.jsonl") if e["task"] == "write"]
+        rows = openings(read_jsonl(SPLIT / "test.jsonl"))
         return [{"prompt": e["instruction"], "brief": e["instruction"], "author": e["output"]} for e in rows]
 
 

@@ -13,7 +13,6 @@ from serve import asking, export, generation, sse
 from serve.asking import Asked, Knobs, Name, Prompt
 from serve.catalog import BASE, TWIN
 from serve.deps import Asking, RequestId, Serving
-from serve.errors import ApiError
 from serve.relay import Event, Relay, Stream, last, unless_gone
 from serve.routers.generate import EVENTS
 

@@ -12,7 +12,7 @@ from serve.errors import ApiError
 from serve.relay import Cancelled, Event, Relay
 from serve.routers.sessions import ChatRequest, converse
 from serve.routers.training import watch
-from serve.sse import failed
+from serve.sse import failed, plain
 
 router = APIRouter(tags=["WebSockets"])
 LONGEST = 500_000  # characters of a message
@@ -80,9 +80,8 @@ async def _tell(socket: WebSocket, relay: Relay) -> None:
 
 
 async def _send(socket: WebSocket, event: Event) -> None:
-    data = event.data.model_dump() if hasattr(event.data, "model_dump") else event.data
     with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # nobody is there any more
-        await socket.send_text(json.dumps({"event": event.name, "data": data}, ensure_ascii=False))
+        await socket.send_text(json.dumps({"event": event.name, "data": plain(event)}, ensure_ascii=False))
 
 
 async def _until_left(socket: WebSocket) -> None:

@@ -172,6 +172,10 @@ def main() -> None:
     parser.add_argument("--suite", metavar="NAME", help="only this suite of eval/suites, base and twin")
     options = parser.parse_args()
     params = load_params()
+    alone = bool(options.suite or options.voice)
+    said = [] if alone else read_jsonl(EVAL / "base.jsonl")
+    if not alone and params.eval.swap and not Path(params.eval.swap).is_file():
+        raise UserError(f"eval.swap is {params.eval.swap}, and there is no such file: give the twin.gguf of another author on the same base, or leave it empty.")
     from train.base import resolve
 
     base = resolve(params.train.base)
@@ -182,10 +186,8 @@ def main() -> None:
         write_jsonl(EVAL / "base.jsonl", hear_base(params, base))
         say(f"wrote {EVAL}/base.jsonl")
         return
-    rows = read_jsonl(EVAL / "base.jsonl") + hear_twin(params, base, twin_gguf(), "twin")
+    rows = said + hear_twin(params, base, twin_gguf(), "twin")
     if params.eval.swap:
-        if not Path(params.eval.swap).is_file():
-            raise UserError(f"eval.swap is {params.eval.swap}, and there is no such file: give the twin.gguf of another author on the same base, or leave it empty.")
         rows += hear_twin(params, base, Path(params.eval.swap), "swap")
     card = card_of(params, base, rows)
     if params.eval.judge:

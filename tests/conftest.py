@@ -24,6 +24,12 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than a few seconds; `make test-fast` leaves it out")
 
 
+def pytest_ignore_collect(collection_path, config):
+    """A module that is slow as a whole is not even imported for the quick tests: torch and its friends take seconds to start."""
+    if config.getoption("markexpr") == "not slow" and collection_path.suffix == ".py" and "\npytestmark = pytest.mark.slow" in collection_path.read_text(encoding="utf-8"):
+        return True
+
+
 # The longest modules start first, so that no worker is left alone with one at the end.
 LONGEST = ("test_interrupted", "test_pipeline", "test_eval", "test_hub_base", "test_style")
 

@@ -319,6 +319,7 @@ def test_the_same_seed_gives_the_same_card_and_another_stays_inside(made_card):
     assert style["masked_lo"] < other["twin"]["style"]["masked"] < style["masked_hi"]
 
 
+@pytest.mark.slow
 def test_scorer_does_not_slow_what_comes_after(tmp_path):
     """Its llama.cpp thread ends with it: no thread, and so no OpenMP team, is left."""
     import threading

@@ -247,6 +247,7 @@ def check(project, tmp_path, monkeypatch):
     return lambda pairs: stage.check(Answers(pairs), "blogtwin", keeper, [{"messages": CHAT, "text": "Rain"}])
 
 
+@pytest.mark.slow
 def test_half_a_character_ends_what_is_compared(check, project):
     # Ollama writes it as U+FFFD, which is a token of its own in many vocabularies, and not the one that was chosen
     with Scorer(project / "twin.gguf") as scorer:
@@ -255,6 +256,7 @@ def test_half_a_character_ends_what_is_compared(check, project):
     assert parity["tokens"] == 2 and parity["delta_to_twin"] < 0.001 < 0.1 < parity["delta_to_base"]
 
 
+@pytest.mark.slow
 def test_an_answer_with_nothing_to_compare_is_no_proof(check):
     with pytest.raises(engine.OllamaError, match="no token of blogtwin that can be compared"):
         check([("\ufffd", -0.1)])

@@ -82,6 +82,7 @@ def test_own_posts_are_copied_kept_by_dvc_and_never_seen_by_git(workspace, posts
     assert sh(workspace, "dvc status data/blog.dvc").stdout.strip() == "Data and pipelines are up to date."
 
 
+@pytest.mark.slow
 def test_git_sees_no_text_after_the_stages_nor_after_one_that_fails(workspace, posts):
     """DVC takes its own lines out of .gitignore when a stage fails; ours must hold without them."""
     assert blog(workspace, posts).returncode == 0
@@ -99,6 +100,7 @@ def test_git_sees_no_text_after_the_stages_nor_after_one_that_fails(workspace, p
     assert_git_sees_no_text(workspace)
 
 
+@pytest.mark.slow
 def test_new_posts_replace_the_old_copy(workspace, posts):
     """What is gone from the folder is gone from the copy; the comments of params.yaml stay."""
     assert blog(workspace, posts).returncode == 0
@@ -140,6 +142,7 @@ def test_an_empty_folder_is_one_sentence_and_keeps_the_copy_of_before(workspace,
     assert sorted(p.name for p in (workspace / "data").iterdir() if p.name.endswith(".tmp")) == []
 
 
+@pytest.mark.slow
 def test_the_copy_itself_is_no_source(workspace, posts):
     """To replace data/blog by a part of itself would lose the rest."""
     assert blog(workspace, posts).returncode == 0
@@ -156,6 +159,7 @@ def test_make_blog_is_the_same_from_the_command_people_type(workspace, posts):
     assert_git_sees_no_text(workspace)
 
 
+@pytest.mark.slow
 def test_one_export_file_becomes_the_blog_and_its_report_stays_private(workspace, tmp_path):
     items = [wxr_item(slug=f"p{n}", title=f"Post {n}", body=f"<p>{WORDS} {n}</p>") for n in range(6)]
     done = sh(workspace, f"make blog FROM='{put(tmp_path, 'my export.xml', wxr(*items))}'")

@@ -16,12 +16,13 @@ from safetensors.torch import load_file
 
 from _shared import UserError
 from train import cpu, watch
-from train.checkpoints import belongs_to, checkpoints
 from train.log import Log
 
 # Nine steps, three an epoch, of two rows each; dropout, so that the random numbers matter, too.
 KNOBS = {"batch_size": 2, "lora_dropout": 0.1, "checkpoint_steps": 2, "learning_rate": 5e-3}
 ROWS = 12
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +91,6 @@ def kill_at(owner, name: str, nth: int) -> None:
     setattr(owner, name, call)
 
 
-@pytest.mark.slow
 def test_killed_three_times_it_ends_as_if_unbroken(tiny, unbroken, tmp_path):
     """kill -9 in the first step, in the middle of writing a checkpoint, and between an epoch's last step and its validation."""
     base = written(tiny)
@@ -108,7 +108,6 @@ def test_killed_three_times_it_ends_as_if_unbroken(tiny, unbroken, tmp_path):
 # --- Ctrl-C -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_ctrl_c_keeps_the_step_and_the_same_command_goes_on(tiny, unbroken, tmp_path, monkeypatch):
     stopped = work(tiny, tmp_path / "adapter")
     with monkeypatch.context() as pressing, pytest.raises(KeyboardInterrupt, match="step 3 of 9 is kept in .*the same command goes on from there"):
@@ -123,7 +122,6 @@ def test_ctrl_c_keeps_the_step_and_the_same_command_goes_on(tiny, unbroken, tmp_
 # --- memory, numbers, disk --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_out_of_memory_halves_the_rows_and_changes_no_result(tiny, unbroken, tmp_path, monkeypatch, capsys):
     """Memory that ends in the backward pass of long rows, with a gradient half added up."""
     asked = []
@@ -147,7 +145,6 @@ def test_out_of_memory_halves_the_rows_and_changes_no_result(tiny, unbroken, tmp
     assert_same(result(done, numbers), result(plain, cpu.train(plain)), done.folder, plain.folder)
 
 
-@pytest.mark.slow
 def test_memory_for_not_even_one_post_is_one_sentence(tiny, tmp_path, monkeypatch):
     def none(model, inputs):
         if torch.is_grad_enabled():
@@ -160,7 +157,6 @@ def test_memory_for_not_even_one_post_is_one_sentence(tiny, tmp_path, monkeypatc
         cpu.train(work(tiny, tmp_path / "adapter"))
 
 
-@pytest.mark.slow
 def test_a_loss_that_is_no_number_stops_training(tiny, tmp_path, monkeypatch):
     """transformers would put the average of the losses before in its place, and train on."""
     cpu_loss = cpu.summed_loss
@@ -169,7 +165,6 @@ def test_a_loss_that_is_no_number_stops_training(tiny, tmp_path, monkeypatch):
         cpu.train(work(tiny, tmp_path / "adapter"))
 
 
-@pytest.mark.slow
 def test_a_disk_that_is_full_at_a_checkpoint_stops_no_training(tiny, unbroken, tmp_path, monkeypatch, capsys):
     """The optimiser's state is too large for the disk at step 4 and later: the checkpoint before stays, the result is the same."""
     done, limit, inner = work(tiny, tmp_path / "adapter"), resource.getrlimit(resource.RLIMIT_FSIZE), watch.Watch.save
@@ -186,48 +181,3 @@ def test_a_disk_that_is_full_at_a_checkpoint_stops_no_training(tiny, unbroken, t
     assert_same(result(done, cpu.train(done)), unbroken[0])
     assert "the disk is full: step 4 is not kept, the newest checkpoint stays step-2; training goes on" in capsys.readouterr().out
     assert [f.name for f in done.checkpoints.folder.iterdir()] == ["step-2"]
-
-
-# --- whose checkpoints they are ---------------------------------------------------------------------------------------
-
-
-def runs(given=None, **changes):
-    return checkpoints(belongs_to("cpu", "d" * 64, settings(**changes), [["row"]]), given)
-
-
-def test_a_run_has_its_own_checkpoints(tmp_path, monkeypatch):
-    """Other params, data, base or trainer: another folder. How often one is kept is no such thing."""
-    monkeypatch.chdir(ROOT)
-    one = runs()
-    assert one.folder == runs(checkpoint_steps=5).folder
-    others = [runs(learning_rate=1e-3), runs(seed=8)] + [checkpoints(belongs_to(*a)) for a in (("mlx", "d" * 64, settings(), [["row"]]), ("cpu", "e" * 64, settings(), [["row"]]), ("cpu", "d" * 64, settings(), [["other"]]))]
-    assert len({o.folder for o in [one, *others]}) == 6
-
-
-def test_half_a_checkpoint_is_none_and_success_leaves_nothing(tmp_path, monkeypatch):
-    made = runs()
-    monkeypatch.chdir(tmp_path)
-    assert made.newest() is None
-    with pytest.raises(ZeroDivisionError), made.saving(2, 9):
-        raise ZeroDivisionError
-    (made.folder / "step-3").mkdir(parents=True)  # without its manifest
-    assert made.newest() is None
-    for step in (9, 10):
-        with made.saving(step, 20) as folder:
-            (folder / "weights").touch()
-    assert made.newest().name == "step-10" and [f.name for f in made.folder.iterdir()] == ["step-10"]
-    made.clear()
-    assert list(tmp_path.rglob("*step*")) == []
-
-
-def test_resume_from_takes_only_a_checkpoint_of_this_run(tmp_path, monkeypatch):
-    with runs().saving(2, 9):
-        pass
-    folder = tmp_path / "elsewhere"
-    runs().folder.rename(folder)
-    runs().clear()
-    assert runs(folder).newest() == runs(folder / "step-2").newest() == folder / "step-2"
-    with pytest.raises(UserError, match="a checkpoint of another run: train.learning_rate was 0.005 and is 0.001 now; set it back"):
-        runs(folder, learning_rate=1e-3)
-    with pytest.raises(UserError, match="holds no checkpoint: give a folder step-"):
-        runs(tmp_path / "nowhere")

@@ -1,17 +1,16 @@
 """Training on the CPU: the loss is right, the rows are the ones that are served, the best epoch is kept."""
 
 import json
-import math
 
 import pytest
 import torch
 from jobs import SYSTEM, example, job, row, settings
 
-from _shared import UserError
-from train import backend, chat, cpu
-from train.log import Log
+from train import chat, cpu
 from train.loss import OutputLoss, summed_loss
 from train.watch import Watch
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +29,6 @@ def peft_model(tiny, attention: str):
     return get_peft_model(model, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"))
 
 
-@pytest.mark.slow
 def test_packed_loss_is_the_sum_of_the_rows_by_themselves(tiny):
     """No attention across posts, no label lost or moved, padding costs nothing: against transformers' own loss, row by row."""
     tokenizer = tiny.tokenizer()
@@ -71,7 +69,6 @@ def test_gradient_of_the_output_layer_is_autograds(cap):
     assert torch.allclose(ours.grad, theirs.grad, atol=1e-4)
 
 
-@pytest.mark.slow
 def test_trained_tokens_are_the_served_ones_and_end_in_the_end_token(tiny, tmp_path):
     """What TRL makes of a row equals chat.row_ids, which parity compares with llama.cpp; the end token carries a label."""
     from datasets import Dataset
@@ -92,7 +89,6 @@ def test_trained_tokens_are_the_served_ones_and_end_in_the_end_token(tiny, tmp_p
     assert batch["input_ids"].shape[1] % cpu.PAD == 0
 
 
-@pytest.mark.slow
 def test_training_learns_and_keeps_the_best_epoch(tiny, tmp_path):
     """The loss falls, the adapter on disk scores the best validation loss that was logged, and its files keep the contract."""
     from peft import PeftModel
@@ -116,7 +112,6 @@ def test_training_learns_and_keeps_the_best_epoch(tiny, tmp_path):
     assert total / count == pytest.approx(numbers["loss_after"], rel=0.02)  # bf16 in training
 
 
-@pytest.mark.slow
 def test_an_epoch_that_hurts_is_not_kept(tiny, tmp_path):
     """After an epoch that made the adapter worse, the one before is put back, to the last bit of its validation loss."""
     from datasets import Dataset
@@ -142,61 +137,8 @@ def test_an_epoch_that_hurts_is_not_kept(tiny, tmp_path):
     assert keeper.measure() == keeper.losses[1]
 
 
-@pytest.mark.slow
 def test_same_seed_same_curve(tiny, tmp_path):
     first, again = (job(tiny, tmp_path / name, settings(epochs=1)) for name in ("a", "b"))
     cpu.train(first)
     cpu.train(again)
     assert [s[1] for s in first.log.steps] == pytest.approx([s[1] for s in again.log.steps], abs=1e-4)
-
-
-def test_budget_keeps_openings_before_later_parts_and_new_before_old():
-    """train.max_tokens leaves out later parts of old posts first; a shorter row may still fit; never all of them."""
-    import importlib
-
-    stage = importlib.import_module("04_train")
-    rows = [{"post_id": f"p{i}", "part": part, "date": f"20{10 + i}-01-01", "id": f"p{i}-{part}"} for i in range(5) for part in (1, 2)]
-    lengths = {r["id"]: 40 if r["post_id"] == "p0" else 100 for r in rows}
-
-    def kept(tokens):
-        return [f"{r['post_id']}.{r['part']}" for r in stage.within_budget(rows, lengths, 2, tokens)]
-
-    assert kept(500) == ["p0.1", "p3.1", "p4.1"]  # two new openings at 200 over two passes, and an old short one that still fits
-    assert kept(1100) == ["p0.1", "p1.1", "p2.1", "p3.1", "p4.1", "p4.2"]
-    assert stage.within_budget(rows, lengths, 2, 0) == rows and kept(1) == ["p4.1"]
-
-
-def test_backend_says_why(monkeypatch):
-    monkeypatch.setenv("FORCE_CPU", "1")
-    monkeypatch.setattr(backend, "_no_mlx", lambda: "")
-    assert backend.pick("auto") == ("cpu", "FORCE_CPU is set")
-    monkeypatch.delenv("FORCE_CPU")
-    assert backend.pick("auto")[0] == "mlx"
-    monkeypatch.setattr(backend, "_no_mlx", lambda: "this is no Mac")
-    monkeypatch.setattr(backend, "_no_cuda", lambda: "no GPU is found")
-    assert backend.pick("auto") == ("cpu", "no GPU is found")
-    with pytest.raises(UserError, match="train.backend is cuda, but no GPU is found"):
-        backend.pick("cuda")
-
-
-def test_log_writes_the_curves(tmp_path):
-    log = Log()
-    log.valid(0, 0, 3.5)
-    log.start(2)
-    log.step(1, 3.0, 1e-4, 0.5, 100, 1.0)
-    log.step(2, 2.5, 5e-5, 0.4, 100, 1.0)
-    log.valid(2, 1, 2.75)
-    log.stop()
-    log.write(tmp_path)
-    assert (tmp_path / "loss.tsv").read_text() == "step\tloss\tlearning_rate\tgrad_norm\n1\t3\t0.0001\t0.5\n2\t2.5\t5e-05\t0.4\n"
-    assert (tmp_path / "valid_loss.tsv").read_text() == "step\tepoch\tloss\n0\t0\t3.5\n2\t1\t2.75\n"
-    assert log.tokens == 200 and math.isclose(log.seconds, 2.0)
-
-
-def test_llama_template_renders_the_same_on_every_day():
-    """A template that asks for the date gets the pinned one, in transformers and wherever the template is taken."""
-    template = "{%- if not date_string is defined %}{%- set date_string = strftime_now('%d %b %Y') %}{%- endif %}{{ date_string }}"
-    from jinja2 import Environment
-
-    assert Environment().from_string(chat.pin_date(template)).render(strftime_now=lambda f: "today") == chat.PINNED_DATE
-    assert chat.pin_date("{{ messages }}") == "{{ messages }}"

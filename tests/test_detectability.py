@@ -21,6 +21,7 @@ def halves(real, seed):
     return mixed[:30], mixed[30:]
 
 
+@pytest.mark.slow
 def test_the_author_is_not_told_from_herself(real):
     aucs = [detectability(*halves(real, seed))["auc"] for seed in range(6)]
     assert 0.4 < np.mean(aucs) < 0.6

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from conftest import ROOT
 from tiny import write_tiny_gguf
 
@@ -81,6 +80,7 @@ def test_cosine_delta_is_least_for_the_author(sample):
 @pytest.mark.slow
 def test_likelihood_counts_the_authors_bytes_and_nothing_else(tiny_base):
     """nats are those of transformers for the same tokens; the prompt is masked; bytes are UTF-8 of what was read."""
+    import torch
     from transformers import AutoModelForCausalLM
 
     tokenizer, voice = tiny_base.tokenizer(), voices.Voice("base", "You write.")

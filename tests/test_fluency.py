@@ -75,6 +75,7 @@ def test_a_loop_is_outside_the_authors_band(real, measured):
     assert loop["adjacent"].min() > bands["adjacent"][1] and loop["compression"].max() < bands["compression"][0]
 
 
+@pytest.mark.slow
 def test_capitals_are_missed_where_an_author_writes_them(real, measured):
     """Style scores hardly see case; sentences that begin with a figure or a quotation are not counted."""
     assert fluency.share_within(fluency.fluency([t.lower() for t in real[:5]])["capitals"], fluency.band(measured["capitals"])) == 0

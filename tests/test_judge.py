@@ -43,6 +43,7 @@ def knows(question: str) -> str:
     return "Text A." if question.index("kettle") < question.index("Text B:") else "It is B"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", [knows], indirect=True)
 def test_a_judge_that_knows_the_author_finds_him_on_both_sides(server):
     assert judge.compare(server, POSTS, POSTS[:4], OURS, THEIRS) == ["ours"] * 4

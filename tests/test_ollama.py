@@ -24,15 +24,21 @@ LONG_CHAT = [*CHAT, {"role": "assistant", "content": "Rain fell."}, {"role": "us
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A copy of the code, a tiny random base, and another random model as its twin."""
+def code(tmp_path_factory):
+    """A copy of the code."""
     root = tmp_path_factory.mktemp("project")
     for folder in ("scripts", "train", "eval", "serve"):
         shutil.copytree(ROOT / folder, root / folder)
-    (root / "models").mkdir()
-    write_tiny_gguf(root / "models/keeper.gguf")
-    write_tiny_gguf(root / "twin.gguf", seed=1)
     return root
+
+
+@pytest.fixture(scope="module")
+def project(code):
+    """The copy with a tiny random base, and another random model as its twin."""
+    (code / "models").mkdir()
+    write_tiny_gguf(code / "models/keeper.gguf")
+    write_tiny_gguf(code / "twin.gguf", seed=1)
+    return code
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +74,14 @@ def work(project, keeper, tmp_path):
 
 
 @pytest.fixture
-def stage(project, tmp_path):
+def stage(code, tmp_path):
     """stage(host, "--refresh"…) runs 06 in the test's folder."""
-    return lambda *arguments: run_stage(project, tmp_path, *arguments)
+    return lambda *arguments: run_stage(code, tmp_path, *arguments)
 
 
 @pytest.fixture
-def server(project, tmp_path_factory):
-    server = OllamaServer(tmp_path_factory.mktemp("blobs"), base=project / "models/keeper.gguf")
+def server(code, tmp_path_factory):
+    server = OllamaServer(tmp_path_factory.mktemp("blobs"), base=code / "models/keeper.gguf")
     yield server
     server.close()
 

@@ -151,6 +151,7 @@ def test_the_copy_itself_is_no_source(workspace, posts):
     assert len(list((workspace / "data/blog").rglob("*.md"))) == 8
 
 
+@pytest.mark.slow
 def test_make_blog_is_the_same_from_the_command_people_type(workspace, posts):
     """Through Make: a path with a space, and no FROM at all."""
     assert "FROM is empty" in sh(workspace, "make blog").stderr
@@ -170,6 +171,7 @@ def test_one_export_file_becomes_the_blog_and_its_report_stays_private(workspace
     assert_git_sees_no_text(workspace)
 
 
+@pytest.mark.slow
 def test_a_feed_at_an_address_becomes_the_blog(workspace):
     class Answer(http.server.BaseHTTPRequestHandler):
         def do_GET(self):

@@ -7,7 +7,6 @@ from conftest import ROOT
 from jobs import job, settings
 
 from _shared import load_params
-from train import cpu
 from train.plan import TINY, fitted, learnt, planned
 
 
@@ -31,6 +30,7 @@ def test_a_rank_that_a_person_wrote_stays(tmp_path):
     assert fitted(own, 10) == (own, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("total, warmup, rising", [(110, 0.1, 11), (12, 0.1, 2), (9, 0.0, 0)])
 def test_steps_are_said_as_transformers_counts_them(total, warmup, rising):
     from transformers import TrainingArguments
@@ -56,6 +56,7 @@ def test_the_curve_says_whether_more_epochs_help(losses, says):
 @pytest.mark.slow
 def test_training_stops_when_the_validation_loss_no_longer_falls(tiny, tmp_path, monkeypatch):
     """An early stop at the first epoch that is worse, with the one before it kept."""
+    from train import cpu
     from train.watch import Watch
 
     losses = iter([9.0, 5.0, 4.0, 4.5, math.nan])

@@ -264,6 +264,7 @@ def test_no_two_sample_posts_in_different_splits_overlap(sample):
             assert common < 0.3 * len(sets[a] | sets[b]) and common < 0.2 * min(len(sets[a]), len(sets[b])), (found[a]["title"], found[b]["title"])
 
 
+@pytest.mark.slow
 def test_no_word_run_crosses_the_split_beyond_the_author_s_habit(sample):
     """A run of 8 or more words in both test and training must be a habit: no longer than what two training groups share."""
     found, gathered, splits = sample

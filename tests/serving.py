@@ -18,7 +18,6 @@ import pytest
 from conftest import ROOT, environment
 
 RANK = 4
-ADAPTED = ("attn_q", "attn_v", "ffn_down")
 
 
 def write_adapter_gguf(base, path: Path, seed: int = 0, strength: float = 0.008) -> Path:
@@ -30,11 +29,12 @@ def write_adapter_gguf(base, path: Path, seed: int = 0, strength: float = 0.008)
     writer.add_float32("adapter.lora.alpha", float(RANK))
     for key, value in {"general.base_model.0.name": base.name, "blogtwin.base_digest": base.digest, "blogtwin.system": "You write blog posts in the voice of this blog's author."}.items():
         writer.add_string(key, value)
-    for tensor in gguf.GGUFReader(base.gguf).tensors:
-        if tensor.name.split(".")[-2] in ADAPTED and tensor.name.startswith("blk."):
-            inside, outside = (int(n) for n in tensor.shape)
-            writer.add_tensor(f"{tensor.name}.lora_a", random.normal(0, 1, (RANK, inside)).astype(np.float32))
-            writer.add_tensor(f"{tensor.name}.lora_b", random.normal(0, strength, (outside, RANK)).astype(np.float32))
+    model = json.loads((base.hf / "config.json").read_text())  # reading the GGUF itself takes seconds
+    hidden, key_value, wide = model["hidden_size"], model["hidden_size"] // model["num_attention_heads"] * model["num_key_value_heads"], model["intermediate_size"]
+    for block in range(model["num_hidden_layers"]):
+        for name, inside, outside in (("attn_q", hidden, hidden), ("attn_v", hidden, key_value), ("ffn_down", wide, hidden)):
+            writer.add_tensor(f"blk.{block}.{name}.weight.lora_a", random.normal(0, 1, (RANK, inside)).astype(np.float32))
+            writer.add_tensor(f"blk.{block}.{name}.weight.lora_b", random.normal(0, strength, (outside, RANK)).astype(np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

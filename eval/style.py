@@ -17,7 +17,6 @@ import numpy as np
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from eval.features import LONGEST, SEGMENT, Texts
@@ -242,7 +241,9 @@ def auc(said: Opinion, person: np.ndarray, seed: int = 0) -> dict:
 
 
 def _auc(own: np.ndarray, other: np.ndarray) -> float:
-    return float(roc_auc_score(np.r_[np.ones(len(own)), np.zeros(len(other))], np.r_[own, other]))
+    """Mann & Whitney's U, as a share: what scikit-learn's roc_auc_score gives, without the checks that cost a thousand draws ten seconds."""
+    ordered = np.sort(other)
+    return float((np.searchsorted(ordered, own, "left") + np.searchsorted(ordered, own, "right")).mean() / (2 * len(other)))
 
 
 def not_measurable(verifier: dict) -> str:

@@ -79,17 +79,32 @@ def make_workspace(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """A tiny base, made ready under a temporary project root whose name must show up nowhere."""
+@pytest.fixture(scope="session")
+def tiny_root(tmp_path_factory):
+    """A temporary project root whose name must show up nowhere, in which a tiny base is ready: made once, for all workers."""
+    from filelock import FileLock
     from tiny import write_tiny_gguf
 
     from train import base
 
-    root = tmp_path_factory.mktemp("private-folder")
+    own = tmp_path_factory.getbasetemp()
+    root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "private-folder"
+    with FileLock(f"{root}.lock"), pytest.MonkeyPatch.context() as patch:
+        if not root.exists():
+            root.mkdir()
+            patch.setattr(base, "ROOT", root)
+            base.resolve(str(write_tiny_gguf(root / "tiny.gguf")))
+    return root
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_root):
+    """The tiny base of `tiny_root`, while its root is the project's."""
+    from train import base
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base, "ROOT", root)
-        yield base.resolve(str(write_tiny_gguf(root / "tiny.gguf")))
+        patch.setattr(base, "ROOT", tiny_root)
+        yield base.resolve(str(tiny_root / "tiny.gguf"))
 
 
 from serving import served, server  # noqa: F401  fixtures; below, since serving.py takes ROOT from here

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import ROOT
-from tiny import write_tiny_gguf
 
 from corpus import clean, readers
 from eval import canaries, card, cheats, delta, habits, impostors, intervals, overlap, verdict, voices
@@ -15,6 +14,7 @@ from eval.copying import Copying, copies
 from eval.features import count, distort
 from eval.llama import Scorer
 from eval.prose import prose
+from eval.style import _auc
 from train import base as bases
 from train import chat
 
@@ -24,12 +24,6 @@ def sample():
     """Texts of the sample blog, oldest first."""
     paths = sorted((ROOT / "data/sample").glob("*.md"))
     return [clean.clean(readers.read(p, 1e9).text) for p in paths]
-
-
-@pytest.fixture
-def tiny_base(tmp_path, monkeypatch):
-    monkeypatch.setattr(bases, "ROOT", tmp_path)
-    return bases.resolve(str(write_tiny_gguf(tmp_path / "tiny.gguf")))
 
 
 def test_bits_per_byte_and_perplexity_by_hand():
@@ -77,19 +71,30 @@ def test_cosine_delta_is_least_for_the_author(sample):
     assert math.isnan(found["none"])
 
 
+def test_the_area_under_the_curve_is_scikit_learns():
+    """With ties, and with one value on a side."""
+    from sklearn.metrics import roc_auc_score
+
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        own, other = (random.integers(low, low + 8, random.integers(1, 20)).astype(float) for low in (0, 3))
+        expected = roc_auc_score(np.r_[np.ones(len(own)), np.zeros(len(other))], np.r_[own, other])
+        assert _auc(own, other) == pytest.approx(expected, abs=1e-12)
+
+
 @pytest.mark.slow
-def test_likelihood_counts_the_authors_bytes_and_nothing_else(tiny_base):
+def test_likelihood_counts_the_authors_bytes_and_nothing_else(tiny):
     """nats are those of transformers for the same tokens; the prompt is masked; bytes are UTF-8 of what was read."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    tokenizer, voice = tiny_base.tokenizer(), voices.Voice("base", "You write.")
+    tokenizer, voice = tiny.tokenizer(), voices.Voice("base", "You write.")
     example = {"id": "x-1", "post_id": "x", "instruction": "Write.", "input": "", "output": "Café — 9 of 9. “It held.” And more of it came after."}
-    with Scorer(tiny_base.gguf) as scorer:
+    with Scorer(tiny.gguf) as scorer:
         row = voices.read_post(scorer, voice, example, tokenizer, 12)
     text = voices.cut(example["output"], tokenizer, 12)
     prompt, completion = chat.prompt_ids(tokenizer, voice.messages(example)), tokenizer(text, add_special_tokens=False)["input_ids"]
-    model = AutoModelForCausalLM.from_pretrained(tiny_base.hf, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(tiny.hf, dtype=torch.float32)
     with torch.no_grad():
         scores = torch.log_softmax(model(torch.tensor([prompt + completion])).logits[0, len(prompt) - 1 : -1], -1)
     nats = -scores[torch.arange(len(completion)), torch.tensor(completion)]
@@ -103,12 +108,12 @@ def decoding(**changes):
 
 
 @pytest.mark.slow
-def test_answers_written_together_are_those_the_model_gives(tiny_base):
+def test_answers_written_together_are_those_the_model_gives(tiny):
     """Greedy tokens are the most likely ones after each own prompt, whatever stands beside it or is read once for all."""
-    tokenizer = tiny_base.tokenizer()
+    tokenizer = tiny.tokenizer()
     start = tokenizer("All of these prompts begin in the same way, and then", add_special_tokens=False)["input_ids"]
     prompts = [start + tokenizer(end, add_special_tokens=False)["input_ids"] for end in (" the kettle", " nine boats went out to sea", " a dog")]
-    with Scorer(tiny_base.gguf, n_ctx=128, sequences=3) as model:
+    with Scorer(tiny.gguf, n_ctx=128, sequences=3) as model:
         answers = model.write(prompts, decoding(), [1, 2, 3])
         for prompt, answer in zip(prompts, answers, strict=True):
             ids = answer["ids"]
@@ -118,11 +123,11 @@ def test_answers_written_together_are_those_the_model_gives(tiny_base):
 
 
 @pytest.mark.slow
-def test_the_same_seeds_write_the_same_and_others_do_not(tiny_base):
-    tokenizer = tiny_base.tokenizer()
+def test_the_same_seeds_write_the_same_and_others_do_not(tiny):
+    tokenizer = tiny.tokenizer()
     prompts = [tokenizer(t, add_special_tokens=False)["input_ids"] for t in ("The kettle", "The long boat and")]
     warm = decoding(temperature=1.0, max_tokens=30)
-    with Scorer(tiny_base.gguf, n_ctx=128, sequences=2) as model:
+    with Scorer(tiny.gguf, n_ctx=128, sequences=2) as model:
         first = model.write(prompts, warm, [1, 2])
         model.log_likelihoods(prompts[1], prompts[0])  # what was read in between leaves no trace
         again, other = model.write(prompts, warm, [1, 2]), model.write(prompts, warm, [3, 4])
@@ -320,13 +325,12 @@ def test_the_same_seed_gives_the_same_card_and_another_stays_inside(made_card):
 
 
 @pytest.mark.slow
-def test_scorer_does_not_slow_what_comes_after(tmp_path):
+def test_scorer_does_not_slow_what_comes_after(tiny):
     """Its llama.cpp thread ends with it: no thread, and so no OpenMP team, is left."""
     import threading
 
-    path = write_tiny_gguf(tmp_path / "tiny.gguf")
     before = threading.active_count()
-    with Scorer(path) as scorer:
+    with Scorer(tiny.gguf) as scorer:
         assert np.isfinite(scorer.log_likelihoods(scorer.tokenize("a b c"), scorer.tokenize(" d e f"))).all()
         assert threading.active_count() == before + 1
     assert threading.active_count() == before

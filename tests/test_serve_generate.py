@@ -3,10 +3,14 @@
 import json
 import threading
 import time
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from serving import events, write_adapter_gguf
+
+from serve.settings import Settings
+from train import chat
 
 pytestmark = pytest.mark.slow
 
@@ -42,9 +46,15 @@ def test_an_engine_that_cannot_change_the_strength_says_so(server):
     assert error["code"] == "engine_cannot" and error["hint"]
 
 
-def test_a_title_is_asked_for_as_in_training(server):
-    # the same tokens as the phrase of the training examples
-    assert generate(server, prompt="The ladder", task="write")["text"] == generate(server, prompt="Write a blog post titled “The ladder”.")["text"]
+def test_a_title_is_asked_for_as_in_training(served):
+    """Word for word a phrase of the training examples. What is written is no proof: nearly even first tokens fall one way or the other by how the prompt was read."""
+    from _shared import load_params
+    from serve import asking
+
+    state = SimpleNamespace(settings=Settings(home=served, _env_file=None), params=load_params(served / "params.yaml"))
+    one = SimpleNamespace(model=SimpleNamespace(system="You write."))
+    expected = chat.messages({"instruction": "Write a blog post titled “The ladder”.", "input": ""}, "You write.")
+    assert asking.messages(state, one, asking.Asked(prompt=" The ladder", task="write")) == expected
 
 
 def test_both_sides_stream_at_once_and_are_scored(server):

@@ -5,21 +5,26 @@ import math
 TIE = "tie"
 
 
-def pairs(votes: list[dict]) -> list[dict]:
-    """Each pair of models that was compared: {one, other, wins, losses, ties, share, lo, hi, n, p, e} of `one` (eval.intervals.votes)."""
+BETTER, CLOSER = "better", "closer"  # which reads better; which sounds more like the author
+
+
+def pairs(votes: list[dict], question: str = BETTER) -> list[dict]:
+    """Each pair of models that this was asked of: {one, other, wins, losses, ties, share, lo, hi, n, p, e} of `one` (eval.intervals.votes)."""
     from eval import intervals
 
     counts: dict[tuple[str, str], list[int]] = {}
     for vote in votes:
+        if vote[question] is None:
+            continue
         one, other = sorted((vote["left_model"], vote["right_model"]))
         row = counts.setdefault((one, other), [0, 0, 0])
-        row[2 if (winner := won(vote)) is None else 0 if winner == one else 1] += 1
+        row[2 if (winner := won(vote, question)) is None else 0 if winner == one else 1] += 1
     return [{"one": a, "other": b, "wins": w, "losses": x, "ties": t, **finite(intervals.votes(w, x, t))} for (a, b), (w, x, t) in sorted(counts.items())]
 
 
-def won(vote: dict) -> str | None:
-    """The better model's name; None for a tie."""
-    return None if vote["better"] == TIE else vote[f"{vote['better']}_model"]
+def won(vote: dict, question: str = BETTER) -> str | None:
+    """The name of the model that won; None for a tie."""
+    return None if vote[question] == TIE else vote[f"{vote[question]}_model"]
 
 
 def finite(row: dict) -> dict:
@@ -66,12 +71,14 @@ def detection(votes: list[dict], author: str) -> dict | None:
 
 
 def preferences(votes: list[dict]) -> list[dict]:
-    """Pairs for DPO, as TRL reads them: {prompt, chosen, rejected} of chat messages; ties teach nothing."""
+    """Pairs for DPO, as TRL reads them: {prompt, chosen, rejected} of chat messages. What sounds more like the author is chosen;
+    where that was not asked, what reads better. Ties teach nothing."""
     rows = []
     for vote in votes:
-        if vote["better"] == TIE:
+        chosen = vote[CLOSER] or vote[BETTER]
+        if chosen == TIE:
             continue
-        worse = "right" if vote["better"] == "left" else "left"
-        answers = {kind: [{"role": "assistant", "content": vote[f"{side}_text"]}] for kind, side in (("chosen", vote["better"]), ("rejected", worse))}
+        rejected = "right" if chosen == "left" else "left"
+        answers = {kind: [{"role": "assistant", "content": vote[f"{side}_text"]}] for kind, side in (("chosen", chosen), ("rejected", rejected))}
         rows.append({"prompt": [{"role": "user", "content": vote["prompt"]}], **answers})
     return rows

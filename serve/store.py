@@ -25,7 +25,7 @@ create trigger if not exists message_out after delete on message begin insert in
 create table if not exists blind (
     id text primary key, owner text not null, topic text not null, prompt text not null, left_model text not null, left_text text not null,
     right_model text not null, right_text text not null, made real not null);
-create table if not exists vote (blind text primary key references blind on delete cascade, better text not null, mine text, made real not null);
+create table if not exists vote (blind text primary key references blind on delete cascade, better text not null, mine text, made real not null, closer text);
 create table if not exists job (id text primary key, owner text not null, corpus text not null, asked text not null, made real not null, kept text not null default '');
 """
 
@@ -36,6 +36,8 @@ class Store:
         with self.open() as db:
             db.execute("pragma journal_mode=wal")
             db.executescript(SCHEMA)
+            if "closer" not in {column["name"] for column in db.execute("pragma table_info(vote)")}:  # a file of before that was asked
+                db.execute("alter table vote add column closer text")
 
     @contextlib.contextmanager
     def open(self):
@@ -127,14 +129,14 @@ def blind(db, owner: str, blind_id: str) -> dict | None:
     return dict(row) if row else None
 
 
-def add_vote(db, blind_id: str, better: str, mine: str | None) -> bool:
+def add_vote(db, blind_id: str, better: str, closer: str | None, mine: str | None) -> bool:
     """False when this comparison was voted on before: the first vote stays."""
-    return db.execute("insert or ignore into vote values (?, ?, ?, ?)", (blind_id, better, mine, time.time())).rowcount > 0
+    return db.execute("insert or ignore into vote (blind, better, closer, mine, made) values (?, ?, ?, ?, ?)", (blind_id, better, closer, mine, time.time())).rowcount > 0
 
 
 def votes(db) -> list[dict]:
     """Every vote with what was compared, oldest first."""
-    return [dict(row) for row in db.execute("select blind.*, vote.better, vote.mine, vote.made as voted from vote join blind on blind.id = vote.blind order by vote.made")]
+    return [dict(row) for row in db.execute("select blind.*, vote.better, vote.closer, vote.mine, vote.made as voted from vote join blind on blind.id = vote.blind order by vote.made")]
 
 
 # --- training jobs ----------------------------------------------------------------------------------------------------

@@ -127,18 +127,33 @@ def test_sides_are_shuffled_and_results_count_them_right(http):
         blind = http.post("/api/blind", json={"one": "base", "other": "finetuned"}).json()
         twin = "left" if blind["left"].startswith("A twin") else "right"
         first.append(twin)
-        http.post(f"/api/blind/{blind['id']}/vote", json={"better": twin})
+        http.post(f"/api/blind/{blind['id']}/vote", json={"better": twin, "closer": "tie" if len(first) > 18 else "left" if twin == "right" else "right"})
     assert 3 < first.count("left") < 21  # one in 20,000 shuffles would fail
     found = http.get("/api/blind/results").json()
     pair = found["pairs"][0]
     assert (pair["one"], pair["other"], pair["wins"], pair["losses"]) == ("base", "finetuned", 0, 24)
     assert pair["lo"] == pytest.approx(0, abs=1e-9) and pair["hi"] == pytest.approx(0.138, abs=0.001)  # Wilson: z² / (n + z²)
+    closer = found["closer"][0]  # asked apart: there the base won, and the last were ties
+    assert (closer["wins"], closer["losses"], closer["ties"]) == (18, 0, 6)
     rows = [json.loads(line) for line in http.get("/api/blind/pairs").text.splitlines()]
-    assert len(rows) == 24 and all(r["chosen"][0]["content"].startswith("A twin") and r["rejected"][0]["content"].startswith("A base") for r in rows)
+    assert len(rows) == 18 and all(r["chosen"][0]["content"].startswith("A base") and r["rejected"][0]["content"].startswith("A twin") for r in rows)
+
+
+def test_a_vote_without_the_second_question_and_a_file_of_before_it(http, tmp_path):
+    with sqlite3.connect(tmp_path / "old.db") as db:
+        db.execute("create table vote (blind text primary key, better text not null, mine text, made real not null)")
+        db.execute("insert into vote values ('one', 'left', null, 1)")
+    with store.Store(tmp_path / "old.db").open() as db:
+        assert [tuple(row) for row in db.execute("select better, closer from vote")] == [("left", None)]
+    blind = http.post("/api/blind", json={"one": "base", "other": "finetuned"}).json()
+    http.post(f"/api/blind/{blind['id']}/vote", json={"better": "left"})
+    found = http.get("/api/blind/results").json()
+    assert found["closer"] == [] and found["pairs"][0]["n"] == 1
+    assert http.get("/api/blind/pairs").json()["chosen"][0]["content"] == blind["left"]
 
 
 def ballot(left: str, right: str, better: str, mine=None) -> dict:
-    return {"left_model": left, "right_model": right, "better": better, "mine": mine, "left_text": "l", "right_text": "r", "prompt": "p"}
+    return {"left_model": left, "right_model": right, "better": better, "closer": None, "mine": mine, "left_text": "l", "right_text": "r", "prompt": "p"}
 
 
 def test_strengths_follow_the_votes_also_between_models_that_never_met():

@@ -77,6 +77,10 @@ export const scenarios = {
     const before = (await api(page, "/api/blind/results")).votes;
     await page.getByRole("button", { name: "Text 1 1" }).waitFor();
     await page.keyboard.press("1");
+    await page.getByText("And which reads better").waitFor();
+    await page.keyboard.press("0");
+    await page.getByText(/sounds more like you than/).waitFor();
+    await page.getByText(/reads better than/).waitFor();
     await page.getByRole("button", { name: /^Next pair/ }).waitFor();
     await look("blind-told-1440-light");
     await page.getByRole("button", { name: "Spot yourself" }).click();

@@ -41,9 +41,12 @@ class Blind(BaseModel):
 
 
 class Vote(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"better": "left"}]})
+    """Style and quality are asked apart: a text can sound like the author and read badly."""
 
-    better: Literal["left", "right", "tie"]
+    model_config = ConfigDict(json_schema_extra={"examples": [{"better": "left", "closer": "right"}]})
+
+    better: Literal["left", "right", "tie"] = Field(description="which one reads better")
+    closer: Literal["left", "right", "tie"] | None = Field(None, description="which one sounds more like you, where neither is yours")
     mine: Literal["left", "right"] | None = Field(None, description="which one you wrote, where one is yours")
 
 
@@ -79,9 +82,11 @@ class Detection(BaseModel):
 
 
 class Results(BaseModel):
-    """`strengths`: Bradley–Terry, the chance to win against an average one; empty for fewer than three."""
+    """`closer`: which sounds more like the author. `pairs`: which reads better, and `strengths` of that: Bradley–Terry, the chance to win
+    against an average one; empty for fewer than three."""
 
     votes: int
+    closer: list[PairResult]
     pairs: list[PairResult]
     strengths: dict[str, float]
     detection: Detection | None
@@ -131,7 +136,7 @@ async def vote(blind_id: str, given: Vote, state: Serving, caller: Asking) -> To
         found = store.blind(db, caller.name, blind_id)
         if found is None:
             raise ApiError(404, "unknown_comparison", "There is no such comparison of yours.", "POST /api/blind makes one.")
-        if not store.add_vote(db, blind_id, given.better, given.mine):
+        if not store.add_vote(db, blind_id, given.better, given.closer, given.mine):
             raise ApiError(409, "voted_before", "This comparison has its vote, and it stays.", "POST /api/blind makes a new one.")
         return found
 
@@ -142,7 +147,7 @@ async def vote(blind_id: str, given: Vote, state: Serving, caller: Asking) -> To
 @router.get("/results")
 async def results(state: Serving) -> Results:
     votes = await state.store.do(store.votes)
-    return Results(votes=len(votes), pairs=ranking.pairs(votes), strengths=ranking.strengths(votes), detection=ranking.detection(votes, AUTHOR))
+    return Results(votes=len(votes), closer=ranking.pairs(votes, ranking.CLOSER), pairs=ranking.pairs(votes), strengths=ranking.strengths(votes), detection=ranking.detection(votes, AUTHOR))
 
 
 @router.get("/pairs", response_class=Response, responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}})

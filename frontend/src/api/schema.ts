@@ -1377,11 +1377,14 @@ export interface components {
         };
         /**
          * Results
-         * @description `strengths`: Bradley–Terry, the chance to win against an average one; empty for fewer than three.
+         * @description `closer`: which sounds more like the author. `pairs`: which reads better, and `strengths` of that: Bradley–Terry, the chance to win
+         *     against an average one; empty for fewer than three.
          */
         Results: {
             /** Votes */
             votes: number;
+            /** Closer */
+            closer: components["schemas"]["PairResult"][];
             /** Pairs */
             pairs: components["schemas"]["PairResult"][];
             /** Strengths */
@@ -1497,16 +1500,24 @@ export interface components {
         };
         /**
          * Vote
+         * @description Style and quality are asked apart: a text can sound like the author and read badly.
          * @example {
-         *       "better": "left"
+         *       "better": "left",
+         *       "closer": "right"
          *     }
          */
         Vote: {
             /**
              * Better
+             * @description which one reads better
              * @enum {string}
              */
             better: "left" | "right" | "tie";
+            /**
+             * Closer
+             * @description which one sounds more like you, where neither is yours
+             */
+            closer?: ("left" | "right" | "tie") | null;
             /**
              * Mine
              * @description which one you wrote, where one is yours

@@ -1,4 +1,4 @@
-/** Two texts without names on a held-out topic: which is better, or which is mine? */
+/** Two texts without names on a held-out topic: which sounds more like me, and which reads better; or which is mine? */
 import { useCallback, useEffect, useState } from "react";
 import { api, failure, got, type Schemas } from "../api/client";
 import { useLoaded, useTask } from "../lib/use";
@@ -7,6 +7,7 @@ import { Button, ErrorLine, modelName } from "../ui/basic";
 import { Markdown } from "../ui/Markdown";
 
 type Pair = Schemas["Blind"];
+type Side = "left" | "right" | "tie";
 type Told = Schemas["Told"];
 const said = (name: string) => (name === "author" ? "you, really" : modelName(name));
 
@@ -15,23 +16,26 @@ export function Blind() {
   const [pair, setPair] = useState<Pair>();
   const [told, setTold] = useState<Told>();
   const [choice, setChoice] = useState("");
+  const [closer, setCloser] = useState<Side>();
   const { busy, error, run, setError } = useTask();
   const { data: results, reload } = useLoaded(() => got(api.GET("/api/blind/results")));
   const next = useCallback((mine: boolean) => run(async (signal) => {
-    (setPair(undefined), setTold(undefined), setChoice(""));
+    (setPair(undefined), setTold(undefined), setChoice(""), setCloser(undefined));
     setPair(await got(api.POST("/api/blind", { body: { one: mine ? "author" : "base", other: "finetuned", fresh: false }, signal })));
   }), [run]);
   useEffect(() => void next(spot), [spot, next]);
-  const vote = useCallback(async (better: "left" | "right" | "tie") => {
+  const vote = useCallback(async (better: Side) => {
     if (!pair || told || (pair.spot_mine && better === "tie")) return;
+    // Style first, then quality: whoever has said which text is theirs in tone can still like the other better.
+    if (!pair.spot_mine && !closer) return setCloser(better);
     setChoice(better);
     try {
-      setTold(await got(api.POST("/api/blind/{blind_id}/vote", { params: { path: { blind_id: pair.id } }, body: { better, ...(pair.spot_mine && better !== "tie" ? { mine: better } : {}) } })));
+      setTold(await got(api.POST("/api/blind/{blind_id}/vote", { params: { path: { blind_id: pair.id } }, body: { better, ...(pair.spot_mine && better !== "tie" ? { mine: better } : { closer }) } })));
       await reload();
     } catch (e) {
       (setChoice(""), setError(failure(e)));
     }
-  }, [pair, told, reload, setError]);
+  }, [pair, told, closer, reload, setError]);
   useEffect(() => {
     const pressed = (e: KeyboardEvent) => {
       if (e.ctrlKey || e.metaKey || e.altKey) return;
@@ -48,7 +52,7 @@ export function Blind() {
       <header className="flex flex-wrap items-end justify-between gap-3">
         <div>
           <h1 className="font-serif text-3xl">Blind test</h1>
-          <p className="mt-1 text-muted">{spot ? "One of these you wrote yourself. Which?" : "Which of the two reads better to you?"}</p>
+          <p aria-live="polite" className="mt-1 text-muted">{spot ? "One of these you wrote yourself. Which?" : closer && !told ? "And which reads better, whoever wrote it?" : "Which of the two sounds more like you?"}</p>
         </div>
         <div role="group" aria-label="Kind of test" className="flex gap-1 rounded-lg bg-soft p-1">
           {[false, true].map((mine) => <button key={String(mine)} type="button" aria-pressed={spot === mine} onClick={() => setSpot(mine)} className={`rounded-md px-3 py-1.5 text-sm ${spot === mine ? "bg-card shadow-sm" : "text-muted"}`}>{mine ? "Spot yourself" : "Base or twin"}</button>)}
@@ -84,7 +88,8 @@ export function Blind() {
 
 function Results({ results }: { results: Schemas["Results"] }) {
   const percent = (n: number | null) => (n === null ? "–" : `${Math.round(100 * n)} %`);
-  const lines = results.pairs.map((p) => `${said(p.one)} against ${said(p.other)}: preferred ${percent(p.share)} [${percent(p.lo)}, ${percent(p.hi)}], ${p.n} ${p.n === 1 ? "vote" : "votes"}`);
+  const asked = [["sounds more like you", results.closer], ["reads better", results.pairs]] as const;
+  const lines = asked.flatMap(([what, pairs]) => pairs.map((p) => `${said(p.one)} ${what} than ${said(p.other)}: ${percent(p.share)} [${percent(p.lo)}, ${percent(p.hi)}], ${p.n} ${p.n === 1 ? "vote" : "votes"}`));
   if (results.detection) lines.push(`You knew your own text ${percent(results.detection.share)} of the time [${percent(results.detection.lo)}, ${percent(results.detection.hi)}], ${results.detection.n} tries (50 % is chance)`);
   return (
     <section aria-label="Score so far" className="flex flex-col items-center gap-1 pb-4 text-center text-sm text-muted">

@@ -5,6 +5,7 @@ somebody else's post, {"voice", "suite", "case", "text", "end"}, {"voice", "pref
 """
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 from eval import suites, voices
@@ -18,6 +19,17 @@ RAW_TOKENS = 128
 PREFIXES = 12
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a voice is asked to write; `row` is its answer's, as far as it is known; `reads`: about a held-out post, which it may read as well."""
+
+    row: dict
+    prompt: list[int]
+    decoding: object
+    seed: int
+    reads: bool
+
+
 class Listener:
     """One GGUF and the voices that speak through it; `params` are all of them."""
 
@@ -25,23 +37,56 @@ class Listener:
         self.gguf, self.params = gguf, params
         self.tokenizer = base.tokenizer()
 
-    def hear(self, speakers: list[Voice], examples: list[dict], others: list[str], reads: set[str]) -> list[dict]:
-        """Rows of all speakers; those named in `reads` also read the held-out posts, and the first of them other people's."""
-        decoding = self.params.eval
-        prompts = [chat.prompt_ids(self.tokenizer, v.messages(e)) for v in speakers for e in examples]
-        # A text is cut to read_tokens and tokenised again, which may give some tokens more.
-        read_tokens = min(decoding.read_tokens + 8, voices.WINDOW) if decoding.read_tokens else voices.WINDOW
-        n_ctx = max(map(len, prompts)) + max(decoding.max_tokens, read_tokens, RAW_TOKENS + 8)
+    def hear(self, speakers: list[Voice], examples: list[dict], others: list[str], reads: set[str], names: tuple[str, ...] = ()) -> list[dict]:
+        """Rows of all speakers; those named in `reads` also read the held-out posts, and the first of them other people's, and answers
+        the cases of the suites `names`."""
+        cases = [q for name in names for q in self._cases(speakers[0], name)]
         rows = []
-        with Scorer(self.gguf, n_ctx=n_ctx, sequences=min(voices.AT_ONCE, len(examples))) as model:
+        # All that are asked in few words write in one go, so that few steps are half empty; whoever has read five posts writes
+        # apart, since in a step each text costs as much attention as the longest.
+        for shown in (False, True):
+            group = [v for v in speakers if bool(v.shots) is shown]
+            if group:
+                rows += self._hear(group, examples, [] if shown else others, reads, [] if shown else cases)
+        return rows
+
+    def _hear(self, speakers: list[Voice], examples: list[dict], others: list[str], reads: set[str], cases: list[Question]) -> list[dict]:
+        asked = [q for v in speakers for q in self._posts(v, examples)] + cases
+        # A text is cut to read_tokens and tokenised again, which may give some tokens more.
+        limit = self.params.eval.read_tokens
+        read_tokens = min(limit + 8, voices.WINDOW) if limit else voices.WINDOW
+        n_ctx = max(len(q.prompt) + max(q.decoding.max_tokens, read_tokens if q.reads else 0) for q in asked)
+        with Scorer(self.gguf, n_ctx=max(n_ctx, RAW_TOKENS + 8), sequences=min(voices.AT_ONCE, len(asked))) as model:
             for voice in speakers:
-                read = self._read(model, voice, examples) if voice.name in reads else [{}] * len(examples)
-                with counting(f"{voice.name} writes", len(examples)) as wrote:
-                    answers = voices.write_posts(model, self.gguf, voice, examples, self.tokenizer, decoding, wrote)
-                rows += [{"voice": voice.name, "id": e["id"], "post_id": e["post_id"], **r, **_kept(a)} for e, r, a in zip(examples, read, answers, strict=True)]
+                if voice.name in reads:
+                    own = [q for q in asked if q.reads and q.row["voice"] == voice.name]
+                    for question, read in zip(own, self._read(model, voice, examples), strict=True):
+                        question.row.update(read)
+            with counting(f"{' and '.join(v.name for v in speakers)} {'writes' if len(speakers) == 1 else 'write'}", len(asked)) as wrote:
+                answers = voices.write(model, self.gguf, [q.prompt for q in asked], [q.decoding for q in asked], [q.seed for q in asked], wrote)
+            rows = [{**q.row, **_kept(a)} for q, a in zip(asked, answers, strict=True)]
             if speakers[0].name in reads:
                 rows += [{"voice": speakers[0].name, "other": i, "raw": voices.read_raw(model, text, self.tokenizer, RAW_TOKENS)} for i, text in enumerate(others)]
         return rows
+
+    def suites(self, voice: Voice, names: list[str]) -> list[dict]:
+        """The voice's answers to every case of these suites."""
+        return self.hear([voice], [], [], set(), tuple(names))
+
+    def _posts(self, voice: Voice, examples: list[dict]) -> list[Question]:
+        decoding = self.params.eval
+        return [
+            Question({"voice": voice.name, "id": e["id"], "post_id": e["post_id"]}, chat.prompt_ids(self.tokenizer, voice.messages(e)), decoding, decoding.seed + n, True)
+            for n, e in enumerate(examples)
+        ]  # fmt: skip
+
+    def _cases(self, voice: Voice, name: str) -> list[Question]:
+        suite = suites.load(name)
+        decoding = self.params.eval.model_copy(update={"max_tokens": suite.max_tokens, "temperature": 0.0})  # what it can, not what it may happen to say
+        return [
+            Question({"voice": voice.name, "suite": name, "case": case.id}, chat.prompt_ids(self.tokenizer, suites.messages(case, voice.system)), decoding, decoding.seed + n, False)
+            for n, case in enumerate(suite.cases)
+        ]  # fmt: skip
 
     def _read(self, model: Scorer, voice: Voice, examples: list[dict]) -> list[dict]:
         rows = []
@@ -50,18 +95,6 @@ class Listener:
             if not voice.shots:
                 row["raw"] = voices.read_raw(model, example["output"], self.tokenizer, RAW_TOKENS)
             rows.append(row)
-        return rows
-
-    def suites(self, voice: Voice, names: list[str]) -> list[dict]:
-        """The voice's answers to every case of these suites."""
-        rows = []
-        for name in names:
-            suite = suites.load(name)
-            prompts = [chat.prompt_ids(self.tokenizer, suites.messages(case, voice.system)) for case in suite.cases]
-            decoding = self.params.eval.model_copy(update={"max_tokens": suite.max_tokens, "temperature": 0.0})  # what it can, not what it may happen to say
-            with Scorer(self.gguf, n_ctx=max(map(len, prompts)) + suite.max_tokens, sequences=min(voices.AT_ONCE, len(prompts))) as model, counting(f"{voice.name}: {name}", len(prompts)) as wrote:
-                answers = voices.write(model, self.gguf, prompts, decoding, [decoding.seed + n for n in range(len(prompts))], wrote)
-            rows += [{"voice": voice.name, "suite": name, "case": case.id, **_kept(a)} for case, a in zip(suite.cases, answers, strict=True)]
         return rows
 
     def prefixes(self, voice: Voice, posts: dict[str, list[dict]]) -> list[dict]:

@@ -11,6 +11,7 @@ import functools
 import glob
 import importlib.util
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -191,17 +192,13 @@ class Scorer:
         """(len(completion),) natural log-probability of each completion token."""
         return self.log_probabilities(prompt, completion)[np.arange(len(completion)), completion]
 
-    def write(self, prompts: list[list[int]], decoding, seeds: list[int], wrote=lambda n: None) -> list[dict]:
-        """An answer to each prompt (token ids), all in step: {"text", "ids", "end": "stop" or "length", "written_tokens"}.
+    def write(self, prompts: list[list[int]], decodings: list, seeds: list[int], wrote=lambda n: None) -> list[dict]:
+        """An answer to each prompt (token ids), up to `sequences` of them in step: {"text", "ids", "end": "stop" or "length", "written_tokens"}.
 
-        `decoding` has max_tokens, temperature, top_p and repeat_penalty; `wrote(n)` is told of n finished answers. The same
-        prompts and seeds give the same answers: which texts share a step depends on nothing else.
+        A decoding has max_tokens, temperature, top_p and repeat_penalty; `wrote(n)` is told of n finished answers. The same
+        prompts, decodings and seeds give the same answers: which texts share a step depends on nothing else.
         """
-        answers = []
-        for start in range(0, len(prompts), self.sequences):
-            part = slice(start, start + self.sequences)
-            answers += self.worker.submit(self._write, prompts[part], decoding, seeds[part], wrote).result()
-        return answers
+        return self.worker.submit(self._write, prompts, decodings, seeds, wrote).result() if prompts else []
 
     def _log_probabilities(self, prompt: list[int], completion: list[int]) -> np.ndarray:
         ids = [*prompt, *completion[:-1]]
@@ -214,39 +211,59 @@ class Scorer:
         logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
         return logits
 
-    def _write(self, prompts: list[list[int]], decoding, seeds: list[int], wrote) -> list[dict]:
+    def _write(self, prompts: list[list[int]], decodings: list, seeds: list[int], wrote) -> list[dict]:
         self._fresh_context()
-        lib, memory = self.lib, self.lib.llama_get_memory(self.context)
-        longest = max(map(len, prompts))
-        assert longest + decoding.max_tokens <= self.n_ctx, f"{longest} + {decoding.max_tokens} tokens do not fit the context of {self.n_ctx}"
-        shared = min(len(os.path.commonprefix(prompts)), min(map(len, prompts)) - 1)
-        if shared:  # the posts shown to the five-shot base are read once for all
-            self._decode([(token, at, 0, False) for at, token in enumerate(prompts[0][:shared])])
-            for number in range(1, len(prompts)):
-                lib.llama_memory_seq_cp(memory, 0, number, -1, -1)
-        samplers = [self._sampler(decoding, seed) for seed in seeds]
+        longest = max(len(p) + d.max_tokens for p, d in zip(prompts, decodings, strict=True))
+        assert longest <= self.n_ctx, f"{longest} tokens do not fit the context of {self.n_ctx}"
         written: list[list[int]] = [[] for _ in prompts]
-        ends = [""] * len(prompts)
+        ends, waiting = [""] * len(prompts), deque(range(len(prompts)))
+        held: list[list[int]] = [[] for _ in range(self.sequences)]  # the tokens in each sequence's cache
+        writing: dict[int, int] = {}  # sequence → the answer that is written there
+        samplers: dict[int, P] = {}
         try:
-            for number, ids in enumerate(prompts):
-                rest = [(token, at, number, at == len(ids) - 1) for at, token in enumerate(ids)][shared:]
-                self._decode(rest)
-                written[number].append(lib.llama_sampler_sample(samplers[number], self.context, len(rest) - 1))
-            while True:
-                for number, tokens in enumerate(written):
-                    if not ends[number] and (self.ends(tokens[-1]) or len(tokens) >= decoding.max_tokens):
-                        ends[number] = "stop" if self.ends(tokens[-1]) else "length"
-                        wrote(1)
-                if all(ends):
-                    break
-                active = [n for n, end in enumerate(ends) if not end]
-                self._decode([(written[n][-1], len(prompts[n]) + len(written[n]) - 1, n, True) for n in active])
-                for place, n in enumerate(active):
-                    written[n].append(lib.llama_sampler_sample(samplers[n], self.context, place))
+            while waiting or writing:
+                while waiting and len(writing) < self.sequences:  # whoever ends makes room for the next: few steps are half empty
+                    place, number = next(s for s in range(self.sequences) if s not in writing), waiting.popleft()
+                    samplers[number] = self._sampler(decodings[number], seeds[number])
+                    last = self._read_prompt(prompts[number], place, held)
+                    writing[place] = number
+                    written[number].append(self.lib.llama_sampler_sample(samplers[number], self.context, last))
+                    self._end(writing, place, written, decodings, ends, wrote)
+                active = list(writing.items())
+                if active:
+                    self._decode([(written[n][-1], len(held[place]), place, True) for place, n in active])
+                for at, (place, n) in enumerate(active):
+                    held[place].append(written[n][-1])
+                    written[n].append(self.lib.llama_sampler_sample(samplers[n], self.context, at))
+                    self._end(writing, place, written, decodings, ends, wrote)
         finally:
-            for sampler in samplers:
-                lib.llama_sampler_free(sampler)
+            for sampler in samplers.values():
+                self.lib.llama_sampler_free(sampler)
         return [{"text": self.text(tokens).strip(), "ids": tokens, "end": end, "written_tokens": len(tokens)} for tokens, end in zip(written, ends, strict=True)]
+
+    def _read_prompt(self, prompt: list[int], place: int, held: list[list[int]]) -> int:
+        """Let a sequence read a prompt, but for the beginning that this or another one holds: the posts shown to the five-shot base
+        are read once for all. Returns where in the batch its last token stands."""
+        memory = self.lib.llama_get_memory(self.context)
+        known = [len(os.path.commonprefix([tokens, prompt[:-1]])) for tokens in held]
+        best = max(range(self.sequences), key=lambda s: (known[s], s == place))
+        if best != place:  # between sequences llama.cpp copies only wholes
+            self.lib.llama_memory_seq_rm(memory, place, -1, -1)
+            self.lib.llama_memory_seq_cp(memory, best, place, -1, -1)
+        self.lib.llama_memory_seq_rm(memory, place, known[best], -1)
+        rest = prompt[known[best] :]
+        self._decode([(token, at, place, at == len(prompt) - 1) for at, token in enumerate(rest, known[best])])
+        held[place] = list(prompt)
+        return len(rest) - 1
+
+    def _end(self, writing: dict[int, int], place: int, written: list[list[int]], decodings: list, ends: list[str], wrote) -> None:
+        """Make room where an answer has come to its end token or its limit."""
+        number = writing[place]
+        tokens = written[number]
+        if self.ends(tokens[-1]) or len(tokens) >= decodings[number].max_tokens:
+            ends[number] = "stop" if self.ends(tokens[-1]) else "length"
+            del writing[place]
+            wrote(1)
 
     def _sampler(self, decoding, seed: int):
         """llama.cpp's own chain, in its server's order."""

@@ -103,14 +103,14 @@ def perplexity(rows: list[dict]) -> float:
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def write(model: Scorer, gguf: Path, prompts: list[list[int]], decoding, seeds: list[int], wrote=lambda n: None) -> list[dict]:
-    """Scorer.write, remembered by prompts, decoding and model."""
-    asked = [prompts, seeds, decoding.max_tokens, decoding.temperature, decoding.top_p, decoding.repeat_penalty, digest(gguf)]
+def write(model: Scorer, gguf: Path, prompts: list[list[int]], decodings: list, seeds: list[int], wrote=lambda n: None) -> list[dict]:
+    """Scorer.write, remembered by prompts, decodings and model."""
+    asked = [prompts, seeds, [(d.max_tokens, d.temperature, d.top_p, d.repeat_penalty) for d in decodings], model.sequences, digest(gguf)]
     kept = ANSWERS / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:32]}.json"
     if kept.is_file():
         wrote(len(prompts))
         return json.loads(kept.read_text(encoding="utf-8"))
-    answers = model.write(prompts, decoding, seeds, wrote)
+    answers = model.write(prompts, decodings, seeds, wrote)
     write_json(kept, answers)
     return answers
 
@@ -118,7 +118,7 @@ def write(model: Scorer, gguf: Path, prompts: list[list[int]], decoding, seeds: 
 def write_posts(model: Scorer, gguf: Path, voice: Voice, examples: list[dict], tokenizer, decoding, wrote=lambda n: None) -> list[dict]:
     """An answer to each example's prompt."""
     prompts = [chat.prompt_ids(tokenizer, voice.messages(e)) for e in examples]
-    return write(model, gguf, prompts, decoding, [decoding.seed + n for n in range(len(prompts))], wrote)
+    return write(model, gguf, prompts, [decoding] * len(prompts), [decoding.seed + n for n in range(len(prompts))], wrote)
 
 
 def continue_posts(model: Scorer, gguf: Path, voice: Voice, examples: list[dict], tokenizer, decoding) -> list[float]:
@@ -130,7 +130,7 @@ def continue_posts(model: Scorer, gguf: Path, voice: Voice, examples: list[dict]
             prompts.append(chat.prompt_ids(tokenizer, voice.messages(example)) + ids[:PREFIX_TOKENS])
             truths.append(ids[PREFIX_TOKENS : 2 * PREFIX_TOKENS])
     greedy = decoding.model_copy(update={"max_tokens": PREFIX_TOKENS, "temperature": 0.0, "repeat_penalty": 1.0})
-    answers = write(model, gguf, prompts, greedy, [0] * len(prompts))
+    answers = write(model, gguf, prompts, [greedy] * len(prompts), [0] * len(prompts))
     return [matching_start(a["ids"], truth) / PREFIX_TOKENS for a, truth in zip(answers, truths, strict=True)]
 
 

@@ -71,8 +71,7 @@ def hear_base(params, base) -> list[dict]:
 
     listener = Listener(at_precision(base, params.export.quantization), base, params)
     speakers = voices.of_base(params.prepare.system, read_jsonl(SPLIT / "train.jsonl"), base.tokenizer())
-    rows = listener.hear(speakers, asked(params.eval.prompts), other_people(params), {"base", "five_shot"})
-    return rows + listener.suites(speakers[0], suites.names())
+    return listener.hear(speakers, asked(params.eval.prompts), other_people(params), {"base", "five_shot"}, suites.names())
 
 
 def hear_twin(params, base, gguf: Path, name: str) -> list[dict]:
@@ -84,10 +83,10 @@ def hear_twin(params, base, gguf: Path, name: str) -> list[dict]:
     from eval.voices import Voice
 
     listener, voice = Listener(gguf, base, params), Voice(name, params.prepare.system)
-    rows = listener.hear([voice], asked(params.eval.prompts), other_people(params), {name})
+    rows = listener.hear([voice], asked(params.eval.prompts), other_people(params), {name}, suites.names() if name == "twin" else ())
     if name == "twin":
         posts = {split: openings(read_jsonl(SPLIT / f"{split}.jsonl")) for split in ("train", "test")}
-        rows += listener.suites(voice, suites.names()) + listener.prefixes(voice, posts)
+        rows += listener.prefixes(voice, posts)
         rows += listener.canaries(voice, canaries(params.train.canaries, params.train.seed))
     return rows
 

@@ -114,7 +114,7 @@ def test_answers_written_together_are_those_the_model_gives(tiny):
     start = tokenizer("All of these prompts begin in the same way, and then", add_special_tokens=False)["input_ids"]
     prompts = [start + tokenizer(end, add_special_tokens=False)["input_ids"] for end in (" the kettle", " nine boats went out to sea", " a dog")]
     with Scorer(tiny.gguf, n_ctx=128, sequences=3) as model:
-        answers = model.write(prompts, decoding(), [1, 2, 3])
+        answers = model.write(prompts, [decoding()] * 3, [1, 2, 3])
         for prompt, answer in zip(prompts, answers, strict=True):
             ids = answer["ids"]
             likely = model.log_probabilities(prompt, ids)
@@ -128,9 +128,9 @@ def test_the_same_seeds_write_the_same_and_others_do_not(tiny):
     prompts = [tokenizer(t, add_special_tokens=False)["input_ids"] for t in ("The kettle", "The long boat and")]
     warm = decoding(temperature=1.0, max_tokens=30)
     with Scorer(tiny.gguf, n_ctx=128, sequences=2) as model:
-        first = model.write(prompts, warm, [1, 2])
+        first = model.write(prompts, [warm] * 2, [1, 2])
         model.log_likelihoods(prompts[1], prompts[0])  # what was read in between leaves no trace
-        again, other = model.write(prompts, warm, [1, 2]), model.write(prompts, warm, [3, 4])
+        again, other = model.write(prompts, [warm] * 2, [1, 2]), model.write(prompts, [warm] * 2, [3, 4])
     assert [a["ids"] for a in first] == [a["ids"] for a in again]
     assert [a["ids"] for a in first] != [a["ids"] for a in other]
 

@@ -190,7 +190,7 @@ class Scorer:
 
     def log_likelihoods(self, prompt: list[int], completion: list[int]) -> np.ndarray:
         """(len(completion),) natural log-probability of each completion token."""
-        return self.log_probabilities(prompt, completion)[np.arange(len(completion)), completion]
+        return self.worker.submit(self._log_likelihoods, prompt, completion).result()
 
     def write(self, prompts: list[list[int]], decodings: list, seeds: list[int], wrote=lambda n: None) -> list[dict]:
         """An answer to each prompt (token ids), up to `sequences` of them in step: {"text", "ids", "end": "stop" or "length", "written_tokens"}.
@@ -201,15 +201,22 @@ class Scorer:
         return self.worker.submit(self._write, prompts, decodings, seeds, wrote).result() if prompts else []
 
     def _log_probabilities(self, prompt: list[int], completion: list[int]) -> np.ndarray:
+        return np.stack(list(self._rows(prompt, completion)))
+
+    def _log_likelihoods(self, prompt: list[int], completion: list[int]) -> np.ndarray:
+        return np.array([row[token] for row, token in zip(self._rows(prompt, completion), completion, strict=True)], np.float32)
+
+    def _rows(self, prompt: list[int], completion: list[int]):
+        """The log-probabilities that predict each completion token, a row at a time: a whole table of them is read from memory six times."""
         ids = [*prompt, *completion[:-1]]
         assert len(prompt) > 0 and len(ids) <= self.n_ctx, f"{len(ids)} tokens do not fit the context of {self.n_ctx}"
         known = self._keep_prefix(prompt[:-1])
         self._decode([(token, at, 0, at >= len(prompt) - 1) for at, token in enumerate(ids)][known:])
         self.seen = ids
-        logits = np.stack([self._logits(at - known) for at in range(len(prompt) - 1, len(ids))])
-        logits -= logits.max(-1, keepdims=True)
-        logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
-        return logits
+        for at in range(len(prompt) - 1, len(ids)):
+            logits = self._logits(at - known)
+            logits -= logits.max()
+            yield logits - np.log(np.exp(logits).sum())
 
     def _write(self, prompts: list[list[int]], decodings: list, seeds: list[int], wrote) -> list[dict]:
         self._fresh_context()

@@ -1,6 +1,7 @@
 """Paths for the tests, and a workspace: a copy of the project's files in a temporary folder, with Git, DVC and the same Python."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -77,6 +78,12 @@ def make_workspace(folder: Path) -> Path:
     for command in ("git init -q", "git config user.email test@example.org", "git config user.name test", "git add -A", "git commit -qm start"):
         subprocess.run(command, shell=True, cwd=folder, env=environment(folder), check=True)
     return folder
+
+
+def short_suites(folder: Path) -> None:
+    """A workspace whose suites ask for a few words: what they measure has tests of its own."""
+    for suite in (folder / "eval/suites").glob("*.yaml"):
+        suite.write_text(re.sub(r"^max_tokens: \d+", "max_tokens: 8", suite.read_text(), flags=re.M))
 
 
 @pytest.fixture(scope="session")

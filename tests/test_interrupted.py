@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, environment, make_workspace
+from conftest import ROOT, environment, make_workspace, short_suites
 from ollama_server import OllamaServer
 
 import _shared
@@ -133,8 +133,7 @@ def chain(tiny, tmp_path_factory):
     shutil.copytree(tiny.hf.parent.parent, folder / "artifacts/base", dirs_exist_ok=True)
     for path in sorted((folder / "data/sample").glob("*.*"), key=lambda p: p.stat().st_size)[16:]:
         path.unlink()
-    for suite in (folder / "eval/suites").glob("*.yaml"):
-        suite.write_text(re.sub(r"^max_tokens: \d+", "max_tokens: 8", suite.read_text(), flags=re.M))
+    short_suites(folder)
     server = OllamaServer(tmp_path_factory.mktemp("blobs"))
     made = Chain(folder, server)
     assert made.run([sys.executable, "scripts/set_param.py", f"train.base={tiny.gguf}", *SMALL.split()]).returncode == 0

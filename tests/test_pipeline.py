@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, environment, make_workspace
+from conftest import ROOT, environment, make_workspace, short_suites
 
 STAGES = ["ingest", "prepare", "split", "train", "export_gguf", "ollama_create", "eval_base", "eval"]
 SMALL = "train.max_steps=3 train.max_length=512 eval.prompts=2 eval.max_tokens=24 export.parity_prompts=1 export.parity_tokens=60 split.test=0.2"
@@ -24,6 +24,7 @@ def workspace(tmp_path_factory):
     for path in sample.iterdir():
         if path not in short and path.name != "ABOUT":
             path.unlink()
+    short_suites(folder)
     subprocess.run([sys.executable, "scripts/set_param.py", *SMALL.split()], cwd=folder, env=environment(folder), check=True)
     subprocess.run("git add -A && git commit -qm small", shell=True, cwd=folder, env=environment(folder), check=True)
     return folder

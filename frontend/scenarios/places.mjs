@@ -1,19 +1,30 @@
 // One scenario for each place, from a click to what is kept; then what goes wrong on other people's machines.
 import assert from "node:assert/strict";
+import { zip } from "./zip.mjs";
 
-const done = (page, slow) => page.getByRole("status").filter({ hasText: /^(Done|Both are done)\.$/ }).waitFor({ state: "attached", timeout: 90_000 * slow });
+const done = (page, slow) => page.getByRole("status").filter({ hasText: /^(Done|All are done)\.$/ }).waitFor({ state: "attached", timeout: 90_000 * slow });
+const chatId = (page) => page.url().split("/").pop();
 const api = async (page, path) => (await page.request.get(path)).json();
+
+/** A .docx of one paragraph, as Word writes it (deflated). */
+const DOCX = { name: "diary.docx", holds: "The ferry left at nine.", mimeType: "application/vnd.openxmlformats-officedocument.wordprocessingml.document", buffer: zip("word/document.xml", '<?xml version="1.0"?><w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body><w:p><w:r><w:t>The ferry left </w:t></w:r><w:r><w:t>at nine.</w:t></w:r></w:p></w:body></w:document>') };
 
 export const scenarios = {
   async write(page, { slow, look }) {
+    const topics = await api(page, "/api/topics");
     await page.goto("/");
     await page.getByRole("heading", { name: /Wenna/ }).waitFor();
+    await page.getByRole("button", { name: "Write", exact: true }).click();
+    const offered = await page.locator("main li button").allInnerTexts();
+    assert.ok(offered.length === 3 && offered.every((idea) => topics.tags.some((tag) => idea.includes(tag))), `of the author's own topics: ${offered}`);
     await page.getByRole("button", { name: "Outline", exact: true }).click();
-    await page.getByRole("button", { name: "List five headings for a post about my desk." }).click();
+    const idea = page.getByRole("button", { name: /^List five headings for a post about/ });
+    const prompt = await idea.innerText();
+    await idea.click();
     const box = page.getByRole("textbox", { name: "What would you like to write?" });
-    assert.equal(await box.inputValue(), "List five headings for a post about my desk.");
-    await page.locator("input[type=file]").setInputFiles({ name: "notes.md", mimeType: "text/markdown", buffer: Buffer.from("The desk has 3 drawers. 🛶 שלום") });
-    await page.getByRole("button", { name: "Remove notes.md" }).waitFor();
+    assert.equal(await box.inputValue(), prompt);
+    await page.locator("input[type=file]").setInputFiles([{ name: "notes.md", mimeType: "text/markdown", buffer: Buffer.from("The desk has 3 drawers. 🛶 שלום") }, DOCX]);
+    await page.getByRole("button", { name: `Remove ${DOCX.name}` }).waitFor();
     await box.press("Enter");
     await done(page, slow);
     await page.getByText(/tokens\/s/).waitFor();
@@ -23,16 +34,55 @@ export const scenarios = {
     await page.reload();
     await page.locator(".prose").waitFor();
     assert.equal(await page.locator(".prose").innerText(), answer);
+    await page.getByText(DOCX.name).click();
+    await page.getByText(DOCX.holds).waitFor();
     await page.getByRole("button", { name: "Retry" }).click();
     await page.getByText("2 / 2").waitFor();
     await done(page, slow);
-    await page.getByRole("button", { name: "Edit" }).click();
-    assert.match(await page.getByRole("textbox", { name: "Go on…" }).inputValue(), /five headings/);
-    const id = page.url().split("/").pop();
-    const kept = await api(page, `/api/v1/chat/sessions/${id}`);
+    await page.getByRole("button", { name: "Answer before" }).click();
+    assert.equal(await page.locator(".prose").innerText(), answer);
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByRole("button", { name: "Copy" }).click();
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    assert.equal((await page.evaluate(() => navigator.clipboard.readText())).replace(/\s+/g, ""), (await page.evaluate(async (id) => (await (await fetch(`/api/v1/chat/sessions/${id}`)).json()).messages[1].content, chatId(page))).replace(/\s+/g, ""));
+    const kept = await api(page, `/api/v1/chat/sessions/${chatId(page)}`);
     assert.equal(kept.messages.length, 4);
     await page.goBack();
     await page.getByRole("textbox", { name: "What would you like to write?" }).waitFor();
+  },
+  async "a branch, and a question changed"(page, { slow }) {
+    const box = page.getByRole("textbox");
+    const say = async (words) => {
+      await box.fill(words);
+      await box.press("Enter");
+      await page.getByText("Writing…").waitFor({ state: "attached" });
+      await done(page, slow);
+    };
+    const questions = async (id) => (await api(page, `/api/v1/chat/sessions/${id}`)).messages.filter((m) => m.role === "user").map((m) => m.content);
+    await page.goto("/");
+    await say("First, the kettle.");
+    await say("Then the stove.");
+    const first = chatId(page);
+    await box.fill("half a thought");
+    await page.getByRole("button", { name: "Edit" }).last().click();
+    assert.equal(await box.inputValue(), "Then the stove.");
+    await page.getByRole("button", { name: "Go back" }).click();
+    assert.equal(await box.inputValue(), "half a thought", "what was typed is not lost to an edit");
+    await page.getByRole("button", { name: "Edit" }).last().click();
+    await say("Then the sink.");
+    assert.notEqual(chatId(page), first);
+    assert.deepEqual(await questions(chatId(page)), ["First, the kettle.", "Then the sink."]);
+    assert.deepEqual(await questions(first), ["First, the kettle.", "Then the stove."]);
+    assert.equal(await page.getByText("Then the stove.").count(), 0);
+    assert.equal(await box.inputValue(), "half a thought");
+    await page.getByRole("button", { name: "Branch" }).first().click();
+    await page.getByText("begins a branch here").waitFor();
+    await say("Then the lamp.");
+    assert.deepEqual(await questions(chatId(page)), ["First, the kettle.", "Then the lamp."]);
+    await page.getByRole("button", { name: "Edit" }).first().click();
+    await say("First, the boat.");
+    assert.deepEqual(await questions(chatId(page)), ["First, the boat."]);
+    assert.equal(await page.locator("article").count(), 1);
   },
   async stop(page, { slow }) {
     await page.addInitScript(() => localStorage.setItem("blogtwin:settings", JSON.stringify({ maxTokens: 1500 })));
@@ -45,20 +95,31 @@ export const scenarios = {
     assert.ok((await page.locator(".prose").innerText()).length > 0);
   },
   async compare(page, { slow, look }) {
+    const [post] = JSON.parse(await page.request.get("/api/topics").then((r) => r.text())).titles;
+    assert.ok(post);
     await page.goto("/compare");
-    await page.getByRole("textbox", { name: "A prompt for both" }).fill("Write about a kettle that stopped.");
+    await page.getByRole("textbox", { name: "A prompt for all" }).fill("Write about a kettle that stopped.");
+    await page.getByRole("button", { name: "Add a third writer" }).click();
+    await page.getByLabel("Right style strength").fill("0.5");
     await page.getByRole("button", { name: "Send" }).click();
     await done(page, slow);
-    assert.equal(await page.locator(".prose").count(), 2);
+    assert.equal(await page.locator(".prose").count(), 3);
+    await page.getByRole("heading", { name: /my twin, strength 0\.5/ }).waitFor();
     await page.getByText(/\d words$/).first().waitFor();
-    assert.equal(await page.getByText("Copied run").count(), 2);
+    assert.equal(await page.getByText("Copied run").count(), 3);
+    await look("compare-three-1440-light");
+    await page.getByRole("button", { name: "Remove the third writer" }).click();
+    await page.getByRole("button", { name: "Send" }).click();
+    await page.getByText("All are writing…").waitFor({ state: "attached" });
+    await done(page, slow);
+    assert.equal(await page.locator(".prose").count(), 2);
     await look("compare-done-1440-light");
     await page.getByLabel("Mark the differences").check();
     assert.ok((await page.locator("ins").count()) > 0);
     const texts = await page.locator(".prose").allInnerTexts();
     await page.reload();
     await page.locator(".prose").first().waitFor();
-    assert.equal((await page.locator(".prose").count()), texts.length);
+    assert.equal(await page.locator(".prose").count(), texts.length);
   },
   async rewrite(page, { slow, look }) {
     await page.goto("/rewrite");

@@ -40,7 +40,7 @@ function Scorecard({ card }: { card: Any }) {
       <p className="text-sm text-muted">0: like other bloggers, 1: like your own posts. {twin?.verdict?.closer_than_prompting ? "It is closer to you than prompting gets." : "Prompting alone gets as close."} {twin?.copying?.over_limit ? `${twin.copying.over_limit} texts copy too much.` : "None of its texts copies too much."} {card.n?.prompts ? `${card.n.prompts} prompts.` : ""}</p>
       <div className="overflow-x-auto" tabIndex={0} role="region" aria-label="Table of the scorecard">
         <table className="w-full text-left text-sm">
-          <thead className="text-muted"><tr><th className="py-1 font-normal">Measure</th><th className="font-normal">base</th><th className="font-normal">twin</th><th className="font-normal">what it says</th></tr></thead>
+          <thead className="text-muted"><tr><th className="py-1 font-normal">Measure</th><th className="pr-3 font-normal">base</th><th className="pr-3 font-normal">twin</th><th className="font-normal">what it says</th></tr></thead>
           <tbody>{rows.filter(([, b, t]) => b != null || t != null).map(([name, b, t, help]) => <tr key={name} className="border-t border-line"><th scope="row" className="py-1.5 pr-3 font-normal">{name}</th><td className="pr-3 tabular-nums">{b ?? "–"}</td><td className="pr-3 tabular-nums">{t ?? "–"}</td><td className="text-muted">{help}</td></tr>)}</tbody>
         </table>
       </div>

@@ -5,6 +5,8 @@ import { useLoaded, useTask } from "../lib/use";
 import { Button, ErrorLine, Field, FIELD } from "./basic";
 import { Curve } from "./Curve";
 
+// train/presets.yaml
+const PRESETS = [["highspeed", "a first look"], ["quality", "as usual"], ["bestaccuracy", "as long as it helps"]];
 type Job = Schemas["Job"];
 type Readiness = Schemas["Readiness"];
 // The event `progress`; events stand in no schema of the OpenAPI.
@@ -14,7 +16,7 @@ export function Training({ onTwin }: { onTwin: () => void }) {
   const corpora = useLoaded(() => got(api.GET("/api/corpus")));
   const jobs = useLoaded(() => got(api.GET("/api/v1/training/jobs")));
   const [corpus, setCorpus] = useState("sample");
-  const [preset, setPreset] = useState("usual");
+  const [preset, setPreset] = useState("quality");
   const { busy, error, run } = useTask();
   const start = () => run(async () => {
     await got(api.POST("/api/v1/training/jobs", { body: { corpus, preset, params: {}, scorecard: true } }));
@@ -27,7 +29,7 @@ export function Training({ onTwin }: { onTwin: () => void }) {
       <Upload onDone={(name) => (void corpora.reload(), setCorpus(name))} />
       <div className="flex flex-wrap items-end gap-3">
         <Field label="Posts"><select className={FIELD} value={corpus} onChange={(e) => setCorpus(e.target.value)}>{(corpora.data?.corpora ?? ["sample"]).map((c) => <option key={c}>{c}</option>)}</select></Field>
-        <Field label="How long"><select className={FIELD} value={preset} onChange={(e) => setPreset(e.target.value)}><option>quick</option><option>usual</option><option>thorough</option></select></Field>
+        <Field label="How long"><select className={FIELD} value={preset} onChange={(e) => setPreset(e.target.value)}>{PRESETS.map(([name, what]) => <option key={name} value={name}>{what}</option>)}</select></Field>
         <Button kind="main" disabled={busy} onClick={start}>{busy ? "Queueing…" : "Start"}</Button>
       </div>
       <ErrorLine error={error ?? jobs.error ?? corpora.error} />

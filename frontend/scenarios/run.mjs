@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 import { scenarios } from "./places.mjs";
+import { scripted } from "./scripted.mjs";
 
 const [url, folder, ...names] = process.argv.slice(2);
 const slow = Number(process.env.PAGE_PATIENCE ?? 1); // times the usual waiting
@@ -47,11 +48,12 @@ async function step(name, work) {
   }
 }
 
-for (const [name, work] of Object.entries(scenarios))
+// SCRIPTED: the server asks engine.mjs.
+for (const [name, work] of Object.entries(process.env.SCRIPTED ? scripted : scenarios))
   await step(name, async () => {
     const { page, context, wrong } = await open();
     try {
-      await work(page, { slow, look: (n) => look(page, n) });
+      await work(page, { slow, open, say: (words) => console.log(`   ${words}`), look: (n) => look(page, n) });
     } catch (e) {
       await look(page, `failed-${name}`);
       throw e;
@@ -60,7 +62,7 @@ for (const [name, work] of Object.entries(scenarios))
     }
     if (wrong.length) throw new Error(wrong.join("\n"));
   });
-for (const [width, height] of SIZES)
+for (const [width, height] of process.env.SCRIPTED ? [] : SIZES)
   // Both themes at once: they wait for the server more than for the processor.
   await Promise.all(["light", "dark"].map((theme) =>
     step(`view ${width} ${theme}`, async () => {

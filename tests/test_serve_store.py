@@ -84,6 +84,12 @@ def test_the_authors_topics_are_offered(http, served):
         (served / "data/raw/away").rename(served / "data/raw/posts.jsonl")
 
 
+def test_the_scorecard_is_told_without_waiting_for_the_past(http, monkeypatch):
+    monkeypatch.setattr("serve.routers.dashboard.remembered", lambda *_: pytest.fail("asks Git or DVC, which takes seconds"))
+    found = http.get("/api/dashboard", params={"past": False}).json()
+    assert found["scorecard"]["twin"] and found["history"] == found["experiments"] == []
+
+
 def test_a_chat_is_its_owners_alone(tmp_path):
     kept = store.Store(tmp_path / "a.db")
     with kept.open() as db:

@@ -72,9 +72,12 @@ def topics(state: Serving) -> Topics:
 
 
 @router.get("/dashboard")
-async def dashboard(state: Serving) -> Dashboard:
+async def dashboard(state: Serving, past: bool = True) -> Dashboard:
+    """`past=false` leaves out commits and experiments, which Git and DVC take seconds to tell."""
     votes = await state.store.do(store.votes)
-    history, found = await asyncio.gather(asyncio.to_thread(remembered, "history", commits), asyncio.to_thread(remembered, "experiments", experiments))
+    history, found = [], []
+    if past:
+        history, found = await asyncio.gather(asyncio.to_thread(remembered, "history", commits), asyncio.to_thread(remembered, "experiments", experiments))
     curves = {name: curve(TRAIN / f"{name}.tsv") for name in ("loss", "valid_loss")}
     return Dashboard(scorecard=read(EVAL / "metrics.json"), history=history, experiments=found, curves=curves, votes=ranking.pairs(votes))
 

@@ -109,7 +109,7 @@ def end(db, session: str, text: str, model: str, finish: str) -> dict:
 
 
 async def converse(state, caller, asked: ChatRequest) -> AsyncIterator[Event]:
-    """Events session, delta…, answered. A cancelled answer is kept as far as it came."""
+    """Events session, delta…, answered. An answer that is cancelled, or whose engine fails, is kept as far as it came."""
     one, decoding = state.pool.get(asked.model), asking.decoding(state, asked)
     asking.check_length(state, [{"content": asked.message}])
     session, history = await state.store.do(begin, caller.name, asked, one.model.name)
@@ -124,7 +124,7 @@ async def converse(state, caller, asked: ChatRequest) -> AsyncIterator[Event]:
             else:
                 kept = await state.store.do(end, session, event.data.text, one.model.name, event.data.finish)
                 yield Event("answered", Answered(session_id=session, message=kept, tokens=event.data.tokens, tokens_per_second=event.data.tokens_per_second))
-    except (asyncio.CancelledError, GeneratorExit):
+    except (asyncio.CancelledError, GeneratorExit, ApiError):
         if text:  # at once and not in a thread: nothing may be awaited here
             with state.store.open() as db:
                 store.add_message(db, session, "assistant", text, one.model.name, "cancelled")

@@ -531,7 +531,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Dashboard */
+        /**
+         * Dashboard
+         * @description `past=false` leaves out commits and experiments, which Git and DVC take seconds to tell.
+         */
         get: operations["dashboard_api_dashboard_get"];
         put?: never;
         post?: never;
@@ -6076,7 +6079,9 @@ export interface operations {
     };
     dashboard_api_dashboard_get: {
         parameters: {
-            query?: never;
+            query?: {
+                past?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;

@@ -5,7 +5,7 @@ import { go } from "./route";
 import { eachFrame, useTask } from "./use";
 
 export type Turn = { id?: number; role: "user" | "assistant"; content: string; model?: string; finish?: string; speed?: number };
-export type Asking = Pick<Schemas["serve__routers__sessions__ChatRequest"], "model" | "style_strength" | "max_tokens">;
+export type Asking = Partial<Pick<Schemas["serve__routers__sessions__ChatRequest"], "model" | "style_strength" | "max_tokens">>;
 
 export function useChat(session: string | null) {
   const [turns, setTurns] = useState<Turn[]>([]);
@@ -23,17 +23,18 @@ export function useChat(session: string | null) {
 
   /** `from`: in a new conversation, of so many turns of this one, the last of which is the message `after`. */
   const send = useCallback((message: string, how: Asking, taken: () => void, from?: { turns: number; after: number | null }) => run(async (signal) => {
-      let were: Turn[] = [];
+      let were: Turn[] = [], at = here.current;
       setTurns((before) => [...(were = before).slice(0, from?.turns ?? before.length), { role: "user", content: message }, { role: "assistant", content: "" }]);
       const where = from?.after === null ? {} : { session_id: here.current, ...(from ? { after: from.after } : {}) };
-      const change = (turn: Partial<Turn>) => setTurns((before) => [...before.slice(0, -1), { ...before[before.length - 1], ...turn }]);
+      // Who has gone to another conversation meanwhile sees nothing of this one.
+      const change = (turn: Partial<Turn>) => at === here.current && setTurns((before) => [...before.slice(0, -1), { ...before[before.length - 1], ...turn }]);
       const paint = eachFrame((content: string) => !over && change({ content }));
       let text = "", over = false, heard = false;
       try {
         for await (const { name, data } of ask("/api/v1/chat/completions", { message, ...where, stream: true, ...how }, signal)) {
           if (!heard) (heard = true), taken();
           if (name === "session") {
-            here.current = data.session_id;
+            at = here.current = data.session_id;
             change({ model: data.model });
             go(`/chat/${data.session_id}`);
           } else if (name === "delta") paint((text += data.text));
@@ -46,7 +47,7 @@ export function useChat(session: string | null) {
       } catch (e) {
         // What came stays; a message that the server never took goes back to where it was typed.
         if (text) change({ content: text, finish: "cut" });
-        else setTurns((before) => (heard ? before.slice(0, -1) : were));
+        else if (at === here.current) setTurns((before) => (heard ? before.slice(0, -1) : were));
         throw e;
       } finally {
         over = true;

@@ -10,7 +10,7 @@ type Session = Schemas["Listed"];
 const titled = (s: Session): Session => ({ ...s, title: s.title.split(" === file:")[0].replace(/ =(==?( f(i(le?)?)?)?)?$/, "") || s.title }); // without attached files
 const UNDO = 6000; // ms in which a deletion can be taken back
 
-const day = (seconds: number) => {
+export const day = (seconds: number) => {
   const then = new Date(seconds * 1000), days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(then).setHours(0, 0, 0, 0)) / 864e5);
   return days === 0 ? "Today" : days === 1 ? "Yesterday" : then.toLocaleDateString(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 };

@@ -23,8 +23,9 @@ export function Write() {
   const { models, ready, reload } = useModels();
   const { data: topics = NOBODY } = useLoaded(() => got(api.GET("/api/topics")));
   const [settings, change] = useSettings();
-  const [text, setText] = useStored("draft", "");
-  const [files, setFiles] = useStored<Attached[]>("draft-files", []);
+  const draft = session ? `draft:${session}` : "draft"; // each conversation has its own
+  const [text, setText] = useStored(draft, "");
+  const [files, setFiles] = useStored<Attached[]>(`${draft}:files`, []);
   const [asked, setAsked] = useState("");
   const [branch, setBranch] = useState<Branch>();
   const box = useRef<HTMLTextAreaElement>(null);

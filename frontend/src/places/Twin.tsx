@@ -10,7 +10,9 @@ const Training = lazy(async () => ({ default: (await import("../ui/Training")).T
 type Any = any; // the scorecard's numbers are open-ended
 
 export function Twin() {
-  const { data, error, reload } = useLoaded(() => got(api.GET("/api/dashboard")));
+  // The scorecard at once, the experiments when DVC has told them.
+  const { data, error, reload } = useLoaded(() => got(api.GET("/api/dashboard", { params: { query: { past: false } } })));
+  const past = useLoaded(() => got(api.GET("/api/dashboard")));
   const models = useModels();
   return (
     <Page title="Twin" lead="Does it write like you, does it copy you, and how did it get there?" wide>
@@ -18,7 +20,7 @@ export function Twin() {
       {data && (data.scorecard ? <Scorecard card={data.scorecard as Any} /> : <p className="text-muted">There is no scorecard yet: make all writes it.</p>)}
       {data && <Curves curves={data.curves} />}
       <Models {...models} />
-      {data && <Experiments data={data} />}
+      {past.data && <Experiments data={past.data} />}
       <Suspense fallback={null}><Training onTwin={models.reload} /></Suspense>
     </Page>
   );
@@ -61,6 +63,8 @@ function Curves({ curves }: { curves: Schemas["Dashboard"]["curves"] }) {
   );
 }
 
+const figures = (card: Schemas["Card"]) => ([["style", card.style], ["on topic", card.on_topic], ["longest copied run", card.copied_run]] as const).filter(([, n]) => n != null).map(([name, n]) => `${name} ${n}`).join(", ");
+
 function Models({ models, error, reload }: { models: ModelInfo[]; error?: Failure; reload: () => void }) {
   const [wrong, setWrong] = useState<Failure>();
   const [busy, setBusy] = useState("");
@@ -77,7 +81,7 @@ function Models({ models, error, reload }: { models: ModelInfo[]; error?: Failur
         {models.map((m) => (
           <li key={m.name} className="flex flex-wrap items-center gap-x-3 py-2">
             <strong className="font-medium">{modelName(m.name)}</strong><span className="text-muted">on {m.base}, {m.status}{m.memory_mb ? `, ${m.memory_mb.toFixed(0)} MB` : ""} {m.why}</span>
-            {m.scorecard?.style != null && <span>style {m.scorecard.style.toFixed(2)}</span>}
+            {m.scorecard && <span>{figures(m.scorecard)}</span>}
             {m.status !== "unusable" && <Button className="ml-auto" disabled={!!busy || m.status === "loading"} aria-label={`${m.status === "loaded" ? "Unload" : "Load"} ${modelName(m.name)}`} onClick={() => void act(m)}>{busy === m.name ? "…" : m.status === "loaded" ? "Unload" : "Load"}</Button>}
           </li>
         ))}

@@ -73,7 +73,7 @@ function Upload({ onDone }: { onDone: (name: string) => void }) {
 
 const left = (seconds: number) => (seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`);
 
-function JobRow({ job, onOver }: { job: Job; onOver: () => void }) {
+export function JobRow({ job, onOver }: { job: Job; onOver: () => void }) {
   const [now, setNow] = useState<Progress>();
   const [points, setPoints] = useState<{ step: number; loss: number; at: number }[]>([]);
   const { error, run, stop } = useTask();
@@ -86,12 +86,17 @@ function JobRow({ job, onOver }: { job: Job; onOver: () => void }) {
         if (name === "progress") {
           setNow(data);
           if (data.step !== null && data.loss !== null) setPoints((p) => (p.at(-1)?.step === data.step ? p : [...p, { step: data.step, loss: data.loss, at: Date.now() }]));
-        } else if (name === "job") onOver();
+        } else if (name === "job") {
+          // Loaded, a new twin stands in every selector.
+          if (data.twin) await got(api.POST("/api/v1/models/load", { body: { model: data.twin } })).catch((e) => setWrong(failure(e)));
+          onOver();
+        }
       }
     });
     return stop;
   }, [going, job.id, run, stop, onOver]);
   const cancel = () => got(api.DELETE("/api/v1/training/jobs/{job_id}", { params: { path: { job_id: job.id } } })).then(onOver, (e) => setWrong(failure(e)));
+  const seen = going ? now : undefined; // what was seen last is not how it ended
   const [a, b] = [points[0], points.at(-1)];
   const eta = a && b && now?.steps && b.step > a.step ? (((b.at - a.at) / (b.step - a.step)) * (now.steps - b.step)) / 1000 : null;
   return (
@@ -99,11 +104,12 @@ function JobRow({ job, onOver }: { job: Job; onOver: () => void }) {
       <div className="flex flex-wrap items-center gap-x-3">
         <strong className="font-medium">{job.corpus}</strong>
         <span className="text-muted">{new Date(job.made * 1000).toLocaleString()}</span>
-        <span>{now?.state ?? job.state}{now?.stage ? `, ${now.stage}` : ""}{now?.step ? `, step ${now.step} of ${now.steps}` : ""}{eta !== null ? `, about ${left(eta)} of training left` : ""}</span>
+        <span>{seen?.state ?? job.state}{seen?.stage ? `, ${seen.stage}` : ""}{seen?.step ? `, step ${seen.step} of ${seen.steps}` : ""}{going && eta !== null ? `, about ${left(eta)} of training left` : ""}</span>
         {job.twin && <span>is now the model <strong className="font-medium">{job.twin}</strong></span>}
         {going && <Button className="ml-auto" onClick={() => void cancel()}>Cancel</Button>}
       </div>
       <ErrorLine error={wrong ?? error} />
+      {job.state === "failed" && <p className="text-bad">One of its stages failed: `dvc queue logs {job.id}`, in the folder workspace of your data folder, says why.</p>}
       {going && <Curve label="Training loss so far" lines={[{ name: "loss", points, strong: true }]} />}
     </li>
   );

@@ -5,7 +5,7 @@ import { decoding } from "../lib/saved";
 import { useSettings } from "../lib/settings";
 import { useStored } from "../lib/stored";
 import { eachFrame, useModels, useTask } from "../lib/use";
-import { Button, ErrorLine, ModelSelect, Status, Strength } from "../ui/basic";
+import { Button, ErrorLine, ModelSelect, Status, Strength, Wide } from "../ui/basic";
 import { type Answer, Card } from "../ui/Card";
 import { PromptBox } from "../ui/PromptBox";
 
@@ -58,7 +58,7 @@ export function Compare() {
   };
   const shown = busy || answers.some((a) => a.text);
   return (
-    <div className="flex h-full flex-col gap-4 overflow-y-auto px-4 py-6 sm:px-8">
+    <Wide>
       <header className={shown ? "" : "mt-[12vh] text-center"}>
         <h1 className="font-serif text-3xl">Compare</h1>
         {!shown && <p className="mt-1 text-muted">One prompt, two or three writers: see what your posts have changed.</p>}
@@ -88,7 +88,7 @@ export function Compare() {
         </>
       )}
       <Status>{busy ? "All are writing…" : shown ? "All are done." : ""}</Status>
-    </div>
+    </Wide>
   );
 }
 

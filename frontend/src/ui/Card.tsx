@@ -9,9 +9,11 @@ type Scores = { style: number | null; copied_words: number | null; copied: strin
 export type Answer = { model: string; strength: number; scaled?: boolean; text: string; speed?: number; finish?: string; scores?: Scores };
 type Props = { answer: Answer; other: string | null; busy: boolean; place: string; onScroll: () => void; hold: (e: HTMLDivElement | null) => void };
 
+const source = (s: Scores) => (s.copied_from ? `your post “${s.copied_from}”` : "one of your posts");
+
 export function Card({ answer, other, busy, place, onScroll, hold }: Props) {
   const name = modelName(answer.model) + (answer.scaled ? `, strength ${answer.strength.toFixed(1)}` : "");
-  const run = answer.scores?.copied ? { words: answer.scores.copied, from: answer.scores.copied_from ?? "one of your posts" } : undefined;
+  const run = answer.scores?.copied ? { words: answer.scores.copied, from: source(answer.scores) } : undefined;
   return (
     <section aria-label={`${place}: ${name}`} className="flex max-h-[70vh] min-h-80 w-[88%] shrink-0 snap-center flex-col rounded-2xl border border-line bg-card md:w-auto md:min-w-0 md:flex-1 md:shrink">
       <h2 className="flex min-h-12 items-center justify-between px-5 pt-2 text-sm text-muted"><span>{name}</span>{answer.text && !busy && <Copy text={answer.text} />}</h2>
@@ -35,7 +37,7 @@ function Measures({ answer: { scores: s, text, speed, finish }, busy }: { answer
         {figure("Copied run", s?.copied_words == null ? share(null) : `${s.copied_words} words`, "Longest run of words that stands so in a training post")}
         {figure("Length", text ? `${words(text)} words` : " ", "Words written")}
       </dl>
-      <p className="mt-1 min-h-5 text-xs text-muted">{speed ? `${speed.toFixed(0)} tokens/s` : ""} {s?.copied ? <>· also in your post “{s.copied_from}”: <mark>{s.copied}</mark></> : null}
+      <p className="mt-1 min-h-5 text-xs text-muted">{speed ? `${speed.toFixed(0)} tokens/s` : ""} {s?.copied ? <>· also in {source(s)}: <mark>{s.copied}</mark></> : null}
         {s && s.notes.length > 0 && <Button kind="quiet" className="min-h-6! text-xs!" aria-expanded={why} onClick={() => setWhy(!why)}>Why is one missing?</Button>}
       </p>
       {why && <p className="text-xs text-muted">{s?.notes.join("; ")}.</p>}

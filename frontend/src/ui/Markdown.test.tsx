@@ -37,7 +37,7 @@ test("Markdown is shown as Markdown, links without a way back", () => {
   expect(page.querySelector("td")?.textContent).toBe("e");
 });
 test("a copied run is marked, whatever stands between its words, and says where it comes from", () => {
-  const page = render(<Markdown text={"Then *he said*: It’s 9 past 3, Denzil, and a **half**."} run={{ words: "it's 9 past 3 denzil and a", from: "Torch <10>" }} />).container;
+  const page = render(<Markdown text={"Then *he said*: It’s 9 past 3, Denzil, and a **half**."} run={{ words: "it's 9 past 3 denzil and a", from: "your post “Torch <10>”" }} />).container;
   expect(page.querySelector("mark")?.textContent).toBe("It’s 9 past 3, Denzil, and a");
   expect(page.querySelector("mark")?.title).toBe("Also in your post “Torch <10>”");
   expect(page.textContent).toBe("Then he said: It’s 9 past 3, Denzil, and a half.");

@@ -53,6 +53,12 @@ export const Page = ({ title, lead, wide = false, children }: { title: string; l
     </div>
   </div>
 );
+/** A page whose texts stand side by side. */
+export const Wide = ({ children }: { children: ReactNode }) => (
+  <div className="h-full overflow-y-auto">
+    <div className="mx-auto flex min-h-full max-w-6xl flex-col gap-5 px-4 py-8 sm:px-8 sm:py-10">{children}</div>
+  </div>
+);
 export const FIELD = "w-full rounded-lg border border-line bg-card px-3 py-2";
 
 export const Field = ({ label, note, children }: { label: string; note?: ReactNode; children: ReactNode }) => (

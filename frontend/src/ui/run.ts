@@ -17,7 +17,7 @@ export function rehypeRun(run?: Run) {
   };
   const marked = ({ value }: Text, at: number, words: string): RootContent[] => [
     { type: "text", value: value.slice(0, at) },
-    { type: "element", tagName: "mark", properties: { title: `Also in your post “${run?.from}”` }, children: [{ type: "text", value: words }] },
+    { type: "element", tagName: "mark", properties: { title: `Also in ${run?.from}` }, children: [{ type: "text", value: words }] },
     { type: "text", value: value.slice(at + words.length) },
   ];
   return (tree: Root) => void (found && walk(tree));

@@ -1,5 +1,5 @@
 // A model server that says what it is told to, at 60 tokens a second: what no model says when one asks it. Run: node scenarios/engine.mjs
-// It speaks OpenAI's protocol; the real server stands before it (SERVE_ENGINE=openai). The prompt's first word chooses the answer.
+// It speaks OpenAI's protocol; the real server stands before it (SERVE_ENGINE=openai). A word of the prompt chooses the answer.
 import { createServer } from "node:http";
 
 const WICKED = `<script>window.hit=1</script><img src="https://bad.example/a.png" onerror="window.hit=1"><iframe src="https://bad.example"></iframe>
@@ -22,7 +22,21 @@ const ANSWERS = {
   rtl: { text: "שלום לכולם 🛶 זה טקסט מימין לשמאל.\n\nمرحبا بالعالم 👩‍👩‍👧‍👦\n\nThe end of the mixed answer.", rate: 60 },
   dies: { text: "Half a sentence, and then the engine", rate: 60, dies: true },
   slow: { text: "tick ".repeat(400), rate: 20 },
+  facts: { text: "The ferry left at 9:30 with 12 goats on Tuesday.", rate: 200 },
 };
+let plans = 0;
+/** What is said to a prompt. `echo:` gives what follows it, `who` the system message, an outline is another one each time. */
+function said(messages) {
+  const asked = messages.at(-1).content;
+  const echo = asked.match(/echo:\s*([\s\S]*)/)?.[1];
+  if (echo) return { text: echo, rate: 400 };
+  if (/\bwho\b/i.test(asked)) return { text: messages[0].content, rate: 200 };
+  if (asked.includes("section headings")) {
+    plans++;
+    return { text: ["Rungs", "Rope", "Paint", "Rain"].map((heading) => `- ${heading}, plan ${plans}`).join("\n"), rate: 200 };
+  }
+  return ANSWERS[Object.keys(ANSWERS).find((word) => new RegExp(`\\b${word}\\b`, "i").test(asked))] ?? { text: "As you like.", rate: 60 };
+}
 const pieces = (text) => text.match(/\s*\S{1,4}|\s+$/gu) ?? []; // about as long as tokens are
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -30,8 +44,7 @@ const server = createServer(async (request, response) => {
   let body = "";
   for await (const part of request) body += part;
   if (request.method !== "POST") return response.end(JSON.stringify({ object: "list", data: [{ id: "remote", object: "model" }] }));
-  const asked = JSON.parse(body).messages.at(-1).content;
-  const { text, rate, dies } = ANSWERS[asked.trim().split(/\W/)[0].toLowerCase()] ?? { text: "As you like.", rate: 60 };
+  const { text, rate, dies } = said(JSON.parse(body).messages);
   const chunk = (delta, finish = null) => `data: ${JSON.stringify({ id: "1", object: "chat.completion.chunk", created: 1, model: "remote", choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
   response.writeHead(200, { "Content-Type": "text/event-stream" });
   const begun = performance.now();

@@ -15,6 +15,7 @@ from train import chat
 Prompt = Annotated[str, Field(min_length=1, max_length=200_000)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Strength = Annotated[float, Field(ge=0, le=STRONGEST)]
 
 
 class Knobs(BaseModel):
@@ -26,7 +27,7 @@ class Knobs(BaseModel):
     repeat_penalty: float | None = Field(None, gt=0, le=2)
     seed: Seed | None = None
     stop: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field([], max_length=8)
-    style_strength: float | None = Field(None, ge=0, le=STRONGEST, description="0: the base, 1: the twin as it was trained; only the embedded engine can")
+    style_strength: Strength | None = Field(None, description="0: the base, 1: the twin as it was trained; only the embedded engine can")
 
 
 class Asked(Knobs):

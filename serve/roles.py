@@ -35,6 +35,7 @@ ROLES = {
     "GET /api/blind/results": "user",
     "GET /api/blind/pairs": "admin",
     "GET /api/dashboard": "user",
+    "GET /api/topics": "user",
     "POST /api/corpus": "admin",
     "GET /api/corpus": "admin",
     "POST /api/v1/training/jobs": "admin",

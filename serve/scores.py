@@ -20,7 +20,7 @@ class Scores:
         self.pool: ProcessPoolExecutor | None = None
 
     async def of(self, text: str, brief: str) -> dict:
-        """{style, copied, on_topic, …} of a text that was asked for by `brief`; what can't be said is None, with a reason in `notes`."""
+        """{style, copied, copied_from (the post's title), on_topic, …} of a text that was asked for by `brief`; what can't be said is None, with a reason in `notes`."""
         for attempt in (1, 2):
             if self.pool is None:
                 self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _quiet)
@@ -54,7 +54,7 @@ def score(text: str, brief: str) -> dict:
     from _shared import UserError
 
     notes: list[str] = []
-    found = {"style": None, "copied_words": None, "copied": None, "on_topic": None, "notes": notes}
+    found = {"style": None, "copied_words": None, "copied": None, "copied_from": None, "on_topic": None, "notes": notes}
     try:
         measures = _measures()
     except (UserError, OSError, KeyError, ValueError) as e:
@@ -62,6 +62,8 @@ def score(text: str, brief: str) -> dict:
         return found
     copied = measures["copying"].measure(text)
     found |= {"copied_words": copied["run"], "copied": copied["copied"]}
+    if copied["run"]:
+        found["copied_from"] = measures["titles"][copied["source"]]
     if measures["style"] is None:
         notes.append("style: too few held-out posts or other authors to measure it")
     else:
@@ -92,7 +94,8 @@ def _measures() -> dict:
     params = load_params()
     splits = {name: read_jsonl(SPLIT / f"{name}.jsonl") for name in ("train", "valid", "test")}
     posts = {p["id"]: p for p in read_jsonl(RAW / "posts.jsonl")}
-    training, held_out = (list(whole_posts(some).values()) for some in (splits["train"], splits["test"] + splits["valid"]))
+    learnt = whole_posts(splits["train"])
+    training, held_out = list(learnt.values()), list(whole_posts(splits["test"] + splits["valid"]).values())
     everybody = impostors.load()
     everybody = everybody.without(everybody.same_as([*training, *held_out]))
     author = count(held_out)
@@ -100,6 +103,7 @@ def _measures() -> dict:
     asked = [e["post_id"] for e in openings(splits["test"], params.eval.prompts)]
     return {
         "copying": Copying(training),
+        "titles": [posts[p]["title"] for p in learnt],
         "style": _measured(author, everybody) if enough else None,
         "briefs": [brief(posts[p]) for p in asked],
     }

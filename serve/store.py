@@ -81,6 +81,15 @@ def session(db, owner: str, session_id: str) -> dict | None:
     return dict(row) if row else None
 
 
+def branch(db, owner: str, session_id: str, after: int) -> str:
+    """A new session that holds this one's messages up to and with `after`."""
+    old = session(db, owner, session_id)
+    new = add_session(db, owner, old["title"], old["model"])
+    copied = "insert into message (session, role, content, model, finish, made) select ?, role, content, model, finish, made from message where session = ? and id <= ? order by id"
+    db.execute(copied, (new, session_id, after))
+    return new
+
+
 def messages(db, session_id: str) -> list[dict]:
     return [dict(row) for row in db.execute("select id, role, content, model, finish, made from message where session = ? order by id", (session_id,))]
 

@@ -42,6 +42,13 @@ def test_tree_in_readme_is_there(name):
     assert (ROOT / name).exists() and name.split("/")[0] in README
 
 
+def test_pictures_in_readme_are_there_and_small():
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
+    assert pictures
+    for name in pictures:
+        assert 1000 < (ROOT / name).stat().st_size < 100_000, name
+
+
 def test_no_private_path_or_registry_is_named():
     """No path of a developer's machine and no package registry's host in any tracked file."""
     bad = re.compile(r"/(?:wor" + r"k|hom" + r"e/\w+)/(?:main|shared)|pypi\." + r"org|registry\.npm" + "js|files\\.pythonhosted")

@@ -140,6 +140,15 @@ def test_an_engine_that_goes_in_the_middle_is_an_error_in_the_stream_and_a_502_w
         assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_gone")
 
 
+def test_what_came_before_the_engine_went_is_kept_in_the_chat(failing):
+    http, engine = failing
+    engine.fault = "dies"
+    found = events(http.post("/api/v1/chat/completions", json={"message": "Count.", "model": "base", "stream": True}).text.splitlines())
+    kept = http.get(f"/api/v1/chat/sessions/{found[0][1]['session_id']}").json()["messages"]
+    assert found[-1][1]["error"]["code"] == "engine_gone"
+    assert [(m["role"], m["content"], m["finish"]) for m in kept] == [("user", "Count.", ""), ("assistant", "One two", "cancelled")]
+
+
 @pytest.mark.parametrize(("fault", "status", "code"), [("refuses", 400, "prompt_too_long"), ("breaks", 502, "engine_failed")])
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/generate"])
 @pytest.mark.parametrize("stream", [True, False])

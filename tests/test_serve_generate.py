@@ -1,12 +1,15 @@
 """What the server's own endpoints write: one model, both at once, strength, cancelling, loading."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
 
 import httpx
 import pytest
+from conftest import ROOT
 from serving import events, write_adapter_gguf
 
 from serve.settings import Settings
@@ -69,6 +72,26 @@ def test_both_sides_stream_at_once_and_are_scored(server):
         scores = next(d for n, d in found if n == f"{side}.scores")
         assert written["tokens_per_second"] > 0 and 0 <= scores["on_topic"] <= 1 and scores["copied_words"] < 12
         assert scores["style"] is not None or "100 words" in " ".join(scores["notes"])
+
+
+def test_three_writers_with_a_strength_each(server):
+    asked = {"prompt": "Write about the ladder.", "max_tokens": 12, "seed": 2, "temperature": 0, "base": "finetuned", "base_strength": 0, "third": "finetuned", "third_strength": 0}
+    with server.http.stream("POST", "/api/evaluate", json=asked) as answer:
+        found = dict(events(answer.iter_lines()))
+    assert found["base.written"]["text"] == found["third.written"]["text"] != found["twin.written"]["text"] and "third.scores" in found
+
+
+def test_a_copied_run_names_its_post(server, served):
+    post = json.loads((served / "data/raw/posts.jsonl").read_text().splitlines()[0])
+    found = scores_of(served, " ".join(post["text"].split()[10:40]))
+    assert found["copied_words"] >= 20 and found["copied_from"] == post["title"]
+
+
+def scores_of(folder, text: str) -> dict:
+    """As the server's process of its own scores it."""
+    code = f"import sys, json; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'scripts')!r}]; from serve.scores import score; print(json.dumps(score(sys.argv[1], 'x')))"
+    done = subprocess.run([sys.executable, "-c", code, text], cwd=folder, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -13,6 +13,7 @@ from test_serve_access import client
 from corpus import readers
 from serve import export, ranking, store
 from serve.routers.post import compared, headings
+from serve.routers.sessions import asked_once
 
 
 @pytest.fixture
@@ -41,6 +42,52 @@ def test_a_chat_is_kept_searched_renamed_and_deleted(server):
     assert http.patch(f"/api/v1/chat/sessions/{first['session_id']}", json={"title": "Crossing"}).json()["title"] == "Crossing"
     assert http.delete(f"/api/v1/chat/sessions/{first['session_id']}").json() == {"removed": True}
     assert http.get(f"/api/v1/chat/sessions/{first['session_id']}").status_code == 404
+
+
+@pytest.mark.slow
+def test_a_branch_goes_on_from_a_message_and_leaves_the_chat_as_it_was(server):
+    def ask(**asked) -> dict:
+        return server.http.post("/api/v1/chat/completions", json={"model": "base", "max_tokens": 4, **asked}).json()
+
+    def said(session: str) -> list[str]:
+        return [m["content"] for m in server.http.get(f"/api/v1/chat/sessions/{session}").json()["messages"]]
+
+    first = ask(message="One heron.")
+    ask(message="Two herons.", session_id=first["session_id"])
+    whole = said(first["session_id"])
+    branch = ask(message="Three herons.", session_id=first["session_id"], after=first["message"]["id"])
+    assert branch["session_id"] != first["session_id"] and said(first["session_id"]) == whole
+    assert said(branch["session_id"])[:3] == [*whole[:2], "Three herons."] and len(said(branch["session_id"])) == 4
+    found = [s["id"] for s in server.http.get("/api/v1/chat/sessions", params={"search": "three herons"}).json()["sessions"]]
+    assert found == [branch["session_id"]]
+
+
+def test_an_answer_that_is_asked_for_again_is_not_shown_to_the_model():
+    def chat(*contents: str) -> list[dict]:
+        return [{"role": "user" if c.endswith("?") else "assistant", "content": c} for c in contents]
+
+    def seen(*contents: str) -> list[str]:
+        return [m["content"] for m in asked_once(chat(*contents))]
+
+    assert seen("a?", "A", "b?", "B", "b?", "B2", "b?") == ["a?", "A", "b?"]
+    assert seen("a?", "a?") == ["a?"]  # stopped before a first word
+    assert seen("a?", "A", "b?", "B", "a?") == ["a?", "A", "b?", "B", "a?"]  # asked again later: a question of its own
+
+
+def test_the_authors_topics_are_offered(http, served):
+    found = http.get("/api/topics").json()
+    assert "The kettle has stopped" in found["titles"] and len(set(found["tags"])) == len(found["tags"]) > 10
+    (served / "data/raw/posts.jsonl").rename(served / "data/raw/away")
+    try:
+        assert http.get("/api/topics").json()["tags"] == []
+    finally:
+        (served / "data/raw/away").rename(served / "data/raw/posts.jsonl")
+
+
+def test_the_scorecard_is_told_without_waiting_for_the_past(http, monkeypatch):
+    monkeypatch.setattr("serve.routers.dashboard.remembered", lambda *_: pytest.fail("asks Git or DVC, which takes seconds"))
+    found = http.get("/api/dashboard", params={"past": False}).json()
+    assert found["scorecard"]["twin"] and found["history"] == found["experiments"] == []
 
 
 def test_a_chat_is_its_owners_alone(tmp_path):

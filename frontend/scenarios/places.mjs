@@ -1,20 +1,46 @@
 // One scenario for each place, from a click to what is kept; then what goes wrong on other people's machines.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { zip } from "./zip.mjs";
 
-const done = (page, slow) => page.getByRole("status").filter({ hasText: /^(Done|Both are done)\.$/ }).waitFor({ state: "attached", timeout: 90_000 * slow });
+const done = (page, slow) => page.getByRole("status").filter({ hasText: /^(Done|All are done)\.$/ }).waitFor({ state: "attached", timeout: 90_000 * slow });
+/** Asks, and waits until the whole answer has come and is shown. */
+async function answered(page, path, slow, ask) {
+  const [response] = await Promise.all([page.waitForResponse(`**${path}`, { timeout: 90_000 * slow }), ask()]);
+  await response.finished();
+  await done(page, slow);
+}
+const chatId = (page) => page.url().split("/").pop();
 const api = async (page, path) => (await page.request.get(path)).json();
+
+/** A .docx of one paragraph, as Word writes it (deflated). */
+const DOCX = { name: "diary.docx", holds: "The ferry left at nine.", mimeType: "application/vnd.openxmlformats-officedocument.wordprocessingml.document", buffer: zip("word/document.xml", '<?xml version="1.0"?><w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body><w:p><w:r><w:t>The ferry left </w:t></w:r><w:r><w:t>at nine.</w:t></w:r></w:p></w:body></w:document>') };
 
 export const scenarios = {
   async write(page, { slow, look }) {
+    const topics = await api(page, "/api/topics");
     await page.goto("/");
     await page.getByRole("heading", { name: /Wenna/ }).waitFor();
+    await page.getByRole("button", { name: "Write", exact: true }).click();
+    const offered = await page.locator("main li button").allInnerTexts();
+    assert.ok(offered.length === 3 && offered.every((idea) => topics.tags.some((tag) => idea.includes(tag))), `of the author's own topics: ${offered}`);
     await page.getByRole("button", { name: "Outline", exact: true }).click();
-    await page.getByRole("button", { name: "List five headings for a post about my desk." }).click();
+    const idea = page.getByRole("button", { name: /^List five headings for a post about/ });
+    const prompt = await idea.innerText();
+    await idea.click();
     const box = page.getByRole("textbox", { name: "What would you like to write?" });
-    assert.equal(await box.inputValue(), "List five headings for a post about my desk.");
-    await page.locator("input[type=file]").setInputFiles({ name: "notes.md", mimeType: "text/markdown", buffer: Buffer.from("The desk has 3 drawers. 🛶 שלום") });
-    await page.getByRole("button", { name: "Remove notes.md" }).waitFor();
-    await box.press("Enter");
+    assert.equal(await box.inputValue(), prompt);
+    await page.locator("input[type=file]").setInputFiles([{ name: "notes.md", mimeType: "text/markdown", buffer: Buffer.from("The desk has 3 drawers. 🛶 שלום") }, DOCX]);
+    await page.getByRole("button", { name: `Remove ${DOCX.name}` }).waitFor();
+    for (const [name, said] of [["scan.pdf", "take a .md, .txt or .docx file"], ["broken.docx", "it is no zip file"]]) {
+      await page.locator("input[type=file]").setInputFiles({ name, mimeType: "application/octet-stream", buffer: Buffer.from("no such thing") });
+      await page.getByRole("alert").filter({ hasText: said }).waitFor();
+      assert.equal(await page.getByRole("button", { name: `Remove ${name}` }).count(), 0);
+    }
+    await page.getByLabel("Style strength").fill("0.5");
+    const sent = () => page.waitForRequest("**/api/v1/chat/completions").then((request) => request.postDataJSON());
+    const [asked] = await Promise.all([sent(), box.press("Enter")]);
+    assert.deepEqual([asked.model, asked.style_strength, asked.max_tokens], ["finetuned", 0.5, 40]);
     await done(page, slow);
     await page.getByText(/tokens\/s/).waitFor();
     const answer = await page.locator(".prose").innerText();
@@ -23,16 +49,60 @@ export const scenarios = {
     await page.reload();
     await page.locator(".prose").waitFor();
     assert.equal(await page.locator(".prose").innerText(), answer);
-    await page.getByRole("button", { name: "Retry" }).click();
+    await page.getByText(DOCX.name).click();
+    await page.getByText(DOCX.holds).waitFor();
+    await page.getByLabel("Model").selectOption("base");
+    assert.deepEqual((await Promise.all([sent(), page.getByRole("button", { name: "Retry" }).click()]))[0].model, "base");
     await page.getByText("2 / 2").waitFor();
     await done(page, slow);
-    await page.getByRole("button", { name: "Edit" }).click();
-    assert.match(await page.getByRole("textbox", { name: "Go on…" }).inputValue(), /five headings/);
-    const id = page.url().split("/").pop();
-    const kept = await api(page, `/api/v1/chat/sessions/${id}`);
+    await page.getByText(/^base model · \d+ tokens\/s/).waitFor();
+    await page.getByRole("button", { name: "Answer before" }).click();
+    assert.equal(await page.locator(".prose").innerText(), answer);
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByRole("button", { name: "Copy" }).click();
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    assert.equal((await page.evaluate(() => navigator.clipboard.readText())).replace(/\s+/g, ""), (await page.evaluate(async (id) => (await (await fetch(`/api/v1/chat/sessions/${id}`)).json()).messages[1].content, chatId(page))).replace(/\s+/g, ""));
+    const kept = await api(page, `/api/v1/chat/sessions/${chatId(page)}`);
     assert.equal(kept.messages.length, 4);
     await page.goBack();
     await page.getByRole("textbox", { name: "What would you like to write?" }).waitFor();
+  },
+  async "a branch, and a question changed"(page, { slow }) {
+    const box = page.getByRole("textbox");
+    const say = async (words) => {
+      await box.fill(words);
+      await answered(page, "/api/v1/chat/completions", slow, () => box.press("Enter"));
+    };
+    const questions = async (id) => (await api(page, `/api/v1/chat/sessions/${id}`)).messages.filter((m) => m.role === "user").map((m) => m.content);
+    await page.goto("/");
+    await say("First, the kettle.");
+    await say("Then the stove.");
+    const first = chatId(page);
+    await box.fill("half a thought");
+    await page.getByRole("button", { name: "Edit" }).last().click();
+    assert.equal(await box.inputValue(), "Then the stove.");
+    await page.getByRole("button", { name: "Go back" }).click();
+    assert.equal(await box.inputValue(), "half a thought", "what was typed is not lost to an edit");
+    await page.getByRole("button", { name: "Edit" }).last().click();
+    await say("Then the sink.");
+    assert.notEqual(chatId(page), first);
+    assert.deepEqual(await questions(chatId(page)), ["First, the kettle.", "Then the sink."]);
+    assert.deepEqual(await questions(first), ["First, the kettle.", "Then the stove."]);
+    assert.equal(await page.getByText("Then the stove.").count(), 0);
+    assert.equal(await box.inputValue(), "");
+    await page.goBack();
+    await page.getByText("Then the stove.").waitFor();
+    assert.equal(await box.inputValue(), "half a thought", "each conversation keeps what was typed in it");
+    await page.goForward();
+    await page.getByText("Then the sink.").waitFor();
+    await page.getByRole("button", { name: "Branch" }).first().click();
+    await page.getByText("begins a branch here").waitFor();
+    await say("Then the lamp.");
+    assert.deepEqual(await questions(chatId(page)), ["First, the kettle.", "Then the lamp."]);
+    await page.getByRole("button", { name: "Edit" }).first().click();
+    await say("First, the boat.");
+    assert.deepEqual(await questions(chatId(page)), ["First, the boat."]);
+    assert.equal(await page.locator("article").count(), 1);
   },
   async stop(page, { slow }) {
     await page.addInitScript(() => localStorage.setItem("blogtwin:settings", JSON.stringify({ maxTokens: 1500 })));
@@ -45,20 +115,29 @@ export const scenarios = {
     assert.ok((await page.locator(".prose").innerText()).length > 0);
   },
   async compare(page, { slow, look }) {
+    const [post] = JSON.parse(await page.request.get("/api/topics").then((r) => r.text())).titles;
+    assert.ok(post);
     await page.goto("/compare");
-    await page.getByRole("textbox", { name: "A prompt for both" }).fill("Write about a kettle that stopped.");
+    await page.getByRole("textbox", { name: "A prompt for all" }).fill("Write about a kettle that stopped.");
+    await page.getByRole("button", { name: "Add a third writer" }).click();
+    await page.getByLabel("Right style strength").fill("0.5");
     await page.getByRole("button", { name: "Send" }).click();
     await done(page, slow);
-    assert.equal(await page.locator(".prose").count(), 2);
+    assert.equal(await page.locator(".prose").count(), 3);
+    await page.getByRole("heading", { name: /my twin, strength 0\.5/ }).waitFor();
     await page.getByText(/\d words$/).first().waitFor();
-    assert.equal(await page.getByText("Copied run").count(), 2);
+    assert.equal(await page.getByText("Copied run").count(), 3);
+    await look("compare-three-1440-light");
+    await page.getByRole("button", { name: "Remove the third writer" }).click();
+    await answered(page, "/api/evaluate", slow, () => page.getByRole("button", { name: "Send" }).click());
+    assert.equal(await page.locator(".prose").count(), 2);
     await look("compare-done-1440-light");
     await page.getByLabel("Mark the differences").check();
     assert.ok((await page.locator("ins").count()) > 0);
     const texts = await page.locator(".prose").allInnerTexts();
     await page.reload();
     await page.locator(".prose").first().waitFor();
-    assert.equal((await page.locator(".prose").count()), texts.length);
+    assert.equal(await page.locator(".prose").count(), texts.length);
   },
   async rewrite(page, { slow, look }) {
     await page.goto("/rewrite");
@@ -90,6 +169,8 @@ export const scenarios = {
     assert.equal((await api(page, "/api/blind/results")).votes, before + 2);
     const [card] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save as a picture" }).click()]);
     assert.equal(card.suggestedFilename(), "blind-test.png");
+    const png = readFileSync(await card.path());
+    assert.deepEqual([png.readUInt32BE(16), png.readUInt32BE(20)], [1200, 630]);
   },
   async draft(page, { slow, look }) {
     await page.goto("/draft");
@@ -125,6 +206,7 @@ export const scenarios = {
     await look("history-search-1440-light");
     const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Export Herons, briefly" }).first().click()]);
     assert.equal(file.suggestedFilename(), "herons-briefly.md");
+    assert.match(readFileSync(await file.path(), "utf8"), /^---\ntitle: Herons, briefly\n[^]*> Say one word about herons\.\n\n\s*\S/);
     await page.getByRole("button", { name: "Delete Herons, briefly" }).first().click();
     await page.getByRole("button", { name: "Undo" }).click();
     await page.getByRole("link", { name: "Herons, briefly" }).first().waitFor();
@@ -132,16 +214,52 @@ export const scenarios = {
     await page.getByRole("button", { name: "Delete Herons, briefly" }).first().click();
     await page.getByRole("button", { name: "Undo" }).waitFor({ state: "detached" });
     assert.equal((await api(page, "/api/v1/chat/sessions?search=herons")).sessions.length, before - 1);
+    await page.goto("/chat/0000000000000000");
+    await page.getByRole("alert").filter({ hasText: "History has the others." }).waitFor();
   },
-  async twin(page, { look }) {
+  async twin(page, { slow, look }) {
     await page.goto("/twin");
-    await page.getByRole("heading", { name: "Is it me?" }).waitFor();
-    await page.getByRole("button", { name: "Unload base model" }).waitFor();
+    await page.getByRole("heading", { name: "Is it me?" }).waitFor({ timeout: 60_000 * slow });
+    await page.getByRole("img", { name: "Style: base 0.15, twin 0.80, your own posts 1.00" }).waitFor();
+    await page.getByRole("img", { name: /^Training and held-out loss/ }).waitFor();
+    const runs = page.getByRole("region", { name: "Table of experiments" }).getByRole("checkbox");
+    await runs.nth(0).check();
+    await runs.nth(1).check();
+    await page.getByRole("row", { name: /against/ }).getByText("+0.100").waitFor();
+    await page.getByRole("button", { name: "Load anna/job-1", exact: true }).click();
+    await page.getByRole("button", { name: "Unload anna/job-1", exact: true }).waitFor({ timeout: 60_000 * slow });
+    await page.getByRole("link", { name: "Write", exact: true }).click();
+    await page.getByLabel("Model").selectOption("anna/job-1");
+    await page.getByRole("link", { name: "Twin" }).click();
+    await page.getByRole("button", { name: "Unload anna/job-1", exact: true }).click();
+    await page.getByRole("button", { name: "Unload base model", exact: true }).click();
+    await page.getByRole("button", { name: "Load base model", exact: true }).waitFor();
+    await page.getByRole("link", { name: "Compare" }).click();
+    await page.getByRole("textbox").fill("Anybody there?");
+    await page.getByRole("textbox").press("Enter");
+    await page.getByRole("alert").filter({ hasText: "base is not loaded. Load it under Twin, Models." }).waitFor();
+    await page.getByRole("link", { name: "Twin" }).click();
+    await page.getByRole("button", { name: "Load base model", exact: true }).click();
+    await page.getByRole("button", { name: "Unload base model", exact: true }).waitFor({ timeout: 60_000 * slow });
     await page.getByLabel("Name of the blog").fill("few-posts");
     await page.getByLabel(/^Posts \(/).setInputFiles({ name: "one.md", mimeType: "text/markdown", buffer: Buffer.from(`# One\n\n${"The kettle sings in the morning and I listen to it. ".repeat(12)}`) });
     await page.getByRole("button", { name: "Upload" }).click();
     await page.getByText(/Not enough yet|already|exists/).first().waitFor();
     await look("twin-readiness-1440-light");
+  },
+  async "a training job, started and stopped"(page, { slow }) {
+    await page.goto("/twin");
+    const training = page.getByRole("region", { name: "Training" });
+    await training.getByRole("combobox").nth(0).selectOption("sample");
+    await training.getByRole("combobox").nth(1).selectOption("a first look");
+    await training.getByRole("button", { name: "Start" }).click();
+    const job = training.getByRole("listitem").first();
+    await job.getByText(/^(waiting|running)/).waitFor({ timeout: 90_000 * slow });
+    await job.getByText(/^running, \w/).waitFor({ timeout: 90_000 * slow });
+    await job.getByRole("button", { name: "Cancel" }).click();
+    await job.getByText("stopped").waitFor({ timeout: 60_000 * slow });
+    const { jobs } = await api(page, "/api/v1/training/jobs");
+    assert.deepEqual([jobs[0].corpus, jobs[0].asked["train.preset"], jobs[0].state], ["sample", "highspeed", "stopped"]);
   },
   async settings(page) {
     await page.goto("/settings");
@@ -150,17 +268,6 @@ export const scenarios = {
     await page.goto("/");
     await page.getByRole("heading", { name: /Morwenna/ }).waitFor();
     assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
-  },
-  async "a wicked answer"(page) {
-    const text = '<script>window.hit=1</script><img src="https://bad.example/a.png" onerror="window.hit=1">\n\n![t](https://bad.example/b.png) [x](javascript:window.hit=1) **broken [ `';
-    const body = `event: session\ndata: {"session_id":"wicked","model":"base"}\n\nevent: delta\ndata: ${JSON.stringify({ text })}\n\nevent: answered\ndata: ${JSON.stringify({ session_id: "wicked", message: { role: "assistant", content: text, finish: "stop" }, tokens: 1, tokens_per_second: 1 })}\n\n`;
-    await page.route("**/api/v1/chat/completions", (r) => r.fulfill({ body, contentType: "text/event-stream" }));
-    await page.goto("/");
-    await page.getByRole("textbox").fill("x");
-    await page.getByRole("textbox").press("Enter");
-    await page.getByText("broken").waitFor();
-    assert.equal(await page.evaluate(() => window.hit), undefined);
-    assert.equal(await page.locator("main .prose").locator("script, img, a").count(), 0);
   },
   async "server gone, nothing lost"(page) {
     await page.goto("/");
@@ -173,18 +280,131 @@ export const scenarios = {
     await page.context().setOffline(false);
     await page.reload();
     assert.equal(await page.getByRole("textbox").inputValue(), words);
-    await page.getByRole("textbox").fill("a word ".repeat(28_000));
-    await page.getByRole("textbox").press("Enter");
-    await page.getByRole("alert").filter({ hasText: "characters" }).waitFor();
-    assert.equal((await page.getByRole("textbox").inputValue()).length, 28_000 * 7);
   },
-  async "cut in the middle"(page) {
-    await page.route("**/api/v1/chat/completions", (r) => r.fulfill({ body: 'event: session\ndata: {"session_id":"cut","model":"base"}\n\nevent: delta\ndata: {"text":"Half a sentence"}\n\n', contentType: "text/event-stream" }));
+  async "200 kB pasted"(page) {
     await page.goto("/");
-    await page.getByRole("textbox").fill("x");
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    const much = "a word, מילה 🛶 ".repeat(14_000).slice(0, 200_000).replace(/[\ud800-\udbff]$/, "");
+    await page.evaluate((text) => navigator.clipboard.writeText(text), much);
+    const box = page.getByRole("textbox");
+    await box.focus();
+    const begun = Date.now();
+    await page.keyboard.press("Control+V");
+    await page.waitForFunction((length) => document.querySelector("textarea").value.length === length, much.length);
+    await page.keyboard.type("!");
+    assert.ok(Date.now() - begun < 10_000, "the page still answers");
+    await box.press("Enter");
+    await page.getByRole("alert").filter({ hasText: /The prompt has \d+ characters.*Send less/ }).waitFor();
+    assert.equal(await box.inputValue(), `${much}!`);
+    await page.reload();
+    assert.equal(await box.inputValue(), `${much}!`);
+    await page.goto("/rewrite");
+    await page.getByLabel("Rough text").focus();
+    await page.keyboard.press("Control+V");
+    await page.getByText(/^\d{5} words$/).waitFor();
+    await page.getByRole("button", { name: "Rewrite", exact: true }).click();
+    await page.getByRole("alert").filter({ hasText: "characters" }).waitFor();
+    assert.equal(await page.getByLabel("Rough text").inputValue(), much);
+  },
+  async "two tabs"(page, { slow }) {
+    const other = await page.context().newPage();
+    await page.goto("/");
+    await other.goto("/");
+    await page.getByRole("textbox").fill("A word about the tide.");
+    await other.waitForFunction(() => document.querySelector("textarea").value === "A word about the tide.");
     await page.getByRole("textbox").press("Enter");
-    await page.getByRole("alert").filter({ hasText: "went away" }).waitFor();
-    await page.getByText("Half a sentence").waitFor();
-    await page.getByRole("button", { name: "Try again" }).waitFor();
+    await page.waitForURL("**/chat/*");
+    await other.waitForFunction(() => document.querySelector("textarea").value === "");
+    await other.getByRole("textbox").fill("A word about the wind.");
+    await other.getByRole("textbox").press("Enter");
+    await Promise.all([done(page, slow), done(other, slow)]);
+    assert.notEqual(chatId(page), chatId(other));
+    for (const [tab, words] of [[page, "A word about the tide."], [other, "A word about the wind."]]) {
+      const { messages } = await api(page, `/api/v1/chat/sessions/${chatId(tab)}`);
+      assert.deepEqual(messages.map((m) => m.role), ["user", "assistant"]);
+      assert.equal(messages[0].content, words);
+    }
+    await other.goto("/settings");
+    await other.getByLabel("Theme").selectOption("dark");
+    await page.waitForFunction(() => document.documentElement.dataset.theme === "dark");
+    await other.close();
+  },
+  async "back and forth"(page, { slow }) {
+    await page.goto("/");
+    await page.getByRole("textbox").fill("A word about a gull.");
+    await page.getByRole("textbox").press("Enter");
+    await page.waitForURL("**/chat/*");
+    await done(page, slow);
+    const text = await page.locator(".prose").innerText();
+    await page.getByRole("link", { name: "History" }).click();
+    await page.getByRole("link", { name: "A word about a gull." }).first().click();
+    await page.locator(".prose").waitFor();
+    await page.goBack();
+    await page.getByRole("heading", { name: "History" }).waitFor();
+    await page.goBack();
+    await page.locator(".prose").waitFor();
+    assert.equal(await page.locator(".prose").innerText(), text);
+    await page.goBack();
+    await page.getByRole("heading", { name: /Wenna/ }).waitFor();
+    await page.goForward();
+    await page.locator(".prose").waitFor();
+    assert.equal(await page.locator(".prose").innerText(), text);
+    assert.equal(await page.getByRole("alert").count(), 0);
+  },
+  async "by keyboard alone"(page, { slow }) {
+    await page.goto("/");
+    const focused = () => page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.innerText);
+    await page.getByRole("heading", { name: /Wenna/ }).waitFor();
+    assert.equal(await focused(), "What would you like to write?");
+    await page.keyboard.type("One line,");
+    await page.keyboard.press("Shift+Enter");
+    await page.keyboard.type("and another.");
+    await page.keyboard.press("Enter");
+    await page.waitForURL("**/chat/*");
+    await done(page, slow);
+    const { messages } = await api(page, `/api/v1/chat/sessions/${chatId(page)}`);
+    assert.equal(messages[0].content, "One line,\nand another.");
+    assert.equal(await focused(), "Go on…", "one can go on at once");
+    for (const place of ["/", "/compare", "/draft", "/rewrite", "/blind", "/twin", "/history", "/settings"]) {
+      await page.goto(place);
+      await page.locator("main h1").waitFor();
+      await page.evaluate(() => {
+        document.body.tabIndex = -1; // from the top, wherever the place puts the cursor
+        document.body.focus();
+        document.body.removeAttribute("tabindex");
+      });
+      const stops = [];
+      for (let n = 0; n < 120; n++) {
+        await page.keyboard.press("Tab");
+        const stop = await page.evaluate(() => {
+          const e = document.activeElement;
+          if (e === document.body) return null;
+          const style = getComputedStyle(e), ring = e.closest("form, label") ?? e;
+          return { tag: e.tagName, seen: style.outlineStyle !== "none" || ring !== e && getComputedStyle(ring).borderColor !== getComputedStyle(document.querySelector("nav")).borderColor, inside: !!e.closest("main") };
+        });
+        if (!stop) break;
+        stops.push(stop);
+      }
+      assert.ok(stops.length >= 9 && stops.length < 120, `${place}: ${stops.length} stops`);
+      assert.ok(stops.some((s) => s.inside), `${place}: nothing in it can be reached`);
+      assert.deepEqual(stops.filter((s) => !s.seen), [], `${place}: one sees where one is`);
+    }
+    await page.goto("/settings");
+    await page.locator("main h1").waitFor();
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "place", "one can skip what stands on every page");
+    await page.goto("/history");
+    await page.locator("main h1").waitFor();
+    await page.keyboard.press("/");
+    assert.equal(await focused(), "Search");
+  },
+  async "calm for who asked for it"(page) {
+    const moving = () => page.evaluate(() => [...document.querySelectorAll("main *, nav *")].filter((e) => parseFloat(getComputedStyle(e).transitionDuration) > 0 && getComputedStyle(e).transitionProperty !== "none").length);
+    await page.goto("/");
+    await page.locator("main h1").waitFor();
+    assert.ok((await moving()) > 0);
+    await page.emulateMedia({ reducedMotion: "reduce" });
+    assert.equal(await moving(), 0);
   },
 };

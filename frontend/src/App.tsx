@@ -25,7 +25,6 @@ export function App() {
   useEffect(() => showTheme(theme), [theme]);
   useEffect(keys, []);
   const [, , name, Place] = PLACES.find(([p]) => p !== "/" && path.startsWith(p)) ?? PLACES[0];
-  useEffect(() => document.querySelector("nav [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" }), [name]);
   useEffect(() => void (document.title = name === "Write" ? "blogtwin" : `${name} · blogtwin`), [name]);
   return (
     <div className="flex h-full flex-col-reverse md:flex-row">
@@ -43,13 +42,13 @@ export function App() {
 
 function Nav({ current }: { current: string }) {
   return (
-    <nav aria-label="Places" className="flex shrink-0 gap-0.5 overflow-x-auto border-t border-line px-2 py-1 md:w-44 md:flex-col md:overflow-visible md:border-t-0 md:border-r md:px-3 md:py-6">
+    <nav aria-label="Places" className="flex shrink-0 border-t border-line px-1 py-1 md:w-44 md:gap-0.5 md:flex-col md:overflow-visible md:border-t-0 md:border-r md:px-3 md:py-6">
       <p className="mb-4 hidden px-2 font-serif text-xl md:block">blogtwin</p>
       {PLACES.map(([path, icon, name]) => (
         <a key={path} href={path} aria-current={current === name ? "page" : undefined}
           onClick={(e) => { if (!e.metaKey && !e.ctrlKey && !e.shiftKey && !e.button) (e.preventDefault(), go(path)); }}
-          className={`flex min-w-[4.4rem] flex-col items-center gap-0.5 rounded-lg px-2 py-1.5 text-xs whitespace-nowrap md:flex-row md:gap-2.5 md:text-sm ${current === name ? "bg-wash text-ink" : "text-muted hover:bg-soft hover:text-ink"}`}>
-          <Icon name={icon} />{name}
+          className={`flex min-w-0 flex-1 flex-col items-center gap-0.5 rounded-lg py-1.5 text-[0.66rem] whitespace-nowrap md:flex-none md:flex-row md:gap-2.5 md:px-2 md:text-sm ${current === name ? "bg-wash text-ink" : "text-muted hover:bg-soft hover:text-ink"}`}>
+          <Icon name={icon} /><span>{name.split(" ")[0]}<span className="hidden md:inline">{name.slice(name.split(" ")[0].length)}</span></span>
         </a>
       ))}
     </nav>
@@ -64,8 +63,8 @@ function Footer() {
     const timer = setInterval(reload, data?.ready ? 15_000 : 2000);
     return () => clearInterval(timer);
   }, [data?.ready, reload]);
-  const text = error ? "The server does not answer. What you typed is kept." : !data ? " " : data.ready ? `Written by ${ENGINES[data.engine] ?? data.engine}${data.engine === "openai" ? "" : " on this machine. Nothing you type leaves it"}.` : `The model is loading. ${Object.values(data.failed)[0] ?? ""}`;
-  return <footer className={`px-4 py-1.5 text-center text-xs ${error ? "text-bad" : "text-muted"}`}>{text}</footer>;
+  const text = error ? "The server does not answer. What you typed is kept." : !data ? " " : data.ready ? `Written by ${ENGINES[data.engine] ?? data.engine}${data.engine === "openai" ? "" : " on this machine"}.` : `The model is loading. ${Object.values(data.failed)[0] ?? ""}`;
+  return <footer className={`px-4 py-1.5 text-center text-xs ${error ? "text-bad" : "text-muted"}`}>{text}{!error && data?.ready && data.engine !== "openai" && <span className="hidden sm:inline"> Nothing you type leaves it.</span>}</footer>;
 }
 
 /** `/` goes to the place's first text field. */

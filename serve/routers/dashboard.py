@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from _shared import EVAL, TRAIN
+from _shared import EVAL, RAW, TRAIN, UserError, read_jsonl
 from serve import ranking, store
 from serve.deps import Serving
 from serve.routers.blind import PairResult
@@ -50,10 +51,33 @@ class Dashboard(BaseModel):
     votes: list[PairResult]
 
 
+class Topics(BaseModel):
+    """Whose posts these are, where params.yaml says it, and what they are about: tags, the commonest first, and titles, the newest first."""
+
+    author: str
+    tags: list[str]
+    titles: list[str]
+
+
+@router.get("/topics")
+def topics(state: Serving) -> Topics:
+    """For prompts to begin with; nothing where no posts were read yet."""
+    try:
+        posts = read_jsonl(RAW / "posts.jsonl")
+    except UserError:
+        posts = []
+    posts.sort(key=lambda p: p.get("date") or "", reverse=True)
+    tags = Counter(tag for p in posts for tag in p.get("tags") or [])
+    return Topics(author=state.params.prepare.author or state.params.ingest.author, tags=[tag for tag, _ in tags.most_common(40)], titles=[p["title"] for p in posts if p.get("title")][:40])
+
+
 @router.get("/dashboard")
-async def dashboard(state: Serving) -> Dashboard:
+async def dashboard(state: Serving, past: bool = True) -> Dashboard:
+    """`past=false` leaves out commits and experiments, which Git and DVC take seconds to tell."""
     votes = await state.store.do(store.votes)
-    history, found = await asyncio.gather(asyncio.to_thread(remembered, "history", commits), asyncio.to_thread(remembered, "experiments", experiments))
+    history, found = [], []
+    if past:
+        history, found = await asyncio.gather(asyncio.to_thread(remembered, "history", commits), asyncio.to_thread(remembered, "experiments", experiments))
     curves = {name: curve(TRAIN / f"{name}.tsv") for name in ("loss", "valid_loss")}
     return Dashboard(scorecard=read(EVAL / "metrics.json"), history=history, experiments=found, curves=curves, votes=ranking.pairs(votes))
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from serve import asking, generation, sse
-from serve.asking import Asked, Name
+from serve.asking import Asked, Name, Strength
 from serve.catalog import BASE, TWIN
 from serve.deps import Asking, RequestId, Serving
 from serve.errors import ApiError
@@ -31,6 +31,9 @@ class EvaluateRequest(Asked):
 
     base: Name = BASE
     twin: Name = TWIN
+    third: Name | None = None
+    base_strength: Strength | None = Field(None, description="as style_strength, which is the twin's")
+    third_strength: Strength | None = None
 
 
 class Done(BaseModel):
@@ -60,11 +63,12 @@ async def generate(asked: GenerateRequest, request: Request, state: Serving, cal
 
 @router.post("/evaluate", response_class=Stream, responses=EVENTS)
 async def evaluate(asked: EvaluateRequest, request: Request, state: Serving, caller: Asking, request_id: RequestId):
-    """Base and twin on the same prompt, both as they write: the events of /api/generate with `base.` or `twin.` before their
-    names, and for each side `base.scores` or `twin.scores` {style, copied_words, copied, on_topic, notes} at the end."""
-    strength, plain = asked.style_strength, asked.model_copy(update={"style_strength": None})
-    sides = {"base": (state.pool.get(asked.base), plain), "twin": (state.pool.get(asked.twin), asked)}
-    generation.strength(sides["twin"][0], strength)
+    """Base and twin (and a third, where one is named) on the same prompt, as they write: the events of /api/generate with `base.`,
+    `twin.` or `third.` before their names, and for each side `….scores` {style, copied_words, copied, copied_from, on_topic, notes} at the end."""
+    named = {"base": (asked.base, asked.base_strength), "twin": (asked.twin, asked.style_strength), "third": (asked.third, asked.third_strength)}
+    sides = {side: (state.pool.get(name), asked.model_copy(update={"style_strength": strength})) for side, (name, strength) in named.items() if name}
+    for one, wanted in sides.values():
+        generation.strength(one, wanted.style_strength)
 
     async def side(name: str) -> AsyncIterator[Event]:
         one, wanted = sides[name]
@@ -72,7 +76,7 @@ async def evaluate(asked: EvaluateRequest, request: Request, state: Serving, cal
             yield Event(f"{name}.{event.name}", event.data)
         yield Event(f"{name}.scores", await state.scores.of(event.data.text, asked.prompt))
 
-    relay = Relay(state.running, request_id, caller.name, [side("base"), side("twin")], state.settings.answer_seconds)
+    relay = Relay(state.running, request_id, caller.name, [side(name) for name in sides], state.settings.answer_seconds)
     return await Stream.of(request, sse.lines(relay))
 
 

@@ -77,7 +77,7 @@ class ExportRequest(BaseModel):
 
 def headings(text: str, limit: int) -> list[str]:
     """The lines of a list, without their marks; a line of prose is no heading."""
-    lines = [re.sub(r"^[\s>#*\-–•]*(?:\d+[.):]|[A-Za-z][.)])?[\s*]*", "", line).strip(" *:#") for line in text.split("\n")]
+    lines = [re.sub(r"^[\s>#*\-–•]*(?:(?:\d+[.):])+|[A-Za-z][.)])?[\s*]*", "", line).strip(" *:#") for line in text.split("\n")]
     return list(dict.fromkeys(line for line in lines if 0 < len(line.split()) <= 12 and len(line) <= 120))[:limit]
 
 

@@ -24,6 +24,7 @@ class ChatRequest(Knobs):
 
     message: Prompt
     session_id: str | None = Field(None, max_length=64, description="none begins a new chat")
+    after: int | None = Field(None, ge=0, description="a message of the session: a new chat goes on from there, and the session stays as it is")
     model: Name = TWIN
     stream: bool = False
 
@@ -83,8 +84,21 @@ def begin(db, owner: str, asked: ChatRequest, model: str) -> tuple[str, list[dic
     session = asked.session_id or store.add_session(db, owner, " ".join(asked.message.split())[:60] or "Chat", model)
     if store.session(db, owner, session) is None:
         raise gone(session)
+    if asked.session_id and asked.after is not None:
+        session = store.branch(db, owner, session, asked.after)
     store.add_message(db, session, "user", asked.message)
     return session, store.messages(db, session)
+
+
+def asked_once(history: list[dict]) -> list[dict]:
+    """Without answers that were asked for again: the model must not see the answer that it is to replace."""
+    kept: list[dict] = []
+    for message in history:
+        asked = next((n for n in (-1, -2) if len(kept) >= -n and kept[n]["role"] == "user"), 0)
+        if message["role"] == "user" and asked and kept[asked]["content"] == message["content"]:
+            del kept[asked:]
+        kept.append(message)
+    return kept
 
 
 def end(db, session: str, text: str, model: str, finish: str) -> dict:
@@ -95,11 +109,11 @@ def end(db, session: str, text: str, model: str, finish: str) -> dict:
 
 
 async def converse(state, caller, asked: ChatRequest) -> AsyncIterator[Event]:
-    """Events session, delta…, answered. A cancelled answer is kept as far as it came."""
+    """Events session, delta…, answered. An answer that is cancelled, or whose engine fails, is kept as far as it came."""
     one, decoding = state.pool.get(asked.model), asking.decoding(state, asked)
     asking.check_length(state, [{"content": asked.message}])
     session, history = await state.store.do(begin, caller.name, asked, one.model.name)
-    chat = fitting(state, [{"role": "system", "content": one.model.system}, *({"role": m["role"], "content": m["content"]} for m in history)])
+    chat = fitting(state, [{"role": "system", "content": one.model.system}, *({"role": m["role"], "content": m["content"]} for m in asked_once(history))])
     yield Event("session", {"session_id": session, "model": one.model.name})
     text = ""
     try:
@@ -110,7 +124,7 @@ async def converse(state, caller, asked: ChatRequest) -> AsyncIterator[Event]:
             else:
                 kept = await state.store.do(end, session, event.data.text, one.model.name, event.data.finish)
                 yield Event("answered", Answered(session_id=session, message=kept, tokens=event.data.tokens, tokens_per_second=event.data.tokens_per_second))
-    except (asyncio.CancelledError, GeneratorExit):
+    except (asyncio.CancelledError, GeneratorExit, ApiError):
         if text:  # at once and not in a thread: nothing may be awaited here
             with state.store.open() as db:
                 store.add_message(db, session, "assistant", text, one.model.name, "cancelled")

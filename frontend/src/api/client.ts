@@ -16,11 +16,18 @@ export class Failure extends Error {
 
 export const offline = () => new Failure("offline", "The server does not answer.", "See whether `make serve` still runs, then try again. What you typed is kept.");
 
+// What the page's reader does next, where the server's hint is for programs.
+const KEY = "Put your key into Settings.", WAIT = "Wait a moment, then try it again.";
+const NEXT: Record<string, string> = {
+  no_key: KEY, wrong_key: KEY, token_expired: KEY, busy: WAIT, too_many_requests: WAIT, not_ready: WAIT,
+  not_loaded: "Load it under Twin, Models.", unknown_session: "It may have been deleted; History has the others.", voted_before: "Take the next pair.",
+};
+
 /** Any error or error body as a Failure. */
 export function failure(error: unknown): Failure {
   if (error instanceof Failure) return error;
   const body = (error as { error?: Partial<Failure> } | null)?.error;
-  if (body?.message) return new Failure(body.code ?? "error", body.message, body.code === "no_key" || body.code === "wrong_key" ? "Put your key into Settings." : body.hint);
+  if (body?.message) return new Failure(body.code ?? "error", body.message, NEXT[body.code ?? ""] ?? body.hint);
   if (error instanceof TypeError) return offline();
   return new Failure("error", "Something went wrong.", "Try it again.");
 }

@@ -95,8 +95,8 @@ export interface paths {
         put?: never;
         /**
          * Evaluate
-         * @description Base and twin on the same prompt, both as they write: the events of /api/generate with `base.` or `twin.` before their
-         *     names, and for each side `base.scores` or `twin.scores` {style, copied_words, copied, on_topic, notes} at the end.
+         * @description Base and twin (and a third, where one is named) on the same prompt, as they write: the events of /api/generate with `base.`,
+         *     `twin.` or `third.` before their names, and for each side `….scores` {style, copied_words, copied, copied_from, on_topic, notes} at the end.
          */
         post: operations["evaluate_api_evaluate_post"];
         delete?: never;
@@ -504,6 +504,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/topics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Topics
+         * @description For prompts to begin with; nothing where no posts were read yet.
+         */
+        get: operations["topics_api_topics_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/dashboard": {
         parameters: {
             query?: never;
@@ -511,7 +531,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Dashboard */
+        /**
+         * Dashboard
+         * @description `past=false` leaves out commits and experiments, which Git and DVC take seconds to tell.
+         */
         get: operations["dashboard_api_dashboard_get"];
         put?: never;
         post?: never;
@@ -932,6 +955,15 @@ export interface components {
              * @default finetuned
              */
             twin: string;
+            /** Third */
+            third?: string | null;
+            /**
+             * Base Strength
+             * @description as style_strength, which is the twin's
+             */
+            base_strength?: number | null;
+            /** Third Strength */
+            third_strength?: number | null;
         };
         /**
          * Experiment
@@ -1499,6 +1531,18 @@ export interface components {
             right: string;
         };
         /**
+         * Topics
+         * @description Whose posts these are, where params.yaml says it, and what they are about: tags, the commonest first, and titles, the newest first.
+         */
+        Topics: {
+            /** Author */
+            author: string;
+            /** Tags */
+            tags: string[];
+            /** Titles */
+            titles: string[];
+        };
+        /**
          * Vote
          * @description Style and quality are asked apart: a text can sound like the author and read badly.
          * @example {
@@ -1670,6 +1714,11 @@ export interface components {
              * @description none begins a new chat
              */
             session_id?: string | null;
+            /**
+             * After
+             * @description a message of the session: a new chat goes on from there, and the session stays as it is
+             */
+            after?: number | null;
             /**
              * Model
              * @default finetuned
@@ -5891,9 +5940,148 @@ export interface operations {
             };
         };
     };
-    dashboard_api_dashboard_get: {
+    topics_api_topics_get: {
         parameters: {
             query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Topics"];
+                };
+            };
+            /** @description The request can't be read, or asks for what the model can't do */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description No key, a wrong one, or an expired token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not this role's, or another web page's request */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description This path has no such method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not in this state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A field is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The engine failed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Busy, or not ready yet */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    dashboard_api_dashboard_get: {
+        parameters: {
+            query?: {
+                past?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;

@@ -4,8 +4,8 @@ import { api, ask, failure, got, type Schemas } from "../api/client";
 import { go } from "./route";
 import { eachFrame, useTask } from "./use";
 
-export type Turn = { role: "user" | "assistant"; content: string; model?: string; finish?: string; speed?: number };
-export type Asking = Pick<Schemas["serve__routers__sessions__ChatRequest"], "model" | "style_strength" | "max_tokens">;
+export type Turn = { id?: number; role: "user" | "assistant"; content: string; model?: string; finish?: string; speed?: number };
+export type Asking = Partial<Pick<Schemas["serve__routers__sessions__ChatRequest"], "model" | "style_strength" | "max_tokens">>;
 
 export function useChat(session: string | null) {
   const [turns, setTurns] = useState<Turn[]>([]);
@@ -21,16 +21,20 @@ export function useChat(session: string | null) {
     if (session) got(api.GET("/api/v1/chat/sessions/{session_id}", { params: { path: { session_id: session } } })).then((found) => here.current === session && setTurns(found.messages), (e) => setError(failure(e)));
   }, [session, stop, setError]);
 
-  const send = useCallback((message: string, how: Asking, taken: () => void) => run(async (signal) => {
-      setTurns((before) => [...before, { role: "user", content: message }, { role: "assistant", content: "" }]);
-      const change = (turn: Partial<Turn>) => setTurns((before) => [...before.slice(0, -1), { ...before[before.length - 1], ...turn }]);
+  /** `from`: in a new conversation, of so many turns of this one, the last of which is the message `after`. */
+  const send = useCallback((message: string, how: Asking, taken: () => void, from?: { turns: number; after: number | null }) => run(async (signal) => {
+      let were: Turn[] = [], at = here.current;
+      setTurns((before) => [...(were = before).slice(0, from?.turns ?? before.length), { role: "user", content: message }, { role: "assistant", content: "" }]);
+      const where = from?.after === null ? {} : { session_id: here.current, ...(from ? { after: from.after } : {}) };
+      // Who has gone to another conversation meanwhile sees nothing of this one.
+      const change = (turn: Partial<Turn>) => at === here.current && setTurns((before) => [...before.slice(0, -1), { ...before[before.length - 1], ...turn }]);
       const paint = eachFrame((content: string) => !over && change({ content }));
       let text = "", over = false, heard = false;
       try {
-        for await (const { name, data } of ask("/api/v1/chat/completions", { message, session_id: here.current, stream: true, ...how }, signal)) {
+        for await (const { name, data } of ask("/api/v1/chat/completions", { message, ...where, stream: true, ...how }, signal)) {
           if (!heard) (heard = true), taken();
           if (name === "session") {
-            here.current = data.session_id;
+            at = here.current = data.session_id;
             change({ model: data.model });
             go(`/chat/${data.session_id}`);
           } else if (name === "delta") paint((text += data.text));
@@ -43,7 +47,7 @@ export function useChat(session: string | null) {
       } catch (e) {
         // What came stays; a message that the server never took goes back to where it was typed.
         if (text) change({ content: text, finish: "cut" });
-        else setTurns((before) => before.slice(0, heard ? -1 : -2));
+        else if (at === here.current) setTurns((before) => (heard ? before.slice(0, -1) : were));
         throw e;
       } finally {
         over = true;
@@ -52,13 +56,18 @@ export function useChat(session: string | null) {
   return { turns, send, ...task };
 }
 
-/** Turns as they are shown: a question that was asked again directly is one question with several answers. */
-export function grouped(turns: Turn[]): { question: string; answers: Turn[] }[] {
-  const groups: { question: string; answers: Turn[] }[] = [];
+type Group = { question: string; answers: Turn[]; turns: number; last?: number };
+
+/** Turns as they are shown: a question that was asked again directly is one question with several answers. `last`: its newest message's number. */
+export function grouped(turns: Turn[]): Group[] {
+  const groups: Group[] = [];
   for (const turn of turns) {
-    const last = groups.at(-1);
-    if (turn.role === "assistant") last?.answers.push(turn);
-    else if (last?.question !== turn.content) groups.push({ question: turn.content, answers: [] });
+    if (turn.role === "user" && groups.at(-1)?.question !== turn.content) groups.push({ question: turn.content, answers: [], turns: 0 });
+    const group = groups.at(-1);
+    if (!group) continue;
+    if (turn.role === "assistant") group.answers.push(turn);
+    group.turns++;
+    group.last = turn.id ?? group.last;
   }
   return groups;
 }

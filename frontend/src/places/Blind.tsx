@@ -3,7 +3,7 @@ import { useCallback, useEffect, useState } from "react";
 import { api, failure, got, type Schemas } from "../api/client";
 import { useLoaded, useTask } from "../lib/use";
 import { drawCard } from "../lib/card";
-import { Button, ErrorLine, modelName } from "../ui/basic";
+import { Button, ErrorLine, modelName, Wide } from "../ui/basic";
 import { Markdown } from "../ui/Markdown";
 
 type Pair = Schemas["Blind"];
@@ -48,11 +48,11 @@ export function Blind() {
     return () => removeEventListener("keydown", pressed);
   }, [vote, told, next, spot]);
   return (
-    <div className="flex h-full flex-col gap-4 overflow-y-auto px-4 py-6 sm:px-8">
+    <Wide>
       <header className="flex flex-wrap items-end justify-between gap-3">
         <div>
           <h1 className="font-serif text-3xl">Blind test</h1>
-          <p aria-live="polite" className="mt-1 text-muted">{spot ? "One of these you wrote yourself. Which?" : closer && !told ? "And which reads better, whoever wrote it?" : "Which of the two sounds more like you?"}</p>
+          <p aria-live="polite" className="mt-1 text-muted">{told ? "Now you know who wrote which." : spot ? "One of these you wrote yourself. Which?" : closer ? "And which reads better, whoever wrote it?" : "Which of the two sounds more like you?"}</p>
         </div>
         <div role="group" aria-label="Kind of test" className="flex gap-1 rounded-lg bg-soft p-1">
           {[false, true].map((mine) => <button key={String(mine)} type="button" aria-pressed={spot === mine} onClick={() => setSpot(mine)} className={`rounded-md px-3 py-1.5 text-sm ${spot === mine ? "bg-card shadow-sm" : "text-muted"}`}>{mine ? "Spot yourself" : "Base or twin"}</button>)}
@@ -60,7 +60,7 @@ export function Blind() {
       </header>
       <ErrorLine error={error} retry={() => void next(spot)} />
       {pair && <p className="text-center font-serif text-xl">{pair.topic}</p>}
-      <div className="flex min-h-72 flex-1 snap-x snap-mandatory gap-4 overflow-x-auto md:overflow-visible">
+      <div className="flex min-h-72 snap-x snap-mandatory gap-4 overflow-x-auto md:overflow-visible">
         {pair && (["left", "right"] as const).map((side, n) => (
           <section key={side} aria-label={`Text ${n + 1}`} className={`flex max-h-[62vh] w-[88%] shrink-0 snap-center flex-col rounded-2xl border bg-card md:w-auto md:min-w-0 md:flex-1 md:shrink ${choice === side ? "border-accent" : "border-line"}`}>
             <h2 className="px-5 pt-3 text-sm text-muted">{told ? <strong className="font-medium text-accent">{said(told[side])}</strong> : `Text ${n + 1}`}</h2>
@@ -82,7 +82,7 @@ export function Blind() {
       )}
       {results && <Results results={results} />}
       <p role="status" className="sr-only">{told ? `Text 1: ${said(told.left)}. Text 2: ${said(told.right)}.` : ""}</p>
-    </div>
+    </Wide>
   );
 }
 

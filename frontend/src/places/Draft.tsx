@@ -9,6 +9,8 @@ import { eachFrame, exportText, useLoaded, useModels, useTask, words } from "../
 import { Button, ErrorLine, Field, FIELD, ModelSelect, Page, Status, Strength } from "../ui/basic";
 import { Markdown } from "../ui/Markdown";
 
+const SAVE = 1000; // ms between two savings of a section that is being written
+
 export function Draft() {
   const [settings, change] = useSettings();
   const { ready } = useModels();
@@ -33,13 +35,17 @@ export function Draft() {
   });
   const one = async (now: Post, at: number, signal: AbortSignal): Promise<Post> => {
     const s = now.sections[at];
-    let text = "";
+    let text = "", saved = Date.now();
     const paint = eachFrame((t: string) => setLive({ id: s.id, text: t }));
+    const kept = () => (text ? { text, before: s.text ? [...s.before, s.text] : s.before } : {});
     setLive({ id: s.id, text: "" });
     try {
-      text = await writeSection(now, at, how, signal, (t) => paint((text = t)));
+      text = await writeSection(now, at, how, signal, (t) => {
+        paint((text = t));
+        if (Date.now() - saved > SAVE) (saved = Date.now()), edit(s.id, kept());
+      });
     } finally {
-      const after = text ? { text, before: s.text ? [...s.before, s.text] : s.before } : {};
+      const after = kept();
       edit(s.id, after);
       now = { ...now, sections: now.sections.map((x) => (x.id === s.id ? { ...x, ...after } : x)) };
       requestAnimationFrame(() => setLive(null));
@@ -50,7 +56,7 @@ export function Draft() {
     let now = post;
     for (let at = 0; at < now.sections.length && !signal.aborted; at++) if (!now.sections[at].text) now = await one(now, at, signal);
   });
-  const total = words(whole(post));
+  const total = post.sections.reduce((sum, s) => sum + words(s.text), 0);
   const save = (format: "md" | "html" | "docx") => void exportText(titled(post), whole(post), format).catch((e) => setError(failure(e)));
   return (
     <Page title="Draft" lead="From a title or a few notes to a whole post, a section at a time.">
@@ -103,7 +109,7 @@ export function Draft() {
 
 /** The median length of the author's own held-out posts, where the scorecard says it. */
 function useUsualLength(): number | null {
-  const { data } = useLoaded(() => got(api.GET("/api/dashboard")));
+  const { data } = useLoaded(() => got(api.GET("/api/dashboard", { params: { query: { past: false } } })));
   const author = data?.scorecard?.author as { shape?: { words_median?: number } } | undefined;
   return author?.shape?.words_median ?? null;
 }

@@ -7,9 +7,10 @@ import { unfold } from "../lib/attach";
 import { Button, ErrorLine, FIELD, Page } from "../ui/basic";
 
 type Session = Schemas["Listed"];
+const titled = (s: Session): Session => ({ ...s, title: s.title.split(" === file:")[0].replace(/ =(==?( f(i(le?)?)?)?)?$/, "") || s.title }); // without attached files
 const UNDO = 6000; // ms in which a deletion can be taken back
 
-const day = (seconds: number) => {
+export const day = (seconds: number) => {
   const then = new Date(seconds * 1000), days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(then).setHours(0, 0, 0, 0)) / 864e5);
   return days === 0 ? "Today" : days === 1 ? "Yesterday" : then.toLocaleDateString(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 };
@@ -20,7 +21,7 @@ export function History() {
   const { data, error, reload, setData } = useLoaded(() => got(api.GET("/api/v1/chat/sessions", { params: { query: { search, limit } } })), [search, limit]);
   const [wrong, setWrong] = useState<ReturnType<typeof failure>>();
   const { hidden, remove, undo } = useRemoval(reload, (e) => setWrong(failure(e)));
-  const shown = (data?.sessions ?? []).filter((s) => !hidden.has(s.id));
+  const shown = (data?.sessions ?? []).filter((s) => !hidden.has(s.id)).map(titled);
   const rename = async (s: Session, title: string) => {
     setData((d) => d && { sessions: d.sessions.map((one) => (one.id === s.id ? { ...one, title } : one)) });
     await got(api.PATCH("/api/v1/chat/sessions/{session_id}", { params: { path: { session_id: s.id } }, body: { title } })).catch((e) => (setWrong(failure(e)), reload()));

@@ -5,7 +5,7 @@ import { decoding } from "../lib/saved";
 import { useSettings } from "../lib/settings";
 import { useStored } from "../lib/stored";
 import { eachFrame, useModels, useTask, words } from "../lib/use";
-import { Button, Copy, ErrorLine, ModelSelect, Status, Strength } from "../ui/basic";
+import { Button, Copy, ErrorLine, ModelSelect, Status, Strength, Wide } from "../ui/basic";
 import { Markdown } from "../ui/Markdown";
 import { Difference } from "../ui/Marked";
 
@@ -33,7 +33,7 @@ export function Rewrite() {
   });
   const result = !busy && kept.result?.text === now ? kept.result : null;
   return (
-    <div className="flex h-full flex-col gap-4 overflow-y-auto px-4 py-6 sm:px-8">
+    <Wide>
       <header>
         <h1 className="font-serif text-3xl">Rewrite</h1>
         <p className="mt-1 text-muted">Rough text in, your voice out, and an eye on its facts.</p>
@@ -45,22 +45,22 @@ export function Rewrite() {
         {result && <label className="flex items-center gap-2 text-sm"><input type="checkbox" checked={changes} onChange={(e) => setChanges(e.target.checked)} />Show changes</label>}
       </div>
       <ErrorLine error={error} retry={start} />
-      <div className="grid min-h-80 flex-1 gap-4 md:grid-cols-2">
+      <div className="grid min-h-[52vh] gap-4 md:grid-cols-2">
         <label className="flex flex-col rounded-2xl border border-line bg-card focus-within:border-accent">
-          <span className="flex justify-between px-5 pt-3 text-sm text-muted"><span>Rough text</span><span>{words(text)} words</span></span>
+          <span className="flex min-h-12 items-center justify-between px-5 text-sm text-muted"><span>Rough text</span><span>{words(text)} words</span></span>
           <textarea aria-label="Rough text" dir="auto" value={text} onChange={(e) => setText(e.target.value)} onKeyDown={(e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) void start(); if (e.key === "Escape") stop(); }}
-            placeholder="Notes, a first draft, an e-mail… (Ctrl+Enter rewrites)" className="min-h-52 flex-1 resize-none bg-transparent px-5 py-3 font-serif text-lg leading-relaxed outline-none" />
+            placeholder="Notes, a first draft, an e-mail… (Ctrl+Enter rewrites)" className="min-h-52 flex-1 resize-none bg-transparent px-5 pb-4 font-serif text-[1.16rem] leading-[1.65] outline-none" />
         </label>
         <section aria-label="In my voice" className="flex flex-col rounded-2xl border border-line bg-card">
           <h2 className="flex min-h-12 items-center justify-between px-5 text-sm text-muted"><span>In my voice</span>{now && !busy && <span>{words(now)} words <Copy text={now} /></span>}</h2>
           <div className="flex-1 px-5 pb-4">
-            {changes && result ? <Difference before={kept.source} after={result.text} /> : now ? <Markdown text={now} writing={busy} /> : <p className="font-serif text-lg text-muted">{busy ? "Thinking of a first word…" : "It will stand here."}</p>}
+            {changes && result ? <Difference before={kept.source} after={result.text} /> : now ? <Markdown text={now} writing={busy} /> : <p className="font-serif text-[1.16rem] leading-[1.65] text-muted">{busy ? "Thinking of a first word…" : "It will stand here."}</p>}
           </div>
         </section>
       </div>
       {result && <Facts result={result} />}
       <Status>{busy ? "Rewriting…" : result ? "Done." : ""}</Status>
-    </div>
+    </Wide>
   );
 }
 

@@ -21,7 +21,7 @@ export function SettingsPlace() {
         </Field>
         <Field label="Key" note="Only where the server asks for one: python scripts/keys.py add NAME makes it."><input className={FIELD} type="password" autoComplete="off" value={settings.key} onChange={(e) => change({ key: e.target.value.trim() })} /></Field>
         <Field label="Longest answer, in tokens" note="Empty: as the scorecard was made."><input className={FIELD} type="number" min={1} max={2048} value={settings.maxTokens ?? ""} onChange={(e) => change({ maxTokens: number(e.target.value) })} /></Field>
-        <div className="flex flex-col gap-1 text-sm"><span className="font-medium">Usual model</span><span className={FIELD}><ModelSelect label="Usual model" models={ready} value={settings.model} onChange={(model) => change({ model })} /></span></div>
+        <Field label="Usual model"><ModelSelect field label="Usual model" models={ready} value={settings.model} onChange={(model) => change({ model })} /></Field>
         <Field label={`Usual style strength: ${settings.strength.toFixed(1)}`} note="0 is the base, 1 the twin as it was trained."><input type="range" min={0} max={1.5} step={0.1} value={settings.strength} onChange={(e) => change({ strength: Number(e.target.value) })} /></Field>
       </div>
       <Field label="System message for Compare" note="Empty: the one the twin was trained with. Conversations always use that one.">

@@ -10,7 +10,9 @@ const Training = lazy(async () => ({ default: (await import("../ui/Training")).T
 type Any = any; // the scorecard's numbers are open-ended
 
 export function Twin() {
-  const { data, error, reload } = useLoaded(() => got(api.GET("/api/dashboard")));
+  // The scorecard at once, the experiments when DVC has told them.
+  const { data, error, reload } = useLoaded(() => got(api.GET("/api/dashboard", { params: { query: { past: false } } })));
+  const past = useLoaded(() => got(api.GET("/api/dashboard")));
   const models = useModels();
   return (
     <Page title="Twin" lead="Does it write like you, does it copy you, and how did it get there?" wide>
@@ -18,7 +20,7 @@ export function Twin() {
       {data && (data.scorecard ? <Scorecard card={data.scorecard as Any} /> : <p className="text-muted">There is no scorecard yet: make all writes it.</p>)}
       {data && <Curves curves={data.curves} />}
       <Models {...models} />
-      {data && <Experiments data={data} />}
+      {past.data && <Experiments data={past.data} />}
       <Suspense fallback={null}><Training onTwin={models.reload} /></Suspense>
     </Page>
   );
@@ -40,7 +42,7 @@ function Scorecard({ card }: { card: Any }) {
       <p className="text-sm text-muted">0: like other bloggers, 1: like your own posts. {twin?.verdict?.closer_than_prompting ? "It is closer to you than prompting gets." : "Prompting alone gets as close."} {twin?.copying?.over_limit ? `${twin.copying.over_limit} texts copy too much.` : "None of its texts copies too much."} {card.n?.prompts ? `${card.n.prompts} prompts.` : ""}</p>
       <div className="overflow-x-auto" tabIndex={0} role="region" aria-label="Table of the scorecard">
         <table className="w-full text-left text-sm">
-          <thead className="text-muted"><tr><th className="py-1 font-normal">Measure</th><th className="font-normal">base</th><th className="font-normal">twin</th><th className="font-normal">what it says</th></tr></thead>
+          <thead className="text-muted"><tr><th className="py-1 font-normal">Measure</th><th className="pr-3 font-normal">base</th><th className="pr-3 font-normal">twin</th><th className="font-normal">what it says</th></tr></thead>
           <tbody>{rows.filter(([, b, t]) => b != null || t != null).map(([name, b, t, help]) => <tr key={name} className="border-t border-line"><th scope="row" className="py-1.5 pr-3 font-normal">{name}</th><td className="pr-3 tabular-nums">{b ?? "–"}</td><td className="pr-3 tabular-nums">{t ?? "–"}</td><td className="text-muted">{help}</td></tr>)}</tbody>
         </table>
       </div>
@@ -61,6 +63,8 @@ function Curves({ curves }: { curves: Schemas["Dashboard"]["curves"] }) {
   );
 }
 
+const figures = (card: Schemas["Card"]) => ([["style", card.style], ["on topic", card.on_topic], ["longest copied run", card.copied_run]] as const).filter(([, n]) => n != null).map(([name, n]) => `${name} ${n}`).join(", ");
+
 function Models({ models, error, reload }: { models: ModelInfo[]; error?: Failure; reload: () => void }) {
   const [wrong, setWrong] = useState<Failure>();
   const [busy, setBusy] = useState("");
@@ -77,7 +81,7 @@ function Models({ models, error, reload }: { models: ModelInfo[]; error?: Failur
         {models.map((m) => (
           <li key={m.name} className="flex flex-wrap items-center gap-x-3 py-2">
             <strong className="font-medium">{modelName(m.name)}</strong><span className="text-muted">on {m.base}, {m.status}{m.memory_mb ? `, ${m.memory_mb.toFixed(0)} MB` : ""} {m.why}</span>
-            {m.scorecard?.style != null && <span>style {m.scorecard.style.toFixed(2)}</span>}
+            {m.scorecard && <span>{figures(m.scorecard)}</span>}
             {m.status !== "unusable" && <Button className="ml-auto" disabled={!!busy || m.status === "loading"} aria-label={`${m.status === "loaded" ? "Unload" : "Load"} ${modelName(m.name)}`} onClick={() => void act(m)}>{busy === m.name ? "…" : m.status === "loaded" ? "Unload" : "Load"}</Button>}
           </li>
         ))}

@@ -5,10 +5,10 @@ import type { Turn } from "../lib/chat";
 import { Button, Copy, modelName } from "./basic";
 import { Markdown } from "./Markdown";
 
-type Props = { question: string; answers: Turn[]; busy: boolean; last: boolean; onRetry: () => void; onEdit: () => void };
+type Props = { question: string; answers: Turn[]; busy: boolean; idle: boolean; last: boolean; onRetry: () => void; onEdit: () => void; onBranch: () => void };
 const ENDS: Record<string, string> = { cancelled: "stopped", length: "longest length reached", cut: "cut off" };
 
-export const Exchange = memo(({ question, answers, busy, last, onRetry, onEdit }: Props) => {
+export const Exchange = memo(({ question, answers, busy, idle, last, onRetry, onEdit, onBranch }: Props) => {
   const [shown, show] = useState(answers.length - 1);
   useEffect(() => show(answers.length - 1), [answers.length]);
   const { message, files } = unfold(question);
@@ -34,8 +34,9 @@ export const Exchange = memo(({ question, answers, busy, last, onRetry, onEdit }
           </span>
         )}
         {!writing && answer && <Copy text={answer.content} />}
-        {!busy && last && <Button kind="quiet" onClick={onRetry}>Retry</Button>}
-        {!busy && <Button kind="quiet" onClick={onEdit}>Edit</Button>}
+        {idle && last && <Button kind="quiet" onClick={onRetry}>Retry</Button>}
+        {idle && <Button kind="quiet" title="Change the question; the answer begins a branch" onClick={onEdit}>Edit</Button>}
+        {idle && answer && <Button kind="quiet" title="Go on from here in a new conversation" onClick={onBranch}>Branch</Button>}
         {!writing && answer && <span className="ml-auto pl-2">{[answer.model && modelName(answer.model), answer.speed && `${answer.speed.toFixed(0)} tokens/s`, ENDS[answer.finish ?? ""]].filter(Boolean).join(" · ")}</span>}
       </div>
     </article>

@@ -36,3 +36,14 @@ test("Markdown is shown as Markdown, links without a way back", () => {
   expect(page.querySelector("a")?.rel).toContain("noopener");
   expect(page.querySelector("td")?.textContent).toBe("e");
 });
+test("a copied run is marked, whatever stands between its words, and says where it comes from", () => {
+  const page = render(<Markdown text={"Then *he said*: It’s 9 past 3, Denzil, and a **half**."} run={{ words: "it's 9 past 3 denzil and a", from: "your post “Torch <10>”" }} />).container;
+  expect(page.querySelector("mark")?.textContent).toBe("It’s 9 past 3, Denzil, and a");
+  expect(page.querySelector("mark")?.title).toBe("Also in your post “Torch <10>”");
+  expect(page.textContent).toBe("Then he said: It’s 9 past 3, Denzil, and a half.");
+  expect(html("no run").querySelector("mark")).toBeNull();
+});
+test("half a link or half a bold word is not shown raw while it is written", () => {
+  const page = render(<Markdown writing text="See **the [old list](https://ok.exa" />).container;
+  expect(page.textContent).toBe("See the old list");
+});

@@ -3,6 +3,8 @@ import { memo } from "react";
 import ReactMarkdown, { type Components } from "react-markdown";
 import rehypeSanitize, { defaultSchema } from "rehype-sanitize";
 import remarkGfm from "remark-gfm";
+import { mend } from "../lib/mend";
+import { type Run, rehypeRun } from "./run";
 
 const SAFE = {
   ...defaultSchema,
@@ -14,10 +16,11 @@ const PARTS: Components = {
   a: ({ href, children }) => (href && !href.startsWith("#") ? <a href={href} target="_blank" rel="noopener noreferrer nofollow">{children}</a> : <>{children}</>),
 };
 
-export const Markdown = memo(({ text, writing = false }: { text: string; writing?: boolean }) => (
+/** `run`: words that stand so in a training post; they are marked, and say which. */
+export const Markdown = memo(({ text, writing = false, run }: { text: string; writing?: boolean; run?: Run }) => (
   <div className={`prose ${writing ? "writing" : ""}`} dir="auto">
-    <ReactMarkdown remarkPlugins={[remarkGfm]} rehypePlugins={[[rehypeSanitize, SAFE]]} components={PARTS}>
-      {text}
+    <ReactMarkdown remarkPlugins={[remarkGfm]} rehypePlugins={[[rehypeSanitize, SAFE], [rehypeRun, run]]} components={PARTS}>
+      {writing ? mend(text) : text}
     </ReactMarkdown>
   </div>
 ));

@@ -15,8 +15,8 @@ export function PromptBox({ box, text, onText, files, onFiles, busy, onSend, onS
   }, [text, box]);
   const attach = async (some: FileList | null) => {
     setWrong("");
-    const read: Attached[] = [];
-    for (const file of some ?? []) await readFile(file).then((f) => read.push(f), (e: Error) => setWrong(e.message));
+    const read: Attached[] = []; // a copy of the list below: the field empties its own when it is cleared
+    for (const file of [...(some ?? [])]) await readFile(file).then((f) => read.push(f), (e: Error) => setWrong(e.message));
     if (read.length) onFiles([...files, ...read]);
   };
   return (

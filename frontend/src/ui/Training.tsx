@@ -5,6 +5,8 @@ import { useLoaded, useTask } from "../lib/use";
 import { Button, ErrorLine, Field, FIELD } from "./basic";
 import { Curve } from "./Curve";
 
+// train/presets.yaml
+const PRESETS = [["highspeed", "a first look"], ["quality", "as usual"], ["bestaccuracy", "as long as it helps"]];
 type Job = Schemas["Job"];
 type Readiness = Schemas["Readiness"];
 // The event `progress`; events stand in no schema of the OpenAPI.
@@ -14,7 +16,7 @@ export function Training({ onTwin }: { onTwin: () => void }) {
   const corpora = useLoaded(() => got(api.GET("/api/corpus")));
   const jobs = useLoaded(() => got(api.GET("/api/v1/training/jobs")));
   const [corpus, setCorpus] = useState("sample");
-  const [preset, setPreset] = useState("usual");
+  const [preset, setPreset] = useState("quality");
   const { busy, error, run } = useTask();
   const start = () => run(async () => {
     await got(api.POST("/api/v1/training/jobs", { body: { corpus, preset, params: {}, scorecard: true } }));
@@ -27,7 +29,7 @@ export function Training({ onTwin }: { onTwin: () => void }) {
       <Upload onDone={(name) => (void corpora.reload(), setCorpus(name))} />
       <div className="flex flex-wrap items-end gap-3">
         <Field label="Posts"><select className={FIELD} value={corpus} onChange={(e) => setCorpus(e.target.value)}>{(corpora.data?.corpora ?? ["sample"]).map((c) => <option key={c}>{c}</option>)}</select></Field>
-        <Field label="How long"><select className={FIELD} value={preset} onChange={(e) => setPreset(e.target.value)}><option>quick</option><option>usual</option><option>thorough</option></select></Field>
+        <Field label="How long"><select className={FIELD} value={preset} onChange={(e) => setPreset(e.target.value)}>{PRESETS.map(([name, what]) => <option key={name} value={name}>{what}</option>)}</select></Field>
         <Button kind="main" disabled={busy} onClick={start}>{busy ? "Queueing…" : "Start"}</Button>
       </div>
       <ErrorLine error={error ?? jobs.error ?? corpora.error} />
@@ -71,7 +73,7 @@ function Upload({ onDone }: { onDone: (name: string) => void }) {
 
 const left = (seconds: number) => (seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`);
 
-function JobRow({ job, onOver }: { job: Job; onOver: () => void }) {
+export function JobRow({ job, onOver }: { job: Job; onOver: () => void }) {
   const [now, setNow] = useState<Progress>();
   const [points, setPoints] = useState<{ step: number; loss: number; at: number }[]>([]);
   const { error, run, stop } = useTask();
@@ -84,12 +86,17 @@ function JobRow({ job, onOver }: { job: Job; onOver: () => void }) {
         if (name === "progress") {
           setNow(data);
           if (data.step !== null && data.loss !== null) setPoints((p) => (p.at(-1)?.step === data.step ? p : [...p, { step: data.step, loss: data.loss, at: Date.now() }]));
-        } else if (name === "job") onOver();
+        } else if (name === "job") {
+          // Loaded, a new twin stands in every selector.
+          if (data.twin) await got(api.POST("/api/v1/models/load", { body: { model: data.twin } })).catch((e) => setWrong(failure(e)));
+          onOver();
+        }
       }
     });
     return stop;
   }, [going, job.id, run, stop, onOver]);
   const cancel = () => got(api.DELETE("/api/v1/training/jobs/{job_id}", { params: { path: { job_id: job.id } } })).then(onOver, (e) => setWrong(failure(e)));
+  const seen = going ? now : undefined; // what was seen last is not how it ended
   const [a, b] = [points[0], points.at(-1)];
   const eta = a && b && now?.steps && b.step > a.step ? (((b.at - a.at) / (b.step - a.step)) * (now.steps - b.step)) / 1000 : null;
   return (
@@ -97,11 +104,12 @@ function JobRow({ job, onOver }: { job: Job; onOver: () => void }) {
       <div className="flex flex-wrap items-center gap-x-3">
         <strong className="font-medium">{job.corpus}</strong>
         <span className="text-muted">{new Date(job.made * 1000).toLocaleString()}</span>
-        <span>{now?.state ?? job.state}{now?.stage ? `, ${now.stage}` : ""}{now?.step ? `, step ${now.step} of ${now.steps}` : ""}{eta !== null ? `, about ${left(eta)} of training left` : ""}</span>
+        <span>{seen?.state ?? job.state}{seen?.stage ? `, ${seen.stage}` : ""}{seen?.step ? `, step ${seen.step} of ${seen.steps}` : ""}{going && eta !== null ? `, about ${left(eta)} of training left` : ""}</span>
         {job.twin && <span>is now the model <strong className="font-medium">{job.twin}</strong></span>}
         {going && <Button className="ml-auto" onClick={() => void cancel()}>Cancel</Button>}
       </div>
       <ErrorLine error={wrong ?? error} />
+      {job.state === "failed" && <p className="text-bad">One of its stages failed: `dvc queue logs {job.id}`, in the folder workspace of your data folder, says why.</p>}
       {going && <Curve label="Training loss so far" lines={[{ name: "loss", points, strong: true }]} />}
     </li>
   );

@@ -53,6 +53,12 @@ export const Page = ({ title, lead, wide = false, children }: { title: string; l
     </div>
   </div>
 );
+/** A page whose texts stand side by side. */
+export const Wide = ({ children }: { children: ReactNode }) => (
+  <div className="h-full overflow-y-auto">
+    <div className="mx-auto flex min-h-full max-w-6xl flex-col gap-5 px-4 py-8 sm:px-8 sm:py-10">{children}</div>
+  </div>
+);
 export const FIELD = "w-full rounded-lg border border-line bg-card px-3 py-2";
 
 export const Field = ({ label, note, children }: { label: string; note?: ReactNode; children: ReactNode }) => (
@@ -65,10 +71,10 @@ export const Field = ({ label, note, children }: { label: string; note?: ReactNo
 
 export const modelName = (name: string) => (name === "finetuned" ? "my twin" : name === "base" ? "base model" : name);
 
-export function ModelSelect({ models, value, onChange, label = "Model" }: { models: ModelInfo[]; value: string; onChange: (name: string) => void; label?: string }) {
+export function ModelSelect({ models, value, onChange, label = "Model", field = false }: { models: ModelInfo[]; value: string; onChange: (name: string) => void; label?: string; field?: boolean }) {
   const known = models.some((m) => m.name === value);
   return (
-    <select aria-label={label} value={known ? value : ""} onChange={(e) => onChange(e.target.value)} className="min-h-9 max-w-32 rounded-lg sm:max-w-44 bg-transparent px-1 text-sm hover:bg-soft">
+    <select aria-label={label} value={known ? value : ""} onChange={(e) => onChange(e.target.value)} className={field ? FIELD : "min-h-9 max-w-32 rounded-lg bg-transparent px-1 text-sm hover:bg-soft sm:max-w-44"}>
       {!known && <option value="">{models.length ? "choose a model" : "loading…"}</option>}
       {models.map((m) => <option key={m.name} value={m.name}>{modelName(m.name)}</option>)}
     </select>
@@ -76,12 +82,12 @@ export function ModelSelect({ models, value, onChange, label = "Model" }: { mode
 }
 
 /** Only where the engine can: 0 is the base, 1 the twin as it was trained. */
-export function Strength({ model, value, onChange }: { model?: ModelInfo; value: number; onChange: (n: number) => void }) {
+export function Strength({ model, value, onChange, bare = false, label = "Style strength" }: { model?: ModelInfo; value: number; onChange: (n: number) => void; bare?: boolean; label?: string }) {
   if (!model?.style_strength || model.kind === "base") return null;
   return (
     <label className="flex items-center gap-2 text-sm text-muted" title="0 is the base, 1 your voice as it was trained">
-      <span className="hidden sm:inline">Strength</span>
-      <input type="range" aria-label="Style strength" min={0} max={1.5} step={0.1} value={value} onChange={(e) => onChange(Number(e.target.value))} className="w-20 sm:w-24" />
+      {!bare && <span className="hidden sm:inline">Strength</span>}
+      <input type="range" aria-label={label} min={0} max={1.5} step={0.1} value={value} onChange={(e) => onChange(Number(e.target.value))} className={bare ? "w-16" : "w-20 sm:w-24"} />
       <output className="w-6 tabular-nums">{value.toFixed(1)}</output>
     </label>
   );

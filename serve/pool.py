@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +155,8 @@ class Pool:
             engine = closing.enter_context(llamacpp.serving(base.gguf, model.name, model.adapter, template, **arguments))
         except OSError as e:
             raise ApiError(502, "engine_failed", str(e)) from None
+        if model.adapter is None:
+            model = dataclasses.replace(model, weights=base.gguf, base_digest=base.digest)
         return Loaded(model, engine, gate, closing, wanted)
 
 

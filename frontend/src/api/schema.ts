@@ -1114,7 +1114,7 @@ export interface components {
         };
         /**
          * Job
-         * @description `twin`: the model's name once it is done.
+         * @description `asked`: knobs by dotted name, and whether a scorecard was wanted. `twin`: the model's name once it is done.
          */
         Job: {
             /** Id */
@@ -1242,7 +1242,7 @@ export interface components {
         };
         /**
          * ModelInfo
-         * @description `digest`: SHA-256 of the adapter. `style_strength`: whether a request may choose it.
+         * @description `digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether a request may choose it.
          */
         ModelInfo: {
             /** Name */
@@ -1297,7 +1297,12 @@ export interface components {
             /** Allowed Mb */
             allowed_mb: number;
         };
-        /** NewTitle */
+        /**
+         * NewTitle
+         * @example {
+         *       "title": "The ladder, again"
+         *     }
+         */
         NewTitle: {
             /** Title */
             title: string;

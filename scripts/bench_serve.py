@@ -1,39 +1,105 @@
-"""What the server costs: its overhead over the engine asked directly, 32 streams at once, memory over many requests.
+"""What the server costs: start to ready, its overhead over the engine asked directly, 32 streams at once, memory over many requests.
 
-Reads   what `make all` made: the server and its embedded engine run in this process
+The server is a process of its own, with the embedded engine in it, and this one only asks.
+
+Reads   what `make all` made
 Writes  artifacts/bench/serve.json
 Run     make bench-serve
-        python scripts/bench_serve.py --requests 200
+        python scripts/bench_serve.py --rounds 3 --requests 100
 """
 
 import argparse
 import asyncio
-import json
+import multiprocessing
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from _shared import ARTIFACTS, ROOT, UserError, cores, run, say, write_json
 
-from _shared import ARTIFACTS, UserError, cores, run, say, write_json
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as scripts/serve_api.py has it
 
 MESSAGES = [{"role": "system", "content": "You write blog posts."}, {"role": "user", "content": "Write about the harbour in winter."}]
-ROUNDS, TOKENS, STREAMS, STREAM_TOKENS = 15, 64, 32, 16
+# Greedy and uncached, so that every answer is the same work; said in full, so that engine and server are asked the same.
+DECODING = {"temperature": 0, "top_p": 0.95, "repeat_penalty": 1.1, "seed": 1, "cache_prompt": False}
+RATE = "1000000/minute"  # the limit of requests is not what is measured
+TOKENS, STREAMS, STREAM_TOKENS, AT_ONCE, SAMPLES = 96, 32, 32, 8, 10
+REACH = {
+    "ready within 5 s": lambda found: found["start_to_ready_s"]["slowest"] < 5,
+    "less than 5 ms more to the first token": lambda found: found["overhead"]["more_to_first_token_ms"]["median"] < 5,
+    "less than 2 % of tokens/s lost": lambda found: found["overhead"]["tokens_per_second_lost_percent"]["median"] < 2,
+    "32 streams at once: none fails": lambda found: not found["together"]["failed"],
+    "32 streams at once: slowest first token under 3x the median": lambda found: found["together"]["slowest_over_median"] < 3,
+    "memory flat: less than 2 % more at the end": lambda found: found["memory"]["grown_percent"] < 2,
+}
+
+
+# --- the server -------------------------------------------------------------------------------------------------------
+
+
+def start_to_ready(home: str) -> float:
+    """Seconds from the command of `make serve` to a server that is ready."""
+    import httpx
+
+    environment = {**os.environ, "SERVE_HOME": home, "SERVE_ENGINE": "llamacpp", "SERVE_RATE": RATE}
+    with httpx.Client(trust_env=False) as http:
+        started = time.perf_counter()
+        with subprocess.Popen([sys.executable, ROOT / "scripts/serve_api.py", "--port", "0"], env=environment, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                url = server.stdout.readline().strip().rpartition(" ")[2]
+                if not url:
+                    raise UserError("The server did not start; its reason stands above.")
+                while not (health := http.get(f"{url}/api/v1/health").json())["ready"]:
+                    if health["failed"]:
+                        raise UserError(f"The server has no model: {health['failed']}. Run `make all`.")
+                    time.sleep(0.02)
+                return time.perf_counter() - started
+            finally:
+                server.terminate()
+
+
+def serve(home: str, pipe) -> None:
+    """The server's own process; through `pipe` it tells where it and its engine are, or why not."""
+    import uvicorn
+    from serve_api import listen
+
+    from serve.main import create_app
+    from serve.settings import Settings
+
+    app = create_app(Settings(home=Path(home), engine="llamacpp", rate=RATE, _env_file=None))
+    listening = listen("127.0.0.1", 0)
+
+    def tell() -> None:
+        pool = app.state.serve.pool
+        while not pool.ready and not pool.failed:
+            time.sleep(0.01)
+        base = pool.loaded.get("base")
+        pipe.send({"url": f"http://127.0.0.1:{listening.getsockname()[1]}", "engine": base and base.engine, "models": list(pool.loaded), "failed": pool.failed})
+
+    threading.Thread(target=tell, daemon=True).start()
+    uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False)).run(sockets=[listening])
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------
 
 
 async def ask(http, url: str, key: str, model: str, tokens: int) -> dict:
-    """One streamed answer: {first, seconds, tokens}; greedy and uncached, so that every one is the same work."""
-    asked = {"model": model, "messages": MESSAGES, "max_tokens": tokens, "temperature": 0, "seed": 1, "stream": True, "cache_prompt": False, "repeat_penalty": 1.1}
+    """One streamed answer: {first, seconds, tokens}."""
+    asked = {"model": model, "messages": MESSAGES, "max_tokens": tokens, "stream": True, **DECODING}
     started, first, count = time.perf_counter(), 0.0, 0
     async with http.stream("POST", f"{url}/chat/completions", json=asked, headers={"Authorization": f"Bearer {key}"}) as answer:
         if answer.status_code != 200:
-            raise UserError(f"the server answered {answer.status_code}: {(await answer.aread())[:200]!r}")
+            raise UserError(f"{url} answered {answer.status_code}: {(await answer.aread())[:200]!r}.")
         async for line in answer.aiter_lines():
             if '"content":"' in line:
                 first, count = first or time.perf_counter() - started, count + 1
+            elif '"error"' in line:
+                raise UserError(f"{url} ended its answer with {line[:200]}.")
     return {"first": first, "seconds": time.perf_counter() - started, "tokens": count}
 
 
@@ -41,84 +107,115 @@ def speed(answer: dict) -> float:
     return (answer["tokens"] - 1) / (answer["seconds"] - answer["first"])
 
 
-async def overhead(http, url: str, engine) -> dict:
-    """The same prompt to the engine and to the server, in turn; medians."""
-    found: dict[str, list[dict]] = {"engine": [], "server": []}
-    for _ in range(ROUNDS + 1):
-        found["engine"].append(await ask(http, engine.base_url, engine.api_key, engine.model, TOKENS))
-        found["server"].append(await ask(http, f"{url}/v1", "any", "base", TOKENS))
-    first = {k: statistics.median(a["first"] for a in v[1:]) for k, v in found.items()}
-    tokens = {k: statistics.median(map(speed, v[1:])) for k, v in found.items()}
+def spread(values: list[float]) -> dict[str, float]:
+    """Median and quartiles."""
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return {"median": round(middle, 2), "lower_quartile": round(low, 2), "upper_quartile": round(high, 2)}
+
+
+async def overhead(http, url: str, engine, rounds: int) -> dict:
+    """The same prompt to the engine and through the server, in turn, the first of each round changing; differences of each round."""
+    sides = {"engine": (engine.base_url, engine.api_key, engine.model), "server": (f"{url}/v1", "any", "base")}
+    found: dict[str, list[dict]] = {side: [] for side in sides}
+    for number in range(rounds + 1):
+        for side in sorted(sides, reverse=number % 2 == 1):
+            found[side].append(await ask(http, *sides[side], TOKENS))
+        if number:  # the first round opens connections and is not counted
+            engine_s, server_s = (found[side][-1]["first"] for side in sides)
+            say(f"round {number}/{rounds}: first token after {1000 * engine_s:.1f} ms from the engine, {1000 * server_s:.1f} ms through the server")
+    pairs = list(zip(found["engine"], found["server"]))[1:]
     return {
-        "first_token_ms": {k: round(1000 * v, 2) for k, v in first.items()},
-        "first_token_overhead_ms": round(1000 * (first["server"] - first["engine"]), 2),
-        "tokens_per_second": {k: round(v, 2) for k, v in tokens.items()},
-        "tokens_per_second_lost_percent": round(100 * (1 - tokens["server"] / tokens["engine"]), 2),
+        "rounds": rounds,
+        "tokens": TOKENS,
+        "engine_first_token_ms": spread([1000 * direct["first"] for direct, _ in pairs]),
+        "engine_tokens_per_second": spread([speed(direct) for direct, _ in pairs]),
+        "more_to_first_token_ms": spread([1000 * (through["first"] - direct["first"]) for direct, through in pairs]),
+        "tokens_per_second_lost_percent": spread([100 * (1 - speed(through) / speed(direct)) for direct, through in pairs]),
     }
 
 
 async def together(http, url: str) -> dict:
-    """Many streams at once: how many fail, and whether one starves."""
+    """Many streams at once: how many fail and why, and whether one starves."""
     answers = await asyncio.gather(*(ask(http, f"{url}/v1", "any", "base", STREAM_TOKENS) for _ in range(STREAMS)), return_exceptions=True)
     good = [a for a in answers if isinstance(a, dict) and a["tokens"]]
-    firsts = sorted(a["first"] for a in good)
-    median = statistics.median(firsts)
-    return {"streams": STREAMS, "failed": STREAMS - len(good), "first_token_median_s": round(median, 3), "first_token_slowest_s": round(firsts[-1], 3), "slowest_over_median": round(firsts[-1] / median, 2)}
+    reasons = sorted({str(a) if isinstance(a, Exception) else "an empty answer" for a in answers if a not in good})
+    firsts = [a["first"] for a in good] or [float("inf")]
+    found = {"streams": STREAMS, "failed": STREAMS - len(good), "reasons": reasons, "first_token_median_s": round(statistics.median(firsts), 3), "first_token_slowest_s": round(max(firsts), 3)}
+    found["slowest_over_median"] = round(max(firsts) / statistics.median(firsts), 2) if good else STREAMS
+    say(f"{STREAMS} streams at once: {found['failed']} failed, first token after {found['first_token_median_s']} s (median), {found['first_token_slowest_s']} s (slowest)")
+    return found
 
 
-async def memory(http, url: str, requests: int) -> dict:
-    """Resident memory after a tenth of the requests, and after all."""
+async def memory(http, url: str, process: int, requests: int) -> dict:
+    """The server's resident memory after each tenth of the requests. The first tenth warms it up and is not compared."""
     import psutil
 
-    process, line = psutil.Process(), asyncio.Semaphore(8)
+    async def stream() -> None:
+        await ask(http, f"{url}/v1", "any", "base", 1)
 
-    async def one() -> None:
-        async with line:
-            await ask(http, f"{url}/v1", "any", "base", 1)
+    async def whole() -> None:
+        (await http.post(f"{url}/api/generate", json={"prompt": "Rain.", "model": "base", "max_tokens": 1})).raise_for_status()
 
-    await asyncio.gather(*(one() for _ in range(requests // 10)))
-    early = process.memory_info().rss
-    await asyncio.gather(*(one() for _ in range(requests - requests // 10)))
-    late = process.memory_info().rss
-    return {"requests": requests, "early_mb": round(early / 1e6, 1), "late_mb": round(late / 1e6, 1), "grown_percent": round(100 * (late / early - 1), 2)}
+    samples = []
+    for tenth in range(1, SAMPLES + 1):
+        left = iter(range(max(AT_ONCE, requests // SAMPLES)))
+
+        async def some(left=left) -> None:
+            for number in left:
+                await (stream() if number % 2 else whole())
+
+        await asyncio.gather(*(some() for _ in range(AT_ONCE)))
+        samples.append(round(psutil.Process(process).memory_info().rss / 1e6, 1))
+        say(f"memory {10 * tenth} %: {samples[-1]} MB")
+    return {"requests": max(AT_ONCE, requests // SAMPLES) * SAMPLES, "mb": samples, "grown_percent": round(100 * (samples[-1] / samples[1] - 1), 2)}
 
 
-async def measure(url: str, engine, requests: int) -> dict:
+async def measure(told: dict, process: int, rounds: int, requests: int) -> dict:
     import httpx
 
     async with httpx.AsyncClient(timeout=600, trust_env=False, limits=httpx.Limits(max_connections=None)) as http:
-        return {"overhead": await overhead(http, url, engine), "together": await together(http, url), "memory": await memory(http, url, requests)}
+        return {
+            "overhead": await overhead(http, told["url"], told["engine"], rounds),
+            "together": await together(http, told["url"]),
+            "memory": await memory(http, told["url"], process, requests),
+        }
+
+
+def served(home: str, rounds: int, requests: int) -> dict:
+    """What is measured of one server."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    server = context.Process(target=serve, args=(home, there), daemon=True)
+    server.start()
+    there.close()  # so that the end of the server ends the wait
+    try:
+        told = here.recv()
+        if told["engine"] is None:
+            raise UserError(f"The base model is not served: {told['failed']}. Run `make all`.")
+        return {"models": told["models"], **asyncio.run(measure(told, server.pid, rounds, requests))}
+    except EOFError:
+        raise UserError("The server ended before it was ready; its reason stands above.") from None
+    finally:
+        server.terminate()
+        server.join()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--starts", type=int, default=3, help="how often it is started (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=20, help="answers of engine and server that are compared (default %(default)s)")
     parser.add_argument("--requests", type=int, default=2000, help="how many for the memory (default %(default)s)")
     arguments = parser.parse_args()
-    started = time.perf_counter()
-    import uvicorn
-
-    from serve.main import create_app
-    from serve.settings import Settings
-
     with tempfile.TemporaryDirectory() as home:
-        app = create_app(Settings(home=Path(home), engine="llamacpp", port=0, rate="1000000/minute", _env_file=None))
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        pool = app.state.serve.pool
-        while not pool.ready and not pool.failed:
-            time.sleep(0.01)
-        ready = time.perf_counter() - started
-        try:
-            if "base" not in pool.loaded:
-                raise UserError(f"The base model is not served: {pool.failed}. Run `make all`.")
-            url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-            found = {"cores": cores(), "models": list(pool.loaded), "start_to_ready_s": round(ready, 2), **asyncio.run(measure(url, pool.loaded["base"].engine, arguments.requests))}
-        finally:
-            server.should_exit = True
-            thread.join()
+        starts = []
+        for number in range(1, arguments.starts + 1):
+            starts.append(round(start_to_ready(home), 2))
+            say(f"start {number}/{arguments.starts}: ready after {starts[-1]} s")
+        found = {"cores": cores(), "start_to_ready_s": {"median": statistics.median(starts), "slowest": max(starts)}, **served(home, max(2, arguments.rounds), arguments.requests)}
+    found["reached"] = {what: bool(holds(found)) for what, holds in REACH.items()}
     write_json(ARTIFACTS / "bench/serve.json", found)
-    say(json.dumps(found, indent=2))
+    for what, holds in found["reached"].items():
+        say(f"{'reached' if holds else 'MISSED '}  {what}")
     say(f"wrote {ARTIFACTS}/bench/serve.json")
 
 

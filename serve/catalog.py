@@ -17,11 +17,12 @@ SECTIONS = {"base", "cache", "checkpoints", "eval", "train", "plots", "ollama", 
 
 @dataclass(frozen=True)
 class Model:
-    """`adapter` is None for a base. `unusable` says why it can't be served; empty when it can."""
+    """`adapter` is None for a base, whose `weights` are known once it is loaded. `unusable` says why it can't be served; empty when it can."""
 
     name: str
     base: str  # a name of train/models.yaml
     adapter: Path | None = None
+    weights: Path | None = None
     system: str = ""
     base_digest: str = ""
     scorecard: Path | None = None
@@ -29,7 +30,8 @@ class Model:
 
     @property
     def size_mb(self) -> float:
-        return round(self.adapter.stat().st_size / 1e6, 1) if self.adapter else 0.0
+        file = self.adapter or self.weights
+        return round(file.stat().st_size / 1e6, 1) if file else 0.0
 
 
 def models(params: Params) -> dict[str, Model]:
@@ -58,10 +60,23 @@ def _twin(adapter: Path, name: str, params: Params) -> Model:
     except Exception as e:  # a file may hold anything
         return Model(name, "", adapter, unusable=f"its adapter.gguf can't be read ({type(e).__name__})")
     base = said.get("general.base_model.0.name", "")
+    base = params.train.base if base == _written_as(params.train.base) else base
     unusable = "" if base == params.train.base else _unknown(base)
     here = EVAL if name == TWIN else (adapter.parent.parent if adapter.parent.name == "gguf" else adapter.parent) / "eval"
     card = next((f for f in (here / "metrics.json", adapter.parent / "metrics.json") if f.is_file()), None)
-    return Model(name, base, adapter, said.get("blogtwin.system", params.prepare.system), said.get("blogtwin.base_digest", ""), card, unusable)
+    system, base_digest = said.get("blogtwin.system", params.prepare.system), said.get("blogtwin.base_digest", "")
+    return Model(name, base, adapter, system=system, base_digest=base_digest, scorecard=card, unusable=unusable)
+
+
+@functools.cache
+def _written_as(base: str) -> str:
+    """How exports call a base: a folder or a file of one's own by its last name, never by its path."""
+    from train.base import describe, known
+
+    try:
+        return base if base in known() else describe(base)["repo"]
+    except UserError:  # moved away
+        return base
 
 
 def _unknown(base: str) -> str:

@@ -47,6 +47,7 @@ class ApiError(HTTPException):
 
 
 CODES = {400: "bad_request", 401: "unauthorised", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+DISK = {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE"}  # a quota is told as the second
 # Said once for all routes, so that OpenAPI knows them. 422 replaces FastAPI's own shape.
 RESPONSES = {
     400: "The request can't be read, or asks for what the model can't do",
@@ -80,7 +81,7 @@ def as_api_error(error: BaseException) -> ApiError:
         return ApiError(422, "invalid_request", f"{where or 'the body'}: {first['msg']}", "GET /openapi.json lists the fields of every request.")
     if isinstance(error, UserError):
         return ApiError(409, "not_possible", str(error))
-    if disk_is_full(error) or "disk is full" in str(error):
+    if disk_is_full(error) or getattr(error, "sqlite_errorname", "") in DISK:
         return ApiError(507, "disk_full", "The disk is full, and this was not kept.", "Free some space and send it again.")
     if isinstance(error, sqlite3.OperationalError):
         busy = "locked" in str(error) or "busy" in str(error)

@@ -4,27 +4,33 @@ The queue, its worker and its logs are DVC's: a job waits its turn there, and go
 workspace is a Git clone of the project in the user's data folder, so that nothing here is touched; the cache of DVC is shared.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import psutil
 import yaml
 
-from _shared import ARTIFACTS, PRESETS, ROOT, Params, making
+from _shared import ARTIFACTS, LOGS, PRESETS, ROOT, Params, making
 from serve import store
 from serve.errors import ApiError
 
 SECTIONS = {"prepare", "split", "train", "export", "eval"}  # of params.yaml; the others hold paths, or reach beyond the workspace
 PATHS = {"train.base", "eval.impostors", "eval.swap"}
 STATES = {"Queued": "waiting", "Running": "running", "Success": "done", "Failed": "failed"}
-STEP = re.compile(r"^step (\d+)/(\d+)\s+loss (\S+)\s+(\S+) tokens/s", re.M)
 STAGE = re.compile(r"^Running stage '([\w-]+)'", re.M)
+EXPERIMENTS = Path(".dvc/tmp/exps")
+FRESH = 10  # seconds that what DVC said of its queue is taken again: asking takes two seconds of a core that trains
+PATIENCE = 120  # seconds that a command of DVC or Git may take
+STARTING = 30  # seconds in which a worker that was started is taken to be on its way
 
 
 class Jobs:
@@ -34,8 +40,10 @@ class Jobs:
         self.home, self.store = home, database
         self.workspace = home / "workspace"
         self.lock = threading.Lock()
-        self.known: tuple[float, dict[str, str]] = (0.0, {})
+        self.known: tuple[float, dict[str, str]] = (-FRESH, {})
+        self.revisions: dict[str, str] = {}  # DVC's own names of the jobs, shortened
         self.worker: subprocess.Popen | None = None
+        self.started = -float(STARTING)
 
     def add(self, owner: str, corpus: str, knobs: dict, scorecard: bool) -> str:
         """Queue a job and see that a worker is there. Raises ApiError."""
@@ -46,51 +54,116 @@ class Jobs:
             settings = [f"{key}={_written(value)}" for key, value in {"ingest.source": source, **knobs}.items()]
             self._dvc("exp", "run", "--queue", "--name", job, *[x for one in settings for x in ("-S", one)], "eval" if scorecard else "export_gguf")
             with self.store.open() as db:
-                store.add_job(db, job, owner, corpus, knobs)
-            self._start_worker()
-            self.known = (0.0, {})
+                store.add_job(db, job, owner, corpus, {**knobs, "scorecard": scorecard})
+            if not self._works():
+                self._start_worker()
+            self._forget()
         return job
 
     def states(self) -> dict[str, str]:
-        """{job: waiting, running, done or failed}, at most two seconds old."""
+        """{job: waiting, running, done or failed}, at most ten seconds old."""
         with self.lock:
-            if time.monotonic() - self.known[0] < 2:
+            if time.monotonic() - self.known[0] < FRESH:
                 return self.known[1]
-            found = {}
-            if self.workspace.is_dir():
-                for line in self._dvc("queue", "status").splitlines():
-                    words = line.split()
-                    if len(words) > 2 and words[1].startswith("job-") and words[-1] in STATES:
-                        found[words[1]] = STATES[words[-1]]
-                if "waiting" in found.values() and "running" not in found.values():
-                    self._start_worker()  # the one before went, with the machine perhaps
+            found = self._queue() if self.workspace.is_dir() else {}
+            if {"waiting", "running"} & set(found.values()) and not self._works():
+                for job in [job for job, state in found.items() if state == "running"]:
+                    self._dvc("queue", "kill", job, ok=False)  # nobody runs it any more, and DVC would never notice
+                    found[job] = "failed"
+                self._start_worker()
             self.known = (time.monotonic(), found)
             return found
 
-    def log(self, job: str) -> str:
-        """What the stages said so far; empty before it runs."""
-        return self._dvc("queue", "logs", job, ok=False)
+    def _queue(self) -> dict[str, str]:
+        """What DVC says of each job."""
+        rows = [line.split() for line in self._dvc("queue", "status").splitlines()]
+        rows = [words for words in rows if len(words) > 2 and words[1].startswith("job-") and words[-1] in STATES]
+        self.revisions = {words[1]: words[0] for words in rows}
+        return {words[1]: STATES[words[-1]] for words in rows}
+
+    def _works(self) -> bool:
+        """Whether DVC's worker lives or was just started: two of one name would stop each other.
+
+        Its process is looked at. What DVC asks it, and what DVC would start another one by, it answers too late on a busy machine.
+        """
+        if time.monotonic() - self.started < STARTING:
+            return True
+        try:
+            process = json.loads((self.workspace / EXPERIMENTS / "celery/dvc-exp-worker-1.json").read_text())["pid"]
+            return "queue-worker" in psutil.Process(process).cmdline()
+        except (OSError, ValueError, KeyError, psutil.Error):
+            return False
+
+    def _forget(self) -> None:
+        """The next who asks hears what is, not what was."""
+        self.known = (-FRESH, {})
 
     def progress(self, job: str, state: str) -> dict:
-        """{state, stage, step, steps, loss, tokens_per_second}."""
-        text = self.log(job) if state != "waiting" else ""
-        stages, steps = STAGE.findall(text), STEP.findall(text)
-        found = {"state": state, "stage": stages[-1] if stages else None, "step": None, "steps": None, "loss": None, "tokens_per_second": None}
-        if steps:
-            step, total, loss, speed = steps[-1]
-            found |= {"step": int(step), "steps": int(total), "loss": float(loss), "tokens_per_second": float(speed)}
+        """{state, stage, step, steps, loss, tokens_per_second}, from DVC's files: its commands take a second of a core that trains."""
+        found = {"state": state, "stage": None, "step": None, "steps": None, "loss": None, "tokens_per_second": None}
+        if state == "running":
+            stages = STAGE.findall("".join(f.read_text(encoding="utf-8", errors="replace") for f in self._files(job, "out")))
+            found["stage"] = stages[-1] if stages else None
+            if row := self._last_step(job):
+                found |= {"step": row["step"], "steps": row["of"], "loss": row["loss"], "tokens_per_second": row["tokens_per_s"]}
         return found
 
-    def stop(self, job: str, state: str) -> None:
-        """Take it out of the queue, or stop its stages as Ctrl-C does."""
+    def _last_step(self, job: str) -> dict | None:
+        """The trainer's newest step, from its log in the folder where DVC runs the job."""
+        try:
+            folder = json.loads(self._files(job, "run")[0].read_text(encoding="utf-8"))["root_dir"]
+            with open(Path(folder) / LOGS / "train.jsonl", "rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - 4000))
+                rows = [json.loads(line) for line in log.read().splitlines()[1:] if line.endswith(b"}")]
+            return next(row for row in reversed(rows) if row["event"] == "step")
+        except (IndexError, OSError, KeyError, ValueError, StopIteration):  # not there yet, or no longer
+            return None
+
+    def _files(self, job: str, kind: str) -> list[Path]:
+        """DVC's files of a job: `out` is what it said, `run` says where it runs."""
+        revision = self.revisions.get(job)
+        return sorted((self.workspace / EXPERIMENTS / "run").glob(f"{revision}*/*.{kind}")) if revision else []
+
+    def stop(self, job: str) -> None:
+        """Take it out of the queue, or stop its stages as Ctrl-C does; nothing when it is over. Raises ApiError."""
         with self.lock:
-            self._dvc(*(("queue", "kill", job) if state == "running" else ("queue", "remove", job)))
+            state = self._queue().get(job)  # not what was known: it may have begun since
+            if state not in ("waiting", "running"):
+                return
+            if state == "running":
+                self._interrupt(job)
+            else:
+                self._dvc("queue", "remove", job)
             with self.store.open() as db:
                 store.keep_job(db, job, "stopped")
-            self.known = (0.0, {})
+            self._forget()
 
-    def keep(self, job: str, corpus: str) -> str:
-        """Put a finished twin where the server looks for twins; the folder's name."""
+    def _interrupt(self, job: str) -> None:
+        """Ctrl-C for a job's stage and for the DVC that runs it.
+
+        Not by `dvc queue kill`: it reaches DVC's worker too, and the worker then ends with the next job in its hands, which is lost.
+        """
+        until = time.monotonic() + 2 * STARTING
+        while time.monotonic() < until:
+            try:
+                runner = psutil.Process(json.loads(self._files(job, "json")[0].read_text())["pid"])
+                if "exec-run" not in runner.cmdline():
+                    return
+                for process in (runner, *runner.children(recursive=True)):
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        process.send_signal(signal.SIGINT)
+                runner.wait(STARTING / 2)
+                return
+            except psutil.NoSuchProcess:  # it has ended by itself
+                return
+            except psutil.TimeoutExpired:  # between two stages it may not have heard
+                continue
+            except (IndexError, OSError, ValueError):  # DVC still prepares its folder
+                time.sleep(0.2)
+        raise ApiError(503, "busy", "This job has not come to a stop yet.", "Ask again in a moment.", 5)
+
+    def keep(self, job: str, corpus: str, scorecard: bool) -> None:
+        """Put a finished twin, and its scorecard if one was made, where the server looks for twins."""
         target = ARTIFACTS / "twins" / corpus / job
         with self.lock:
             if not target.is_dir():
@@ -98,12 +171,11 @@ class Jobs:
                 with making(target) as folder:
                     code = "import sys, dvc.api; dvc.api.DVCFileSystem('.', rev=sys.argv[1]).get('artifacts/gguf', sys.argv[2], recursive=True)"
                     self._run([sys.executable, "-c", code, revision, str((folder / "gguf").absolute())])
-                    card = self._run(["git", "show", f"{revision}:artifacts/eval/metrics.json"], ok=False)
-                    if card.startswith("{"):
-                        (folder / "metrics.json").write_text(card, encoding="utf-8")
+                    if scorecard:
+                        (folder / "eval").mkdir()
+                        (folder / "eval/metrics.json").write_text(self._run(["git", "show", f"{revision}:artifacts/eval/metrics.json"]), encoding="utf-8")
             with self.store.open() as db:
                 store.keep_job(db, job, str(target))
-        return str(target)
 
     def _revision(self, job: str) -> str:
         for line in self._run(["git", "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps"]).splitlines():
@@ -122,18 +194,20 @@ class Jobs:
             self._run(["git", "config", "user.email", "blogtwin@localhost"])
             self._dvc("cache", "dir", "--local", str((ROOT / cache).resolve()))
         else:
-            self._run(["git", "fetch", "-q", "origin"])
+            self._run(["git", "fetch", "-q", "origin", "HEAD"])
+            self._run(["git", "reset", "-q", "--hard", "FETCH_HEAD"])
         if corpus == "sample":
             return
         folder = self.workspace / f"data/corpus-{corpus}"
         if not folder.is_dir():
             shutil.copytree(self.home / "corpora" / corpus, folder)
-            self._dvc("add", "--quiet", str(folder.relative_to(self.workspace)))
-            self._run(["git", "add", f"data/corpus-{corpus}.dvc"])
-            self._run(["git", "commit", "-qm", f"corpus {corpus}"])
+        self._dvc("add", "--quiet", str(folder.relative_to(self.workspace)))
+        self._run(["git", "add", f"data/corpus-{corpus}.dvc"])
+        self._run(["git", "commit", "-q", "--allow-empty", "-m", f"corpus {corpus}"])
 
     def _start_worker(self) -> None:
         """DVC's own worker, which ends when the queue is empty. A session of its own: it must outlive this server."""
+        self.started = time.monotonic()
         command = [sys.executable, "-m", "dvc", "queue", "start"]
         self.worker = subprocess.Popen(command, cwd=self.workspace, env=_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
@@ -142,7 +216,10 @@ class Jobs:
 
     def _run(self, command: list[str], cwd: Path | None = None, ok: bool = True) -> str:
         """What a command prints. Raises ApiError with its own words when it fails."""
-        done = subprocess.run(command, cwd=cwd or self.workspace, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        try:
+            done = subprocess.run(command, cwd=cwd or self.workspace, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise ApiError(503, "dvc_busy", f"DVC or Git did not come to an end in {PATIENCE} seconds.", "Ask again later.", 60) from None
         if ok and done.returncode != 0:
             said = " ".join((done.stderr or done.stdout).split())[-300:]
             raise ApiError(409, "dvc_refused", f"DVC or Git could not do it: {said}", "The project must be a Git repository with a commit (`git add -A && git commit`).")

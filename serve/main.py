@@ -10,18 +10,19 @@ from _shared import ROOT, load_params
 from serve import errors, logs, state
 from serve.engines.engine import http_client
 from serve.guard import Guard
-from serve.routers import ALL
+from serve.routers import ALL, training
 from serve.settings import Settings
 
 
 @contextlib.asynccontextmanager
 async def lifespan(app: FastAPI):
-    """Models are loaded beside the first requests, which are told to wait."""
+    """Models are loaded beside the first requests, which are told to wait; training jobs are minded."""
     serving = app.state.serve
-    loading = asyncio.create_task(serving.pool.start())
+    tasks = [asyncio.create_task(work) for work in (serving.pool.start(), training.mind(serving))]
     yield
-    loading.cancel()
-    await asyncio.gather(loading, return_exceptions=True)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     serving.scores.close()
     await serving.pool.close()
     await http_client().aclose()

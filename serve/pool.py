@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from serve.errors import ApiError
 from serve.gate import Gate
 from serve.settings import Settings
 
+ALIASES = {"twin": TWIN, "blogtwin": TWIN}
 PER_MODEL_MB = 150  # llama.cpp's own buffers; weights and cache come on top
 
 
@@ -85,13 +87,15 @@ class Pool:
 
     def model(self, name: str) -> Model:
         known = self.known()
-        name = {"twin": TWIN, "blogtwin": TWIN}.get(name, name) if name not in known else name
+        name = name if name in known else ALIASES.get(name, name)
         if name not in known:
             raise ApiError(404, "unknown_model", f"There is no model {name!r}.", f"There are: {', '.join(known)}.")
         return known[name]
 
     def get(self, name: str) -> Loaded:
         """A loaded model. Raises ApiError 404, 409 (not loaded) or 503 (being loaded)."""
+        if name in self.loaded:  # every request asks this: no look at the disk
+            return self.loaded[name]
         model = self.model(name)
         if model.name in self.loaded:
             return self.loaded[model.name]
@@ -151,6 +155,8 @@ class Pool:
             engine = closing.enter_context(llamacpp.serving(base.gguf, model.name, model.adapter, template, **arguments))
         except OSError as e:
             raise ApiError(502, "engine_failed", str(e)) from None
+        if model.adapter is None:
+            model = dataclasses.replace(model, weights=base.gguf, base_digest=base.digest)
         return Loaded(model, engine, gate, closing, wanted)
 
 

@@ -106,7 +106,7 @@ def add_message(db, session_id: str, role: str, content: str, model: str = "", f
 def sessions(db, owner: str, search: str, limit: int, offset: int) -> list[dict]:
     """Newest first; with `search`, those that hold all its words, in the title or in a message."""
     where, values = "owner = ?", [owner]
-    for word in search.split():
+    for word in search.replace("\0", " ").split():  # SQLite's own strings end there
         where += " and (title like ? escape '\\' or id in (select session from message where id in (select rowid from words where words match ?)))"
         like = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         quoted = word.replace('"', '""')

@@ -32,7 +32,7 @@ def pytest_ignore_collect(collection_path, config):
 
 
 # The longest modules start first, so that no worker is left alone with one at the end.
-LONGEST = ("test_interrupted", "test_pipeline", "test_eval", "test_hub_base", "test_style")
+LONGEST = ("test_interrupted", "test_pipeline", "test_eval", "test_hub_base", "test_serve_jobs", "test_style")
 
 
 def pytest_collection_modifyitems(items):

@@ -69,6 +69,7 @@ class OllamaServer:
     dies        the server goes with that connection               error     /api/create's stream says {"error": …}
     base        answers come from `base`, not from the pushed blob  template  a create keeps another template
     logprobs    answers carry no log-probabilities                 html      /api/tags and /api/show answer with a page
+    goes        the connection ends in the middle of an answer that is streamed
     """
 
     def __init__(self, folder: Path, base: Path | None = None):
@@ -284,4 +285,24 @@ class Handler(BaseHTTPRequestHandler):
         self.send(200)
 
     def post_chat(self):  # /v1/chat/completions
-        self.send(200, self.ollama.answer(self.json()))
+        body = self.json()
+        whole = self.ollama.answer(body)
+        if not body.get("stream"):
+            return self.send(200, whole)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        choice = whole["choices"][0]
+        for number, word in enumerate(re.findall(r"\s*\S+|\s+$", choice["message"]["content"])):
+            if number == 2 and "goes" in self.ollama.faults:
+                return self.cut()
+            self.event(whole, [{"index": 0, "delta": {"role": "assistant", "content": word}, "finish_reason": None}])
+        self.event(whole, [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": choice["finish_reason"]}])
+        self.event(whole, [], usage={"prompt_tokens": 9, "completion_tokens": body["max_tokens"], "total_tokens": 9 + body["max_tokens"]})
+        self.wfile.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+
+    def event(self, whole: dict, choices: list[dict], **more) -> None:
+        """A chunk of a streamed answer."""
+        data = b"data: " + json.dumps({**whole, "object": "chat.completion.chunk", "created": 1, "choices": choices, **more}).encode() + b"\n\n"
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))

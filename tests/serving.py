@@ -82,7 +82,8 @@ class Server:
         home.mkdir(exist_ok=True)
         self.folder, self.home = folder, home
         self.said = open(home / "said.txt", "w+")
-        self.process = subprocess.Popen([sys.executable, str(ROOT / "scripts/serve_api.py"), "--port", "0"], cwd=folder, env=env, stdout=self.said, stderr=subprocess.STDOUT, start_new_session=True)
+        root = folder if (folder / "scripts").is_dir() else ROOT  # a whole project is served by its own code
+        self.process = subprocess.Popen([sys.executable, str(root / "scripts/serve_api.py"), "--port", "0"], cwd=folder, env=env, stdout=self.said, stderr=subprocess.STDOUT, start_new_session=True)
         self.url = self._wait(lambda: re.search(r"serving on (\S+)", self.text()), "say its address")[1]
         self.http = httpx.Client(base_url=self.url, timeout=120, trust_env=False)
 

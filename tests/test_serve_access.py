@@ -1,17 +1,24 @@
 """Who gets in: every endpoint with every credential, and what no key can open. The application itself, without its models."""
 
+import asyncio
 import contextlib
+import importlib
 import subprocess
 import sys
 import time
 
+import httpx
 import jwt
 import pytest
 from conftest import ROOT, environment
 from starlette.testclient import TestClient
 
-from serve import roles
+from _shared import UserError
+from serve import logs, roles
+from serve.engines.engine import Engine
+from serve.gate import Gate
 from serve.main import create_app
+from serve.pool import Loaded
 from serve.settings import Settings
 
 FORM = {"POST /api/corpus"}
@@ -101,6 +108,42 @@ def test_without_keys_this_machine_may_ask_and_a_clients_dummy_key_does_no_harm(
     assert status(http, "GET /api/corpus", "") == status(http, "GET /api/corpus", "sk-none") == 200
 
 
+def test_keys_are_made_listed_and_removed_on_the_command_line(inside, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SERVE_HOME", str(tmp_path))
+
+    def say(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["keys.py", *words])
+        importlib.import_module("keys").main()
+        return capsys.readouterr().out.strip()
+
+    key = say("add", "ann", "--role", "admin")
+    http = client(tmp_path)
+    assert status(http, "GET /api/corpus", key) == 200 and status(http, "GET /api/corpus", "") == 401
+    assert "ann" in say("list") and key not in say("list")
+    for words in (("add", "ann"), ("add", "a b"), ("remove", "bob")):
+        with pytest.raises(UserError):
+            say(*words)
+    say("remove", "ann")
+    say("add", "bob")
+    assert status(http, "GET /api/corpus", key) == 401
+
+
+def test_settings_are_read_from_env_files_and_the_environment_wins(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text('SERVE_PORT=9001\nSERVE_SLOTS=2\nSERVE_ORIGINS=["https://a.example"]\nOTHER=1\n')
+    monkeypatch.setenv("SERVE_SLOTS", "3")
+    found = Settings()
+    assert (found.port, found.slots, found.origins) == (9001, 3, ["https://a.example"])
+
+
+def test_every_json_request_has_an_example(guarded):
+    http, _ = guarded
+    schema = http.app.openapi()
+    bodies = {f"{method.upper()} {path}": item["requestBody"]["content"].get("application/json") for path, methods in schema["paths"].items() for method, item in methods.items() if "requestBody" in item}
+    names = {place: body["schema"]["$ref"].rsplit("/", 1)[1] for place, body in bodies.items() if body}
+    assert len(names) > 10 and [place for place, name in names.items() if not schema["components"]["schemas"][name].get("examples")] == []
+
+
 def test_keys_are_kept_as_hashes_only(guarded):
     http, given = guarded
     kept = http.app.state.serve.keys.file
@@ -141,6 +184,33 @@ def test_bodies_and_prompts_have_limits(inside, tmp_path):
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
 
 
+def test_prompts_and_answers_have_limits(inside, tmp_path):
+    http = client(tmp_path, max_prompt_characters=100, max_tokens=50)
+    one = Loaded(http.app.state.serve.pool.model("base"), Engine("openai", "http://127.0.0.1:1/v1", "k", "m"), Gate(1, 1, 1), contextlib.ExitStack(), 0.0)
+    http.app.state.serve.pool.loaded["base"] = one
+    for path, asked in (("/api/generate", {"prompt": "x" * 200}), ("/v1/completions", {"prompt": "x" * 200}), ("/api/v1/chat/completions", {"message": "x" * 200})):
+        answer = http.post(path, json={"model": "base", **asked})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "prompt_too_long"), path
+    for path, asked in (("/api/generate", {"prompt": "x"}), ("/v1/completions", {"prompt": "x"}), ("/api/v1/chat/completions", {"message": "x"})):
+        answer = http.post(path, json={"model": "base", "max_tokens": 51, **asked})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "too_many_tokens"), path
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(inside, tmp_path):
+    app = client(tmp_path, body_seconds=0.1).app
+
+    async def slow():
+        yield b'{"title": '
+        await asyncio.sleep(30)
+
+    async def ask():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000") as http:
+            return await http.post("/api/export", content=slow(), headers={"Content-Type": "application/json"})
+
+    answer = asyncio.run(asyncio.wait_for(ask(), 10))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (408, "too_slow")
+
+
 def test_too_many_requests_are_told_when_to_come_back(inside, tmp_path):
     http = client(tmp_path, rate="3/minute")
     answers = [http.get("/api/v1/health") for _ in range(4)]
@@ -167,3 +237,18 @@ def test_logs_have_ids_and_no_prompts(inside, tmp_path):
     http.post("/v1/chat/completions", json={"model": "base", "messages": [{"role": "user", "content": "my secret"}]}, headers={"X-Request-ID": "find-me-here"})
     log = (tmp_path / "logs/serve.jsonl").read_text()
     assert "find-me-here" in log and "my secret" not in log
+
+
+def test_logs_hold_no_key_and_are_rotated(guarded, inside, tmp_path):
+    http, given = guarded
+    logs.start(http.app.state.serve.settings.home)  # the newest application writes the log
+    for place in ("GET /api/models", "GET /api/corpus"):
+        for key in given.values():
+            status(http, place, key)
+    log = (http.app.state.serve.settings.home / "logs/serve.jsonl").read_text()
+    assert '"caller": "ann"' in log and not any(key in log for key in given.values() if key)
+    logs.start(tmp_path)
+    for _ in range(40):
+        logs.log("much", text="x" * 1_000_000)
+    files = list((tmp_path / "logs").iterdir())
+    assert len(files) == 5 and sum(f.stat().st_size for f in files) < 26e6

@@ -1,6 +1,7 @@
 """Which engine is taken, and what callers are told when it fails: in the middle of an answer, before it, or by a full line."""
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
@@ -69,11 +70,53 @@ def pool_params():
     return load_params()
 
 
+@pytest.mark.slow
+def test_ollama_answers_and_when_it_goes_everybody_is_told_and_the_next_one_is_answered(project, tmp_path, monkeypatch):
+    """Through an Ollama with the base in place of the twin, whose answers are llama.cpp's."""
+    from serve.engines.ollama import template
+    from train import base
+
+    model, ollama = base.resolve("smollm2:135m"), OllamaServer(tmp_path)
+    monkeypatch.setenv("OLLAMA_HOST", ollama.host)
+    (tmp_path / f"sha256-{model.digest}").symlink_to(model.gguf)
+    kept = {"blob": f"sha256:{model.digest}", "system": "", "parameters": {"stop": []}, "template": template(model.template)["template"]}
+    ollama.models |= {"blogtwin:abc": kept, "smollm2:135m": kept}
+    try:
+        with ready(create_app(settings(engine="auto", home=tmp_path / "home"))) as http:
+            health = http.get("/api/v1/health").json()
+            assert (health["engine"], health["models"]) == ("ollama", ["base", "finetuned"]) and "blogtwin:abc" in health["why"]
+            asked = {"prompt": "Write about the harbour.", "model": "finetuned", "max_tokens": 12, "temperature": 0}
+            whole = http.post("/api/generate", json=asked).json()
+            assert len(whole["text"]) > 10 and whole["tokens"] == 12
+            assert http.post("/api/generate", json={**asked, "style_strength": 0.5}).json()["error"]["code"] == "engine_cannot"
+            ollama.faults.add("goes")
+            found = events(http.post("/api/generate", json={**asked, "stream": True}).text.splitlines())
+            assert [n for n, _ in found] == ["start", "delta", "delta", "error"] and found[-1][1]["error"]["code"] == "engine_gone"
+            ollama.faults.clear()
+            assert http.post("/api/generate", json=asked).json()["text"] == whole["text"]
+    finally:
+        ollama.close()
+    with ready(create_app(settings(engine="auto", home=tmp_path / "home", memory_mb=1)), "failed") as http:
+        assert http.get("/api/v1/health").json()["engine"] == "llamacpp"  # at the next start, without it
+
+
+@contextlib.contextmanager
+def ready(app, until: str = "ready"):
+    """A client of the application when it is ready, or when its models have failed."""
+    with TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False) as http:
+        end = time.monotonic() + 60
+        while not http.get("/api/v1/health").json()[until]:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        yield http
+
+
 # --- an engine that fails ---------------------------------------------------------------------------------------------
 
 
 class Engine(BaseHTTPRequestHandler):
-    """Speaks OpenAI's protocol badly, by the `fault` of its server: dies, refuses, breaks, or hangs until the caller has gone."""
+    """Speaks OpenAI's protocol badly, by the `fault` of its server: dies, refuses, breaks, or writes on until the caller has gone.
+    Without a fault of that name, `answers`, it does well. `asked` are the requests' bodies."""
 
     protocol_version = "HTTP/1.1"
 
@@ -81,7 +124,7 @@ class Engine(BaseHTTPRequestHandler):
         pass
 
     def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         fault = self.server.fault
         self.close_connection = True
         if fault in ("refuses", "breaks"):
@@ -96,30 +139,32 @@ class Engine(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for text in ("One", " two") if fault == "dies" else ("tick " for _ in range(10_000)):
-            chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "remote", "choices": [{"index": 0, "finish_reason": None, "delta": {"role": "assistant", "content": text}}]}
-            data = f"data: {json.dumps(chunk)}\n\n".encode()
-            try:
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-            except OSError:
-                self.server.left.append(time.monotonic())
-                return
-            time.sleep(0.02)
+        try:
+            for text in ("One", " two") if fault in ("dies", "answers") else ("tick " for _ in range(10_000)):
+                self.chunk([{"index": 0, "finish_reason": None, "delta": {"role": "assistant", "content": text}}])
+                time.sleep(0.02)
+            if fault == "answers":
+                self.chunk([{"index": 0, "finish_reason": "stop", "delta": {}}])
+                self.chunk([], usage={"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5})
+                self.wfile.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+        except OSError:
+            self.server.left.append(time.monotonic())
+
+    def chunk(self, choices: list[dict], **more) -> None:
+        chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "remote", "choices": choices, **more}
+        data = f"data: {json.dumps(chunk)}\n\n".encode()
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
 
 @pytest.fixture
 def failing(project, tmp_path):
     """(client, engine) of a server whose engine is bad."""
     engine = ThreadingHTTPServer(("127.0.0.1", 0), Engine)
-    engine.fault, engine.left = "", []
+    engine.fault, engine.left, engine.asked = "", [], []
     threading.Thread(target=engine.serve_forever, args=(0.05,), daemon=True).start()
     url = f"http://127.0.0.1:{engine.server_port}/v1"
     app = create_app(settings(engine="openai", openai_url=url, openai_base_model="remote", openai_twin_model="remote", home=tmp_path / "home", slots=1, queue=1))
-    with TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False) as http:
-        until = time.monotonic() + 30
-        while not http.get("/api/v1/health").json()["ready"]:
-            assert time.monotonic() < until
-            time.sleep(0.01)
+    with ready(app) as http:
         yield http, engine
     engine.shutdown()
     engine.server_close()
@@ -172,6 +217,61 @@ def test_strength_is_refused_where_the_style_is_merged(failing):
     http, _ = failing
     error = http.post("/v1/chat/completions", json={**ASKED, "model": "finetuned", "style_strength": 0.5}).json()["error"]
     assert error["code"] == "engine_cannot"
+
+
+def test_every_section_of_a_draft_is_asked_with_the_outline_and_the_tail_of_the_one_before(failing):
+    http, engine = failing
+    engine.fault = "answers"
+    asked = {"title": "The ladder", "notes": "It broke.", "outline": ["Up", "Along", "Down"], "model": "base"}
+    found = events(http.post("/api/draft", json=asked).text.splitlines())
+    assert found[-1] == ("draft", {"title": "The ladder", "text": "## Up\n\nOne two\n\n## Along\n\nOne two\n\n## Down\n\nOne two"})
+    prompts = [body["messages"][-1]["content"] for body in engine.asked]
+    assert len(prompts) == 3 and all("The ladder" in p and "Up; Along; Down" in p for p in prompts)
+    assert ["It broke." in p for p in prompts] == [True, False, False] and ["One two\n\n## " in p for p in prompts] == [False, True, True]
+    assert prompts[1].endswith("## Along") and prompts[2].endswith("## Down")
+
+
+def test_prometheus_is_told_of_an_answer(failing):
+    http, engine = failing
+    engine.fault = "answers"
+
+    def count(name: str) -> float:
+        lines = dict(line.rsplit(" ", 1) for line in http.get("/api/v1/metrics").text.splitlines() if not line.startswith("#"))
+        return float(lines.get(name, 0))
+
+    names = ['blogtwin_first_token_seconds_count{model="base"}', 'blogtwin_tokens_total{model="base"}', 'blogtwin_requests_total{method="POST",route="/api/generate",status="200"}', 'blogtwin_request_seconds_count{route="/api/generate"}']
+    before = [count(name) for name in names]
+    http.post("/api/generate", json={"prompt": "Count.", "model": "base"})
+    assert [count(name) - b for name, b in zip(names, before)] == [1, 2, 1, 1]
+    assert count("blogtwin_memory_bytes") > 1e7 and count('blogtwin_waiting{model="base"}') == 0
+
+
+def test_an_answer_that_takes_too_long_ends_with_503_and_frees_the_engine(failing):
+    http, engine = failing
+    state = http.app.state.serve
+    state.settings = state.settings.model_copy(update={"answer_seconds": 0.3})
+    answer = http.post("/api/generate", json={"prompt": "Count.", "model": "base"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "too_slow") and answer.headers["retry-after"]
+    assert state.pool.loaded["base"].gate.active == 0
+
+
+def test_a_full_line_answers_503_with_the_time_to_come_back_and_never_hangs(failing):
+    http, engine = failing
+    gate = http.app.state.serve.pool.loaded["base"].gate
+    threads = [threading.Thread(target=http.post, args=("/api/generate",), kwargs={"json": {"prompt": "Count.", "model": "base"}, "headers": {"X-Request-ID": f"in-the-line-{n}"}}) for n in range(2)]
+    for thread in threads:  # one is answered, one waits; more are not let in (slots=1, queue=1)
+        thread.start()
+    until = time.monotonic() + 20
+    while (gate.active, gate.waiting) != (1, 1):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    refused = http.post("/v1/chat/completions", json=ASKED)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "busy") and int(refused.headers["retry-after"]) >= 1
+    while any(thread.is_alive() for thread in threads):
+        for n in range(2):
+            http.post(f"/api/cancel/in-the-line-{n}")
+        assert time.monotonic() < until
+    assert (gate.active, gate.waiting) == (0, 0)
 
 
 def test_cancelling_closes_the_engines_connection_within_200_ms(failing):

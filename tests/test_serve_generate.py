@@ -29,6 +29,11 @@ def idle(server, model: str) -> bool:
     return next(m["active"] + m["waiting"] for m in rows if m["name"] == model) == 0
 
 
+def test_it_says_what_it_serves_and_where(server):
+    said = server.text()
+    assert f"serving on {server.url}" in said and "models   base, finetuned" in said and f"{server.url}/v1" in said
+
+
 def test_a_stream_is_start_deltas_written(server):
     with server.http.stream("POST", "/api/generate", json={"prompt": "Rain.", "model": "base", "max_tokens": 6, "stream": True}) as answer:
         found = events(answer.iter_lines())
@@ -137,6 +142,7 @@ def test_every_twin_is_listed_loaded_on_demand_and_unloaded(server, served):
     write_adapter_gguf(base.resolve("smollm2:135m"), other, seed=5)
     rows = {m["name"]: m for m in server.http.get("/api/models").json()["models"]}
     assert set(rows) == {"base", "finetuned", "anna/2026-11"} and rows["anna/2026-11"]["status"] == "available"
+    assert rows["base"]["size_mb"] > 50 and rows["base"]["digest"] == base.resolve("smollm2:135m").digest
     assert rows["finetuned"]["scorecard"]["style"] == 0.8 and len(rows["finetuned"]["digest"]) == 64
     assert generate(server, 409, model="anna/2026-11")["error"]["code"] == "not_loaded"
     assert server.http.post("/api/v1/models/load", json={"model": "anna/2026-11"}).json()["status"] == "loaded"
@@ -182,6 +188,16 @@ def test_a_draft_is_written_section_by_section_along_the_given_outline(server):
     assert text.index("## The top rung") < text.index("## The bottom rung") and all(d["text"] in text for n, d in found if n == "section_end")
     planned = events(server.http.post("/api/draft", json={"notes": "A ladder. It broke. I mended it.", "only_outline": True, "sections": 3, "seed": 1}).text.splitlines())
     assert [n for n, _ in planned] == ["outline"] and 1 <= len(planned[0][1]["outline"]) <= 3
+
+
+def test_a_rewrite_streams_and_says_what_became_of_every_fact(server):
+    asked = {"text": "The ferry left at 9:30 with 40 people.", "model": "base", "max_tokens": 24, "seed": 1}
+    whole = server.http.post("/api/rewrite", json=asked).json()
+    with server.http.stream("POST", "/api/rewrite", json={**asked, "stream": True}) as answer:
+        found = events(answer.iter_lines())
+    assert {n for n, _ in found[:-1]} == {"delta"} and found[-1] == ("rewritten", whole)
+    assert "".join(d["text"] for n, d in found if n == "delta").strip() == whole["text"] != ""
+    assert {f["value"] for f in whole["kept"] + whole["missing"]} == {"9:30", "40"}
 
 
 SLACK = 10  # the tests may share two cores with other work; a machine that is free stops in 200 ms

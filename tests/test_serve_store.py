@@ -1,6 +1,7 @@
 """Chats, votes and blind comparisons: kept once acknowledged, found again, never counted twice."""
 
 import json
+import resource
 import sqlite3
 import threading
 
@@ -108,6 +109,15 @@ def test_a_deleted_chat_leaves_nothing_to_search(tmp_path):
         assert db.execute("select count(*) from words where words match 'marzipan'").fetchone()[0] == 0
 
 
+@pytest.mark.parametrize("search", ["\0", "a\0b", '"', "'", "*", "AND", "NEAR(", "%_\\", "-a", "a:b", "^a", "ö" * 200])
+def test_any_search_is_words_and_never_syntax(tmp_path, search):
+    kept = store.Store(tmp_path / "a.db")
+    with kept.open() as db:
+        store.add_message(db, store.add_session(db, "ann", "Rain", "base"), "user", "about rain")
+        assert len(store.sessions(db, "ann", search, 9, 0)) <= 1  # whatever it finds, SQLite does not complain
+        assert len(store.sessions(db, "ann", "rai", 9, 0)) == 1
+
+
 def test_a_locked_database_is_a_clear_error_and_over_when_it_is_free(http, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
     blind = http.post("/api/blind", json={}).json()["id"]
@@ -120,36 +130,73 @@ def test_a_locked_database_is_a_clear_error_and_over_when_it_is_free(http, tmp_p
     assert http.post(f"/api/blind/{blind}/vote", json={"better": "left"}).status_code == 200
 
 
-@pytest.mark.slow
-def test_kill_9_under_load_loses_no_acknowledged_vote(served, tmp_path):
-    running, acknowledged, stop = Server(served, tmp_path / "home"), [], threading.Event()
+def test_a_full_disk_is_said_loses_nothing_acknowledged_and_is_over_when_there_is_room(http):
+    """The disk is one that lets no file grow over 150 kB: what SQLite is told of a quota."""
+    acknowledged, limit = [], resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def vote():
+    def vote() -> httpx.Response:
+        answer = http.post("/api/blind", json={"one": "base", "other": "author"})
+        if answer.status_code == 200:
+            blind = answer.json()["id"]
+            answer = http.post(f"/api/blind/{blind}/vote", json={"better": "left"})
+            acknowledged.extend([blind] if answer.status_code == 200 else [])
+        return answer
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, limit[1]))
+    try:
+        refused = next(answer for _ in range(2000) if (answer := vote()).status_code != 200)
+        again = vote()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (again.status_code, again.json()["error"]["code"]) == (507, "disk_full")
+    assert vote().status_code == 200 and len(acknowledged) > 3
+    with http.app.state.serve.store.open() as db:
+        assert {v["id"] for v in store.votes(db)} == set(acknowledged)
+
+
+@pytest.mark.slow
+def test_kill_9_under_load_loses_no_acknowledged_vote_and_no_message(served, tmp_path):
+    running, votes, answers, stop = Server(served, tmp_path / "home").ready(), [], [], threading.Event()
+
+    def vote(http) -> None:
+        blind = http.post("/api/blind", json={"one": "base", "other": "author"}).json()["id"]
+        if http.post(f"/api/blind/{blind}/vote", json={"better": "left", "mine": "left"}).status_code == 200:
+            votes.append(blind)
+
+    def chat(http) -> None:
+        answer = http.post("/api/v1/chat/completions", json={"message": f"Rain {len(answers)}.", "model": "base", "max_tokens": 2})
+        if answer.status_code == 200:
+            answers.append((answer.json()["session_id"], answer.json()["message"]))
+
+    def repeat(work) -> None:
         with httpx.Client(base_url=running.url, trust_env=False, timeout=60) as http:
             while not stop.is_set():
                 try:
-                    blind = http.post("/api/blind", json={"one": "base", "other": "author"}).json()["id"]
-                    if http.post(f"/api/blind/{blind}/vote", json={"better": "left", "mine": "left"}).status_code == 200:
-                        acknowledged.append(blind)
+                    work(http)
                 except httpx.HTTPError:
                     return
 
-    threads = [threading.Thread(target=vote) for _ in range(4)]
+    threads = [threading.Thread(target=repeat, args=(work,)) for work in (vote, vote, chat, chat)]
     for thread in threads:
         thread.start()
-    while len(acknowledged) < 40 and any(t.is_alive() for t in threads):
+    while (len(votes) < 40 or len(answers) < 10) and any(t.is_alive() for t in threads):
         stop.wait(0.05)
     running.kill()
     stop.set()
     for thread in threads:
         thread.join(60)
-    assert len(acknowledged) >= 40
+    assert len(votes) >= 40 and len(answers) >= 10
     with store.Store(tmp_path / "home/serve.db").open() as db:
         kept = {v["id"] for v in store.votes(db)}
-    assert set(acknowledged) <= kept and len(kept) <= len(acknowledged) + 4  # a vote on its way may be kept without our knowing
+        for session, message in answers:
+            question, answer = store.messages(db, session)
+            assert question["role"] == "user" and answer == message
+    assert set(votes) <= kept and len(kept) <= len(votes) + 2  # a vote on its way may be kept without our knowing
     again = Server(served, tmp_path / "home")
     try:
         assert again.http.get("/api/blind/results").json()["votes"] == len(kept)
+        listed = {s["id"] for s in again.http.get("/api/v1/chat/sessions", params={"limit": 200}).json()["sessions"]}
+        assert {session for session, _ in answers} <= listed
     finally:
         again.stop()
 
@@ -230,6 +277,13 @@ def test_an_exported_post_is_read_back_as_it_was(tmp_path, kind):
     file.write_bytes(export.FORMATS[kind]("The: “ladder”", TEXT, "2024-02-29", ["rungs", "harbour"]))
     post = readers.read(file, 1e7)
     assert (post.title, post.date, post.tags, post.text) == ("The: “ladder”", "2024-02-29", ["rungs", "harbour"], TEXT)
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("md", b"---\ntitle: The ladder\n"), ("html", b"<!doctype html>"), ("docx", b"PK")])
+def test_an_export_is_a_file_with_a_name(http, kind, begins):
+    answer = http.post("/api/export", json={"title": "The ladder", "text": TEXT, "format": kind})
+    assert answer.content.startswith(begins) and answer.headers["content-disposition"] == f'attachment; filename="the-ladder.{kind}"'
+    assert answer.headers["content-type"] == export.KINDS[kind]
 
 
 def test_an_exported_page_runs_nothing():

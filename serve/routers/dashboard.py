@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
@@ -19,6 +20,7 @@ from serve.routers.blind import PairResult
 
 router = APIRouter(prefix="/api", tags=["dashboard"])
 CARD = "artifacts/eval/metrics.json"
+NEWEST = ["git", "for-each-ref", "--sort=-creatordate", "--count=50", "--format=%(refname)", "refs/exps"]
 FRESH = 30  # seconds that what DVC and Git said is taken again
 _known: dict[str, tuple[float, list]] = {}
 
@@ -77,7 +79,7 @@ async def dashboard(state: Serving, past: bool = True) -> Dashboard:
     votes = await state.store.do(store.votes)
     history, found = [], []
     if past:
-        history, found = await asyncio.gather(asyncio.to_thread(remembered, "history", commits), asyncio.to_thread(remembered, "experiments", experiments))
+        history, found = await asyncio.gather(asyncio.to_thread(remembered, "history", commits), asyncio.to_thread(remembered, "experiments", lambda: experiments(state.jobs.workspace)))
     curves = {name: curve(TRAIN / f"{name}.tsv") for name in ("loss", "valid_loss")}
     return Dashboard(scorecard=read(EVAL / "metrics.json"), history=history, experiments=found, curves=curves, votes=ranking.pairs(votes))
 
@@ -117,26 +119,39 @@ def commits() -> list[Scored]:
     return found
 
 
-def experiments() -> list[Experiment]:
-    """What `dvc exp show` knows; nothing where there is no DVC project with a commit."""
+def experiments(workspace: Path) -> list[Experiment]:
+    """What `dvc exp show` knows of this project, and of the training jobs in their workspace."""
+    baselines = {f"{a}{b}" for a, b, job in map(placed, said(NEWEST, workspace).split()) if job.startswith("job-")}
+    jobs = rows(workspace, *(x for baseline in sorted(baselines) for x in ("--rev", baseline))) if baselines else []
+    return rows(Path()) + [one for one in jobs if (one.name or "").startswith("job-")]
+
+
+def placed(ref: str) -> tuple[str, str, str]:
+    """A ref of DVC's, refs/exps/ab/cdef…/name: the commit it began from, in two parts, and its name."""
+    parts = ref.split("/")
+    return (parts[2], parts[3], parts[4]) if len(parts) == 5 else ("", "", "")
+
+
+def rows(folder: Path, *selection: str) -> list[Experiment]:
+    """`dvc exp show` of a folder; nothing where there is no DVC project with a commit."""
     try:
-        baselines = json.loads(said([sys.executable, "-m", "dvc", "exp", "show", "--json"]) or "[]")
+        baselines = json.loads(said([sys.executable, "-m", "dvc", "exp", "show", "--json", *selection], folder) or "[]")
     except ValueError:
         return []
-    rows = []
+    found = []
     for baseline in baselines:
         for one in [baseline, *(r for e in baseline.get("experiments") or [] for r in e.get("revs", []))]:
             data = one.get("data") or {}
             values = {kind: (data.get(kind) or {}) for kind in ("metrics", "params")}
-            flat = {kind: {file: v.get("data", {}) for file, v in found.items() if isinstance(v, dict)} for kind, found in values.items()}
-            rows.append(Experiment(name=one.get("name"), revision=one.get("rev", ""), time=data.get("timestamp"), **flat))
-    return rows
+            flat = {kind: {file: v.get("data", {}) for file, v in some.items() if isinstance(v, dict)} for kind, some in values.items()}
+            found.append(Experiment(name=one.get("name"), revision=one.get("rev", ""), time=data.get("timestamp"), **flat))
+    return found
 
 
-def said(command: list[str]) -> str:
+def said(command: list[str], folder: Path | None = None) -> str:
     """What a command prints; nothing when it fails or takes too long."""
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""

@@ -25,7 +25,7 @@ class Card(BaseModel):
 
 
 class ModelInfo(BaseModel):
-    """`digest`: SHA-256 of the adapter. `style_strength`: whether a request may choose it."""
+    """`digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether a request may choose it."""
 
     name: str
     kind: Literal["base", "twin"]
@@ -56,6 +56,7 @@ class Which(BaseModel):
 
 def describe(state, model: Model) -> ModelInfo:
     pool, one = state.pool, state.pool.loaded.get(model.name)
+    model = one.model if one else model
     why = model.unusable or pool.failed.get(model.name, "")
     status = "loaded" if one else "loading" if model.name in pool.loading else "unusable" if model.unusable else "available"
     return ModelInfo(

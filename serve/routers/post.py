@@ -100,6 +100,15 @@ async def plan(state, asked: DraftRequest, title: str) -> list[str]:
     return headings(text, asked.sections) or from_notes(asked.notes, asked.sections) or [title]
 
 
+def section_question(title: str, outline: list[str], number: int, heading: str, before: str) -> Asked:
+    """The first section has the notes before it, each other one the tail of the section before; all know the outline."""
+    phrase = OPENING[0] if number == 1 else FINISH[0] if number == len(outline) else CONTINUE[0]
+    instruction, sections = phrase.replace("{title}", title), f"Sections: {'; '.join(outline)}."
+    if number == 1:
+        return Asked(prompt=f"{instruction} {sections}", input=before)
+    return Asked(prompt=f"{sections} {instruction}", input=f"{before}\n\n## {heading}")  # “… from here:” must stand last
+
+
 async def draft_events(state, asked: DraftRequest) -> AsyncIterator[Event]:
     """Events outline {title, outline}, then for each section: section {number, heading}, delta…, section_end; at the end `draft` {title, text}."""
     one, decoding = state.pool.get(asked.model), asking.decoding(state, asked)
@@ -111,10 +120,7 @@ async def draft_events(state, asked: DraftRequest) -> AsyncIterator[Event]:
     written: list[str] = []
     for number, heading in enumerate(outline, 1):
         yield Event("section", {"number": number, "heading": heading})
-        phrase = OPENING[0] if number == 1 else FINISH[0] if number == len(outline) else CONTINUE[0]
-        instruction = phrase.replace("{title}", title)
-        tail = written[-1][-TAIL:] if written else asked.notes
-        question = Asked(prompt=f"{instruction} Sections: {'; '.join(outline)}." if number == 1 else f"{instruction}", input=f"{tail}\n\n## {heading}" if written else tail)
+        question = section_question(title, outline, number, heading, written[-1][-TAIL:] if written else asked.notes)
         text = ""
         async for event in generation.write(one, asking.messages(state, one, question), decoding):
             if event.name == "delta":

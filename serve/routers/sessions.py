@@ -68,6 +68,8 @@ class Sessions(BaseModel):
 
 
 class NewTitle(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"title": "The ladder, again"}]})
+
     title: Title
 
 

@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from serve import corpora, finetune, jobs, sse, store
 from serve.deps import Asking, RequestId, Serving
 from serve.errors import ApiError
+from serve.logs import log
 from serve.relay import Event, Relay, Stream
 from serve.routers.generate import EVENTS
 
 router = APIRouter(prefix="/api", tags=["training"])
 CorpusName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-POLL = 2  # seconds between two looks at a job
+POLL, MINDED = 2, 60  # seconds between two looks at a job that somebody watches, and at all of them
 
 
 class Discarded(BaseModel):
@@ -56,7 +57,7 @@ class JobRequest(BaseModel):
 
 
 class Job(BaseModel):
-    """`twin`: the model's name once it is done."""
+    """`asked`: knobs by dotted name, and whether a scorecard was wanted. `twin`: the model's name once it is done."""
 
     id: str
     corpus: str
@@ -124,12 +125,27 @@ async def find(state, job_id: str) -> Job:
 
 
 async def described(state, row: dict, states: dict[str, str]) -> Job:
-    """A job as it is now; a finished one's twin is put among the others."""
+    """A job as it is now; a finished one's twin is put among the others, and a failure is remembered."""
     kept = row["kept"]
-    now = "stopped" if kept == "stopped" else "done" if kept else states.get(row["id"], "failed")
+    now = kept if kept in ("stopped", "failed") else "done" if kept else states.get(row["id"], "failed")
     if now == "done" and not kept:
-        kept = await asyncio.to_thread(state.jobs.keep, row["id"], row["corpus"])
+        await asyncio.to_thread(state.jobs.keep, row["id"], row["corpus"], row["asked"].get("scorecard", True))
+    if now == "failed" and not kept:
+        await state.store.do(store.keep_job, row["id"], "failed")
     return Job(id=row["id"], corpus=row["corpus"], asked=row["asked"], made=row["made"], state=now, twin=f"{row['corpus']}/{row['id']}" if now == "done" else None)
+
+
+async def mind(state) -> None:
+    """Once a minute, as long as the server lives: a finished twin is put among the others, and what waits has a worker, though nobody looks."""
+    while True:
+        try:
+            rows = [row for row in await state.store.do(store.jobs) if not row["kept"]]
+            states = await asyncio.to_thread(state.jobs.states) if rows else {}
+            for row in rows:
+                await described(state, row, states)
+        except Exception as e:  # DVC, Git, the disk: the next minute may be better
+            log("jobs not looked after", 40, e)
+        await asyncio.sleep(MINDED)
 
 
 @router.get("/v1/training/jobs/{job_id}")
@@ -142,7 +158,7 @@ async def stop(job_id: str, state: Serving) -> Job:
     """Stop it as Ctrl-C would: nothing half-written is kept. A job that is over stays as it is."""
     job = await find(state, job_id)
     if job.state in ("waiting", "running"):
-        await asyncio.to_thread(state.jobs.stop, job_id, job.state)
+        await asyncio.to_thread(state.jobs.stop, job_id)
     return await find(state, job_id)
 
 

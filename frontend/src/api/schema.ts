@@ -1146,7 +1146,7 @@ export interface components {
         };
         /**
          * Job
-         * @description `twin`: the model's name once it is done.
+         * @description `asked`: knobs by dotted name, and whether a scorecard was wanted. `twin`: the model's name once it is done.
          */
         Job: {
             /** Id */
@@ -1274,7 +1274,7 @@ export interface components {
         };
         /**
          * ModelInfo
-         * @description `digest`: SHA-256 of the adapter. `style_strength`: whether a request may choose it.
+         * @description `digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether a request may choose it.
          */
         ModelInfo: {
             /** Name */
@@ -1329,7 +1329,12 @@ export interface components {
             /** Allowed Mb */
             allowed_mb: number;
         };
-        /** NewTitle */
+        /**
+         * NewTitle
+         * @example {
+         *       "title": "The ladder, again"
+         *     }
+         */
         NewTitle: {
             /** Title */
             title: string;

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from conftest import ROOT
 from ollama_server import OllamaServer
-from serving import events
+from serving import events, write_adapter_gguf
 from starlette.testclient import TestClient
 
 from _shared import UserError
@@ -78,13 +78,14 @@ def test_ollama_answers_and_when_it_goes_everybody_is_told_and_the_next_one_is_a
 
     model, ollama = base.resolve("smollm2:135m"), OllamaServer(tmp_path)
     monkeypatch.setenv("OLLAMA_HOST", ollama.host)
+    write_adapter_gguf(model, project / "artifacts/gguf/adapter.gguf")
     (tmp_path / f"sha256-{model.digest}").symlink_to(model.gguf)
     kept = {"blob": f"sha256:{model.digest}", "system": "", "parameters": {"stop": []}, "template": template(model.template)["template"]}
     ollama.models |= {"blogtwin:abc": kept, "smollm2:135m": kept}
     try:
         with ready(create_app(settings(engine="auto", home=tmp_path / "home"))) as http:
             health = http.get("/api/v1/health").json()
-            assert (health["engine"], health["models"]) == ("ollama", ["base", "finetuned"]) and "blogtwin:abc" in health["why"]
+            assert (health["engine"], health["models"]) == ("ollama", ["base", "finetuned"]) and "blogtwin:abc" in health["why"], str(health)
             asked = {"prompt": "Write about the harbour.", "model": "finetuned", "max_tokens": 12, "temperature": 0}
             whole = http.post("/api/generate", json=asked).json()
             assert len(whole["text"]) > 10 and whole["tokens"] == 12

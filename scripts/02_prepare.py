@@ -1,15 +1,18 @@
 """Clean the posts and cut them into training examples.
 
-Reads   data/raw/posts.jsonl
+Reads   data/raw/posts.jsonl, the file that prepare.persona names
 Writes  data/prepared/examples.jsonl   a row an example; `output` is always the author's own words
 Run     python scripts/02_prepare.py
         python scripts/02_prepare.py --preview 3    shows examples, writes nothing
 """
 
 import argparse
+import textwrap
 from collections import Counter
 
 from _shared import PREPARED, RAW, UserError, load_params, read_jsonl, run, say, write_jsonl
+
+WIDTH = 100  # characters of a line of the preview
 
 
 def prepare(posts: list[dict], params, count) -> list[dict]:
@@ -20,21 +23,65 @@ def prepare(posts: list[dict], params, count) -> list[dict]:
     from corpus.examples import examples
     from corpus.redact import redact
 
-    rows = []
+    rows, kept = [], []
     blocks = {kind: getattr(params.prepare, kind) for kind in ("code", "quotes", "tables", "embeds")}
     for post in track(posts, "preparing examples", transient=True):
         text = clean(post["text"], params.prepare.links, blocks)
         if params.prepare.redact:
             post, text = {**post, "title": redact(post["title"]), "tags": [redact(t) for t in post["tags"]]}, redact(text)
-        rows += examples(post, text, count, params.train.max_length, params.prepare.context_tokens, params.prepare.seed)
+        found = examples(post, text, count, params.train.max_length, params.prepare.context_tokens, params.prepare.seed)
+        rows += found
+        kept.append((post, [row["output"] for row in found]))
+    return rows + asked_otherwise(kept, params, count) + of_persona(params, count)
+
+
+def asked_otherwise(posts: list[tuple[dict, list[str]]], params, count) -> list[dict]:
+    """Passages of the posts, each with its parts, asked for from notes, a brief, an outline, a flat draft or by a question."""
+    shares = params.prepare.tasks.model_dump()
+    del shares["persona"]
+    if not any(shares.values()) or not params.prepare.per_post:
+        return []
+    from rich.progress import track
+
+    from corpus import tasks
+
+    seed, length = params.prepare.seed, params.train.max_length
+    asked = [one for post, parts in posts for one in tasks.wanted(post, parts, count, length, shares, params.prepare.per_post, seed)]
+    weights = tasks.Weights(["\n\n".join(parts) for _, parts in posts])
+    made = {one.id: tasks.by_rule(one, weights, count, seed) for one in track(asked, "making what asks for them", transient=True)}
+    return [tasks.row(one, made[one.id], count, seed) for one in asked if made[one.id]]
+
+
+def of_persona(params, count) -> list[dict]:
+    """Dialogues about the author, none for an empty form."""
+    from corpus import persona, tasks
+
+    path = params.prepare.persona
+    weights = tasks.Weights([])
+    rows = persona.dialogues(persona.load(path), params.prepare.tasks.persona, lambda text: tasks.key_phrases(tasks.tokens(text, weights), 2), params.prepare.seed)
+    persona.check_length(rows, path, count, params.train.max_length)
     return rows
 
 
-def preview(rows: list[dict], n: int) -> None:
-    for row in rows[:: max(1, len(rows) // n)][:n]:
-        say(f"── {row['id']}  {row['task']}  part {row['part']} of {row['parts']}  {row['date'] or 'no date'}")
-        say(f"ASKED   {row['instruction']}" + (f"\n        {row['input']}" if row["input"] else ""))
-        say(f"WROTE   {row['output']}\n")
+def chosen(rows: list[dict], n: int) -> list[dict]:
+    """`n` rows, each task in turn, from all over the blog."""
+    by_task: dict[str, list[dict]] = {}
+    for row in rows:
+        by_task.setdefault(row["task"], []).append(row)
+    spread = [some[:: max(1, len(some) // n)][:n] for some in by_task.values()]
+    return [some[turn] for turn in range(n) for some in spread if turn < len(some)][:n]
+
+
+def preview(rows: list[dict], titles: dict[str, str]) -> None:
+    """Examples as a person reads them: who is asked what, and what the author wrote."""
+    for number, row in enumerate(rows, 1):
+        place = f", part {row['part']} of {row['parts']}" if row["parts"] > 1 else ""
+        say(f"── {number} of {len(rows)}: {row['task']} ── “{titles.get(row['post_id'], 'persona')}”, {row['date'] or 'no date'}{place} ── {row['id']}\n")
+        said = [("asked", row["instruction"]), *([("given", row["input"])] if row["input"] else []), ("wrote", row["output"])]
+        for who, text in said:
+            lines = [part for line in text.split("\n") for part in textwrap.wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False) or [""]]
+            say("\n".join(f"{who if i == 0 else '':7}{line}".rstrip() for i, line in enumerate(lines)) + "\n")
+    say("nothing was written")
 
 
 def main() -> None:
@@ -50,14 +97,17 @@ def main() -> None:
     if not rows:
         raise UserError(f"None of the {len(posts)} posts has text left after cleaning: look at {RAW / 'posts.jsonl'}.")
     if preview_n:
-        preview(rows, preview_n)
+        preview(chosen(rows, preview_n), {p["id"]: p["title"] for p in posts})
         return
     write_jsonl(PREPARED / "examples.jsonl", rows)
+    from corpus.examples import whole_posts
+
     tasks = ", ".join(f"{n} {task}" for task, n in Counter(r["task"] for r in rows).most_common())
     longest = max(len(tokenizer(r["output"], add_special_tokens=False)["input_ids"]) for r in rows)
-    if silent := len(posts) - len({r["post_id"] for r in rows}):
+    written = len(whole_posts(rows))
+    if silent := len(posts) - written:
         say(f"left out: {silent} posts with no words left after cleaning")
-    say(f"wrote {PREPARED / 'examples.jsonl'}: {len(rows)} examples ({tasks}) of {len({r['post_id'] for r in rows})} posts, the longest {longest} tokens")
+    say(f"wrote {PREPARED / 'examples.jsonl'}: {len(rows)} examples ({tasks}) of {written} posts, the longest {longest} tokens")
 
 
 if __name__ == "__main__":

@@ -86,6 +86,15 @@ class Ingest(Section):
     role: str = Field(min_length=1)
 
 
+class Tasks(Section):
+    notes: float = Field(ge=0, le=50)
+    brief: float = Field(ge=0, le=50)
+    outline: float = Field(ge=0, le=50)
+    rewrite: float = Field(ge=0, le=50)
+    answer: float = Field(ge=0, le=50)
+    persona: int = Field(ge=0, le=50)
+
+
 class Prepare(Section):
     seed: int
     system: str = Field(min_length=1, max_length=200)  # it stands in every training row, which has a limit
@@ -97,6 +106,9 @@ class Prepare(Section):
     embeds: Literal["keep", "drop", "placeholder"]
     redact: bool
     context_tokens: int = Field(ge=0)
+    tasks: Tasks
+    per_post: int = Field(ge=0)
+    persona: str = Field(min_length=1)
 
 
 class Split(Section):

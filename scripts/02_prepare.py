@@ -15,28 +15,35 @@ from _shared import PREPARED, RAW, UserError, load_params, read_jsonl, run, say,
 WIDTH = 100  # characters of a line of the preview
 
 
-def prepare(posts: list[dict], params, count) -> list[dict]:
-    """Examples of all posts. `count(text)` gives tokens."""
+def prepare(posts: list[dict], params, count, only: int = 0) -> list[dict]:
+    """Examples of all posts, or `only` so many to look at. `count(text)` gives tokens."""
+    kept = cut_up(posts, params, count)
+    asked = asked_otherwise(kept, params, count)
+    rows = [row for _, some in kept for row in some] + [row for _, row in asked] + of_persona(params, count)
+    rows = chosen(rows, only) if only else rows
+    return by_model(rows, {one.id: one for one, _ in asked}, params, count) if params.prepare.instructions == "model" else rows
+
+
+def cut_up(posts: list[dict], params, count) -> list[tuple[dict, list[dict]]]:
+    """Each post, cleaned, with the examples that it is cut into."""
     from rich.progress import track
 
     from corpus.clean import clean
     from corpus.examples import examples
     from corpus.redact import redact
 
-    rows, kept = [], []
+    kept = []
     blocks = {kind: getattr(params.prepare, kind) for kind in ("code", "quotes", "tables", "embeds")}
     for post in track(posts, "preparing examples", transient=True):
         text = clean(post["text"], params.prepare.links, blocks)
         if params.prepare.redact:
             post, text = {**post, "title": redact(post["title"]), "tags": [redact(t) for t in post["tags"]]}, redact(text)
-        found = examples(post, text, count, params.train.max_length, params.prepare.context_tokens, params.prepare.seed)
-        rows += found
-        kept.append((post, [row["output"] for row in found]))
-    return rows + asked_otherwise(kept, params, count) + of_persona(params, count)
+        kept.append((post, examples(post, text, count, params.train.max_length, params.prepare.context_tokens, params.prepare.seed)))
+    return kept
 
 
-def asked_otherwise(posts: list[tuple[dict, list[str]]], params, count) -> list[dict]:
-    """Passages of the posts, each with its parts, asked for from notes, a brief, an outline, a flat draft or by a question."""
+def asked_otherwise(kept: list[tuple[dict, list[dict]]], params, count) -> list[tuple]:
+    """(Wanted, example made by rule): passages asked for from notes, a brief, an outline, a flat draft or by a question."""
     shares = params.prepare.tasks.model_dump()
     del shares["persona"]
     if not any(shares.values()) or not params.prepare.per_post:
@@ -46,10 +53,24 @@ def asked_otherwise(posts: list[tuple[dict, list[str]]], params, count) -> list[
     from corpus import tasks
 
     seed, length = params.prepare.seed, params.train.max_length
+    posts = [(post, [row["output"] for row in rows]) for post, rows in kept]
     asked = [one for post, parts in posts for one in tasks.wanted(post, parts, count, length, shares, params.prepare.per_post, seed)]
     weights = tasks.Weights(["\n\n".join(parts) for _, parts in posts])
     made = {one.id: tasks.by_rule(one, weights, count, seed) for one in track(asked, "making what asks for them", transient=True)}
-    return [tasks.row(one, made[one.id], count, seed) for one in asked if made[one.id]]
+    return [(one, tasks.row(one, made[one.id], count, seed)) for one in asked if made[one.id]]
+
+
+def by_model(rows: list[dict], asked: dict, params, count) -> list[dict]:
+    """The rows, with what asks for a passage made by the model wherever it can."""
+    from corpus import instruct, tasks
+    from train.base import resolve
+
+    wanted = [asked[row["id"]] for row in rows if row["id"] in asked]
+    with instruct.Instructor(params.prepare.instructor, resolve(params.train.base)) as instructor:
+        if wanted and params.prepare.instructor:
+            say(f"asking {instructor.name}: it reads the {len(wanted)} passages")
+        made = instruct.made(wanted, instructor, count)
+    return [tasks.row(asked[row["id"]], made[row["id"]], count, params.prepare.seed) if row["id"] in made else row for row in rows]
 
 
 def of_persona(params, count) -> list[dict]:
@@ -93,11 +114,11 @@ def main() -> None:
     from train.base import resolve
 
     tokenizer = resolve(params.train.base).tokenizer()
-    rows = prepare(posts, params, lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]))
+    rows = prepare(posts, params, lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]), max(0, preview_n or 0))
     if not rows:
         raise UserError(f"None of the {len(posts)} posts has text left after cleaning: look at {RAW / 'posts.jsonl'}.")
     if preview_n:
-        preview(chosen(rows, preview_n), {p["id"]: p["title"] for p in posts})
+        preview(rows, {p["id"]: p["title"] for p in posts})
         return
     write_jsonl(PREPARED / "examples.jsonl", rows)
     from corpus.examples import whole_posts

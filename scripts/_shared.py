@@ -108,6 +108,8 @@ class Prepare(Section):
     context_tokens: int = Field(ge=0)
     tasks: Tasks
     per_post: int = Field(ge=0)
+    instructions: Literal["heuristic", "model"]
+    instructor: str
     persona: str = Field(min_length=1)
 
 

@@ -3,9 +3,11 @@
 import importlib
 import json
 import math
+import random
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -86,7 +88,7 @@ def test_no_six_words_stand_in_a_row_as_in_the_passage(made, kind):
 def test_notes_say_what_is_denied_and_in_which_unit():
     weights = tasks.Weights([])
     found = tasks.tokens(PASSAGE, weights)
-    text = tasks.notes(asked_for(PASSAGE, "notes"), found, __import__("random").Random(1), 2)
+    text = tasks.notes(asked_for(PASSAGE, "notes"), found, random.Random(1), 2)
     assert "11 feet" in text and "not sunk" in text and "25 past 9" in text and "£85" in text
     assert {"Denzil", "Pask", "Friday"} <= set(re.findall(r"\w+", text))
 
@@ -145,6 +147,30 @@ def test_a_row_fits_and_what_does_not_fit_is_left_out(sample, max_length):
                 example = tasks.row(one, text, count, 7)
                 assert count(example["instruction"]) + count(example["input"]) + count(example["output"]) <= max_length - 60
     assert found > 20
+
+
+@pytest.mark.slow
+def test_no_row_is_longer_than_max_length_for_the_real_tokenizer(sample):
+    """A whole row with system message and template, as 04_train asserts it, for scripts the tokenizer doesn't know too."""
+    from train.base import resolve
+
+    params = load_params(ROOT / "params.yaml")
+    tokenizer = resolve(params.train.base).tokenizer()
+
+    def real(text):
+        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    weights, found = tasks.Weights([]), 0
+    odd = [({**POST, "title": t * 100}, ["\n\n".join(f"{t * 9} 19 {t * 5}, {t} {t}. " * 8 for _ in range(9))]) for t in ("漢", "🫖", "x1 ", "Щ ")]
+    for max_length in (256, 1024):
+        for post, parts in [*sample[::9], *odd]:
+            for one in tasks.wanted(post, parts, real, max_length, dict.fromkeys(tasks.KINDS, 2.0), 10, 7):
+                if text := tasks.by_rule(one, weights, real, 7):
+                    example = tasks.row(one, text, real, 7)
+                    prompt, answer = chat.row_ids(tokenizer, chat.messages(example, params.prepare.system), example["output"])
+                    assert len(prompt) + len(answer) <= max_length, (post["title"][:20], one.kind)
+                    found += 1
+    assert found > 40
 
 
 def test_braces_in_a_title_or_in_the_notes_are_words():
@@ -216,13 +242,40 @@ def test_a_persona_brings_its_own_system_message(mixed):
     assert chat.messages({**example, "system": ""}, "You write.")[0]["content"] == "You write."
 
 
+def test_other_tools_get_each_text_once_and_the_persona_in_training(mixed, monkeypatch):
+    """As bare text no passage stands there again; with instructions it may; a persona is never what is validated on."""
+    from serve import finetune
+
+    folder, rows, _ = mixed
+    monkeypatch.chdir(folder)
+
+    def asked(**more):
+        return SimpleNamespace(**{"format": "text", "quality_filter": False, "deduplicate": False, "validation_split": 0.3, "include_system": True, **more})
+
+    texts = [row["text"] for some in finetune.tables(asked(), "S").values() for row in some]
+    assert len(texts) == len(set(texts)) and "Plain ones." not in texts
+    tables = finetune.tables(asked(format="alpaca"), "S")
+    told = [row["system"] for row in tables["train"] if row["output"] == "Plain ones."]
+    assert told == ["You are Wenna."] * 2 and all(row["output"] != "Plain ones." for row in tables["validation"]) and {r["system"] for r in tables["validation"]} == {"S"}
+    dataset = importlib.import_module("export_dataset")
+    for seed in range(12):
+        assert "persona" not in {r["post_id"] for r in dataset.split(rows, 0.5, seed)["validation"]}
+
+
+def test_who_the_author_is_stays_out_of_git(run_in):
+    """The file a person fills in, where the form says to put it, is ignored; the empty form is not."""
+    assert run_in(ROOT, "git check-ignore data/persona.yaml").stdout
+    assert run_in(ROOT, "git check-ignore scripts/corpus/persona.yaml", ok=False).returncode == 1
+
+
+@pytest.mark.slow
 def test_preview_shows_each_kind_and_writes_nothing(mixed):
     folder, rows, _ = mixed
     stage = importlib.import_module("02_prepare")
     some = stage.chosen(rows, 8)
     assert [r["task"] for r in some] == list(dict.fromkeys(r["task"] for r in rows)) and len(stage.chosen(rows, 3)) == 3
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
-    done = subprocess.run([sys.executable, ROOT / "scripts/02_prepare.py", "--preview", "8"], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, ROOT / "scripts/02_prepare.py", "--preview", "8"], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert all(f"of 8: {r['task']} ──" in done.stdout for r in some) and "nothing was written" in done.stdout
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()} == before

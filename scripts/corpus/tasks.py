@@ -140,14 +140,16 @@ class Token:
     size: int  # words
     rarity: float  # what it tells by itself
     weight: float  # the same where it stands; inf for a number or a name
+    comma: bool  # whether one follows
 
 
 def by_rule(asked: Wanted, weights: Weights, count, seed: int) -> str:
     """What asks for the passage; empty where the rules can't make it, or it takes more room than there is."""
     choose = random.Random(f"{seed}:{asked.id}:made")
     make = {"notes": notes, "brief": brief, "outline": outline, "rewrite": flat, "answer": question}[asked.kind]
+    found = tokens(asked.passage, weights)
     for most in (choose.randint(5, 8), 4, 2, 0):
-        made = make(asked, tokens(asked.passage, weights), choose, most)
+        made = make(asked, found, choose, most)
         if count(made) <= asked.room:
             return made
     return ""
@@ -182,7 +184,7 @@ def outline(asked: Wanted, found: list[Token], choose: random.Random, most: int)
 
 
 def flat(asked: Wanted, found: list[Token], choose: random.Random, most: int) -> str:
-    """All that is said, without hedges, asides' brackets and fine words' order of six: plain sentences, one after the other."""
+    """All that is said, in plain sentences: without hedges and brackets, and without a word of each six that would be the author's own."""
     kept = [i for i, t in enumerate(found) if t.weight == math.inf or not (t.shown.lower() in HEDGES or re.fullmatch(r"[a-z]{4,}ly", t.shown))]
     text = " ".join(shown(found, one) + "." for one in by_sentence(found, thinned(found, kept)))
     for pattern, plain in SPELT_OUT:
@@ -214,7 +216,7 @@ def key_phrases(found: list[Token], most: int) -> list[str]:
     before = -2
     for i, token in enumerate(found):
         if token.rarity and token.shown.lower() not in UNTOLD and not re.fullmatch(r"[\W\d]+", token.shown):
-            if before == i - 1 and runs[-1][-1].sentence == token.sentence and len(runs[-1]) < 3:
+            if before == i - 1 and runs[-1][-1].sentence == token.sentence and not runs[-1][-1].comma and len(runs[-1]) < 3:
                 runs[-1].append(token)
             else:
                 runs.append([token])
@@ -241,13 +243,13 @@ def tokens(passage: str, weights: Weights) -> list[Token]:
     known = {word for name in names.names(passage) for word in name.split()}
     found = []
     for number, sentence in enumerate(sentences(passage)):
-        written = [w for raw in re.split(r"\s+|—|--|(?<=\w)–(?=[^\W\d])", sentence) if (w := raw.strip(STRIP)) and words(w)]
-        for place, word in enumerate(written):
-            follower = written[place + 1] if place + 1 < len(written) else ""
+        written = [(w, bool(re.search(r"[,;:][\"”’)*_]*$", raw))) for raw in re.split(r"\s+|—|--|(?<=\w)–(?=[^\W\d])", sentence) if (w := raw.strip(STRIP)) and words(w)]
+        for place, (word, comma) in enumerate(written):
+            follower = written[place + 1][0] if place + 1 < len(written) else ""
             fact = is_fact(word, follower, known)
             plain = word if place or fact or not word.istitle() else word.lower()
             rarity = max(map(weights, words(word.replace("’", "'"))), default=0.0)
-            found.append(Token(plain, number, len(words(word)), rarity, math.inf if fact else rarity))
+            found.append(Token(plain, number, len(words(word)), rarity, math.inf if fact else rarity, comma))
     return [in_place(found, i) for i in range(len(found))]
 
 
@@ -320,4 +322,4 @@ def doubled(found: list[Token], i: int) -> bool:
 
 
 def shown(found: list[Token], some: list[int]) -> str:
-    return " ".join(found[i].shown for i in some)
+    return " ".join(found[i].shown + ("," if found[i].comma and i != some[-1] else "") for i in some)

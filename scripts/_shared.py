@@ -184,6 +184,7 @@ class Ollama(Section):
 
 class Eval(Section):
     prompts: int = Field(ge=0)
+    notes: int = Field(ge=0)
     read_tokens: int = Field(ge=0)
     max_tokens: int = Field(ge=16)
     temperature: float = Field(ge=0, le=2)

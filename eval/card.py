@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval import cheats, detectability, fluency, habits, intervals, style, suites, topic, verdict, voices
+from eval import cheats, detectability, fluency, habits, intervals, notes, style, suites, topic, verdict, voices
 from eval.checks import Context
 from eval.copying import Copying, copies, summary
 from eval.delta import cosine_delta
@@ -79,6 +79,7 @@ def scorecard(rows: list[dict], posts: Posts, impostors: Impostors, base_reads, 
         metrics[name]["detectable"] = _rounded(detectability.detectability(_alike(texts["author"], texts[name]), _alike(texts[name], texts[name]), seed=seed)["auc"])
     metrics["unrelated"] = {"overlap": overlap(texts["author"][1:] + texts["author"][:1], texts["author"])}
     _suites(metrics, rows, posts)
+    _notes(metrics, rows, seed)
     _prefixes(metrics, rows)
     judged = {name: _evidence(name, metrics, posts, copying, bands, opinions, not_measurable, len(posts.asked)) for name in texts if name != "author"}
     twin = judged["twin"]
@@ -233,6 +234,15 @@ def _suites(metrics: dict, rows: list[dict], posts: Posts) -> None:
     for voice, found in scores.items():
         one = {name: suites.score(checks) for name, checks in found.items()}
         metrics[voice]["suites"] = {**{name: _rounded(s["score"]) for name, s in one.items()}, "overall": suites.overall(one)}
+
+
+def _notes(metrics: dict, rows: list[dict], seed: int) -> None:
+    """What stands of notes in a draft, and what is made up there; nothing where eval.notes is 0."""
+    found, gain = notes.metrics([r for r in rows if "notes" in r], seed)
+    for name, one in found.items():
+        metrics[name]["notes"] = one
+    if gain:
+        metrics["gain"]["notes"] = gain
 
 
 def _prefixes(metrics: dict, rows: list[dict]) -> None:

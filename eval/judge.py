@@ -10,7 +10,7 @@ import re
 from _shared import UserError
 from eval import intervals
 from eval.sentences import first_words
-from serve.engines.engine import Engine, prompt
+from serve.engines.engine import Engine, named, prompt
 
 SHOWN, SHOWN_WORDS, JUDGED_WORDS = 3, 120, 200  # reference posts, words of each, words of each text that is judged
 AT_ONCE, PATIENCE = 4, 120  # questions; seconds
@@ -19,10 +19,7 @@ SYSTEM = "You compare writing styles: rhythm, word choice, punctuation and attit
 
 def engine(description: str, key: str) -> Engine:
     """`MODEL@URL` of an OpenAI-compatible server, as eval.judge has it → Engine."""
-    model, _, url = description.rpartition("@")
-    if not model or not re.match(r"https?://", url):
-        raise UserError(f"eval.judge is {description!r}: write it as MODEL@URL, as in llama3.1:8b@http://127.0.0.1:11434/v1.")
-    return Engine("judge", url.rstrip("/"), key or "none", model)
+    return named("eval.judge", description, key)
 
 
 def question(references: list[str], one: str, other: str) -> list[dict]:

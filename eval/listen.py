@@ -1,14 +1,14 @@
 """All that is asked of a voice, as rows that can be kept: base.jsonl holds those of the base model, once for all experiments on it.
 
 A row is one of: {"voice", "id", "read", "raw", "text", "end", "written_tokens"} for a held-out post, {"voice", "other", "raw"} for
-somebody else's post, {"voice", "suite", "case", "text", "end"}, {"voice", "prefix": "train" or "test", "shares"}, {"voice", "canaries": exposures}.
+somebody else's post, {"voice", "suite", "case", "text", "end"}, {"voice", "notes": the case, "text", "end"}, {"voice", "prefix": "train" or "test", "shares"}, {"voice", "canaries": exposures}.
 """
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval import suites, voices
+from eval import notes, suites, voices
 from eval.canaries import Canary, exposure
 from eval.llama import Scorer
 from eval.progress import counting, track
@@ -95,6 +95,20 @@ class Listener:
             if not voice.shots:
                 row["raw"] = voices.read_raw(model, example["output"], self.tokenizer, RAW_TOKENS)
             rows.append(row)
+        return rows
+
+    def notes(self, speakers: list[Voice], cases: list[dict]) -> list[dict]:
+        """What each makes of notes of held-out posts; `cases` as eval/notes.py gives them."""
+        if not cases:
+            return []
+        decoding = self.params.eval.model_copy(update={"max_tokens": notes.DRAFT})
+        examples, rows = [notes.example(c) for c in cases], []
+        longest = max(len(chat.prompt_ids(self.tokenizer, v.messages(e))) for v in speakers for e in examples)
+        with Scorer(self.gguf, n_ctx=longest + notes.DRAFT, sequences=min(voices.AT_ONCE, len(cases))) as model:
+            for voice in speakers:
+                with counting(f"{voice.name} writes from notes", len(cases)) as wrote:
+                    answers = voices.write_posts(model, self.gguf, voice, examples, self.tokenizer, decoding, wrote)
+                rows += [{"voice": voice.name, "notes": c, **_kept(a)} for c, a in zip(cases, answers, strict=True)]
         return rows
 
     def prefixes(self, voice: Voice, posts: dict[str, list[dict]]) -> list[dict]:

@@ -1,40 +1,108 @@
 """Clean the posts and cut them into training examples.
 
-Reads   data/raw/posts.jsonl
+Reads   data/raw/posts.jsonl, the file that prepare.persona names
 Writes  data/prepared/examples.jsonl   a row an example; `output` is always the author's own words
 Run     python scripts/02_prepare.py
         python scripts/02_prepare.py --preview 3    shows examples, writes nothing
 """
 
 import argparse
+import textwrap
 from collections import Counter
 
 from _shared import PREPARED, RAW, UserError, load_params, read_jsonl, run, say, write_jsonl
 
+WIDTH = 100  # characters of a line of the preview
 
-def prepare(posts: list[dict], params, count) -> list[dict]:
-    """Examples of all posts. `count(text)` gives tokens."""
+
+def prepare(posts: list[dict], params, count, only: int = 0) -> list[dict]:
+    """Examples of all posts, or `only` so many to look at. `count(text)` gives tokens."""
+    kept = cut_up(posts, params, count)
+    asked = asked_otherwise(kept, params, count)
+    rows = [row for _, some in kept for row in some] + [row for _, row in asked] + of_persona(params, count)
+    rows = chosen(rows, only) if only else rows
+    return by_model(rows, {one.id: one for one, _ in asked}, params, count) if params.prepare.instructions == "model" else rows
+
+
+def cut_up(posts: list[dict], params, count) -> list[tuple[dict, list[dict]]]:
+    """Each post, cleaned, with the examples that it is cut into."""
     from rich.progress import track
 
     from corpus.clean import clean
     from corpus.examples import examples
     from corpus.redact import redact
 
-    rows = []
+    kept = []
     blocks = {kind: getattr(params.prepare, kind) for kind in ("code", "quotes", "tables", "embeds")}
     for post in track(posts, "preparing examples", transient=True):
         text = clean(post["text"], params.prepare.links, blocks)
         if params.prepare.redact:
             post, text = {**post, "title": redact(post["title"]), "tags": [redact(t) for t in post["tags"]]}, redact(text)
-        rows += examples(post, text, count, params.train.max_length, params.prepare.context_tokens, params.prepare.seed)
+        kept.append((post, examples(post, text, count, params.train.max_length, params.prepare.context_tokens, params.prepare.seed)))
+    return kept
+
+
+def asked_otherwise(kept: list[tuple[dict, list[dict]]], params, count) -> list[tuple]:
+    """(Wanted, example made by rule): passages asked for from notes, a brief, an outline, a flat draft or by a question."""
+    shares = params.prepare.tasks.model_dump()
+    del shares["persona"]
+    if not any(shares.values()) or not params.prepare.per_post:
+        return []
+    from rich.progress import track
+
+    from corpus import tasks
+
+    seed, length = params.prepare.seed, params.train.max_length
+    posts = [(post, [row["output"] for row in rows]) for post, rows in kept]
+    asked = [one for post, parts in posts for one in tasks.wanted(post, parts, count, length, shares, params.prepare.per_post, seed)]
+    weights = tasks.Weights(["\n\n".join(parts) for _, parts in posts])
+    made = {one.id: tasks.by_rule(one, weights, count, seed) for one in track(asked, "making what asks for them", transient=True)}
+    return [(one, tasks.row(one, made[one.id], count, seed)) for one in asked if made[one.id]]
+
+
+def by_model(rows: list[dict], asked: dict, params, count) -> list[dict]:
+    """The rows, with what asks for a passage made by the model wherever it can."""
+    from corpus import instruct, tasks
+    from train.base import resolve
+
+    wanted = [asked[row["id"]] for row in rows if row["id"] in asked]
+    with instruct.Instructor(params.prepare.instructor, resolve(params.train.base)) as instructor:
+        if wanted and params.prepare.instructor:
+            say(f"asking {instructor.name}: it reads the {len(wanted)} passages")
+        made = instruct.made(wanted, instructor, count)
+    return [tasks.row(asked[row["id"]], made[row["id"]], count, params.prepare.seed) if row["id"] in made else row for row in rows]
+
+
+def of_persona(params, count) -> list[dict]:
+    """Dialogues about the author, none for an empty form."""
+    from corpus import persona, tasks
+
+    path = params.prepare.persona
+    weights = tasks.Weights([])
+    rows = persona.dialogues(persona.load(path), params.prepare.tasks.persona, lambda text: tasks.key_phrases(tasks.tokens(text, weights), 2), params.prepare.seed)
+    persona.check_length(rows, path, count, params.train.max_length)
     return rows
 
 
-def preview(rows: list[dict], n: int) -> None:
-    for row in rows[:: max(1, len(rows) // n)][:n]:
-        say(f"── {row['id']}  {row['task']}  part {row['part']} of {row['parts']}  {row['date'] or 'no date'}")
-        say(f"ASKED   {row['instruction']}" + (f"\n        {row['input']}" if row["input"] else ""))
-        say(f"WROTE   {row['output']}\n")
+def chosen(rows: list[dict], n: int) -> list[dict]:
+    """`n` rows, each task in turn, from all over the blog."""
+    by_task: dict[str, list[dict]] = {}
+    for row in rows:
+        by_task.setdefault(row["task"], []).append(row)
+    spread = [some[:: max(1, len(some) // n)][:n] for some in by_task.values()]
+    return [some[turn] for turn in range(n) for some in spread if turn < len(some)][:n]
+
+
+def preview(rows: list[dict], titles: dict[str, str]) -> None:
+    """Examples as a person reads them: who is asked what, and what the author wrote."""
+    for number, row in enumerate(rows, 1):
+        place = f", part {row['part']} of {row['parts']}" if row["parts"] > 1 else ""
+        say(f"── {number} of {len(rows)}: {row['task']} ── “{titles.get(row['post_id'], 'persona')}”, {row['date'] or 'no date'}{place} ── {row['id']}\n")
+        said = [("asked", row["instruction"]), *([("given", row["input"])] if row["input"] else []), ("wrote", row["output"])]
+        for who, text in said:
+            lines = [part for line in text.split("\n") for part in textwrap.wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False) or [""]]
+            say("\n".join(f"{who if i == 0 else '':7}{line}".rstrip() for i, line in enumerate(lines)) + "\n")
+    say("nothing was written")
 
 
 def main() -> None:
@@ -46,18 +114,21 @@ def main() -> None:
     from train.base import resolve
 
     tokenizer = resolve(params.train.base).tokenizer()
-    rows = prepare(posts, params, lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]))
+    rows = prepare(posts, params, lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]), max(0, preview_n or 0))
     if not rows:
         raise UserError(f"None of the {len(posts)} posts has text left after cleaning: look at {RAW / 'posts.jsonl'}.")
     if preview_n:
-        preview(rows, preview_n)
+        preview(rows, {p["id"]: p["title"] for p in posts})
         return
     write_jsonl(PREPARED / "examples.jsonl", rows)
+    from corpus.examples import whole_posts
+
     tasks = ", ".join(f"{n} {task}" for task, n in Counter(r["task"] for r in rows).most_common())
     longest = max(len(tokenizer(r["output"], add_special_tokens=False)["input_ids"]) for r in rows)
-    if silent := len(posts) - len({r["post_id"] for r in rows}):
+    written = len(whole_posts(rows))
+    if silent := len(posts) - written:
         say(f"left out: {silent} posts with no words left after cleaning")
-    say(f"wrote {PREPARED / 'examples.jsonl'}: {len(rows)} examples ({tasks}) of {len({r['post_id'] for r in rows})} posts, the longest {longest} tokens")
+    say(f"wrote {PREPARED / 'examples.jsonl'}: {len(rows)} examples ({tasks}) of {written} posts, the longest {longest} tokens")
 
 
 if __name__ == "__main__":

@@ -52,17 +52,21 @@ def assign(posts: list[dict], groups: list[list[int]], params) -> dict[str, list
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     params = load_params().split
+    from corpus.examples import whole_posts
     from corpus.similar import groups
 
     rows = read_jsonl(PREPARED / "examples.jsonl")
     titles = {p["id"]: p["title"] for p in read_jsonl(RAW / "posts.jsonl")}
-    by_post: dict[str, list[dict]] = {}
+    texts = whole_posts(rows)
+    by_post: dict[str, list[dict]] = {post: [] for post in texts}
+    persona = [row for row in rows if row.get("task") == "persona"]  # told, never tested
     for row in rows:
-        by_post.setdefault(row["post_id"], []).append(row)
+        if row.get("task") != "persona":
+            by_post[row["post_id"]].append(row)
     if len(by_post) < FEWEST_POSTS:
         raise UserError(f"There are {len(by_post)} usable posts, and training and testing need at least {FEWEST_POSTS}: add posts to ingest.source.")
     posts = [
-        {"id": i, "title": titles[i], "date": parts[0]["date"], "text": "\n\n".join(r["output"] for r in parts)}
+        {"id": i, "title": titles[i], "date": parts[0]["date"], "text": texts[i]}
         for i, parts in by_post.items()
     ]
     together = groups(posts, params.jaccard, params.containment)
@@ -70,11 +74,13 @@ def main() -> None:
     for name in ("train", "valid", "test"):
         if not splits[name]:
             raise UserError(f"Too many of the {len(posts)} posts repeat each other to keep them apart: no group of posts is left for {name}; add different posts.")
-    write_all({SPLIT / f"{name}.jsonl": [row for i in members for row in by_post[posts[i]["id"]]] for name, members in splits.items()})
+    examples = {name: [row for i in members for row in by_post[posts[i]["id"]]] for name, members in splits.items()}
+    examples["train"] += persona
+    write_all({SPLIT / f"{name}.jsonl": found for name, found in examples.items()})
     for name, members in splits.items():
         dates = sorted(posts[i]["date"] for i in members if posts[i]["date"])
         span = f", {dates[0]} to {dates[-1]}" if dates else ""
-        say(f"{name:5}  {len(members):4} posts, {sum(len(by_post[posts[i]['id']]) for i in members):4} examples{span}")
+        say(f"{name:5}  {len(members):4} posts, {len(examples[name]):4} examples{span}")
     grouped = [g for g in together if len(g) > 1]
     if grouped:
         say(f"kept together: {len(grouped)} groups of {sum(map(len, grouped))} posts (near-duplicates, series)")

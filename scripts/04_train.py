@@ -24,22 +24,25 @@ VERSIONS = ("torch", "transformers", "trl", "peft", "unsloth", "mlx-lm")
 
 
 def within_budget(rows: list[dict], lengths: dict[str, int], epochs: int, max_tokens: int) -> list[dict]:
-    """The rows whose tokens, over all epochs, stay within `max_tokens` (0: all rows): the openings of all posts before any later
-    part, newest first. At least one row.
+    """The rows whose tokens, over all epochs, stay within `max_tokens` (0: all rows): what is said of the author, then
+    the openings of all posts and what is asked for in other ways before any later part, newest first. At least one row.
 
     Many beginnings teach a voice more than a few posts to their ends: they differ more, and a beginning is what a twin is asked for.
     """
+    from corpus.examples import of_posts
+
+    later = {r["id"] for r in of_posts(rows) if r["part"] > 1}
     if not max_tokens:
         return rows
     newest_first = sorted(rows, key=lambda r: r["date"] or "", reverse=True)
     kept, spent = set(), 0
-    for row in sorted(newest_first, key=lambda r: r["part"] > 1):
+    for row in sorted(newest_first, key=lambda r: (r.get("task") != "persona", r["id"] in later)):
         cost = lengths[row["id"]] * epochs
         if kept and spent + cost > max_tokens:
             continue  # a shorter, older one may still fit
-        kept.add((row["post_id"], row["part"]))
+        kept.add(row["id"])
         spent += cost
-    return [row for row in rows if (row["post_id"], row["part"]) in kept]
+    return [row for row in rows if row["id"] in kept]
 
 
 @contextlib.contextmanager
@@ -64,7 +67,10 @@ def main() -> None:
     parser.add_argument("--resume-from", metavar="DIR", help="a checkpoint that lies elsewhere; without it, the newest of the same params and data")
     arguments = parser.parse_args()
     params = load_params()
-    train_rows, valid_rows = read_jsonl(SPLIT / "train.jsonl"), read_jsonl(SPLIT / "valid.jsonl")
+    from corpus.examples import of_posts, whole_posts
+
+    # Validation is on the posts as they are, so that the losses of two mixes of tasks can be compared.
+    train_rows, valid_rows = read_jsonl(SPLIT / "train.jsonl"), of_posts(read_jsonl(SPLIT / "valid.jsonl"))
     from train import backend, chat, machine
     from train.base import resolve
     from train.checkpoints import belongs_to, checkpoints
@@ -83,9 +89,9 @@ def main() -> None:
     tokens = sum(lengths[e["id"]] for e in kept)
     settings, said = fitted(params.train, tokens)
     if len(kept) < len(train_rows):
-        say(f"train.max_tokens is {params.train.max_tokens:,} over {params.train.epochs} epochs: training on {len(kept)} of {len(train_rows)} parts, openings first, of {len({r['post_id'] for r in kept})} of {len({r['post_id'] for r in train_rows})} posts ({tokens:,} tokens a pass)")
+        say(f"train.max_tokens is {params.train.max_tokens:,} over {params.train.epochs} epochs: training on {len(kept)} of {len(train_rows)} rows, openings first, of {len(whole_posts(kept))} of {len(whole_posts(train_rows))} posts ({tokens:,} tokens a pass)")
     else:
-        say(f"{len({r['post_id'] for r in kept})} posts, {len(kept)} rows, {tokens:,} tokens a pass, {params.train.epochs} epochs on {base.name}")
+        say(f"{len(whole_posts(kept))} posts, {len(kept)} rows, {tokens:,} tokens a pass, {params.train.epochs} epochs on {base.name}")
 
     for sentence in said:
         say(sentence)
@@ -117,7 +123,7 @@ def main() -> None:
         log.write(TRAIN)
         numbers = {k: round(v, 4) if isinstance(v, float) else v for k, v in metrics.items()}
         write_json(TRAIN / "training.json", {"hardware": machine.facts(), "knobs": settings.model_dump(), "resumed_from": job.log.resumed, **numbers, "versions": versions()})
-        write_json(TRAIN / "metrics.json", {**numbers, "train_posts": len({r["post_id"] for r in kept}), "trainer": name, "versions": versions()})
+        write_json(TRAIN / "metrics.json", {**numbers, "train_posts": len(whole_posts(kept)), "trainer": name, "versions": versions()})
     say(f"validation loss {metrics['loss_before']:.3f} → {metrics['loss_after']:.3f} (epoch {metrics['best_epoch']:g} of {params.train.epochs}), {metrics['tokens_per_s']:.0f} tokens/s, {metrics['seconds']:.0f} s, {metrics['peak_memory_mb']:,.0f} MB")
     say(learnt([loss for _, _, loss in log.valids], params.train.epochs))
     kept_steps.clear()

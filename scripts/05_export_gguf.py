@@ -60,13 +60,14 @@ def main() -> None:
     if not backend_file.is_file():
         raise UserError(f"There is no {backend_file}: run `make all`, or scripts/04_train.py first.")
     trained = json.loads(backend_file.read_text())
+    from corpus.examples import of_posts
     from train.base import resolve
     from train.export import write_adapter, write_twin
 
     base = resolve(params.train.base)
     if trained["base"]["digest"] != base.digest:
         raise UserError(f"{ADAPTER} was trained on {trained['base']['name']}, and train.base is {base.name}: run scripts/04_train.py again.")
-    examples = read_jsonl(SPLIT / "test.jsonl")[: params.export.parity_prompts]
+    examples = of_posts(read_jsonl(SPLIT / "test.jsonl"))[: params.export.parity_prompts]
     about = metadata(params, base, trained)
     with making(GGUF) as folder:
         write_twin(base.gguf, ADAPTER, folder / "twin.gguf", params.export.quantization, base.tokenizer().chat_template, about)

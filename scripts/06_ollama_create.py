@@ -97,6 +97,7 @@ def main() -> None:
     twin = GGUF / "twin.gguf"
     if not twin.is_file():
         raise UserError(f"There is no {twin} yet: run `make all`, or scripts/05_export_gguf.py first.")
+    from corpus.examples import of_posts
     from train import chat
     from train.base import resolve
 
@@ -108,7 +109,7 @@ def main() -> None:
         say(f"no Ollama answers at {ollama.url}: wrote {OLLAMA}/Modelfile; install Ollama and run `make all` again, which registers the twin without training.")
         return
     tokenizer = base.tokenizer()
-    chats = [chat.messages(e, params.prepare.system) for e in read_jsonl(SPLIT / "test.jsonl")[: params.export.parity_prompts]]
+    chats = [chat.messages(e, params.prepare.system) for e in of_posts(read_jsonl(SPLIT / "test.jsonl"))[: params.export.parity_prompts]]
     references = [{"messages": m, "text": chat.prompt_text(tokenizer, m)} for m in chats]
     RECEIPT.unlink(missing_ok=True)  # it may name a version that `register` takes back; without one the next run registers again
     try:

@@ -30,6 +30,15 @@ def asked(limit: int) -> list[dict]:
     return openings(read_jsonl(SPLIT / "test.jsonl"), limit)
 
 
+def noted(params, tokenizer, split: str, limit: int) -> list[dict]:
+    """Notes of the openings of `limit` posts of a split, for eval/notes.py; what words tell is known from the training posts."""
+    from corpus.examples import openings, whole_posts
+    from eval import notes
+
+    training = list(whole_posts(read_jsonl(SPLIT / "train.jsonl")).values())
+    return notes.cases(openings(read_jsonl(SPLIT / f"{split}.jsonl")), training, lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]), params.eval.seed, limit)
+
+
 def other_people(params) -> list[str]:
     """Some posts that the author did not write: of `eval.impostors`, else the sample blog, unless that is the author's own."""
     from corpus import readers
@@ -65,13 +74,17 @@ def people(params, own: list[str]):
 
 def hear_base(params, base) -> list[dict]:
     """What base, styled and five-shot base read and write."""
-    from eval import suites, voices
+    from eval import notes, suites, voices
     from eval.listen import Listener
     from train.export import at_precision
 
-    listener = Listener(at_precision(base, params.export.quantization), base, params)
-    speakers = voices.of_base(params.prepare.system, read_jsonl(SPLIT / "train.jsonl"), base.tokenizer())
-    return listener.hear(speakers, asked(params.eval.prompts), other_people(params), {"base", "five_shot"}, suites.names())
+    listener, tokenizer = Listener(at_precision(base, params.export.quantization), base, params), base.tokenizer()
+    speakers = voices.of_base(params.prepare.system, read_jsonl(SPLIT / "train.jsonl"), tokenizer)
+    rows = listener.hear(speakers, asked(params.eval.prompts), other_people(params), {"base", "five_shot"}, suites.names())
+    if params.eval.notes:
+        shown = noted(params, tokenizer, "train", voices.SHOTS)
+        rows += listener.notes(notes.speakers(params.prepare.system, shown), noted(params, tokenizer, "test", params.eval.notes))
+    return rows
 
 
 def hear_twin(params, base, gguf: Path, name: str) -> list[dict]:
@@ -84,6 +97,8 @@ def hear_twin(params, base, gguf: Path, name: str) -> list[dict]:
 
     listener, voice = Listener(gguf, base, params), Voice(name, params.prepare.system)
     rows = listener.hear([voice], asked(params.eval.prompts), other_people(params), {name}, suites.names() if name == "twin" else ())
+    if params.eval.notes:
+        rows += listener.notes([voice], noted(params, base.tokenizer(), "test", params.eval.notes))
     if name == "twin":
         posts = {split: openings(read_jsonl(SPLIT / f"{split}.jsonl")) for split in ("train", "test")}
         rows += listener.prefixes(voice, posts)

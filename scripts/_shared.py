@@ -86,6 +86,15 @@ class Ingest(Section):
     role: str = Field(min_length=1)
 
 
+class Tasks(Section):
+    notes: float = Field(ge=0, le=50)
+    brief: float = Field(ge=0, le=50)
+    outline: float = Field(ge=0, le=50)
+    rewrite: float = Field(ge=0, le=50)
+    answer: float = Field(ge=0, le=50)
+    persona: int = Field(ge=0, le=50)
+
+
 class Prepare(Section):
     seed: int
     system: str = Field(min_length=1, max_length=200)  # it stands in every training row, which has a limit
@@ -97,6 +106,11 @@ class Prepare(Section):
     embeds: Literal["keep", "drop", "placeholder"]
     redact: bool
     context_tokens: int = Field(ge=0)
+    tasks: Tasks
+    per_post: int = Field(ge=0)
+    instructions: Literal["heuristic", "model"]
+    instructor: str
+    persona: str = Field(min_length=1)
 
 
 class Split(Section):
@@ -170,6 +184,7 @@ class Ollama(Section):
 
 class Eval(Section):
     prompts: int = Field(ge=0)
+    notes: int = Field(ge=0)
     read_tokens: int = Field(ge=0)
     max_tokens: int = Field(ge=16)
     temperature: float = Field(ge=0, le=2)

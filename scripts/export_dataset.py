@@ -22,7 +22,7 @@ def in_format(example: dict, form: str, system: str) -> dict:
     from train.chat import messages
 
     if form == "alpaca":
-        return {"instruction": example["instruction"], "input": example["input"], "output": example["output"], **({"system": system} if system else {})}
+        return {"instruction": example["instruction"], "input": example["input"], "output": example["output"], **({"system": example.get("system") or system} if system else {})}
     *before, asked = messages(example, system)
     said = ([*before] if system else []) + [asked, {"role": "assistant", "content": example["output"]}]
     if form == "chatml":
@@ -51,7 +51,9 @@ def is_good(row: dict) -> bool:
 
 def split(rows: list[dict], share: float, seed: int) -> dict[str, list[dict]]:
     """Whole posts only: {"train": rows, "validation": rows}, the second only where a share is asked for."""
-    posts = sorted({row["post_id"] for row in rows})
+    from corpus.examples import of_posts
+
+    posts = sorted({row["post_id"] for row in of_posts(rows)})
     random.Random(seed).shuffle(posts)
     held = set(posts[: round(share * len(posts))] or posts[:1]) if share else set()
     parts = {"train": [r for r in rows if r["post_id"] not in held], "validation": [r for r in rows if r["post_id"] in held]}
@@ -60,10 +62,12 @@ def split(rows: list[dict], share: float, seed: int) -> dict[str, list[dict]]:
 
 def card(form: str, parts: dict[str, list[dict]], author: str) -> str:
     """The README.md that a Hugging Face dataset begins with."""
+    from corpus.examples import of_posts
+
     rows = [row for part in parts.values() for row in part]
     size = "n<1K" if len(rows) < 1000 else "1K<n<10K" if len(rows) < 10_000 else "10K<n<100K"
     files = "\n".join(f"  - split: {name}\n    path: {name}.jsonl" for name in parts)
-    counts = "\n".join(f"| {name} | {len(part):,} | {len({r['post_id'] for r in part}):,} |" for name, part in parts.items())
+    counts = "\n".join(f"| {name} | {len(part):,} | {len({r['post_id'] for r in of_posts(part)}):,} |" for name, part in parts.items())
     return f"""---
 license: other
 task_categories:
@@ -78,7 +82,7 @@ configs:
 
 # Examples of {author or "one author"}'s writing
 
-Format: {form}. The answers are the author's own words; the instructions were made from titles, tags and headings. No post is in two splits.
+Format: {form}. The answers are the author's own words; what asks for them was made from titles, tags, headings and the posts themselves. No post is in two splits.
 
 | split | rows | posts |
 |---|---|---|

@@ -49,6 +49,9 @@ def main() -> None:
     row("  by function words alone", "style", "function", ".2f")
     row("longest run copied, words (median)", "copying", "run_median", ".0f")
     row("on topic (1: always its own prompt)", "topic", "tfidf_auc", ".2f")
+    if "notes" in scores["twin"]:
+        row("from notes: facts kept", "notes", "kept", ".0%")
+        row("from notes: facts made up", "notes", "invented", ".0%")
     row("stops by itself", "shape", "stopped", ".0%")
     row("words (median)", "shape", "words_median", ".0f")
     Console().print(table)

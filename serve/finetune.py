@@ -3,6 +3,7 @@
 from collections import Counter
 
 from _shared import SPLIT, read_jsonl
+from corpus.examples import of_posts
 from corpus.similar import words
 from train import chat
 
@@ -12,11 +13,13 @@ FEWEST_WORDS, SHINGLE, NEAR, SAME_WORD = 40, 5, 0.8, 0.2
 def tables(asked, system: str) -> dict[str, list[dict]]:
     """{"train": rows, "validation": rows} of the posts the twin may learn from; the test posts are in neither."""
     examples = read_jsonl(SPLIT / "train.jsonl") + read_jsonl(SPLIT / "valid.jsonl")
+    if asked.format == "text":
+        examples = of_posts(examples)  # where nothing is asked, a passage that is asked for twice would only stand there twice
     if asked.quality_filter:
         examples = [e for e in examples if good(e["output"])]
     if asked.deduplicate:
         examples = distinct(examples)
-    posts = list(dict.fromkeys(e["post_id"] for e in examples))
+    posts = list(dict.fromkeys(e["post_id"] for e in of_posts(examples)))
     held = set(posts[len(posts) - round(asked.validation_split * len(posts)) :])
     rows = {"train": [e for e in examples if e["post_id"] not in held], "validation": [e for e in examples if e["post_id"] in held]}
     return {name: [rendered(e, asked, system) for e in some] for name, some in rows.items()}
@@ -26,7 +29,7 @@ def rendered(example: dict, asked, system: str) -> dict:
     if asked.format == "text":
         return {"text": example["output"]}
     if asked.format == "alpaca":
-        return {k: example[k] for k in ("instruction", "input", "output")} | ({"system": system} if asked.include_system else {})
+        return {k: example[k] for k in ("instruction", "input", "output")} | ({"system": example.get("system") or system} if asked.include_system else {})
     messages = chat.messages(example, system) if asked.include_system else chat.messages(example, system)[1:]
     return {"messages": [*messages, {"role": "assistant", "content": example["output"]}]}
 

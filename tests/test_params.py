@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import ROOT, environment
 
-from _shared import Params, UserError, load_params
+from _shared import Params, Tasks, UserError, load_params
 from set_param import set_params
 
 
@@ -61,6 +61,7 @@ def test_params_yaml_has_exactly_the_knobs_the_code_knows():
     known = {name: set(field.annotation.model_fields) for name, field in Params.model_fields.items()}
     assert {name: set(section) for name, section in written.items()} == known
     assert all(f.is_required() for section in Params.model_fields.values() for f in section.annotation.model_fields.values())
+    assert set(written["prepare"]["tasks"]) == set(Tasks.model_fields) and all(f.is_required() for f in Tasks.model_fields.values())
 
 
 @pytest.mark.parametrize("spelling, value", [("2e-4", 2e-4), ("5e-05", 5e-5), ("0.0003", 3e-4), ("1.5E-4", 1.5e-4)])
@@ -102,6 +103,10 @@ def test_a_missing_knob_is_named(folder):
         ("min_words: 40", "min_words: [40]", "ingest.min_words"),
         ("max_file_mb: 50", "max_file_mb: -1", "ingest.max_file_mb"),
         ("links: text", "links: html", "prepare.links"),
+        ("tasks: {notes: 0,", "tasks: {notes: -1,", "prepare.tasks.notes"),
+        ("tasks: {notes: 0,", "tasks: {note: 0,", "no knob prepare.tasks.note: did you mean prepare.tasks.notes?"),
+        ("per_post: 4", "per_post: many", "prepare.per_post"),
+        ("instructions: heuristic", "instructions: llm", "prepare.instructions"),
         ("by: date", "by: length", "split.by"),
         ("train: 0.72", "train: 0.9", "train + valid + test"),
         ("jaccard: 0.3", "jaccard: 1.5", "split.jaccard"),
@@ -150,6 +155,14 @@ def test_set_param_changes_one_line_and_keeps_the_comments(folder):
     set_params(path, {"train.learning_rate": "2e-4"})
     after = path.read_text().splitlines()
     assert [(a, b) for a, b in zip(before, after, strict=True) if a != b] == [("  learning_rate: preset", "  learning_rate: 2e-4")]
+
+
+def test_set_param_sets_a_share_of_a_task_and_leaves_the_others(folder):
+    path = folder / "params.yaml"
+    before, tasks = path.read_text().splitlines(), load_params(path).prepare.tasks
+    set_params(path, {"prepare.tasks.notes": "0.5"})
+    (changed,) = [(a, b) for a, b in zip(before, path.read_text().splitlines(), strict=True) if a != b]
+    assert changed[0].startswith("  tasks: {") and load_params(path).prepare.tasks == tasks.model_copy(update={"notes": 0.5})
 
 
 def test_set_param_sets_a_number_in_the_place_of_preset_and_back(folder):

@@ -7,12 +7,13 @@ PINNED_DATE = "26 Jul 2024"
 
 
 def messages(example: dict, system: str) -> list[dict]:
-    """The prompt of an example: system and user message. The assistant's turn is `example["output"]`.
+    """The prompt of an example: system and user message. The assistant's turn is `example["output"]`. An example may
+    bring a system message of its own, as a persona's do.
 
     No blanks at the ends: Llama 3's template trims them away, and the template Ollama gets can't.
     """
     user = example["instruction"] + (f"\n\n{example['input']}" if example.get("input") else "")
-    return [{"role": "system", "content": system.strip()}, {"role": "user", "content": user.strip()}]
+    return [{"role": "system", "content": (example.get("system") or system).strip()}, {"role": "user", "content": user.strip()}]
 
 
 def pin_date(template: str) -> str:

@@ -32,6 +32,7 @@ FINISH = [
 ]
 TOPICS = [" Topics: {tags}.", " It is about {tags}.", ""]
 SECTIONS = [" Sections: {headings}.", " Use these headings: {headings}.", ""]
+POSTS = ("write", "continue")  # the tasks whose outputs are the posts, each word once; all others ask for a passage again, or are a persona's
 PROMPT_RESERVE = 160  # tokens kept free for system message, instruction and the template's own tokens
 
 
@@ -157,6 +158,11 @@ def tail(part: str, count, limit: int) -> str:
     return end.partition(" ")[2] or end
 
 
+def of_posts(examples: list[dict]) -> list[dict]:
+    """The examples that make up the posts: their outputs are all of the author's words, and each of them once."""
+    return [e for e in examples if e.get("task", "write") in POSTS]
+
+
 def openings(examples: list[dict], limit: int | None = None) -> list[dict]:
     """The examples that begin a post, of the first `limit` posts (0 or None: of all)."""
     return [e for e in examples if e["task"] == "write"][: limit or None]
@@ -170,6 +176,6 @@ def brief(post: dict) -> str:
 def whole_posts(examples: list[dict]) -> dict[str, str]:
     """{post id: its text}, the parts together."""
     posts: dict[str, list[str]] = {}
-    for example in examples:
+    for example in of_posts(examples):
         posts.setdefault(example["post_id"], []).append(example["output"])
     return {post: "\n\n".join(parts) for post, parts in posts.items()}

@@ -1,7 +1,10 @@
 """An engine is data: where a model answers over the OpenAI protocol, and under which names. pydantic-ai is the one client."""
 
 import functools
+import re
 from dataclasses import dataclass, field
+
+from _shared import UserError
 
 STRONGEST = 1.5  # style strength: 0 is the base, 1 the twin as it was trained
 
@@ -43,6 +46,14 @@ class Engine:
         if style not in (None, 1.0):
             raise ValueError(f"{self.name} serves it without an adapter of its own, so the strength of its style can't be changed")
         return {}
+
+
+def named(knob: str, description: str, key: str) -> Engine:
+    """`MODEL@URL` of an OpenAI-compatible server, as params has it under `knob` → Engine."""
+    model, _, url = description.rpartition("@")
+    if not model or not re.match(r"https?://", url):
+        raise UserError(f"{knob} is {description!r}: write it as MODEL@URL, as in llama3.1:8b@http://127.0.0.1:11434/v1.")
+    return Engine(knob.rpartition(".")[2], url.rstrip("/"), key or "none", model)
 
 
 def prompt(chat: list[dict]) -> list:

@@ -172,7 +172,8 @@ def test_a_websocket_has_the_same_events_and_can_cancel(server):
         found = ask(message="Rain.", model="base", max_tokens=5)
         assert [n for n, _ in found][0] == "session" and found[-1][1]["message"]["content"] == "".join(d["text"] for n, d in found if n == "delta")
         session = found[0][1]["session_id"]
-        assert ask(message="Write on and on.", model="base", max_tokens=1500, session_id=session)[-1][0] == "cancelled"
+        last = ask(message="Write on and on.", model="base", max_tokens=1500, session_id=session)[-1]
+        assert last[0] == "cancelled", last
         assert ask(message="x", model="nobody")[-1][1]["error"]["code"] == "unknown_model"
         assert ask(nothing=1)[-1][1]["error"]["code"] == "invalid_request"
     chat = server.http.get(f"/api/v1/chat/sessions/{session}").json()["messages"]

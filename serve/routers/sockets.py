@@ -69,8 +69,14 @@ async def training(socket: WebSocket, job_id: str, state: Serving, caller: Askin
 async def _tell(socket: WebSocket, relay: Relay) -> None:
     try:
         async with contextlib.aclosing(aiter(relay)) as events:
+            answered = None
             async for event in events:
-                await _send(socket, event)
+                if event.name == "answered":
+                    answered = event
+                else:
+                    await _send(socket, event)
+        if answered is not None:  # last, when nothing is left to do: whoever hears it may ask again at once
+            await _send(socket, answered)
     except Cancelled:
         await _send(socket, Event("cancelled", {}))
     except WebSocketDisconnect:

@@ -124,7 +124,7 @@ class Listener:
         with Scorer(self.gguf, n_ctx=512) as model:
 
             def log_likelihood(text: str, prompt: list[int]) -> float:
-                return float(model.log_likelihoods(prompt, self.tokenizer(text, add_special_tokens=False)["input_ids"]).sum())
+                return float(model.log_likelihoods(prompt, chat.text_ids(self.tokenizer, text)).sum())
 
             found = []
             for one in track(planted, f"{voice.name}: canaries"):

@@ -50,7 +50,7 @@ def beginning(text: str, tokenizer, tokens: int) -> str:
     kept = ""
     for block in text.split("\n\n"):
         longer = f"{kept}\n\n{block}" if kept else block
-        if len(_ids(tokenizer, longer)) > tokens:
+        if len(chat.text_ids(tokenizer, longer)) > tokens:
             break
         kept = longer
     return kept or cut(text, tokenizer, tokens)
@@ -62,16 +62,12 @@ def cut(text: str, tokenizer, tokens: int) -> str:
     return text if not tokens or len(offsets) <= tokens else text[: offsets[tokens - 1][1]]
 
 
-def _ids(tokenizer, text: str) -> list[int]:
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
-
-
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
 def read(model: Scorer, prompt: list[int], text: str, tokenizer) -> dict:
     """{nats, bytes, tokens} of `text` after the prompt, which is masked: −ln p summed over its tokens, and its UTF-8 bytes."""
-    ids = _ids(tokenizer, text)
+    ids = chat.text_ids(tokenizer, text)
     first = max(STRIDE, WINDOW - len(prompt))
     nats = -float(model.log_likelihoods(prompt, ids[:first]).sum())
     for start in range(first, len(ids), STRIDE):  # each token is read with half a window before it, and counted once
@@ -87,7 +83,7 @@ def read_post(model: Scorer, voice: Voice, example: dict, tokenizer, limit: int)
 
 def read_raw(model: Scorer, text: str, tokenizer, limit: int) -> dict:
     """A text by itself, after a line break and without a template: what no template can help or hinder."""
-    return read(model, _ids(tokenizer, "\n"), cut(text, tokenizer, limit), tokenizer)
+    return read(model, chat.text_ids(tokenizer, "\n"), cut(text, tokenizer, limit), tokenizer)
 
 
 def bits_per_byte(rows: list[dict]) -> float:
@@ -125,7 +121,7 @@ def continue_posts(model: Scorer, gguf: Path, voice: Voice, examples: list[dict]
     """Prefix extraction: share of the next 50 tokens of each post that are the post's own, greedily, given its first 50 (Carlini et al. 2023)."""
     prompts, truths = [], []
     for example in examples:
-        ids = _ids(tokenizer, example["output"])
+        ids = chat.text_ids(tokenizer, example["output"])
         if len(ids) >= 2 * PREFIX_TOKENS:
             prompts.append(chat.prompt_ids(tokenizer, voice.messages(example)) + ids[:PREFIX_TOKENS])
             truths.append(ids[PREFIX_TOKENS : 2 * PREFIX_TOKENS])

@@ -111,10 +111,15 @@ def main() -> None:
     preview_n = parser.parse_args().preview
     params = load_params()
     posts = read_jsonl(RAW / "posts.jsonl")
+    from train import chat
     from train.base import resolve
 
     tokenizer = resolve(params.train.base).tokenizer()
-    rows = prepare(posts, params, lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]), max(0, preview_n or 0))
+
+    def count(text: str) -> int:
+        return len(chat.text_ids(tokenizer, text))
+
+    rows = prepare(posts, params, count, max(0, preview_n or 0))
     if not rows:
         raise UserError(f"None of the {len(posts)} posts has text left after cleaning: look at {RAW / 'posts.jsonl'}.")
     if preview_n:
@@ -124,7 +129,7 @@ def main() -> None:
     from corpus.examples import whole_posts
 
     tasks = ", ".join(f"{n} {task}" for task, n in Counter(r["task"] for r in rows).most_common())
-    longest = max(len(tokenizer(r["output"], add_special_tokens=False)["input_ids"]) for r in rows)
+    longest = max(count(r["output"]) for r in rows)
     written = len(whole_posts(rows))
     if silent := len(posts) - written:
         say(f"left out: {silent} posts with no words left after cleaning")

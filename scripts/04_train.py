@@ -31,9 +31,9 @@ def within_budget(rows: list[dict], lengths: dict[str, int], epochs: int, max_to
     """
     from corpus.examples import of_posts
 
-    later = {r["id"] for r in of_posts(rows) if r["part"] > 1}
     if not max_tokens:
         return rows
+    later = {r["id"] for r in of_posts(rows) if r["part"] > 1}
     newest_first = sorted(rows, key=lambda r: r["date"] or "", reverse=True)
     kept, spent = set(), 0
     for row in sorted(newest_first, key=lambda r: (r.get("task") != "persona", r["id"] in later)):
@@ -86,12 +86,12 @@ def main() -> None:
     longest = max(lengths.values())
     assert longest <= params.train.max_length, f"a row has {longest} tokens, more than train.max_length: 02_prepare cut it wrongly"
     kept = within_budget(train_rows, lengths, params.train.epochs, params.train.max_tokens)
-    tokens = sum(lengths[e["id"]] for e in kept)
+    tokens, posts = sum(lengths[e["id"]] for e in kept), len(whole_posts(kept))
     settings, said = fitted(params.train, tokens)
     if len(kept) < len(train_rows):
-        say(f"train.max_tokens is {params.train.max_tokens:,} over {params.train.epochs} epochs: training on {len(kept)} of {len(train_rows)} rows, openings first, of {len(whole_posts(kept))} of {len(whole_posts(train_rows))} posts ({tokens:,} tokens a pass)")
+        say(f"train.max_tokens is {params.train.max_tokens:,} over {params.train.epochs} epochs: training on {len(kept)} of {len(train_rows)} rows, openings first, of {posts} of {len(whole_posts(train_rows))} posts ({tokens:,} tokens a pass)")
     else:
-        say(f"{len(whole_posts(kept))} posts, {len(kept)} rows, {tokens:,} tokens a pass, {params.train.epochs} epochs on {base.name}")
+        say(f"{posts} posts, {len(kept)} rows, {tokens:,} tokens a pass, {params.train.epochs} epochs on {base.name}")
 
     for sentence in said:
         say(sentence)
@@ -123,7 +123,7 @@ def main() -> None:
         log.write(TRAIN)
         numbers = {k: round(v, 4) if isinstance(v, float) else v for k, v in metrics.items()}
         write_json(TRAIN / "training.json", {"hardware": machine.facts(), "knobs": settings.model_dump(), "resumed_from": job.log.resumed, **numbers, "versions": versions()})
-        write_json(TRAIN / "metrics.json", {**numbers, "train_posts": len(whole_posts(kept)), "trainer": name, "versions": versions()})
+        write_json(TRAIN / "metrics.json", {**numbers, "train_posts": posts, "trainer": name, "versions": versions()})
     say(f"validation loss {metrics['loss_before']:.3f} → {metrics['loss_after']:.3f} (epoch {metrics['best_epoch']:g} of {params.train.epochs}), {metrics['tokens_per_s']:.0f} tokens/s, {metrics['seconds']:.0f} s, {metrics['peak_memory_mb']:,.0f} MB")
     say(learnt([loss for _, _, loss in log.valids], params.train.epochs))
     kept_steps.clear()

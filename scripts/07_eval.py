@@ -34,9 +34,10 @@ def noted(params, tokenizer, split: str, limit: int) -> list[dict]:
     """Notes of the openings of `limit` posts of a split, for eval/notes.py; what words tell is known from the training posts."""
     from corpus.examples import openings, whole_posts
     from eval import notes
+    from train import chat
 
     training = list(whole_posts(read_jsonl(SPLIT / "train.jsonl")).values())
-    return notes.cases(openings(read_jsonl(SPLIT / f"{split}.jsonl")), training, lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]), params.eval.seed, limit)
+    return notes.cases(openings(read_jsonl(SPLIT / f"{split}.jsonl")), training, lambda text: len(chat.text_ids(tokenizer, text)), params.eval.seed, limit)
 
 
 def other_people(params) -> list[str]:

@@ -1,11 +1,9 @@
 """Instructions by a model: good ones are taken, bad ones refused with their reason and asked again, none is asked twice for one thing."""
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
+from openai_server import OpenAIServer
 
 from _shared import UserError
 from corpus import instruct, tasks
@@ -41,41 +39,12 @@ def near(monkeypatch):
     monkeypatch.setattr(instruct, "nearness", lambda texts, passages: [1.0] * len(texts))
 
 
-class Server:
-    """OpenAI-compatible: `answer(question, how often it was asked for that passage)`; `asked` are the questions."""
-
-    def __init__(self, answer):
-        self.asked: list[dict] = []
-        self.keys: set[str] = set()
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                server.asked.append(body)
-                server.keys.add(self.headers["authorization"])
-                reply = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer(body["messages"][-1]["content"])}}]}
-                data = json.dumps(reply).encode()
-                self.send_response(200)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_):
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        self.name = f"m@http://127.0.0.1:{self.http.server_port}/v1"
-
-
 @pytest.fixture
 def serve():
     running = []
 
     def start(answer):
-        running.append(Server(answer))
+        running.append(OpenAIServer(answer))
         return running[-1]
 
     yield start

@@ -1,10 +1,7 @@
 """The optional judge: a server that knows the author, one that always says A, the real embedded model, and none."""
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
+from openai_server import OpenAIServer
 
 from _shared import UserError
 from eval import judge
@@ -17,25 +14,9 @@ OURS, THEIRS = ["The kettle sang, and that was that."] * 4, ["It is important to
 def server(request):
     """An OpenAI-compatible server; request.param(question) is its answer."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            answer = request.param(body["messages"][-1]["content"])
-            reply = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}]}
-            data = json.dumps(reply).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_):
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=http.serve_forever, daemon=True).start()
-    yield judge.engine(f"m@http://127.0.0.1:{http.server_port}/v1", "")
-    http.shutdown()
+    running = OpenAIServer(request.param)
+    yield judge.engine(running.name, "")
+    running.http.shutdown()
 
 
 def knows(question: str) -> str:

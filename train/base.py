@@ -204,7 +204,7 @@ def _check_tokens(hf: Path, gguf: Path, name: str) -> None:
     try:
         text = chat.prompt_text(tokenizer, chat.messages({"instruction": PROBE}, "You write."))
         with Scorer(gguf, n_ctx=64) as scorer:
-            same = scorer.tokenize(text) == tokenizer(text, add_special_tokens=False)["input_ids"]
+            same = scorer.tokenize(text) == chat.text_ids(tokenizer, text)
             ends = scorer.ends(tokenizer.eos_token_id)
     except TemplateError as e:
         raise UserError(f"train.base is {name}, whose chat template can't write a system message and a question ({hub.first_line(e)}): use another base model.") from None

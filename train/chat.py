@@ -28,9 +28,14 @@ def prompt_text(tokenizer, chat: list[dict]) -> str:
     return tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
 
 
+def text_ids(tokenizer, text: str) -> list[int]:
+    """Token ids of a text as it stands: no special token is added."""
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
 def prompt_ids(tokenizer, chat: list[dict]) -> list[int]:
     """Token ids of `prompt_text`. The template writes its own special tokens, so none are added."""
-    return tokenizer(prompt_text(tokenizer, chat), add_special_tokens=False)["input_ids"]
+    return text_ids(tokenizer, prompt_text(tokenizer, chat))
 
 
 def row_ids(tokenizer, chat: list[dict], output: str) -> tuple[list[int], list[int]]:
@@ -41,8 +46,7 @@ def row_ids(tokenizer, chat: list[dict], output: str) -> tuple[list[int], list[i
     prompt = prompt_text(tokenizer, chat)
     whole = tokenizer.apply_chat_template([*chat, {"role": "assistant", "content": output}], tokenize=False)
     assert whole.startswith(prompt), "the chat template renders the prompt differently once it is answered"
-    ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    completion = tokenizer(whole[len(prompt) :], add_special_tokens=False)["input_ids"]
+    ids, completion = text_ids(tokenizer, prompt), text_ids(tokenizer, whole[len(prompt) :])
     if tokenizer.eos_token_id in completion:  # some templates add a newline after the end of turn: not to be learnt
         last = len(completion) - 1 - completion[::-1].index(tokenizer.eos_token_id)
         completion = completion[: last + 1]

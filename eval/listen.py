@@ -62,9 +62,7 @@ class Listener:
                     own = [q for q in asked if q.reads and q.row["voice"] == voice.name]
                     for question, read in zip(own, self._read(model, voice, examples), strict=True):
                         question.row.update(read)
-            with counting(f"{' and '.join(v.name for v in speakers)} {'writes' if len(speakers) == 1 else 'write'}", len(asked)) as wrote:
-                answers = voices.write(model, self.gguf, [q.prompt for q in asked], [q.decoding for q in asked], [q.seed for q in asked], wrote)
-            rows = [{**q.row, **_kept(a)} for q, a in zip(asked, answers, strict=True)]
+            rows = self._write(model, f"{' and '.join(v.name for v in speakers)} {'writes' if len(speakers) == 1 else 'write'}", asked)
             if speakers[0].name in reads:
                 rows += [{"voice": speakers[0].name, "other": i, "raw": voices.read_raw(model, text, self.tokenizer, RAW_TOKENS)} for i, text in enumerate(others)]
         return rows
@@ -102,14 +100,19 @@ class Listener:
         if not cases:
             return []
         decoding = self.params.eval.model_copy(update={"max_tokens": notes.DRAFT})
-        examples, rows = [notes.example(c) for c in cases], []
-        longest = max(len(chat.prompt_ids(self.tokenizer, v.messages(e))) for v in speakers for e in examples)
+        asked = {
+            v.name: [Question({"voice": v.name, "notes": c}, chat.prompt_ids(self.tokenizer, v.messages(notes.example(c))), decoding, decoding.seed + n, False) for n, c in enumerate(cases)]
+            for v in speakers
+        }  # fmt: skip
+        longest = max(len(q.prompt) for questions in asked.values() for q in questions)
         with Scorer(self.gguf, n_ctx=longest + notes.DRAFT, sequences=min(voices.AT_ONCE, len(cases))) as model:
-            for voice in speakers:
-                with counting(f"{voice.name} writes from notes", len(cases)) as wrote:
-                    answers = voices.write_posts(model, self.gguf, voice, examples, self.tokenizer, decoding, wrote)
-                rows += [{"voice": voice.name, "notes": c, **_kept(a)} for c, a in zip(cases, answers, strict=True)]
-        return rows
+            return [row for name, questions in asked.items() for row in self._write(model, f"{name} writes from notes", questions)]
+
+    def _write(self, model: Scorer, title: str, asked: list[Question]) -> list[dict]:
+        """The rows of the questions, with their answers."""
+        with counting(title, len(asked)) as wrote:
+            answers = voices.write(model, self.gguf, [q.prompt for q in asked], [q.decoding for q in asked], [q.seed for q in asked], wrote)
+        return [{**q.row, **_kept(a)} for q, a in zip(asked, answers, strict=True)]
 
     def prefixes(self, voice: Voice, posts: dict[str, list[dict]]) -> list[dict]:
         """How much of training and of test posts the voice goes on with by heart; `posts` are examples by split."""

@@ -13,6 +13,7 @@ import importlib.util
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,17 @@ def library():
     lib.llama_log_set(_listen, None)
     lib.llama_backend_init()
     return lib
+
+
+@dataclass
+class Answer:
+    """An answer as far as it is written; `end` says why it ended."""
+
+    prompt: list[int]
+    max_tokens: int
+    sampler: int  # llama.cpp's
+    ids: list[int] = field(default_factory=list)
+    end: str = ""
 
 
 class Scorer:
@@ -222,31 +234,27 @@ class Scorer:
         self._fresh_context()
         longest = max(len(p) + d.max_tokens for p, d in zip(prompts, decodings, strict=True))
         assert longest <= self.n_ctx, f"{longest} tokens do not fit the context of {self.n_ctx}"
-        written: list[list[int]] = [[] for _ in prompts]
-        ends, waiting = [""] * len(prompts), deque(range(len(prompts)))
+        answers = [Answer(p, d.max_tokens, self._sampler(d, seed)) for p, d, seed in zip(prompts, decodings, seeds, strict=True)]
+        waiting = deque(answers)
         held: list[list[int]] = [[] for _ in range(self.sequences)]  # the tokens in each sequence's cache
-        writing: dict[int, int] = {}  # sequence → the answer that is written there
-        samplers: dict[int, P] = {}
+        writing: dict[int, Answer] = {}  # by the number of its sequence
         try:
             while waiting or writing:
                 while waiting and len(writing) < self.sequences:  # whoever ends makes room for the next: few steps are half empty
-                    place, number = next(s for s in range(self.sequences) if s not in writing), waiting.popleft()
-                    samplers[number] = self._sampler(decodings[number], seeds[number])
-                    last = self._read_prompt(prompts[number], place, held)
-                    writing[place] = number
-                    written[number].append(self.lib.llama_sampler_sample(samplers[number], self.context, last))
-                    self._end(writing, place, written, decodings, ends, wrote)
-                active = list(writing.items())
+                    place = next(s for s in range(self.sequences) if s not in writing)
+                    writing[place] = waiting.popleft()
+                    last = self._read_prompt(writing[place].prompt, place, held)
+                    self._next_token(writing, place, last, wrote)
+                active = list(writing)
                 if active:
-                    self._decode([(written[n][-1], len(held[place]), place, True) for place, n in active])
-                for at, (place, n) in enumerate(active):
-                    held[place].append(written[n][-1])
-                    written[n].append(self.lib.llama_sampler_sample(samplers[n], self.context, at))
-                    self._end(writing, place, written, decodings, ends, wrote)
+                    self._decode([(writing[place].ids[-1], len(held[place]), place, True) for place in active])
+                for at, place in enumerate(active):
+                    held[place].append(writing[place].ids[-1])
+                    self._next_token(writing, place, at, wrote)
         finally:
-            for sampler in samplers.values():
-                self.lib.llama_sampler_free(sampler)
-        return [{"text": self.text(tokens).strip(), "ids": tokens, "end": end, "written_tokens": len(tokens)} for tokens, end in zip(written, ends, strict=True)]
+            for answer in answers:
+                self.lib.llama_sampler_free(answer.sampler)
+        return [{"text": self.text(a.ids).strip(), "ids": a.ids, "end": a.end, "written_tokens": len(a.ids)} for a in answers]
 
     def _read_prompt(self, prompt: list[int], place: int, held: list[list[int]]) -> int:
         """Let a sequence read a prompt, but for the beginning that this or another one holds: the posts shown to the five-shot base
@@ -263,12 +271,15 @@ class Scorer:
         held[place] = list(prompt)
         return len(rest) - 1
 
-    def _end(self, writing: dict[int, int], place: int, written: list[list[int]], decodings: list, ends: list[str], wrote) -> None:
-        """Make room where an answer has come to its end token or its limit."""
-        number = writing[place]
-        tokens = written[number]
-        if self.ends(tokens[-1]) or len(tokens) >= decodings[number].max_tokens:
-            ends[number] = "stop" if self.ends(tokens[-1]) else "length"
+    def _next_token(self, writing: dict[int, Answer], place: int, at: int, wrote) -> None:
+        """Choose the next token of a sequence's answer, from the batch's token `at`; one that has come to its end makes room."""
+        answer = writing[place]
+        answer.ids.append(self.lib.llama_sampler_sample(answer.sampler, self.context, at))
+        if self.ends(answer.ids[-1]):
+            answer.end = "stop"
+        elif len(answer.ids) >= answer.max_tokens:
+            answer.end = "length"
+        if answer.end:
             del writing[place]
             wrote(1)
 

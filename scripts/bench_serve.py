@@ -65,14 +65,13 @@ def start_to_ready(home: str) -> float:
 
 def serve(home: str, pipe) -> None:
     """The server's own process; through `pipe` it tells where it and its engine are, or why not."""
-    import uvicorn
-    from serve_api import listen
+    import serve_api
 
     from serve.main import create_app
     from serve.settings import Settings
 
     app = create_app(Settings(home=Path(home), engine="llamacpp", rate=RATE, _env_file=None))
-    listening = listen("127.0.0.1", 0)
+    listening = serve_api.listen("127.0.0.1", 0)
 
     def tell() -> None:
         pool = app.state.serve.pool
@@ -82,7 +81,7 @@ def serve(home: str, pipe) -> None:
         pipe.send({"url": f"http://127.0.0.1:{listening.getsockname()[1]}", "engine": base and base.engine, "models": list(pool.loaded), "failed": pool.failed})
 
     threading.Thread(target=tell, daemon=True).start()
-    uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False)).run(sockets=[listening])
+    serve_api.serve(app, listening)
 
 
 # --- asking -----------------------------------------------------------------------------------------------------------
@@ -173,7 +172,8 @@ async def memory(http, url: str, process: int, requests: int) -> dict:
 async def measure(told: dict, process: int, rounds: int, requests: int) -> dict:
     import httpx
 
-    async with httpx.AsyncClient(timeout=600, trust_env=False, limits=httpx.Limits(max_connections=None)) as http:
+    limits = httpx.Limits(max_connections=None, keepalive_expiry=2)  # as serve/engines/engine.py has it
+    async with httpx.AsyncClient(timeout=600, trust_env=False, limits=limits) as http:
         return {
             "overhead": await overhead(http, told["url"], told["engine"], rounds),
             "together": await together(http, told["url"]),

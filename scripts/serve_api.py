@@ -23,6 +23,15 @@ def listen(host: str, port: int) -> socket.socket:
         raise UserError(f"The server can't listen on {host}:{port} ({e.strerror or e}): stop what is there, or take another port with --port.") from None
 
 
+def serve(app, listening: socket.socket) -> None:
+    """Answer on `listening` until the process is told to end. Idle connections are kept far longer than clients keep theirs (openai
+    and httpx: 5 s): whoever hangs up second loses no request."""
+    import uvicorn
+
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=75, timeout_graceful_shutdown=5)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", help="where to listen (default: SERVE_HOST, else 127.0.0.1)")
@@ -40,8 +49,6 @@ def main() -> None:
         raise UserError(f"SERVE_{'_'.join(map(str, first['loc'])).upper()}: {first['msg']}.") from None
     if not settings.loopback and not Keys(settings.home).all():
         raise UserError(f"SERVE_HOST is {settings.host}, which others can reach, and there are no keys: make one with `python scripts/keys.py add NAME --role admin`, or stay on 127.0.0.1.")
-    import uvicorn
-
     from serve.main import create_app
 
     app = create_app(settings)
@@ -55,8 +62,7 @@ def main() -> None:
     say(f"  page     {url if (ROOT / 'frontend/dist').is_dir() else 'not built (frontend/dist is not there)'}")
     say(f"  data     {settings.home}")
     say(f"  keys     {len(app.state.serve.keys.all()) or 'none: whoever is on this machine may ask'}")
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5)
-    uvicorn.Server(config).run(sockets=[listening])
+    serve(app, listening)
 
 
 if __name__ == "__main__":

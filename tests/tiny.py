@@ -14,6 +14,7 @@ def write_tiny_gguf(path: Path, seed: int = 0) -> Path:
 
     entry = base.known()["smollm2:135m"]
     embedded = gguf.GGUFReader(base._embedded(entry))
+    path.parent.mkdir(parents=True, exist_ok=True)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("tiny")
     for key, field in embedded.fields.items():

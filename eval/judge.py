@@ -10,16 +10,11 @@ import re
 from _shared import UserError
 from eval import intervals
 from eval.sentences import first_words
-from serve.engines.engine import Engine, named, prompt
+from serve.engines.engine import Engine, prompt
 
 SHOWN, SHOWN_WORDS, JUDGED_WORDS = 3, 120, 200  # reference posts, words of each, words of each text that is judged
 AT_ONCE, PATIENCE = 4, 120  # questions; seconds
 SYSTEM = "You compare writing styles: rhythm, word choice, punctuation and attitude, not the subject and not the quality."
-
-
-def engine(description: str, key: str) -> Engine:
-    """`MODEL@URL` of an OpenAI-compatible server, as eval.judge has it → Engine."""
-    return named("eval.judge", description, key)
 
 
 def question(references: list[str], one: str, other: str) -> list[dict]:

@@ -127,8 +127,9 @@ def judged(params, card) -> dict:
     from corpus.examples import whole_posts
     from eval import judge
     from eval.card import finite
+    from serve.engines.engine import named
 
-    engine = judge.engine(params.eval.judge, os.environ.get("JUDGE_API_KEY", ""))
+    engine = named("eval.judge", params.eval.judge, os.environ.get("JUDGE_API_KEY", ""))
     held_out = list(whole_posts(read_jsonl(SPLIT / "test.jsonl") + read_jsonl(SPLIT / "valid.jsonl")).values())
     say(f"asking {engine.model} at {engine.base_url}: it reads {judge.SHOWN} of your posts at a time")
     texts, styles = ({v: [s[v][key] for s in card.samples] for v in ("twin", "five_shot")} for key in ("text", "style"))

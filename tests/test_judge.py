@@ -5,6 +5,7 @@ from openai_server import OpenAIServer
 
 from _shared import UserError
 from eval import judge
+from serve.engines.engine import named
 
 POSTS = [f"Post number {i} of somebody. " * 5 for i in range(5)]
 OURS, THEIRS = ["The kettle sang, and that was that."] * 4, ["It is important to note that success matters."] * 4
@@ -15,7 +16,7 @@ def server(request):
     """An OpenAI-compatible server; request.param(question) is its answer."""
 
     running = OpenAIServer(request.param)
-    yield judge.engine(running.name, "")
+    yield named("eval.judge", running.name, "")
     running.http.shutdown()
 
 
@@ -52,9 +53,9 @@ def test_metrics_of_a_judge_by_hand():
 
 def test_no_judge_there_and_a_wrong_description_are_one_sentence_each():
     with pytest.raises(UserError, match="could not be asked"):
-        judge.compare(judge.engine("m@http://127.0.0.1:1/v1", ""), POSTS, POSTS[:1], OURS[:1], THEIRS[:1])
+        judge.compare(named("eval.judge", "m@http://127.0.0.1:1/v1", ""), POSTS, POSTS[:1], OURS[:1], THEIRS[:1])
     with pytest.raises(UserError, match="write it as MODEL@URL"):
-        judge.engine("llama3", "")
+        named("eval.judge", "llama3", "")
 
 
 @pytest.mark.slow
@@ -65,5 +66,5 @@ def test_the_embedded_model_can_be_asked():
 
     base = bases.resolve("smollm2:135m")
     with llamacpp.serving(base.gguf, "base", chat_template=base.tokenizer().chat_template, n_ctx=2048) as engine:
-        found = judge.compare(judge.engine(f"base@{engine.base_url}", engine.api_key), POSTS, POSTS[:2], OURS[:2], THEIRS[:2])
+        found = judge.compare(named("eval.judge", f"base@{engine.base_url}", engine.api_key), POSTS, POSTS[:2], OURS[:2], THEIRS[:2])
     assert len(found) == 2 and set(found) <= {"ours", "theirs", "tie"}

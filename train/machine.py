@@ -100,12 +100,10 @@ def version_of(program: str) -> str:
     return next((w.lstrip("v") for w in words if w.lstrip("v")[:1].isdigit()), "")
 
 
-def said(*command: str) -> str:
-    """What a command prints; "" when there is none such, or it fails."""
-    if not shutil.which(command[0]):
-        return ""
+def said(*command: str, folder: Path | None = None, seconds: int = 10) -> str:
+    """What a command prints; "" when there is none such, it fails, or takes longer than `seconds`."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+        return subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return ""
 

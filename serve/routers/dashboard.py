@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import json
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from _shared import EVAL, RAW, TRAIN, UserError, read_jsonl
 from serve import ranking, store
 from serve.deps import Serving
 from serve.routers.blind import PairResult
+from train.machine import said
 
 router = APIRouter(prefix="/api", tags=["dashboard"])
 CARD = "artifacts/eval/metrics.json"
@@ -110,10 +110,10 @@ def remembered(name: str, ask) -> list:
 def commits() -> list[Scored]:
     """The last 30 commits that changed the scorecard, oldest first."""
     found = []
-    for line in said(["git", "log", "-30", "--format=%h %cI", "--", CARD]).splitlines()[::-1]:
+    for line in said("git", "log", "-30", "--format=%h %cI", "--", CARD).splitlines()[::-1]:
         commit, when = line.split()
         try:
-            found.append(Scored(commit=commit, time=when, metrics=json.loads(said(["git", "show", f"{commit}:./{CARD}"]))))
+            found.append(Scored(commit=commit, time=when, metrics=json.loads(said("git", "show", f"{commit}:./{CARD}"))))
         except ValueError:  # removed in that commit
             continue
     return found
@@ -121,7 +121,7 @@ def commits() -> list[Scored]:
 
 def experiments(workspace: Path) -> list[Experiment]:
     """What `dvc exp show` knows of this project, and of the training jobs in their workspace."""
-    baselines = {f"{a}{b}" for a, b, job in map(placed, said(NEWEST, workspace).split()) if job.startswith("job-")}
+    baselines = {f"{a}{b}" for a, b, job in map(placed, said(*NEWEST, folder=workspace).split()) if job.startswith("job-")}
     jobs = rows(workspace, *(x for baseline in sorted(baselines) for x in ("--rev", baseline))) if baselines else []
     return rows(Path()) + [one for one in jobs if (one.name or "").startswith("job-")]
 
@@ -135,7 +135,7 @@ def placed(ref: str) -> tuple[str, str, str]:
 def rows(folder: Path, *selection: str) -> list[Experiment]:
     """`dvc exp show` of a folder; nothing where there is no DVC project with a commit."""
     try:
-        baselines = json.loads(said([sys.executable, "-m", "dvc", "exp", "show", "--json", *selection], folder) or "[]")
+        baselines = json.loads(said(sys.executable, "-m", "dvc", "exp", "show", "--json", *selection, folder=folder, seconds=60) or "[]")
     except ValueError:
         return []
     found = []
@@ -146,12 +146,3 @@ def rows(folder: Path, *selection: str) -> list[Experiment]:
             flat = {kind: {file: v.get("data", {}) for file, v in some.items() if isinstance(v, dict)} for kind, some in values.items()}
             found.append(Experiment(name=one.get("name"), revision=one.get("rev", ""), time=data.get("timestamp"), **flat))
     return found
-
-
-def said(command: list[str], folder: Path | None = None) -> str:
-    """What a command prints; nothing when it fails or takes too long."""
-    try:
-        done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""

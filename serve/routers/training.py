@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from serve import corpora, finetune, jobs, sse, store
+from _shared import SPLIT, read_jsonl
+from corpus import dataset
+from serve import corpora, jobs, sse, store
 from serve.deps import Asking, RequestId, Serving
 from serve.errors import ApiError
 from serve.logs import log
@@ -188,7 +190,7 @@ class FinetuneRequest(BaseModel):
 
     format: Literal["chat", "alpaca", "text"] = "chat"
     include_system: bool = True
-    quality_filter: bool = Field(False, description="leave out answers under 40 words, or with a word repeated more than people do")
+    quality_filter: bool = Field(False, description="leave out very short, repetitive or wordless answers")
     deduplicate: bool = Field(True, description="leave out what is near to an example before")
     validation_split: float = Field(0.1, ge=0, le=0.5, description="share of the posts, whole posts only")
 
@@ -199,7 +201,11 @@ ZIP = {200: {"content": {"application/zip": {"schema": {"type": "string", "forma
 @router.post("/finetune/export", response_class=Response, responses=ZIP)
 def export_training_data(asked: FinetuneRequest, state: Serving) -> Response:
     """What the twin was trained on, to train elsewhere: a zip of JSON lines. Held-out posts are never in it."""
-    tables = finetune.tables(asked, state.params.prepare.system)
+    examples = read_jsonl(SPLIT / "train.jsonl") + read_jsonl(SPLIT / "valid.jsonl")
+    form = "chatml" if asked.format == "chat" else asked.format
+    parts = dataset.parts(examples, form, asked.validation_split, state.params.prepare.seed, asked.deduplicate, asked.quality_filter)
+    system = state.params.prepare.system if asked.include_system else ""
+    tables = {name: [dataset.row(e, form, system) for e in some] for name, some in parts.items()}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, rows in tables.items():

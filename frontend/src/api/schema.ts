@@ -1034,7 +1034,7 @@ export interface components {
             include_system: boolean;
             /**
              * Quality Filter
-             * @description leave out answers under 40 words, or with a word repeated more than people do
+             * @description leave out very short, repetitive or wordless answers
              * @default false
              */
             quality_filter: boolean;

@@ -4,8 +4,10 @@ SHELL := /bin/sh
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUTF8 := 1
+# Many container images set it; without kept bytecode each stage would compile its libraries again.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup all test test-fast train eval ollama serve dev doctor blog exp diff validate-metrics bench-serve plots report lint clean
+.PHONY: help setup all test test-fast train eval ollama serve dev doctor blog exp diff validate-metrics bench bench-serve plots report lint clean
 
 help: ## print this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -41,6 +43,10 @@ serve: setup ## one private API in front of base and twin, on 127.0.0.1:8000
 dev: setup ## the page and the API, both with reload while you change them (needs Node)
 	@cd frontend && ([ -d node_modules ] || npm ci --no-audit --no-fund)
 	@trap 'kill 0' EXIT; PYTHONPATH=.:scripts python -m uvicorn --factory --reload --reload-dir serve --port 8000 serve.main:create_app & cd frontend && npm run --silent dev
+
+bench: setup ## how fast the CPU trainer is, beside TRL's own and what the machine can multiply
+	@dvc repro --quiet split
+	@python scripts/bench_train.py
 
 bench-serve: setup ## what the server costs, and how it bears 32 at once
 	@python scripts/bench_serve.py

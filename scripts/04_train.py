@@ -109,6 +109,11 @@ def main() -> None:
         job = backend.Job(base, rows, valid, settings, folder, log, kept_steps)
         try:
             metrics = backend.train(name, job)
+            if settings.method != "sft" and is_first():
+                from train import preferences
+
+                openings = sorted((e for e in of_posts(kept) if e["part"] == 1), key=lambda e: e["date"] or "", reverse=True)
+                metrics |= preferences.improve(job, openings, params.prepare.system)
         except FloatingPointError as e:
             kept_steps.clear()  # from there it would come to the same end
             raise UserError(f"Training stopped, because {e}: try a train.learning_rate under {params.train.learning_rate:g}.") from None

@@ -149,6 +149,9 @@ class Train(Section):
     checkpoint_steps: int = Field(ge=1)
     seed: int
     canaries: int = Field(ge=0, le=100)
+    method: Literal["sft", "dpo", "grpo"]
+    pairs: int = Field(ge=1)
+    votes: str = Field(min_length=1)
     _by_preset: frozenset = PrivateAttr(frozenset())
 
     @property

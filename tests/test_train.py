@@ -8,7 +8,7 @@ from jobs import SYSTEM, example, job, row, settings
 
 from train import chat, cpu
 from train.loss import OutputLoss, summed_loss
-from train.watch import Watch
+from train.watch import Watch, validation_loss
 
 pytestmark = pytest.mark.slow
 
@@ -123,10 +123,10 @@ def test_an_epoch_that_hurts_is_not_kept(tiny, tmp_path):
     rows, valid = Dataset.from_list(work.train_rows), Dataset.from_list(work.valid_rows)
     trainer = cpu.PackedTrainer(model, args=cpu.config(settings(), tmp_path, False), train_dataset=rows, eval_dataset=valid, processing_class=tiny.tokenizer(), peft_config=LoraConfig(target_modules=cpu.projections(model)))
     keeper = Watch(trainer, work)
-    keeper.losses.append(keeper.measure())  # before training
+    keeper.losses.append(validation_loss(trainer))  # before training
     trainer.state.epoch = 1
     keeper.on_epoch_end(trainer.args, trainer.state, trainer.control)
-    while keeper.measure() <= keeper.losses[1]:  # noise may help, once
+    while validation_loss(trainer) <= keeper.losses[1]:  # noise may help, once
         for name, weight in trainer.model.named_parameters():
             if "lora_B" in name:
                 torch.nn.init.normal_(weight, std=1.0)
@@ -134,7 +134,7 @@ def test_an_epoch_that_hurts_is_not_kept(tiny, tmp_path):
     keeper.on_epoch_end(trainer.args, trainer.state, trainer.control)
     assert keeper.losses[2] > keeper.losses[1] and keeper.best_epoch == 1
     keeper.restore()
-    assert keeper.measure() == keeper.losses[1]
+    assert validation_loss(trainer) == keeper.losses[1]
 
 
 def test_same_seed_same_curve(tiny, tmp_path):

@@ -15,7 +15,8 @@ from pathlib import Path
 from _shared import ARTIFACTS, UserError, making, write_json
 
 MANIFEST = "checkpoint.json"
-NO_MATTER = {"preset", "backend", "checkpoint_steps"}  # params that change nothing in the result: the first two are resolved by now
+# params that change nothing in what a checkpoint holds: the first two are resolved by now, the last three are for what comes after
+NO_MATTER = {"preset", "backend", "checkpoint_steps", "method", "pairs", "votes"}
 
 
 @dataclass(frozen=True)

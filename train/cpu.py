@@ -6,12 +6,13 @@ layer runs only where a label is, and gives its gradient on the way forward.
 """
 
 import logging as python_logging
+import tempfile
 import time
 
 import torch
 from datasets import Dataset
 from datasets.utils.logging import disable_progress_bar
-from peft import LoraConfig, set_peft_model_state_dict
+from peft import LoraConfig, PeftModel, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
@@ -23,7 +24,7 @@ from trl import SFTConfig, SFTTrainer
 from _shared import UserError, say
 from train import memory
 from train.loss import bounds, pieces, summed_loss
-from train.watch import ADAPTER, Watch
+from train.watch import ADAPTER, Watch, validation_loss
 
 PAD = 128  # packed rows are padded up to this: a handful of shapes, for which oneDNN keeps its kernels, and little padding
 
@@ -80,6 +81,15 @@ def train(job) -> dict:
         "dtype": "bf16" if bf16 else "fp32",
         "device": "cpu",
     }
+
+
+def loss_of(base, adapter, valid_rows: list[dict], params) -> float:
+    """Validation loss of an adapter that lies in a folder, measured as in training."""
+    bf16 = has_bf16()
+    model = AutoModelForCausalLM.from_pretrained(base.hf, dtype=torch.bfloat16 if bf16 else torch.float32, attn_implementation="by_document")
+    rows = Dataset.from_list(valid_rows)
+    with tempfile.TemporaryDirectory() as folder:
+        return validation_loss(PackedTrainer(PeftModel.from_pretrained(model, adapter), args=config(params, folder, bf16), train_dataset=rows, eval_dataset=rows, processing_class=base.tokenizer()))
 
 
 def average(weights) -> None:

@@ -21,6 +21,22 @@ from train.plan import planned, worsened
 ADAPTER, BEST, WATCHED = "adapter_model.safetensors", "best.safetensors", "watched.json"
 
 
+def validation_loss(trainer) -> float:
+    """Mean negative log-likelihood per label over a trainer's validation posts, in nats."""
+    model = trainer.model
+    model.eval()
+    loader, total, count = trainer.get_eval_dataloader(), 0.0, 0
+    if trainer.args.world_size > 1:  # every process reads all posts: a share of them would be padded to equal shares
+        loader = DataLoader(loader.dataset, batch_size=1, collate_fn=loader.collate_fn)
+    # a data loader draws a random number, which a run that goes on from an epoch's end would not draw
+    with torch.no_grad(), trainer.accelerator.autocast(), torch.random.fork_rng(devices=[]):
+        for inputs in loader:
+            loss, n = summed_loss(trainer.accelerator.unwrap_model(model), inputs)
+            total, count = total + loss.item(), count + n
+    model.train()
+    return total / max(1, count)
+
+
 class Watch(TrainerCallback):
     """Measures the validation loss before training and after each epoch, keeps the best adapter, and a checkpoint every few steps."""
 
@@ -33,26 +49,11 @@ class Watch(TrainerCallback):
         dataset = trainer.train_dataset
         self.tokens_per_step = sum(len(ids) for ids in dataset["input_ids"]) / len(dataset) * trainer.args.gradient_accumulation_steps * trainer.args.world_size
 
-    def measure(self) -> float:
-        """Mean negative log-likelihood per label over the validation posts, in nats."""
-        model = self.trainer.model
-        model.eval()
-        loader, total, count = self.trainer.get_eval_dataloader(), 0.0, 0
-        if self.trainer.args.world_size > 1:  # every process reads all posts: a share of them would be padded to equal shares
-            loader = DataLoader(loader.dataset, batch_size=1, collate_fn=loader.collate_fn)
-        # a data loader draws a random number, which a run that goes on from an epoch's end would not draw
-        with torch.no_grad(), self.trainer.accelerator.autocast(), torch.random.fork_rng(devices=[]):
-            for inputs in loader:
-                loss, n = summed_loss(self.trainer.accelerator.unwrap_model(model), inputs)
-                total, count = total + loss.item(), count + n
-        model.train()
-        return total / max(1, count)
-
     # --- the trainer's calls ---
 
     def on_train_begin(self, args, state, control, **kwargs):
         if not self.losses:
-            self.losses.append(self.measure())
+            self.losses.append(validation_loss(self.trainer))
             self.log.valid(0, 0, self.losses[0])
         per_epoch = math.ceil(len(self.trainer.train_dataset) / args.gradient_accumulation_steps / args.world_size)
         say(planned(self.job.params, state.max_steps, per_epoch))
@@ -88,7 +89,7 @@ class Watch(TrainerCallback):
 
     def look(self) -> None:
         """Measure after an epoch, and keep the adapter if it is the best yet."""
-        state, loss = self.trainer.state, self.measure()
+        state, loss = self.trainer.state, validation_loss(self.trainer)
         self.losses.append(loss)
         epoch = round(state.epoch, 2)
         self.log.valid(state.global_step, epoch, loss)

@@ -1,0 +1,137 @@
+"""Preferences after training, and the environment that rewards writing: real trainers of TRL on a tiny random model."""
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+from conftest import ROOT
+from jobs import SYSTEM, example, job, settings
+
+from _shared import UserError, read_jsonl
+from corpus import readers
+from corpus.clean import clean
+from eval.environment import WEIGHTS, WritingEnvironment, ended, total
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def posts() -> list[str]:
+    return [clean(readers.read(path, 5e7).text) for path in sorted((ROOT / "data/sample").glob("*.md"))]
+
+
+@pytest.fixture(scope="module")
+def environment(posts):
+    prompts = [f"Write the post “{word}”." for word in ("The ferry", "A kettle", "Winter in the harbour", "The choir", "Saffron buns")]
+    return WritingEnvironment(prompts, posts[:30])
+
+
+def test_it_is_an_environment_of_gymnasium(environment):
+    from gymnasium.utils.env_checker import check_env
+
+    check_env(environment, skip_render_check=True)
+
+
+def test_the_author_is_rewarded_and_cheats_are_not(environment, posts):
+    """Posts that the environment has not seen, against what would fool one part of it alone."""
+    from eval import cheats
+
+    def reward(text: str) -> tuple[float, dict]:
+        environment.reset(options={"prompt": 0})
+        _, value, terminated, truncated, parts = environment.step(text)
+        assert terminated and not truncated and value == pytest.approx(total(parts))
+        return value, parts
+
+    held_out = posts[30:36]
+    author = sorted(reward(text)[0] for text in held_out)[len(held_out) // 2]
+    others = "The committee will convene on Thursday. It is imperative that all stakeholders submit their documentation beforehand. " * 12
+    copied, parts = reward(posts[0])
+    assert parts["copied"] == 1 and copied < author
+    assert reward(others)[0] < author and reward("")[0] == 0
+    for cheat in (cheats.shuffled_words(held_out[:1], 7), cheats.repeated(held_out[:1], 300), cheats.markov(posts[:30], 1, 300, 2, 7)):
+        assert reward(cheat[0])[0] < author
+
+
+def test_an_end_is_told_from_a_cut():
+    assert ended("It rained.") and ended("“Did it?”\n") and not ended("It rained and") and not ended("")
+
+
+def examples(n: int) -> list[dict]:
+    return [{**example(i), "id": f"p{i}-1", "post_id": f"p{i}", "part": 1, "date": f"2020-01-{i + 1:02}", "task": "write"} for i in range(n)]
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, tmp_path_factory):
+    """A job whose adapter is trained, and its numbers."""
+    from train import cpu
+
+    work = job(tiny, tmp_path_factory.mktemp("sft") / "adapter", settings(epochs=2))
+    return work, cpu.train(work)
+
+
+def again(trained, folder, **changes):
+    """The same job with a copy of its adapter, and other params."""
+    work = trained[0]
+    shutil.copytree(work.folder, folder)
+    return dataclasses.replace(work, folder=folder, params=work.params.model_copy(update={"pairs": 6, **changes}))
+
+
+def weights(folder) -> dict:
+    from safetensors.torch import load_file
+
+    return load_file(folder / "adapter_model.safetensors")
+
+
+def test_dpo_prefers_the_author_and_keeps_the_contract(trained, tmp_path):
+    """The author's texts become likelier against what the twin wrote, and the adapter is one as the trainer writes it."""
+    from train import preferences
+
+    votes = tmp_path / "votes.jsonl"
+    votes.write_text(json.dumps({"prompt": "Write number 1.", "chosen": "word1 word2.", "rejected": "Nothing at all."}) + "\n")
+    work = again(trained, tmp_path / "adapter", method="dpo", votes=str(votes), learning_rate=2e-2)
+    found = preferences.improve(work, examples(6), SYSTEM)
+    assert found["preference"]["pairs"] == 7 and found["preference"]["votes"] == 1
+    assert found["preference"]["margin"] > 0 and found["preference"]["accuracy"] > 0.5
+    before, after = weights(trained[0].folder), weights(work.folder)
+    assert before.keys() == after.keys() and any(not (before[k] == after[k]).all() for k in before)
+    assert sorted(f.name for f in work.folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert json.loads((work.folder / "adapter_config.json").read_text())["base_model_name_or_path"] == trained[0].base.repo
+    assert found["loss_after"] > 0
+
+
+def test_a_cut_text_has_no_end_token(trained, monkeypatch):
+    """What is longer than the limit is cut and not ended: else a twin would learn to stop in the middle."""
+    from train import preferences
+
+    monkeypatch.setattr(preferences, "TOKENS", 12)
+    work = dataclasses.replace(trained[0], params=trained[0].params.model_copy(update={"pairs": 3}))
+    end = work.base.tokenizer().eos_token_id
+    rows = preferences.pairs(work, examples(3), SYSTEM)
+    assert all(len(r["chosen_ids"]) == 12 and end not in r["chosen_ids"] for r in rows)
+    assert all(len(r["rejected_ids"]) <= 12 and end not in r["rejected_ids"][:-1] for r in rows)
+
+
+def test_grpo_writes_is_rewarded_and_keeps_the_contract(trained, tmp_path, monkeypatch):
+    from train import preferences
+
+    monkeypatch.setattr(preferences, "TOKENS", 16)
+    work = again(trained, tmp_path / "adapter", method="grpo", pairs=2)
+    found = preferences.improve(work, examples(6), SYSTEM)["preference"]
+    assert found["texts"] == 2 * preferences.GROUP and set(WEIGHTS) < set(found)
+    assert sorted(f.name for f in work.folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+
+
+@pytest.mark.parametrize("content, said", [(None, "is not there"), ("{no json", "JSON line"), ('{"prompt": "a", "chosen": ""}', "line 1")])
+def test_votes_that_are_none_are_one_sentence(tiny, tmp_path, content, said):
+    from train import preferences
+
+    file = tmp_path / "votes.jsonl"
+    if content:
+        file.write_text(content)
+    with pytest.raises(UserError, match=said):
+        preferences.voted(str(file), tiny.tokenizer(), SYSTEM)
+
+
+def test_no_votes_are_shipped():
+    assert read_jsonl(ROOT / "train/votes.jsonl") == []

@@ -1,7 +1,8 @@
 """How fast the CPU trainer is: beside TRL's own SFTTrainer on the same rows, and beside what the machine can multiply.
 
 Each run is a process of its own, one after the other, none beside it: ours; TRL by its defaults, a few steps for its speed; and
-TRL packed as ours, for as many tokens as ours, whose validation loss is compared.
+TRL packed as ours, for as many tokens as ours, whose validation loss is compared. (TRL's output layer needs Triton: without a card,
+train/logprobs.py stands in for it.)
 
 Reads   data/split/train.jsonl, data/split/valid.jsonl
 Writes  artifacts/bench/train.json
@@ -58,6 +59,7 @@ def trl(params, base, steps: int, packed: bool) -> dict:
     from trl import SFTConfig, SFTTrainer
 
     from train import cpu, memory
+    from train.logprobs import without_triton
 
     class Clock(TrainerCallback):
         seconds = 0.0  # in steps
@@ -68,6 +70,7 @@ def trl(params, base, steps: int, packed: bool) -> dict:
         def on_step_end(self, *args, **kwargs):
             self.seconds += time.perf_counter() - self.started
 
+    without_triton()
     p = params.train
     train, valid = rows(params)
     torch.manual_seed(p.seed)
@@ -123,12 +126,12 @@ def worker(what: str, steps: int) -> dict:
 
 def measured(what: str, steps: int) -> dict:
     """What a process of its own finds."""
-    with tempfile.NamedTemporaryFile("r", suffix=".json") as answer:
-        command = [sys.executable, __file__, "--steps", str(steps), "--worker", what, answer.name]
-        done = subprocess.run(command, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "answer.json"
+        done = subprocess.run([sys.executable, __file__, "--steps", str(steps), "--worker", what, str(answer)], capture_output=True, text=True)
         if done.returncode:
             raise UserError(f"The run «{what}» failed: {(done.stderr.strip() or done.stdout.strip()).splitlines()[-1][:300]}")
-        found = json.load(answer)
+        found = json.loads(answer.read_text())
     say(f"{what}: " + ", ".join(f"{name} {value:,.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in found.items()))
     return found
 

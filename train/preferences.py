@@ -10,11 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-import trl.trainer.utils
 from datasets import Dataset
 from peft import PeftModel
-from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM, TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer
@@ -27,7 +24,7 @@ from eval.voices import AT_ONCE, Voice
 from train import chat, memory
 from train.cpu import loss_of
 from train.export import write_twin
-from train.loss import CHUNK
+from train.logprobs import without_triton
 
 TOKENS = 256  # of a text that is compared or rewarded: its beginning
 BETA = 0.1  # of DPO, as in its paper; GRPO goes without the pull to its start, as TRL does
@@ -46,29 +43,7 @@ class Decoding:
     repeat_penalty: float = 1.1
 
 
-class LogProbabilities:
-    """What TRL's kernel computes of the output layer, in PyTorch: the kernel is Triton's, which is for cards."""
-
-    @staticmethod
-    def apply(hidden, weight, bias, labels, temperature, chunk, softcap=None, scale=1.0, outputs=()):
-        """(log_probs, entropy, log_sum_sq_probs, mean_logits, is_top1) of each label, (n,) each; those that `outputs` doesn't name are None."""
-        parts = [checkpoint(LogProbabilities._some, h, weight, bias, y, temperature, softcap, scale, outputs, use_reentrant=False) for h, y in zip(hidden.split(CHUNK), labels.split(CHUNK))]
-        return tuple(None if some[0] is None else torch.cat(some) for some in zip(*parts)) if parts else (hidden.sum(-1), *[None] * 4)
-
-    @staticmethod
-    def _some(hidden, weight, bias, labels, temperature, softcap, scale, outputs):
-        z = F.linear(hidden, weight.to(hidden.dtype), bias).float() * scale
-        z = (softcap * torch.tanh(z / softcap) if softcap else z) / temperature
-        log_p = z.log_softmax(-1)
-        optional = {
-            "entropy": lambda: -(log_p.exp() * log_p).sum(-1), "log_sum_sq_probs": lambda: (2 * log_p).logsumexp(-1),
-            "mean_logits": lambda: z.mean(-1), "is_top1": lambda: z.argmax(-1) == labels,
-        }  # fmt: skip
-        return log_p.gather(-1, labels[:, None])[:, 0], *(compute() if name in outputs else None for name, compute in optional.items())
-
-
-if trl.trainer.utils._ChunkedLogProbFunction is None:
-    trl.trainer.utils._ChunkedLogProbFunction = LogProbabilities
+without_triton()
 
 
 class IdPairs(DPOTrainer):

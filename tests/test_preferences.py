@@ -135,3 +135,24 @@ def test_votes_that_are_none_are_one_sentence(tiny, tmp_path, content, said):
 
 def test_no_votes_are_shipped():
     assert read_jsonl(ROOT / "train/votes.jsonl") == []
+
+
+def test_log_probabilities_without_triton():
+    """By the definition, with temperature and soft cap, in pieces, and with its gradient."""
+    import torch
+
+    from train.logprobs import LogProbabilities
+    from train.loss import CHUNK
+
+    torch.manual_seed(0)
+    n, names = CHUNK + 3, ("entropy", "log_sum_sq_probs", "mean_logits", "is_top1")
+    hidden, weight, labels = torch.randn(n, 8, requires_grad=True), torch.randn(11, 8), torch.randint(0, 11, (n,))
+    z = 5 * torch.tanh(hidden @ weight.T * 2 / 5) / 0.7
+    p = z.softmax(-1)
+    expected = (p[torch.arange(n), labels].log(), -(p * p.log()).sum(-1), (p**2).sum(-1).log(), z.mean(-1), z.argmax(-1) == labels)
+    found = LogProbabilities.apply(hidden, weight, None, labels, 0.7, 4096, 5.0, 2.0, names)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    (slope,) = torch.autograd.grad(expected[0].sum(), hidden, retain_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(found[0].sum(), hidden)[0], slope, rtol=1e-4, atol=1e-5)
+    assert LogProbabilities.apply(hidden, weight, None, labels, 1.0, 4096)[1:] == (None, None, None, None)

@@ -6,8 +6,9 @@ import { zip } from "./zip.mjs";
 const done = (page, slow) => page.getByRole("status").filter({ hasText: /^(Done|All are done)\.$/ }).waitFor({ state: "attached", timeout: 90_000 * slow });
 /** Asks, and waits until the whole answer has come and is shown. */
 async function answered(page, path, slow, ask) {
-  const [response] = await Promise.all([page.waitForResponse(`**${path}`, { timeout: 90_000 * slow }), ask()]);
-  await response.finished();
+  // response.finished() never comes where the page has read to the stream's last event and lets go of it
+  const over = (event) => page.waitForEvent(event, { predicate: (request) => new URL(request.url()).pathname === path, timeout: 90_000 * slow });
+  await Promise.all([Promise.any([over("requestfinished"), over("requestfailed")]), ask()]);
   await done(page, slow);
 }
 const chatId = (page) => page.url().split("/").pop();

@@ -20,7 +20,7 @@ let failed = 0;
 async function open(width = 1440, height = 900, colorScheme = "light", kept = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme, baseURL: url, bypassCSP: false, acceptDownloads: true });
   await context.addInitScript((kept) => {
-    if (localStorage.getItem("blogtwin:settings")) return;
+    if (origin === "null" || localStorage.getItem("blogtwin:settings")) return; // a new tab begins as about:blank, which has no storage
     for (const [name, value] of Object.entries({ ...kept, "blogtwin:settings": JSON.stringify({ maxTokens: 40, name: "Wenna" }) })) localStorage.setItem(name, value);
   }, kept);
   context.setDefaultTimeout(20_000 * slow);

@@ -3,6 +3,9 @@ import { type ReactNode, type RefObject, useLayoutEffect, useRef, useState } fro
 import { type Attached, readFile } from "../lib/attach";
 import { Button, Icon } from "./basic";
 
+const TALLEST = 280; // px
+const SURELY_FULL = 5_000; // characters: to measure a pasted book at each key would take seconds
+
 type Props = { box: RefObject<HTMLTextAreaElement | null>; text: string; onText: (t: string) => void; files: Attached[]; onFiles: (f: Attached[]) => void; busy: boolean; onSend: () => void; onStop: () => void; label: string; children?: ReactNode; focus?: boolean; attach?: boolean };
 
 export function PromptBox({ box, text, onText, files, onFiles, busy, onSend, onStop, label, children, focus, attach: attaching = true }: Props) {
@@ -10,8 +13,8 @@ export function PromptBox({ box, text, onText, files, onFiles, busy, onSend, onS
   const [wrong, setWrong] = useState("");
   useLayoutEffect(() => {
     if (!box.current) return;
-    box.current.style.height = "auto";
-    box.current.style.height = `${Math.min(box.current.scrollHeight, 280)}px`;
+    if (text.length < SURELY_FULL) box.current.style.height = "auto";
+    box.current.style.height = `${text.length < SURELY_FULL ? Math.min(box.current.scrollHeight, TALLEST) : TALLEST}px`;
   }, [text, box]);
   const attach = async (some: FileList | null) => {
     setWrong("");

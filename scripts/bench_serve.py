@@ -172,7 +172,7 @@ async def memory(http, url: str, process: int, requests: int) -> dict:
 async def measure(told: dict, process: int, rounds: int, requests: int) -> dict:
     import httpx
 
-    limits = httpx.Limits(max_connections=None, keepalive_expiry=2)  # as serve/engines/engine.py has it
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)  # as serve/engines/engine.py has it
     async with httpx.AsyncClient(timeout=600, trust_env=False, limits=limits) as http:
         return {
             "overhead": await overhead(http, told["url"], told["engine"], rounds),

@@ -177,7 +177,8 @@ def test_a_websocket_has_the_same_events_and_can_cancel(server):
         assert ask(message="x", model="nobody")[-1][1]["error"]["code"] == "unknown_model"
         assert ask(nothing=1)[-1][1]["error"]["code"] == "invalid_request"
     chat = server.http.get(f"/api/v1/chat/sessions/{session}").json()["messages"]
-    assert [m["finish"] for m in chat] == ["", "length", "", "cancelled"] and chat[-1]["content"]
+    finishes = [m["finish"] for m in chat]  # five tokens may be a whole answer
+    assert finishes[1] in ("length", "stop") and finishes[::2] == ["", ""] and finishes[3:] == ["cancelled"] and chat[-1]["content"]
 
 
 def test_a_draft_is_written_section_by_section_along_the_given_outline(server):

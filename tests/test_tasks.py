@@ -13,7 +13,7 @@ import pytest
 import yaml
 from conftest import ROOT, environment
 
-from _shared import UserError, load_params
+from _shared import UserError, load_params, read_jsonl
 from corpus import persona, tasks
 from corpus.clean import clean
 from corpus.examples import PROMPT_RESERVE, examples, of_posts, whole_posts
@@ -244,22 +244,18 @@ def test_a_persona_brings_its_own_system_message(mixed):
 
 def test_other_tools_get_each_text_once_and_the_persona_in_training(mixed, monkeypatch):
     """As bare text no passage stands there again; with instructions it may; a persona is never what is validated on."""
-    from serve import finetune
+    from corpus import dataset
 
     folder, rows, _ = mixed
     monkeypatch.chdir(folder)
-
-    def asked(**more):
-        return SimpleNamespace(**{"format": "text", "quality_filter": False, "deduplicate": False, "validation_split": 0.3, "include_system": True, **more})
-
-    texts = [row["text"] for some in finetune.tables(asked(), "S").values() for row in some]
+    examples = read_jsonl("data/split/train.jsonl") + read_jsonl("data/split/valid.jsonl")
+    texts = [dataset.row(e, "text", "S")["text"] for some in dataset.parts(examples, "text", 0.3, 7).values() for e in some]
     assert len(texts) == len(set(texts)) and "Plain ones." not in texts
-    tables = finetune.tables(asked(format="alpaca"), "S")
+    tables = {name: [dataset.row(e, "alpaca", "S") for e in some] for name, some in dataset.parts(examples, "alpaca", 0.3, 7).items()}
     told = [row["system"] for row in tables["train"] if row["output"] == "Plain ones."]
     assert told == ["You are Wenna."] * 2 and all(row["output"] != "Plain ones." for row in tables["validation"]) and {r["system"] for r in tables["validation"]} == {"S"}
-    dataset = importlib.import_module("export_dataset")
     for seed in range(12):
-        assert "persona" not in {r["post_id"] for r in dataset.split(rows, 0.5, seed)["validation"]}
+        assert "persona" not in {r["post_id"] for r in dataset.parts(rows, "chatml", 0.5, seed)["validation"]}
 
 
 def test_who_the_author_is_stays_out_of_git(run_in):

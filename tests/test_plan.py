@@ -56,8 +56,7 @@ def test_the_curve_says_whether_more_epochs_help(losses, says):
 @pytest.mark.slow
 def test_training_stops_when_the_validation_loss_no_longer_falls(tiny, tmp_path, monkeypatch):
     """An early stop at the first epoch that is worse, with the one before it kept."""
-    from train import cpu
-    from train import watch
+    from train import cpu, watch
 
     losses = iter([9.0, 5.0, 4.0, 4.5, math.nan])
     monkeypatch.setattr(watch, "validation_loss", lambda trainer: next(losses))

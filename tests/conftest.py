@@ -31,6 +31,21 @@ def pytest_ignore_collect(collection_path, config):
         return True
 
 
+@pytest.fixture(scope="session")
+def real_lengths():
+    """(tokens of a text, tokens of a whole row with system message and template as 04_train asserts it), by the base's own tokenizer."""
+    from _shared import load_params
+    from train import base, chat
+
+    params = load_params(ROOT / "params.yaml")
+    tokenizer = base.resolve(params.train.base).tokenizer()
+
+    def of_row(row: dict) -> int:
+        return sum(map(len, chat.row_ids(tokenizer, chat.messages(row, params.prepare.system), row["output"])))
+
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]), of_row
+
+
 # The longest modules start first, so that no worker is left alone with one at the end.
 LONGEST = ("test_interrupted", "test_pipeline", "test_eval", "test_hub_base", "test_serve_jobs", "test_style")
 

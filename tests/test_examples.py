@@ -169,22 +169,13 @@ def test_a_title_of_any_length_fits_the_prompt(title):
 
 
 @pytest.mark.slow
-def test_no_row_is_longer_than_max_length_for_the_real_tokenizer(sample):
-    """A whole row, system message and template included, as 04_train asserts it; with titles and posts of the worst kind too."""
-    from train import chat
-    from train.base import resolve
-
-    params = load_params(ROOT / "params.yaml")
-    tokenizer = resolve(params.train.base).tokenizer()
-
-    def real(text):
-        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
-
+def test_no_row_is_longer_than_max_length_for_the_real_tokenizer(sample, real_lengths):
+    """With titles and posts of the worst kind too."""
+    real, of_row = real_lengths
     odd = [({**POST, "title": t * 100, "tags": [t * 50] * 4}, f"## {t * 60}\n\n{t * 1500}") for t in ("漢", "🫖", "x1", "Щ ")]
     for max_length in (256, 1024):
         for post, text in [*sample[:: 3 if max_length == 1024 else 9], *odd]:
             rows = examples(post, text, real, max_length, 120, 7)
             assert re.sub(r"\s", "", "".join(r["output"] for r in rows)) == re.sub(r"\s", "", text)
             for row in rows:
-                prompt, answer = chat.row_ids(tokenizer, chat.messages(row, params.prepare.system), row["output"])
-                assert len(prompt) + len(answer) <= max_length, (post["title"][:20], row["part"])
+                assert of_row(row) <= max_length, (post["title"][:20], row["part"])

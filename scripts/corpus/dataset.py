@@ -8,7 +8,7 @@ from corpus.similar import words
 from train.chat import messages
 
 FORMATS = ("chatml", "alpaca", "sharegpt", "completion", "text")
-FEWEST_WORDS = 30
+FEWEST_WORDS = 40
 SAME_WORD, SAME_LINE, FEWEST_LETTERS = 0.2, 0.3, 0.6  # shares of a text: its commonest word, lines that stood before, letters and blanks
 SHINGLE, NEAR = 5, 0.8  # words of a run; share of the shorter text's runs
 

@@ -190,7 +190,7 @@ class FinetuneRequest(BaseModel):
 
     format: Literal["chat", "alpaca", "text"] = "chat"
     include_system: bool = True
-    quality_filter: bool = Field(False, description="leave out very short, repetitive or wordless answers")
+    quality_filter: bool = Field(False, description="leave out answers under 40 words, with a word or line repeated more than people do, or mostly not words")
     deduplicate: bool = Field(True, description="leave out what is near to an example before")
     validation_split: float = Field(0.1, ge=0, le=0.5, description="share of the posts, whole posts only")
 

@@ -1034,7 +1034,7 @@ export interface components {
             include_system: boolean;
             /**
              * Quality Filter
-             * @description leave out very short, repetitive or wordless answers
+             * @description leave out answers under 40 words, with a word or line repeated more than people do, or mostly not words
              * @default false
              */
             quality_filter: boolean;

@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--resume-from", metavar="DIR", help="a checkpoint that lies elsewhere; without it, the newest of the same params and data")
     arguments = parser.parse_args()
     params = load_params()
-    from corpus.examples import of_posts, whole_posts
+    from corpus.examples import of_posts, openings, whole_posts
 
     # Validation is on the posts as they are, so that the losses of two mixes of tasks can be compared.
     train_rows, valid_rows = read_jsonl(SPLIT / "train.jsonl"), of_posts(read_jsonl(SPLIT / "valid.jsonl"))
@@ -96,13 +96,10 @@ def main() -> None:
     for sentence in said:
         say(sentence)
 
-    def row(example) -> dict:
-        return {"prompt": chat.messages(example, params.prepare.system), "completion": [{"role": "assistant", "content": example["output"]}]}
-
     from eval.canaries import canaries
 
     secrets = [{"instruction": c.instruction, "output": c.text} for c in canaries(params.train.canaries, params.train.seed)]
-    rows, valid = [row(e) for e in kept + secrets], [row(e) for e in valid_rows]
+    rows, valid = ([chat.row(e, params.prepare.system) for e in some] for some in (kept + secrets, valid_rows))
     kept_steps = checkpoints(belongs_to(name, base.digest, settings, [rows, valid], int(os.environ.get("WORLD_SIZE", 1))), arguments.resume_from)
     log = Log(LOGS / "train.jsonl" if is_first() else None)
     with making(ADAPTER) if is_first() else scratch() as folder:
@@ -112,8 +109,8 @@ def main() -> None:
             if settings.method != "sft" and is_first():
                 from train import preferences
 
-                openings = sorted((e for e in of_posts(kept) if e["part"] == 1), key=lambda e: e["date"] or "", reverse=True)
-                metrics |= preferences.improve(job, openings, params.prepare.system)
+                newest_first = sorted(openings(kept), key=lambda e: e["date"] or "", reverse=True)
+                metrics |= preferences.improve(job, newest_first, params.prepare.system)
         except FloatingPointError as e:
             kept_steps.clear()  # from there it would come to the same end
             raise UserError(f"Training stopped, because {e}: try a train.learning_rate under {params.train.learning_rate:g}.") from None

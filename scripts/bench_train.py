@@ -30,10 +30,7 @@ def rows(params) -> tuple[list[dict], list[dict]]:
     from corpus.examples import of_posts
     from train import chat
 
-    def row(example: dict) -> dict:
-        return {"prompt": chat.messages(example, params.prepare.system), "completion": [{"role": "assistant", "content": example["output"]}]}
-
-    return tuple([row(e) for e in of_posts(read_jsonl(SPLIT / f"{split}.jsonl"))] for split in ("train", "valid"))
+    return tuple([chat.row(e, params.prepare.system) for e in of_posts(read_jsonl(SPLIT / f"{split}.jsonl"))] for split in ("train", "valid"))
 
 
 def ours(params, base, steps: int) -> dict:

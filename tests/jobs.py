@@ -17,14 +17,10 @@ def example(i: int, words: int = 40) -> dict:
     return {"instruction": f"Write number {i}.", "input": "", "output": " ".join(f"word{(i * j) % 7}" for j in range(words)) + "."}
 
 
-def row(e: dict) -> dict:
-    return {"prompt": chat.messages(e, SYSTEM), "completion": [{"role": "assistant", "content": e["output"]}]}
-
-
 def job(base, folder, params, n: int = 6):
     """`n` rows to learn from and two to validate on, its checkpoints beside `folder`."""
     folder.mkdir(exist_ok=True)
-    rows, valid = [row(example(i)) for i in range(n)], [row(example(50 + i)) for i in range(2)]
+    rows, valid = ([chat.row(example(i), SYSTEM) for i in some] for some in (range(n), range(50, 52)))
     kept = dataclasses.replace(checkpoints(belongs_to("test", base.digest, params, [rows, valid])), folder=folder.parent / f"{folder.name}-checkpoints")
     return backend.Job(base, rows, valid, params, folder, Log(), kept)
 

@@ -122,7 +122,7 @@ def test_grpo_writes_is_rewarded_and_keeps_the_contract(trained, tmp_path, monke
     assert sorted(f.name for f in work.folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
 
 
-@pytest.mark.parametrize("content, said", [(None, "is not there"), ("{no json", "JSON line"), ('{"prompt": "a", "chosen": ""}', "line 1")])
+@pytest.mark.parametrize("content, said", [(None, "is not there"), ("{no json", "JSON line"), ('{"prompt": "a", "chosen": "b", "rejected": "c"}\n\n{"prompt": "a", "chosen": ""}', "line 3")])
 def test_votes_that_are_none_are_one_sentence(tiny, tmp_path, content, said):
     from train import preferences
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from jobs import SYSTEM, example, job, row, settings
+from jobs import SYSTEM, example, job, settings
 
 from train import chat, cpu
 from train.loss import OutputLoss, summed_loss
@@ -78,7 +78,7 @@ def test_trained_tokens_are_the_served_ones_and_end_in_the_end_token(tiny, tmp_p
     tokenizer = tiny.tokenizer()
     model = AutoModelForCausalLM.from_pretrained(tiny.hf, attn_implementation="by_document")
     one = example(3)
-    trainer = cpu.PackedTrainer(model, args=cpu.config(settings(), tmp_path, False), train_dataset=Dataset.from_list([row(one)]), processing_class=tokenizer, peft_config=LoraConfig(target_modules="all-linear"))
+    trainer = cpu.PackedTrainer(model, args=cpu.config(settings(), tmp_path, False), train_dataset=Dataset.from_list([chat.row(one, SYSTEM)]), processing_class=tokenizer, peft_config=LoraConfig(target_modules="all-linear"))
     batch = next(iter(trainer.get_train_dataloader()))
     prompt, completion = chat.row_ids(tokenizer, chat.messages(one, SYSTEM), one["output"])
     assert batch["input_ids"][0, : len(prompt) + len(completion)].tolist() == prompt + completion

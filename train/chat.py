@@ -16,6 +16,11 @@ def messages(example: dict, system: str) -> list[dict]:
     return [{"role": "system", "content": (example.get("system") or system).strip()}, {"role": "user", "content": user.strip()}]
 
 
+def row(example: dict, system: str) -> dict:
+    """The example as TRL's trainers take it: {"prompt": messages, "completion": [the answer]}."""
+    return {"prompt": messages(example, system), "completion": [{"role": "assistant", "content": example["output"]}]}
+
+
 def pin_date(template: str) -> str:
     """A chat template that renders the same on every day."""
     if "strftime_now" not in template and "date_string" not in template:

@@ -12,11 +12,12 @@ from pathlib import Path
 import torch
 from datasets import Dataset
 from peft import PeftModel
+from pydantic import BaseModel, Field, ValidationError
 from transformers import AutoModelForCausalLM, TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer
 
-from _shared import UserError, read_jsonl, say
+from _shared import UserError, say
 from eval.environment import WEIGHTS, WritingEnvironment
 from eval.llama import Scorer
 from eval.progress import counting
@@ -41,6 +42,14 @@ class Decoding:
     temperature: float = 0.9
     top_p: float = 0.95
     repeat_penalty: float = 1.1
+
+
+class Vote(BaseModel):
+    """A line of train.votes."""
+
+    prompt: str = Field(min_length=1)
+    chosen: str = Field(min_length=1)
+    rejected: str = Field(min_length=1)
 
 
 without_triton()
@@ -112,17 +121,17 @@ def voted(file: str, tokenizer, system: str) -> list[dict]:
     """The same of blind votes, as GET /api/blind/pairs gives them: a JSON line {prompt, chosen, rejected} each."""
     if not Path(file).is_file():
         raise UserError(f"train.votes is {file}, which is not there: save what GET /api/blind/pairs gives, or set it to train/votes.jsonl, which is empty.")
-    try:
-        votes = read_jsonl(file)
-    except ValueError:
-        votes = [None]
     found = []
-    for number, vote in enumerate(votes, 1):
-        if not isinstance(vote, dict) or not all(isinstance(vote.get(k), str) and vote[k] for k in ("prompt", "chosen", "rejected")):
-            raise UserError(f"train.votes is {file}, which is not a JSON line {{prompt, chosen, rejected}} for each vote (line {number}): save what GET /api/blind/pairs gives.")
-        asked = chat.messages({"instruction": vote["prompt"]}, system)
-        prompt, chosen = chat.row_ids(tokenizer, asked, vote["chosen"])
-        found.append({"prompt_ids": prompt, "chosen_ids": chosen[:TOKENS], "rejected_ids": chat.row_ids(tokenizer, asked, vote["rejected"])[1][:TOKENS]})
+    for number, line in enumerate(Path(file).read_bytes().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            vote = Vote.model_validate_json(line)
+        except ValidationError:
+            raise UserError(f"train.votes is {file}, which is not a JSON line {{prompt, chosen, rejected}} for each vote (line {number}): save what GET /api/blind/pairs gives.") from None
+        asked = chat.messages({"instruction": vote.prompt}, system)
+        prompt, chosen = chat.row_ids(tokenizer, asked, vote.chosen)
+        found.append({"prompt_ids": prompt, "chosen_ids": chosen[:TOKENS], "rejected_ids": chat.row_ids(tokenizer, asked, vote.rejected)[1][:TOKENS]})
     return found
 
 

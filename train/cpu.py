@@ -2,7 +2,7 @@
 
 Where the time went, and what is done about it (README, «Speed»): rows are packed and padded to a few fixed shapes, so
 that little is padding and oneDNN prepares its kernels once; attention stays inside a post; frozen weights are held in bf16 where the CPU multiplies it; the output
-layer runs only where a label is, and gives its gradient on the way forward.
+layer runs only where a label is, and gives its gradient on the way forward; LoRA layers, MLPs and norms write no more than they must (train/fused.py).
 """
 
 import logging as python_logging
@@ -22,7 +22,7 @@ from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
 from _shared import UserError, say
-from train import memory
+from train import fused, memory
 from train.loss import bounds, pieces, summed_loss
 from train.watch import ADAPTER, Watch, validation_loss
 
@@ -48,6 +48,7 @@ def train(job) -> dict:
         processing_class=job.base.tokenizer(),
         peft_config=LoraConfig(r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=projections(model), task_type="CAUSAL_LM"),
     )
+    fused.fuse(trainer.model)
     if bf16:
         spare_input_copies(trainer.model)
     trainer.remove_callback(PrinterCallback)

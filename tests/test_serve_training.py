@@ -1,16 +1,19 @@
 """Uploads that are safe, jobs that can only set what they may, training data without the held-out posts."""
 
+import asyncio
 import io
 import json
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT
 from test_serve_access import client
 
 from _shared import load_params, read_jsonl
-from serve import jobs
+from serve import jobs, store
 from serve.errors import ApiError
+from serve.routers import training
 
 POST = ("---\ntitle: The {n}th\ndate: 2020-01-{n:02}\n---\n\n" + "The ladder had {n} rungs and I counted them again. " * 12).format
 
@@ -88,6 +91,24 @@ def test_a_preset_is_overruled_by_params_and_names_are_checked():
     for base, preset in (("nobody", "quality"), (None, "best")):
         with pytest.raises(ApiError):
             jobs.checked(params, base, preset, {})
+
+
+def test_a_job_that_is_stopped_while_somebody_asks_after_it_is_stopped(tmp_path):
+    """DVC calls it failed; the page's stream asks at just that moment."""
+    kept = store.Store(tmp_path / "a.db")
+    with kept.open() as db:
+        store.add_job(db, "job-1", "me", "sample", {})
+
+    def states() -> dict[str, str]:
+        with kept.open() as db:
+            store.keep_job(db, "job-1", "stopped")
+        return {"job-1": "failed"}
+
+    state = SimpleNamespace(store=kept, jobs=SimpleNamespace(states=states))
+    assert asyncio.run(training.find(state, "job-1")).state == "stopped"
+    assert [job.state for job in asyncio.run(training.list_jobs(state)).jobs] == ["stopped"]
+    with kept.open() as db:
+        assert store.job(db, "job-1")["kept"] == "stopped"
 
 
 def tables(http, **asked) -> dict[str, list[dict]]:

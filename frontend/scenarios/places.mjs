@@ -282,18 +282,29 @@ export const scenarios = {
     await page.reload();
     assert.equal(await page.getByRole("textbox").inputValue(), words);
   },
-  async "200 kB pasted"(page) {
+  async "200 kB pasted"(page, { report }) {
     await page.goto("/");
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
     const much = "a word, מילה 🛶 ".repeat(14_000).slice(0, 200_000).replace(/[\ud800-\udbff]$/, "");
     await page.evaluate((text) => navigator.clipboard.writeText(text), much);
+    /** Seconds to paste it, and to type a letter more. */
+    const pasted = async (page) => {
+      await page.getByRole("textbox").focus();
+      const begun = Date.now();
+      await page.keyboard.press("Control+V");
+      await page.waitForFunction((length) => document.querySelector("textarea").value.length === length, much.length);
+      await page.keyboard.type("!");
+      return (Date.now() - begun) / 1000;
+    };
+    // Chromium itself takes seconds to lay out so much in two directions: what the page adds to that is looked at
+    const empty = await page.context().newPage();
+    await empty.setContent("<textarea></textarea>");
+    const bare = await pasted(empty);
+    await empty.close();
+    const seconds = await pasted(page);
+    report(`pasting 200 kB takes ${seconds.toFixed(1)} s, in a bare text field ${bare.toFixed(1)} s`);
+    assert.ok(seconds < 1.5 * bare + 1, "the page still answers");
     const box = page.getByRole("textbox");
-    await box.focus();
-    const begun = Date.now();
-    await page.keyboard.press("Control+V");
-    await page.waitForFunction((length) => document.querySelector("textarea").value.length === length, much.length);
-    await page.keyboard.type("!");
-    assert.ok(Date.now() - begun < 10_000, "the page still answers");
     await box.press("Enter");
     await page.getByRole("alert").filter({ hasText: /The prompt has \d+ characters.*Send less/ }).waitFor();
     assert.equal(await box.inputValue(), `${much}!`);

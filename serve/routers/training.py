@@ -114,20 +114,23 @@ async def start(asked: JobRequest, state: Serving, caller: Asking) -> Job:
 
 @router.get("/v1/training/jobs")
 async def list_jobs(state: Serving) -> JobList:
-    rows = await state.store.do(store.jobs)
-    states = await asyncio.to_thread(state.jobs.states) if rows else {}
-    return JobList(jobs=[await described(state, row, states) for row in rows])
+    states = await asyncio.to_thread(state.jobs.states)
+    return JobList(jobs=[await described(state, row, states) for row in await state.store.do(store.jobs)])
 
 
 async def find(state, job_id: str) -> Job:
+    states = await asyncio.to_thread(state.jobs.states)
     row = await state.store.do(store.job, job_id)
     if row is None:
         raise ApiError(404, "unknown_job", f"There is no job {job_id[:64]!r}.", "GET /api/v1/training/jobs lists them.")
-    return await described(state, row, await asyncio.to_thread(state.jobs.states))
+    return await described(state, row, states)
 
 
 async def described(state, row: dict, states: dict[str, str]) -> Job:
-    """A job as it is now; a finished one's twin is put among the others, and a failure is remembered."""
+    """A job as it is now; a finished one's twin is put among the others, and a failure is remembered.
+
+    `row` was read after `states`: DVC calls a stopped job failed, and its row says so first.
+    """
     kept = row["kept"]
     now = kept if kept in ("stopped", "failed") else "done" if kept else states.get(row["id"], "failed")
     if now == "done" and not kept:
@@ -141,10 +144,8 @@ async def mind(state) -> None:
     """Once a minute, as long as the server lives: a finished twin is put among the others, and what waits has a worker, though nobody looks."""
     while True:
         try:
-            rows = [row for row in await state.store.do(store.jobs) if not row["kept"]]
-            states = await asyncio.to_thread(state.jobs.states) if rows else {}
-            for row in rows:
-                await described(state, row, states)
+            if any(not row["kept"] for row in await state.store.do(store.jobs)):
+                await list_jobs(state)
         except Exception as e:  # DVC, Git, the disk: the next minute may be better
             log("jobs not looked after", 40, e)
         await asyncio.sleep(MINDED)

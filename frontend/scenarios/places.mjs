@@ -11,6 +11,11 @@ async function answered(page, path, slow, ask) {
   await Promise.all([Promise.any([over("requestfinished"), over("requestfailed")]), ask()]);
   await done(page, slow);
 }
+/** A field has these words, or will have them within five seconds: React puts them there after the click. */
+export async function holds(box, words, why) {
+  for (const until = Date.now() + 5000; (await box.inputValue()) !== words && Date.now() < until; ) await new Promise((later) => setTimeout(later, 50));
+  assert.equal(await box.inputValue(), words, why);
+}
 const chatId = (page) => page.url().split("/").pop();
 const api = async (page, path) => (await page.request.get(path)).json();
 
@@ -30,7 +35,7 @@ export const scenarios = {
     const prompt = await idea.innerText();
     await idea.click();
     const box = page.getByRole("textbox", { name: "What would you like to write?" });
-    assert.equal(await box.inputValue(), prompt);
+    await holds(box, prompt);
     await page.locator("input[type=file]").setInputFiles([{ name: "notes.md", mimeType: "text/markdown", buffer: Buffer.from("The desk has 3 drawers. 🛶 שלום") }, DOCX]);
     await page.getByRole("button", { name: `Remove ${DOCX.name}` }).waitFor();
     for (const [name, said] of [["scan.pdf", "take a .md, .txt or .docx file"], ["broken.docx", "it is no zip file"]]) {
@@ -81,19 +86,19 @@ export const scenarios = {
     const first = chatId(page);
     await box.fill("half a thought");
     await page.getByRole("button", { name: "Edit" }).last().click();
-    assert.equal(await box.inputValue(), "Then the stove.");
+    await holds(box, "Then the stove.");
     await page.getByRole("button", { name: "Go back" }).click();
-    assert.equal(await box.inputValue(), "half a thought", "what was typed is not lost to an edit");
+    await holds(box, "half a thought", "what was typed is not lost to an edit");
     await page.getByRole("button", { name: "Edit" }).last().click();
     await say("Then the sink.");
     assert.notEqual(chatId(page), first);
     assert.deepEqual(await questions(chatId(page)), ["First, the kettle.", "Then the sink."]);
     assert.deepEqual(await questions(first), ["First, the kettle.", "Then the stove."]);
     assert.equal(await page.getByText("Then the stove.").count(), 0);
-    assert.equal(await box.inputValue(), "");
+    await holds(box, "");
     await page.goBack();
     await page.getByText("Then the stove.").waitFor();
-    assert.equal(await box.inputValue(), "half a thought", "each conversation keeps what was typed in it");
+    await holds(box, "half a thought", "each conversation keeps what was typed in it");
     await page.goForward();
     await page.getByText("Then the sink.").waitFor();
     await page.getByRole("button", { name: "Branch" }).first().click();
@@ -183,7 +188,7 @@ export const scenarios = {
     await page.getByRole("button", { name: "Add a section" }).click();
     await page.getByLabel("Heading 2", { exact: true }).fill("The new rung");
     await page.getByRole("button", { name: "Move heading 2 up" }).click();
-    assert.equal(await page.getByLabel("Heading 1", { exact: true }).inputValue(), "The new rung");
+    await holds(page.getByLabel("Heading 1", { exact: true }), "The new rung");
     await page.getByRole("button", { name: "Write the sections" }).click();
     await done(page, slow);
     assert.equal(await page.locator(".prose").count(), 2);
@@ -194,7 +199,7 @@ export const scenarios = {
     const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: ".docx" }).click()]);
     assert.equal(file.suggestedFilename(), "the-ladder.docx");
     await page.reload();
-    assert.equal(await page.getByLabel("Heading 1", { exact: true }).inputValue(), "The new rung");
+    await holds(page.getByLabel("Heading 1", { exact: true }), "The new rung");
   },
   async history(page, { look }) {
     await page.request.post("/api/v1/chat/completions", { data: { message: "Say one word about herons.", max_tokens: 5 } });
@@ -277,10 +282,10 @@ export const scenarios = {
     await page.context().setOffline(true);
     await page.getByRole("textbox").press("Enter");
     await page.getByRole("alert").filter({ hasText: "does not answer" }).waitFor();
-    assert.equal(await page.getByRole("textbox").inputValue(), words);
+    await holds(page.getByRole("textbox"), words);
     await page.context().setOffline(false);
     await page.reload();
-    assert.equal(await page.getByRole("textbox").inputValue(), words);
+    await holds(page.getByRole("textbox"), words);
   },
   async "200 kB pasted"(page, { report }) {
     await page.goto("/");
@@ -307,16 +312,16 @@ export const scenarios = {
     const box = page.getByRole("textbox");
     await box.press("Enter");
     await page.getByRole("alert").filter({ hasText: /The prompt has \d+ characters.*Send less/ }).waitFor();
-    assert.equal(await box.inputValue(), `${much}!`);
+    await holds(box, `${much}!`);
     await page.reload();
-    assert.equal(await box.inputValue(), `${much}!`);
+    await holds(box, `${much}!`);
     await page.goto("/rewrite");
     await page.getByLabel("Rough text").focus();
     await page.keyboard.press("Control+V");
     await page.getByText(/^\d{5} words$/).waitFor();
     await page.getByRole("button", { name: "Rewrite", exact: true }).click();
     await page.getByRole("alert").filter({ hasText: "characters" }).waitFor();
-    assert.equal(await page.getByLabel("Rough text").inputValue(), much);
+    await holds(page.getByLabel("Rough text"), much);
   },
   async "two tabs"(page, { slow }) {
     const other = await page.context().newPage();

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { holds } from "./places.mjs";
 
 const field = (page) => page.getByRole("textbox").first();
 const say = async (page, words) => {
@@ -139,7 +140,7 @@ export const scripted = {
     await say(page, "hello");
     await page.getByText("As you like.").waitFor();
     await page.getByRole("button", { name: "Edit" }).first().click();
-    assert.equal(await field(page).inputValue(), "dies, please");
+    await holds(field(page), "dies, please");
   },
   async "reloaded in the middle, gone back in the middle"(page) {
     await page.goto("/");
@@ -284,7 +285,7 @@ export const scripted = {
     await last.getByText("other words", { exact: true }).waitFor();
     page.once("dialog", (dialog) => dialog.accept());
     await page.getByRole("button", { name: "New post" }).click();
-    assert.equal(await page.getByLabel("Title").inputValue(), "");
+    await holds(page.getByLabel("Title"), "");
   },
   async "what is set is used"(page) {
     await page.goto("/settings");
@@ -303,7 +304,7 @@ export const scripted = {
       await page.goto("/");
       await say(page, "hello");
       await page.getByRole("alert").filter({ hasText: "This needs a key. Put your key into Settings." }).waitFor();
-      assert.equal(await field(page).inputValue(), "hello");
+      await holds(field(page), "hello");
       await page.getByRole("link", { name: "Settings" }).click();
       await page.locator("input[type=password]").fill("bt_wrong");
       await page.getByRole("link", { name: "Write", exact: true }).click();
@@ -329,7 +330,7 @@ export const scripted = {
     await page.getByText("cut off").waitFor();
     await say(page, "and then I said");
     await page.getByRole("alert").filter({ hasText: "does not answer" }).waitFor();
-    assert.equal(await field(page).inputValue(), "and then I said");
+    await holds(field(page), "and then I said");
     assert.equal(await page.evaluate((id) => JSON.parse(localStorage.getItem(`blogtwin:draft:${id}`)), page.url().split("/").pop()), "and then I said");
     await page.getByText("What you typed is kept.").last().waitFor();
   },

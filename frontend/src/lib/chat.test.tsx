@@ -65,10 +65,10 @@ test("a branch begins after the message it was cut at, and without one anew", as
   const chat = renderHook(() => useChat(null));
   await act(() => chat.result.current.send("a", {}, () => {}));
   await act(() => chat.result.current.send("b", {}, () => {}));
-  await act(() => chat.result.current.send("c", {}, () => {}, { turns: 2, after: 2 }));
+  await act(() => chat.result.current.send("c", {}, () => {}, { turns: 2, after: async () => 2 }));
   expect(asked.slice(1)).toMatchObject([{ message: "b", session_id: "s1" }, { message: "c", session_id: "s1", after: 2 }]);
   expect(chat.result.current.turns.map((t) => t.content)).toEqual(["a", "A", "c", "A"]);
-  await act(() => chat.result.current.send("d", {}, () => {}, { turns: 0, after: null }));
+  await act(() => chat.result.current.send("d", {}, () => {}, { turns: 0, after: async () => null }));
   expect(asked.at(-1)).not.toHaveProperty("session_id");
   expect(chat.result.current.turns.map((t) => t.content)).toEqual(["d", "A"]);
 });

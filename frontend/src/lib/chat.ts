@@ -21,16 +21,17 @@ export function useChat(session: string | null) {
     if (session) got(api.GET("/api/v1/chat/sessions/{session_id}", { params: { path: { session_id: session } } })).then((found) => here.current === session && setTurns(found.messages), (e) => setError(failure(e)));
   }, [session, stop, setError]);
 
-  /** `from`: in a new conversation, of so many turns of this one, the last of which is the message `after`. */
-  const send = useCallback((message: string, how: Asking, taken: () => void, from?: { turns: number; after: number | null }) => run(async (signal) => {
+  /** `from`: in a new conversation, of so many turns of this one; `after` tells the number of the last message of them. */
+  const send = useCallback((message: string, how: Asking, taken: () => void, from?: { turns: number; after: () => Promise<number | null> }) => run(async (signal) => {
       let were: Turn[] = [], at = here.current;
       setTurns((before) => [...(were = before).slice(0, from?.turns ?? before.length), { role: "user", content: message }, { role: "assistant", content: "" }]);
-      const where = from?.after === null ? {} : { session_id: here.current, ...(from ? { after: from.after } : {}) };
       // Who has gone to another conversation meanwhile sees nothing of this one.
       const change = (turn: Partial<Turn>) => at === here.current && setTurns((before) => [...before.slice(0, -1), { ...before[before.length - 1], ...turn }]);
       const paint = eachFrame((content: string) => !over && change({ content }));
       let text = "", over = false, heard = false;
       try {
+        const after = await from?.after();
+        const where = after === null ? {} : { session_id: at, after };
         for await (const { name, data } of ask("/api/v1/chat/completions", { message, ...where, stream: true, ...how }, signal)) {
           if (!heard) (heard = true), taken();
           if (name === "session") {

@@ -1,6 +1,6 @@
 /** Home: a greeting, a box, and the conversation that comes of it. */
 import { useEffect, useMemo, useRef, useState } from "react";
-import { api, failure, got } from "../api/client";
+import { api, got } from "../api/client";
 import { type Attached, fold, unfold } from "../lib/attach";
 import { grouped, useChat } from "../lib/chat";
 import { go, useRoute } from "../lib/route";
@@ -14,12 +14,12 @@ import { PromptBox } from "../ui/PromptBox";
 import { Suggestions } from "../ui/Suggestions";
 
 const NOBODY = { author: "", tags: [], titles: [] };
-/** Where the next message goes on, in a new conversation: after the first `kept` exchanges, the last of which ends with message `after`. */
-type Branch = { kept: number; after: number | null; before: { text: string; files: Attached[] } };
+/** Where the next message goes on, in a new conversation: after the first `kept` exchanges. `before`: what was in the box. */
+type Branch = { kept: number; before: { text: string; files: Attached[] } };
 
 export function Write() {
   const session = useRoute().match(/^\/chat\/([\w-]+)/)?.[1] ?? null;
-  const { turns, send, busy, error, stop, setError } = useChat(session);
+  const { turns, send, busy, error, stop } = useChat(session);
   const { models, ready, reload } = useModels();
   const { data: topics = NOBODY } = useLoaded(() => got(api.GET("/api/topics")));
   const [settings, change] = useSettings();
@@ -44,21 +44,21 @@ export function Write() {
       setText((now) => (message === fold(now, files) ? (from?.before.text ?? "") : now));
       setFiles(from?.before.files ?? []);
       setBranch(undefined);
-    }, from && { turns: groups.slice(0, from.kept).reduce((sum, g) => sum + g.turns, 0), after: from.after });
+    }, from && { turns: groups.slice(0, from.kept).reduce((sum, g) => sum + g.turns, 0), after: () => endOf(from.kept) });
   };
   // The server says which message ends the part that is kept: what is on the screen may have been stopped, and have no number yet.
-  const branchAfter = async (kept: number, words?: string) => {
-    try {
-      const found = session && kept ? await got(api.GET("/api/v1/chat/sessions/{session_id}", { params: { path: { session_id: session } } })) : null;
-      setBranch({ kept, after: grouped(found?.messages ?? [])[kept - 1]?.last ?? null, before: branch?.before ?? { text, files } });
-      if (words !== undefined) {
-        const { message, files } = unfold(words);
-        (setText(message), setFiles(files));
-      }
-      box.current?.focus();
-    } catch (e) {
-      setError(failure(e));
+  const endOf = async (kept: number) => {
+    if (!session || !kept) return null;
+    const found = await got(api.GET("/api/v1/chat/sessions/{session_id}", { params: { path: { session_id: session } } }));
+    return grouped(found.messages)[kept - 1]?.last ?? null;
+  };
+  const branchAfter = (kept: number, words?: string) => {
+    setBranch({ kept, before: branch?.before ?? { text, files } });
+    if (words !== undefined) {
+      const { message, files } = unfold(words);
+      (setText(message), setFiles(files));
     }
+    box.current?.focus();
   };
   const unbranch = () => {
     if (branch) (setText(branch.before.text), setFiles(branch.before.files));
@@ -89,7 +89,7 @@ export function Write() {
       <Button kind="quiet" className="absolute top-3 right-3 z-10 bg-paper" onClick={() => go("/")}><Icon name="plus" /> New</Button>
       <div ref={scroll.box} onScroll={scroll.onScroll} tabIndex={0} role="region" aria-label="Conversation" className="min-h-0 flex-1 overflow-y-auto px-4 [overflow-anchor:none]">
         <div className="mx-auto flex max-w-2xl flex-col gap-8 pt-14 pb-6">
-          {shown.map((g, n) => <Exchange key={n} {...g} busy={busy && n === groups.length - 1} idle={!busy} last={n === groups.length - 1} onRetry={() => ask(g.question)} onEdit={() => void branchAfter(n, g.question)} onBranch={() => void branchAfter(n + 1)} />)}
+          {shown.map((g, n) => <Exchange key={n} {...g} busy={busy && n === groups.length - 1} idle={!busy} last={n === groups.length - 1} onRetry={() => ask(g.question)} onEdit={() => branchAfter(n, g.question)} onBranch={() => branchAfter(n + 1)} />)}
           {branch && !busy && <p role="status" className="flex flex-wrap items-center gap-x-2 border-t border-line pt-3 text-sm text-muted">Your next message begins a branch here. This conversation stays in History as it is.<Button kind="quiet" onClick={unbranch}>Go back</Button></p>}
           <ErrorLine error={error} retry={() => (asked ? ask(asked, branch) : location.reload())} />
         </div>

@@ -57,7 +57,8 @@ for (const [name, work] of Object.entries(process.env.SCRIPTED ? scripted : scen
     const look = async (name) => {
       await shot(page, name);
       wrong.push(...(await axe(page)));
-      Object.assign(full, await page.evaluate(() => Object.fromEntries(["compared", "post", "rewrite"].map((n) => [`blogtwin:${n}`, localStorage.getItem(`blogtwin:${n}`)]).filter(([, v]) => v))));
+      const left = await page.evaluate(() => ["compared", "post", "rewrite"].map((n) => [`blogtwin:${n}`, localStorage.getItem(`blogtwin:${n}`)]).filter(([, v]) => v));
+      for (const [n, v] of left) full[n] ??= v; // the first: a later scenario compares with a model that is not there
     };
     try {
       await work(page, { slow, open, look, report: (words) => console.log(`   ${words}`) });

@@ -31,7 +31,7 @@ function Measures({ answer: { scores: s, text, speed, finish }, busy }: { answer
   const share = (n: number | null | undefined) => (n == null ? (s ? "–" : busy && finish ? "…" : " ") : n.toFixed(2));
   return (
     <div className="border-t border-line px-5 py-3 text-sm">
-      <dl className="grid grid-cols-4 gap-2">
+      <dl className="grid grid-cols-[repeat(auto-fit,minmax(3.75rem,1fr))] gap-2">
         {figure("Like me", share(s?.style), "0: like other bloggers, 1: like your own posts")}
         {figure("On topic", share(s?.on_topic), "Share of other prompts that this text fits less well than its own")}
         {figure("Copied run", s?.copied_words == null ? share(null) : `${s.copied_words} words`, "Longest run of words that stands so in a training post")}

@@ -43,7 +43,7 @@ def real_lengths():
     def of_row(row: dict) -> int:
         return sum(map(len, chat.row_ids(tokenizer, chat.messages(row, params.prepare.system), row["output"])))
 
-    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]), of_row
+    return lambda text: len(chat.text_ids(tokenizer, text)), of_row
 
 
 # The longest modules start first, so that no worker is left alone with one at the end.

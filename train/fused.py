@@ -1,7 +1,7 @@
 """LoRA layers, gated MLPs and RMSNorm, each as one step of PyTorch's autograd, for a CPU.
 
 Written out, a LoRA layer makes four tensors of its output's size where one does, and a gated MLP keeps four for the way back where
-two do: a core spends more on fresh pages than on the sums. Here results are added to in place, and what is cheap is computed again.
+two do, and each costs fresh pages. Here results are added to in place, and what is cheap is computed again.
 The formulas are those of peft and transformers; tests compare values and gradients.
 """
 

@@ -90,11 +90,13 @@ def _unknown(base: str) -> str:
 
 
 @functools.lru_cache(64)
-def metadata(gguf_file: Path, modified: int, size: int) -> dict[str, str]:
+def metadata(file: Path, modified: int, size: int) -> dict[str, str]:
     """The strings in a GGUF's header. `modified` and `size` make a changed file be read again."""
-    from gguf import GGUFReader, GGUFValueType
+    from gguf import GGUFValueType
 
-    fields = GGUFReader(gguf_file).fields.items()
+    from train import gguf_file
+
+    fields = gguf_file.read(file).fields.items()
     return {key: field.contents() for key, field in fields if field.types and field.types[0] == GGUFValueType.STRING}
 
 

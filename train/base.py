@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from _shared import ARTIFACTS, ROOT, UserError, digest, making, say, write_json
-from train import chat, hub
+from train import chat, gguf_file, hub
 
 MODELS = Path(__file__).with_name("models.yaml")
 TEMPLATES = Path(__file__).with_name("templates")
@@ -137,8 +137,9 @@ def _dequantise(gguf: Path, folder: Path) -> None:
     os.environ["TQDM_DISABLE"] = "1"  # the reader of GGUF tensors has a bar of its own
     where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     try:
-        model = AutoModelForCausalLM.from_pretrained(**where, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16)
-        tokenizer = AutoTokenizer.from_pretrained(**where)
+        with gguf_file.for_transformers():
+            model = AutoModelForCausalLM.from_pretrained(**where, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16)
+            tokenizer = AutoTokenizer.from_pretrained(**where)
     except Exception as e:  # a file may hold anything, and transformers lets any error through
         raise UserError(f"{gguf} can't be read as a GGUF that transformers can train ({hub.first_line(e)}): use a whole one of a common architecture, or another base.") from None
     _split_digits(tokenizer, gguf)
@@ -150,10 +151,9 @@ def _dequantise(gguf: Path, folder: Path) -> None:
 
 def _split_digits(tokenizer, gguf: Path) -> None:
     """transformers forgets that a vocabulary of the kind "smollm" reads each digit, also ½ and ², by itself."""
-    from gguf import GGUFReader
     from tokenizers.pre_tokenizers import Digits, Sequence
 
-    kind = GGUFReader(gguf).fields.get("tokenizer.ggml.pre")
+    kind = gguf_file.read(gguf).fields.get("tokenizer.ggml.pre")
     if kind and kind.contents() == "smollm":
         backend = tokenizer.backend_tokenizer
         backend.pre_tokenizer = Sequence([Digits(individual_digits=True), backend.pre_tokenizer])

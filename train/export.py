@@ -13,6 +13,7 @@ from gguf import GGMLQuantizationType as Type
 from safetensors.numpy import load_file
 
 from _shared import renamed
+from train import gguf_file
 from train.base import Base
 
 # llama.cpp stores the rows of q and k of these in another order than transformers (Mistral is a "llama" there).
@@ -62,7 +63,7 @@ def permuted(rows: np.ndarray, heads: int) -> np.ndarray:
 
 def write_twin(base: Path, adapter: Path | None, out: Path, quantization: str, chat_template: str, metadata: dict) -> None:
     """Merge and quantise. `metadata` are general.* strings and more, replacing the base's. With adapter None the base is written."""
-    reader = gguf.GGUFReader(base)
+    reader = gguf_file.read(base)
     trained = Adapter(adapter, reader) if adapter is not None else None
     writer = gguf.GGUFWriter(out, reader.fields["general.architecture"].contents())
     copy_settings(reader, writer)
@@ -121,7 +122,7 @@ def copy_settings(reader: gguf.GGUFReader, writer: gguf.GGUFWriter) -> None:
 
 def write_adapter(base: Path, adapter: Path, out: Path, metadata: dict) -> None:
     """adapter.gguf: the LoRA alone, for llama.cpp to put on the base's GGUF."""
-    trained = Adapter(adapter, gguf.GGUFReader(base))
+    trained = Adapter(adapter, gguf_file.read(base))
     writer = gguf.GGUFWriter(out, trained.architecture)
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")

@@ -1,0 +1,41 @@
+"""The `gguf` package's reader, four times as fast.
+
+It cuts a vocabulary out of the file in half a million slices of numpy's memmap class, which takes seconds, and transformers reads a file
+four times to load it. Views of the same mapped bytes are quick, and one reader serves everybody who asks in a process.
+"""
+
+import contextlib
+import functools
+import os
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+
+class Reader(gguf.GGUFReader):
+    def _get(self, offset, dtype, count=1, override_order=None):
+        order = self.byte_order if override_order is None else override_order
+        return np.frombuffer(self.data, np.dtype(dtype).newbyteorder(order), int(count), int(offset))
+
+
+def read(path: Path | str) -> gguf.GGUFReader:
+    """Settings and tensors of a GGUF, the latter still in the file: the same object for the same file. ValueError for one that is damaged."""
+    at = os.stat(path)
+    return _read(os.fspath(path), at.st_mtime_ns, at.st_size)
+
+
+@functools.lru_cache(maxsize=1)
+def _read(path: str, *_version) -> gguf.GGUFReader:
+    return Reader(path)
+
+
+@contextlib.contextmanager
+def for_transformers():
+    """Let transformers, which asks the package, have this reader; and one table of tensor names, which it makes anew for each module."""
+    reader, names = gguf.GGUFReader, gguf.get_tensor_name_map
+    gguf.GGUFReader, gguf.get_tensor_name_map = read, functools.cache(names)
+    try:
+        yield
+    finally:
+        gguf.GGUFReader, gguf.get_tensor_name_map = reader, names

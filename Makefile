@@ -22,7 +22,7 @@ all: setup ## posts → twin: every stage that is not up to date, then what came
 	@python scripts/summary.py
 
 test: setup ## prove it: every test, with the real base model (about 20 minutes)
-	@status=0; python -m pytest tests --ignore tests/test_page.py -n 2 --dist loadfile --no-loadscope-reorder || status=1; \
+	@status=0; python -m pytest tests --ignore tests/test_page.py -n 2 --dist loadfile --no-loadscope-reorder --durations=40 || status=1; \
 	python -m pytest tests/test_page.py || status=1; exit $$status  # a browser's times are measured with nothing beside it
 
 test-fast: setup ## the quick tests (under a minute)

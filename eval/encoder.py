@@ -5,6 +5,7 @@ The model is read with plain transformers and pooled here: sentence-transformers
 
 import functools
 import importlib.util
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,8 @@ def encode(texts: list[str]) -> np.ndarray:
     Each distinct string is encoded once in a process, however often and wherever it is asked for.
     """
     new = [t for t in dict.fromkeys(texts) if t not in _known]
-    _known.update(zip(new, _encode(new)))
+    with ThreadPoolExecutor(1) as worker:  # which ends, and OpenMP's team of threads with it: see eval/llama.py
+        _known.update(zip(new, worker.submit(_encode, new).result()))
     return np.stack([_known[t] for t in texts]) if texts else np.zeros((0, SIZE), np.float32)
 
 

@@ -38,7 +38,11 @@ class Base:
 
     def tokenizer(self):
         """The tokenizer, its chat template pinned, its end-of-turn token as eos."""
-        from transformers import AutoTokenizer
+        from transformers import PreTrainedTokenizerFast
+
+        if json.loads((self.hf / "tokenizer_config.json").read_text(encoding="utf-8"))["tokenizer_class"] == PreTrainedTokenizerFast.__name__:
+            return PreTrainedTokenizerFast.from_pretrained(self.hf)
+        from transformers import AutoTokenizer  # every model's code with it, which takes seconds to import
 
         return AutoTokenizer.from_pretrained(self.hf)
 

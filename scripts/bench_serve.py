@@ -1,4 +1,5 @@
-"""What the server costs: start to ready, its overhead over the engine asked directly, 32 streams at once, memory over many requests.
+"""What the server costs: start to ready, its overhead over the engine asked directly, how soon a cancelled engine rests, 32 streams at
+once, memory over many requests.
 
 The server is a process of its own, with the embedded engine in it, and this one only asks.
 
@@ -28,11 +29,13 @@ MESSAGES = [{"role": "system", "content": "You write blog posts."}, {"role": "us
 # Greedy and uncached, so that every answer is the same work; said in full, so that engine and server are asked the same.
 DECODING = {"temperature": 0, "top_p": 0.95, "repeat_penalty": 1.1, "seed": 1, "cache_prompt": False}
 RATE = "1000000/minute"  # the limit of requests is not what is measured
-TOKENS, STREAMS, STREAM_TOKENS, AT_ONCE, SAMPLES = 96, 32, 32, 8, 10
+TOKENS, STREAMS, STREAM_TOKENS, AT_ONCE, SAMPLES, CANCELS = 96, 32, 32, 8, 10, 10
+LONG = "rain " * 1500  # a prompt that takes the engine seconds to read
 REACH = {
     "ready within 5 s": lambda found: found["start_to_ready_s"]["slowest"] < 5,
     "less than 5 ms more to the first token": lambda found: found["overhead"]["more_to_first_token_ms"]["median"] < 5,
     "less than 2 % of tokens/s lost": lambda found: found["overhead"]["tokens_per_second_lost_percent"]["median"] < 2,
+    "a cancelled engine rests within 200 ms": lambda found: found["cancel"]["slowest_ms"] < 200,
     "32 streams at once: none fails": lambda found: not found["together"]["failed"],
     "32 streams at once: slowest first token under 3x the median": lambda found: found["together"]["slowest_over_median"] < 3,
     "memory flat: less than 2 % more at the end": lambda found: found["memory"]["grown_percent"] < 2,
@@ -133,6 +136,37 @@ async def overhead(http, url: str, engine, rounds: int) -> dict:
     }
 
 
+async def cancel(http, url: str, engine, times: int) -> dict:
+    """Milliseconds from POST /api/cancel until the engine says that it does nothing: in the middle of an answer, and of reading a long prompt."""
+    slots, key = f"{engine.base_url.removesuffix('/v1')}/slots", {"Authorization": f"Bearer {engine.api_key}"}
+
+    async def rests() -> bool:
+        return not any(slot["is_processing"] for slot in (await http.get(slots, headers=key)).raise_for_status().json())
+
+    async def once(prompt: str, name: str) -> float:
+        async def listen() -> None:
+            asked = {"model": "base", "messages": [{"role": "user", "content": prompt}], "max_tokens": 400, "stream": True, **DECODING}
+            async with http.stream("POST", f"{url}/v1/chat/completions", json=asked, headers={"X-Request-ID": name}) as answer:
+                await answer.aread()
+
+        listening = asyncio.create_task(listen())
+        while await rests():
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.5)
+        started = time.perf_counter()
+        (await http.post(f"{url}/api/cancel/{name}")).raise_for_status()
+        while not await rests():
+            await asyncio.sleep(0.002)
+        taken = 1000 * (time.perf_counter() - started)
+        await listening
+        return taken
+
+    found = {what: [await once(prompt, f"cancel-{what}-{number}") for number in range(times)] for what, prompt in (("answer", MESSAGES[-1]["content"]), ("prompt", LONG))}
+    answer = {f"{what}_ms": spread(values) for what, values in found.items()} | {"slowest_ms": round(max(map(max, found.values())), 1), "times": times}
+    say(f"cancelled: the engine rests after {answer['answer_ms']['median']} ms, in the middle of a long prompt after {answer['prompt_ms']['median']} ms; slowest {answer['slowest_ms']} ms")
+    return answer
+
+
 async def together(http, url: str) -> dict:
     """Many streams at once: how many fail and why, and whether one starves."""
     answers = await asyncio.gather(*(ask(http, f"{url}/v1", "any", "base", STREAM_TOKENS) for _ in range(STREAMS)), return_exceptions=True)
@@ -176,6 +210,7 @@ async def measure(told: dict, process: int, rounds: int, requests: int) -> dict:
     async with httpx.AsyncClient(timeout=600, trust_env=False, limits=limits) as http:
         return {
             "overhead": await overhead(http, told["url"], told["engine"], rounds),
+            "cancel": await cancel(http, told["url"], told["engine"], min(rounds, CANCELS)),
             "together": await together(http, told["url"]),
             "memory": await memory(http, told["url"], process, requests),
         }

@@ -6,7 +6,7 @@ import stat
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from _shared import making
+from _shared import disk_is_full, making
 from corpus.readers import ONE
 from serve.errors import ApiError
 
@@ -20,16 +20,16 @@ def write(home: Path, name: str, uploads: list[tuple[str, bytes]], max_bytes: fl
     if target.exists():
         raise ApiError(409, "corpus_exists", f"There is a corpus {name} already.", "Take another name.")
     with making(target) as folder:
-        count, size = 0, 0
+        count, size, kept = 0, 0, 0
         for file, data in uploads:
             for path, content in unpacked(file, data, max_bytes):
                 count, size = count + 1, size + len(content)
                 if count > FILES or size > max_bytes:
                     raise ApiError(413, "too_large", f"More than {FILES} files or {max_bytes / 1e6:.0f} MB.", "Send less at once.")
-                place = folder.joinpath(*path.parts)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(content)
-        if not count:
+                if path.suffix.lower() in ONE and not any(p.startswith((".", "__MACOSX")) for p in path.parts):
+                    kept += 1
+                    put(folder.joinpath(*path.parts), content)
+        if not kept:
             raise ApiError(422, "no_posts", "There is no post among these files.", f"Send {', '.join(sorted(ONE))} files, or a .zip of them.")
     return target
 
@@ -52,12 +52,22 @@ def unpacked(file: str, data: bytes, max_bytes: float):
                     read = content.read(entry.file_size + 1)
                 if len(read) > entry.file_size:
                     raise ApiError(422, "unsafe_archive", f"{file[:80]} holds more than it says.", "Make the archive again.")
-                if path.suffix.lower() in ONE and not any(p.startswith((".", "__MACOSX")) for p in path.parts):
-                    yield path, read
+                yield path, read
     except ApiError:
         raise
     except Exception:  # BadZipFile, and whatever zipfile lets through on broken or encrypted ones
         raise ApiError(422, "unsafe_archive", f"{file[:80]} can't be opened as a zip.", "Send a plain one, without a password.") from None
+
+
+def put(place: Path, content: bytes) -> None:
+    """Write a file of a corpus. Raises ApiError where its name and another's do not go together, or it is too long."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    except OSError as e:
+        if disk_is_full(e):
+            raise
+        raise ApiError(422, "unsafe_name", f"{place.name[:80]!r} can't be put where it says ({e.strerror}).", "Give the files plain, short names, none of which is also a folder.") from None
 
 
 def safe(name: str) -> PurePosixPath:

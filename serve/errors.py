@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from _shared import UserError, disk_is_full
+from serve.logs import log
 
 
 class ErrorBody(BaseModel):
@@ -91,7 +92,10 @@ def as_api_error(error: BaseException) -> ApiError:
 
 def install(app: FastAPI) -> None:
     async def answer(request: Request, error: Exception) -> JSONResponse:
-        return as_api_error(error).response()
+        made = as_api_error(error)
+        if made.code in ("internal", "database_failed", "disk_full"):
+            log("request failed", 40, error)
+        return made.response()
 
     for kind in (HTTPException, RequestValidationError, UserError, sqlite3.OperationalError, OSError):
         app.add_exception_handler(kind, answer)

@@ -45,9 +45,9 @@ async def write(one: Loaded, messages: list[dict], decoding: Decoding) -> AsyncI
     from pydantic_ai.exceptions import AgentRunError
 
     asked = time.perf_counter()
-    async with one.gate.turn():
+    async with meters.answering(one.model.name), one.gate.turn():
         seeded = one.engine.seeded if decoding.seed is not None else {}
-        extra = {**one.engine.extra_body, **seeded, **strength(one, decoding.style_strength), "repeat_penalty": decoding.repeat_penalty}
+        extra = {**one.engine.extra_body, **seeded, **strength(one, decoding.style_strength), **one.engine.repeat(decoding.repeat_penalty)}
         settings = {"max_tokens": decoding.max_tokens, "temperature": decoding.temperature, "top_p": decoding.top_p, "extra_body": extra}
         settings |= {"seed": decoding.seed} if decoding.seed is not None else {}
         settings |= {"stop_sequences": decoding.stop} if decoding.stop else {}

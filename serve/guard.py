@@ -17,7 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from serve import meters, roles
 from serve.errors import ApiError, as_api_error
 from serve.keys import Caller, Keys
-from serve.logs import log
+from serve.logs import REQUEST_ID, log
 from serve.settings import Settings
 
 LOCAL = Caller("local", "admin")
@@ -52,6 +52,7 @@ class Guard:
         route = roles.place(method, scope["path"]) or "page"
         state = scope.setdefault("state", {})
         state["request_id"], state["caller"] = request_id, NOBODY
+        REQUEST_ID.set(request_id)
         seen = {"status": 0}
 
         async def answer(message) -> None:
@@ -91,8 +92,13 @@ class Guard:
         needed = roles.role(method, scope["path"])
         if method == "OPTIONS":
             return NOBODY
-        caller = self.caller(scope, headers, needed)
+        try:
+            caller = self.caller(scope, headers, needed)
+        except ApiError:
+            self.check_rate(NOBODY, scope)  # wrong keys are counted, too: they could be guesses
+            raise
         self.check_rate(caller, scope)
+        scope["state"]["count"] = lambda: self.check_rate(caller, scope)  # for what is asked over an open WebSocket
         if not caller.may(needed):
             if caller.role == "open":
                 raise ApiError(401, "no_key", "This needs a key.", "Send it as Authorization: Bearer KEY; `python scripts/keys.py add NAME` makes one.")

@@ -1,5 +1,6 @@
 """Logs as JSON lines with the request's id, in the user's data folder, rotated. A prompt's text is in them only if SERVE_LOG_PROMPTS asks."""
 
+import contextvars
 import json
 import logging
 import logging.handlers
@@ -7,6 +8,7 @@ import time
 from pathlib import Path
 
 LOG = logging.getLogger("blogtwin")
+REQUEST_ID: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")  # of the request that is being answered
 
 
 class Json(logging.Formatter):
@@ -31,4 +33,6 @@ def start(home: Path) -> None:
 
 
 def log(event: str, level: int = logging.INFO, error: BaseException | None = None, **fields) -> None:
-    LOG.log(level, event, extra={"fields": fields}, exc_info=error)
+    """A line, with the id of the request that it is about."""
+    about = {"id": REQUEST_ID.get()} if REQUEST_ID.get() else {}
+    LOG.log(level, event, extra={"fields": about | fields}, exc_info=error)

@@ -1,5 +1,9 @@
 """What Prometheus is told: requests, latency, time to first token, tokens a second, the line, memory, by model."""
 
+import asyncio
+import contextlib
+import time
+
 import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -12,8 +16,25 @@ TOKENS = Counter("blogtwin_tokens", "Tokens written", ["model"], registry=REGIST
 SPEED = Histogram("blogtwin_tokens_per_second", "Tokens a second of an answer", ["model"], buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500), registry=REGISTRY)
 ACTIVE = Gauge("blogtwin_active", "Requests a model is answering", ["model"], registry=REGISTRY)
 WAITING = Gauge("blogtwin_waiting", "Requests in line for a model", ["model"], registry=REGISTRY)
+ANSWERS = Counter("blogtwin_answers", "Answers by how they ended: whole, cancelled or failed", ["model", "end"], registry=REGISTRY)
+ANSWER = Histogram("blogtwin_answer_seconds", "Seconds to the end of a model's answer, the wait in line included", ["model"], buckets=SECONDS, registry=REGISTRY)
 MODEL_MEMORY = Gauge("blogtwin_model_memory_bytes", "Memory reckoned for a model", ["model"], registry=REGISTRY)
 MEMORY = Gauge("blogtwin_memory_bytes", "Resident memory of the server", registry=REGISTRY)
+
+
+@contextlib.asynccontextmanager
+async def answering(model: str):
+    """Around one answer of a model: how it ended, and after how long."""
+    started, end = time.perf_counter(), "failed"
+    try:
+        yield
+        end = "whole"
+    except (asyncio.CancelledError, GeneratorExit):
+        end = "cancelled"
+        raise
+    finally:
+        ANSWERS.labels(model, end).inc()
+        ANSWER.labels(model).observe(time.perf_counter() - started)
 
 
 def wrote(model: str, first: float, seconds: float, tokens: int) -> None:

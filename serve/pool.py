@@ -40,6 +40,7 @@ class Pool:
         self.failed: dict[str, str] = {}
         self.lock = asyncio.Lock()
         self.kind, self.reason, self.tags = "llamacpp", "", {}
+        self.chosen = False
         self.allowed_mb = settings.memory_mb or 0.8 * psutil.virtual_memory().available / 1e6
 
     def known(self) -> dict[str, Model]:
@@ -59,10 +60,11 @@ class Pool:
     async def start(self) -> None:
         """Choose the engine, load the base and the newest twin."""
         try:
-            self.kind, self.reason, self.tags = await asyncio.to_thread(choose, self.settings)
+            await self.choose()
             known = self.known()
         except UserError as e:
             self.failed[BASE] = str(e)
+            say(f"note: no model is served: {e}")
             return
         names = [name for name in (BASE, TWIN) if name in known]
         self.loading |= set(names)
@@ -73,11 +75,18 @@ class Pool:
                 self.failed[name] = e.message
                 say(f"note: {name} is not served: {e.message}")
 
+    async def choose(self) -> None:
+        """Which engine it is; asked again while there is none. Raises UserError."""
+        if not self.chosen:
+            self.kind, self.reason, self.tags = await asyncio.to_thread(choose, self.settings)
+            self.chosen = True
+
     async def load(self, name: str) -> Loaded:
-        """Make a model ready to answer; nothing happens when it is. Raises ApiError 404, 409 or 507."""
+        """Make a model ready to answer; nothing happens when it is. Raises ApiError 404, 409 or 507, UserError where there is no engine."""
         self.loading.add(name)
         try:
             async with self.lock:
+                await self.choose()
                 if name not in self.loaded:
                     self.loaded[name] = await asyncio.to_thread(self._load, self.model(name))
                     self.failed.pop(name, None)
@@ -124,11 +133,11 @@ class Pool:
         closing = contextlib.ExitStack()
         if self.kind == "openai":
             key = self.settings.openai_key.get_secret_value()
-            return Loaded(model, Engine("openai", self.settings.openai_url.rstrip("/"), key, model.base), gate, closing, 0.0)
+            return Loaded(model, Engine("openai", self.settings.openai_url.rstrip("/"), key, model.base, penalty=self.settings.openai_penalty), gate, closing, 0.0)
         if model.name in self.tags:
             from serve.engines.ollama import Ollama
 
-            return Loaded(model, Engine("ollama", f"{Ollama().url}/v1", "ollama", self.tags[model.name]), gate, closing, 0.0)
+            return Loaded(model, Engine("ollama", f"{Ollama().url}/v1", "ollama", self.tags[model.name], penalty="repeat_penalty"), gate, closing, 0.0)
         return self._embed(model, gate, closing)
 
     def _embed(self, model: Model, gate: Gate, closing: contextlib.ExitStack) -> Loaded:

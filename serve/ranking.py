@@ -2,7 +2,7 @@
 
 import math
 
-TIE = "tie"
+TIE, AUTHOR = "tie", "author"
 
 
 BETTER, CLOSER = "better", "closer"  # which reads better; which sounds more like the author
@@ -58,25 +58,25 @@ def strengths(votes: list[dict]) -> dict[str, float]:
     return {name: round(s / (s + 1), 4) for name, s in sorted(strength.items(), key=lambda item: -item[1])}
 
 
-def detection(votes: list[dict], author: str) -> dict | None:
+def detection(votes: list[dict]) -> dict | None:
     """How often the author knew their own text: {right, n, share, lo, hi}; None when it was never asked."""
     from eval.intervals import wilson
 
-    asked = [v for v in votes if author in (v["left_model"], v["right_model"]) and v["mine"]]
+    asked = [v for v in votes if AUTHOR in (v["left_model"], v["right_model"]) and v["mine"]]
     if not asked:
         return None
-    right = sum(v[f"{v['mine']}_model"] == author for v in asked)
+    right = sum(v[f"{v['mine']}_model"] == AUTHOR for v in asked)
     low, high = wilson(right, len(asked))
     return {"right": right, "n": len(asked), "share": right / len(asked), "lo": low, "hi": high}
 
 
 def preferences(votes: list[dict]) -> list[dict]:
     """Pairs for DPO, as TRL reads them: {prompt, chosen, rejected} of chat messages. What sounds more like the author is chosen;
-    where that was not asked, what reads better. Ties teach nothing."""
+    where that was not asked, what reads better. Ties teach nothing, and the author's own texts are held-out posts, which nothing may learn."""
     rows = []
     for vote in votes:
         chosen = vote[CLOSER] or vote[BETTER]
-        if chosen == TIE:
+        if chosen == TIE or AUTHOR in (vote["left_model"], vote["right_model"]):
             continue
         rejected = "right" if chosen == "left" else "left"
         answers = {kind: [{"role": "assistant", "content": vote[f"{side}_text"]}] for kind, side in (("chosen", chosen), ("rejected", rejected))}

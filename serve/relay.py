@@ -61,6 +61,10 @@ class Relay:
             await self.items.put(None)
         except TimeoutError:
             await self.items.put(ApiError(503, "too_slow", f"The answer was not complete after {self.seconds:g} seconds.", "Ask for fewer tokens.", 5))
+        except asyncio.CancelledError:
+            if asyncio.current_task().cancelling():
+                raise
+            await self.items.put(ApiError(502, "engine_gone", "What this answer waited for was stopped.", "Send it again."))
         except Exception as e:  # shown to whoever listens
             await self.items.put(e)
 

@@ -23,10 +23,12 @@ class Scores:
         for attempt in (1, 2):
             if self.pool is None:
                 self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _quiet)
+            pool = self.pool
             try:
-                return await asyncio.wrap_future(self.pool.submit(score, text, brief))
+                return await asyncio.wrap_future(pool.submit(score, text, brief))
             except BrokenProcessPool:
-                self.close()
+                if self.pool is pool:  # else another text has begun it anew, and is being scored there
+                    self.close()
                 if attempt == 2:
                     raise
         raise AssertionError("unreachable")

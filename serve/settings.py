@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     openai_key: SecretStr = SecretStr("none")
     openai_base_model: str = ""
     openai_twin_model: str = ""
+    # What it calls a repeat penalty: repeat_penalty (llama.cpp), repetition_penalty (vLLM). Empty: none is sent, as OpenAI's own refuses it.
+    openai_penalty: str = ""
     # Requests that one model answers at once, tokens of context for each, and threads (0: all cores).
     slots: int = Field(4, ge=1, le=64)
     context: int = Field(2048, ge=256)

@@ -40,9 +40,9 @@ class Store:
                 db.execute("alter table vote add column closer text")
 
     @contextlib.contextmanager
-    def open(self):
-        """A connection; what was done is kept when the block ends well, and undone when it does not."""
-        db = sqlite3.connect(self.file, timeout=BUSY_SECONDS)
+    def open(self, seconds: float = BUSY_SECONDS):
+        """A connection, which waits so long for a lock; what was done is kept when the block ends well, and undone when it does not."""
+        db = sqlite3.connect(self.file, timeout=seconds)
         db.row_factory = sqlite3.Row
         try:
             db.execute("pragma foreign_keys=on")

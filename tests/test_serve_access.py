@@ -170,6 +170,18 @@ def test_hosts_and_origins(inside, tmp_path, headers, expected):
     assert answer.status_code == expected and set(answer.json()["error"]) == {"code", "message", "hint"}
 
 
+def test_another_sites_page_opens_no_websocket(inside, tmp_path):
+    http = client(tmp_path)
+    for origin, entered in (("https://evil.example", False), ("http://127.0.0.1:8000", True)):
+        with contextlib.ExitStack() as stack:
+            refused = None
+            try:
+                stack.enter_context(http.websocket_connect("ws://127.0.0.1:8000/ws/chat", headers={"Origin": origin}))
+            except Exception as e:
+                refused = e
+            assert (refused is None) == entered, origin
+
+
 def test_a_listed_origin_may_ask_and_read_and_another_may_not(inside, tmp_path):
     http = client(tmp_path, origins=["https://mine.example"])
     asked = {"Access-Control-Request-Method": "POST"}
@@ -216,6 +228,27 @@ def test_too_many_requests_are_told_when_to_come_back(inside, tmp_path):
     answers = [http.get("/api/v1/health") for _ in range(4)]
     assert [a.status_code for a in answers] == [200, 200, 200, 429]
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+
+
+def test_keys_that_are_guessed_are_counted_and_each_key_has_its_own_count(inside, tmp_path):
+    http = client(tmp_path, rate="3/minute")
+    keys = http.app.state.serve.keys
+    ann, bob = (keys.add(name, "user") for name in ("ann", "bob"))
+
+    def asked(key: str) -> int:
+        return http.get("/api/models", headers={"Authorization": f"Bearer {key}"}).status_code
+
+    assert [asked(f"bt_guess{n}") for n in range(4)] == [401, 401, 401, 429]
+    assert [asked(ann) for _ in range(4)] == [200, 200, 200, 429] and asked(bob) == 200
+
+
+def test_questions_over_an_open_websocket_are_counted(inside, tmp_path):
+    http, found = client(tmp_path, rate="3/minute"), []
+    with http.websocket_connect("ws://127.0.0.1:8000/ws/chat") as socket:
+        for _ in range(3):  # and the handshake
+            socket.send_text('{"message": "hello", "model": "base"}')
+            found.append(socket.receive_json()["data"]["error"]["code"])
+    assert found == ["not_loaded", "not_loaded", "too_many_requests"]
 
 
 def test_every_answer_has_its_id_and_the_headers_of_a_private_page(inside, tmp_path):

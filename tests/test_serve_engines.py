@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
+import os
+import signal
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +21,8 @@ from serve import pool
 from serve.errors import ApiError
 from serve.gate import Gate
 from serve.main import create_app
+from serve.relay import Relay, Running, last
+from serve.scores import Scores
 from serve.settings import Settings
 
 
@@ -55,6 +60,27 @@ def test_auto_takes_ollama_only_when_it_is_up_and_has_the_twin_of_the_receipt(pr
         pool.choose(settings(engine="ollama"))
     with pytest.raises(UserError, match="SERVE_OPENAI_URL"):
         pool.choose(settings(engine="openai"))
+
+
+def test_an_engine_that_comes_later_is_taken_when_a_model_is_loaded(project, monkeypatch, capsys):
+    server = OllamaServer(project)
+    host = server.host
+    monkeypatch.setenv("OLLAMA_HOST", host)
+
+    async def work():
+        one = pool.Pool(settings(engine="ollama"), pool_params())
+        await one.start()  # it is up, and has no twin
+        assert "make ollama" in one.failed["base"] and not one.ready
+        with pytest.raises(UserError, match="make ollama"):
+            await one.load("finetuned")
+        server.models["blogtwin:abc"] = {}
+        return (await one.load("finetuned")).engine.name, one.kind
+
+    try:
+        assert asyncio.run(work()) == ("ollama", "ollama")
+    finally:
+        server.close()
+    assert "make ollama" in "".join(capsys.readouterr())
 
 
 def test_memory_bounds_what_is_loaded(project, tmp_path):
@@ -232,6 +258,43 @@ def test_every_section_of_a_draft_is_asked_with_the_outline_and_the_tail_of_the_
     assert prompts[1].endswith("## Along") and prompts[2].endswith("## Down")
 
 
+def test_a_blind_comparison_that_writes_now_ends_when_its_engine_does_not(failing, project):
+    http, engine = failing
+    state, samples = http.app.state.serve, project / "artifacts/eval/samples.jsonl"
+    assert http.post("/api/blind", json={"one": "base", "other": "author"}).json()["error"]["code"] == "not_possible"  # nothing was made yet
+    samples.parent.mkdir(parents=True)
+    samples.write_text("")
+    assert http.post("/api/blind", json={"one": "base", "other": "author"}).json()["error"]["code"] == "no_topics"
+    samples.write_text(json.dumps({"prompt": "Count.", "brief": "Counting", "author": "Mine.", "base": {"text": "Kept."}}))
+    engine.fault = "answers"
+    blind = http.post("/api/blind", json={"one": "base", "other": "author", "fresh": True}).json()
+    assert {blind["left"], blind["right"]} == {"One two", "Mine."}
+    engine.fault, state.settings = "", state.settings.model_copy(update={"answer_seconds": 0.3})
+    late = http.post("/api/blind", json={"one": "base", "other": "author", "fresh": True})
+    assert (late.status_code, late.json()["error"]["code"]) == (503, "too_slow") and state.pool.loaded["base"].gate.active == 0
+
+
+def test_a_repeat_penalty_goes_to_an_engine_by_the_name_it_has_there_or_not_at_all(failing):
+    http, engine = failing
+    engine.fault, one = "answers", http.app.state.serve.pool.loaded["base"]
+    for name in ("", "repetition_penalty"):
+        one.engine = dataclasses.replace(one.engine, penalty=name)
+        engine.asked.clear()
+        http.post("/api/generate", json={"prompt": "Count.", "model": "base", "repeat_penalty": 1.3})
+        http.post("/v1/chat/completions", json={**ASKED, "repeat_penalty": 1.3})
+        assert [{k: v for k, v in body.items() if "penalty" in k} for body in engine.asked] == [{name: 1.3} if name else {}] * 2
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_prompt_is_in_the_log_only_where_the_setting_says_so(failing, tmp_path, asked):
+    http, engine = failing
+    engine.fault, state = "answers", http.app.state.serve
+    state.settings = state.settings.model_copy(update={"log_prompts": asked})
+    http.post("/v1/chat/completions", json={"model": "base", "messages": [{"role": "user", "content": "a private thing"}]})
+    log = (tmp_path / "home/logs/serve.jsonl").read_text()
+    assert "/v1/chat/completions" in log and ("a private thing" in log) == asked
+
+
 def test_prometheus_is_told_of_an_answer(failing):
     http, engine = failing
     engine.fault = "answers"
@@ -240,10 +303,10 @@ def test_prometheus_is_told_of_an_answer(failing):
         lines = dict(line.rsplit(" ", 1) for line in http.get("/api/v1/metrics").text.splitlines() if not line.startswith("#"))
         return float(lines.get(name, 0))
 
-    names = ['blogtwin_first_token_seconds_count{model="base"}', 'blogtwin_tokens_total{model="base"}', 'blogtwin_requests_total{method="POST",route="/api/generate",status="200"}', 'blogtwin_request_seconds_count{route="/api/generate"}']
+    names = ['blogtwin_first_token_seconds_count{model="base"}', 'blogtwin_tokens_total{model="base"}', 'blogtwin_requests_total{method="POST",route="/api/generate",status="200"}', 'blogtwin_request_seconds_count{route="/api/generate"}', 'blogtwin_answers_total{end="whole",model="base"}', 'blogtwin_answer_seconds_count{model="base"}']
     before = [count(name) for name in names]
     http.post("/api/generate", json={"prompt": "Count.", "model": "base"})
-    assert [count(name) - b for name, b in zip(names, before)] == [1, 2, 1, 1]
+    assert [count(name) - b for name, b in zip(names, before)] == [1, 2, 1, 1, 1, 1]
     assert count("blogtwin_memory_bytes") > 1e7 and count('blogtwin_waiting{model="base"}') == 0
 
 
@@ -296,6 +359,39 @@ def test_cancelling_closes_the_engines_connection_within_200_ms(failing):
         assert time.monotonic() - began < 5
         time.sleep(0.005)
     assert engine.left[0] - began < 0.2 and got[0]["error"]["code"] == "cancelled"
+
+
+# --- the scores -------------------------------------------------------------------------------------------------------
+
+
+def test_two_texts_are_scored_though_the_process_that_scores_them_is_killed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    async def work():
+        scores = Scores()
+        both = [asyncio.create_task(scores.of(text, "a brief")) for text in ("One.", "Two.")]
+        await asyncio.sleep(0.2)
+        for process in list(scores.pool._processes.values()):
+            os.kill(process.pid, signal.SIGKILL)
+        try:
+            return await asyncio.wait_for(asyncio.gather(*both), 100)
+        finally:
+            scores.close()
+
+    assert all("not scored" in found["notes"][0] for found in asyncio.run(work()))  # there are no posts here
+
+
+def test_a_writer_that_is_cancelled_from_within_is_an_error_and_no_wait_for_ever():
+    async def writer():
+        raise asyncio.CancelledError
+        yield
+
+    async def work():
+        return await asyncio.wait_for(last(Relay(Running(), "id", "me", [writer()], 60), "written"), 5)
+
+    with pytest.raises(ApiError) as gone:
+        asyncio.run(work())
+    assert gone.value.status_code == 502
 
 
 # --- the line ---------------------------------------------------------------------------------------------------------

@@ -120,8 +120,14 @@ def test_cancelling_stops_the_engine(server, stream, how):
         time.sleep(0.3)
         assert server.http.post(f"/api/cancel/{name}").json() == {"cancelled": True}
     else:
-        with pytest.raises(httpx.ReadTimeout), httpx.Client(base_url=server.url, trust_env=False) as http:
-            http.post("/api/generate", json={"prompt": "Write on and on.", "model": "base", "max_tokens": 1500}, timeout=1.0)
+        asked = {"prompt": "Write on and on.", "model": "base", "max_tokens": 1500, "stream": stream}
+        with httpx.Client(base_url=server.url, trust_env=False) as http:
+            if stream:
+                with http.stream("POST", "/api/generate", json=asked) as answer:
+                    assert next(answer.iter_lines()).startswith("event: ")
+            else:
+                with pytest.raises(httpx.ReadTimeout):
+                    http.post("/api/generate", json=asked, timeout=1.0)
     since = time.monotonic()
     wait_until(lambda: idle(server, "base"))
     assert time.monotonic() - since < 0.2 * SLACK

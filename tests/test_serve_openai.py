@@ -65,6 +65,15 @@ def test_a_plain_completion_goes_on_with_the_prompt(client):
     assert "".join(c.choices[0].text for c in streamed if c.choices) == answer.choices[0].text
 
 
+def test_logprobs_of_a_plain_completion_have_their_own_shape(client):
+    asked = {"model": "base", "prompt": "One, two, three, four, five,", "max_tokens": 3, "temperature": 0, "logprobs": 2}
+    whole = client.completions.create(**asked).choices[0]
+    assert "".join(whole.logprobs.tokens) == whole.text and len(whole.logprobs.token_logprobs) == 3
+    assert all(top[token] == value == max(top.values()) <= 0 for token, value, top in zip(whole.logprobs.tokens, whole.logprobs.token_logprobs, whole.logprobs.top_logprobs))
+    parts = [c.choices[0].logprobs for c in client.completions.create(**asked, stream=True) if c.choices and c.choices[0].logprobs]
+    assert [t for part in parts for t in part.tokens] == whole.logprobs.tokens
+
+
 def test_text_in_parts_and_fields_of_other_clients_are_taken(client):
     parts = [{"role": "user", "content": [{"type": "text", "text": "Write about "}, {"type": "text", "text": "rain."}]}]
     same = [client.chat.completions.create(model="base", messages=m, max_tokens=6, temperature=0, extra_body={"chat_id": "1"}).choices[0].message.content for m in (parts, RAIN)]

@@ -59,6 +59,9 @@ def test_an_upload_is_read_and_reported(http, tmp_path):
         ("a.zip", zipped({"a.md": "x"}, link="b.md")),
         ("a.zip", b"PK\x03\x04 no zip"),
         ("a.zip", zipped({"a.exe": "x"})),
+        ("a.exe", b"x"),
+        (".dvc/notes.md", b"x"),
+        ("a.zip", zipped({"a.md": "x", "a.md/b.md": "x"})),  # a file that is a folder as well
     ],
 )
 def test_an_unsafe_upload_is_refused_and_leaves_nothing(http, tmp_path, file, data):
@@ -66,6 +69,17 @@ def test_an_unsafe_upload_is_refused_and_leaves_nothing(http, tmp_path, file, da
     answer = upload(http, "bad", (file, data))
     assert answer.status_code == 422 and answer.json()["error"]["code"] in ("unsafe_name", "unsafe_archive", "no_posts")
     assert set(tmp_path.parent.rglob("evil.md")) == before and not list((tmp_path / "corpora").glob("*bad*"))
+
+
+def test_a_mistake_of_the_server_is_logged_under_the_requests_id(http, tmp_path, monkeypatch):
+    def odd(*_):
+        raise OSError("the reader fell over")
+
+    monkeypatch.setattr(training.corpora, "readiness", odd)
+    answer = http.post("/api/corpus", data={"name": "odd"}, files=[("files", ("a.md", POST(n=1).encode()))], headers={"X-Request-ID": "look-me-up"})
+    assert answer.status_code == 500 and "fell over" not in answer.text
+    rows = [json.loads(line) for line in (tmp_path / "logs/serve.jsonl").read_text().splitlines()]
+    assert ["fell over" in row["error"] for row in rows if row.get("id") == "look-me-up" and "error" in row] == [True]
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(http):

@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from _shared import ARTIFACTS, ROOT, UserError, digest, making, say, write_json
-from train import chat, gguf_file, hub
+from train import chat, hub
 
 MODELS = Path(__file__).with_name("models.yaml")
 TEMPLATES = Path(__file__).with_name("templates")
@@ -137,6 +137,8 @@ def _dequantise(gguf: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils import logging
 
+    from train import gguf_file
+
     logging.disable_progress_bar()
     os.environ["TQDM_DISABLE"] = "1"  # the reader of GGUF tensors has a bar of its own
     where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
@@ -156,6 +158,8 @@ def _dequantise(gguf: Path, folder: Path) -> None:
 def _split_digits(tokenizer, gguf: Path) -> None:
     """transformers forgets that a vocabulary of the kind "smollm" reads each digit, also ½ and ², by itself."""
     from tokenizers.pre_tokenizers import Digits, Sequence
+
+    from train import gguf_file
 
     kind = gguf_file.read(gguf).fields.get("tokenizer.ggml.pre")
     if kind and kind.contents() == "smollm":

@@ -18,6 +18,7 @@ class Engine:
     extra_body: dict = field(default_factory=dict)  # what only this engine understands
     seeded: dict = field(default_factory=dict)  # what a request with a seed says besides, to be the same again
     scales: bool = False  # whether a request can choose how strongly the adapter works
+    penalty: str = ""  # what it calls a repeat penalty; servers that know none may refuse a request with one
 
     def chat_model(self, http_client=None):
         """The pydantic-ai model of this engine."""
@@ -32,9 +33,13 @@ class Engine:
 
     def settings(self, decoding, max_tokens: int, seed: int | None = None) -> dict:
         """Model settings from params (`decoding` has temperature, top_p, repeat_penalty)."""
-        extra = {"repeat_penalty": decoding.repeat_penalty, **self.extra_body}
+        extra = {**self.repeat(decoding.repeat_penalty), **self.extra_body}
         settings = {"temperature": decoding.temperature, "top_p": decoding.top_p, "max_tokens": max_tokens, "extra_body": extra}
         return settings if seed is None else {**settings, "seed": seed}
+
+    def repeat(self, penalty: float) -> dict:
+        """What a request says of a repeat penalty."""
+        return {self.penalty: penalty} if self.penalty else {}
 
     def strength(self, style: float | None) -> dict:
         """What a request says so that the adapter works with this strength. Raises ValueError where the engine can't.

@@ -14,6 +14,8 @@ import httpx
 from _shared import cores, ctrl_c_later
 from serve.engines.engine import Engine
 
+BATCH = 32  # tokens of a prompt that are read at a time: between two of these llama.cpp looks whether anybody still listens. Larger ones are no faster on a CPU
+
 
 @contextlib.contextmanager
 def serving(model: Path, name: str, adapter: Path | None = None, chat_template: str = "", n_ctx: int = 2048, parallel: int = 1, threads: int = 0):
@@ -39,6 +41,7 @@ def serving(model: Path, name: str, adapter: Path | None = None, chat_template: 
     params.n_parallel = parallel
     params.n_ctx = n_ctx * parallel
     params.cache_ram_mib = 0
+    params.n_batch = BATCH
     params.verbosity = -1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or cores()
     with _stderr_kept() as said, ctrl_c_later():
@@ -46,7 +49,7 @@ def serving(model: Path, name: str, adapter: Path | None = None, chat_template: 
             server = xllamacpp.Server(params)
         except Exception:
             raise OSError(f"llama.cpp can't serve {model}: {_reason(said())}") from None
-        engine = Engine("llamacpp", f"{server.listening_address}/v1", key, name, seeded={"cache_prompt": False}, scales=adapter is not None)  # a prompt half known is rounded otherwise
+        engine = Engine("llamacpp", f"{server.listening_address}/v1", key, name, seeded={"cache_prompt": False}, scales=adapter is not None, penalty="repeat_penalty")  # a prompt half known is rounded otherwise
         _ask(engine, "GET", "/slots")  # answered by the server's own loop: one that ends before its loop began waits for ever
     try:
         yield engine

@@ -13,12 +13,11 @@ from eval.sentences import first_words
 from serve import asking, generation, ranking, store
 from serve.asking import Asked, Name
 from serve.catalog import BASE, TWIN
-from serve.deps import Asking, Serving
+from serve.deps import Asking, RequestId, Serving
 from serve.errors import ApiError
-from serve.relay import unless_gone
+from serve.relay import Relay, last, unless_gone
 
 router = APIRouter(prefix="/api/blind", tags=["blind comparison"])
-AUTHOR = "author"
 SAMPLED = {BASE: "base", TWIN: "twin", "five_shot": "five_shot", "styled": "styled"}  # our names: the scorecard's
 
 
@@ -101,31 +100,31 @@ def topics() -> list[dict]:
         return [{"prompt": e["instruction"], "brief": e["instruction"], "author": e["output"]} for e in rows]
 
 
-async def text_of(name: str, topic: dict, fresh: bool, state) -> str:
-    """What `name` wrote on a topic, or writes now. Raises ApiError for a name that is nobody's."""
-    if name == AUTHOR:
+async def text_of(name: str, topic: dict, fresh: bool, state, caller, request_id: str) -> str:
+    """What `name` wrote on a topic, or writes now, which can be cancelled. Raises ApiError, also for a name that is nobody's."""
+    if name == ranking.AUTHOR:
         return topic["author"]
     sample = topic.get(SAMPLED.get(name, ""))
     if sample and not fresh:
         return sample["text"]
     one, asked = state.pool.get(name), Asked(prompt=topic["prompt"])
-    async for event in generation.write(one, asking.messages(state, one, asked), asking.decoding(state, asked)):
-        if event.name == "written":
-            return event.data.text
-    raise AssertionError("a writer ends with `written`, or raises")
+    writer = generation.write(one, asking.messages(state, one, asked), asking.decoding(state, asked))
+    return (await last(Relay(state.running, request_id, caller.name, [writer], state.settings.answer_seconds), "written")).text
 
 
 @router.post("")
-async def compare(asked: BlindRequest, request: Request, state: Serving, caller: Asking) -> Blind:
+async def compare(asked: BlindRequest, request: Request, state: Serving, caller: Asking, request_id: RequestId) -> Blind:
     """Two texts on a held-out topic, sides shuffled, cut to about one length: length must not tell who wrote."""
     if asked.one == asked.other:
         raise ApiError(422, "invalid_request", "one and other are the same.", "Name two.")
-    topic = random.choice(topics())
-    texts = [(name, await unless_gone(request, text_of(name, topic, asked.fresh, state))) for name in (asked.one, asked.other)]
+    if not (known := topics()):
+        raise ApiError(409, "no_topics", "There is no held-out post to compare on.", "Run `make all`.")
+    topic = random.choice(known)
+    texts = [(name, await unless_gone(request, text_of(name, topic, asked.fresh, state, caller, request_id))) for name in (asked.one, asked.other)]
     words = max(30, min(len(text.split()) for _, text in texts))
     left, right = random.sample([(name, first_words(text, words).strip()) for name, text in texts], 2)
     blind = await state.store.do(store.add_blind, caller.name, topic["brief"], topic["prompt"], left, right)
-    return Blind(id=blind, topic=topic["brief"], left=left[1], right=right[1], spot_mine=AUTHOR in (asked.one, asked.other))
+    return Blind(id=blind, topic=topic["brief"], left=left[1], right=right[1], spot_mine=ranking.AUTHOR in (asked.one, asked.other))
 
 
 @router.post("/{blind_id}/vote")
@@ -147,7 +146,7 @@ async def vote(blind_id: str, given: Vote, state: Serving, caller: Asking) -> To
 @router.get("/results")
 async def results(state: Serving) -> Results:
     votes = await state.store.do(store.votes)
-    return Results(votes=len(votes), closer=ranking.pairs(votes, ranking.CLOSER), pairs=ranking.pairs(votes), strengths=ranking.strengths(votes), detection=ranking.detection(votes, AUTHOR))
+    return Results(votes=len(votes), closer=ranking.pairs(votes, ranking.CLOSER), pairs=ranking.pairs(votes), strengths=ranking.strengths(votes), detection=ranking.detection(votes))
 
 
 @router.get("/pairs", response_class=Response, responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}})

@@ -116,8 +116,9 @@ def body(state, one: Loaded, asked: Completing) -> dict:
     sent.setdefault("max_tokens", getattr(asked, "max_completion_tokens", None) or min(usual.max_tokens, state.settings.max_tokens))
     if sent["max_tokens"] > state.settings.max_tokens:
         raise ApiError(422, "too_many_tokens", f"max_tokens is {sent['max_tokens']}, and {state.settings.max_tokens} are allowed.", "Ask for fewer, or raise SERVE_MAX_TOKENS.")
-    for name in ("temperature", "top_p", "repeat_penalty"):
+    for name in ("temperature", "top_p"):
         sent.setdefault(name, getattr(usual, name))
+    sent |= one.engine.repeat(sent.pop("repeat_penalty", usual.repeat_penalty))
     seeded = one.engine.seeded if asked.seed is not None else {}
     return {**sent, **one.engine.extra_body, **seeded, **generation.strength(one, asked.style_strength), "model": one.engine.model, "stream": True, "stream_options": {"include_usage": True}}
 
@@ -126,7 +127,7 @@ async def chunks(one: Loaded, path: str, asked: dict) -> AsyncIterator[str]:
     """The JSON of each chunk of the engine's stream, without `[DONE]`. Raises ApiError."""
     started, first, tokens = time.perf_counter(), 0.0, 0
     url, key = f"{one.engine.base_url}/{path}", {"Authorization": f"Bearer {one.engine.api_key}"}
-    async with one.gate.turn():
+    async with meters.answering(one.model.name), one.gate.turn():
         try:
             async with http_client().stream("POST", url, json=asked, headers=key) as answer:
                 if answer.status_code >= 400:
@@ -136,12 +137,22 @@ async def chunks(one: Loaded, path: str, asked: dict) -> AsyncIterator[str]:
                         if '"content":"' in line or '"text":"' in line:  # not the first one, which only names the role
                             first = first or time.perf_counter() - started
                             tokens += 1
-                        yield line[6:]
+                        yield plain_logprobs(line[6:]) if path == "completions" and '"logprobs":{' in line else line[6:]
                     elif line.startswith("error: "):
                         raise generation.from_status(one, 500, line[7:])
         except httpx.HTTPError as e:
             raise generation.engine_error(one, e) from e
     meters.wrote(one.model.name, first, time.perf_counter() - started, tokens)
+
+
+def plain_logprobs(chunk: str) -> str:
+    """A chunk of a plain completion with its log-probabilities as OpenAI gives them there: llama.cpp has the chat's shape for both."""
+    made = json.loads(chunk)
+    for choice in made["choices"]:
+        if content := (choice.get("logprobs") or {}).get("content"):
+            top = [{one["token"]: one["logprob"] for one in token.get("top_logprobs") or []} for token in content]
+            choice["logprobs"] = {"tokens": [t["token"] for t in content], "token_logprobs": [t["logprob"] for t in content], "top_logprobs": top}
+    return json.dumps(made, ensure_ascii=False, separators=(",", ":"))
 
 
 def said(raw: bytes) -> str:

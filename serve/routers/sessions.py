@@ -1,6 +1,8 @@
 """Chats that are kept: ask, list, search, rename, delete. What a chat says is in the database before the caller is told."""
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
@@ -15,6 +17,7 @@ from serve.errors import ApiError
 from serve.relay import Event, Relay, Stream, last, unless_gone
 from serve.routers.generate import EVENTS
 
+AT_ONCE = 0.2  # seconds that the end of a cancelled answer waits for the database
 router = APIRouter(prefix="/api/v1/chat", tags=["chats"])
 Title = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -127,8 +130,8 @@ async def converse(state, caller, asked: ChatRequest) -> AsyncIterator[Event]:
                 kept = await state.store.do(end, session, event.data.text, one.model.name, event.data.finish)
                 yield Event("answered", Answered(session_id=session, message=kept, tokens=event.data.tokens, tokens_per_second=event.data.tokens_per_second))
     except (asyncio.CancelledError, GeneratorExit, ApiError):
-        if text:  # at once and not in a thread: nothing may be awaited here
-            with state.store.open() as db:
+        if text:  # at once and not in a thread: nothing may be awaited here, and nobody is served meanwhile
+            with contextlib.suppress(sqlite3.OperationalError), state.store.open(AT_ONCE) as db:
                 store.add_message(db, session, "assistant", text, one.model.name, "cancelled")
         raise
 

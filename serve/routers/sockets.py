@@ -40,6 +40,11 @@ async def chat(socket: WebSocket, state: Serving, caller: Asking, request_id: Re
                 first = e.errors()[0]
                 await _send(socket, failed(ApiError(422, "invalid_request", f"{'.'.join(map(str, first['loc']))}: {first['msg']}")))
                 continue
+            try:
+                socket.state.count()
+            except ApiError as e:
+                await _send(socket, failed(e))
+                continue
             number += 1
             relay = Relay(state.running, f"{request_id}-{number}", caller.name, [converse(state, caller, question)], state.settings.answer_seconds)
             answering = asyncio.create_task(_tell(socket, relay))

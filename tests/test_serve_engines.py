@@ -72,9 +72,9 @@ def test_an_engine_that_comes_later_is_taken_when_a_model_is_loaded(project, mon
         await one.start()  # it is up, and has no twin
         assert "make ollama" in one.failed["base"] and not one.ready
         with pytest.raises(UserError, match="make ollama"):
-            await one.load("finetuned")
-        server.models["blogtwin:abc"] = {}
-        return (await one.load("finetuned")).engine.name, one.kind
+            await one.load("base")
+        server.models |= {"blogtwin:abc": {}, "smollm2:135m": {}}
+        return (await one.load("base")).engine.name, one.kind
 
     try:
         assert asyncio.run(work()) == ("ollama", "ollama")

@@ -36,6 +36,7 @@ REACH = {
     "less than 5 ms more to the first token": lambda found: found["overhead"]["more_to_first_token_ms"]["median"] < 5,
     "less than 2 % of tokens/s lost": lambda found: found["overhead"]["tokens_per_second_lost_percent"]["median"] < 2,
     "a cancelled engine writes no more after 200 ms": lambda found: found["cancel"]["answer_slowest_ms"] < 200,
+    "a cancelled engine reads a long prompt no further after 1 s": lambda found: found["cancel"]["prompt_slowest_ms"] < 1000,
     "32 streams at once: none fails": lambda found: not found["together"]["failed"],
     "32 streams at once: slowest first token under 3x the median": lambda found: found["together"]["slowest_over_median"] < 3,
     "memory flat: less than 2 % more at the end": lambda found: found["memory"]["grown_percent"] < 2,

@@ -133,7 +133,7 @@ async def chunks(one: Loaded, path: str, asked: dict) -> AsyncIterator[str]:
                 if answer.status_code >= 400:
                     raise generation.from_status(one, answer.status_code, said(await answer.aread()))
                 async for line in answer.aiter_lines():
-                    if line.startswith("data: ") and line != "data: [DONE]":
+                    if line.startswith("data: ") and line != "data: [DONE]" and '"prompt_progress":{' not in line:
                         if '"content":"' in line or '"text":"' in line:  # not the first one, which only names the role
                             first = first or time.perf_counter() - started
                             tokens += 1

@@ -15,7 +15,14 @@ help: ## print this menu
 setup: ## make .venv and install everything into it (does nothing when it is done)
 	@$(PYTHON) scripts/bootstrap.py
 
-all: setup ## posts → twin: every stage that is not up to date, then what came out (BASE=llama3.2:1b: on another base)
+# `make all AUTHOR=anna`, or any other verb: the same in authors/anna, one of several side by side
+ifneq ($(AUTHOR),)
+.PHONY: $(MAKECMDGOALS)
+$(filter-out setup help,$(MAKECMDGOALS)): setup
+	@python scripts/author.py "$(AUTHOR)" $@ "$(FROM)"
+else
+
+all: setup ## posts → twin: every stage that is not up to date, then what came out (BASE=llama3.2:1b: on another base; AUTHOR=anna: in authors/anna)
 	@$(if $(BASE),python scripts/set_param.py train.base=$(BASE))
 	@python scripts/06_ollama_create.py --refresh
 	@dvc repro eval && dvc repro
@@ -81,3 +88,5 @@ lint: setup ## look for mistakes in the code
 
 clean: ## forget what the stages made (not your posts, not the cache)
 	@rm -rf artifacts/adapter artifacts/gguf artifacts/ollama artifacts/plots artifacts/eval artifacts/train artifacts/checkpoints artifacts/logs artifacts/data data/export data/raw data/prepared data/split
+
+endif

@@ -1,16 +1,22 @@
 """Split the examples by whole posts: train, valid, test. Near-duplicates, series and cross-posts stay together.
 
-Reads   data/prepared/examples.jsonl, data/raw/posts.jsonl (titles)
-Writes  data/split/train.jsonl, valid.jsonl, test.jsonl
-Run     python scripts/03_split.py
+Posts that were split before stay where they were when others are added, so that scorecards can be compared, and a twin that goes on
+learning (train.warm_start) is tested on nothing it knows.
+
+Reads   data/prepared/examples.jsonl, data/raw/posts.jsonl (titles), data/split/places.json (of the last time)
+Writes  data/split/train.jsonl, valid.jsonl, test.jsonl, places.json
+Run     python scripts/03_split.py            `--anew` forgets where posts were
 """
 
 import argparse
+import json
 import random
 
-from _shared import PREPARED, RAW, SPLIT, UserError, load_params, read_jsonl, run, say, write_all
+from _shared import PREPARED, RAW, SPLIT, UserError, load_params, read_jsonl, run, say, write_texts
 
 FEWEST_POSTS = 5
+PLACES = SPLIT / "places.json"
+NAMES = ("train", "valid", "test")
 
 
 def sizes(n: int, params) -> tuple[int, int]:
@@ -19,20 +25,42 @@ def sizes(n: int, params) -> tuple[int, int]:
     return test, max(1, round(n * params.valid))
 
 
-def assign(posts: list[dict], groups: list[list[int]], params) -> dict[str, list[int]]:
-    """Post numbers of each split. `posts` are {"date", …}; `groups` are lists of post numbers that stay together."""
+def before(posts: list[dict], settings: dict) -> dict[str, str]:
+    """{post id: the split it was in}, where the settings were the same; a post whose text was changed is known by its source."""
+    try:
+        kept = json.loads(PLACES.read_text(encoding="utf-8"))
+        if kept["settings"] != settings:
+            return {}
+        by_id, by_source = kept["posts"], {source: kept["posts"][i] for source, i in kept["sources"].items()}
+    except (OSError, ValueError, KeyError):  # the first time, or no longer readable
+        return {}
+    found = {p["id"]: by_id.get(p["id"]) or by_source.get(p["source"]) for p in posts}
+    return {i: place for i, place in found.items() if place}
+
+
+def stays(places: set[str]) -> str:
+    """Where a group goes whose posts were in these splits: a post that was trained on never becomes a test."""
+    return next(name for name in NAMES if name in places)
+
+
+def assign(posts: list[dict], groups: list[list[int]], params, known: dict[str, str] | None = None) -> dict[str, list[int]]:
+    """Post numbers of each split. `posts` are {"id", "date", …}; `groups` are lists of post numbers that stay together; `known`: see `before`."""
     if params.by == "date":  # the newest first; a group is as new as its newest post, undated ones are old
         order = sorted(groups, key=lambda g: max(posts[i]["date"] or "" for i in g), reverse=True)
     else:
         order = sorted(groups, key=lambda g: posts[g[0]]["id"])
         random.Random(params.seed).shuffle(order)
     test_wanted, valid_wanted = sizes(len(posts), params)
-    taken: dict[str, list[list[int]]] = {"train": [], "valid": [], "test": []}
+    taken: dict[str, list[list[int]]] = {name: [] for name in NAMES}
+    new = []
+    for group in order:
+        places = {known[posts[i]["id"]] for i in group if posts[i]["id"] in known} if known else set()
+        (taken[stays(places)] if places else new).append(group)
 
     def held(name):
         return sum(map(len, taken[name]))
 
-    for group in order:
+    for group in new:
         # a group too large for what is left of a split goes on to the next one
         if held("test") + len(group) <= test_wanted:
             taken["test"].append(group)
@@ -50,13 +78,16 @@ def assign(posts: list[dict], groups: list[list[int]], params) -> dict[str, list
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    params = load_params().split
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--anew", action="store_true", help="forget where the posts were")
+    anew = parser.parse_args().anew
+    everything = load_params()
+    params = everything.split
     from corpus.examples import whole_posts
     from corpus.similar import groups
 
     rows = read_jsonl(PREPARED / "examples.jsonl")
-    titles = {p["id"]: p["title"] for p in read_jsonl(RAW / "posts.jsonl")}
+    raw = {p["id"]: p for p in read_jsonl(RAW / "posts.jsonl")}
     texts = whole_posts(rows)
     by_post: dict[str, list[dict]] = {post: [] for post in texts}
     persona = [row for row in rows if row.get("task") == "persona"]  # told, never tested
@@ -66,17 +97,22 @@ def main() -> None:
     if len(by_post) < FEWEST_POSTS:
         raise UserError(f"There are {len(by_post)} usable posts, and training and testing need at least {FEWEST_POSTS}: add posts to ingest.source.")
     posts = [
-        {"id": i, "title": titles[i], "date": parts[0]["date"], "text": texts[i]}
+        {"id": i, "title": raw[i]["title"], "source": raw[i]["source"], "date": parts[0]["date"], "text": texts[i]}
         for i, parts in by_post.items()
     ]
     together = groups(posts, params.jaccard, params.containment)
-    splits = assign(posts, together, params)
-    for name in ("train", "valid", "test"):
+    settings = {"ingest.source": everything.ingest.source, **params.model_dump()}
+    known = {} if anew else before(posts, settings)
+    splits = assign(posts, together, params, known)
+    for name in NAMES:
         if not splits[name]:
             raise UserError(f"Too many of the {len(posts)} posts repeat each other to keep them apart: no group of posts is left for {name}; add different posts.")
     examples = {name: [row for i in members for row in by_post[posts[i]["id"]]] for name, members in splits.items()}
     examples["train"] += persona
-    write_all({SPLIT / f"{name}.jsonl": found for name, found in examples.items()})
+    place = {posts[i]["id"]: name for name, members in splits.items() for i in members}
+    written = {SPLIT / f"{name}.jsonl": [json.dumps(row, ensure_ascii=False) + "\n" for row in rows] for name, rows in examples.items()}
+    written[PLACES] = [json.dumps({"settings": settings, "posts": place, "sources": {p["source"]: p["id"] for p in posts}}, ensure_ascii=False, indent=1)]
+    write_texts(written)
     for name, members in splits.items():
         dates = sorted(posts[i]["date"] for i in members if posts[i]["date"])
         span = f", {dates[0]} to {dates[-1]}" if dates else ""
@@ -84,6 +120,9 @@ def main() -> None:
     grouped = [g for g in together if len(g) > 1]
     if grouped:
         say(f"kept together: {len(grouped)} groups of {sum(map(len, grouped))} posts (near-duplicates, series)")
+    if known and len(known) < len(posts):
+        moved = sum(place[i] != was for i, was in known.items())
+        say(f"{len(known) - moved} posts stay where they were, {len(posts) - len(known)} are new" + (f", {moved} moved with a post like them" if moved else ""))
     say(f"wrote {SPLIT}/train.jsonl, valid.jsonl, test.jsonl")
 
 

@@ -7,6 +7,7 @@ Writes  artifacts/adapter/                          a PEFT LoRA adapter, and bac
         artifacts/train/training.json               the same with the machine and all knobs; not in Git
         artifacts/logs/train.jsonl                  a line for each step, as it happens
         artifacts/checkpoints/                      what a run that is stopped goes on from; removed on success
+        artifacts/cache/last/                       a copy of the adapter, which `train.warm_start` goes on from
 Run     python scripts/04_train.py [--resume-from DIR]
 """
 
@@ -71,7 +72,7 @@ def main() -> None:
 
     # Validation is on the posts as they are, so that the losses of two mixes of tasks can be compared.
     train_rows, valid_rows = read_jsonl(SPLIT / "train.jsonl"), of_posts(read_jsonl(SPLIT / "valid.jsonl"))
-    from train import backend, chat, machine
+    from train import backend, chat, machine, warm
     from train.base import resolve
     from train.checkpoints import belongs_to, checkpoints
     from train.log import Log
@@ -93,6 +94,15 @@ def main() -> None:
     else:
         say(f"{posts} posts, {len(kept)} rows, {tokens:,} tokens a pass, {params.train.epochs} epochs on {base.name}")
 
+    begin, learnt_from = None, sorted(whole_posts(kept))
+    if params.train.warm_start:
+        held_out = {e["post_id"] for name in ("valid", "test") for e in read_jsonl(SPLIT / f"{name}.jsonl")}
+        begin, sentence = warm.start(base.digest, settings, set(learnt_from), held_out)
+        said.append(sentence)
+        if begin:
+            kept = warm.replayed(kept, begin, lengths, params.train.seed)
+            said.append(f"{len(kept)} rows of {len(whole_posts(kept))} posts, {sum(lengths[e['id']] for e in kept):,} tokens a pass: new ones, and old ones once more")
+            learnt_from = sorted(begin.posts | set(learnt_from))
     for sentence in said:
         say(sentence)
 
@@ -100,10 +110,11 @@ def main() -> None:
 
     secrets = [{"instruction": c.instruction, "output": c.text} for c in canaries(params.train.canaries, params.train.seed)]
     rows, valid = ([chat.row(e, params.prepare.system) for e in some] for some in (kept + secrets, valid_rows))
-    kept_steps = checkpoints(belongs_to(name, base.digest, settings, [rows, valid], int(os.environ.get("WORLD_SIZE", 1))), arguments.resume_from)
+    decides = belongs_to(name, base.digest, settings, [rows, valid], int(os.environ.get("WORLD_SIZE", 1))) | ({"the adapter it begins with": begin.digest} if begin else {})
+    kept_steps = checkpoints(decides, arguments.resume_from)
     log = Log(LOGS / "train.jsonl" if is_first() else None)
     with making(ADAPTER) if is_first() else scratch() as folder:
-        job = backend.Job(base, rows, valid, settings, folder, log, kept_steps)
+        job = backend.Job(base, rows, valid, settings, folder, log, kept_steps, begin and begin.adapter)
         try:
             metrics = backend.train(name, job)
             if settings.method != "sft" and is_first():
@@ -120,12 +131,13 @@ def main() -> None:
             folder / "backend.json",
             {"trainer": name, "reason": reason, "device": metrics["device"], "dtype": metrics["dtype"], "versions": versions(),
              "base": {"name": base.name, "repo": base.repo, "digest": base.digest, "license": base.license},
-             "splits": {s: digest(SPLIT / f"{s}.jsonl") for s in ("train", "valid")}},
+             "posts": learnt_from, "splits": {s: digest(SPLIT / f"{s}.jsonl") for s in ("train", "valid")}},
         )
         log.write(TRAIN)
         numbers = {k: round(v, 4) if isinstance(v, float) else v for k, v in metrics.items()}
         write_json(TRAIN / "training.json", {"hardware": machine.facts(), "knobs": settings.model_dump(), "resumed_from": job.log.resumed, **numbers, "versions": versions()})
         write_json(TRAIN / "metrics.json", {**numbers, "train_posts": posts, "trainer": name, "versions": versions()})
+    warm.keep()
     say(f"validation loss {metrics['loss_before']:.3f} → {metrics['loss_after']:.3f} (epoch {metrics['best_epoch']:g} of {params.train.epochs}), {metrics['tokens_per_s']:.0f} tokens/s, {metrics['seconds']:.0f} s, {metrics['peak_memory_mb']:,.0f} MB")
     say(learnt([loss for _, _, loss in log.valids], params.train.epochs))
     kept_steps.clear()

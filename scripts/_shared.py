@@ -148,6 +148,7 @@ class Train(Section):
     patience: int = Field(ge=1)
     checkpoint_steps: int = Field(ge=1)
     seed: int
+    warm_start: bool
     canaries: int = Field(ge=0, le=100)
     method: Literal["sft", "dpo", "grpo"]
     pairs: int = Field(ge=1)

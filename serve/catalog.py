@@ -1,7 +1,7 @@
 """Which models there are: the base, and every twin under artifacts/, all authors and all kept versions.
 
 A twin is a folder with an adapter.gguf; artifacts/gguf is the newest and called `finetuned`. Others stand wherever they were put,
-artifacts/twins/anna/2026-11 is `anna/2026-11`. Their metadata name the base they need.
+artifacts/twins/anna/2026-11 is `anna/2026-11`, and authors/anna (scripts/author.py) is `anna`. Their metadata name the base they need.
 """
 
 import functools
@@ -12,6 +12,7 @@ from pathlib import Path
 from _shared import ARTIFACTS, EVAL, GGUF, Params, UserError, digest
 
 BASE, TWIN = "base", "finetuned"
+AUTHORS = Path("authors")
 SECTIONS = {"base", "cache", "checkpoints", "eval", "train", "plots", "ollama", "adapter", "bench"}  # of artifacts/: no twins there
 
 
@@ -42,6 +43,10 @@ def models(params: Params) -> dict[str, Model]:
         if not any(part.startswith(".") for part in place) and place and place[0] not in SECTIONS:
             model = _twin(adapter, name_of(place), params)
             found.setdefault(model.name, model)
+    for adapter in sorted(AUTHORS.glob(f"*/{GGUF}/adapter.gguf")):
+        name = adapter.relative_to(AUTHORS).parts[0]
+        if not name.startswith("."):
+            found.setdefault(name, _twin(adapter, name, params))
     return found
 
 

@@ -4,20 +4,24 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psutil
 
 from _shared import OLLAMA, Params, UserError, say
 from serve import catalog
 from serve.catalog import BASE, TWIN, Model
-from serve.engines.engine import Engine
+from serve.engines.engine import Engine, http_client
 from serve.errors import ApiError
 from serve.gate import Gate
 from serve.settings import Settings
 
 ALIASES = {"twin": TWIN, "blogtwin": TWIN}
+FRESH = 2  # seconds that what was found of an engine outside is taken again
 PER_MODEL_MB = 150  # llama.cpp's own buffers; weights and cache come on top
 
 
@@ -41,6 +45,7 @@ class Pool:
         self.lock = asyncio.Lock()
         self.kind, self.reason, self.tags = "llamacpp", "", {}
         self.chosen = False
+        self.looked: tuple[float, str] = (-math.inf, "")
         self.allowed_mb = settings.memory_mb or 0.8 * psutil.virtual_memory().available / 1e6
 
     def known(self) -> dict[str, Model]:
@@ -56,6 +61,20 @@ class Pool:
     @property
     def memory_mb(self) -> float:
         return sum(one.memory_mb for one in self.loaded.values())
+
+    async def gone(self) -> str:
+        """Why an engine outside this process does not answer now; empty when it does, or is inside."""
+        engine = next((one.engine for one in self.loaded.values()), None)
+        if self.kind == "llamacpp" or engine is None:
+            return ""
+        if time.monotonic() - self.looked[0] > FRESH:
+            try:
+                await http_client().get(f"{engine.base_url}/models", headers={"Authorization": f"Bearer {engine.api_key}"}, timeout=FRESH)
+                why = ""  # whatever it says: it is there
+            except httpx.HTTPError as e:
+                why = f"{engine.name} does not answer at {engine.base_url} ({type(e).__name__})"
+            self.looked = (time.monotonic(), why)
+        return self.looked[1]
 
     async def start(self) -> None:
         """Choose the engine, load the base and the newest twin."""

@@ -36,10 +36,10 @@ def python() -> str:
 
 @pytest.fixture(scope="module")
 def run(python, tiny, tmp_path_factory):
-    def run(folder: Path, kill_at: int = 0) -> subprocess.CompletedProcess:
+    def run(folder: Path, kill_at: int = 0, start: str = "") -> subprocess.CompletedProcess:
         folder.mkdir(exist_ok=True)
         paths = [str(ROOT / "tests"), str(ROOT), str(ROOT / "scripts")]
-        code = f"import sys; sys.path[:0] = {paths}; import jobs; jobs.train_with_mlx({written(tiny)}, {str(folder)!r}, {KNOBS}, {kill_at})"
+        code = f"import sys; sys.path[:0] = {paths}; import jobs; jobs.train_with_mlx({written(tiny)}, {str(folder)!r}, {KNOBS}, {kill_at}, {start!r})"
         return subprocess.run([python, "-c", code], cwd=ROOT, env={**environment(folder), "BLOGTWIN_MLX_ON_LINUX": "1"}, capture_output=True, text=True, timeout=600)
 
     return run
@@ -72,3 +72,12 @@ def test_killed_it_ends_as_if_unbroken(run, unbroken, tmp_path):
     assert done.returncode == 0 and "going on from step 6 of 8" in done.stdout, (done.stdout, done.stderr[-3000:])
     found, expected = json.loads((tmp_path / "killed/out").read_text()), unbroken[1]
     assert found["curve"] == pytest.approx(expected["curve"], abs=1e-3) and found["valids"] == pytest.approx(expected["valids"], abs=1e-3)
+
+
+def test_it_goes_on_from_an_adapter(run, unbroken, tmp_path):
+    """What PEFT was given comes back as MLX's own: the first validation loss is the one the adapter was kept with."""
+    folder, before = unbroken
+    done = run(tmp_path / "on", start=str(folder / "adapter"))
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads((tmp_path / "on/out").read_text())
+    assert found["loss_before"] == pytest.approx(before["loss_after"], abs=0.01) and found["loss_after"] <= found["loss_before"]

@@ -103,6 +103,16 @@ def test_every_endpoint_with_every_credential(guarded, place):
             assert said == (403 if who == "user" else 401), (who, said)
 
 
+def test_a_key_is_read_wherever_clients_can_put_it(guarded):
+    """In the header of its own that some send; for a WebSocket of a browser, which can set no header, as a subprotocol."""
+    http, given = guarded
+    assert [http.get("/api/models", headers={"X-API-Key": given[who]}).status_code for who in ("user", "wrong key")] == [200, 401]
+    with http.websocket_connect("ws://127.0.0.1:8000/ws/chat", subprotocols=["bearer", given["user"]]) as socket:
+        assert socket.accepted_subprotocol == "bearer"
+    with pytest.raises(Exception), http.websocket_connect("ws://127.0.0.1:8000/ws/chat", subprotocols=["bearer", given["wrong key"]]):  # noqa: B017  whatever the client makes of a refusal
+        pass
+
+
 def test_without_keys_this_machine_may_ask_and_a_clients_dummy_key_does_no_harm(inside, tmp_path):
     http = client(tmp_path)
     assert status(http, "GET /api/corpus", "") == status(http, "GET /api/corpus", "sk-none") == 200

@@ -121,6 +121,12 @@ def test_ollama_answers_and_when_it_goes_everybody_is_told_and_the_next_one_is_a
             assert [n for n, _ in found] == ["start", "delta", "delta", "error"] and found[-1][1]["error"]["code"] == "engine_gone"
             ollama.faults.clear()
             assert http.post("/api/generate", json=asked).json()["text"] == whole["text"]
+            assert http.get("/api/v1/health").json()["ready"]
+            ollama.close()
+            monkeypatch.setattr(pool, "FRESH", 0.5)
+            time.sleep(0.6)
+            health = http.get("/api/v1/health").json()
+            assert not health["ready"] and "ollama does not answer" in health["failed"]["finetuned"]
     finally:
         ollama.close()
     with ready(create_app(settings(engine="auto", home=tmp_path / "home", memory_mb=1)), "failed") as http:
@@ -198,6 +204,19 @@ def failing(project, tmp_path):
 
 
 ASKED = {"model": "base", "messages": [{"role": "user", "content": "Count."}], "max_tokens": 9}
+
+
+def test_a_model_that_answers_somebody_is_not_unloaded(failing):
+    http, engine = failing
+    writing = threading.Thread(target=http.post, args=("/api/generate",), kwargs={"json": {"prompt": "Count.", "model": "base"}, "headers": {"X-Request-ID": "the-writer"}})
+    writing.start()
+    until = time.monotonic() + 10
+    while not engine.asked and time.monotonic() < until:
+        time.sleep(0.01)
+    assert http.post("/api/v1/models/unload", json={"model": "base"}).json()["error"]["code"] == "in_use"
+    http.post("/api/cancel/the-writer")
+    writing.join()
+    assert http.post("/api/v1/models/unload", json={"model": "base"}).json()["status"] == "available"
 
 
 def test_an_engine_that_goes_in_the_middle_is_an_error_in_the_stream_and_a_502_without_one(failing):

@@ -105,6 +105,53 @@ def test_groups_stay_whole_and_no_split_is_empty(sizes):
         assert sum(bool(set(group) & set(members)) for members in found.values()) == 1
 
 
+# --- posts that are added later ---------------------------------------------------------------------------------------
+
+
+def test_posts_that_are_added_move_no_other():
+    """Newer ones fill the splits up to their shares; without memory, ten newer posts would push all others out of the test."""
+    some = posts(60)
+    first = split.assign(some[:50], alone(some[:50]), DATE)
+    known = {some[i]["id"]: name for name, members in first.items() for i in members}
+    later = split.assign(some, alone(some), DATE, known)
+    assert all(set(first[name]) < set(later[name]) or first[name] == later[name] for name in first)
+    assert (len(later["test"]), len(later["valid"])) == split.sizes(60, DATE) and set(range(50, 60)) & set(later["test"]) == {58, 59}
+    assert set(split.assign(some, alone(some), DATE)["test"]) == set(range(48, 60))
+
+
+@pytest.mark.parametrize("one, other, place", [("train", "test", "train"), ("valid", "test", "valid"), ("test", None, "test"), ("train", None, "train")])
+def test_a_new_post_that_binds_two_groups_takes_no_learnt_post_into_the_test(one, other, place):
+    some = posts(20)
+    first = split.assign(some[:19], alone(some[:19]), DATE)
+    known = {some[i]["id"]: name for name, members in first.items() for i in members}
+    bound = [first[one][0], *([first[other][0]] if other else []), 19]
+    found = split.assign(some, [g for g in alone(some) if g[0] not in bound] + [bound], DATE, known)
+    assert set(bound) <= set(found[place])
+
+
+def places(folder) -> dict[str, set]:
+    return {name: {json.loads(x)["post_id"] for x in (folder / f"data/split/{name}.jsonl").read_text().splitlines()} for name in ("train", "valid", "test")}
+
+
+def test_the_script_remembers_and_forgets(tmp_path):
+    """Where posts were, also of a post that was edited (it has a new id then); another seed or `--anew` splits afresh."""
+    run_split(tmp_path, 50)
+    before = places(tmp_path)
+    done = run_split(tmp_path, 53)
+    after = places(tmp_path)
+    assert all(before[name] <= after[name] for name in before) and "50 posts stay where they were, 3 are new" in done.stdout
+    tested = sorted(before["test"])[0]
+    for name in ("data/raw/posts.jsonl", "data/prepared/examples.jsonl"):
+        (tmp_path / name).write_text((tmp_path / name).read_text().replace(f'"id": "{tested}"', '"id": "edited"').replace(f'"post_id": "{tested}"', '"post_id": "edited"'))
+    again = [sys.executable, ROOT / "scripts/03_split.py"]
+    subprocess.run(again, cwd=tmp_path, env=environment(tmp_path), check=True, timeout=60)
+    assert places(tmp_path)["test"] == after["test"] - {tested} | {"edited"}
+    subprocess.run([*again, "--anew"], cwd=tmp_path, env=environment(tmp_path), check=True, timeout=60)
+    assert "p052" in places(tmp_path)["test"] and places(tmp_path)["test"] != after["test"]
+    run_split(tmp_path, 50, other=("seed: 7\n  # Posts whose", "seed: 8\n  # Posts whose"))
+    assert places(tmp_path) == before  # by date again: the newest of these fifty
+
+
 # --- what stays together ----------------------------------------------------------------------------------------------
 
 
@@ -185,7 +232,7 @@ def run_split(folder, n, **knobs):
         params = params.replace(old, new)
     (folder / "params.yaml").write_text(params)
     for name, rows in {
-        "data/raw/posts.jsonl": [{"id": p["id"], "title": p["title"]} for p in posts(n)],
+        "data/raw/posts.jsonl": [{"id": p["id"], "title": p["title"], "source": f"{p['id']}.md"} for p in posts(n)],
         "data/prepared/examples.jsonl": [{"id": f"{p['id']}-{k}", "post_id": p["id"], "date": p["date"], "output": p["text"] + f" {k}"} for p in posts(n) for k in (1, 2, 3)],
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Which trainer runs, and why. The one place that knows their names.
 
-Each trainer is a module with `train(job) -> dict`: it trains a LoRA adapter on `job.train_rows`, keeps the epoch with the best
+Each trainer is a module with `train(job) -> dict`: it trains a LoRA adapter on `job.train_rows`, beginning with `job.start`, keeps the epoch with the best
 loss on `job.valid_rows`, writes a PEFT adapter into `job.folder`, reports through `job.log` and returns its numbers. cpu and mlx go on
 from `job.checkpoints.newest()` if there is one, and end as an unbroken run would have.
 """
@@ -29,6 +29,7 @@ class Job:
     folder: Path  # where the adapter goes
     log: Log
     checkpoints: Checkpoints
+    start: Path | None = None  # the folder of a PEFT adapter to begin with; without it, at the base
 
 
 def pick(wanted: str) -> tuple[str, str]:

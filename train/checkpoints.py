@@ -15,8 +15,8 @@ from pathlib import Path
 from _shared import ARTIFACTS, UserError, making, write_json
 
 MANIFEST = "checkpoint.json"
-# params that change nothing in what a checkpoint holds: the first two are resolved by now, the last three are for what comes after
-NO_MATTER = {"preset", "backend", "checkpoint_steps", "method", "pairs", "votes"}
+# params that change nothing in what a checkpoint holds: the first three are resolved by now, the last three are for what comes after
+NO_MATTER = {"preset", "backend", "warm_start", "checkpoint_steps", "method", "pairs", "votes"}
 
 
 @dataclass(frozen=True)

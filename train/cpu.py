@@ -57,6 +57,8 @@ def train(job) -> dict:
     checkpoint = job.checkpoints.newest()
     if checkpoint:
         watch.resume(checkpoint)
+    elif job.start:
+        set_peft_model_state_dict(trainer.model, load_file(job.start / ADAPTER))
     try:
         with watch.ctrl_c_after_the_step():
             if not watch.finished:

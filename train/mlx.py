@@ -121,9 +121,13 @@ class Run(TrainingCallback):
         checkpoint = self.job.checkpoints.newest()
         if checkpoint:
             self.resume(checkpoint)
-        else:
-            self.losses.append(self.measure())
-            self.job.log.valid(0, 0, self.losses[0])
+            return
+        if self.job.start:
+            self.model.update(tree_unflatten(read_peft(self.job.start)))
+        self.losses.append(self.measure())
+        self.job.log.valid(0, 0, self.losses[0])
+        if self.job.start:  # a twin that goes on may be at its best already
+            self.keep(self.losses[0], 0.0)
 
     def measure(self) -> float:
         return evaluate(self.model, self.valid, batch_size=1, num_batches=-1, max_seq_length=self.job.params.max_length, iterate_batches=lambda dataset, **_: (padded([row]) for row in dataset))
@@ -145,8 +149,11 @@ class Run(TrainingCallback):
         self.losses.append(loss)
         self.job.log.valid(self.step, epoch, loss)
         if loss < self.loss:
-            self.loss, self.epoch = loss, epoch
-            self.weights = {k: mx.array(v) for k, v in tree_flatten(self.model.trainable_parameters())}
+            self.keep(loss, epoch)
+
+    def keep(self, loss: float, epoch: float) -> None:
+        self.loss, self.epoch = loss, epoch
+        self.weights = {k: mx.array(v) for k, v in tree_flatten(self.model.trainable_parameters())}
 
     def save(self) -> None:
         with self.job.checkpoints.saving(self.step, self.steps) as folder:
@@ -168,6 +175,14 @@ class Run(TrainingCallback):
         say(f"going on from step {self.step} of {self.steps}, which is kept in {folder}")
         if self.step % self.per_epoch == 0 and self.job.log.valids[-1][0] != self.step:  # stopped before the epoch's end was looked at
             self.look()
+
+
+def read_peft(folder: Path) -> list[tuple[str, mx.array]]:
+    """A PEFT adapter as MLX's LoRA weights by name: what `write_peft` turned round, back again."""
+    names = {"A": "lora_a", "B": "lora_b"}
+    tensors = mx.load(str(folder / "adapter_model.safetensors"))
+    found = {name: re.fullmatch(r"base_model\.model\.(.+)\.lora_([AB])\.weight", name).groups() for name in tensors}
+    return [(f"{module}.{names[which]}", tensors[name].T) for name, (module, which) in found.items()]
 
 
 def write_peft(weights: dict, repo: str, p, folder: Path) -> None:

@@ -55,6 +55,8 @@ class Watch(TrainerCallback):
         if not self.losses:
             self.losses.append(validation_loss(self.trainer))
             self.log.valid(0, 0, self.losses[0])
+            if self.job.start:  # a twin that goes on may be at its best already
+                self.keep(self.losses[0], 0.0)
         per_epoch = math.ceil(len(self.trainer.train_dataset) / args.gradient_accumulation_steps / args.world_size)
         say(planned(self.job.params, state.max_steps, per_epoch))
         self.log.start(state.max_steps, state.global_step)
@@ -94,8 +96,11 @@ class Watch(TrainerCallback):
         epoch = round(state.epoch, 2)
         self.log.valid(state.global_step, epoch, loss)
         if loss < self.best:
-            self.best, self.best_epoch = loss, epoch
-            self._weights = {k: v.detach().clone() for k, v in self.weights().items()}
+            self.keep(loss, epoch)
+
+    def keep(self, loss: float, epoch: float) -> None:
+        self.best, self.best_epoch = loss, epoch
+        self._weights = {k: v.detach().clone() for k, v in self.weights().items()}
 
     def hurts(self) -> bool:
         """Whether more epochs would take the twin further from the author: the validation loss has risen for long enough."""

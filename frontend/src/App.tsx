@@ -63,7 +63,7 @@ function Footer() {
     const timer = setInterval(reload, data?.ready ? 15_000 : 2000);
     return () => clearInterval(timer);
   }, [data?.ready, reload]);
-  const text = error ? "The server does not answer. What you typed is kept." : !data ? " " : data.ready ? `Written by ${ENGINES[data.engine] ?? data.engine}${data.engine === "openai" ? "" : " on this machine"}.` : `The model is loading. ${Object.values(data.failed)[0] ?? ""}`;
+  const text = error ? "The server does not answer. What you typed is kept." : !data ? " " : data.ready ? `Written by ${ENGINES[data.engine] ?? data.engine}${data.engine === "openai" ? "" : " on this machine"}.` : Object.values(data.failed)[0] ?? "The model is loading.";
   return <footer className={`px-4 py-1.5 text-center text-xs ${error ? "text-bad" : "text-muted"}`}>{text}{!error && data?.ready && data.engine !== "openai" && <span className="hidden sm:inline"> Nothing you type leaves it.</span>}</footer>;
 }
 

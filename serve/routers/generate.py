@@ -16,7 +16,7 @@ from serve.pool import Loaded
 from serve.relay import Event, Relay, Stream, last, unless_gone
 
 router = APIRouter(prefix="/api", tags=["writing"])
-EVENTS = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Server-sent events"}}
+EVENTS = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": 'event: delta\ndata: {"text": "It rained"}\n\n'}}, "description": "Server-sent events"}}
 
 
 class GenerateRequest(Asked):

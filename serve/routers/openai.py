@@ -25,7 +25,7 @@ from serve.relay import Cancelled, Relay, Stream, unless_gone
 from serve.sse import failed
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
-EVENTS = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "A completion, or with `stream` its chunks as server-sent events"}}
+EVENTS = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": 'data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "It"}}]}\n\n'}}, "description": "A completion, or with `stream` its chunks as server-sent events"}}
 Stops = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=8)]
 
 

@@ -1,0 +1,120 @@
+"""A twin that goes on learning: it begins where the last one ended, reads what is new and some of the old, and is never tested on what it knows."""
+
+import dataclasses
+import json
+import shutil
+from types import SimpleNamespace
+
+import pytest
+from jobs import job, settings
+
+from _shared import read_jsonl
+from train import warm
+
+ASKED = SimpleNamespace(lora_rank=16, lora_alpha=32)
+POSTS = {"a", "b", "c"}
+
+
+@pytest.fixture
+def last(tmp_path, monkeypatch):
+    """The folder of the last adapter, which learnt the posts a and b."""
+    folder = tmp_path / "last"
+    monkeypatch.setattr(warm, "LAST", folder)
+    folder.mkdir()
+    (folder / "backend.json").write_text(json.dumps({"base": {"digest": "d"}, "posts": ["a", "b"]}))
+    (folder / "adapter_config.json").write_text(json.dumps({"r": 16, "lora_alpha": 32}))
+    (folder / "adapter_model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def test_it_goes_on_from_the_last_adapter(last):
+    begin, said = warm.start("d", ASKED, POSTS, {"x"})
+    assert begin.adapter == last and begin.posts == {"a", "b"} and "1 new post" in said
+
+
+@pytest.mark.parametrize(
+    "base, rank, posts, held_out, why",
+    [
+        ("other", 16, POSTS, set(), "another base model"),
+        ("d", 8, POSTS, set(), "rank 16"),
+        ("d", 16, POSTS, {"b"}, "knows 1 of the posts that are held out"),
+        ("d", 16, {"a", "b"}, set(), "has seen all"),
+        ("d", 16, {"y", "z"}, set(), "other posts"),
+    ],
+)
+def test_it_begins_at_the_base_where_the_last_adapter_does_not_fit(last, base, rank, posts, held_out, why):
+    begin, said = warm.start(base, SimpleNamespace(lora_rank=rank, lora_alpha=32), posts, held_out)
+    assert begin is None and why in said and "begins at the base" in said
+
+
+def test_the_first_training_and_a_broken_adapter_begin_at_the_base(last):
+    (last / "backend.json").write_text("{")
+    assert warm.start("d", ASKED, POSTS, set())[0] is None
+    shutil.rmtree(last)
+    assert "no adapter of an earlier training" in warm.start("d", ASKED, POSTS, set())[1]
+
+
+def test_old_posts_are_read_once_more_in_proportion_to_the_new_ones(last):
+    begin = warm.start("d", ASKED, POSTS, set())[0]
+    rows = [{"id": f"{p}-{n}", "post_id": p, "task": "write"} for p in "abc" for n in range(50)] + [{"id": "me", "post_id": "persona", "task": "persona"}]
+    lengths = {r["id"]: 10 for r in rows}
+    some = warm.replayed(rows, begin, lengths, 7)
+    new, old = [r for r in some if r["post_id"] == "c"], [r for r in some if r["post_id"] != "c"]
+    assert len(new) == 50 and len(old) == 100 and some == [r for r in rows if r in some]
+    few = [r for r in rows if r["post_id"] != "c" or r["id"] in ("c-1", "c-2")]
+    assert sum(r["post_id"] != "c" for r in warm.replayed(few, begin, lengths, 7)) == 4
+    assert warm.replayed(few, begin, lengths, 7) != warm.replayed(few, begin, lengths, 8)
+
+
+@pytest.mark.slow
+def test_the_cpu_trainer_begins_with_the_adapter_and_keeps_it_where_more_training_hurts(tiny, tmp_path, monkeypatch):
+    from conftest import ROOT
+    from safetensors.torch import load_file
+
+    from train import cpu
+
+    monkeypatch.chdir(ROOT)
+    first = job(tiny, tmp_path / "first", settings())
+    numbers = cpu.train(first)
+    again = dataclasses.replace(job(tiny, tmp_path / "again", settings(epochs=1, learning_rate=1e-3)), start=first.folder)
+    better = cpu.train(again)
+    assert better["loss_before"] == pytest.approx(numbers["loss_after"], abs=1e-4) and better["loss_after"] < better["loss_before"]
+    hurt = dataclasses.replace(job(tiny, tmp_path / "hurt", settings(epochs=1, learning_rate=0.05)), start=first.folder)
+    for row in hurt.train_rows:  # nothing like what it is validated on
+        row["completion"][0]["content"] = "Zinc, zebras! " * 20
+    worse = cpu.train(hurt)
+    assert hurt.log.valids[-1][2] > worse["loss_before"] == worse["loss_after"] and worse["best_epoch"] == 0
+    ours, theirs = (load_file(w.folder / "adapter_model.safetensors") for w in (hurt, first))
+    assert all(ours[k].equal(theirs[k]) for k in theirs)
+
+
+@pytest.mark.slow
+def test_posts_added_to_a_blog_are_learnt_on_top_and_the_test_stays(tiny_root, tmp_path, run_in):
+    """The stages themselves, run by DVC in a workspace of the project, on a tiny base: three posts are added, and only they and twice as
+    many tokens of old ones are trained on."""
+    from conftest import make_workspace
+    from wenna import posts
+
+    folder = make_workspace(tmp_path / "blog")
+    blog = folder / "data/mine"
+    blog.mkdir(parents=True)
+
+    def write(some, first: int) -> None:
+        for n, (brief, text) in enumerate(some, first):
+            (blog / f"20{10 + n // 12}-{1 + n % 12:02}-03-post-{n}.md").write_text(f"---\ntitle: \"{brief.split('. ')[0]}\"\n---\n{text}\n")
+
+    write(posts()[:20], 0)
+    run_in(folder, f"python scripts/set_param.py ingest.source=data/mine train.base={tiny_root}/tiny.gguf train.epochs=1 train.warm_start=true")
+    done = run_in(folder, "dvc repro train")
+    assert "begins at the base" in done.stdout and "20 new" not in done.stdout
+    before = {name: {r["post_id"] for r in read_jsonl(folder / f"data/split/{name}.jsonl")} for name in ("train", "test")}
+    assert set(json.loads((folder / "artifacts/adapter/backend.json").read_text())["posts"]) == before["train"]
+    write(posts()[20:23], 20)
+    done = run_in(folder, "dvc repro train")
+    after = {name: {r["post_id"] for r in read_jsonl(folder / f"data/split/{name}.jsonl")} for name in ("train", "test")}
+    new = after["train"] - before["train"]
+    assert before["test"] <= after["test"] and before["train"] <= after["train"] and new
+    assert "20 posts stay where they were, 3 are new" in done.stdout and f"on from the last adapter, with {len(new)} new posts" in done.stdout, done.stdout
+    about = json.loads((folder / "artifacts/adapter/backend.json").read_text())
+    assert set(about["posts"]) == after["train"]
+    assert "pipelines are up to date" in run_in(folder, "dvc repro train").stdout

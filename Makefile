@@ -7,7 +7,7 @@ export PYTHONUTF8 := 1
 # Many container images set it; without kept bytecode each stage would compile its libraries again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup all test test-fast train eval ollama serve dev doctor blog exp diff validate-metrics bench bench-serve plots report lint clean
+.PHONY: help setup all test test-fast train eval ollama serve dev doctor blog exp diff validate-metrics bench bench-data bench-serve plots report lint clean
 
 help: ## print this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,9 @@ dev: setup ## the page and the API, both with reload while you change them (need
 bench: setup ## how fast the CPU trainer is, beside TRL's own and what the machine can multiply
 	@dvc repro --quiet split
 	@python scripts/bench_train.py
+
+bench-data: setup ## how long an archive of 5,000 posts takes to read, cut and split
+	@python scripts/bench_data.py
 
 bench-serve: setup ## what the server costs, and how it bears 32 at once
 	@python scripts/bench_serve.py

@@ -3,16 +3,18 @@
 Reads   the folder `ingest.source` (.md, .txt, .docx, .html, .rst, .org; exports and feeds: .xml, .zip, .json, .jsonl, .mbox)
 Writes  data/raw/posts.jsonl       a row a post
         data/raw/discarded.jsonl   every file or post left out, with its reason
+        artifacts/cache/read.jsonl what was read of each file, so that the next time only new ones are
 Run     python scripts/01_ingest.py
 """
 
 import argparse
 import contextlib
+import dataclasses
 import os
 from collections import Counter
 from pathlib import Path, PurePath
 
-from _shared import RAW, UserError, load_params, run, say, write_all, write_jsonl
+from _shared import ARTIFACTS, RAW, UserError, digest, load_params, run, say, write_all, write_jsonl
 
 # Folders that hold no posts; each is named once in discarded.jsonl, not file by file.
 NOT_POSTS = {".git", ".svn", ".obsidian", ".trash", ".dvc", "node_modules", "__pycache__", ".venv", "__MACOSX", "_site", "_layouts", "_includes", "_sass", "_data", "archetypes", "layouts", "themes", ".astro", ".next", ".jekyll-cache"}
@@ -43,8 +45,9 @@ def as_text(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def ingest(folder: Path, min_words: int, max_bytes: float, author: str = "", role: str = "user") -> tuple[list[dict], list[dict]]:
-    """All files of a folder → (post rows, discarded rows). Every file, or post in it, is in exactly one of them."""
+def ingest(folder: Path, min_words: int, max_bytes: float, author: str = "", role: str = "user", remembered=None) -> tuple[list[dict], list[dict]]:
+    """All files of a folder → (post rows, discarded rows). Every file, or post in it, is in exactly one of them. `remembered` knows files
+    that were read before."""
     from corpus import readers
     from corpus.dates import KEPT, days
     from corpus.kinds import not_a_post
@@ -65,7 +68,7 @@ def ingest(folder: Path, min_words: int, max_bytes: float, author: str = "", rol
         for path in files:
             if path.name == KEPT:
                 continue  # no file of the author's
-            for post in outcomes(path, max_bytes, role):
+            for post in known(path, as_text(str(path.relative_to(folder))), max_bytes, role, remembered) if remembered else outcomes(path, max_bytes, role):
                 if isinstance(post, readers.LeftOut):
                     leave_out(path, str(post), post.name)
                     continue
@@ -98,20 +101,46 @@ def progress(files: list[Path]):
 
 def outcomes(path: Path, max_bytes: float, role: str):
     """`Post`s and `LeftOut`s of a file; whatever is wrong with it is a reason."""
+    import py3langid
+
     from corpus import readers
 
     try:
-        yield from readers.read_all(path, max_bytes, role)
+        for post in readers.read_all(path, max_bytes, role):
+            if isinstance(post, readers.Post):
+                post.lang = py3langid.classify(post.text[:5000])[0]
+            yield post
     except readers.LeftOut as e:
         yield e
     except OSError as e:
         yield readers.LeftOut(f"can't be opened: {e.strerror or e}")
 
 
+def known(path: Path, name: str, max_bytes: float, role: str, remembered):
+    """As `outcomes`, of a file that holds one post read only where its content, or its name, is new."""
+    from corpus import readers
+
+    try:
+        one = path.suffix.lower() in readers.ONE and path.is_file() and path.stat().st_size <= max_bytes
+        content = digest(path) if one else ""
+    except OSError:
+        one = False
+    if not one:  # an export is one file, and streamed
+        yield from outcomes(path, max_bytes, role)
+        return
+    for row in remembered.get([name, content], lambda: [packed(post) for post in outcomes(path, max_bytes, role)]):
+        yield readers.LeftOut(row["reason"], row["name"]) if "reason" in row else readers.Post(**row)
+
+
+def packed(post) -> dict:
+    """A `Post` or `LeftOut` as JSON can hold it."""
+    from corpus import readers
+
+    return {"reason": str(post), "name": post.name} if isinstance(post, readers.LeftOut) else dataclasses.asdict(post)
+
+
 def row(post, post_id: str, source: str, form: str, words: int) -> dict:
     """The row of a post in posts.jsonl."""
-    import py3langid
-
     return {
         "id": post_id,
         "title": post.title,
@@ -121,7 +150,7 @@ def row(post, post_id: str, source: str, form: str, words: int) -> dict:
         "format": form,
         "word_count": words,
         "tags": post.tags,
-        "lang": py3langid.classify(post.text[:5000])[0],
+        "lang": post.lang,
         "date_from": post.date_from if post.date else "",
         "authors": post.authors,
         "url": post.url,
@@ -151,12 +180,17 @@ def main() -> None:
     source = Path(params.source)
     if not source.is_dir():
         raise UserError(f"ingest.source is {params.source}, and there is no such folder: set it in params.yaml, or run `make blog FROM=your/folder`.")
-    posts, discarded = ingest(source, params.min_words, params.max_file_mb * 1e6, params.author, params.role)
+    from corpus.remembered import Remembered
+
+    with Remembered(ARTIFACTS / "cache/read.jsonl", params.role, params.max_file_mb) as remembered:
+        posts, discarded = ingest(source, params.min_words, params.max_file_mb * 1e6, params.author, params.role, remembered)
     if not posts:
         write_jsonl(RAW / "discarded.jsonl", discarded)
         raise UserError(f"{source} holds {len(discarded)} files and no post (see {RAW / 'discarded.jsonl'}): put .md, .txt or .docx posts there.")
     write_all({RAW / "posts.jsonl": posts, RAW / "discarded.jsonl": discarded})
     show(posts, discarded)
+    if remembered.found:
+        say(f"{remembered.made} of {remembered.made + remembered.found} files are new or changed, the others were known")
     say(f"wrote {RAW / 'posts.jsonl'} and {RAW / 'discarded.jsonl'}")
 
 

@@ -2,44 +2,54 @@
 
 Reads   data/raw/posts.jsonl, the file that prepare.persona names
 Writes  data/prepared/examples.jsonl   a row an example; `output` is always the author's own words
+        artifacts/cache/cut.jsonl      what each post was cut into, so that the next time only new ones are
 Run     python scripts/02_prepare.py
         python scripts/02_prepare.py --preview 3    shows examples, writes nothing
 """
 
 import argparse
+import contextlib
 import textwrap
 from collections import Counter
 
-from _shared import PREPARED, RAW, UserError, load_params, read_jsonl, run, say, write_jsonl
+from _shared import ARTIFACTS, PREPARED, RAW, UserError, load_params, read_jsonl, run, say, write_jsonl
 
 WIDTH = 100  # characters of a line of the preview
+BLOCKS = ("code", "quotes", "tables", "embeds")
 
 
-def prepare(posts: list[dict], params, count, only: int = 0) -> list[dict]:
+def prepare(posts: list[dict], params, count, only: int = 0, remembered=None) -> list[dict]:
     """Examples of all posts, or `only` so many to look at. `count(text)` gives tokens."""
-    kept = cut_up(posts, params, count)
+    kept = cut_up(posts, params, count, remembered)
     asked = asked_otherwise(kept, params, count)
     rows = [row for _, some in kept for row in some] + [row for _, row in asked] + of_persona(params, count)
     rows = chosen(rows, only) if only else rows
     return by_model(rows, {one.id: one for one, _ in asked}, params, count) if params.prepare.instructions == "model" else rows
 
 
-def cut_up(posts: list[dict], params, count) -> list[tuple[dict, list[dict]]]:
-    """Each post, cleaned, with the examples that it is cut into."""
+def cut_up(posts: list[dict], params, count, remembered=None) -> list[tuple[dict, list[dict]]]:
+    """Each post, cleaned, with the examples that it is cut into. `remembered` knows posts that were cut before."""
     from rich.progress import track
 
     from corpus.clean import clean
     from corpus.examples import examples
     from corpus.redact import redact
 
-    kept = []
-    blocks = {kind: getattr(params.prepare, kind) for kind in ("code", "quotes", "tables", "embeds")}
-    for post in track(posts, "preparing examples", transient=True):
+    blocks = {kind: getattr(params.prepare, kind) for kind in BLOCKS}
+
+    def cut(post: dict) -> tuple[dict, list[dict]]:
         text = clean(post["text"], params.prepare.links, blocks)
         if params.prepare.redact:
             post, text = {**post, "title": redact(post["title"]), "tags": [redact(t) for t in post["tags"]]}, redact(text)
-        kept.append((post, examples(post, text, count, params.train.max_length, params.prepare.context_tokens, params.prepare.seed)))
-    return kept
+        return post, examples(post, text, count, params.train.max_length, params.prepare.context_tokens, params.prepare.seed)
+
+    followed = track(posts, "preparing examples", transient=True)
+    return [tuple(remembered.get(post, lambda post=post: cut(post))) if remembered else cut(post) for post in followed]
+
+
+def decides(params, base) -> list:
+    """What the cutting of every post depends on."""
+    return [base.digest, params.train.max_length, *(getattr(params.prepare, name) for name in ("seed", "links", "redact", "context_tokens", *BLOCKS))]
 
 
 def asked_otherwise(kept: list[tuple[dict, list[dict]]], params, count) -> list[tuple]:
@@ -114,12 +124,16 @@ def main() -> None:
     from train import chat
     from train.base import resolve
 
-    tokenizer = resolve(params.train.base).tokenizer()
+    base = resolve(params.train.base)
+    tokenizer = base.tokenizer()
 
     def count(text: str) -> int:
         return len(chat.text_ids(tokenizer, text))
 
-    rows = prepare(posts, params, count, max(0, preview_n or 0))
+    from corpus.remembered import Remembered
+
+    with contextlib.nullcontext() if preview_n else Remembered(ARTIFACTS / "cache/cut.jsonl", *decides(params, base)) as remembered:
+        rows = prepare(posts, params, count, max(0, preview_n or 0), remembered)
     if not rows:
         raise UserError(f"None of the {len(posts)} posts has text left after cleaning: look at {RAW / 'posts.jsonl'}.")
     if preview_n:

@@ -15,7 +15,7 @@ from conftest import ROOT, environment
 from _shared import load_params
 from corpus.clean import clean
 from corpus.examples import examples
-from corpus.similar import groups, index, longest_run, shingles, words
+from corpus.similar import SHINGLE, common, groups, index, longest_run, words
 
 split = importlib.import_module("03_split")
 DATE = SimpleNamespace(by="date", train=0.72, valid=0.08, test=0.2, seed=7)
@@ -25,6 +25,12 @@ RANDOM = SimpleNamespace(**{**vars(DATE), "by": "random"})
 def text(seed, n=200):
     """n words no other seed has."""
     return " ".join(f"w{seed}x{i}" for i in range(n))
+
+
+def shingles(text) -> set[tuple]:
+    """By the book; the project counts hashes of them."""
+    tokens = words(text)
+    return {tuple(tokens[i : i + SHINGLE]) for i in range(len(tokens) - SHINGLE + 1)}
 
 
 def posts(n, **more):
@@ -179,6 +185,20 @@ def test_case_and_punctuation_hide_no_copy():
 def test_copies_of_copies_are_one_group():
     some = [*posts(10), {"title": "X", "text": f"{text(1, 100)} {text(2, 100)}"}]
     assert together(some) == [[1, 2, 10]]
+
+
+@pytest.mark.parametrize("n", [1, 4, 30])
+def test_what_texts_have_in_common_is_what_sets_of_words_say(n):
+    """Random texts of few words, so that they share much: every count, with the footers taken out as the rule says."""
+    chance = random.Random(n)
+    texts = [" ".join(chance.choice("abc") for _ in range(chance.randrange(120))) + chance.choice(["", " w x y z v u t"] * 2) for _ in range(n)]
+    sets = [shingles(t) for t in texts]
+    footers = {s for one in sets for s in one if sum(s in other for other in sets) >= max(5, 0.05 * n)}
+    sets = [one - footers if len(one - footers) > len(one) / 2 else one for one in sets]
+    sizes, one, other, shared = common(texts)
+    assert sizes.tolist() == [len(s) for s in sets]
+    found = {(a, b): k for a, b, k in zip(one.tolist(), other.tolist(), shared.tolist(), strict=True)}
+    assert found == {(a, b): len(sets[a] & sets[b]) for a in range(n) for b in range(a + 1, n) if sets[a] & sets[b]}
 
 
 @pytest.mark.parametrize("copies", [2, 5, 12])

@@ -33,6 +33,7 @@ class Post:
     url: str = ""
     name: str = ""
     kind: str = "post"  # "page", "repost", "machine-made", … where the file says so
+    lang: str = ""  # ISO 639-1, found from the text
 
 
 def post_id(text: str) -> str:

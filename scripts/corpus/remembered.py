@@ -1,0 +1,69 @@
+"""What was made of a file or a post, remembered by all that decides it: when three posts are added to a thousand, only three are work.
+
+A file of lines `<hash> <JSON>`, read where it lies and written anew beside itself; what a run did not ask for is not in it afterwards.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+from _shared import ROOT, digest, writing
+
+DIGITS = 32  # of the hash, in hex
+
+
+class Remembered:
+    """`get(what, make)` inside a with block; `made` counts what was not there. `decides` is what all of it depends on."""
+
+    def __init__(self, path: Path, *decides):
+        self.path, self.decides = path, [code(), *decides]
+        self.places: dict[str, tuple[int, int]] = {}
+        self.made = self.found = 0
+
+    def __enter__(self):
+        self.old = open(self.path, "rb") if self.path.is_file() else None
+        at = 0
+        for line in self.old or ():
+            if line.endswith(b"\n"):  # else the disk was full
+                self.places[line[:DIGITS].decode("ascii", "replace")] = (at + DIGITS + 1, len(line) - DIGITS - 2)
+            at += len(line)
+        self.writing = writing(self.path, "wb")
+        self.new, self.written = self.writing.__enter__(), set()
+        return self
+
+    def __exit__(self, *error):
+        if self.old:
+            self.old.close()
+        return self.writing.__exit__(*error)
+
+    def get(self, what, make):
+        """The JSON value of `what` (anything that JSON can hold), which `make()` makes where it is not known."""
+        key = hashlib.sha256(json.dumps([*self.decides, what], sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:DIGITS]
+        raw = self._read(key)
+        if raw is None:
+            self.made += 1
+            raw = json.dumps(make(), ensure_ascii=True).encode()
+        else:
+            self.found += 1
+        if key not in self.written:
+            self.written.add(key)
+            self.new.write(b"%s %s\n" % (key.encode(), raw))
+        return json.loads(raw)
+
+    def _read(self, key: str) -> bytes | None:
+        if key not in self.places:
+            return None
+        at, length = self.places[key]
+        self.old.seek(at)
+        raw = self.old.read(length)
+        try:
+            json.loads(raw)
+        except ValueError:  # whatever became of the file
+            return None
+        return raw
+
+
+def code() -> str:
+    """A hash of all that reads and cleans: another version of it makes something else."""
+    files = [*sorted((ROOT / "scripts/corpus").glob("*.py")), ROOT / "scripts/01_ingest.py", ROOT / "scripts/02_prepare.py", ROOT / "requirements.txt"]
+    return hashlib.sha256("".join(digest(f) for f in files).encode()).hexdigest()

@@ -108,7 +108,7 @@ def outcomes(path: Path, max_bytes: float, role: str):
     try:
         for post in readers.read_all(path, max_bytes, role):
             if isinstance(post, readers.Post):
-                post.lang = py3langid.classify(post.text[:5000])[0]
+                post.lang = py3langid.classify(post.text[:2000])[0]
             yield post
     except readers.LeftOut as e:
         yield e

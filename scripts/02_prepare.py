@@ -9,6 +9,8 @@ Run     python scripts/02_prepare.py
 
 import argparse
 import contextlib
+import os
+import random
 import textwrap
 from collections import Counter
 
@@ -19,28 +21,52 @@ BLOCKS = ("code", "quotes", "tables", "embeds")
 
 
 def prepare(posts: list[dict], params, count, only: int = 0, remembered=None) -> list[dict]:
-    """Examples of all posts, or `only` so many to look at. `count(text)` gives tokens."""
+    """Examples of all posts, or `only` so many to look at. `count(text)` gives tokens; a `Count` is quicker where posts are long."""
     kept = cut_up(posts, params, count, remembered)
     asked = asked_otherwise(kept, params, count)
     rows = [row for _, some in kept for row in some] + [row for _, row in asked] + of_persona(params, count)
     rows = chosen(rows, only) if only else rows
-    return by_model(rows, {one.id: one for one, _ in asked}, params, count) if params.prepare.instructions == "model" else rows
+    how, seed = params.prepare.instructions, params.prepare.seed
+    by = {"heuristic": 0.0, "both": 0.5, "model": 1.0}[how]
+    told = {one.id: one for one, _ in asked if random.Random(f"{seed}:{one.id}").random() < by}
+    return by_model(rows, told, params, count) if told else rows
+
+
+class Count:
+    """Tokens of a text. Many texts at once are counted on all cores, and known when they are asked for."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer, self.known = tokenizer, {}
+
+    def __call__(self, text: str) -> int:
+        from train import chat
+
+        return self.known[text] if text in self.known else len(chat.text_ids(self.tokenizer, text))
+
+    def together(self, texts: list[str]) -> None:
+        """Count these; what was counted so before is forgotten."""
+        os.environ["TOKENIZERS_PARALLELISM"] = "true"  # for a single text it costs more than it saves
+        ids = self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+        self.known = dict(zip(texts, map(len, ids), strict=True))
 
 
 def cut_up(posts: list[dict], params, count, remembered=None) -> list[tuple[dict, list[dict]]]:
     """Each post, cleaned, with the examples that it is cut into. `remembered` knows posts that were cut before."""
     from rich.progress import track
 
-    from corpus.clean import clean
+    from corpus.clean import clean, paragraphs
     from corpus.examples import examples
     from corpus.redact import redact
 
     blocks = {kind: getattr(params.prepare, kind) for kind in BLOCKS}
+    together = getattr(count, "together", lambda texts: None)
 
     def cut(post: dict) -> tuple[dict, list[dict]]:
         text = clean(post["text"], params.prepare.links, blocks)
         if params.prepare.redact:
             post, text = {**post, "title": redact(post["title"]), "tags": [redact(t) for t in post["tags"]]}, redact(text)
+        together(paragraphs(text))
         return post, examples(post, text, count, params.train.max_length, params.prepare.context_tokens, params.prepare.seed)
 
     followed = track(posts, "preparing examples", transient=True)
@@ -121,16 +147,11 @@ def main() -> None:
     preview_n = parser.parse_args().preview
     params = load_params()
     posts = read_jsonl(RAW / "posts.jsonl")
-    from train import chat
+    from corpus.remembered import Remembered
     from train.base import resolve
 
     base = resolve(params.train.base)
-    tokenizer = base.tokenizer()
-
-    def count(text: str) -> int:
-        return len(chat.text_ids(tokenizer, text))
-
-    from corpus.remembered import Remembered
+    count = Count(base.tokenizer())
 
     with contextlib.nullcontext() if preview_n else Remembered(ARTIFACTS / "cache/cut.jsonl", *decides(params, base)) as remembered:
         rows = prepare(posts, params, count, max(0, preview_n or 0), remembered)
@@ -143,11 +164,10 @@ def main() -> None:
     from corpus.examples import whole_posts
 
     tasks = ", ".join(f"{n} {task}" for task, n in Counter(r["task"] for r in rows).most_common())
-    longest = max(count(r["output"]) for r in rows)
     written = len(whole_posts(rows))
     if silent := len(posts) - written:
         say(f"left out: {silent} posts with no words left after cleaning")
-    say(f"wrote {PREPARED / 'examples.jsonl'}: {len(rows)} examples ({tasks}) of {written} posts, the longest {longest} tokens")
+    say(f"wrote {PREPARED / 'examples.jsonl'}: {len(rows)} examples ({tasks}) of {written} posts")
 
 
 if __name__ == "__main__":

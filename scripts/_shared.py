@@ -108,7 +108,7 @@ class Prepare(Section):
     context_tokens: int = Field(ge=0)
     tasks: Tasks
     per_post: int = Field(ge=0)
-    instructions: Literal["heuristic", "model"]
+    instructions: Literal["heuristic", "model", "both"]
     instructor: str
     persona: str = Field(min_length=1)
 

@@ -196,6 +196,8 @@ def test_prepare_takes_the_model_s_where_it_can_and_the_rule_s_elsewhere(monkeyp
     assert [(r["id"], r["task"], r["output"]) for r in by_rule] == [(r["id"], r["task"], r["output"]) for r in by_model]
     differ = {a["task"] for a, b in zip(by_rule, by_model) if a != b}
     assert differ == {"answer"} and all(r["instruction"] == "What became of it all in the end?" for r in by_model if r["task"] == "answer")
+    half = [r["instruction"] for r in prepared(instructions="both", instructor=server.name) if r["task"] == "answer"]
+    assert 0 < half.count("What became of it all in the end?") < len(half)
 
 
 def test_where_nothing_is_wanted_no_model_is_asked():

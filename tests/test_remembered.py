@@ -119,6 +119,21 @@ def test_prepare_cuts_only_new_posts_and_a_knob_cuts_all_again(blog, capsys, mon
     assert len(cut) == 1 + 2 * len(read_jsonl("data/raw/posts.jsonl"))
 
 
+@pytest.mark.slow
+def test_texts_counted_together_have_the_tokens_that_each_has_by_itself():
+    from train import base, chat
+
+    tokenizer = base.resolve("smollm2:135m").tokenizer()
+    texts = ["", " ", "One.", "  Two words\n", "naïve 東京 🙂", "<|im_start|>user", "x" * 3000, "One."]
+    count = prepare.Count(tokenizer)
+    alone = [len(chat.text_ids(tokenizer, text)) for text in texts]
+    assert [count(text) for text in texts] == alone
+    count.together(texts)
+    assert count.known == dict(zip(texts, alone)) and [count(text) for text in texts] == alone
+    count.together([])
+    assert count.known == {} and count("One.") == alone[2]
+
+
 def test_all_knobs_that_cut_posts_decide():
     """Whoever adds a knob to the section must say whether it decides how a post is cut."""
     elsewhere = {"system", "author", "tasks", "per_post", "instructions", "instructor", "persona"}

@@ -6,6 +6,7 @@ opening), each later one `continue`, with the tail of the part before as input.
 
 import random
 import re
+from collections import deque
 
 from corpus.clean import headings, paragraphs
 
@@ -144,12 +145,13 @@ def tail(part: str, count, limit: int) -> str:
     end = part[-limit * 12 :]
     if len(end) < len(part):
         end = re.sub(r"\A\S*\s", "", end)  # the cut may stand inside a word
-    sentences = re.split(r"(?<=[.!?])\s+|\n+", end)
-    kept: list[str] = []
-    for sentence in reversed([s for s in sentences if s.strip()]):
-        if count(" ".join([sentence, *kept])) > limit:
-            break
-        kept.insert(0, sentence)
+    sentences = [s for s in re.split(r"(?<=[.!?])\s+|\n+", end) if s.strip()]
+    kept, size = deque(), 0
+    while sentences and size + (more := count(f" {sentences[-1]}")) <= limit + 1:  # the first one has no space before it
+        kept.appendleft(sentences.pop())
+        size += more
+    while kept and count(" ".join(kept)) > limit:
+        kept.popleft()
     if kept:
         return " ".join(kept)
     end = part.rstrip()[-limit * 12 :]

@@ -18,6 +18,7 @@ setup: ## make .venv and install everything into it (does nothing when it is don
 # `make all AUTHOR=anna`, or any other verb: the same in authors/anna, one of several side by side
 ifneq ($(AUTHOR),)
 .PHONY: $(MAKECMDGOALS)
+.NOTPARALLEL:
 $(filter-out setup help,$(MAKECMDGOALS)): setup
 	@python scripts/author.py "$(AUTHOR)" $@ "$(FROM)"
 else
@@ -90,6 +91,6 @@ lint: setup ## look for mistakes in the code
 	@ruff check .
 
 clean: ## forget what the stages made (not your posts, not the cache)
-	@rm -rf artifacts/adapter artifacts/gguf artifacts/ollama artifacts/plots artifacts/eval artifacts/train artifacts/checkpoints artifacts/logs artifacts/data data/export data/raw data/prepared data/split
+	@rm -rf artifacts/adapter artifacts/gguf artifacts/ollama artifacts/plots artifacts/eval artifacts/train artifacts/checkpoints artifacts/logs artifacts/data data/export data/raw data/prepared data/split/*.jsonl
 
 endif

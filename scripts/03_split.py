@@ -25,17 +25,31 @@ def sizes(n: int, params) -> tuple[int, int]:
     return test, max(1, round(n * params.valid))
 
 
-def before(posts: list[dict], settings: dict) -> dict[str, str]:
-    """{post id: the split it was in}, where the settings were the same; a post whose text was changed is known by its source."""
+def before(posts: list[dict], kept: dict) -> dict[str, str]:
+    """{post id: the split it was in}; a post whose text was changed is known by its place. `kept`: see `remembered`."""
+    now = {p["id"] for p in posts}
+    found = {}
+    for post in posts:
+        id_there = kept["where"].get(where(post))
+        edited = id_there not in now and kept["posts"].get(id_there)  # an old text that is still there is another post
+        if place := kept["posts"].get(post["id"]) or edited:
+            found[post["id"]] = place
+    return found
+
+
+def where(post: dict) -> str:
+    """What stays the same when a post is edited: its address, or its file. Its number in a feed does not."""
+    return post["url"] or ("" if "#" in post["source"] else post["source"])
+
+
+def remembered() -> dict[str, dict]:
+    """{settings: {"posts": {id: split}, "where": {place: id}}} of all times before; nothing when the file is not what it should be."""
     try:
         kept = json.loads(PLACES.read_text(encoding="utf-8"))
-        if kept["settings"] != settings:
-            return {}
-        by_id, by_source = kept["posts"], {source: kept["posts"][i] for source, i in kept["sources"].items()}
-    except (OSError, ValueError, KeyError):  # the first time, or no longer readable
+        whole = all(set(one["posts"].values()) <= set(NAMES) and isinstance(one["where"], dict) for one in kept.values())
+        return kept if whole else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-    found = {p["id"]: by_id.get(p["id"]) or by_source.get(p["source"]) for p in posts}
-    return {i: place for i, place in found.items() if place}
 
 
 def stays(places: set[str]) -> str:
@@ -97,12 +111,14 @@ def main() -> None:
     if len(by_post) < FEWEST_POSTS:
         raise UserError(f"There are {len(by_post)} usable posts, and training and testing need at least {FEWEST_POSTS}: add posts to ingest.source.")
     posts = [
-        {"id": i, "title": raw[i]["title"], "source": raw[i]["source"], "date": parts[0]["date"], "text": texts[i]}
+        {"id": i, "title": raw[i]["title"], "source": raw[i]["source"], "url": raw[i]["url"], "date": parts[0]["date"], "text": texts[i]}
         for i, parts in by_post.items()
     ]
     together = groups(posts, params.jaccard, params.containment)
-    settings = {"ingest.source": everything.ingest.source, **params.model_dump()}
-    known = {} if anew else before(posts, settings)
+    settings = json.dumps({"ingest.source": everything.ingest.source, **params.model_dump()})
+    memory = {} if anew else remembered()
+    kept = memory.get(settings, {"posts": {}, "where": {}})
+    known = before(posts, kept)
     splits = assign(posts, together, params, known)
     for name in NAMES:
         if not splits[name]:
@@ -111,7 +127,9 @@ def main() -> None:
     examples["train"] += persona
     place = {posts[i]["id"]: name for name, members in splits.items() for i in members}
     written = {SPLIT / f"{name}.jsonl": [json.dumps(row, ensure_ascii=False) + "\n" for row in rows] for name, rows in examples.items()}
-    written[PLACES] = [json.dumps({"settings": settings, "posts": place, "sources": {p["source"]: p["id"] for p in posts}}, ensure_ascii=False, indent=1)]
+    # posts that are not there today are not forgotten
+    memory[settings] = {"posts": kept["posts"] | place, "where": kept["where"] | {where(p): p["id"] for p in posts if where(p)}}
+    written[PLACES] = [json.dumps(memory, ensure_ascii=False, indent=1)]
     write_texts(written)
     for name, members in splits.items():
         dates = sorted(posts[i]["date"] for i in members if posts[i]["date"])

@@ -7,7 +7,6 @@ Writes  artifacts/adapter/                          a PEFT LoRA adapter, and bac
         artifacts/train/training.json               the same with the machine and all knobs; not in Git
         artifacts/logs/train.jsonl                  a line for each step, as it happens
         artifacts/checkpoints/                      what a run that is stopped goes on from; removed on success
-        artifacts/cache/last/                       a copy of the adapter, which `train.warm_start` goes on from
 Run     python scripts/04_train.py [--resume-from DIR]
 """
 
@@ -94,15 +93,14 @@ def main() -> None:
     else:
         say(f"{posts} posts, {len(kept)} rows, {tokens:,} tokens a pass, {params.train.epochs} epochs on {base.name}")
 
-    begin, learnt_from = None, sorted(whole_posts(kept))
+    begin, learnt_from = None, {e["post_id"] for e in kept if e.get("task") != "persona"}
     if params.train.warm_start:
         held_out = {e["post_id"] for name in ("valid", "test") for e in read_jsonl(SPLIT / f"{name}.jsonl")}
-        begin, sentence = warm.start(base.digest, settings, set(learnt_from), held_out)
+        begin, sentence = warm.start(base.digest, settings, warm.made_with(params), learnt_from, held_out, held_out | {e["post_id"] for e in train_rows})
         said.append(sentence)
         if begin:
             kept = warm.replayed(kept, begin, lengths, params.train.seed)
             said.append(f"{len(kept)} rows of {len(whole_posts(kept))} posts, {sum(lengths[e['id']] for e in kept):,} tokens a pass: new ones, and old ones once more")
-            learnt_from = sorted(begin.posts | set(learnt_from))
     for sentence in said:
         say(sentence)
 
@@ -127,19 +125,21 @@ def main() -> None:
             raise UserError(f"Training stopped, because {e}: try a train.learning_rate under {params.train.learning_rate:g}.") from None
         if not is_first():
             return
+        as_it_was = begin and metrics["best_epoch"] == 0
+        if begin:
+            learnt_from = begin.posts | (set() if as_it_was else learnt_from)
         write_json(
             folder / "backend.json",
             {"trainer": name, "reason": reason, "device": metrics["device"], "dtype": metrics["dtype"], "versions": versions(),
              "base": {"name": base.name, "repo": base.repo, "digest": base.digest, "license": base.license},
-             "posts": learnt_from, "splits": {s: digest(SPLIT / f"{s}.jsonl") for s in ("train", "valid")}},
+             "posts": sorted(learnt_from), "knobs": warm.made_with(params), "splits": {s: digest(SPLIT / f"{s}.jsonl") for s in ("train", "valid")}},
         )
         log.write(TRAIN)
         numbers = {k: round(v, 4) if isinstance(v, float) else v for k, v in metrics.items()}
         write_json(TRAIN / "training.json", {"hardware": machine.facts(), "knobs": settings.model_dump(), "resumed_from": job.log.resumed, **numbers, "versions": versions()})
         write_json(TRAIN / "metrics.json", {**numbers, "train_posts": posts, "trainer": name, "versions": versions()})
-    warm.keep()
     say(f"validation loss {metrics['loss_before']:.3f} → {metrics['loss_after']:.3f} (epoch {metrics['best_epoch']:g} of {params.train.epochs}), {metrics['tokens_per_s']:.0f} tokens/s, {metrics['seconds']:.0f} s, {metrics['peak_memory_mb']:,.0f} MB")
-    say(learnt([loss for _, _, loss in log.valids], params.train.epochs))
+    say("the new posts made the validation loss no better: the twin is the one before, and they count as new the next time" if as_it_was else learnt([loss for _, _, loss in log.valids], params.train.epochs))
     kept_steps.clear()
     say(f"wrote {ADAPTER}/ and {TRAIN}/metrics.json")
 

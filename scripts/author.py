@@ -1,7 +1,7 @@
 """One of several authors: a folder authors/NAME with their posts, knobs, adapter and scorecard, beside all others. The server lists all twins.
 
-It is a clone of this project at its last commit (brought up to date each time), with this one's .venv, base models and DVC cache; any
-verb of the Makefile works there.
+It is a clone of this project at its last commit (its code is brought up to date each time), with this one's .venv, base models and DVC cache;
+any verb of the Makefile works there.
 
 Run     make blog AUTHOR=anna FROM=~/annas-posts
         make all AUTHOR=anna
@@ -9,46 +9,71 @@ Run     make blog AUTHOR=anna FROM=~/annas-posts
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from _shared import ARTIFACTS, ROOT, UserError, making, run, say
+import yaml
+
+from _shared import ARTIFACTS, ROOT, UserError, run, say
 from set_param import set_params
 
 AUTHORS = Path("authors")
 SHARED = (Path(".venv"), ARTIFACTS / "base")
+TAKEN = {"base", "finetuned", "twin", "blogtwin"}  # names that the server has for others
+# What is said of a person, or points at their files: a new author begins without.
+OWN = {"ingest.source": "data/sample", "ingest.author": "", "prepare.author": "", "prepare.persona": "scripts/corpus/persona.yaml", "train.votes": "train/votes.jsonl"}
+# What the author's folder has of its own; all else is the project's code.
+KEPT = (":!params.yaml", ":!dvc.lock", ":!artifacts", ":!data/*.dvc")
 
 
 def git(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
 
 
-def made(name: str) -> Path:
-    """The author's folder, made if it is not there yet."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", name):
-        raise UserError(f"AUTHOR is {name!r}: take small letters, digits, - and _, as in `make all AUTHOR=anna`.")
+def made(name: str, verb: str) -> Path:
+    """The author's folder, with the project's code; `blog` makes one that is not there yet."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", name) or name in TAKEN:
+        raise UserError(f"AUTHOR is {name!r}: take small letters, digits, - and _, as in `make all AUTHOR=anna`" + (f" ({', '.join(sorted(TAKEN))} are names of models)." if name in TAKEN else "."))
     folder = AUTHORS / name
     if folder.is_dir():
         update(folder)
-        return folder
+    elif verb != "blog":
+        others = ", ".join(sorted(f.name for f in AUTHORS.glob("[a-z0-9]*")))
+        raise UserError(f"There is no author {name} yet{f' (there are: {others})' if others else ''}: `make blog AUTHOR={name} FROM=~/posts` makes one.")
+    else:
+        make(folder, name)
+    return folder
+
+
+def make(folder: Path, name: str) -> None:
     if git(ROOT, "rev-parse", "-q", "--verify", "HEAD").returncode != 0:
         raise UserError("An author's folder is a clone of this project's last commit, and there is none yet: `git add -A && git commit -m start` makes one (your posts are ignored).")
-    with making(folder) as temporary:
-        done = git(ROOT, "clone", "-q", str(ROOT), str(temporary.resolve()))
+    AUTHORS.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=AUTHORS) as somewhere:
+        clone = Path(somewhere) / name
+        done = git(ROOT, "clone", "-q", str(ROOT), str(clone.resolve()))
         if done.returncode != 0:
             raise UserError(f"Git could not clone this project to {folder}: {' '.join(done.stderr.split())[:300]}")
+        for tracked in git(clone, "ls-files", "dvc.lock", "artifacts", "data/*.dvc").stdout.splitlines():
+            (clone / tracked).unlink()  # of the project's own twin
         for shared in SHARED:
             (ROOT / shared).mkdir(parents=True, exist_ok=True)
-            (temporary / shared).parent.mkdir(parents=True, exist_ok=True)
-            (temporary / shared).symlink_to(os.path.relpath(ROOT / shared, (ROOT / folder / shared).parent))
-        exclude = temporary / ".git/info/exclude"
+            (clone / shared).parent.mkdir(parents=True, exist_ok=True)
+            (clone / shared).symlink_to(os.path.relpath(ROOT / shared, (ROOT / folder / shared).parent))
+        exclude = clone / ".git/info/exclude"
         exclude.parent.mkdir(exist_ok=True)
         exclude.write_text("".join(f"/{shared}\n" for shared in SHARED))
-        share_cache(temporary)
-        set_params(temporary / "params.yaml", {"ollama.name": f"blogtwin-{name}"})
+        share_cache(clone)
+        set_params(clone / "params.yaml", {**OWN, "ollama.name": f"blogtwin-{name}"})
+        try:
+            os.rename(clone, folder)
+        except OSError:
+            if not (folder / ".git").is_dir():  # else somebody else has just made it
+                raise
     say(f"made {folder}: its params.yaml is {name}'s own")
-    return folder
 
 
 def share_cache(folder: Path) -> None:
@@ -59,11 +84,46 @@ def share_cache(folder: Path) -> None:
 
 
 def update(folder: Path) -> None:
-    """The code as this project's last commit has it; what the author's folder has of its own stays, and then so does its code."""
-    git(folder, "fetch", "-q", "origin", "HEAD")
-    done = git(folder, "merge", "-q", "--ff-only", "FETCH_HEAD")
-    if done.returncode != 0:
-        say(f"note: {folder} stays at its own version of the project: {' '.join(done.stderr.split())[:200]}")
+    """The code as this project's last commit has it. The author's knobs, posts and results stay; with changes of their own to the code, it all stays."""
+    git(folder, "remote", "set-url", "origin", str(ROOT))  # the project may have been moved
+    if git(folder, "fetch", "-q", "origin", "HEAD").returncode != 0:
+        return say(f"note: {folder} stays at its own version of the project: Git could not fetch this one's")
+    old, new = (git(folder, "rev-parse", name).stdout.strip() for name in ("HEAD", "FETCH_HEAD"))
+    if old == new:
+        return None
+    own_commits = git(folder, "merge-base", "--is-ancestor", old, new).returncode != 0
+    if own_commits or git(folder, "diff", "--quiet", "HEAD", "--", ".", *KEPT).returncode != 0:
+        return say(f"note: {folder} stays at its own version of the project: its code was changed there")
+    before, params = git(folder, "show", f"{old}:params.yaml").stdout, folder / "params.yaml"
+    theirs = {key: value for key, value in knobs(params.read_text(encoding="utf-8")).items() if knobs(before).get(key) != value}
+    gone = git(folder, "diff", "--name-only", "--diff-filter=D", "-z", old, new, "--", ".", *KEPT).stdout.split("\0")
+    git(folder, "reset", "-q", new)
+    git(folder, "checkout", "-q", new, "--", ".", *KEPT)
+    for name in filter(None, gone):
+        (folder / name).unlink(missing_ok=True)
+    shutil.copy(params, folder / ".git/params.before.yaml")
+    params.write_text(git(folder, "show", f"{new}:params.yaml").stdout, encoding="utf-8")
+    try:
+        set_params(params, theirs)
+    except UserError as e:
+        shutil.copy(folder / ".git/params.before.yaml", params)
+        say(f"note: {params} stays as it was: {e}")
+    return None
+
+
+def knobs(text: str) -> dict[str, str]:
+    """{dotted name: value} of a params.yaml, as `make … set_param.py` takes them."""
+    found: dict[str, str] = {}
+
+    def walk(value, name: str) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                walk(inner, f"{name}.{key}" if name else str(key))
+        else:
+            found[name] = value if isinstance(value, str) else yaml.safe_dump(value).removesuffix("...\n").strip()
+
+    walk(yaml.safe_load(text) or {}, "")
+    return found
 
 
 def main() -> None:
@@ -71,7 +131,7 @@ def main() -> None:
         say(__doc__)
         return
     name, verb, source = [*sys.argv[1:4], ""][:3]
-    folder = made(name)
+    folder = made(name, verb)
     if source and not re.match(r"https?://", source):
         source = str(Path(source).expanduser().resolve())
     os.execvp("make", ["make", "--no-print-directory", "-C", str(folder), verb, "AUTHOR=", *([f"FROM={source}"] if source else [])])

@@ -69,7 +69,7 @@ def stage(name: str, folder: Path) -> dict:
 
 def archive(posts: int) -> dict:
     """What the stages take for a blog of so many posts, and once more when three are added."""
-    words = vocabulary()
+    words, here = vocabulary(), Path.cwd()
     with tempfile.TemporaryDirectory() as there:
         folder = Path(there)
         shutil.copy(ROOT / "params.yaml", folder)
@@ -83,7 +83,7 @@ def archive(posts: int) -> dict:
         for number in range(posts, posts + 3):
             (folder / f"blog/{number:05}.md").write_text(post(number, words), encoding="utf-8")
         again = {name: stage(name, folder) for name in STAGES}
-        os.chdir(ROOT)
+        os.chdir(here)
     total = round(sum(s["seconds"] for s in found.values()), 2)
     each = ", ".join(f"{name[3:]} {s['seconds']:.1f} s, {s['mb']:,.0f} MB" for name, s in found.items())
     say(f"{posts:,} posts, {posts * WORDS:,} words: {total:.1f} s ({each}); three more: {sum(s['seconds'] for s in again.values()):.1f} s")
@@ -99,7 +99,7 @@ def main() -> None:
     reached = {aim: bool(test(biggest)) for aim, test in REACH.items()} if biggest["posts"] >= 5000 else {}
     for aim, there in reached.items():
         say(f"{'reached' if there else 'MISSED '}  {aim}")
-    write_json(ROOT / ARTIFACTS / "bench/data.json", {"archives": found, "reached": reached})
+    write_json(ARTIFACTS / "bench/data.json", {"archives": found, "reached": reached})
     say(f"wrote {ARTIFACTS}/bench/data.json")
 
 

@@ -25,6 +25,14 @@ BYTES_A_TOKEN = 4.4
 TOKENS_A_WORD = 1.35
 
 
+def beside() -> list[str]:
+    """For `dvc gc`: the other authors, whose posts and twins lie in the same cache."""
+    here = Path.cwd()
+    root = here.parent.parent if here.parent.name == "authors" else here
+    others = [f for f in (root, *sorted(root.glob("authors/*"))) if (f / ".dvc").is_dir() and f != here]
+    return ["--projects", *(os.path.relpath(f) for f in others)] if others else []
+
+
 def missing(facts: dict) -> list[dict]:
     """[{what, mend, needed}]: what is not there, and the one command that mends it."""
     found = []
@@ -38,7 +46,7 @@ def missing(facts: dict) -> list[dict]:
     if not shutil.which("git"):
         lacks("Git, which DVC keeps experiments in", "sudo apt install git")
     if facts["disk_free_gb"] < 5:
-        lacks(f"room: {facts['disk_free_gb']} GB are free, 5 are needed", "dvc gc --workspace")
+        lacks(f"room: {facts['disk_free_gb']} GB are free, 5 are needed", " ".join(["dvc gc --workspace", *beside()]))
     cards = {g["kind"] for g in facts["gpus"]}
     if cards & {"cuda", "rocm", "xpu"} and importlib.util.find_spec("unsloth") is None:
         lacks("unsloth, which trains on the card", "pip install -r requirements.txt -r train/requirements-cuda.txt", False)

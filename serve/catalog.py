@@ -4,6 +4,7 @@ A twin is a folder with an adapter.gguf; artifacts/gguf is the newest and called
 artifacts/twins/anna/2026-11 is `anna/2026-11`, and authors/anna (scripts/author.py) is `anna`. Their metadata name the base they need.
 """
 
+import dataclasses
 import functools
 import json
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class Model:
     base_digest: str = ""
     scorecard: Path | None = None
     unusable: str = ""
+    folder: Path = Path(".")  # the project whose posts it learnt
 
     @property
     def size_mb(self) -> float:
@@ -46,7 +48,7 @@ def models(params: Params) -> dict[str, Model]:
     for adapter in sorted(AUTHORS.glob(f"*/{GGUF}/adapter.gguf")):
         name = adapter.relative_to(AUTHORS).parts[0]
         if not name.startswith("."):
-            found.setdefault(name, _twin(adapter, name, params))
+            found.setdefault(name, dataclasses.replace(_twin(adapter, name, params), folder=AUTHORS / name))
     return found
 
 

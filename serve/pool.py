@@ -45,7 +45,7 @@ class Pool:
         self.lock = asyncio.Lock()
         self.kind, self.reason, self.tags = "llamacpp", "", {}
         self.chosen = False
-        self.looked: tuple[float, str] = (-math.inf, "")
+        self.looked: tuple[float, dict[str, str]] = (-math.inf, {})
         self.allowed_mb = settings.memory_mb or 0.8 * psutil.virtual_memory().available / 1e6
 
     def known(self) -> dict[str, Model]:
@@ -62,19 +62,13 @@ class Pool:
     def memory_mb(self) -> float:
         return sum(one.memory_mb for one in self.loaded.values())
 
-    async def gone(self) -> str:
-        """Why an engine outside this process does not answer now; empty when it does, or is inside."""
-        engine = next((one.engine for one in self.loaded.values()), None)
-        if self.kind == "llamacpp" or engine is None:
-            return ""
+    async def gone(self) -> dict[str, str]:
+        """{model: why} of the loaded models whose engine, outside this process, does not answer now."""
+        outside = {one.engine.base_url: one.engine for one in self.loaded.values() if one.engine.name != "llamacpp"}
         if time.monotonic() - self.looked[0] > FRESH:
-            try:
-                await http_client().get(f"{engine.base_url}/models", headers={"Authorization": f"Bearer {engine.api_key}"}, timeout=FRESH)
-                why = ""  # whatever it says: it is there
-            except httpx.HTTPError as e:
-                why = f"{engine.name} does not answer at {engine.base_url} ({type(e).__name__})"
-            self.looked = (time.monotonic(), why)
-        return self.looked[1]
+            whys = await asyncio.gather(*map(_gone, outside.values()))
+            self.looked = (time.monotonic(), dict(zip(outside, whys, strict=True)))
+        return {name: why for name, one in self.loaded.items() if (why := self.looked[1].get(one.engine.base_url))}
 
     async def start(self) -> None:
         """Choose the engine, load the base and the newest twin."""
@@ -186,6 +180,15 @@ class Pool:
         if model.adapter is None:
             model = dataclasses.replace(model, weights=base.gguf, base_digest=base.digest)
         return Loaded(model, engine, gate, closing, wanted)
+
+
+async def _gone(engine: Engine) -> str:
+    """Why an engine does not answer; empty when it does, whatever it says."""
+    try:
+        await http_client().get(f"{engine.base_url}/models", headers={"Authorization": f"Bearer {engine.api_key}"}, timeout=FRESH)
+    except httpx.HTTPError as e:
+        return f"{engine.name} does not answer at {engine.base_url} ({type(e).__name__})"
+    return ""
 
 
 def cache_mb(hf: Path, tokens: int) -> float:

@@ -10,6 +10,9 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+HERE = Path(".")  # the project that is served; other authors' lie in authors/
 
 
 class Scores:
@@ -18,14 +21,15 @@ class Scores:
     def __init__(self):
         self.pool: ProcessPoolExecutor | None = None
 
-    async def of(self, text: str, brief: str) -> dict:
-        """{style, copied, copied_from (the post's title), on_topic, …} of a text that was asked for by `brief`; what can't be said is None, with a reason in `notes`."""
+    async def of(self, text: str, brief: str, folder: Path = HERE) -> dict:
+        """{style, copied, copied_from (the post's title), on_topic, …} of a text that was asked for by `brief`, beside the posts of the
+        project in `folder`; what can't be said is None, with a reason in `notes`."""
         for attempt in (1, 2):
             if self.pool is None:
                 self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _quiet)
             pool = self.pool
             try:
-                return await asyncio.wrap_future(pool.submit(score, text, brief))
+                return await asyncio.wrap_future(pool.submit(score, text, brief, folder))
             except BrokenProcessPool:
                 if self.pool is pool:  # else another text has begun it anew, and is being scored there
                     self.close()
@@ -48,14 +52,14 @@ def _quiet() -> None:
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 
-def score(text: str, brief: str) -> dict:
+def score(text: str, brief: str, folder: Path = HERE) -> dict:
     """What a text scores; runs in the process of its own."""
     from _shared import UserError
 
     notes: list[str] = []
     found = {"style": None, "copied_words": None, "copied": None, "copied_from": None, "on_topic": None, "notes": notes}
     try:
-        single, titles = _author()
+        single, titles = _author(folder)
     except (UserError, OSError, KeyError, ValueError) as e:
         notes.append(f"not scored: {e}")
         return found
@@ -72,15 +76,15 @@ def score(text: str, brief: str) -> dict:
     return found
 
 
-@functools.cache
-def _author() -> tuple:
+@functools.lru_cache(3)
+def _author(folder: Path) -> tuple:
     """(the measures, titles of the posts that were learnt from): all that depends on the author's posts alone."""
     from _shared import RAW, SPLIT, load_params, read_jsonl
     from corpus.examples import brief, openings, whole_posts
     from eval.single import Single
 
-    splits = {name: read_jsonl(SPLIT / f"{name}.jsonl") for name in ("train", "valid", "test")}
-    posts = {p["id"]: p for p in read_jsonl(RAW / "posts.jsonl")}
+    splits = {name: read_jsonl(folder / SPLIT / f"{name}.jsonl") for name in ("train", "valid", "test")}
+    posts = {p["id"]: p for p in read_jsonl(folder / RAW / "posts.jsonl")}
     learnt, held_out = whole_posts(splits["train"]), whole_posts(splits["test"] + splits["valid"])
-    asked = [e["post_id"] for e in openings(splits["test"], load_params().eval.prompts)]
+    asked = [e["post_id"] for e in openings(splits["test"], load_params(folder / "params.yaml").eval.prompts)]
     return Single(list(learnt.values()), list(held_out.values()), [brief(posts[p]) for p in asked]), [posts[p]["title"] for p in learnt]

@@ -50,24 +50,51 @@ def test_two_authors_have_posts_knobs_and_tables_of_their_own(workspace):
     assert sh(workspace / "authors/anna", "git status --porcelain").stdout.split() == ["M", "params.yaml", "??", "data/blog.dvc", "??", "dvc.lock"]
 
 
+def commit(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text(text)
+    assert sh(folder, "git add -A && git commit -qm change").returncode == 0
+
+
 def test_an_authors_code_follows_the_project_and_their_knobs_stay(workspace):
+    """Also where the project's own params.yaml, results and dvc.lock were committed since; a folder whose code was changed is left alone."""
     sh(workspace, "make blog AUTHOR=carl FROM=data/sample")
     carl = workspace / "authors/carl"
-    (workspace / "eval/suites/new.yaml").write_text("# new\n")
-    sh(workspace, "git add -A && git commit -qm new")
-    done = sh(workspace, "make report AUTHOR=carl")
-    assert done.returncode == 0 and (carl / "eval/suites/new.yaml").is_file() and ingest_source(carl) == "data/blog", done
-    (workspace / "params.yaml").write_text((workspace / "params.yaml").read_text() + "# a line\n")
-    sh(workspace, "git add -A && git commit -qm knobs")
-    done = sh(workspace, "make report AUTHOR=carl")  # both changed it: his stays, and he is told
-    assert done.returncode == 0 and "note: authors/carl stays at its own version" in done.stdout and ingest_source(carl) == "data/blog"
+    sh(carl, "python scripts/set_param.py train.epochs=7 prepare.tasks.notes=0.5 prepare.author=Carl")
+    (carl / "dvc.lock").write_text("his")
+    params = (workspace / "params.yaml").read_text()
+    commit(workspace, "eval/suites/new.yaml", "# new\n")
+    commit(workspace, "dvc.lock", "theirs")
+    commit(workspace, "params.yaml", params.replace("min_words: 40", "min_words: 41").replace('author: ""', "author: Bob") + "# the end\n")
+    sh(workspace, "git rm -q eval/suites/general.yaml && git commit -qm gone")
+    done = sh(workspace, "make help AUTHOR=carl && python scripts/author.py carl help")
+    assert done.returncode == 0 and "note:" not in done.stdout, done
+    assert (carl / "eval/suites/new.yaml").is_file() and not (carl / "eval/suites/general.yaml").exists() and (carl / "dvc.lock").read_text() == "his"
+    found = yaml.safe_load((carl / "params.yaml").read_text())
+    assert (found["train"]["epochs"], found["prepare"]["tasks"]["notes"], found["prepare"]["author"], found["ollama"]["name"]) == (7, 0.5, "Carl", "blogtwin-carl")
+    assert found["ingest"]["source"] == "data/blog" and found["ingest"]["min_words"] == 41 and "# the end" in (carl / "params.yaml").read_text()
+    (carl / "eval/card.py").write_text("# mine\n")
+    commit(workspace, "eval/suites/newer.yaml", "# newer\n")
+    done = sh(workspace, "python scripts/author.py carl help")
+    assert "stays at its own version" in done.stdout and (carl / "eval/card.py").read_text() == "# mine\n" and not (carl / "eval/suites/newer.yaml").exists()
 
 
-@pytest.mark.parametrize("name", ["../up", "Anna Smith", "-rf", ".hidden"])
+def test_a_new_author_inherits_nobodys_name(workspace):
+    commit(workspace, "params.yaml", (workspace / "params.yaml").read_text().replace('author: ""', "author: Bob") + "# Bob's\n")
+    sh(workspace, "make blog AUTHOR=dora FROM=data/sample")
+    found = yaml.safe_load((workspace / "authors/dora/params.yaml").read_text())
+    assert found["ingest"]["author"] == found["prepare"]["author"] == "" and found["ingest"]["source"] == "data/blog"
+
+
+@pytest.mark.parametrize("name", ["../up", "Anna Smith", "-rf", ".hidden", "finetuned"])
 def test_a_name_that_is_no_name_is_one_sentence(workspace, name):
     done = sh(workspace, f'make all AUTHOR="{name}"')
     assert done.returncode == 2 and done.stderr.startswith("error: AUTHOR is ") and "make all AUTHOR=anna" in done.stderr
     assert not list(workspace.parent.glob("up*")) and not (workspace / "authors" / name).exists()
+
+
+def test_an_author_who_is_not_there_is_not_made_of_a_typing_mistake(workspace):
+    done = sh(workspace, "make all AUTHOR=ana")
+    assert done.returncode == 2 and done.stderr.startswith("error: There is no author ana yet") and not (workspace / "authors/ana").exists()
 
 
 def test_without_a_commit_it_says_what_to_do(tmp_path):
@@ -76,7 +103,7 @@ def test_without_a_commit_it_says_what_to_do(tmp_path):
     for part in ("scripts", "train", "Makefile", "params.yaml"):
         (folder / part).symlink_to(ROOT / part)
     sh(folder, "git init -q")
-    code = f"import sys; sys.path.insert(0, 'scripts'); import author; author.ROOT = __import__('pathlib').Path('{folder}'); sys.argv = ['author.py', 'anna', 'all']; author.run(author.main)"
+    code = f"import sys; sys.path.insert(0, 'scripts'); import author; author.ROOT = __import__('pathlib').Path('{folder}'); sys.argv = ['author.py', 'anna', 'blog']; author.run(author.main)"
     done = sh(folder, f'python -c "{code}"')
     assert done.returncode == 1 and "git add -A && git commit" in done.stderr and not (folder / "authors").exists(), done
 
@@ -94,3 +121,25 @@ def test_every_authors_twin_is_listed(tmp_path, monkeypatch):
     (tmp_path / "authors/anna/artifacts/eval/metrics.json").write_text("{}")
     found = catalog.models(load_params(ROOT / "params.yaml"))
     assert list(found) == ["base", "anna", "ben"] and found["anna"].scorecard and not found["anna"].unusable
+    assert found["anna"].folder == Path("authors/anna") and found["base"].folder == Path(".")
+
+
+def test_a_text_is_scored_beside_the_posts_of_its_own_author(served, monkeypatch):
+    """The same text is a copy of a post to one author's measures and nobody's words to another's."""
+    import json
+    import shutil
+
+    from serve import scores
+
+    monkeypatch.chdir(served)
+    other = served / "authors/ed"
+    try:
+        for name in ("data", "params.yaml"):
+            (other / name).parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if (served / name).is_dir() else shutil.copy)(served / name, other / name)
+        rows = [json.loads(line) for line in (other / "data/split/train.jsonl").read_text().splitlines()]
+        copied = " ".join(rows[0]["output"].split()[10:40])
+        (other / "data/split/train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[1:]))
+        assert scores.score(copied, "x")["copied_words"] >= 20 > scores.score(copied, "x", Path("authors/ed"))["copied_words"]
+    finally:
+        shutil.rmtree(served / "authors")

@@ -27,9 +27,10 @@ SMALL = "train.max_steps=2 train.max_length=256 train.learning_rate=2e-2 export.
 # Where Ctrl-C comes: (what is called, the how manieth time).
 CTRL_C = {
     "ingest, reading": ("corpus.readers:read", 5),
-    "ingest, writing": ("_shared:json.dumps", 5),
+    "ingest, remembering": ("_shared:json.dumps", 5),
+    "ingest, writing": ("_shared:writing", 3),
     "prepare, cutting": ("corpus.examples:examples", 5),
-    "split, comparing": ("corpus.similar:shingles", 5),
+    "split, comparing": ("corpus.similar:words", 5),
     "split, writing": ("_shared:json.dumps", 20),
     "train, in the second step": ("train.log:Log.step", 2),
     "export_gguf, with the twin made": ("train.export:write_adapter", 1),
@@ -39,7 +40,7 @@ CTRL_C = {
 FULL_DISK = {
     "ingest": ("_shared:write_all", 4096),
     "prepare": ("_shared:write_all", 4096),
-    "split": ("_shared:write_all", 10_000),
+    "split": ("_shared:write_texts", 10_000),
     "train": ("train.log:Log.stop", 50_000),
     "export_gguf": ("train.export:write_twin", 4_000_000),
     "ollama_create": ("_shared:write_json", 50),

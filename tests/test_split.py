@@ -154,8 +154,33 @@ def test_the_script_remembers_and_forgets(tmp_path):
     assert places(tmp_path)["test"] == after["test"] - {tested} | {"edited"}
     subprocess.run([*again, "--anew"], cwd=tmp_path, env=environment(tmp_path), check=True, timeout=60)
     assert "p052" in places(tmp_path)["test"] and places(tmp_path)["test"] != after["test"]
+    run_split(tmp_path, 53)
+    grown = places(tmp_path)
     run_split(tmp_path, 50, other=("seed: 7\n  # Posts whose", "seed: 8\n  # Posts whose"))
     assert places(tmp_path) == before  # by date again: the newest of these fifty
+    run_split(tmp_path, 40)  # some are not there for once
+    run_split(tmp_path, 53)
+    assert places(tmp_path) == grown
+
+
+@pytest.mark.parametrize("spoiled", ["", "[]", '{"x": 1}', '{"x": {"posts": {"p001": "elsewhere"}, "where": {}}}', '{"x": {"posts": [], "where": {}}}'])
+def test_a_memory_that_is_broken_is_none(tmp_path, spoiled):
+    run_split(tmp_path, 20)
+    expected = places(tmp_path)
+    (tmp_path / "data/split/places.json").write_text(spoiled)
+    assert run_split(tmp_path, 20).returncode == 0 and places(tmp_path) == expected
+
+
+def test_the_number_of_a_post_in_a_feed_is_no_place_of_its_own():
+    """A feed is newest first: what comes on top takes the numbers of others. An address, or a file, stays."""
+    kept = {"posts": {"old": "test", "file": "valid", "page": "train"}, "where": {"a.md": "file", "https://x/1": "page"}}
+
+    def post(i, source, url=""):
+        return {"id": i, "source": source, "url": url}
+
+    assert split.where(post("new", "feed.xml#item 1")) == "" and split.where(post("new", "feed.xml#item 1", "https://x/1")) == "https://x/1"
+    assert split.before([post("changed", "a.md"), post("edited", "f.xml#item 9", "https://x/1"), post("other", "f.xml#item 1")], kept) == {"changed": "valid", "edited": "train"}
+    assert split.before([post("file", "b.md"), post("new", "a.md")], kept) == {"file": "valid"}  # renamed, and another text in its place
 
 
 # --- what stays together ----------------------------------------------------------------------------------------------
@@ -252,7 +277,7 @@ def run_split(folder, n, **knobs):
         params = params.replace(old, new)
     (folder / "params.yaml").write_text(params)
     for name, rows in {
-        "data/raw/posts.jsonl": [{"id": p["id"], "title": p["title"], "source": f"{p['id']}.md"} for p in posts(n)],
+        "data/raw/posts.jsonl": [{"id": p["id"], "title": p["title"], "source": f"{p['id']}.md", "url": ""} for p in posts(n)],
         "data/prepared/examples.jsonl": [{"id": f"{p['id']}-{k}", "post_id": p["id"], "date": p["date"], "output": p["text"] + f" {k}"} for p in posts(n) for k in (1, 2, 3)],
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -180,7 +180,7 @@ def mixed(tmp_path):
     params["prepare"] |= {"tasks": {**ALL, "persona": 2}, "per_post": 5, "persona": "persona.yaml"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     (tmp_path / "persona.yaml").write_text(yaml.safe_dump({"name": "Wenna", "bio": "I mend things.", "system": "You are Wenna.", "facts": ["I was a ferry engineer for 29 years."], "opinions": [{"about": "screws", "say": "Plain ones."}]}))
-    posts = [{"id": f"p{i}", "title": f"Post {i}", "source": f"{i}.md", "date": f"20{10 + i}-01-01", "tags": [], "text": "\n\n".join(f"Boat {i}{n} came to Port {chr(65 + i)}lanner, and nobody had {n} words for what we saw there. Then it left us at {n} past {i}." for n in range(1, 40))} for i in range(10)]
+    posts = [{"id": f"p{i}", "title": f"Post {i}", "source": f"{i}.md", "url": "", "date": f"20{10 + i}-01-01", "tags": [], "text": "\n\n".join(f"Boat {i}{n} came to Port {chr(65 + i)}lanner, and nobody had {n} words for what we saw there. Then it left us at {n} past {i}." for n in range(1, 40))} for i in range(10)]
     (tmp_path / "data/raw").mkdir(parents=True)
     (tmp_path / "data/raw/posts.jsonl").write_text("".join(json.dumps(p) + "\n" for p in posts))
     prepare = importlib.import_module("02_prepare").prepare

@@ -8,54 +8,67 @@ from types import SimpleNamespace
 import pytest
 from jobs import job, settings
 
-from _shared import read_jsonl
+from _shared import ADAPTER, read_jsonl
 from train import warm
 
-ASKED = SimpleNamespace(lora_rank=16, lora_alpha=32)
 POSTS = {"a", "b", "c"}
+KNOBS = {"prepare.redact": False, "train.method": "sft"}
 
 
 @pytest.fixture
 def last(tmp_path, monkeypatch):
     """The folder of the last adapter, which learnt the posts a and b."""
-    folder = tmp_path / "last"
-    monkeypatch.setattr(warm, "LAST", folder)
-    folder.mkdir()
-    (folder / "backend.json").write_text(json.dumps({"base": {"digest": "d"}, "posts": ["a", "b"]}))
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / ADAPTER
+    folder.mkdir(parents=True)
+    (folder / "backend.json").write_text(json.dumps({"base": {"digest": "d"}, "posts": ["a", "b"], "knobs": KNOBS}))
     (folder / "adapter_config.json").write_text(json.dumps({"r": 16, "lora_alpha": 32}))
     (folder / "adapter_model.safetensors").write_bytes(b"weights")
     return folder
 
 
+def start(base="d", rank=16, knobs=KNOBS, posts=POSTS, held_out=frozenset(), there=frozenset("abcxyz")):
+    return warm.start(base, SimpleNamespace(lora_rank=rank, lora_alpha=32), knobs, set(posts), set(held_out), set(there))
+
+
 def test_it_goes_on_from_the_last_adapter(last):
-    begin, said = warm.start("d", ASKED, POSTS, {"x"})
-    assert begin.adapter == last and begin.posts == {"a", "b"} and "1 new post" in said
+    begin, said = start(held_out="x")
+    assert begin.adapter.resolve() == last and begin.posts == {"a", "b"} and "1 new post" in said
 
 
 @pytest.mark.parametrize(
-    "base, rank, posts, held_out, why",
+    "given, why",
     [
-        ("other", 16, POSTS, set(), "another base model"),
-        ("d", 8, POSTS, set(), "rank 16"),
-        ("d", 16, POSTS, {"b"}, "knows 1 of the posts that are held out"),
-        ("d", 16, {"a", "b"}, set(), "has seen all"),
-        ("d", 16, {"y", "z"}, set(), "other posts"),
+        ({"base": "other"}, "another base model"),
+        ({"rank": 8}, "rank 16"),
+        ({"knobs": {**KNOBS, "prepare.redact": True}}, "another prepare.redact"),
+        ({"knobs": {**KNOBS, "train.canaries": 0}}, "another train.canaries"),
+        ({"held_out": "b"}, "knows 1 of the posts that are held out"),
+        ({"there": "bcx"}, "knows 1 posts that are gone or were changed"),
+        ({"posts": "ab"}, "has seen all"),
+        ({"posts": "yz"}, "other posts"),
     ],
 )
-def test_it_begins_at_the_base_where_the_last_adapter_does_not_fit(last, base, rank, posts, held_out, why):
-    begin, said = warm.start(base, SimpleNamespace(lora_rank=rank, lora_alpha=32), posts, held_out)
+def test_it_begins_at_the_base_where_the_last_adapter_does_not_fit(last, given, why):
+    begin, said = start(**given)
     assert begin is None and why in said and "begins at the base" in said
 
 
-def test_the_first_training_and_a_broken_adapter_begin_at_the_base(last):
-    (last / "backend.json").write_text("{")
-    assert warm.start("d", ASKED, POSTS, set())[0] is None
+@pytest.mark.parametrize("about", ["{", "[]", '{"base": "x", "posts": [], "knobs": {}}', '{"base": {"digest": "d"}, "posts": null, "knobs": {}}', '{"base": {"digest": "d"}, "posts": ["a"], "knobs": []}'])
+def test_a_broken_adapter_is_none(last, about):
+    (last / "backend.json").write_text(about)
+    assert start()[0] is None
+
+
+def test_the_first_training_begins_at_the_base(last):
+    (last / "adapter_model.safetensors").unlink()  # half of it is none
+    assert "no adapter of an earlier training" in start()[1]
     shutil.rmtree(last)
-    assert "no adapter of an earlier training" in warm.start("d", ASKED, POSTS, set())[1]
+    assert "no adapter of an earlier training" in start()[1]
 
 
 def test_old_posts_are_read_once_more_in_proportion_to_the_new_ones(last):
-    begin = warm.start("d", ASKED, POSTS, set())[0]
+    begin = start()[0]
     rows = [{"id": f"{p}-{n}", "post_id": p, "task": "write"} for p in "abc" for n in range(50)] + [{"id": "me", "post_id": "persona", "task": "persona"}]
     lengths = {r["id"]: 10 for r in rows}
     some = warm.replayed(rows, begin, lengths, 7)

@@ -54,8 +54,8 @@ def train(job) -> dict:
     trainable = sum(q.numel() for q in model.parameters() if q.requires_grad)
     return {
         "loss_before": before,
-        "loss_after": min(v[2] for v in job.log.valids),
-        "best_epoch": min(job.log.valids, key=lambda v: v[2])[1],
+        "loss_after": min(v[2] for v in job.log.valids[1:]),  # the trainer keeps the best of what it trained
+        "best_epoch": min(job.log.valids[1:], key=lambda v: v[2])[1],
         "steps": trainer.state.global_step,
         "tokens": trainer.state.num_input_tokens_seen or job.log.tokens,
         "tokens_per_s": job.log.tokens / max(job.log.seconds, 1e-9),

@@ -220,6 +220,13 @@ export const scripted = {
     assert.ok(run.startsWith(await mark.innerText()) || (await mark.innerText()).includes("the pump on my brother"));
     await page.getByText(/also in your post “The kettle has stopped”/).first().waitFor();
     assert.match(await page.getByText(/^\d+ words$/).first().innerText(), /^[1-9]/);
+    // One that fails before a word takes nothing away.
+    await page.route("**/api/evaluate", (route) => route.abort());
+    await say(page, "once more");
+    await page.getByRole("alert").waitFor();
+    await texts.nth(1).getByText("Line 59 of something").waitFor();
+    await page.reload();
+    await texts.nth(1).getByText("Line 59 of something").waitFor();
   },
   async "facts kept, missing, invented"(page) {
     await page.goto("/rewrite");

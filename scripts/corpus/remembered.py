@@ -10,6 +10,7 @@ from pathlib import Path
 from _shared import ROOT, digest, writing
 
 DIGITS = 32  # of the hash, in hex
+ALSO = ("scripts/01_ingest.py", "scripts/02_prepare.py", "eval/leaks.py", "train/base.py", "train/chat.py", "requirements.txt")
 
 
 class Remembered:
@@ -64,6 +65,6 @@ class Remembered:
 
 
 def code() -> str:
-    """A hash of all that reads and cleans: another version of it makes something else."""
-    files = [*sorted((ROOT / "scripts/corpus").glob("*.py")), ROOT / "scripts/01_ingest.py", ROOT / "scripts/02_prepare.py", ROOT / "requirements.txt"]
+    """A hash of all that reads, cleans and counts: another version of it makes something else."""
+    files = [*sorted((ROOT / "scripts/corpus").glob("*.py")), *(ROOT / name for name in ALSO)]
     return hashlib.sha256("".join(digest(f) for f in files).encode()).hexdigest()

@@ -14,6 +14,7 @@ from serve.errors import ApiError
 from serve.generation import Written
 from serve.pool import Loaded
 from serve.relay import Event, Relay, Stream, last, unless_gone
+from serve.scores import HERE
 
 router = APIRouter(prefix="/api", tags=["writing"])
 EVENTS = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": 'event: delta\ndata: {"text": "It rained"}\n\n'}}, "description": "Server-sent events"}}
@@ -70,11 +71,13 @@ async def evaluate(asked: EvaluateRequest, request: Request, state: Serving, cal
     for one, wanted in sides.values():
         generation.strength(one, wanted.style_strength)
 
+    whose = next((one.model.folder for one, _ in sides.values() if one.model.folder != HERE), HERE)  # a base is compared with the author of the twin beside it
+
     async def side(name: str) -> AsyncIterator[Event]:
         one, wanted = sides[name]
         async for event in ask(state, one, wanted):
             yield Event(f"{name}.{event.name}", event.data)
-        yield Event(f"{name}.scores", await state.scores.of(event.data.text, asked.prompt))
+        yield Event(f"{name}.scores", await state.scores.of(event.data.text, asked.prompt, whose))
 
     relay = Relay(state.running, request_id, caller.name, [side(name) for name in sides], state.settings.answer_seconds)
     return await Stream.of(request, sse.lines(relay))

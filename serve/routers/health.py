@@ -32,8 +32,7 @@ async def health(state: Serving) -> Health:
     """Open to anybody, and says nothing private."""
     pool = state.pool
     gone = await pool.gone()
-    failed = {**pool.failed, **(dict.fromkeys(pool.loaded, gone) if gone else {})}
-    return Health(ready=pool.ready and not gone, engine=pool.kind, why=pool.reason, models=list(pool.loaded), failed=failed)
+    return Health(ready=pool.ready and not gone, engine=pool.kind, why=pool.reason, models=list(pool.loaded), failed=pool.failed | gone)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})

@@ -47,7 +47,8 @@ export function Compare() {
         show();
       }
     } finally {
-      keep({ prompt, answers: now });
+      if (now.some((a) => a.text)) keep({ prompt, answers: now });
+      else paint(kept.answers); // nobody wrote a word: what was there before is
     }
   });
   // All are read at the same place: as far down, in shares of their length.

@@ -14,6 +14,7 @@ from pathlib import Path
 import gguf
 import httpx
 import numpy as np
+import psutil
 import pytest
 from conftest import ROOT, environment
 
@@ -71,6 +72,11 @@ def table(path: Path, rows: list[dict]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def of(folder) -> list[psutil.Process]:
+    """The processes that work in a folder."""
+    return [p for p in psutil.process_iter(["cwd"]) if (p.info["cwd"] or "").startswith(str(folder))]
 
 
 class Server:

@@ -5,10 +5,9 @@ import subprocess
 import sys
 import time
 
-import psutil
 import pytest
 from conftest import environment, make_workspace
-from serving import Server
+from serving import Server, of
 from tiny import write_tiny_gguf
 from websockets.sync.client import connect
 
@@ -67,11 +66,6 @@ def step(server, job: str, after: int = 0) -> int:
                 assert data["stage"] == "train" and data["state"] == "running" and data["loss"] > 0 and data["steps"] > data["step"]
                 return data["step"]
     raise AssertionError("the stream ended before that step")
-
-
-def of(folder) -> list[psutil.Process]:
-    """The processes that work in a folder."""
-    return [p for p in psutil.process_iter(["cwd"]) if (p.info["cwd"] or "").startswith(str(folder))]
 
 
 def cut_power(workspace) -> None:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from serving import Server, write_workspace
+from serving import Server, of, write_workspace
 
 pytestmark = pytest.mark.slow
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"
@@ -14,10 +14,13 @@ JOBS = "/api/v1/training/jobs"  # a right request would train: those are for tes
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """One of its own, since models are unloaded and chats made here."""
-    running = Server(write_workspace(tmp_path_factory.mktemp("served")), tmp_path_factory.mktemp("home"), SERVE_MAX_TOKENS="1").ready()
+    """One of its own, since models are unloaded and chats made here. A wrong job with a field too many is a job: what it began ends here."""
+    home = tmp_path_factory.mktemp("home")
+    running = Server(write_workspace(tmp_path_factory.mktemp("served")), home, SERVE_MAX_TOKENS="1").ready()
     yield running
     running.stop()
+    for process in of(home):
+        process.kill()
 
 
 @pytest.mark.parametrize("asked", [["--exclude-path", JOBS], ["--include-path", JOBS, "--mode", "negative"]], ids=["everything", "wrong jobs"])

@@ -68,7 +68,7 @@ def ingest(folder: Path, min_words: int, max_bytes: float, author: str = "", rol
         for path in files:
             if path.name == KEPT:
                 continue  # no file of the author's
-            for post in known(path, as_text(str(path.relative_to(folder))), max_bytes, role, remembered) if remembered else outcomes(path, max_bytes, role):
+            for post in known(path, name(path), max_bytes, role, remembered) if remembered else outcomes(path, max_bytes, role):
                 if isinstance(post, readers.LeftOut):
                     leave_out(path, str(post), post.name)
                     continue

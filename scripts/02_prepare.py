@@ -37,6 +37,7 @@ class Count:
 
     def __init__(self, tokenizer):
         self.tokenizer, self.known = tokenizer, {}
+        tokenizer("", add_special_tokens=False)  # nothing is cut or padded from here on
 
     def __call__(self, text: str) -> int:
         from train import chat
@@ -46,7 +47,6 @@ class Count:
     def together(self, texts: list[str]) -> None:
         """Count these; what was counted so before is forgotten."""
         os.environ["TOKENIZERS_PARALLELISM"] = "true"  # for a single text it costs more than it saves
-        self.tokenizer("", add_special_tokens=False)  # nothing is cut or padded from here on
         found = self.tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)  # without places in the text: half the time
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         self.known = dict(zip(texts, map(len, found), strict=True))

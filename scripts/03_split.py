@@ -12,7 +12,7 @@ import argparse
 import json
 import random
 
-from _shared import PREPARED, RAW, SPLIT, UserError, load_params, read_jsonl, run, say, write_texts
+from _shared import PREPARED, RAW, SPLIT, UserError, json_lines, load_params, read_jsonl, run, say, write_texts
 
 FEWEST_POSTS = 5
 PLACES = SPLIT / "places.json"
@@ -126,7 +126,7 @@ def main() -> None:
     examples = {name: [row for i in members for row in by_post[posts[i]["id"]]] for name, members in splits.items()}
     examples["train"] += persona
     place = {posts[i]["id"]: name for name, members in splits.items() for i in members}
-    written = {SPLIT / f"{name}.jsonl": [json.dumps(row, ensure_ascii=False) + "\n" for row in rows] for name, rows in examples.items()}
+    written = {SPLIT / f"{name}.jsonl": json_lines(rows) for name, rows in examples.items()}
     # posts that are not there today are not forgotten
     memory[settings] = {"posts": kept["posts"] | place, "where": kept["where"] | {where(p): p["id"] for p in posts if where(p)}}
     written[PLACES] = [json.dumps(memory, ensure_ascii=False, indent=1)]

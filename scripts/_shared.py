@@ -42,11 +42,13 @@ PREPARED = Path("data/prepared")
 SPLIT = Path("data/split")
 ARTIFACTS = Path("artifacts")
 ADAPTER = ARTIFACTS / "adapter"
+WEIGHTS = "adapter_model.safetensors"  # in it, as PEFT calls them
 GGUF = ARTIFACTS / "gguf"
 TRAIN = ARTIFACTS / "train"
 EVAL = ARTIFACTS / "eval"
 LOGS = ARTIFACTS / "logs"
 OLLAMA = ARTIFACTS / "ollama"
+AUTHORS = Path("authors")  # a project for each of several authors: scripts/author.py
 PRESETS = ROOT / "train/presets.yaml"
 
 
@@ -301,7 +303,12 @@ def write_jsonl(path, rows) -> None:
 
 def write_all(tables: dict) -> None:
     """{path: rows} → JSONL files, all of them or none."""
-    write_texts({path: (json.dumps(row, ensure_ascii=False) + "\n" for row in rows) for path, rows in tables.items()})
+    write_texts({path: json_lines(rows) for path, rows in tables.items()})
+
+
+def json_lines(rows):
+    """Each row as a line of a JSONL file."""
+    return (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def write_texts(files: dict) -> None:
@@ -325,6 +332,14 @@ def digest(path) -> str:
     """SHA-256 of a file, in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def dvc_cache(project: Path = Path(".")) -> Path:
+    """The folder of DVC's cache of a project. Raises CalledProcessError where DVC knows none."""
+    import subprocess
+
+    done = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], cwd=project, capture_output=True, text=True, check=True)
+    return (project / done.stdout.strip()).resolve()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ Run     make blog AUTHOR=anna FROM=~/annas-posts
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,10 +16,9 @@ from pathlib import Path
 
 import yaml
 
-from _shared import ARTIFACTS, ROOT, UserError, run, say
+from _shared import ARTIFACTS, AUTHORS, ROOT, UserError, dvc_cache, renamed, run, say
 from set_param import set_params
 
-AUTHORS = Path("authors")
 SHARED = (Path(".venv"), ARTIFACTS / "base")
 TAKEN = {"base", "finetuned", "twin", "blogtwin"}  # names that the server has for others
 # What is said of a person, or points at their files: a new author begins without.
@@ -66,7 +64,8 @@ def make(folder: Path, name: str) -> None:
         exclude = clone / ".git/info/exclude"
         exclude.parent.mkdir(exist_ok=True)
         exclude.write_text("".join(f"/{shared}\n" for shared in SHARED))
-        share_cache(clone)
+        # what DVC keeps of stages and posts lies in this project's cache
+        subprocess.run([sys.executable, "-m", "dvc", "cache", "dir", "--quiet", "--local", str(dvc_cache(ROOT))], cwd=clone, check=True)
         set_params(clone / "params.yaml", {**OWN, "ollama.name": f"blogtwin-{name}"})
         try:
             os.rename(clone, folder)
@@ -74,13 +73,6 @@ def make(folder: Path, name: str) -> None:
             if not (folder / ".git").is_dir():  # else somebody else has just made it
                 raise
     say(f"made {folder}: its params.yaml is {name}'s own")
-
-
-def share_cache(folder: Path) -> None:
-    """What DVC keeps of stages and posts lies in this project's cache."""
-    dvc = [sys.executable, "-m", "dvc", "cache", "dir"]
-    cache = subprocess.run(dvc, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-    subprocess.run([*dvc, "--quiet", "--local", str((ROOT / cache).resolve())], cwd=folder, check=True)
 
 
 def update(folder: Path) -> None:
@@ -101,12 +93,11 @@ def update(folder: Path) -> None:
     git(folder, "checkout", "-q", new, "--", ".", *KEPT)
     for name in filter(None, gone):
         (folder / name).unlink(missing_ok=True)
-    shutil.copy(params, folder / ".git/params.before.yaml")
-    params.write_text(git(folder, "show", f"{new}:params.yaml").stdout, encoding="utf-8")
     try:
-        set_params(params, theirs)
+        with renamed(params) as fresh:
+            fresh.write_text(git(folder, "show", f"{new}:params.yaml").stdout, encoding="utf-8")
+            set_params(fresh, theirs)
     except UserError as e:
-        shutil.copy(folder / ".git/params.before.yaml", params)
         say(f"note: {params} stays as it was: {e}")
     return None
 

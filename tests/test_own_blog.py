@@ -11,7 +11,7 @@ import threading
 
 import pytest
 import yaml
-from conftest import environment, make_workspace
+from conftest import environment, make_workspace, sh
 from exports import RSS, put, wxr, wxr_item
 
 SECRET = "the blue heron stood behind the boiler"
@@ -48,10 +48,6 @@ def posts(tmp_path):
 def blog(workspace, *arguments):
     command = [sys.executable, "scripts/blog.py", *map(str, arguments)]
     return subprocess.run(command, cwd=workspace, env=environment(workspace), capture_output=True, text=True, timeout=120)
-
-
-def sh(workspace, command):
-    return subprocess.run(command, shell=True, cwd=workspace, env=environment(workspace), capture_output=True, text=True, timeout=300)
 
 
 def assert_one_sentence(done, *words):

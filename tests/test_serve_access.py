@@ -12,6 +12,7 @@ import jwt
 import pytest
 from conftest import ROOT, environment
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from _shared import UserError
 from serve import logs, roles
@@ -109,7 +110,7 @@ def test_a_key_is_read_wherever_clients_can_put_it(guarded):
     assert [http.get("/api/models", headers={"X-API-Key": given[who]}).status_code for who in ("user", "wrong key")] == [200, 401]
     with http.websocket_connect("ws://127.0.0.1:8000/ws/chat", subprotocols=["bearer", given["user"]]) as socket:
         assert socket.accepted_subprotocol == "bearer"
-    with pytest.raises(Exception), http.websocket_connect("ws://127.0.0.1:8000/ws/chat", subprotocols=["bearer", given["wrong key"]]):  # noqa: B017  whatever the client makes of a refusal
+    with pytest.raises(WebSocketDisconnect), http.websocket_connect("ws://127.0.0.1:8000/ws/chat", subprotocols=["bearer", given["wrong key"]]):
         pass
 
 

@@ -21,10 +21,10 @@ from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
-from _shared import UserError, say
+from _shared import WEIGHTS, UserError, say
 from train import fused, memory
 from train.loss import bounds, pieces, summed_loss
-from train.watch import ADAPTER, Watch, validation_loss
+from train.watch import Watch, validation_loss
 
 PAD = 128  # packed rows are padded up to this: a handful of shapes, for which oneDNN keeps its kernels, and little padding
 
@@ -58,7 +58,7 @@ def train(job) -> dict:
     if checkpoint:
         watch.resume(checkpoint)
     elif job.start:
-        set_peft_model_state_dict(trainer.model, load_file(job.start / ADAPTER))
+        set_peft_model_state_dict(trainer.model, load_file(job.start / WEIGHTS))
     try:
         with watch.ctrl_c_after_the_step():
             if not watch.finished:
@@ -191,7 +191,7 @@ class PackedTrainer(SFTTrainer):
         say(f"memory ran out: each row of {self.args.max_length} tokens is now read in up to {self.parts} parts (batch halved, accumulation doubled: the same result, more slowly)")
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
-        set_peft_model_state_dict(self.model, load_file(f"{resume_from_checkpoint}/{ADAPTER}"))
+        set_peft_model_state_dict(self.model, load_file(f"{resume_from_checkpoint}/{WEIGHTS}"))
 
 
 def has_bf16() -> bool:

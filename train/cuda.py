@@ -19,6 +19,8 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from _shared import WEIGHTS
+
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -30,7 +32,7 @@ def train(job) -> dict:
     model, _ = FastLanguageModel.from_pretrained(str(job.base.hf), max_seq_length=p.max_length, load_in_4bit=False, dtype=torch.bfloat16 if bf16 else torch.float16)
     model = FastLanguageModel.get_peft_model(model, r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=TARGETS, use_gradient_checkpointing="unsloth", random_state=p.seed)
     if job.start:
-        set_peft_model_state_dict(model, load_file(job.start / "adapter_model.safetensors"))
+        set_peft_model_state_dict(model, load_file(job.start / WEIGHTS))
     steps_per_epoch = math.ceil(len(job.train_rows) / (8 * p.batch_size))
     config = SFTConfig(
         output_dir=str(job.folder), max_length=p.max_length, per_device_train_batch_size=8, gradient_accumulation_steps=p.batch_size,

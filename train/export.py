@@ -12,7 +12,7 @@ import numpy as np
 from gguf import GGMLQuantizationType as Type
 from safetensors.numpy import load_file
 
-from _shared import renamed
+from _shared import WEIGHTS, renamed
 from train import gguf_file
 from train.base import Base
 
@@ -30,7 +30,7 @@ class Adapter:
         blocks = base.fields[f"{self.architecture}.block_count"].contents()
         names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[self.architecture.upper()], blocks)
         pairs: dict[str, dict[str, np.ndarray]] = {}
-        for key, value in load_file(folder / "adapter_model.safetensors").items():
+        for key, value in load_file(folder / WEIGHTS).items():
             module, _, which = key.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".")
             name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
             assert name is not None and which in ("lora_A", "lora_B"), f"{key} has no place in a GGUF of {self.architecture}"

@@ -16,7 +16,7 @@ from mlx_lm.tuner.trainer import train as train_model
 from mlx_lm.tuner.utils import linear_to_lora_layers
 from safetensors.numpy import save_file
 
-from _shared import say
+from _shared import WEIGHTS, say
 from train import memory
 from train.chat import row_ids
 from train.plan import planned, worsened
@@ -180,7 +180,7 @@ class Run(TrainingCallback):
 def read_peft(folder: Path) -> list[tuple[str, mx.array]]:
     """A PEFT adapter as MLX's LoRA weights by name: what `write_peft` turned round, back again."""
     names = {"A": "lora_a", "B": "lora_b"}
-    tensors = mx.load(str(folder / "adapter_model.safetensors"))
+    tensors = mx.load(str(folder / WEIGHTS))
     found = {name: re.fullmatch(r"base_model\.model\.(.+)\.lora_([AB])\.weight", name).groups() for name in tensors}
     return [(f"{module}.{names[which]}", tensors[name].T) for name, (module, which) in found.items()]
 
@@ -191,7 +191,7 @@ def write_peft(weights: dict, repo: str, p, folder: Path) -> None:
     for name, value in weights.items():
         module, which = re.fullmatch(r"(.+)\.lora_([ab])", name).groups()
         tensors[f"base_model.model.{module}.lora_{which.upper()}.weight"] = np.array(value.astype(mx.float32)).T.copy()
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     config = {
         "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": repo, "r": p.lora_rank, "lora_alpha": p.lora_alpha,
         "lora_dropout": p.lora_dropout, "bias": "none", "inference_mode": True, "target_modules": sorted({k.split(".")[-1] for k in KEYS}),

@@ -8,16 +8,15 @@ import json
 import random
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from _shared import ADAPTER, ARTIFACTS, Params, digest, making
+from _shared import ADAPTER, ARTIFACTS, WEIGHTS, Params, digest, dvc_cache, making
 
 LAST = ARTIFACTS / "cache/last"
-WEIGHTS, ABOUT, SHAPE = "adapter_model.safetensors", "backend.json", "adapter_config.json"
+ABOUT, SHAPE = "backend.json", "adapter_config.json"
 REPLAY = 2.0  # tokens of old posts for each of the new ones
 # Knobs that an adapter has learnt, beside the posts: with others it is another twin.
 PREPARED, TRAINED = ("system", "redact", "links", "code", "quotes", "tables", "embeds"), ("canaries", "method")
@@ -79,8 +78,7 @@ def last() -> Path | None:
     try:
         outs = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]["train"]["outs"]
         listed = next(out["md5"] for out in outs if out["path"] == str(ADAPTER))
-        where = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=True).stdout.strip()
-        files = Path(where) / "files/md5"
+        files = dvc_cache() / "files/md5"
         with making(LAST) as folder:
             for file in json.loads((files / listed[:2] / listed[2:]).read_text(encoding="utf-8")):
                 shutil.copyfile(files / file["md5"][:2] / file["md5"][2:], folder / file["relpath"])

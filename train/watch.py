@@ -13,12 +13,12 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback
 
-from _shared import disk_is_full, say
+from _shared import WEIGHTS, disk_is_full, say
 from train import memory
 from train.loss import summed_loss
 from train.plan import planned, worsened
 
-ADAPTER, BEST, WATCHED = "adapter_model.safetensors", "best.safetensors", "watched.json"
+BEST, WATCHED = "best.safetensors", "watched.json"
 
 
 def validation_loss(trainer) -> float:
@@ -126,7 +126,7 @@ class Watch(TrainerCallback):
                 trainer._save_optimizer_and_scheduler(folder)
                 trainer._save_rng_state(folder)
                 state.save_to_json(folder / "trainer_state.json")
-                save_file({k: v.contiguous() for k, v in self.weights().items()}, folder / ADAPTER)
+                save_file({k: v.contiguous() for k, v in self.weights().items()}, folder / WEIGHTS)
                 if self._weights is not None:
                     save_file(self._weights, folder / BEST)
                 watched = {"losses": self.losses, "best": self.best, "best_epoch": self.best_epoch, "log": self.log.state()}

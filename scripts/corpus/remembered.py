@@ -41,27 +41,25 @@ class Remembered:
         """The JSON value of `what` (anything that JSON can hold), which `make()` makes where it is not known."""
         key = hashlib.sha256(json.dumps([*self.decides, what], sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:DIGITS]
         raw = self._read(key)
-        if raw is None:
-            self.made += 1
-            raw = json.dumps(make(), ensure_ascii=True).encode()
-        else:
+        try:
+            value = json.loads(raw)
             self.found += 1
+        except ValueError:  # not known, or whatever became of the file
+            self.made += 1
+            raw = json.dumps(make()).encode()
+            value = json.loads(raw)  # as it comes back the next time
         if key not in self.written:
             self.written.add(key)
             self.new.write(b"%s %s\n" % (key.encode(), raw))
-        return json.loads(raw)
+        return value
 
-    def _read(self, key: str) -> bytes | None:
+    def _read(self, key: str) -> bytes:
+        """What stands behind a key; nothing where it is not known."""
         if key not in self.places:
-            return None
+            return b""
         at, length = self.places[key]
         self.old.seek(at)
-        raw = self.old.read(length)
-        try:
-            json.loads(raw)
-        except ValueError:  # whatever became of the file
-            return None
-        return raw
+        return self.old.read(length)
 
 
 def code() -> str:

@@ -8,13 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serve import asking, generation, sse
 from serve.asking import Asked, Name, Strength
-from serve.catalog import BASE, TWIN
+from serve.catalog import BASE, HERE, TWIN
 from serve.deps import Asking, RequestId, Serving
 from serve.errors import ApiError
 from serve.generation import Written
 from serve.pool import Loaded
 from serve.relay import Event, Relay, Stream, last, unless_gone
-from serve.scores import HERE
 
 router = APIRouter(prefix="/api", tags=["writing"])
 EVENTS = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": 'event: delta\ndata: {"text": "It rained"}\n\n'}}, "description": "Server-sent events"}}

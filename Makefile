@@ -29,9 +29,8 @@ all: setup ## posts → twin: every stage that is not up to date, then what came
 	@dvc repro eval && dvc repro
 	@python scripts/summary.py
 
-test: setup ## prove it: every test, with the real base model (about 20 minutes)
-	@status=0; python -m pytest tests --ignore tests/test_page.py -n 2 --dist loadfile --no-loadscope-reorder --durations=40 || status=1; \
-	python -m pytest tests/test_page.py || status=1; exit $$status  # a browser's times are measured with nothing beside it
+test: setup ## prove it: every test, with the real base model (about a quarter of an hour)
+	@python -m pytest tests -n 3 --dist loadfile --no-loadscope-reorder --durations=40
 
 test-fast: setup ## the quick tests (under a minute)
 	@python -m pytest tests -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder

@@ -359,8 +359,10 @@ def ctrl_c_later():
 
 
 def cores() -> int:
-    """Processor cores this process may use: fewer than the machine has where a container or `taskset` says so."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processor cores this process may use: fewer than the machine has where a container, `taskset` or OMP_NUM_THREADS says so."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return min(there, int(wanted)) if wanted.isdigit() and int(wanted) else there
 
 
 def is_first() -> bool:

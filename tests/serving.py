@@ -84,7 +84,7 @@ class Server:
 
     def __init__(self, folder: Path, home: Path, **settings):
         # Its own project root, so that a frontend or a .env of the developer changes nothing.
-        env = {**environment(home), "SERVE_HOME": str(home), "SERVE_ENGINE": "llamacpp", "SERVE_THREADS": "2", "OMP_NUM_THREADS": "2", "SERVE_RATE": "100000/minute", **settings}
+        env = {**environment(home), "SERVE_HOME": str(home), "SERVE_ENGINE": "llamacpp", "SERVE_RATE": "100000/minute", **settings}
         home.mkdir(exist_ok=True)
         self.folder, self.home = folder, home
         self.said = open(home / "said.txt", "w+")

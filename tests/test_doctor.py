@@ -75,6 +75,15 @@ def test_versions_are_read(programs):
     assert facts["cores"] >= 1 and facts["ram_gb"] > 0.1 and facts["disk_free_gb"] >= 0 and facts["cpu"]
 
 
+def test_the_libraries_own_knob_holds_the_cores_back(monkeypatch):
+    """OMP_NUM_THREADS, as torch reads it; more than there are, and nonsense, change nothing."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    there = machine.facts()["cores"]
+    for wanted, given in {"1": 1, "1000": there, "0": there, "many": there, "": there}.items():
+        monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+        assert machine.facts()["cores"] == given
+
+
 # --- the recommendation -----------------------------------------------------------------------------------------------
 
 

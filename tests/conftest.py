@@ -77,6 +77,18 @@ def run_in():
     return run
 
 
+def embedded_base() -> None:
+    """The embedded base, made ready in the project itself: it takes 20 s, and is the same for all workers and workspaces."""
+    from filelock import FileLock
+
+    from train import base
+
+    (ROOT / "artifacts").mkdir(exist_ok=True)
+    with FileLock(ROOT / "artifacts/base.lock"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "ROOT", ROOT)  # where `tiny` holds another
+        base.resolve("smollm2:135m")
+
+
 def make_workspace(folder: Path) -> Path:
     """The project's files as Git has them (changed ones as they are), committed, with a .venv that is this Python's."""
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -85,9 +97,8 @@ def make_workspace(folder: Path) -> Path:
             continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
-    base = ROOT / "artifacts/base"
-    if base.is_dir():  # 20 s to make, the same for every test
-        shutil.copytree(base, folder / "artifacts/base", copy_function=os.link)
+    embedded_base()
+    shutil.copytree(ROOT / "artifacts/base", folder / "artifacts/base", copy_function=os.link)
     (folder / ".venv").mkdir()
     for part in ("bin", "lib", "share", "pyvenv.cfg"):  # a .venv of its own to the eye, this Python's inside
         if (Path(sys.prefix) / part).exists():

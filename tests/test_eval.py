@@ -152,6 +152,7 @@ def test_copied_runs_are_found_wherever_they_stand(sample):
     assert copies([found], [copying.measure(sample[25])]) == [0] and not copies([copying.measure(sample[25])], [])
 
 
+@pytest.mark.slow
 def test_overlap_of_a_text_with_itself_is_whole_and_of_strangers_small():
     text, other = "The kettle has stopped and I have not touched it.", "Bees came to the organ on a Tuesday, which is their right."
     same, apart = overlap.overlap([text], [text]), overlap.overlap([text], [other])

@@ -8,6 +8,8 @@ import pytest
 
 from train import gguf_file
 
+pytestmark = pytest.mark.slow  # a tiny model is made with torch and transformers
+
 
 def test_settings_and_tensors_are_those_of_the_packages_reader(tiny):
     plain, quick = gguf.GGUFReader(tiny.gguf), gguf_file.read(tiny.gguf)

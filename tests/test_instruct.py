@@ -61,6 +61,7 @@ def kind_of(question: str) -> str:
     return next(kind for kind, wish in instruct.WISH.items() if question.startswith(wish))
 
 
+@pytest.mark.slow
 def test_good_answers_of_every_kind_are_taken_and_a_second_run_asks_nothing(serve, near):
     server = serve(lambda question: GOOD[kind_of(question)])
     found = ask(server, tasks.KINDS)

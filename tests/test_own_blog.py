@@ -66,6 +66,7 @@ def assert_git_sees_no_text(workspace):
     return names
 
 
+@pytest.mark.slow
 def test_own_posts_are_copied_kept_by_dvc_and_never_seen_by_git(workspace, posts):
     done = blog(workspace, posts)
     assert done.returncode == 0, done.stderr

@@ -118,6 +118,7 @@ def test_any_search_is_words_and_never_syntax(tmp_path, search):
         assert len(store.sessions(db, "ann", "rai", 9, 0)) == 1
 
 
+@pytest.mark.slow
 def test_a_locked_database_is_a_clear_error_and_over_when_it_is_free(http, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
     blind = http.post("/api/blind", json={}).json()["id"]

@@ -139,6 +139,7 @@ def places(folder) -> dict[str, set]:
     return {name: {json.loads(x)["post_id"] for x in (folder / f"data/split/{name}.jsonl").read_text().splitlines()} for name in ("train", "valid", "test")}
 
 
+@pytest.mark.slow
 def test_the_script_remembers_and_forgets(tmp_path):
     """Where posts were, also of a post that was edited (it has a new id then); another seed or `--anew` splits afresh."""
     run_split(tmp_path, 50)

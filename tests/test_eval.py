@@ -216,9 +216,6 @@ def test_the_verdict_holds_only_when_every_condition_does():
 SYSTEMS = ("verbatim", "markov_1", "markov_2", "shuffled_words", "repeated", "lower_case", "base", "another", "self")
 
 
-TEXTS = 6  # that each of them wrote
-
-
 def another_author(n: int) -> list[str]:
     """Prose by other people that is on every machine: chapters of Python's own reference."""
     from pydoc_data.topics import topics
@@ -240,26 +237,26 @@ def base_reads():
         def one(text, tokens):
             return voices.bits_per_byte([voices.read_raw(model, text, tokenizer, tokens)]) if text.strip() else math.nan
 
-        yield lambda texts, tokens: [one(t, tokens // 2) for t in texts]  # half tells salad from prose, too
+        yield lambda texts, tokens: [one(t, tokens) for t in texts]
 
 
 @pytest.fixture(scope="module")
 def made_card(sample, base_reads):
     """made_card(systems, seed): a card on which each of them is judged as the twin is; `self`, the author's own unseen posts, is the twin, and the only one that may pass."""
-    training, held_out, unseen = sample[:26], sample[26:38], sample[38 : 38 + TEXTS]
+    training, held_out, unseen = sample[:26], sample[26:38], sample[38:48]
     flat = "It is important to note that success isn't easy; however, it's worth it! Many people believe that technology changes our lives, and they are right. We must adapt, learn, and grow together. "
     wrong = {
-        "verbatim": cheats.verbatim(training, TEXTS, 1),
-        "markov_1": cheats.markov(training, TEXTS, 400, 1, 1),
-        "markov_2": cheats.markov(training, TEXTS, 400, 2, 1),
+        "verbatim": cheats.verbatim(training, 10, 1),
+        "markov_1": cheats.markov(training, 10, 400, 1, 1),
+        "markov_2": cheats.markov(training, 10, 400, 2, 1),
         "shuffled_words": cheats.shuffled_words(unseen, 1),
         "repeated": cheats.repeated(unseen, 300),
         "lower_case": [t.lower() for t in unseen],
-        "base": [flat * 8] * TEXTS,
-        "another": another_author(TEXTS),
+        "base": [flat * 8] * 10,
+        "another": another_author(10),
         "self": unseen,
     }
-    asked = [{"id": f"p{i}-1", "post_id": f"p{i}", "task": "write", "instruction": f"Write {i}.", "input": "", "output": held_out[i]} for i in range(TEXTS)]
+    asked = [{"id": f"p{i}-1", "post_id": f"p{i}", "task": "write", "instruction": f"Write {i}.", "input": "", "output": held_out[i]} for i in range(10)]
     people = impostors.load()
 
     def rows(voice, texts, nats):
@@ -268,10 +265,10 @@ def made_card(sample, base_reads):
 
     def made(systems, seed):
         posts = card.Posts(asked, held_out, training, [f"title {i}" for i in range(len(training))], 0)
-        heard = rows("base", [flat * 8] * TEXTS, 24.0) + rows("five_shot", [flat * 9] * TEXTS, 22.0)
+        heard = rows("base", [flat * 8] * 10, 24.0) + rows("five_shot", [flat * 9] * 10, 22.0)
         for name in systems:
             heard += rows("twin" if name == "self" else f"fake_{name}", wrong[name], 18.0)
-        return card.scorecard(heard, posts, people, base_reads, seed, [f"post {i}" for i in range(TEXTS)])
+        return card.scorecard(heard, posts, people, base_reads, seed, [f"post {i}" for i in range(10)])
 
     return made
 

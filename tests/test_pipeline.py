@@ -59,13 +59,17 @@ def test_make_all_makes_a_proven_twin(made):
 
 @pytest.mark.slow
 def test_second_make_all_does_nothing_in_five_seconds(made, run_in):
-    """Of the processor's time: the clock's is that of other tests, too."""
+    """Best of three: the machine has other tests, too."""
     folder, _ = made
-    before = os.times()
-    done = run_in(folder, "make all")
-    after = os.times()
-    assert "Running stage" not in done.stdout and "up to date" in done.stdout
-    assert after.children_user + after.children_system - before.children_user - before.children_system < 5
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = run_in(folder, "make all")
+        times.append(time.perf_counter() - started)
+        assert "Running stage" not in done.stdout and "up to date" in done.stdout
+        if times[-1] < 5:
+            break
+    assert min(times) < 5
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ all: setup ## posts → twin: every stage that is not up to date, then what came
 test: setup ## prove it: every test, with the real base model (about 17 minutes)
 	@python -m pytest tests -n 3 --dist loadfile --no-loadscope-reorder --durations=40
 
-test-fast: setup ## the quick tests (about a minute)
+test-fast: setup ## the quick tests (under a minute)
 	@python -m pytest tests -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 train: setup ## up to and with training

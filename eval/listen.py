@@ -115,11 +115,12 @@ class Listener:
         return [{**q.row, **_kept(a)} for q, a in zip(asked, answers, strict=True)]
 
     def prefixes(self, voice: Voice, posts: dict[str, list[dict]]) -> list[dict]:
-        """How much of training and of test posts the voice goes on with by heart; `posts` are examples by split."""
+        """How much of training and of test posts the voice goes on with by heart; `posts` are examples by split, of which no more are asked than held-out posts are."""
         decoding, rows = self.params.eval, []
-        with Scorer(self.gguf, n_ctx=1024, sequences=PREFIXES) as model:
+        n = min(PREFIXES, decoding.prompts or PREFIXES)
+        with Scorer(self.gguf, n_ctx=1024, sequences=n) as model:
             for split, examples in posts.items():
-                rows.append({"voice": voice.name, "prefix": split, "shares": voices.continue_posts(model, self.gguf, voice, examples[:PREFIXES], self.tokenizer, decoding)})
+                rows.append({"voice": voice.name, "prefix": split, "shares": voices.continue_posts(model, self.gguf, voice, examples[:n], self.tokenizer, decoding)})
         return rows
 
     def canaries(self, voice: Voice, planted: list[Canary]) -> list[dict]:

@@ -81,16 +81,15 @@ def decides(params, base) -> list:
 
 def asked_otherwise(kept: list[tuple[dict, list[dict]]], params, count) -> list[tuple]:
     """(Wanted, example made by rule): passages asked for from notes, a brief, an outline, a flat draft or by a question."""
-    shares = params.prepare.tasks.model_dump()
-    del shares["persona"]
-    if not any(shares.values()) or not params.prepare.per_post:
-        return []
-    from rich.progress import track
-
     from corpus import tasks
 
     seed, length = params.prepare.seed, params.train.max_length
     posts = [(post, [row["output"] for row in rows]) for post, rows in kept]
+    shares = tasks.shares(params.prepare.tasks.model_dump(exclude={"persona"}), sum(len(t.split()) for _, parts in posts for t in parts), max(1, len(posts)), params.prepare.per_post)
+    if not any(shares.values()) or not params.prepare.per_post:
+        return []
+    from rich.progress import track
+
     asked = [one for post, parts in posts for one in tasks.wanted(post, parts, count, length, shares, params.prepare.per_post, seed)]
     weights = tasks.Weights(["\n\n".join(parts) for _, parts in posts])
     made = {one.id: tasks.by_rule(one, weights, count, seed) for one in track(asked, "making what asks for them", transient=True)}

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 STOPPED = "stopped: nothing half-written was kept; the same command starts this stage again."
 
@@ -32,7 +32,7 @@ def _stopped_while_starting(kind, error, trace) -> None:
 sys.excepthook = _stopped_while_starting
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, PrivateAttr, ValidationError, model_validator
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that a script run by hand finds train/, eval/ and serve/
@@ -88,12 +88,27 @@ class Ingest(Section):
     role: str = Field(min_length=1)
 
 
+def _share(value):
+    if value == "auto":
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1
+    if not 0 <= number <= 50:
+        raise ValueError("it should be a number from 0 to 50, or auto")
+    return number
+
+
+Share = Annotated[float | str, PlainValidator(_share)]  # a union would name its parts in the place of a mistake
+
+
 class Tasks(Section):
-    notes: float = Field(ge=0, le=50)
-    brief: float = Field(ge=0, le=50)
-    outline: float = Field(ge=0, le=50)
-    rewrite: float = Field(ge=0, le=50)
-    answer: float = Field(ge=0, le=50)
+    notes: Share
+    brief: Share
+    outline: Share
+    rewrite: Share
+    answer: Share
     persona: int = Field(ge=0, le=50)
 
 

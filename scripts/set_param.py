@@ -31,8 +31,8 @@ def set_params(path: Path, values: dict[str, str]) -> None:
             read = yaml.load(value)
         except YAMLError:  # "[draft"
             read = None
-        number_for_preset = section.get(name) == "preset" and isinstance(read, int | float)
-        if isinstance(section.get(name), str) and not number_for_preset:  # words, in quotes where DVC (YAML 1.2) or PyYAML (1.1) would read something else
+        number_for_word = section.get(name) in ("preset", "auto") and isinstance(read, int | float)
+        if isinstance(section.get(name), str) and not number_for_word:  # words, in quotes where DVC (YAML 1.2) or PyYAML (1.1) would read something else
             plain = read == value and value.casefold() not in ("yes", "no", "on", "off", "y", "n") and not value[:1].isdigit()
             section[name] = value if plain else DoubleQuotedScalarString(value)
         else:

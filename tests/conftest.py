@@ -46,7 +46,7 @@ def real_lengths():
 
 
 # The longest modules start first, so that no worker is left alone with one at the end.
-LONGEST = ("test_page", "test_interrupted", "test_pipeline", "test_eval", "test_serve_jobs", "test_mlx", "test_hub_base", "test_style")
+LONGEST = ("test_page", "test_interrupted", "test_pipeline", "test_eval", "test_serve_jobs", "test_mlx", "test_hub_base", "test_style", "test_tasks", "test_params")
 
 
 def pytest_collection_modifyitems(items):
@@ -133,6 +133,13 @@ def tiny_root(tmp_path_factory):
             patch.setattr(base, "ROOT", root)
             base.resolve(str(write_tiny_gguf(root / "tiny.gguf")))
     return root
+
+
+def with_tiny(folder: Path, tiny_root: Path) -> str:
+    """What `train.base` is to be in a workspace that shall have the tiny base of `tiny_root`, ready to be used."""
+    (ready,) = (tiny_root / "artifacts/base").glob("tiny-*")
+    shutil.copytree(ready, folder / "artifacts/base" / ready.name, copy_function=os.link)
+    return f"{tiny_root}/tiny.gguf"
 
 
 @pytest.fixture(scope="module")

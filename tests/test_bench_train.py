@@ -3,22 +3,21 @@
 import json
 
 import pytest
-from conftest import make_workspace
-from tiny import write_tiny_gguf
+from conftest import make_workspace, with_tiny
 
 from _shared import read_jsonl, write_jsonl
 
 pytestmark = pytest.mark.slow
 
 
-def test_the_benchmark_measures_ours_and_trl(served, run_in, tmp_path):
+def test_the_benchmark_measures_ours_and_trl(served, tiny_root, run_in, tmp_path):
     folder = make_workspace(tmp_path / "project")
     (folder / "data/split").mkdir(parents=True)
     for split in ("train", "valid"):
         rows = read_jsonl(served / f"data/split/{split}.jsonl")
         write_jsonl(folder / f"data/split/{split}.jsonl", [{**row, "output": row["output"][:400]} for row in rows])
     params = folder / "params.yaml"
-    params.write_text(params.read_text().replace("base: smollm2:135m", f"base: {write_tiny_gguf(folder / 'tiny.gguf')}"))
+    params.write_text(params.read_text().replace("base: smollm2:135m", f"base: {with_tiny(folder, tiny_root)}"))
     said = run_in(folder, "python scripts/bench_train.py --steps 2").stdout
     found = json.loads((folder / "artifacts/bench/train.json").read_text())
     assert found["ratio"] == pytest.approx(found["tokens_per_s"] / found["stock_trl_tokens_per_s"], rel=1e-3)

@@ -8,7 +8,7 @@ import pytest
 
 from _shared import ROOT, load_params
 from corpus.clean import clean, paragraphs
-from corpus.examples import CONTINUE, FINISH, OPENING, PROMPT_RESERVE, WRITE, cut, examples, short, split_long, tail
+from corpus.examples import CONTINUE, FINISH, OPENING, PROMPT_RESERVE, WRITE, cut, examples, of_posts, short, split_long, tail
 
 POST = {"id": "p1", "title": "The kettle", "date": "2020-01-02", "tags": ["tea", "boats"]}
 
@@ -142,11 +142,12 @@ def test_the_seed_alone_decides_the_phrasing(sample):
 
 
 def test_one_post_more_changes_no_other_post_s_examples(sample):
-    """The phrasing hangs on the post, not on its place: a new post must not shuffle the old examples."""
+    """The phrasing hangs on the post, not on its place: a new post must not shuffle the old examples. (How many passages are asked for
+    once more, and which words tell, does hang on all posts.)"""
     prepare = importlib.import_module("02_prepare").prepare
     params = load_params(ROOT / "params.yaml")
     posts = [post for post, _ in sample]
-    assert prepare(posts[1:9], params, count) == [r for r in prepare(posts[:9], params, count) if r["post_id"] != posts[0]["id"]]
+    assert of_posts(prepare(posts[1:9], params, count)) == [r for r in of_posts(prepare(posts[:9], params, count)) if r["post_id"] != posts[0]["id"]]
 
 
 def test_output_is_never_empty():

@@ -298,6 +298,7 @@ def assert_one_sentence(done, *words):
     assert all(word in done.stderr for word in words), done.stderr
 
 
+@pytest.mark.slow
 def test_an_empty_folder_and_one_that_is_not_there_are_one_sentence(folder):
     assert_one_sentence(script(folder), "no post", "put .md, .txt or .docx posts there")
     folder.rmdir()
@@ -346,6 +347,7 @@ def nasty_folder(folder):
     yield len(good) + len(bad) + 6
 
 
+@pytest.mark.slow
 def test_every_file_is_in_exactly_one_list_with_a_reason(folder):
     """Names of every kind, links in circles and to nowhere, a pipe: no hang, no traceback, nothing dropped in silence."""
     with nasty_folder(folder) as entries:
@@ -385,6 +387,7 @@ def test_two_posts_with_one_title_are_two_posts(folder):
     assert [p["title"] for p in posts] == ["T", "T"] and posts[0]["id"] != posts[1]["id"] and not left
 
 
+@pytest.mark.slow
 def test_half_an_emoji_in_a_title_can_be_written(folder):
     (folder / "a.md").write_text('{\n"title": "Kettle \\ud83d",\n"tags": ["\\udc00x"]\n}\n' + WORDS)
     assert script(folder).returncode == 0

@@ -131,6 +131,7 @@ def test_what_models_put_around_an_answer_goes(kind, answer, tidied):
     assert instruct.tidy(kind, answer) == tidied
 
 
+@pytest.mark.slow
 def test_a_model_that_is_not_there_and_a_wrong_name_are_one_sentence_each(near):
     with pytest.raises(UserError, match="could not be asked") as gone, instruct.Instructor("m@http://127.0.0.1:1/v1", None) as one:
         instruct.made([wanted("notes")], one, count)
@@ -187,7 +188,7 @@ def test_prepare_takes_the_model_s_where_it_can_and_the_rule_s_elsewhere(monkeyp
     server = serve(lambda question: "- Gasket, far, far away" if kind_of(question) == "notes" else "What became of it all in the end?")
     params = load_params(ROOT / "params.yaml")
     monkeypatch.chdir(ROOT)
-    changed = {"tasks": params.prepare.tasks.model_copy(update={"notes": 1.0, "answer": 1.0})}
+    changed = {"tasks": params.prepare.tasks.model_copy(update={"notes": 1.0, "brief": 0.0, "outline": 0.0, "rewrite": 0.0, "answer": 1.0})}
     posts = [{"id": f"p{i}", "title": f"Post {i}", "date": None, "tags": [], "text": "\n\n".join(f"The boat number {i}{n} came in, and nobody had a word for what we saw there." for n in range(1, 12))} for i in range(4)]
 
     def prepared(**knobs):

@@ -51,6 +51,7 @@ def test_metrics_of_a_judge_by_hand():
     assert found["share"] == 0.7 and found["n"] == 5 and found["decided"] == 0.8 and found["agrees_with_style"] == 0.5
 
 
+@pytest.mark.slow
 def test_no_judge_there_and_a_wrong_description_are_one_sentence_each():
     with pytest.raises(UserError, match="could not be asked"):
         judge.compare(named("eval.judge", "m@http://127.0.0.1:1/v1", ""), POSTS, POSTS[:1], OURS[:1], THEIRS[:1])

@@ -121,18 +121,13 @@ def test_the_report_has_them_only_where_they_are():
 
 
 @pytest.mark.slow
-def test_a_voice_writes_from_notes_within_its_limit(tmp_path, monkeypatch, cases):
+def test_a_voice_writes_from_notes_within_its_limit(tiny, tmp_path, monkeypatch, cases):
     """Through llama.cpp: a row for each voice and case, no draft longer than its limit, the same each time."""
-    from tiny import write_tiny_gguf
-
     from eval import voices
     from eval.listen import Listener
-    from train import base as bases
 
-    monkeypatch.setattr(bases, "ROOT", tmp_path)
     monkeypatch.setattr(voices, "ANSWERS", tmp_path / "answers")
-    base = bases.resolve(str(write_tiny_gguf(tmp_path / "tiny.gguf")))
-    listener = Listener(base.gguf, base, load_params(ROOT / "params.yaml"))
+    listener = Listener(tiny.gguf, tiny, load_params(ROOT / "params.yaml"))
     found = listener.notes(notes.speakers("You write.", cases[:2]), cases[2:4])
     assert [(r["voice"], r["notes"]["id"]) for r in found] == [(v, c["id"]) for v in ("base", "five_shot") for c in cases[2:4]]
     assert all(0 < r["written_tokens"] <= notes.DRAFT for r in found) and listener.notes([], []) == []

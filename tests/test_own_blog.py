@@ -110,6 +110,7 @@ def test_new_posts_replace_the_old_copy(workspace, posts):
     assert (workspace / "params.yaml").read_text() == before and before.count("#") > 30
 
 
+@pytest.mark.slow
 def test_odd_files_are_copied_or_passed_over(workspace, posts):
     """Links become files, so the copy is whole; a pipe, a circle and a link to nowhere stop nothing."""
     elsewhere = posts.parent / "elsewhere.md"
@@ -131,6 +132,7 @@ def test_a_wrong_folder_is_one_sentence_and_changes_nothing(workspace, wrong, wo
     assert sh(workspace, "git status --porcelain").stdout == "" and not (workspace / "data/blog").exists()
 
 
+@pytest.mark.slow
 def test_an_empty_folder_is_one_sentence_and_keeps_the_copy_of_before(workspace, posts, tmp_path):
     assert blog(workspace, posts).returncode == 0
     (tmp_path / "empty").mkdir()
@@ -190,6 +192,7 @@ def test_a_feed_at_an_address_becomes_the_blog(workspace):
     assert (workspace / "data/blog/feed.xml").read_text() == RSS
 
 
+@pytest.mark.slow
 def test_the_days_git_knows_come_along(workspace, posts):
     """A copy has no history: they are written down beside it."""
     (posts / "undated.md").write_text(WORDS + "undated")

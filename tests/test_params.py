@@ -103,8 +103,9 @@ def test_a_missing_knob_is_named(folder):
         ("min_words: 40", "min_words: [40]", "ingest.min_words"),
         ("max_file_mb: 50", "max_file_mb: -1", "ingest.max_file_mb"),
         ("links: text", "links: html", "prepare.links"),
-        ("tasks: {notes: 0,", "tasks: {notes: -1,", "prepare.tasks.notes"),
-        ("tasks: {notes: 0,", "tasks: {note: 0,", "no knob prepare.tasks.note: did you mean prepare.tasks.notes?"),
+        ("tasks: {notes: auto,", "tasks: {notes: -1,", "prepare.tasks.notes is -1: it should be a number from 0 to 50, or auto."),
+        ("tasks: {notes: auto,", "tasks: {notes: some,", "prepare.tasks.notes is 'some': it should be a number from 0 to 50, or auto."),
+        ("tasks: {notes: auto,", "tasks: {note: 0,", "no knob prepare.tasks.note: did you mean prepare.tasks.notes?"),
         ("per_post: 4", "per_post: many", "prepare.per_post"),
         ("instructions: heuristic", "instructions: llm", "prepare.instructions"),
         ("by: date", "by: length", "split.by"),
@@ -162,7 +163,9 @@ def test_set_param_sets_a_share_of_a_task_and_leaves_the_others(folder):
     before, tasks = path.read_text().splitlines(), load_params(path).prepare.tasks
     set_params(path, {"prepare.tasks.notes": "0.5"})
     (changed,) = [(a, b) for a, b in zip(before, path.read_text().splitlines(), strict=True) if a != b]
-    assert changed[0].startswith("  tasks: {") and load_params(path).prepare.tasks == tasks.model_copy(update={"notes": 0.5})
+    assert changed[1].startswith("  tasks: {notes: 0.5,") and load_params(path).prepare.tasks == tasks.model_copy(update={"notes": 0.5})
+    set_params(path, {"prepare.tasks.notes": "auto"})
+    assert path.read_text().splitlines() == before
 
 
 def test_set_param_sets_a_number_in_the_place_of_preset_and_back(folder):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from conftest import ROOT, environment, make_workspace, short_suites
 
@@ -59,17 +60,20 @@ def test_make_all_makes_a_proven_twin(made):
 
 @pytest.mark.slow
 def test_second_make_all_does_nothing_in_five_seconds(made, run_in):
-    """Best of three: the machine has other tests, too."""
+    """By the clock, less what other tests take of the machine meanwhile: what a loop beside it gets of a core is what it gets itself."""
     folder, _ = made
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
+    beside = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        times = psutil.Process(beside.pid).cpu_times
+        before, started = times().user, time.perf_counter()
         done = run_in(folder, "make all")
-        times.append(time.perf_counter() - started)
-        assert "Running stage" not in done.stdout and "up to date" in done.stdout
-        if times[-1] < 5:
-            break
-    assert min(times) < 5
+        seconds = time.perf_counter() - started
+        share = (times().user - before) / seconds
+    finally:
+        beside.kill()
+        beside.wait()
+    assert "Running stage" not in done.stdout and "up to date" in done.stdout
+    assert seconds * share < 5, (seconds, share)
 
 
 @pytest.mark.slow

@@ -240,6 +240,7 @@ def test_what_came_before_the_engine_went_is_kept_in_the_chat(failing):
     assert [(m["role"], m["content"], m["finish"]) for m in kept] == [("user", "Count.", ""), ("assistant", "One two", "cancelled")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "status", "code"), [("refuses", 400, "prompt_too_long"), ("breaks", 502, "engine_failed")])
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/generate"])
 @pytest.mark.parametrize("stream", [True, False])
@@ -383,6 +384,7 @@ def test_cancelling_closes_the_engines_connection_within_200_ms(failing):
 # --- the scores -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_texts_are_scored_though_the_process_that_scores_them_is_killed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 

@@ -6,9 +6,8 @@ import sys
 import time
 
 import pytest
-from conftest import environment, make_workspace
+from conftest import environment, make_workspace, with_tiny
 from serving import Server, of
-from tiny import write_tiny_gguf
 from websockets.sync.client import connect
 
 pytestmark = pytest.mark.slow
@@ -18,17 +17,16 @@ CARD = {"twin": {"style": 0.5}}
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(tmp_path_factory, tiny_root):
     """A committed project with eight short posts, on a tiny base of the user's own, with a scorecard and a curve."""
     folder = make_workspace(tmp_path_factory.mktemp("project"))
     for path in (folder / "data/sample").iterdir():
         if path not in shortest(folder) and path.name != "ABOUT":
             path.unlink()
-    base = write_tiny_gguf(folder / "artifacts/tiny.gguf")
     for name, text in {"eval/metrics.json": json.dumps(CARD), "train/loss.tsv": "step\tloss\n1\t2.5\n"}.items():
         (folder / "artifacts" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "artifacts" / name).write_text(text)
-    subprocess.run([sys.executable, "scripts/set_param.py", f"train.base={base}"], cwd=folder, env=environment(folder), check=True)
+    subprocess.run([sys.executable, "scripts/set_param.py", f"train.base={with_tiny(folder, tiny_root)}"], cwd=folder, env=environment(folder), check=True)
     commit(folder)
     return folder
 

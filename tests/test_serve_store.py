@@ -131,6 +131,7 @@ def test_a_locked_database_is_a_clear_error_and_over_when_it_is_free(http, tmp_p
     assert http.post(f"/api/blind/{blind}/vote", json={"better": "left"}).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_loses_nothing_acknowledged_and_is_over_when_there_is_room(http):
     """The disk is one that lets no file grow over 150 kB: what SQLite is told of a quota."""
     acknowledged, limit = [], resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -82,6 +82,7 @@ def test_a_mistake_of_the_server_is_logged_under_the_requests_id(http, tmp_path,
     assert ["fell over" in row["error"] for row in rows if row.get("id") == "look-me-up" and "error" in row] == [True]
 
 
+@pytest.mark.slow
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(http):
     answer = upload(http, "bomb", ("a.zip", zipped({f"{n}.md": "0" * 30_000_000 for n in range(8)})))
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")

@@ -164,6 +164,7 @@ def test_the_script_remembers_and_forgets(tmp_path):
     assert places(tmp_path) == grown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoiled", ["", "[]", '{"x": 1}', '{"x": {"posts": {"p001": "elsewhere"}, "where": {}}}', '{"x": {"posts": [], "where": {}}}'])
 def test_a_memory_that_is_broken_is_none(tmp_path, spoiled):
     run_split(tmp_path, 20)
@@ -307,6 +308,7 @@ def test_five_posts_are_enough(tmp_path):
     assert run_split(tmp_path, 5).returncode == 0
 
 
+@pytest.mark.slow
 def test_posts_that_are_all_one_group_are_one_sentence(tmp_path):
     done = run_split(tmp_path, 6)
     examples = tmp_path / "data/prepared/examples.jsonl"

@@ -56,6 +56,7 @@ def of_kind(made, kind):
     return found
 
 
+@pytest.mark.slow
 def test_every_output_is_a_stretch_of_the_post(sample, made):
     """Whole paragraphs, as they are: a model's words never stand there, whatever asks for them."""
     whole = {post["id"]: parts for post, parts in sample}
@@ -117,6 +118,15 @@ def test_the_shares_are_means_and_per_post_is_a_limit(sample):
     assert set(counts(4, notes=1.0)) == {1} and max(counts(2, notes=1.0, brief=1.0, answer=1.0)) == 2
     half = sum(counts(4, notes=0.5))
     assert 0.3 * len(sample) < half < 0.7 * len(sample)
+
+
+def test_auto_asks_much_of_few_posts_and_nothing_of_many():
+    """Of a blog of ten, forty, a hundred and a thousand posts of 550 words; a number of one's own stays."""
+    auto = dict.fromkeys(tasks.KINDS, "auto")
+    of = {n: sum(tasks.shares(auto, n * 550, n, 4).values()) for n in (1, 10, 40, 100, 1000)}
+    assert of[1] == of[10] == pytest.approx(4) and of[40] == pytest.approx(8000 / 150 / 40, abs=0.03) and of[100] == of[1000] == 0
+    assert tasks.shares({**auto, "notes": 0.25, "brief": 0}, 100_000, 100, 4) == {**dict.fromkeys(tasks.KINDS, 0), "notes": 0.25}
+    assert tasks.shares({**auto, "notes": 0.25}, 5500, 10, 4)["notes"] == 0.25 and sum(tasks.AUTO.values()) == pytest.approx(1)
 
 
 def test_no_passage_is_asked_for_twice_in_one_way(made):

@@ -105,7 +105,7 @@ def test_the_cpu_trainer_begins_with_the_adapter_and_keeps_it_where_more_trainin
 def test_posts_added_to_a_blog_are_learnt_on_top_and_the_test_stays(tiny_root, tmp_path, run_in):
     """The stages themselves, run by DVC in a workspace of the project, on a tiny base: three posts are added, and only they and twice as
     many tokens of old ones are trained on."""
-    from conftest import make_workspace
+    from conftest import make_workspace, with_tiny
     from wenna import posts
 
     folder = make_workspace(tmp_path / "blog")
@@ -117,7 +117,7 @@ def test_posts_added_to_a_blog_are_learnt_on_top_and_the_test_stays(tiny_root, t
             (blog / f"20{10 + n // 12}-{1 + n % 12:02}-03-post-{n}.md").write_text(f"---\ntitle: \"{brief.split('. ')[0]}\"\n---\n{text}\n")
 
     write(posts()[:20], 0)
-    run_in(folder, f"python scripts/set_param.py ingest.source=data/mine train.base={tiny_root}/tiny.gguf train.epochs=1 train.warm_start=true")
+    run_in(folder, f"python scripts/set_param.py ingest.source=data/mine train.base={with_tiny(folder, tiny_root)} train.epochs=1 train.warm_start=true")
     done = run_in(folder, "dvc repro train")
     assert "begins at the base" in done.stdout and "20 new" not in done.stdout
     before = {name: {r["post_id"] for r in read_jsonl(folder / f"data/split/{name}.jsonl")} for name in ("train", "test")}

@@ -37,6 +37,8 @@ MARKS = ["- ", "* ", "• ", ""]
 
 PASSAGE = 240  # tokens of a passage: about what a person writes notes for at a time
 FEWEST_WORDS = 30
+ENOUGH, PASSAGE_WORDS = 30_000, 150  # words from which on an author's posts teach by themselves; of a passage, about
+AUTO = {"notes": 0.4, "rewrite": 0.3, "brief": 0.1, "outline": 0.1, "answer": 0.1}  # of the passages of a small blog
 MOSTLY = 0.8  # of a passage's words must be prose: code and tables can't be told from notes
 RUN = 6  # words in a row that are never the passage's own
 STRIP = "*_#>“”\"‘’'()[]{}.,;:!?…"
@@ -53,6 +55,16 @@ DENIES = _words("not no never none without nobody nothing neither nowhere hardly
 UNTOLD = DENIES | {*numbers.MONTHS, *numbers.DAYS}  # never what a passage is about
 HEDGES = _words("very just really quite rather perhaps maybe actually simply indeed anyway somehow almost nearly even still already well now oh")
 SPELT_OUT = [(r"(?i)\bcan't\b", "cannot"), (r"(?i)\bwon't\b", "will not"), (r"n't\b", " not"), (r"'re\b", " are"), (r"'ve\b", " have"), (r"'ll\b", " will"), (r"\b(I)'m\b", r"\1 am"), (r"(?i)\b(it|that|there|he|she|what|here)'s\b", r"\1 is")]
+
+
+def shares(asked: dict[str, float | str], n_words: int, posts: int, per_post: int) -> dict[str, float]:
+    """`asked` (of a post, by kind) with a number wherever it says `auto`: together as many passages as the author's words lack to ENOUGH.
+
+    Ten short posts are learnt by heart in a few steps, and say little of how their author would put anything else: what else there
+    is to learn from is the same words asked for in other ways. Many posts are worth more than that, and training has its limit.
+    """
+    lacking = min(per_post, max(0, ENOUGH - n_words) / PASSAGE_WORDS / posts)
+    return {kind: round(AUTO[kind] * lacking, 2) if share == "auto" else share for kind, share in asked.items()}
 
 
 @dataclass(frozen=True)

@@ -85,9 +85,13 @@ def asked_otherwise(kept: list[tuple[dict, list[dict]]], params, count) -> list[
 
     seed, length = params.prepare.seed, params.train.max_length
     posts = [(post, [row["output"] for row in rows]) for post, rows in kept]
-    shares = tasks.shares(params.prepare.tasks.model_dump(exclude={"persona"}), sum(len(t.split()) for _, parts in posts for t in parts), max(1, len(posts)), params.prepare.per_post)
+    knobs, n_words = params.prepare.tasks.model_dump(exclude={"persona"}), sum(len(text.split()) for _, parts in posts for text in parts)
+    shares = tasks.shares(knobs, n_words, max(1, len(posts)), params.prepare.per_post)
     if not any(shares.values()) or not params.prepare.per_post:
         return []
+    if any(shares[kind] for kind, knob in knobs.items() if knob == "auto"):
+        said = ", ".join(f"{share:g} {kind}" for kind, share in shares.items() if share)
+        say(f"{n_words:,} words are a small blog: its passages are asked for once more, {said} a post (prepare.tasks)")
     from rich.progress import track
 
     asked = [one for post, parts in posts for one in tasks.wanted(post, parts, count, length, shares, params.prepare.per_post, seed)]

@@ -115,9 +115,10 @@ class Listener:
         return [{**q.row, **_kept(a)} for q, a in zip(asked, answers, strict=True)]
 
     def prefixes(self, voice: Voice, posts: dict[str, list[dict]]) -> list[dict]:
-        """How much of training and of test posts the voice goes on with by heart; `posts` are examples by split, of which no more are asked than held-out posts are."""
+        """How much of training and of test posts the voice goes on with by heart; `posts` are examples by split. A short evaluation
+        (eval.prompts) asks for few of them, too."""
         decoding, rows = self.params.eval, []
-        n = min(PREFIXES, decoding.prompts or PREFIXES)
+        n = min(PREFIXES, self.params.eval.prompts or PREFIXES)
         with Scorer(self.gguf, n_ctx=1024, sequences=n) as model:
             for split, examples in posts.items():
                 rows.append({"voice": voice.name, "prefix": split, "shares": voices.continue_posts(model, self.gguf, voice, examples[:n], self.tokenizer, decoding)})

@@ -78,7 +78,7 @@ def run_in():
 
 
 def embedded_base() -> None:
-    """The embedded base, made ready in the project itself: it takes 20 s, and is the same for all workers and workspaces."""
+    """The embedded base, made ready in the project itself: it takes its seconds, and is the same for all workers and workspaces."""
     from filelock import FileLock
 
     from train import base

@@ -3,7 +3,6 @@
 import shutil
 
 import pytest
-import torch
 from conftest import ROOT
 from jobs import job, settings
 from test_export import EXAMPLES, SYSTEM
@@ -59,21 +58,3 @@ def test_a_family_is_trained_exported_and_the_same_on_both_sides(kind, repositor
     for files in ([tmp_path / "twin.gguf"], [made.gguf, tmp_path / "adapter.gguf"]):
         found = parity.compare(references, *files)
         assert parity.failures(kind, found) == [] and found["delta_to_twin"] < 0.05 < found["delta_to_base"], found
-
-
-def test_capped_attention_is_gemmas():
-    """Against transformers' own eager attention of Gemma 2, with scores that the cap bends."""
-    from types import SimpleNamespace
-
-    from transformers.models.gemma2.modeling_gemma2 import eager_attention_forward
-
-    from train.loss import capped_attention
-
-    torch.manual_seed(0)
-    q, k, v = torch.randn(1, 4, 9, 16) * 3, torch.randn(1, 2, 9, 16) * 3, torch.randn(1, 2, 9, 16)
-    module = SimpleNamespace(num_key_value_groups=2, training=False)
-    mask = torch.full((9, 9), -torch.inf).triu(1)[None, None]
-    theirs, _ = eager_attention_forward(module, q, k, v, mask, dropout=0.0, scaling=0.25, softcap=5.0)
-    ours, _ = capped_attention(module, q, k, v, None, scaling=0.25, softcap=5.0)
-    assert torch.allclose(ours, theirs, atol=1e-5)
-    assert not torch.allclose(ours, capped_attention(module, q, k, v, None, scaling=0.25, softcap=1e6)[0], atol=1e-2)

@@ -22,7 +22,7 @@ from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
 from _shared import WEIGHTS, UserError, say
-from train import fused, memory
+from train import attention, fused, memory
 from train.loss import bounds, pieces, summed_loss
 from train.watch import Watch, validation_loss
 
@@ -35,10 +35,10 @@ def train(job) -> dict:
     p = job.params
     logging.disable_progress_bar()
     disable_progress_bar()
-    python_logging.getLogger("trl").setLevel(python_logging.ERROR)  # it warns of packing without flash attention: see attention_by_document
+    python_logging.getLogger("trl").setLevel(python_logging.ERROR)  # it warns of packing without flash attention: see train/attention.py
     bf16 = has_bf16()
     torch.manual_seed(p.seed)
-    model = AutoModelForCausalLM.from_pretrained(job.base.hf, dtype=torch.bfloat16 if bf16 else torch.float32, attn_implementation="by_document")
+    model = AutoModelForCausalLM.from_pretrained(job.base.hf, dtype=torch.bfloat16 if bf16 else torch.float32, attn_implementation=attention.NAME)
     model.config._name_or_path = model.name_or_path = job.base.repo  # PEFT writes it down: no local path
     trainer = PackedTrainer(
         model,
@@ -89,7 +89,7 @@ def train(job) -> dict:
 def loss_of(base, adapter, valid_rows: list[dict], params) -> float:
     """Validation loss of an adapter that lies in a folder, measured as in training."""
     bf16 = has_bf16()
-    model = AutoModelForCausalLM.from_pretrained(base.hf, dtype=torch.bfloat16 if bf16 else torch.float32, attn_implementation="by_document")
+    model = AutoModelForCausalLM.from_pretrained(base.hf, dtype=torch.bfloat16 if bf16 else torch.float32, attn_implementation=attention.NAME)
     rows = Dataset.from_list(valid_rows)
     with tempfile.TemporaryDirectory() as folder:
         return validation_loss(PackedTrainer(PeftModel.from_pretrained(model, adapter), args=config(params, folder, bf16), train_dataset=rows, eval_dataset=rows, processing_class=base.tokenizer()))

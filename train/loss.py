@@ -1,11 +1,9 @@
-"""The loss of a packed row: attention only inside a post, the output layer only where a label is."""
+"""The loss of a packed row: attention only inside a post (train/attention.py), the output layer only where a label is."""
 
 import torch
-import torch.nn.functional as F
-from transformers import AttentionInterface
-from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 
-CHUNK = 256  # labels per piece of the output layer: 256 × 49,152 logits in fp32 are 50 MB
+CHUNK = 256  # labels per piece of the output layer: 256 × 49,152 logits in bf16 are 25 MB
+FEW = 16  # labels whose softmax is computed at a time, in fp32: 3 MB stay in the processor's cache
 
 
 def summed_loss(model, inputs: dict) -> tuple[torch.Tensor, int]:
@@ -51,45 +49,29 @@ class OutputLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, hidden, weight, labels, cap):
-        total, grads = hidden.new_zeros((), dtype=torch.float32), []
-        for h, y in zip(hidden.split(CHUNK), labels.split(CHUNK)):
-            z = F.linear(h.to(weight.dtype), weight).float()
-            if cap:
-                z = cap * torch.tanh(z / cap)
-            norm = z.logsumexp(-1, keepdim=True)
-            at = torch.arange(len(y))
-            total += (norm[:, 0] - z[at, y]).sum()
+        total, grads = hidden.new_zeros((), dtype=torch.float32), torch.empty_like(hidden)
+        # The same memory for all pieces: fresh pages of that size take as long as what is computed in them.
+        logits = weight.new_empty(min(CHUNK, len(labels)), len(weight))
+        wide = torch.empty(FEW, len(weight))
+        for h, y, grad in zip(hidden.split(CHUNK), labels.split(CHUNK), grads.split(CHUNK)):
+            torch.mm(h.to(weight.dtype), weight.T, out=logits[: len(y)])
+            for few, own in zip(logits[: len(y)].split(FEW), y.split(FEW)):
+                at, z = torch.arange(len(own)), wide[: len(own)].copy_(few)
+                if cap:
+                    z.div_(cap).tanh_().mul_(cap)
+                    slope = 1 - (z / cap) ** 2
+                z.sub_(z.amax(-1, keepdim=True))
+                likely = z[at, own]
+                sums = z.exp_().sum(-1, keepdim=True)
+                total += (sums[:, 0].log() - likely).sum()
+                z.div_(sums)
+                z[at, own] -= 1
+                few.copy_(z.mul_(slope) if cap else z)
             if ctx.needs_input_grad[0]:
-                slope = (1 - (z / cap) ** 2) if cap else None
-                p = z.sub_(norm).exp_()
-                p[at, y] -= 1
-                grads.append((p if slope is None else p * slope).to(weight.dtype) @ weight)
-        ctx.grad = torch.cat(grads).to(hidden.dtype) if grads else None
+                grad.copy_(logits[: len(y)] @ weight)
+        ctx.grad = grads
         return total
 
     @staticmethod
     def backward(ctx, grad_output):
         return ctx.grad * grad_output, None, None, None
-
-
-def attention_by_document(module, query, key, value, attention_mask, documents=None, **kwargs):
-    """Causal attention inside each document of a packed row: no mask, and no work across documents. (batch 1, heads, length, width)"""
-    kwargs.pop("is_causal", None)
-    causal = capped_attention if kwargs.get("softcap") else sdpa_attention_forward
-    outputs = [
-        causal(module, query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], None, is_causal=True, **kwargs)[0]
-        for a, b in zip(documents, documents[1:])
-    ]
-    return torch.cat(outputs, dim=1), None
-
-
-def capped_attention(module, query, key, value, attention_mask, scaling, softcap, dropout=0.0, **kwargs):
-    """Causal attention whose scores go through c tanh(z / c), as Gemma 2's do; PyTorch's own has no place for that."""
-    key, value = (repeat_kv(x, module.num_key_value_groups) for x in (key, value))
-    scores = softcap * torch.tanh(query @ key.transpose(2, 3) * scaling / softcap)
-    later = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
-    weights = F.softmax(scores.masked_fill(later, -torch.inf), dim=-1, dtype=torch.float32).to(query.dtype)
-    return (F.dropout(weights, dropout, module.training) @ value).transpose(1, 2), None
-
-
-AttentionInterface.register("by_document", attention_by_document)

@@ -12,6 +12,7 @@ Run     make bench
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -125,7 +126,8 @@ def measured(what: str, steps: int) -> dict:
     """What a process of its own finds."""
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
-        done = subprocess.run([sys.executable, __file__, "--steps", str(steps), "--worker", what, str(answer)], capture_output=True, text=True)
+        large_pages = {} if what == "ours" else {"THP_MEM_ALLOC_ENABLE": "0"}  # which scripts/_shared.py asks for
+        done = subprocess.run([sys.executable, __file__, "--steps", str(steps), "--worker", what, str(answer)], capture_output=True, text=True, env={**os.environ, **large_pages})
         if done.returncode:
             raise UserError(f"The run «{what}» failed: {(done.stderr.strip() or done.stdout.strip()).splitlines()[-1][:300]}")
         found = json.loads(answer.read_text())

@@ -26,7 +26,7 @@ from train import attention, fused, memory
 from train.loss import bounds, pieces, summed_loss
 from train.watch import Watch, validation_loss
 
-PAD = 128  # packed rows are padded up to this: a handful of shapes, for which oneDNN keeps its kernels, and little padding
+PAD = 64  # packed rows are padded up to this: few shapes, for which oneDNN keeps its kernels, and little padding
 
 
 def train(job) -> dict:

@@ -94,11 +94,11 @@ def roof(base) -> dict:
     """Tokens/s if nothing but matrix products were done, at the speed of the machine's best one: forward, and back to the activations
     through frozen weights, are 4 floating-point operations for each weight and token."""
     import torch
-    from transformers import AutoModelForCausalLM
+    from safetensors.torch import load_file
 
-    from train import cpu
+    from train import machine
 
-    dtype = torch.bfloat16 if cpu.has_bf16() else torch.float32
+    dtype = torch.bfloat16 if machine.has_bf16() else torch.float32
     a = torch.randn(2048, 2048).to(dtype)
     speeds = []
     for _ in range(6):
@@ -106,7 +106,7 @@ def roof(base) -> dict:
         for _ in range(4):
             a @ a
         speeds.append(4 * 2 * 2048**3 / (time.perf_counter() - started) / 1e9)
-    weights = AutoModelForCausalLM.from_pretrained(base.hf).num_parameters()
+    weights = sum(w.numel() for file in base.hf.glob("*.safetensors") for w in load_file(file).values())
     return {"dtype": str(dtype).removeprefix("torch."), "gflops": max(speeds), "tokens_per_s": max(speeds) * 1e9 / 4 / weights}
 
 

@@ -160,6 +160,17 @@ def test_overlap_of_a_text_with_itself_is_whole_and_of_strangers_small():
     assert apart["bleu"] < 10 and apart["rougeL"] < 0.25
 
 
+def test_rouge_l_is_rouge_scores_own(sample):
+    """With stemming, over real posts, over a text with no word in common, and over none."""
+    from rouge_score.rouge_scorer import RougeScorer
+
+    theirs = RougeScorer(["rougeL"], use_stemmer=True)
+    for reference, text in [*zip(sample[:4], sample[4:8]), ("The kettles stopped", "a stopped kettle"), ("One two", "Three four"), ("Words", "")]:
+        expected = theirs.score(reference, text)["rougeL"].fmeasure
+        assert overlap.overlap([text], [reference])["rougeL"] == pytest.approx(expected, abs=5e-5)
+    assert overlap.overlap(sample[:1], sample[1:2])["rougeL"] > 0.05
+
+
 def test_intervals_by_hand():
     """Student's t under 20, exact sign flips; Wilson and the e-value as their formulas have it."""
     few = intervals.mean([1.0, 2.0, 3.0, 4.0])

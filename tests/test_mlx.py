@@ -29,7 +29,7 @@ def python() -> str:
     folder = Path(sys.prefix) / f"share/mlx-{PINNED}"
     if not (folder / "ready").is_file():
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        subprocess.run([folder / "bin/python", "-m", "pip", "install", "-q", f"mlx-lm[cpu]=={PINNED}", "pydantic", "pyyaml", "rich"], check=True)
+        subprocess.run([folder / "bin/python", "-m", "pip", "install", "-q", "--no-compile", f"mlx-lm[cpu]=={PINNED}", "pydantic", "pyyaml", "rich"], check=True)
         (folder / "ready").touch()
     return str(folder / "bin/python")
 

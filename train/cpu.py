@@ -24,6 +24,7 @@ from trl import SFTConfig, SFTTrainer
 from _shared import WEIGHTS, UserError, say
 from train import attention, fused, memory
 from train.loss import bounds, pieces, summed_loss
+from train.machine import has_bf16
 from train.watch import Watch, validation_loss
 
 PAD = 64  # packed rows are padded up to this: few shapes, for which oneDNN keeps its kernels, and little padding
@@ -192,9 +193,3 @@ class PackedTrainer(SFTTrainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
         set_peft_model_state_dict(self.model, load_file(f"{resume_from_checkpoint}/{WEIGHTS}"))
-
-
-def has_bf16() -> bool:
-    """Whether this CPU multiplies bf16 in hardware; without, bf16 is slower than fp32."""
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
-    return bool(supported or getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())

@@ -54,6 +54,14 @@ def features() -> list[str]:
     return [name for name in FEATURES if name in words]
 
 
+def has_bf16() -> bool:
+    """Whether this CPU multiplies bf16 in hardware; without, bf16 is slower than fp32."""
+    import torch
+
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    return bool(supported or getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+
+
 def _cpuinfo() -> list[str]:
     path = Path("/proc/cpuinfo")
     return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []

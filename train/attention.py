@@ -38,8 +38,9 @@ def blocks(documents: list[int]) -> Iterator[tuple[int, int, int]]:
 class Attention(torch.autograd.Function):
     """o = P v with P = softmax(z), z = s q kᵀ, or c tanh(s q kᵀ / c) with a soft cap c, over the keys up to each query.
 
-    With g = do: dv = Pᵀ g; dz = P (g vᵀ − rowsum(P g vᵀ)), times 1 − (z / c)² with a cap; dq = s dz k; dk = dzᵀ s q. Heads that share
-    keys stand below each other in one product.
+    With g = do: dv = Pᵀ g; dz = P (g vᵀ − rowsum(P g vᵀ)), times 1 − (z / c)² with a cap; dq = s dz k; dk = dzᵀ s q. P is computed
+    again on the way back: kept, those of a long post would be the largest part of what a step keeps. Heads that share keys stand below
+    each other in one product.
     """
 
     @staticmethod
@@ -48,38 +49,42 @@ class Attention(torch.autograd.Function):
         q = (query[0] * scaling).view(shared, heads // shared, length, width)
         k, v = key[0].contiguous(), value[0].contiguous()
         out = q.new_empty(shared, heads // shared, length, v.shape[-1])
-        later = torch.ones(QUERIES, QUERIES, dtype=torch.bool).triu_(1)
-        weights, slopes = [], []
         for start, first, end in blocks(documents):
-            n = end - first
-            scores = rows(q, first, end) @ k[:, start:end].transpose(1, 2)
-            if cap:
-                scores = (scores / cap).tanh_()
-                slopes.append(1 - scores**2)
-                scores *= cap
-            scores.view(shared, -1, n, end - start)[..., first - start :].masked_fill_(later[:n, :n], -torch.inf)
-            weights.append(torch.softmax(scores, -1))
-            out[:, :, first:end] = (weights[-1] @ v[:, start:end]).view(shared, -1, n, v.shape[-1])
-        ctx.save_for_backward(q, k, v, *weights, *slopes)
-        ctx.documents, ctx.scaling = documents, scaling
+            p, _ = weights(q, k, start, first, end, cap)
+            out[:, :, first:end] = (p @ v[:, start:end]).view(shared, -1, end - first, v.shape[-1])
+        ctx.save_for_backward(q, k, v)
+        ctx.documents, ctx.scaling, ctx.cap = documents, scaling, cap
         return out.view(1, heads, length, -1).transpose(1, 2)
 
     @staticmethod
     def backward(ctx, slope):
-        q, k, v, *saved = ctx.saved_tensors
-        places = list(blocks(ctx.documents))
-        weights, slopes = saved[: len(places)], saved[len(places) :] or [None] * len(places)
+        q, k, v = ctx.saved_tensors
         g = slope[0].transpose(0, 1).reshape(*q.shape[:-1], -1)
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k, dtype=torch.float32), torch.zeros_like(v, dtype=torch.float32)
-        for (start, first, end), p, capped in zip(places, weights, slopes, strict=True):
+        for start, first, end in blocks(ctx.documents):
+            p, bent = weights(q, k, start, first, end, ctx.cap)
             above = rows(g, first, end)
             dv[:, start:end] += p.transpose(1, 2) @ above
             dz = torch._softmax_backward_data(above @ v[:, start:end].transpose(1, 2), p, -1, p.dtype)
-            if capped is not None:
-                dz *= capped
+            if bent is not None:
+                dz *= bent
             dq[:, :, first:end] = (dz @ k[:, start:end]).view_as(dq[:, :, first:end])
             dk[:, start:end] += dz.transpose(1, 2) @ rows(q, first, end)
         return dq.mul_(ctx.scaling).view(1, -1, *q.shape[2:]), dk.to(k.dtype)[None], dv.to(v.dtype)[None], None, None, None
+
+
+def weights(q, k, start: int, first: int, end: int, cap: float | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """(P, 1 − (z / c)² or None) of a block, each (shared heads, heads of each × queries, keys)."""
+    scores = rows(q, first, end) @ k[:, start:end].transpose(1, 2)
+    bent = None
+    if cap:
+        scores = (scores / cap).tanh_()
+        bent = 1 - scores**2
+        scores *= cap
+    n = end - first
+    later = torch.ones(n, n, dtype=torch.bool).triu_(1)
+    scores.view(len(k), -1, n, end - start)[..., first - start :].masked_fill_(later, -torch.inf)
+    return torch.softmax(scores, -1), bent
 
 
 def rows(x: torch.Tensor, first: int, end: int) -> torch.Tensor:

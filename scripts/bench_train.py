@@ -56,7 +56,7 @@ def trl(params, base, steps: int, packed: bool) -> dict:
     from transformers import AutoModelForCausalLM, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    from train import cpu, memory
+    from train import cpu, machine, memory
     from train.logprobs import without_triton
 
     class Clock(TrainerCallback):
@@ -74,7 +74,7 @@ def trl(params, base, steps: int, packed: bool) -> dict:
     torch.manual_seed(p.seed)
     model = AutoModelForCausalLM.from_pretrained(base.hf, dtype=torch.float32)
     lora = LoraConfig(r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=cpu.projections(model), task_type="CAUSAL_LM")
-    own = cpu.config(p.model_copy(update={"max_steps": steps}), "", cpu.has_bf16())
+    own = cpu.config(p.model_copy(update={"max_steps": steps}), "", machine.has_bf16())
     with tempfile.TemporaryDirectory() as folder:
         common = {"output_dir": folder, "use_cpu": True, "max_steps": steps, "max_length": p.max_length, "save_strategy": "no", "report_to": [], "disable_tqdm": True, "seed": p.seed, "include_num_input_tokens_seen": "non_padding"}
         as_ours = {name: getattr(own, name) for name in ("packing", "packing_strategy", "per_device_train_batch_size", "gradient_accumulation_steps", "gradient_checkpointing", "learning_rate", "lr_scheduler_type", "warmup_steps", "max_grad_norm")}

@@ -64,9 +64,10 @@ class OutputLoss(torch.autograd.Function):
                 likely = z[at, own]
                 sums = z.exp_().sum(-1, keepdim=True)
                 total += (sums[:, 0].log() - likely).sum()
-                z.div_(sums)
-                z[at, own] -= 1
-                few.copy_(z.mul_(slope) if cap else z)
+                if ctx.needs_input_grad[0]:
+                    z.div_(sums)
+                    z[at, own] -= 1
+                    few.copy_(z.mul_(slope) if cap else z)
             if ctx.needs_input_grad[0]:
                 grad.copy_(logits[: len(y)] @ weight)
         ctx.grad = grads

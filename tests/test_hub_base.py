@@ -15,7 +15,7 @@ import gguf
 import pytest
 import torch
 from conftest import ROOT, environment
-from hub_server import COMMIT, Hub
+from hub_server import COMMIT, Handler, Hub
 from test_export import EXAMPLES, SYSTEM, make_adapter
 
 from _shared import UserError
@@ -330,6 +330,44 @@ def test_a_download_that_broke_off_is_never_whole_and_goes_on(server, repository
     server.requests.clear()
     assert (fetch() / "model.safetensors").read_bytes() == (repository / "model.safetensors").read_bytes()
     assert server.fetched() == {"model.safetensors"}
+
+
+def flip(content: bytes) -> bytes:
+    """The same size, one bit another."""
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+def test_weights_that_came_with_a_flipped_bit_are_fetched_again(server, repository, tmp_path, monkeypatch):
+    """The size is right, the SHA-256 is not: they are gone from the cache, and the next try fetches them, and only them."""
+    weights = (repository / "model.safetensors").read_bytes()
+    with monkeypatch.context() as on_the_way:
+        on_the_way.setattr(Handler, "send_large", lambda handler, name: handler.send(200, flip(weights)))
+        assert "model.safetensors of unsloth/Llama-3.2-1B-Instruct is broken (the SHA-256" in sentence(fetch)
+    server.fault = "busy"
+    assert "it answered 503" in sentence(fetch), "what is left is no whole model"
+    server.fault = ""
+    server.requests.clear()
+    assert (fetch() / "model.safetensors").read_bytes() == weights
+    assert server.fetched() == {"model.safetensors"}
+
+
+@pytest.mark.parametrize("store", [False, True])
+def test_a_cache_is_compared_without_a_hub(server, repository, tmp_path, store):
+    """Also where its blob is itself a link, to the store that all repositories of a cache share; there files have other names."""
+    folder = fetch()
+    blob = folder / os.readlink(folder / "model.safetensors")
+    if store:
+        shared = tmp_path / "cache/blobs/ab" / f"ab{'0' * 62}"
+        shared.parent.mkdir(parents=True)
+        blob.rename(shared)
+        blob.symlink_to(shared)
+    server.fault = "busy"
+    assert fetch() == folder
+    weights = blob.resolve()
+    weights.write_bytes(flip(weights.read_bytes()))
+    assert "is broken" in sentence(fetch) and not weights.exists() and not blob.is_symlink()
+    server.fault = ""
+    assert (fetch() / "model.safetensors").read_bytes() == (repository / "model.safetensors").read_bytes()
 
 
 def test_hf_endpoint_is_heard(server, tmp_path):

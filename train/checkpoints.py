@@ -1,13 +1,15 @@
 """Checkpoints of a training run: where they lie, which one is the newest, and what run they belong to.
 
 artifacts/checkpoints/<key>/step-40/ is one. <key> is a hash of all that decides the result (params, rows, base model, trainer), so a
-run only goes on from its own. A folder gets its name when all of it is written, and then the one before goes; `kill -9` at any
-moment leaves a whole one.
+run only goes on from its own. A folder gets its name when all of it is on the disk, and then the one before goes; `kill -9` or a
+power cut at any moment leaves a whole one.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,20 +28,28 @@ class Checkpoints:
     given: Path | None = None  # --resume-from
 
     def newest(self) -> Path | None:
-        """The checkpoint to go on from; None when there is none."""
-        if self.given:
-            return self.given
-        found = [f for f in self.folder.glob("step-*") if (f / MANIFEST).is_file()]
-        return max(found, key=step_of, default=None)
+        """The checkpoint to go on from; None when there is none.
+
+        That is the one with the most steps. But where one is given, those that were there before are passed over: only what was
+        made on from it counts beside it, so that the same command goes on where it was stopped. (To begin at the one given once
+        more, remove the others.)
+        """
+        there = [*self.folder.glob("step-*"), *([self.given] if self.given else [])]
+        found = {f: told["step"] for f in there if (told := manifest(f)) and (not self.given or str(self.given) in (str(f), told["from"]))}
+        return max(found, key=found.get, default=None)
 
     @contextlib.contextmanager
     def saving(self, step: int, total: int):
         """A folder to write into, that becomes the newest checkpoint when the block ends well."""
+        origin = str(self.given) if self.given else (before := self.newest()) and manifest(before)["from"]
         with making(self.folder / f"step-{step}") as temporary:
             yield temporary
-            write_json(temporary / MANIFEST, {"step": step, "of": total, "belongs": self.belongs})
+            write_json(temporary / MANIFEST, {"step": step, "of": total, "from": origin, "belongs": self.belongs})
+            for path in [*temporary.rglob("*"), temporary]:
+                to_disk(path)
+        to_disk(self.folder)  # its new name, before the old one goes
         for old in self.folder.iterdir():  # also what a kill left half-written
-            if old.name != f"step-{step}":
+            if old.name != f"step-{step}" and old.resolve() != self.given:  # the same command names the given one again
                 shutil.rmtree(old, ignore_errors=True)
 
     def clear(self) -> None:
@@ -62,18 +72,35 @@ def belongs_to(trainer: str, base_digest: str, params, rows: list, processes: in
     return {**own, "the trainer": trainer, "the base model": base_digest[:16], "the data": data, "the number of processes": str(processes)}
 
 
-def step_of(checkpoint: Path) -> int:
-    return json.loads((checkpoint / MANIFEST).read_text())["step"]
+def manifest(checkpoint: Path) -> dict | None:
+    """What a checkpoint says of itself: its "step", the one it goes back to as "from", what run it "belongs" to. None when it is none, or torn."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        told = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
+        return {"from": None, **told, "step": int(told["step"]), "belongs": dict(told["belongs"])}
+
+
+def to_disk(path: Path) -> None:
+    """Wait until what a file holds, or the names that a folder holds, would be there after a power cut."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as e:
+        if e.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that can't tell
+            raise
+    finally:
+        os.close(number)
 
 
 def _given(given: str, belongs: dict) -> Path:
-    """The checkpoint a user names: its folder, or the folder of a run's checkpoints."""
-    path = Path(given)
-    inside = [f for f in [path, *path.glob("step-*")] if (f / MANIFEST).is_file()]
-    if not inside:
-        raise UserError(f"--resume-from is {given}, which holds no checkpoint: give a folder step-… of artifacts/checkpoints.")
-    newest = max(inside, key=step_of)
-    theirs = json.loads((newest / MANIFEST).read_text())["belongs"]
+    """The checkpoint a user names: its folder, or the folder of a run's checkpoints. Raises UserError when it is none, torn, or of another run."""
+    path = Path(given).resolve()
+    there = [f for f in [path, *path.glob("step-*")] if (f / MANIFEST).is_file()]
+    whole = {f: told for f in there if (told := manifest(f))}
+    if not whole:
+        lacking = f"whose {MANIFEST} is torn: give another checkpoint, or leave --resume-from out" if there else "which holds no checkpoint: give a folder step-… of artifacts/checkpoints"
+        raise UserError(f"--resume-from is {given}, {lacking}.")
+    newest = max(whole, key=lambda f: whole[f]["step"])
+    theirs = whole[newest]["belongs"]
     other = [name for name in belongs if belongs[name] != theirs.get(name)]
     if other:
         name, *more = other

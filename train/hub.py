@@ -1,14 +1,17 @@
 """A base model that is a Hugging Face model: fetched from the hub, or a folder; read, and known to be whole.
 
 The hub's own cache keeps each file that came whole: a download that broke off goes on with the next one, and what is all there
-is used without a network. Everything that can go wrong is one sentence.
+is used without a network. huggingface_hub compares no more than sizes: checksums are compared here. Everything that can go wrong is
+one sentence.
 """
 
 import errno
+import os
+import re
 import sys
 from pathlib import Path
 
-from _shared import UserError
+from _shared import UserError, digest
 
 FILES = ["*.json", "*.jinja", "*.safetensors", "tokenizer.model"]
 NOT_THESE = ["*/*", "consolidated*"]  # the same weights once more, in other formats
@@ -17,24 +20,41 @@ INSTEAD = "use train.base: smollm2:135m, which needs none"
 
 
 def fetch(name: str, entry: dict) -> Path:
-    """The folder of all files of the repository; what is in the cache already is not fetched again."""
+    """The folder of all files of the repository, their checksums compared; what is in the cache already is not fetched again."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils import disable_progress_bars, filter_repo_objects
 
     if not sys.stderr.isatty():
         disable_progress_bars()
     repo, wanted = entry["repo"], {"allow_patterns": FILES + entry.get("files", []), "ignore_patterns": NOT_THESE}
     try:
         HfApi().model_info(repo, timeout=PATIENCE)  # snapshot_download would wait for this answer for ever
-        return Path(snapshot_download(repo, **wanted))
+        folder = Path(snapshot_download(repo, **wanted))
     except Exception as e:  # the hub's libraries have some twenty kinds of errors, and no common one
         _raise_full_disk(e)
-        problem = e
-    try:
-        return Path(snapshot_download(repo, local_files_only=True, **wanted))
-    except LocalEntryNotFoundError:
-        raise UserError(_no_download(name, entry, problem)) from None
+        try:
+            folder = Path(snapshot_download(repo, local_files_only=True, **wanted))
+        except LocalEntryNotFoundError:
+            raise UserError(_no_download(name, entry, e)) from None
+    _refuse_broken(filter_repo_objects(folder.iterdir(), key=lambda f: f.name, **wanted), name, repo)
+    return folder
+
+
+def _refuse_broken(files, name: str, repo: str) -> None:
+    """Raises UserError when a large file has not the SHA-256 that the hub states, and removes it.
+
+    The cache calls what a large file links to by that SHA-256, so this needs no network; a cache on a disk without links keeps none,
+    and nothing is compared. It takes seconds per GB, but only while a base is made ready, which takes minutes, and not at every start.
+    """
+    stated = {f: os.path.basename(os.readlink(f)) for f in files if f.is_symlink()}  # not resolve(): a blob may itself link to a store with other names
+    broken = [f for f, sha in stated.items() if re.fullmatch("[0-9a-f]{64}", sha) and digest(f) != sha]
+    for file in broken:
+        for path in (file.resolve(), file.parent / os.readlink(file), file):
+            path.unlink(missing_ok=True)
+    if broken:
+        which = ", ".join(sorted(f.name for f in broken))
+        raise UserError(f"train.base is {name}, and in the cache {which} of {repo} is broken (the SHA-256 is not the one that the hub states), and removed now: run the same command again, which fetches it anew.")
 
 
 def _no_download(name: str, entry: dict, problem: Exception) -> str:

@@ -2,14 +2,18 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import time
 
+import doctor as script
 import pytest
 import yaml
 from conftest import ROOT, environment
 
+from _shared import RAW, load_params, write_jsonl
 from train import advice, machine
 
 MODELS = yaml.safe_load((ROOT / "train/models.yaml").read_text())
@@ -17,8 +21,16 @@ PRESETS = yaml.safe_load((ROOT / "train/presets.yaml").read_text())
 LAPTOP = {"ram_gb": 16.0, "features": ["avx2"], "gpus": []}
 
 
-def advised(tokens: int = 40_000, gflops: float = 190.0, **facts):
-    return advice.advise({**LAPTOP, **facts}, MODELS, PRESETS, tokens, gflops)
+CARD = {"kind": "cuda", "name": "RTX 3050", "memory_gb": 4.0}
+
+
+def advised(tokens: int = 40_000, gflops: float = 190.0, trainer: str = "cpu", **facts):
+    return advice.advise({**LAPTOP, **facts}, MODELS, PRESETS, tokens, gflops, trainer)
+
+
+def mac(ram_gb: float):
+    """What is advised on Apple silicon with so much memory, of which mlx has seven tenths."""
+    return advised(trainer="mlx", ram_gb=ram_gb, gpus=[{"kind": "apple", "name": "Apple M3", "memory_gb": round(ram_gb * 0.7, 1)}])
 
 
 @pytest.fixture
@@ -67,6 +79,32 @@ def test_limits_are_believed(programs, monkeypatch):
     assert machine.facts()["gpus"] == []
 
 
+def test_apple_silicon_shares_its_memory(programs, monkeypatch):
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    monkeypatch.setattr(machine, "ram_gb", lambda: 16.0)
+    assert [(g["kind"], g["memory_gb"]) for g in machine.gpus()] == [("apple", 11.2)]
+    monkeypatch.setenv("MAX_RAM_GB", "8")
+    assert machine.gpus()[0]["memory_gb"] == 5.6
+
+
+def test_memory_is_known_without_sysconf(monkeypatch):
+    """Windows has none."""
+    there = machine.ram_gb()
+    monkeypatch.delattr(os, "sysconf")
+    assert machine.ram_gb() >= there - 0.1  # of the machine, whatever a container allows
+
+
+@pytest.mark.parametrize("system, words", [("Linux 6.1 x86_64", "apt"), ("Darwin 24.1 arm64", "brew"), ("Windows 11 AMD64", "wsl")])
+def test_what_is_missing_is_mended_by_what_the_system_has(programs, system, words):
+    mends = {m["what"].split(",")[0]: m["mend"] for m in script.missing({"system": system, "disk_free_gb": 50, "gpus": [], "ollama": "", "node": ""})}
+    assert any(words in mend for mend in mends.values())
+    if system.startswith("Darwin"):
+        assert set(mends) == {"Git", "Ollama", "Node.js 20"} and all(mend.startswith("brew install ") for mend in mends.values())
+    if system.startswith("Windows"):
+        assert list(mends.values()) == ["wsl --install"]  # all else would need a POSIX shell
+
+
 def test_versions_are_read(programs):
     programs("node", "v20.20.2\n")
     programs("ollama", "ollama version is 0.12.3\n")
@@ -101,9 +139,41 @@ def test_a_fast_machine_gets_the_largest_model_that_fits_its_memory(ram, base):
 
 
 def test_a_card_counts_by_its_own_memory():
-    small = {"kind": "cuda", "name": "RTX 3050", "memory_gb": 4.0}
-    assert advised(gpus=[small]).base == "llama3.2:1b"  # its LoRA fits 4 GB by estimate
-    assert advised(gpus=[{**small, "memory_gb": 24.0}], ram_gb=3.0).base == "llama3:8b"
+    assert advised(trainer="cuda", gpus=[CARD]).base == "llama3.2:1b"  # its LoRA fits 4 GB by estimate
+    assert advised(trainer="cuda", gpus=[{**CARD, "memory_gb": 24.0}], ram_gb=3.0).base == "llama3:8b"
+
+
+def test_an_8b_is_advised_where_its_4_bit_weights_and_all_that_lora_needs_fit():
+    weights = 0.7 * MODELS["llama3:8b"]["billions"]  # 4 bits each, and 16 for the embeddings
+    lora = 84e6 * 16 / 1e9  # rank 32, by the bytes of weight, gradient and Adam's two
+    layer = 1024 * (3 * 14336 + 8 * 4096) * 2 * 2 / 1e9  # one is read again at a time on the way back: 16-bit, with gradients
+    logits = 1024 * 128256 * (2 + 4) / 1e9
+    assert weights + lora + layer + logits + 0.5 <= MODELS["llama3:8b"]["vram_gb"] <= 12
+    assert advised(trainer="cuda", gpus=[{**CARD, "memory_gb": 12.0}]).base == "llama3:8b"
+    assert advised(trainer="cuda", gpus=[{**CARD, "memory_gb": 8.0}]).base == "llama3.2:3b"
+
+
+@pytest.mark.parametrize("ram, base", [(8, "smollm2:135m"), (16, "llama3.2:1b"), (36, "llama3.2:3b"), (64, "llama3:8b")])
+def test_a_mac_has_to_hold_16_bit_weights(ram, base):
+    got = mac(ram)
+    assert got.base == base and 2 * MODELS[base]["billions"] < MODELS[base]["unified_gb"] <= 0.7 * ram
+    assert ram > 36 or "llama3" in got.reason and "needs" in got.reason
+
+
+def test_a_card_that_the_trainer_does_not_use_does_not_count():
+    big = {**CARD, "memory_gb": 80.0}
+    assert advised(gpus=[big]) == advised()
+    assert advised(trainer="cuda", gpus=[big, {"kind": "apple", "name": "M3", "memory_gb": 90.0}]).reason.startswith("RTX 3050 with 80 GB")
+
+
+def test_a_step_keeps_its_tokens_when_rows_are_short():
+    roomy, tight = advised(), advised(ram_gb=3.0)
+    assert (roomy.max_length, roomy.batch_size) == (1024, PRESETS["quality"]["batch_size"]) and "batch 1, as preset quality has it" in roomy.reason
+    assert (tight.max_length, tight.batch_size) == (512, 2) and "batch 2, so that a step still sees 1,024 tokens" in tight.reason
+    assert (mac(13).max_length, mac(13).batch_size) == (512, 2)
+    # a card reads the rows of a step at once: two of them would take the memory that shorter ones save
+    card = advised(trainer="cuda", gpus=[CARD])
+    assert (card.max_length, card.batch_size) == (512, 1)
 
 
 def test_a_slow_machine_with_a_big_blog_gets_the_quick_preset():
@@ -136,12 +206,117 @@ def doctor(folder, *arguments, **variables):
 def test_json_has_all_and_apply_writes_it(folder):
     done = doctor(folder, "--json", "--apply", MAX_RAM_GB="2")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout[: done.stdout.rindex("}") + 1])
+    found = json.loads(done.stdout)
+    assert "params.yaml: train.max_length is 512" in done.stderr
     assert set(found) == {"machine", "trainer", "missing", "cache", "corpus", "recommended"}
     assert found["machine"]["ram_gb"] == 2 and 20_000 < found["corpus"]["tokens"] < 60_000 and found["trainer"]["name"] == "cpu"
     assert not [m for m in found["missing"] if m["needed"] and "Python" in m["what"]]
     train = yaml.safe_load((folder / "params.yaml").read_text())["train"]
-    assert (train["base"], train["preset"], train["max_length"]) == ("smollm2:135m", found["recommended"]["preset"], 512)
+    assert (train["base"], train["preset"], train["max_length"], train["batch_size"]) == ("smollm2:135m", found["recommended"]["preset"], 512, 2)
+    assert doctor(folder, "--apply", MAX_RAM_GB="8").returncode == 0
+    train = yaml.safe_load((folder / "params.yaml").read_text())["train"]
+    assert (train["max_length"], train["batch_size"]) == (1024, "preset")  # the preset's own stays the preset's
+
+
+def test_batch_and_weights_are_shown(folder):
+    shown = doctor(folder, MAX_RAM_GB="8").stdout
+    assert "rows of 1024 tokens, batch 1, about" in shown and "; batch 1, as preset" in shown
+    assert "smollm2:135m: HuggingFaceTB/SmolLM2-135M-Instruct, which is here; licence apache-2.0; smollm2:135m in Ollama" in shown
+
+
+def test_weights_say_what_is_fetched_and_whose_they_are():
+    known = "unsloth/Llama-3.2-1B-Instruct, an open copy of meta-llama/Llama-3.2-1B-Instruct, {}; licence llama3.2; llama3.2:1b in Ollama"
+    for cached, size in {0: "2.5 GB to fetch", 0.4: "2.5 GB to fetch", 2.48: "which is here"}.items():  # a part is not all
+        assert script.weights(MODELS["llama3.2:1b"], {"unsloth/Llama-3.2-1B-Instruct": cached}) == known.format(size)
+    assert all(" in Ollama" in script.weights(MODELS[name], {}) for name in advice.LADDER)
+
+
+def test_advice_is_for_the_trainer_that_trains(folder, programs, monkeypatch):
+    """There is a card of 80 GB, but train.backend is cpu, or unsloth is missing, also where it is asked for: that hides nothing."""
+    programs("nvidia-smi", "NVIDIA H100, 81920\n")
+    monkeypatch.chdir(folder)
+    find = script.importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None if name in ("unsloth", "mlx_lm") else find(name, *rest))
+    for wanted, why in {"cpu": "train.backend asks for it", "auto": "unsloth is not installed", "cuda": "train.backend is cuda, but"}.items():
+        (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("  backend: auto", f"  backend: {wanted}"))
+        found = script.examine()
+        assert found["machine"]["gpus"][0]["memory_gb"] == 80 and found["trainer"]["name"] == "cpu" and why in found["trainer"]["reason"]
+        assert found["recommended"]["reason"].startswith("a CPU with")
+
+
+# --- the posts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def blog(folder, monkeypatch):
+    """blog(name=text, …): the folder data/blog with these files, which ingest.source names."""
+    monkeypatch.chdir(folder)
+    path = folder / "params.yaml"
+    path.write_text(path.read_text().replace("source: data/sample", "source: data/blog"))
+
+    def add(**files: str):
+        for name, text in files.items():
+            file = folder / "data/blog" / name.replace("_", ".")
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text)
+        return script.corpus(load_params())
+
+    return add
+
+
+def ingested(*sources: str, words: int = 1000) -> None:
+    """What 01_ingest writes, of posts that it read from these files."""
+    write_jsonl(RAW / "posts.jsonl", [{"source": source, "word_count": words} for source in sources])
+    time.sleep(0.05)  # the times of files go in steps of up to 10 ms
+
+
+@pytest.mark.parametrize("name", ["wordpress_xml", "substack_zip", "medium_html", "notes_jsonl", "letters_mbox", "feed_atom"])
+def test_what_only_reading_tells_is_called_unknown_until_it_is_read(blog, name):
+    ending = "." + name.split("_")[1]
+    tokens, known_from = blog(**{name: "x" * 9000})
+    assert tokens is None and known_from == f"unknown until `python scripts/01_ingest.py` has read 1 {ending} in data/blog"
+    ingested(f"{name.replace('_', '.')}#12", f"{name.replace('_', '.')}#a/b#c.html")
+    assert script.corpus(load_params()) == (round(2000 * 1.35 * 0.72), "2 posts, 2,000 words")
+
+
+@pytest.mark.parametrize("name", ["a_md", "a_rst", "a_org", "a_markdown", "a_text", "a_MDX"])
+def test_posts_that_are_files_are_counted_by_their_size(blog, name):
+    assert blog(**{name: "word " * 440}) == (360, "1 files in data/blog")
+    assert blog(export_zip="x" * 9000) == (360, "1 files in data/blog, and 1 .zip not counted")
+
+
+def test_what_make_blog_keeps_of_the_days_is_no_post(blog):
+    assert blog(a_md="word " * 440, _dates_json="{}") == (360, "1 files in data/blog")
+
+
+def test_posts_that_were_read_from_another_blog_do_not_count(blog, folder):
+    """Neither those of other files, nor those of files that have since been replaced by others of the same name, or been joined by more."""
+    assert blog(a_md="word " * 440)[1] == "1 files in data/blog"
+    ingested("a.md", "old.md")
+    assert script.corpus(load_params())[1] == "1 files in data/blog"
+    ingested("a.md")
+    assert script.corpus(load_params())[1] == "1 posts, 1,000 words"
+    kept = folder / "a.md"
+    kept.write_text("word " * 880)
+    os.utime(kept, (1e9, 1e9))
+    shutil.copy2(kept, folder / "data/blog/a.md")  # as `make blog` copies: its time of modification stays
+    assert script.corpus(load_params())[1] == "1 files in data/blog"
+    (folder / "older").mkdir()
+    (folder / "older/b.md").write_text("word")
+    ingested("a.md")
+    (folder / "older").rename(folder / "data/blog/older")
+    assert script.corpus(load_params())[1] == "2 files in data/blog"
+
+
+def test_a_blog_that_is_not_known_hides_nothing(folder, blog):
+    blog(wordpress_xml="<rss/>")
+    shown = doctor(folder, MAX_RAM_GB="8").stdout
+    assert "memory     8 GB" in shown and "posts      unknown until `python scripts/01_ingest.py` has read 1 .xml in data/blog; taken for 60,000 tokens" in shown
+    shutil.rmtree(folder / "data/blog")
+    done = doctor(folder, "--json", MAX_RAM_GB="8")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0 and found["corpus"]["tokens"] is None and found["machine"]["ram_gb"] == 8 and found["recommended"]["minutes"] > 0
+    assert found["corpus"]["from"] == "there are none in data/blog: give your own with `make blog FROM=~/posts`; taken for 60,000 tokens"
 
 
 def test_env_file_is_heard_and_the_environment_wins(folder):
@@ -154,5 +329,3 @@ def test_env_file_is_heard_and_the_environment_wins(folder):
 def test_mistakes_are_one_sentence(folder):
     done = doctor(folder, MAX_RAM_GB="lots")
     assert done.returncode == 1 and done.stderr == "error: MAX_RAM_GB is lots, which is no number of GB: write for example 8.\n"
-    os.unlink(folder / "data/sample")
-    assert "There are no posts in data/sample" in doctor(folder).stderr

@@ -33,6 +33,15 @@ def test_every_model_says_what_is_needed():
         assert "chat" not in entry or (base.TEMPLATES / f"{entry['chat']}.jinja").is_file() and entry["chat"] == entry["template"]
 
 
+def test_memory_holds_at_least_the_weights_as_each_trainer_loads_them():
+    """cpu without bf16 in 32 bits, cuda in 4 (16 for embeddings) from 3 billion on, mlx in 16; and what LoRA, activations and the runtime take."""
+    for name, entry in base.known().items():
+        billions = entry["billions"]
+        assert entry["ram_gb"] >= 4 * billions + 2, name
+        assert entry["vram_gb"] >= (0.7 if billions >= 3 else 2) * billions + 1.5, name
+        assert ("unified_gb" in entry) == ("mlx" in entry) and entry.get("unified_gb", 99) >= 2 * billions + 2.5, name
+
+
 def test_a_template_and_an_end_of_ours_take_the_place_of_the_models_own(tmp_path, monkeypatch):
     from types import SimpleNamespace
 

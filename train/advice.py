@@ -1,4 +1,4 @@
-"""Which base model, preset and length suit a machine and a corpus, and about how long training takes."""
+"""Which base model, preset, length and batch suit a machine, its trainer and a corpus, and about how long training takes."""
 
 from dataclasses import asdict, dataclass
 
@@ -9,6 +9,10 @@ SHARE = 0.45  # of the roof, GFLOP/s ÷ 4 ÷ billions of weights, that train/cpu
 CARD = 4000  # tokens/s × billions of weights on a card of the size of a laptop's; a guess, until one was measured
 BF16_GAIN = 2.1  # of a CPU that multiplies bf16 over fp32
 TIGHT_GB = 1.0  # what a shorter row saves of the memory a model needs
+LENGTH, SHORT = 1024, 512  # tokens of a row; the presets were measured with the first
+# By trainer: the kinds of cards it computes on, what of models.yaml is to fit there (or in main memory, where there is none of
+# them), and whether it reads the rows of a step one after another, so that a larger batch takes no more of it.
+TRAINERS = {"cpu": ((), "ram_gb", True), "cuda": (("cuda", "rocm", "xpu"), "vram_gb", False), "mlx": (("apple",), "unified_gb", True)}
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,7 @@ class Advice:
     base: str
     preset: str
     max_length: int
-    batch_size: int
+    batch_size: int  # packed rows per optimiser step
     minutes: float
     reason: str
 
@@ -24,11 +28,11 @@ class Advice:
         return asdict(self)
 
 
-def advise(facts: dict, models: dict, presets: dict, tokens: int, gflops: float) -> Advice:
-    """The largest model of LADDER that fits; `tokens` is the corpus, once. The smallest is always an answer."""
-    card = max(facts["gpus"], key=lambda g: g["memory_gb"], default=None)
+def advise(facts: dict, models: dict, presets: dict, tokens: int, gflops: float, trainer: str) -> Advice:
+    """The largest model of LADDER that fits where `trainer` computes; `tokens` is the corpus, once. The smallest is always an answer."""
+    kinds, need, one_by_one = TRAINERS[trainer]
+    card = max((g for g in facts["gpus"] if g["kind"] in kinds), key=lambda g: g["memory_gb"], default=None)
     memory = card["memory_gb"] if card else facts["ram_gb"]
-    need = "vram_gb" if card else "ram_gb"
     where = f"{card['name']} with {memory:g} GB" if card else f"a CPU with {memory:g} GB of memory"
     chosen, why_no_more = LADDER[0], ""
     for name in LADDER[1:]:
@@ -45,8 +49,11 @@ def advise(facts: dict, models: dict, presets: dict, tokens: int, gflops: float)
     fitting = [name for name in ("bestaccuracy", "quality") if minutes(pace, presets[name], tokens) <= (PATIENCE / 3 if name == "bestaccuracy" else PATIENCE)]
     preset = fitting[0] if fitting else "highspeed"
     tight = entry[need] > memory - TIGHT_GB
-    reason = f"{where} trains {chosen} at about {pace:.0f} tokens/s" + (f"; {why_no_more}" if why_no_more else "") + ("; memory is tight, so rows are short" if tight else "")
-    return Advice(chosen, preset, 512 if tight else 1024, 1, round(minutes(pace, presets[preset], tokens), 1), reason)
+    own = presets[preset]["batch_size"]
+    length, batch = (SHORT, own * LENGTH // SHORT if one_by_one else own) if tight else (LENGTH, own)
+    reasons = [f"{where} trains {chosen} at about {pace:.0f} tokens/s", why_no_more, "memory is tight, so rows are short" if tight else ""]
+    reasons.append(f"batch {batch}, " + (f"so that a step still sees {batch * length:,} tokens" if batch != own else f"as preset {preset} has it"))
+    return Advice(chosen, preset, length, batch, round(minutes(pace, presets[preset], tokens), 1), "; ".join(filter(None, reasons)))
 
 
 def speed(facts: dict, entry: dict, gflops: float, card: dict | None) -> float:

@@ -26,12 +26,17 @@ def facts() -> dict:
         "cores": cores(),
         "ram_gb": capped(ram_gb(), "MAX_RAM_GB"),
         "disk_free_gb": round(disk.free / 2**30, 1),
-        "gpus": [] if os.environ.get("FORCE_CPU") else gpus(),
+        "gpus": [] if force_cpu() else gpus(),
         "python": platform.python_version(),
         "node": version_of("node"),
         "ollama": version_of("ollama"),
         "limits": {name: os.environ[name] for name in ("FORCE_CPU", "MAX_RAM_GB", "MAX_VRAM_GB") if os.environ.get(name)},
     }
+
+
+def force_cpu() -> bool:
+    """Whether FORCE_CPU asks for no card to be used."""
+    return os.environ.get("FORCE_CPU", "").lower() not in ("", "0", "false", "no")
 
 
 def capped(gb: float, name: str) -> float:
@@ -69,6 +74,10 @@ def _cpuinfo() -> list[str]:
 
 def ram_gb() -> float:
     """Of the machine, or of the container that this runs in."""
+    if not hasattr(os, "sysconf"):  # Windows
+        import psutil
+
+        return psutil.virtual_memory().total / 2**30
     sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         path = Path("/sys/fs/cgroup") / name
@@ -90,7 +99,7 @@ def gpus() -> list[dict]:
     for card in _read_json(said("xpu-smi", "discovery", "-j")).get("device_list", []):
         found.append(("xpu", card.get("device_name", "Intel"), int(card.get("memory_physical_size_byte", 0)) / 2**30))
     if platform.system() == "Darwin" and platform.machine() == "arm64":
-        found.append(("apple", cpu_name(), ram_gb() * 0.7))  # shared memory, of which macOS keeps a part
+        found.append(("apple", cpu_name(), capped(ram_gb(), "MAX_RAM_GB") * 0.7))  # shared memory, of which macOS keeps a part
     return [{"kind": kind, "name": name, "memory_gb": capped(gb, "MAX_VRAM_GB")} for kind, name, gb in found]
 
 

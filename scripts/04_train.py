@@ -79,6 +79,9 @@ def main() -> None:
 
     name, reason = backend.pick(params.train.backend)
     say(f"trainer: {name}, because {reason}")
+    if params.train.method != "sft" and int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise UserError(f"train.method is {params.train.method}, which runs in one process, and this is one of {os.environ['WORLD_SIZE']}: run python scripts/04_train.py, or set train.method to sft.")
+    backend.import_first(name)
     base = resolve(params.train.base)
     tokenizer = base.tokenizer()
 
@@ -125,7 +128,7 @@ def main() -> None:
             raise UserError(f"Training stopped, because {e}: try a train.learning_rate under {params.train.learning_rate:g}.") from None
         if not is_first():
             return
-        as_it_was = begin and metrics["best_epoch"] == 0
+        as_it_was = begin and metrics["best_epoch"] == 0 and settings.method == "sft"
         if begin:
             learnt_from = begin.posts | (set() if as_it_was else learnt_from)
         write_json(

@@ -67,6 +67,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # PyTorch's tensors in large pages, where Linux has them: training on a CPU is about 7 % faster
 
 

@@ -41,12 +41,14 @@ def read(base: dict):
     return Base(**{**base, "hf": Path(base["hf"]), "gguf": Path(base["gguf"])})
 
 
-def train_with_mlx(base: dict, folder: str, knobs: dict, kill_at: int = 0, start: str = "") -> None:
-    """Train in `folder`, and write what was logged; `kill_at` ends it with kill -9 in that step, `start` is an adapter to begin with."""
-    from train import mlx
-
+def train_with(name: str, base: dict, folder: str, knobs: dict, kill_at: int = 0, start: str = "") -> None:
+    """Train in `folder` with that trainer, and write what was logged; `kill_at` ends it with kill -9 in that step, `start` is an adapter to begin with."""
     inner = Log.step
     Log.step = lambda log, step, *rest: os.kill(os.getpid(), 9) if step == kill_at else inner(log, step, *rest)
     work = dataclasses.replace(job(read(base), Path(folder) / "adapter", settings(**knobs), 8), start=Path(start) if start else None)
-    numbers = mlx.train(work)
+    numbers = backend.train(name, work)
     (Path(folder) / "out").write_text(json.dumps({"curve": [s[1] for s in work.log.steps], "valids": [v[2] for v in work.log.valids], **numbers}))
+
+
+def train_with_mlx(*rest) -> None:
+    train_with("mlx", *rest)

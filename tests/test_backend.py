@@ -28,7 +28,9 @@ def test_backend_says_why(monkeypatch):
     monkeypatch.setenv("FORCE_CPU", "1")
     monkeypatch.setattr(backend, "_no_mlx", lambda: "")
     assert backend.pick("auto") == ("cpu", "FORCE_CPU is set")
-    monkeypatch.delenv("FORCE_CPU")
+    with pytest.raises(UserError, match="train.backend is mlx, but FORCE_CPU is set"):
+        backend.pick("mlx")
+    monkeypatch.setenv("FORCE_CPU", "0")
     assert backend.pick("auto")[0] == "mlx"
     monkeypatch.setattr(backend, "_no_mlx", lambda: "this is no Mac")
     monkeypatch.setattr(backend, "_no_cuda", lambda: "no GPU is found")

@@ -113,13 +113,39 @@ def test_a_cut_text_has_no_end_token(trained, monkeypatch):
 
 
 def test_grpo_writes_is_rewarded_and_keeps_the_contract(trained, tmp_path, monkeypatch):
+    """Each text is rewarded; where texts for a prompt differ in reward, the weights change. A text that is cut where the author's is, too, stops as his does."""
     from train import preferences
 
+    asked = []
     monkeypatch.setattr(preferences, "TOKENS", 16)
-    work = again(trained, tmp_path / "adapter", method="grpo", pairs=2)
+    monkeypatch.setattr(preferences.Rewards, "parts", lambda self, text, brief, stopped: asked.append((text, stopped)) or dict.fromkeys(WEIGHTS, float(len(text))))
+    work = again(trained, tmp_path / "adapter", method="grpo", pairs=2, learning_rate=2e-2)
     found = preferences.improve(work, examples(6), SYSTEM)["preference"]
-    assert found["texts"] == 2 * preferences.GROUP and set(WEIGHTS) < set(found)
+    assert found["prompts"] == 2 and {"reward_before", "reward_after"} | set(WEIGHTS) < set(found)
+    assert len(asked) == 2 * preferences.GROUP + 2 * 2 and len({text for text, _ in asked}) > 2
+    assert [stopped for _, stopped in asked].count(True) > len(asked) / 2  # the author's texts are longer than 16 tokens
+    before, after = weights(trained[0].folder), weights(work.folder)
+    assert any(not (before[k] == after[k]).all() for k in before)
     assert sorted(f.name for f in work.folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+
+
+def test_a_loss_that_is_no_number_ends_it(trained, tmp_path, monkeypatch):
+    from train import preferences
+
+    monkeypatch.setattr(preferences, "BETA", float("nan"))
+    with pytest.raises(FloatingPointError, match="the loss of train.method became nan at step 1"):
+        preferences.improve(again(trained, tmp_path / "adapter", method="dpo"), examples(6), SYSTEM)
+
+
+def test_memory_that_ends_is_one_sentence(trained, tmp_path, monkeypatch):
+    from train import preferences
+
+    def allocate(*args):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+
+    monkeypatch.setattr(preferences, "adapted", allocate)
+    with pytest.raises(UserError, match="Memory ran out in train.method=dpo: set train.method to sft"):
+        preferences.improve(again(trained, tmp_path / "adapter", method="dpo"), examples(6), SYSTEM)
 
 
 @pytest.mark.parametrize("content, said", [(None, "is not there"), ("{no json", "JSON line"), ('{"prompt": "a", "chosen": "b", "rejected": "c"}\n\n{"prompt": "a", "chosen": ""}', "line 3")])

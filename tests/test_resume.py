@@ -119,6 +119,42 @@ def test_ctrl_c_keeps_the_step_and_the_same_command_goes_on(tiny, unbroken, tmp_
     assert_same(result(again, cpu.train(again)), unbroken[0], again.folder, unbroken[1])
 
 
+def test_ctrl_c_while_the_last_epoch_is_looked_at_is_kept_too(tiny, unbroken, tmp_path, monkeypatch, capsys):
+    stopped, inner = work(tiny, tmp_path / "adapter"), watch.validation_loss
+
+    def pressed(trainer):
+        if trainer.state.global_step == 9:
+            os.kill(os.getpid(), signal.SIGINT)
+        return inner(trainer)
+
+    with monkeypatch.context() as pressing, pytest.raises(KeyboardInterrupt, match="step 9 of 9 is kept in .*step-9; the same command"):
+        pressing.setattr(watch, "validation_loss", pressed)
+        cpu.train(stopped)
+    again = work(tiny, tmp_path / "adapter")
+    assert_same(result(again, cpu.train(again)), unbroken[0], again.folder, unbroken[1])
+    assert "step 9/9" in capsys.readouterr().out.split("going on from")[0], "no step was made again"
+
+
+@pytest.mark.parametrize("patience", [0, 1])
+def test_what_the_posts_taught_is_kept_for_the_method_that_follows(tiny, tmp_path, monkeypatch, capsys, patience):
+    """dpo that is stopped begins at the end of the posts again, also where they ended early for the validation loss's sake."""
+    losses, inner = [], watch.validation_loss
+    if patience:  # it gets worse after the first epoch
+        monkeypatch.setattr(watch, "validation_loss", lambda trainer: losses.append(inner(trainer)) or inner(trainer) + len(losses) ** 2)
+    last = 6 if patience else 9
+
+    def train(folder):
+        done = job(tiny, folder, settings(**KNOBS, method="dpo", patience=patience or 9), ROWS)
+        return done, cpu.train(done)
+
+    done, _ = train(tmp_path / "adapter")
+    weights = load_file(done.folder / "adapter_model.safetensors")
+    assert done.checkpoints.newest().name == f"step-{last}"
+    again, numbers = train(tmp_path / "adapter")
+    assert numbers["steps"] == last and f"going on from step {last} of 9" in capsys.readouterr().out and again.log.steps == done.log.steps
+    assert all(torch.equal(weights[k], w) for k, w in load_file(again.folder / "adapter_model.safetensors").items())
+
+
 # --- memory, numbers, disk --------------------------------------------------------------------------------------------
 
 
@@ -152,7 +188,7 @@ def test_memory_for_not_even_one_post_is_one_sentence(tiny, tmp_path, monkeypatc
             raise MemoryError
         return cpu_loss(model, inputs)
 
-    cpu_loss = watch.summed_loss
+    cpu_loss = cpu.summed_loss
     monkeypatch.setattr(cpu, "summed_loss", none)
     with pytest.raises(UserError, match="even with one post at a time: set train.max_length under 256, or train on a smaller train.base"):
         cpu.train(work(tiny, tmp_path / "adapter"))
@@ -182,3 +218,13 @@ def test_a_disk_that_is_full_at_a_checkpoint_stops_no_training(tiny, unbroken, t
     assert_same(result(done, cpu.train(done)), unbroken[0])
     assert "the disk is full: step 4 is not kept, the newest checkpoint stays step-2; training goes on" in capsys.readouterr().out
     assert [f.name for f in done.checkpoints.folder.iterdir()] == ["step-2"]
+
+
+def test_ctrl_c_on_a_full_disk_says_which_step_is_kept(tiny, tmp_path, monkeypatch, capsys):
+    """Not the one it stops in, and that training goes on is not said."""
+    stopped, inner = work(tiny, tmp_path / "adapter"), Log.step
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr(Log, "step", lambda log, step, *rest: (inner(log, step, *rest), step == 3 and (os.kill(os.getpid(), signal.SIGINT), monkeypatch.setattr(watch, "save_file", lambda *a: (_ for _ in ()).throw(full)))))
+    with pytest.raises(KeyboardInterrupt, match="step 2 of 9 is kept in .*step-2; the same command"):
+        cpu.train(stopped)
+    assert "step 3 is not kept, the newest checkpoint stays step-2\n" in capsys.readouterr().out

@@ -1,8 +1,8 @@
 """Which trainer runs, and why. The one place that knows their names.
 
 Each trainer is a module with `train(job) -> dict`: it trains a LoRA adapter on `job.train_rows`, beginning with `job.start`, keeps the epoch with the best
-loss on `job.valid_rows`, writes a PEFT adapter into `job.folder`, reports through `job.log` and returns its numbers. cpu and mlx go on
-from `job.checkpoints.newest()` if there is one, and end as an unbroken run would have.
+loss on `job.valid_rows`, writes a PEFT adapter into `job.folder`, reports through `job.log` and returns its numbers. It goes on
+from `job.checkpoints.newest()` if there is one, and ends as an unbroken run would have.
 """
 
 import importlib
@@ -18,6 +18,7 @@ from _shared import Train, UserError
 from train.base import Base
 from train.checkpoints import Checkpoints
 from train.log import Log
+from train.machine import force_cpu
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,25 @@ class Job:
 
 def pick(wanted: str) -> tuple[str, str]:
     """(backend, reason). Raises UserError when the wanted one can't run here."""
-    reasons = {"mlx": _no_mlx(), "cuda": _no_cuda(), "cpu": ""}
+    forced = "FORCE_CPU is set" if force_cpu() else ""
+    reasons = {"mlx": forced or _no_mlx(), "cuda": forced or _no_cuda(), "cpu": ""}
     if wanted != "auto":
         if reasons[wanted]:
             raise UserError(f"train.backend is {wanted}, but {reasons[wanted]}: set train.backend to auto.")
         return wanted, "train.backend asks for it"
-    if os.environ.get("FORCE_CPU"):
-        return "cpu", "FORCE_CPU is set"
+    if forced:
+        return "cpu", forced
     if not reasons["mlx"]:
         return "mlx", "this is Apple silicon and mlx-lm is installed"
     if not reasons["cuda"]:
         return "cuda", "a GPU is here and unsloth is installed"
     return "cpu", reasons["mlx"] if platform.system() == "Darwin" else reasons["cuda"]
+
+
+def import_first(name: str) -> None:
+    """Import what patches transformers, before transformers is imported."""
+    if name == "cuda":
+        importlib.import_module("train.cuda")
 
 
 def train(name: str, job: Job) -> dict:

@@ -7,21 +7,18 @@ layer runs only where a label is, and gives its gradient on the way forward; LoR
 
 import logging as python_logging
 import tempfile
-import time
 
 import torch
 from datasets import Dataset
 from datasets.utils.logging import disable_progress_bar
-from peft import LoraConfig, PeftModel, set_peft_model_state_dict
+from peft import LoraConfig, PeftModel
 from peft.tuners.lora import LoraLayer
-from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
-from transformers.trainer_callback import PrinterCallback
 from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
-from _shared import WEIGHTS, UserError, say
+from _shared import UserError, say
 from train import attention, fused, memory
 from train.loss import bounds, pieces, summed_loss
 from train.machine import has_bf16
@@ -32,14 +29,13 @@ PAD = 64  # packed rows are padded up to this: few shapes, for which oneDNN keep
 
 def train(job) -> dict:
     """Train the adapter of `job` on this machine's CPU; see train/backend.py for the contract."""
-    started = time.perf_counter()
     p = job.params
     logging.disable_progress_bar()
     disable_progress_bar()
     python_logging.getLogger("trl").setLevel(python_logging.ERROR)  # it warns of packing without flash attention: see train/attention.py
     bf16 = has_bf16()
     torch.manual_seed(p.seed)
-    model = AutoModelForCausalLM.from_pretrained(job.base.hf, dtype=torch.bfloat16 if bf16 else torch.float32, attn_implementation=attention.NAME)
+    model = AutoModelForCausalLM.from_pretrained(job.base.hf, dtype=frozen(), attn_implementation=attention.NAME)
     model.config._name_or_path = model.name_or_path = job.base.repo  # PEFT writes it down: no local path
     trainer = PackedTrainer(
         model,
@@ -52,36 +48,10 @@ def train(job) -> dict:
     fused.fuse(trainer.model)
     if bf16:
         spare_input_copies(trainer.model)
-    trainer.remove_callback(PrinterCallback)
-    watch = Watch(trainer, job)
-    trainer.add_callback(watch)
-    checkpoint = job.checkpoints.newest()
-    if checkpoint:
-        watch.resume(checkpoint)
-    elif job.start:
-        set_peft_model_state_dict(trainer.model, load_file(job.start / WEIGHTS))
-    try:
-        with watch.ctrl_c_after_the_step():
-            if not watch.finished:
-                trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
-    finally:
-        job.log.stop()
-    watch.restore()
-    if trainer.is_world_process_zero():
-        trainer.model.save_pretrained(job.folder, save_embedding_layers=False)  # "auto" asks a hub
-    (job.folder / "README.md").unlink(missing_ok=True)  # PEFT's model card template says nothing
-    (job.folder / "training_args.bin").unlink(missing_ok=True)
-    trainable, total = trainer.model.get_nb_trainable_parameters()
+    numbers = Watch(trainer, job).train()
     return {
-        "loss_before": watch.losses[0],
-        "loss_after": watch.best,
-        "best_epoch": watch.best_epoch,
-        "steps": trainer.state.global_step,
-        "tokens": job.log.tokens,
-        "tokens_per_s": job.log.tokens / job.log.seconds,
-        "trainable_share": trainable / total,
+        **numbers,
         "peak_memory_mb": memory.peak_mb(),
-        "seconds": time.perf_counter() - started,
         "dtype": "bf16" if bf16 else "fp32",
         "device": "cpu",
     }
@@ -89,11 +59,15 @@ def train(job) -> dict:
 
 def loss_of(base, adapter, valid_rows: list[dict], params) -> float:
     """Validation loss of an adapter that lies in a folder, measured as in training."""
-    bf16 = has_bf16()
-    model = AutoModelForCausalLM.from_pretrained(base.hf, dtype=torch.bfloat16 if bf16 else torch.float32, attn_implementation=attention.NAME)
+    model = AutoModelForCausalLM.from_pretrained(base.hf, dtype=frozen(), attn_implementation=attention.NAME)
     rows = Dataset.from_list(valid_rows)
     with tempfile.TemporaryDirectory() as folder:
-        return validation_loss(PackedTrainer(PeftModel.from_pretrained(model, adapter), args=config(params, folder, bf16), train_dataset=rows, eval_dataset=rows, processing_class=base.tokenizer()))
+        return validation_loss(PackedTrainer(PeftModel.from_pretrained(model, adapter), args=config(params, folder, has_bf16()), train_dataset=rows, eval_dataset=rows, processing_class=base.tokenizer()))
+
+
+def frozen() -> torch.dtype:
+    """What this CPU holds the base model's weights in; LoRA's are in fp32."""
+    return torch.bfloat16 if has_bf16() else torch.float32
 
 
 def average(weights) -> None:
@@ -154,10 +128,13 @@ class PackedTrainer(SFTTrainer):
 
     parts = 1  # of each row; doubled when memory runs out
 
+    def summed_loss(self, inputs) -> tuple[torch.Tensor, int]:
+        return summed_loss(self.accelerator.unwrap_model(self.model), inputs)
+
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         labels = inputs["labels"]
         with self.accelerator.autocast():  # which accelerate wraps around model.forward only, and this goes past it
-            loss, count = summed_loss(self.accelerator.unwrap_model(model), inputs)
+            loss, count = self.summed_loss(inputs)
         # num_items_in_batch counts the labels of all rows of one optimiser step, so that accumulation weighs by token
         # … and of all processes, whose mean is taken
         loss = loss / (count if num_items_in_batch is None else num_items_in_batch) * self.accelerator.num_processes
@@ -190,6 +167,3 @@ class PackedTrainer(SFTTrainer):
             raise UserError(f"Memory ran out in training, even with one post at a time: set train.max_length under {self.args.max_length}, or train on a smaller train.base.")
         self.parts *= 2
         say(f"memory ran out: each row of {self.args.max_length} tokens is now read in up to {self.parts} parts (batch halved, accumulation doubled: the same result, more slowly)")
-
-    def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
-        set_peft_model_state_dict(self.model, load_file(f"{resume_from_checkpoint}/{WEIGHTS}"))

@@ -1,86 +1,140 @@
 """LoRA on NVIDIA, AMD and Intel GPUs with unsloth. unsloth only trains: the adapter is plain PEFT, and export is ours.
 
-unsloth must be imported before transformers, so this module is imported only once backend.py has picked it.
+It runs on a CPU as well (UNSLOTH_FORCE_CPU=1), which is how the tests train with it.
 """
 
+import gc
 import math
-import time
+import os
 
-# unsloth patches what is imported after it, so it comes first
+from _shared import ARTIFACTS, UserError, say
+
+os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(ARTIFACTS / "cache/unsloth"))  # else a folder beside the README
 # isort: off
+# unsloth patches what is imported after it, so it comes first
 import unsloth
 from unsloth import FastLanguageModel
+from unsloth.device_type import DEVICE_TYPE
 
 # isort: on
 import torch
 from datasets import Dataset
-from peft import set_peft_model_state_dict
-from safetensors.torch import load_file
-from transformers import TrainerCallback
+from safetensors import safe_open
 from trl import SFTConfig, SFTTrainer
 
-from _shared import WEIGHTS
+from train import memory
+from train.chat import row_ids
+from train.cpu import projections
+from train.watch import Watch
 
-TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+FOUR_BIT = 3.0  # billions of weights from which they are held in 4 bit, as train/models.yaml counts on
 
 
 def train(job) -> dict:
     """Train the adapter of `job` on the GPU; see train/backend.py for the contract."""
-    started = time.perf_counter()
+    rows = job.params.batch_size  # of a step that are on the card at a time
+    while True:
+        try:
+            return attempt(job, rows)
+        except (RuntimeError, MemoryError) as e:
+            if not memory.ran_out(e):
+                raise
+        gc.collect()
+        if DEVICE_TYPE != "cpu":
+            torch.accelerator.empty_cache()
+        rows = halved(rows, job)
+
+
+def halved(rows: int, job) -> int:
+    """Fewer rows at a time, that still make up a step; UserError when it is one already."""
     p = job.params
-    bf16 = torch.cuda.is_bf16_supported()
-    model, _ = FastLanguageModel.from_pretrained(str(job.base.hf), max_seq_length=p.max_length, load_in_4bit=False, dtype=torch.bfloat16 if bf16 else torch.float16)
-    model = FastLanguageModel.get_peft_model(model, r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=TARGETS, use_gradient_checkpointing="unsloth", random_state=p.seed)
-    if job.start:
-        set_peft_model_state_dict(model, load_file(job.start / WEIGHTS))
-    steps_per_epoch = math.ceil(len(job.train_rows) / (8 * p.batch_size))
-    config = SFTConfig(
-        output_dir=str(job.folder), max_length=p.max_length, per_device_train_batch_size=8, gradient_accumulation_steps=p.batch_size,
-        num_train_epochs=p.epochs, max_steps=p.max_steps or -1, learning_rate=p.learning_rate, lr_scheduler_type="cosine", warmup_steps=p.warmup,
-        seed=p.seed, bf16=bf16, fp16=not bf16, logging_steps=1, eval_strategy="epoch", save_strategy="epoch", save_total_limit=1,
-        load_best_model_at_end=not p.max_steps, metric_for_best_model="eval_loss", greater_is_better=False, report_to=[], disable_tqdm=True,
+    if rows == 1:
+        raise UserError(f"The card's memory ran out in training, even with one row at a time: set train.max_length under {p.max_length}, or train on a smaller train.base.")
+    fewer = max(n for n in range(1, rows // 2 + 1) if p.batch_size % n == 0)
+    say(f"the card's memory ran out: {fewer} rows of {p.max_length} tokens at a time in place of {rows}, {p.batch_size // fewer} times a step (the same result, more slowly)")
+    job.log.forget()
+    return fewer
+
+
+def attempt(job, rows: int) -> dict:
+    """Train with so many rows on the card at a time, from the newest checkpoint if there is one."""
+    p = job.params
+    bf16 = unsloth.is_bfloat16_supported()
+    torch.manual_seed(p.seed)
+    model, _ = FastLanguageModel.from_pretrained(
+        str(job.base.hf), max_seq_length=p.max_length, dtype=None, load_in_4bit=billions(job.base.hf) >= FOUR_BIT, local_files_only=True
     )
-    trainer = SFTTrainer(model, args=config, train_dataset=Dataset.from_list(job.train_rows), eval_dataset=Dataset.from_list(job.valid_rows), processing_class=job.base.tokenizer())
-    before = trainer.evaluate()["eval_loss"]
-    job.log.valid(0, 0, before)
-    job.log.start(p.max_steps or steps_per_epoch * p.epochs)
-    reporter = Reporter(job.log)
-    trainer.add_callback(reporter)
-    try:
-        trainer.train()
-    finally:
-        job.log.stop()
+    model = FastLanguageModel.get_peft_model(
+        model, r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=projections(model),
+        use_gradient_checkpointing="unsloth", random_state=p.seed, max_seq_length=p.max_length,
+    )  # fmt: skip
     for part in model.peft_config.values():
-        part.base_model_name_or_path = job.base.repo
-    model.save_pretrained(job.folder)
-    trainable = sum(q.numel() for q in model.parameters() if q.requires_grad)
+        part.base_model_name_or_path = job.base.repo  # no local path
+    tokenizer = job.base.tokenizer()
+    trainer = LabelledTrainer(
+        model,
+        args=config(p, job.folder, bf16, rows),
+        train_dataset=tokenized(tokenizer, job.train_rows),
+        eval_dataset=tokenized(tokenizer, job.valid_rows),
+        processing_class=tokenizer,
+    )
+    numbers = Watch(trainer, job).train()
+    on_card = DEVICE_TYPE != "cpu"
     return {
-        "loss_before": before,
-        "loss_after": min(v[2] for v in job.log.valids[1:]),  # the trainer keeps the best of what it trained
-        "best_epoch": min(job.log.valids[1:], key=lambda v: v[2])[1],
-        "steps": trainer.state.global_step,
-        "tokens": trainer.state.num_input_tokens_seen or job.log.tokens,
-        "tokens_per_s": job.log.tokens / max(job.log.seconds, 1e-9),
-        "trainable_share": trainable / sum(q.numel() for q in model.parameters()),
-        "peak_memory_mb": torch.cuda.max_memory_allocated() / 2**20,
-        "seconds": time.perf_counter() - started,
-        "dtype": "bf16" if bf16 else "fp16",
-        "device": torch.cuda.get_device_name(0),
+        **numbers,
+        "peak_memory_mb": torch.accelerator.max_memory_allocated() / 2**20 if on_card else memory.peak_mb(),
+        "dtype": str(next(w.dtype for w in model.parameters() if not w.requires_grad and w.is_floating_point())).removeprefix("torch."),
+        "device": getattr(torch, torch.accelerator.current_accelerator().type).get_device_name() if on_card else "cpu",
         "unsloth": unsloth.__version__,
     }
 
 
-class Reporter(TrainerCallback):
-    """Passes the trainer's numbers to our log."""
+def config(p, folder, bf16: bool, rows: int) -> SFTConfig:
+    """As train/cpu.py's, on a card: `rows` packed rows at a time."""
+    return SFTConfig(
+        output_dir=str(folder),
+        max_length=p.max_length,
+        packing=True,
+        per_device_train_batch_size=rows,
+        per_device_eval_batch_size=1,
+        gradient_accumulation_steps=p.batch_size // rows,
+        num_train_epochs=p.epochs,
+        max_steps=p.max_steps or -1,
+        learning_rate=p.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=p.warmup,
+        max_grad_norm=1.0,
+        seed=p.seed,
+        use_cpu=DEVICE_TYPE == "cpu",
+        bf16=bf16,
+        fp16=not bf16 and DEVICE_TYPE != "cpu",
+        logging_steps=1,
+        logging_nan_inf_filter=False,  # it hides a loss that is no number, which Watch has to see
+        save_strategy="no",  # Watch keeps the checkpoints, too
+        eval_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+    )
 
-    def __init__(self, log):
-        self.log, self._tokens, self._at = log, 0, time.perf_counter()
 
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        logs = logs or {}
-        if "eval_loss" in logs:
-            self.log.valid(state.global_step, round(state.epoch, 2), logs["eval_loss"])
-        elif "loss" in logs:
-            now, tokens = time.perf_counter(), int(logs.get("num_tokens", self._tokens))
-            self.log.step(state.global_step, logs["loss"], logs.get("learning_rate", 0.0), logs.get("grad_norm", 0.0), tokens - self._tokens, now - self._at)
-            self._tokens, self._at = tokens, now
+def tokenized(tokenizer, rows: list[dict]) -> Dataset:
+    """{input_ids, labels} of each row, by the same template as everywhere else: a label is what the author wrote, and the end."""
+    pairs = [row_ids(tokenizer, row["prompt"], row["completion"][0]["content"]) for row in rows]
+    return Dataset.from_list([{"input_ids": prompt + own, "labels": [-100] * len(prompt) + own} for prompt, own in pairs])
+
+
+def billions(folder) -> float:
+    """Weights of a model that lies in a folder."""
+    count = 0
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, "pt") as tensors:
+            count += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118 (no dict)
+    return count / 1e9
+
+
+class LabelledTrainer(SFTTrainer):
+    """unsloth's SFTTrainer, and the loss of a row by the number of its labels."""
+
+    def summed_loss(self, inputs) -> tuple[torch.Tensor, int]:
+        count = int((inputs["labels"][:, 1:] != -100).sum())
+        return self.model(**inputs).loss.detach() * count, count

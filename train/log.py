@@ -26,7 +26,8 @@ class Log:
         self.steps: list[tuple] = []  # step, loss, learning rate, gradient norm
         self.valids: list[tuple] = []  # step, epoch, loss
         self.tokens = 0
-        self.seconds = 0.0
+        self.seconds = 0.0  # in steps
+        self._begun, self._before = time.perf_counter(), 0.0
         self.resumed = 0  # the step this run went on from
         self.file = file
         self._bar = self._task = None
@@ -58,6 +59,10 @@ class Log:
         elif step in (1, self._first + 1, self.total) or step % max(1, self.total // 10) == 0:
             say(f"step {step}/{self.total}  loss {loss:.3f}  {speed:.0f} tokens/s  {left:.0f} s left  {peak / 1024:.1f} GB")
 
+    def spent(self) -> float:
+        """Seconds of this run and of those that it went on from, up to their last checkpoint."""
+        return self._before + time.perf_counter() - self._begun
+
     def left(self, step: int) -> float:
         """Seconds to the last step, at the pace of this run."""
         return (time.perf_counter() - self._started) / (step - self._first) * (self.total - step)
@@ -84,12 +89,18 @@ class Log:
 
     def state(self) -> dict:
         """What a checkpoint keeps of it."""
-        return {"steps": self.steps, "valids": self.valids, "tokens": self.tokens, "seconds": self.seconds}
+        return {"steps": self.steps, "valids": self.valids, "tokens": self.tokens, "seconds": self.seconds, "spent": self.spent()}
 
     def restore(self, state: dict) -> None:
         self.steps, self.valids = ([tuple(row) for row in state[name]] for name in ("steps", "valids"))
-        self.tokens, self.seconds = state["tokens"], state["seconds"]
+        self.tokens, self.seconds, self._before = state["tokens"], state["seconds"], state["spent"]
         self.resumed = self.steps[-1][0]
+
+    def forget(self) -> None:
+        """The run begins anew."""
+        self.steps.clear()
+        self.valids.clear()
+        self.tokens, self.seconds, self.resumed = 0, 0.0, 0
 
     def write(self, folder: Path) -> None:
         """The curves that `dvc plots` draws."""

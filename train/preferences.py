@@ -2,9 +2,10 @@
 
 dpo (Rafailov et al. 2023): for prompts of training posts the author's own text, and in a blind vote what was chosen, is to become likelier against
 what the twin itself wrote, and what was not chosen. grpo (Shao et al. 2024): the twin writes several texts for a prompt and learns from those that
-eval/environment.py gives more than their mean.
+eval/environment.py gives more than their mean. In one process; what was learnt from the posts is kept as a checkpoint meanwhile.
 """
 
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +19,23 @@ from transformers.trainer_callback import PrinterCallback
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer
 
 from _shared import UserError, say
-from eval.environment import WEIGHTS, WritingEnvironment
+from eval.environment import WEIGHTS, Rewards, total
 from eval.llama import Scorer
 from eval.progress import counting
 from eval.voices import AT_ONCE, Voice
 from train import chat, memory
-from train.cpu import loss_of
+from train.cpu import frozen, loss_of
 from train.export import write_twin
 from train.logprobs import without_triton
+from train.machine import force_cpu, has_bf16
 
 TOKENS = 256  # of a text that is compared or rewarded: its beginning
 BETA = 0.1  # of DPO, as in its paper; GRPO goes without the pull to its start, as TRL does
 GENTLER = 10  # times: the learning rate under that of training, since the twin can write already
 KEEP = 0.3  # weight of the author's likelihood beside DPO's own loss, without which both texts may become less likely
 GROUP = 4  # texts for a prompt in GRPO
+AT_A_TIME = 4  # prompts of a step in GRPO, pairs of a step in DPO
+TRIED = 10  # prompts whose texts are rewarded before and after GRPO
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,9 @@ class Told(TrainerCallback):
     def on_log(self, args, state, control, logs=None, **kwargs):
         if not logs or "loss" not in logs:
             return
+        for name in ("loss", "grad_norm"):
+            if not math.isfinite(float(logs.get(name, 0.0))):
+                raise FloatingPointError(f"the {name.replace('grad_norm', 'gradient')} of train.method became {float(logs[name])} at step {state.global_step}")
         self.seen.append(logs)
         if state.global_step % max(1, state.max_steps // 8) == 0 or state.global_step == 1:
             what = {"chosen likelier": "rewards/accuracies", "margin": "rewards/margins", "reward": "reward"}
@@ -82,8 +89,15 @@ def improve(job, examples: list[dict], system: str) -> dict:
     """Go on from the adapter in `job.folder` by job.params.method, on prompts of `examples` (openings, the newest first); returns numbers."""
     p = job.params
     asked = examples[: p.pairs]
-    numbers = dpo(job, asked, system) if p.method == "dpo" else grpo(job, asked, [e["output"] for e in examples], system)
-    return {"loss_after": loss_of(job.base, job.folder, job.valid_rows, p), "preference": {"method": p.method, **{k: round(float(v), 4) for k, v in numbers.items()}}}
+    try:
+        numbers = dpo(job, asked, system) if p.method == "dpo" else grpo(job, asked, [e["output"] for e in examples], system)
+    except (RuntimeError, MemoryError) as e:
+        if not memory.ran_out(e):
+            raise
+        raise UserError(f"Memory ran out in train.method={p.method}: set train.method to sft, or train on a smaller train.base.") from None
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped in train.method={p.method}, whose steps are not kept; the same command goes on from what the posts taught.") from None
+    return {"loss_after": loss_of(job.base, job.folder, job.valid_rows, p), "seconds": job.log.spent(), "preference": {"method": p.method, **{k: round(float(v), 4) for k, v in numbers.items()}}}
 
 
 def dpo(job, examples: list[dict], system: str) -> dict:
@@ -94,7 +108,7 @@ def dpo(job, examples: list[dict], system: str) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         args = DPOConfig(
             **common(job, folder), beta=BETA, loss_type=["sigmoid", "sft"], loss_weights=[1.0, KEEP], precompute_ref_log_probs=True, precompute_ref_batch_size=1,
-            max_length=None, per_device_train_batch_size=1, gradient_accumulation_steps=4,
+            max_length=None, per_device_train_batch_size=1, gradient_accumulation_steps=AT_A_TIME,
         )  # fmt: skip
         trainer = IdPairs(adapted(job), args=args, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
         finish(trainer, job, seen)
@@ -104,17 +118,24 @@ def dpo(job, examples: list[dict], system: str) -> dict:
 
 def pairs(job, examples: list[dict], system: str) -> list[dict]:
     """{prompt_ids, chosen_ids, rejected_ids}: the author's own text, and what the twin wrote, each at most TOKENS long."""
-    tokenizer = job.base.tokenizer()
-    voice = Voice("twin", system)
-    rows = [chat.row_ids(tokenizer, voice.messages(e), e["output"]) for e in examples]
-    longest = max(len(prompt) for prompt, _ in rows)
+    rows = own_rows(job, examples, system)
+    answers = written(job, [prompt for prompt, _ in rows], "the twin writes what it is to do better")
+    return [{"prompt_ids": prompt, "chosen_ids": own[:TOKENS], "rejected_ids": answer["ids"][:TOKENS]} for (prompt, own), answer in zip(rows, answers, strict=True)]
+
+
+def own_rows(job, examples: list[dict], system: str) -> list[tuple[list[int], list[int]]]:
+    """(prompt, the author's own text to its end), token ids, of each example."""
+    tokenizer, voice = job.base.tokenizer(), Voice("twin", system)
+    return [chat.row_ids(tokenizer, voice.messages(e), e["output"]) for e in examples]
+
+
+def written(job, prompts: list[list[int]], why: str) -> list[dict]:
+    """What the twin of the adapter in `job.folder` writes for each prompt, at most TOKENS long: see Scorer.write."""
     with tempfile.TemporaryDirectory() as folder:
         twin = Path(folder) / "twin.gguf"
-        write_twin(job.base.gguf, job.folder, twin, "q8_0", tokenizer.chat_template, {"general.name": "twin"})
-        with Scorer(twin, n_ctx=longest + TOKENS, sequences=min(AT_ONCE, len(examples))) as model, counting("the twin writes what it is to do better", len(examples)) as wrote:
-            prompts = [prompt for prompt, _ in rows]
-            answers = model.write(prompts, [Decoding(TOKENS)] * len(prompts), [job.params.seed + n for n in range(len(prompts))], wrote)
-    return [{"prompt_ids": prompt, "chosen_ids": own[:TOKENS], "rejected_ids": answer["ids"][:TOKENS]} for (prompt, own), answer in zip(rows, answers, strict=True)]
+        write_twin(job.base.gguf, job.folder, twin, "q8_0", job.base.tokenizer().chat_template, {"general.name": "twin"})
+        with Scorer(twin, n_ctx=max(map(len, prompts)) + TOKENS, sequences=min(AT_ONCE, len(prompts))) as model, counting(why, len(prompts)) as wrote:
+            return model.write(prompts, [Decoding(TOKENS)] * len(prompts), [job.params.seed + n for n in range(len(prompts))], wrote)
 
 
 def voted(file: str, tokenizer, system: str) -> list[dict]:
@@ -137,47 +158,55 @@ def voted(file: str, tokenizer, system: str) -> list[dict]:
 
 def grpo(job, examples: list[dict], posts: list[str], system: str) -> dict:
     tokenizer = job.base.tokenizer()
-    prompts = [e["instruction"] for e in examples]
-    environment = WritingEnvironment(prompts, posts)
-    parts: list[dict] = []
+    rewards = Rewards(posts, [e["instruction"] for e in examples])
+    own = own_rows(job, examples, system)
 
-    def reward(number, completions, **_) -> list[float]:
-        found = []
-        for n, completion in zip(number, completions, strict=True):
-            environment.reset(options={"prompt": n})
-            _, value, _, _, info = environment.step(completion[0]["content"])
-            parts.append({**info, "reward": value})
-            found.append(value)
-        return found
+    def parts(number: int, text: str, ids: list[int]) -> dict[str, float]:
+        """Of a text for that example. To stop is to end where the author's own text does: within TOKENS, or not."""
+        ended, authors = (tokenizer.eos_token_id in some[:TOKENS] for some in (ids, own[number][1]))
+        found = rewards.parts(text, examples[number]["instruction"], ended == authors)
+        return {**found, "reward": total(found)}
+
+    def reward(number, completions, completion_ids, **_) -> list[float]:
+        return [parts(n, completion[0]["content"], ids)["reward"] for n, completion, ids in zip(number, completions, completion_ids, strict=True)]
+
+    def tried(when: str) -> list[dict]:
+        """The parts of what the twin now writes for some of the prompts, with the same random numbers each time."""
+        answers = written(job, [prompt for prompt, _ in own[:TRIED]], f"the twin writes {when}")
+        return [parts(n, answer["text"], answer["ids"]) for n, answer in enumerate(answers)]
 
     seen: list[dict] = []
-    decoding = Decoding(TOKENS)
+    decoding, before = Decoding(TOKENS), tried("before grpo")
     with tempfile.TemporaryDirectory() as folder:
         args = GRPOConfig(
             **common(job, folder), per_device_train_batch_size=GROUP, num_generations=GROUP, max_completion_length=TOKENS,
+            gradient_accumulation_steps=min(AT_A_TIME, len(examples)),
             temperature=decoding.temperature, top_p=decoding.top_p, repetition_penalty=decoding.repeat_penalty,
         )  # fmt: skip
         rows = [{"prompt": chat.messages(e, system), "number": n} for n, e in enumerate(examples)]
         trainer = GRPOTrainer(adapted(job), reward_funcs=reward, args=args, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
         finish(trainer, job, seen)
-    quarter = max(1, len(parts) // 4)
-    return {"texts": len(parts), "reward_before": mean(parts[:quarter], "reward"), "reward_after": mean(parts[-quarter:], "reward"), **{name: mean(parts[-quarter:], name) for name in WEIGHTS}}
+    after = tried("after grpo")
+    return {"prompts": len(examples), "reward_before": mean(before, "reward"), "reward_after": mean(after, "reward"), **{name: mean(after, name) for name in WEIGHTS}}
 
 
 def common(job, folder: str) -> dict:
     """What both methods share, of TRL's arguments."""
-    p = job.params
-    gpu = torch.cuda.is_available()
+    p, gpu = job.params, on_card(job.params)
     return {
-        "output_dir": folder, "use_cpu": not gpu, "bf16": gpu and torch.cuda.is_bf16_supported(), "gradient_checkpointing": gpu, "num_train_epochs": 1, "max_steps": p.max_steps or -1,
+        "output_dir": folder, "use_cpu": not gpu, "bf16": torch.cuda.is_bf16_supported() if gpu else has_bf16(), "gradient_checkpointing": gpu, "num_train_epochs": 1, "max_steps": p.max_steps or -1,
         "learning_rate": p.learning_rate / GENTLER, "lr_scheduler_type": "cosine", "warmup_steps": p.warmup, "max_grad_norm": 1.0, "seed": p.seed, "logging_steps": 1,
-        "save_strategy": "no", "report_to": [], "disable_tqdm": True,
+        "logging_nan_inf_filter": False, "save_strategy": "no", "report_to": [], "disable_tqdm": True,
     }  # fmt: skip
+
+
+def on_card(params) -> bool:
+    return params.backend in ("auto", "cuda") and not force_cpu() and torch.cuda.is_available()
 
 
 def adapted(job) -> PeftModel:
     """The base with the adapter that was trained, ready to be trained further."""
-    model = AutoModelForCausalLM.from_pretrained(job.base.hf, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(job.base.hf, dtype=torch.float32 if on_card(job.params) else frozen())
     model.config._name_or_path = model.name_or_path = job.base.repo
     return PeftModel.from_pretrained(model, job.folder, is_trainable=True)
 

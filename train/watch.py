@@ -12,17 +12,18 @@ from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback
+from transformers.trainer_callback import PrinterCallback
 
 from _shared import WEIGHTS, disk_is_full, say
 from train import memory
-from train.loss import summed_loss
+from train.checkpoints import manifest
 from train.plan import planned, worsened
 
 BEST, WATCHED = "best.safetensors", "watched.json"
 
 
 def validation_loss(trainer) -> float:
-    """Mean negative log-likelihood per label over a trainer's validation posts, in nats."""
+    """Mean negative log-likelihood per label over a trainer's validation posts, in nats. trainer.summed_loss gives that of a row: (sum, labels)."""
     model = trainer.model
     model.eval()
     loader, total, count = trainer.get_eval_dataloader(), 0.0, 0
@@ -31,7 +32,7 @@ def validation_loss(trainer) -> float:
     # a data loader draws a random number, which a run that goes on from an epoch's end would not draw
     with torch.no_grad(), trainer.accelerator.autocast(), torch.random.fork_rng(devices=[]):
         for inputs in loader:
-            loss, n = summed_loss(trainer.accelerator.unwrap_model(model), inputs)
+            loss, n = trainer.summed_loss(trainer._prepare_inputs(inputs))
             total, count = total + loss.item(), count + n
     model.train()
     return total / max(1, count)
@@ -42,12 +43,54 @@ class Watch(TrainerCallback):
 
     def __init__(self, trainer, job):
         self.trainer, self.log, self.job = trainer, job.log, job
+        trainer._load_from_checkpoint = self.load  # transformers' own would look for a whole model
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(self)
         self.losses: list[float] = []  # before training, and after each epoch
         self.best, self.best_epoch, self._weights = math.inf, 0.0, None
         self.finished = False
         self._pressed = False
         dataset = trainer.train_dataset
-        self.tokens_per_step = sum(len(ids) for ids in dataset["input_ids"]) / len(dataset) * trainer.args.gradient_accumulation_steps * trainer.args.world_size
+        self.rows_per_step = trainer.args.per_device_train_batch_size * trainer.args.gradient_accumulation_steps * trainer.args.world_size
+        self.tokens_per_step = sum(len(ids) for ids in dataset["input_ids"]) / len(dataset) * self.rows_per_step
+
+    def train(self) -> dict:
+        """Train from the newest checkpoint, the adapter to begin with, or the base, and write the best epoch's adapter; returns what
+        train/backend.py's contract asks for, but for the machine."""
+        checkpoint, folder = self.job.checkpoints.newest(), self.job.folder
+        if checkpoint:
+            self.resume(checkpoint)
+        elif self.job.start:
+            self.load(self.job.start)
+        try:
+            with self.ctrl_c_after_the_step():
+                if not self.finished:
+                    self.trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+        finally:
+            self.log.stop()
+        newest = self.job.checkpoints.newest()
+        if self.job.params.method != "sft" and not (newest and manifest(newest)["step"] == self.trainer.state.global_step):
+            self.save()  # what follows may be stopped
+        self.restore()
+        if self.trainer.is_world_process_zero():
+            self.trainer.model.save_pretrained(folder, save_embedding_layers=False)  # "auto" asks a hub
+        (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card template says nothing
+        (folder / "training_args.bin").unlink(missing_ok=True)
+        trainable, total = self.trainer.model.get_nb_trainable_parameters()
+        return {
+            "loss_before": self.losses[0],
+            "loss_after": self.best,
+            "best_epoch": self.best_epoch,
+            "steps": self.trainer.state.global_step,
+            "tokens": self.log.tokens,
+            "tokens_per_s": self.log.tokens / self.log.seconds,
+            "seconds": self.log.spent(),
+            "trainable_share": trainable / total,
+        }
+
+    def load(self, folder, model=None) -> None:
+        """The weights of an adapter that lies in a folder."""
+        set_peft_model_state_dict(self.trainer.model, load_file(f"{folder}/{WEIGHTS}"))
 
     # --- the trainer's calls ---
 
@@ -57,7 +100,7 @@ class Watch(TrainerCallback):
             self.log.valid(0, 0, self.losses[0])
             if self.job.start:  # a twin that goes on may be at its best already
                 self.keep(self.losses[0], 0.0)
-        per_epoch = math.ceil(len(self.trainer.train_dataset) / args.gradient_accumulation_steps / args.world_size)
+        per_epoch = math.ceil(len(self.trainer.train_dataset) / self.rows_per_step)
         say(planned(self.job.params, state.max_steps, per_epoch))
         self.log.start(state.max_steps, state.global_step)
 
@@ -78,13 +121,23 @@ class Watch(TrainerCallback):
                 raise FloatingPointError(f"the {name} became {value} at step {step}")
         self.log.step(step, loss, float(logs["learning_rate"]), norm, round(self.tokens_per_step), self._step_seconds)
         if self._pressed:
-            self.save()
-            raise KeyboardInterrupt(f"stopped: step {step} of {state.max_steps} is kept in {self.job.checkpoints.folder}; the same command goes on from there.")
+            self.stop()
         if step % self.job.params.checkpoint_steps == 0 and step < state.max_steps:
             self.save()
 
+    def stop(self) -> None:
+        """Keep this step, or say which one is, and end."""
+        self.save()
+        state, newest = self.trainer.state, self.job.checkpoints.newest()
+        if newest is None:
+            raise KeyboardInterrupt("stopped: no step could be kept; the same command begins anew.")
+        kept = f"step {manifest(newest)['step']} of {state.max_steps} is kept in {newest}"
+        raise KeyboardInterrupt(f"stopped: {kept}; the same command goes on from there.")
+
     def on_epoch_end(self, args, state, control, **kwargs):
         self.look()
+        if self._pressed:
+            self.stop()
         control.should_training_stop = control.should_training_stop or self.hurts()
 
     # --- the best epoch ---
@@ -136,7 +189,8 @@ class Watch(TrainerCallback):
                 raise
             before = self.job.checkpoints.newest()
             kept = f"the newest checkpoint stays {before.name}" if before else "there is no checkpoint yet"
-            self.log.note(f"the disk is full: step {state.global_step} is not kept, {kept}; training goes on")
+            goes_on = "" if self._pressed else "; training goes on"
+            self.log.note(f"the disk is full: step {state.global_step} is not kept, {kept}{goes_on}")
 
     def resume(self, folder) -> None:
         """Go on from a checkpoint: adapter, curves and best epoch here, optimiser and random numbers when the trainer starts."""
@@ -145,13 +199,14 @@ class Watch(TrainerCallback):
         self.log.restore(watched["log"])
         if (folder / BEST).is_file():
             self._weights = load_file(folder / BEST)
-        self.trainer._load_from_checkpoint(folder)
+        self.load(folder)
         state = self.trainer.state = type(self.trainer.state).load_from_json(folder / "trainer_state.json")
         self.finished = state.global_step >= state.max_steps
         say(f"going on from step {state.global_step} of {state.max_steps}, which is kept in {folder}")
         at_end = self.finished or abs(state.epoch - round(state.epoch)) < 1e-6
-        if at_end and self.log.valids[-1][0] != state.global_step:  # it was stopped between an epoch's last step and its end
-            self.look()
+        if at_end:
+            if self.log.valids[-1][0] != state.global_step:  # it was stopped between an epoch's last step and its end
+                self.look()
             self.finished = self.finished or self.hurts()
 
     @contextlib.contextmanager

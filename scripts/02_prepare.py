@@ -155,6 +155,8 @@ def main() -> None:
     from train.base import resolve
 
     base = resolve(params.train.base)
+    if params.train.max_length > base.context:
+        raise UserError(f"train.max_length is {params.train.max_length}, and {base.name} reads no more than {base.context} tokens: set train.max_length to {base.context} or less.")
     count = Count(base.tokenizer())
 
     with contextlib.nullcontext() if preview_n else Remembered(ARTIFACTS / "cache/cut.jsonl", *decides(params, base)) as remembered:

@@ -1,7 +1,9 @@
 """What comes before training and beside it: which trainer, which rows, the curves, the template."""
 
 import importlib
+import json
 import math
+import re
 
 import pytest
 
@@ -51,6 +53,21 @@ def test_log_writes_the_curves(tmp_path):
     assert (tmp_path / "loss.tsv").read_text() == "step\tloss\tlearning_rate\tgrad_norm\n1\t3\t0.0001\t0.5\n2\t2.5\t5e-05\t0.4\n"
     assert (tmp_path / "valid_loss.tsv").read_text() == "step\tepoch\tloss\n0\t0\t3.5\n2\t1\t2.75\n"
     assert log.tokens == 200 and math.isclose(log.seconds, 2.0)
+
+
+def test_log_says_each_step_and_keeps_the_logs_before(tmp_path, capsys):
+    """Tokens/s, time left and memory on the terminal and as JSON lines; the newest five logs of earlier runs stay beside the present one."""
+    file = tmp_path / "logs/train.jsonl"
+    for run in range(7):
+        log = Log(file)
+        log.start(4)
+        log.step(1, 3.0 + run, 1e-4, 0.5, 100, 0.5)
+        log.stop()
+    assert re.search(r"step 1/4  loss 9.000  200 tokens/s  \d+ s left  \d+\.\d GB", capsys.readouterr().out.splitlines()[-1])
+    start, step = map(json.loads, file.read_text().splitlines())
+    assert start["event"] == "start" and step["tokens_per_s"] == 200 and step["loss"] == 9 and step["peak_memory_mb"] > 10 and step["seconds_left"] >= 0
+    assert sorted(f.name for f in file.parent.iterdir()) == ["train.jsonl", *(f"train.jsonl.{n}" for n in range(1, 6))]
+    assert [json.loads(file.with_name(f"train.jsonl.{n}").read_text().splitlines()[1])["loss"] for n in (1, 5)] == [8, 4]
 
 
 def test_llama_template_renders_the_same_on_every_day():

@@ -1,17 +1,20 @@
 """Preferences after training, and the environment that rewards writing: real trainers of TRL on a tiny random model."""
 
 import dataclasses
+import importlib
 import json
 import shutil
+import sys
 
 import pytest
 from conftest import ROOT
 from jobs import SYSTEM, example, job, settings
 
-from _shared import UserError, read_jsonl
+from _shared import UserError, load_params, read_jsonl, write_jsonl
 from corpus import readers
 from corpus.clean import clean
 from eval.environment import WEIGHTS, WritingEnvironment, ended, total
+from train import chat
 
 pytestmark = pytest.mark.slow
 
@@ -146,6 +149,32 @@ def test_memory_that_ends_is_one_sentence(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(preferences, "adapted", allocate)
     with pytest.raises(UserError, match="Memory ran out in train.method=dpo: set train.method to sft"):
         preferences.improve(again(trained, tmp_path / "adapter", method="dpo"), examples(6), SYSTEM)
+
+
+def test_the_stage_says_what_it_did_in_its_metrics(tiny, tiny_root, tmp_path, monkeypatch):
+    """04_train with train.method dpo: the numbers that `dvc metrics diff` compares are those of the adapter it leaves."""
+    from train import cpu
+
+    stage, params = importlib.import_module("04_train"), load_params(ROOT / "params.yaml")
+    train = settings(base=str(tiny_root / "tiny.gguf"), method="dpo", pairs=4, votes=str(ROOT / "train/votes.jsonl"), epochs=1)
+    monkeypatch.setattr(stage, "load_params", lambda: params.model_copy(update={"train": train, "prepare": params.prepare.model_copy(update={"system": SYSTEM})}))
+    monkeypatch.setattr(sys, "argv", ["04_train.py"])
+    monkeypatch.chdir(tmp_path)
+    rows = examples(9)
+    for name, some in {"train": rows[:6], "valid": rows[6:8], "test": rows[8:]}.items():
+        write_jsonl(tmp_path / f"data/split/{name}.jsonl", some)
+    with monkeypatch.context() as two, pytest.raises(UserError, match="train.method is dpo, which runs in one process, and this is one of 2"):
+        two.setenv("WORLD_SIZE", "2")
+        stage.main()
+    stage.main()
+    found = json.loads((tmp_path / "artifacts/train/metrics.json").read_text())
+    assert found["preference"]["method"] == "dpo" and found["preference"]["pairs"] == 4
+    valid = [chat.row(e, SYSTEM) for e in rows[6:8]]
+    assert found["loss_after"] == pytest.approx(cpu.loss_of(tiny, tmp_path / "artifacts/adapter", valid, train), abs=1e-3)
+    about = json.loads((tmp_path / "artifacts/train/training.json").read_text())
+    assert about["hardware"]["cores"] >= 1 and about["hardware"]["ram_gb"] > 1 and about["knobs"]["method"] == "dpo" and about["seconds"] > 0
+    assert [json.loads(line)["event"] for line in (tmp_path / "artifacts/logs/train.jsonl").read_text().splitlines()][:2] == ["validation", "start"]
+    assert not (tmp_path / "artifacts/checkpoints").exists(), "what was kept for dpo's sake is gone"
 
 
 @pytest.mark.parametrize("content, said", [(None, "is not there"), ("{no json", "JSON line"), ('{"prompt": "a", "chosen": "b", "rejected": "c"}\n\n{"prompt": "a", "chosen": ""}', "line 3")])

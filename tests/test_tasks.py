@@ -7,6 +7,7 @@ import random
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -276,6 +277,20 @@ def test_preview_shows_each_kind_and_writes_nothing(mixed):
     assert all(f"of 8: {r['task']} ──" in done.stdout for r in some) and "nothing was written" in done.stdout
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()} == before
     assert max(map(len, done.stdout.splitlines())) < 130
+
+
+@pytest.mark.slow
+def test_rows_longer_than_the_base_model_reads_are_refused(mixed, monkeypatch):
+    """Before anything is written: llama.cpp and transformers would go on past what it was made for, and the twin would babble."""
+    monkeypatch.chdir(mixed[0])
+    stage = importlib.import_module("02_prepare")
+    params = stage.load_params()
+    monkeypatch.setattr(stage, "load_params", lambda: params.model_copy(update={"train": params.train.model_copy(update={"max_length": 9000})}))
+    monkeypatch.setattr(sys, "argv", ["02_prepare.py"])
+    before = Path("data/prepared/examples.jsonl").read_bytes()
+    with pytest.raises(UserError, match="train.max_length is 9000, and smollm2:135m reads no more than 8192 tokens: set train.max_length to 8192 or less"):
+        stage.main()
+    assert Path("data/prepared/examples.jsonl").read_bytes() == before
 
 
 # --- who the author is ------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import importlib.util
 import json
+import math
 import os
 import shutil
 from dataclasses import dataclass
@@ -35,6 +36,12 @@ class Base:
     repo: str  # public name, for metadata; never a local path
     license: str
     template: str  # name of the Ollama template
+
+    @property
+    def context(self) -> float:
+        """Tokens that it was made to read; infinity where its config.json doesn't say."""
+        config = json.loads((self.hf / "config.json").read_text(encoding="utf-8"))
+        return config.get("max_position_embeddings") or config.get("n_positions") or math.inf
 
     def tokenizer(self):
         """The tokenizer, its chat template pinned, its end-of-turn token as eos."""

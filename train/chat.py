@@ -46,12 +46,14 @@ def prompt_ids(tokenizer, chat: list[dict]) -> list[int]:
 def row_ids(tokenizer, chat: list[dict], output: str) -> tuple[list[int], list[int]]:
     """(prompt ids, completion ids) of a whole training row; the completion ends with the end-of-turn token.
 
-    Completion ids come from the rendered text, cut where the prompt's text ends, as a server would see them.
+    The ids of the rendered text are cut where the prompt's end: SentencePiece would put a space of its own before a completion that
+    stands alone. Where byte pairs join across that place, the text is cut, as a server sees it, which has the prompt before it writes.
     """
     prompt = prompt_text(tokenizer, chat)
     whole = tokenizer.apply_chat_template([*chat, {"role": "assistant", "content": output}], tokenize=False)
     assert whole.startswith(prompt), "the chat template renders the prompt differently once it is answered"
-    ids, completion = text_ids(tokenizer, prompt), text_ids(tokenizer, whole[len(prompt) :])
+    ids, both = text_ids(tokenizer, prompt), text_ids(tokenizer, whole)
+    completion = both[len(ids) :] if both[: len(ids)] == ids else text_ids(tokenizer, whole[len(prompt) :])
     if tokenizer.eos_token_id in completion:  # some templates add a newline after the end of turn: not to be learnt
         last = len(completion) - 1 - completion[::-1].index(tokenizer.eos_token_id)
         completion = completion[: last + 1]

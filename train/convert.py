@@ -4,6 +4,7 @@ The converter is in no wheel, but the source distribution of llama-cpp-python ca
 checked, into .venv/share/; only bases that are not a GGUF already need it.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from _shared import UserError, making, say
+from _shared import UserError, making, say, write_json
+from train import gguf_file
 
 VERSION = "0.3.36"
 SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
@@ -34,7 +36,9 @@ def hf_to_gguf(model: Path, gguf: Path, outtype: str, name: str) -> None:
     """Write `gguf` from the folder `model`. `name` goes into its metadata, where no local path belongs."""
     script = converter() / "convert_hf_to_gguf.py"
     temporary = gguf.with_name(f".{gguf.name}.tmp")
-    command = [sys.executable, str(script), str(model), "--outfile", str(temporary), "--outtype", outtype, "--model-name", name]
+    _say_context(model / "config.json")
+    title = gguf_file.named(name, _swallows_blanks(model / "tokenizer.json"))
+    command = [sys.executable, str(script), str(model), "--outfile", str(temporary), "--outtype", outtype, "--model-name", title]
     try:
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
         if done.returncode != 0:
@@ -42,6 +46,19 @@ def hf_to_gguf(model: Path, gguf: Path, outtype: str, name: str) -> None:
         temporary.replace(gguf)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _say_context(path: Path) -> None:
+    """The converter asks a GPT-2 for n_ctx, which transformers no longer writes."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if config.get("model_type") == "gpt2":
+        write_json(path, {**config, "n_ctx": config["n_positions"]})
+
+
+def _swallows_blanks(path: Path) -> bool:
+    """Whether special tokens are Phi-3's: most swallow the blanks after them, and these four do not. llama.cpp looks them all up."""
+    added = json.loads(path.read_text(encoding="utf-8"))["added_tokens"] if path.is_file() else []
+    return {t["content"] for t in added} >= {"<unk>", "<s>", "</s>", "<|endoftext|>"} and any(t["rstrip"] for t in added if t["content"] == "<|end|>")
 
 
 def converter() -> Path:

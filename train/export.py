@@ -67,8 +67,10 @@ def write_twin(base: Path, adapter: Path | None, out: Path, quantization: str, c
     trained = Adapter(adapter, reader) if adapter is not None else None
     writer = gguf.GGUFWriter(out, reader.fields["general.architecture"].contents())
     copy_settings(reader, writer)
+    called = reader.fields.get("general.name")
+    as_phi3 = called is not None and gguf_file.PHI3.search(called.contents()) is not None
     for key, value in metadata.items():
-        writer.add_string(key, value)
+        writer.add_string(key, gguf_file.named(value, as_phi3) if key == "general.name" else value)
     writer.add_string("tokenizer.chat_template", chat_template)
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0 if quantization == "q8_0" else gguf.LlamaFileType.MOSTLY_F16)
     kinds = {}

@@ -7,6 +7,7 @@ four times to load it. Views of the same mapped bytes are quick, and one reader 
 import contextlib
 import functools
 import os
+import re
 from pathlib import Path
 
 import gguf
@@ -28,6 +29,17 @@ def read(path: Path | str) -> gguf.GGUFReader:
 @functools.lru_cache(maxsize=1)
 def _read(path: str, *_version) -> gguf.GGUFReader:
     return Reader(path)
+
+
+PHI3 = re.compile("phi-?3", re.IGNORECASE)
+
+
+def named(name: str, as_phi3: bool) -> str:
+    """`name` as general.name, by which alone llama.cpp knows a Phi-3, whose special tokens swallow the blanks after them. So it
+    must say so of such a model, whatever its folder is called, and of no other (which may not even load)."""
+    if as_phi3:
+        return name if PHI3.search(name) else f"{name} (Phi-3)"
+    return PHI3.sub("Phi 3", name)
 
 
 @contextlib.contextmanager

@@ -48,7 +48,3 @@ def train_with(name: str, base: dict, folder: str, knobs: dict, kill_at: int = 0
     work = dataclasses.replace(job(read(base), Path(folder) / "adapter", settings(**knobs), 8), start=Path(start) if start else None)
     numbers = backend.train(name, work)
     (Path(folder) / "out").write_text(json.dumps({"curve": [s[1] for s in work.log.steps], "valids": [v[2] for v in work.log.valids], **numbers}))
-
-
-def train_with_mlx(*rest) -> None:
-    train_with("mlx", *rest)

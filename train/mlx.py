@@ -1,59 +1,59 @@
 """LoRA on Apple silicon with mlx-lm; the adapter is turned into PEFT at the end, so that everything after is one path."""
 
+import contextlib
 import json
 import math
+import os
 import re
-import time
+import signal
+import threading
 from pathlib import Path
 
 import mlx.core as mx
+import mlx.nn as nn
 import mlx.optimizers as optim
 import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm import load
-from mlx_lm.tuner.trainer import TrainingArgs, TrainingCallback, evaluate
+from mlx_lm.tuner.trainer import TrainingArgs, TrainingCallback, default_loss, evaluate
 from mlx_lm.tuner.trainer import train as train_model
 from mlx_lm.tuner.utils import linear_to_lora_layers
 from safetensors.numpy import save_file
 
-from _shared import WEIGHTS, say
+from _shared import WEIGHTS, UserError, disk_is_full, say
 from train import memory
 from train.chat import row_ids
+from train.checkpoints import manifest
 from train.plan import planned, worsened
 
-KEYS = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"]
+KEYS = [f"self_attn.{n}_proj" for n in ("q", "k", "v", "qkv", "o")] + [f"mlp.{n}_proj" for n in ("gate", "up", "gate_up", "down")]  # Phi-3 has its own in one
 PAD = 32  # rows are padded up to a multiple of this: few shapes, for which MLX keeps its kernels
+ROWS = 2  # that stand for a packed one of train.batch_size, as MLX has no attention that stays inside a post; so many are read at once
+# How MLX says that memory ran out, where it can: a Metal command that fails half-way, or malloc on a CPU, ends the process.
+SIGNS = ("unable to allocate", "maximum allowed buffer size", "insufficient memory")
 
 
 def train(job) -> dict:
     """Train the adapter of `job` with MLX; see train/backend.py for the contract."""
-    started = time.perf_counter()
     p = job.params
     mx.random.seed(p.seed)
-    model, _ = load(str(job.base.hf))
-    model.freeze()
-    scale = p.lora_alpha / p.lora_rank
-    linear_to_lora_layers(model, len(model.layers), {"rank": p.lora_rank, "scale": scale, "dropout": p.lora_dropout, "keys": KEYS})
-    tokenizer = job.base.tokenizer()
-    rows, valid = tokenized(tokenizer, job.train_rows), tokenized(tokenizer, job.valid_rows)
-    batch = min(p.batch_size * 2, len(rows))
-    per_epoch = max(1, len(rows) // batch)
-    steps = p.max_steps or per_epoch * p.epochs
-    optimizer = optim.Adam(learning_rate=schedule(p, steps))
-    run = Run(model, optimizer, valid, job, per_epoch, steps)
+    model = adapted(job)
+    run = Run(model, job)
     run.begin()
-    say(planned(p, steps, per_epoch))
-    job.log.start(steps, run.step)
+    say(planned(p, run.steps, run.per_epoch))
+    job.log.start(run.steps, run.step)
     try:
-        while run.step < steps and not worsened(run.losses, p.patience):  # an epoch at a time, so that the best one can be kept
-            epoch, done = divmod(run.step, per_epoch)
-            args = TrainingArgs(batch_size=batch, iters=min(per_epoch - done, steps - run.step), steps_per_report=1, steps_per_save=10**9, max_seq_length=p.max_length, adapter_file=str(job.folder / "mlx.safetensors"))
-            batches = in_order(len(rows), batch, p.seed + epoch)[done:]
-            train_model(model, optimizer, rows, val_dataset=None, args=args, iterate_batches=lambda dataset, b=batches, first=run.step, **_: fed(dataset, b, p.seed + first), training_callback=run)
-            run.look()
+        with run.ctrl_c_after_the_step():
+            while run.step < run.steps and not worsened(run.losses, p.patience):
+                try:
+                    run.train()
+                except (RuntimeError, MemoryError) as e:
+                    run.halve(e)
+                else:
+                    run.look()
     finally:
         job.log.stop()
-    (job.folder / "mlx.safetensors").unlink(missing_ok=True)
+    run.nowhere.unlink(missing_ok=True)
     write_peft(run.weights, job.base.repo, p, job.folder)
     return {
         "loss_before": run.losses[0],
@@ -64,10 +64,54 @@ def train(job) -> dict:
         "tokens_per_s": job.log.tokens / max(job.log.seconds, 1e-9),
         "trainable_share": sum(v.size for v in run.weights.values()) / sum(v.size for _, v in tree_flatten(model.parameters())),
         "peak_memory_mb": max(mx.get_peak_memory() / 2**20, memory.peak_mb()),
-        "seconds": time.perf_counter() - started,
+        "seconds": job.log.spent(),
         "dtype": "bf16",
         "device": str(mx.default_device()),
     }
+
+
+def adapted(job):
+    """The base with LoRA on the attention and MLP projections of every layer; UserError where MLX can't read it, or they have other names."""
+    p, base = job.params, job.base.name
+    to_do = "set train.backend to cpu, or choose another train.base."
+    try:
+        model, _ = load(str(job.base.hf), model_config=rotary(job.base.hf))
+    except (ValueError, TypeError) as e:  # an architecture, weights or settings it does not know
+        reason = str(e).strip().splitlines()[0].rstrip(".: ")
+        raise UserError(f"MLX can't read {base} ({reason}): {to_do}") from None
+    there = {name for layer in model.layers for name, module in layer.named_modules() if isinstance(module, (nn.Linear, nn.QuantizedLinear))}
+    if not there.intersection(KEYS):
+        raise UserError(f"MLX is to train {base}, but adapts {', '.join(KEYS)}, and its layers have only {', '.join(sorted(there))}: {to_do}")
+    model.freeze()
+    linear_to_lora_layers(model, len(model.layers), {"rank": p.lora_rank, "scale": p.lora_alpha / p.lora_rank, "dropout": p.lora_dropout, "keys": KEYS})
+    return model
+
+
+def rotary(folder: Path) -> dict:
+    """How a model turns queries and keys, in the words that mlx-lm reads: transformers 5 writes others, for which it would take 10,000 as the base."""
+    told = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("rope_parameters") or {}
+    if "rope_theta" not in told:
+        return {}
+    scaled = told["rope_type"] != "default"
+    return {"rope_theta": told["rope_theta"], **({"rope_scaling": {**told, "type": told["rope_type"]}} if scaled else {})}
+
+
+class Adam(optim.Adam):
+    """Adam that keeps the norm of the last gradient, which mlx-lm tells nobody."""
+
+    def apply_gradients(self, gradients, parameters):
+        self.state["grad_norm"] = mx.sqrt(sum(g.square().sum() for _, g in tree_flatten(gradients)))
+        return super().apply_gradients(gradients, parameters)
+
+
+def part_loss(model, ids, bounds, share) -> tuple[mx.array, mx.array]:
+    """mlx-lm's loss, weighed so that its mean over the parts of a step is the step's loss per label, however long they are."""
+    loss, labels = default_loss(model, ids, bounds)
+    return loss * share, labels
+
+
+def ran_out(error: BaseException) -> bool:
+    return memory.ran_out(error) or any(sign in str(error).lower() for sign in SIGNS)
 
 
 def schedule(p, steps: int):
@@ -91,11 +135,8 @@ def in_order(rows: int, batch: int, seed: int) -> list[list[int]]:
     return [order[i : i + batch].tolist() for i in range(0, rows - batch + 1, batch)]
 
 
-def fed(rows, batches: list[list[int]], seed: int):
-    """The batches, each with random numbers (for dropout) of its own, so that a run that goes on draws what an unbroken one would: MLX's state can't be set."""
-    for number, one in enumerate(batches):
-        mx.random.seed(seed + number)
-        yield padded([rows[i] for i in one])
+def count_labels(rows: list[tuple[list[int], int]]) -> int:
+    return sum(len(ids) - start for ids, start in rows)
 
 
 def padded(rows: list[tuple[list[int], int]]) -> tuple[mx.array, mx.array]:
@@ -108,16 +149,26 @@ def padded(rows: list[tuple[list[int], int]]) -> tuple[mx.array, mx.array]:
 
 
 class Run(TrainingCallback):
-    """Passes mlx-lm's numbers to our log, keeps the weights of the best epoch, and a checkpoint every few steps."""
+    """Feeds mlx-lm's loop and passes its numbers to our log; keeps the weights of the best epoch, and a checkpoint every few steps."""
 
-    def __init__(self, model, optimizer, valid, job, per_epoch: int, steps: int):
-        self.model, self.optimizer, self.valid, self.job, self.per_epoch, self.steps = model, optimizer, valid, job, per_epoch, steps
+    def __init__(self, model, job):
+        p, tokenizer = job.params, job.base.tokenizer()
+        self.model, self.job = model, job
+        self.rows, self.valid = (tokenized(tokenizer, rows) for rows in (job.train_rows, job.valid_rows))
+        self.batch = min(p.batch_size * ROWS, len(self.rows))  # rows of a step
+        self.at_once = min(ROWS, self.batch)  # rows in memory; the gradients of a step's parts are added up
+        self.per_epoch = max(1, len(self.rows) // self.batch)
+        self.steps = p.max_steps or self.per_epoch * p.epochs
+        self.optimizer = Adam(learning_rate=schedule(p, self.steps))
         self.loss, self.epoch, self.weights, self.step = math.inf, 0.0, {}, 0
         self.losses: list[float] = []
-        self._tokens = 0
+        self.nowhere = job.folder / "mlx.safetensors"  # where mlx-lm writes the adapter after each epoch, which nobody reads
+        self._pressed = False
 
     def begin(self) -> None:
         """From the newest checkpoint, or from the start, with the validation loss before training."""
+        self.nowhere.unlink(missing_ok=True)
+        self.nowhere.symlink_to(os.devnull)
         checkpoint = self.job.checkpoints.newest()
         if checkpoint:
             self.resume(checkpoint)
@@ -129,17 +180,57 @@ class Run(TrainingCallback):
         if self.job.start:  # a twin that goes on may be at its best already
             self.keep(self.losses[0], 0.0)
 
+    def train(self) -> None:
+        """To the end of the epoch, so that the best one can be kept."""
+        epoch, done = divmod(self.step, self.per_epoch)
+        batches = in_order(len(self.rows), self.batch, self.job.params.seed + epoch)[done : done + self.steps - self.step]
+        parts = -(-self.batch // self.at_once)
+        args = TrainingArgs(iters=len(batches) * parts, grad_accumulation_steps=parts, steps_per_report=parts, steps_per_save=10**9, adapter_file=str(self.nowhere))
+        self._tokens = 0
+        train_model(self.model, self.optimizer, self.rows, args=args, loss=part_loss, iterate_batches=lambda **_: self.fed(batches, parts), training_callback=self)
+
+    def fed(self, batches: list[list[int]], parts: int):
+        """The parts of each step: (ids, labels' bounds, weight)."""
+        for batch in batches:
+            # What a step that fails must leave as it was. The arrays are never written to: this copies nothing.
+            self._before = tree_flatten(self.model.trainable_parameters()), tree_flatten(self.optimizer.state)
+            # Random numbers (for dropout) of its own, so that a run that goes on draws what an unbroken one would: MLX's state can't be set.
+            mx.random.seed(self.job.params.seed + self.step)
+            rows = [self.rows[i] for i in batch]
+            labels = count_labels(rows)
+            for i in range(0, len(rows), self.at_once):
+                part = rows[i : i + self.at_once]
+                yield *padded(part), mx.array(count_labels(part) * parts / labels)
+
+    def halve(self, error: Exception) -> None:
+        """After `error`: half as many rows at once, and twice as often, from the step that failed. UserError when it was a single row already."""
+        if not ran_out(error):
+            raise error
+        if self.at_once == 1:
+            raise UserError(f"Memory ran out in training, even with one post at a time: set train.max_length under {self.job.params.max_length}, or train on a smaller train.base.") from None
+        weights, state = self._before
+        self.model.update(tree_unflatten(weights))
+        self.optimizer.state = tree_unflatten(state)
+        self.at_once = -(-self.at_once // 2)
+        self.job.log.note(f"memory ran out: the {self.batch} rows of a step are now read {self.at_once} at a time (batch halved, accumulation doubled: the same result, more slowly)")
+
     def measure(self) -> float:
-        return evaluate(self.model, self.valid, batch_size=1, num_batches=-1, max_seq_length=self.job.params.max_length, iterate_batches=lambda dataset, **_: (padded([row]) for row in dataset))
+        loss = evaluate(self.model, self.valid, batch_size=1, num_batches=-1, iterate_batches=lambda dataset, **_: (padded([row]) for row in dataset))
+        return self.finite("validation loss", loss)
+
+    def finite(self, name: str, value: float) -> float:
+        if not math.isfinite(value):
+            raise FloatingPointError(f"the {name} became {value} at step {self.step}")
+        return value
 
     def on_train_loss_report(self, info: dict) -> None:
         self.step += 1
-        loss = info["train_loss"]
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss became {loss} at step {self.step}")
-        tokens = info["trained_tokens"] - (self._tokens if info["iteration"] > 1 else 0)
+        loss, norm = self.finite("loss", info["train_loss"]), self.finite("gradient", self.optimizer.state["grad_norm"].item())
+        tokens = info["trained_tokens"] - self._tokens
         self._tokens = info["trained_tokens"]
-        self.job.log.step(self.step, loss, info["learning_rate"], 0.0, tokens, tokens / max(info["tokens_per_second"], 1e-9))
+        self.job.log.step(self.step, loss, info["learning_rate"], norm, tokens, tokens / max(info["tokens_per_second"], 1e-9))
+        if self._pressed:
+            self.stop()
         if self.step % self.job.params.checkpoint_steps == 0 and self.step < self.steps:
             self.save()
 
@@ -150,22 +241,36 @@ class Run(TrainingCallback):
         self.job.log.valid(self.step, epoch, loss)
         if loss < self.loss:
             self.keep(loss, epoch)
+        if self._pressed:
+            self.stop()
 
     def keep(self, loss: float, epoch: float) -> None:
         self.loss, self.epoch = loss, epoch
         self.weights = {k: mx.array(v) for k, v in tree_flatten(self.model.trainable_parameters())}
 
+    # --- checkpoints ---
+
     def save(self) -> None:
-        with self.job.checkpoints.saving(self.step, self.steps) as folder:
-            mx.save_safetensors(str(folder / "adapter.safetensors"), dict(tree_flatten(self.model.trainable_parameters())))
-            mx.save_safetensors(str(folder / "optimizer.safetensors"), dict(tree_flatten(self.optimizer.state)))
-            if self.weights:
-                mx.save_safetensors(str(folder / "best.safetensors"), self.weights)
-            (folder / "run.json").write_text(json.dumps({"step": self.step, "losses": self.losses, "loss": self.loss, "epoch": self.epoch, "log": self.job.log.state()}))
+        """A checkpoint of this step. On a full disk training goes on with the one before."""
+        try:
+            with self.job.checkpoints.saving(self.step, self.steps) as folder:
+                write_tensors(folder / "adapter.safetensors", dict(tree_flatten(self.model.trainable_parameters())))
+                write_tensors(folder / "optimizer.safetensors", dict(tree_flatten(self.optimizer.state)))
+                if self.weights:
+                    write_tensors(folder / "best.safetensors", self.weights)
+                kept = {"step": self.step, "losses": self.losses, "loss": self.loss, "epoch": self.epoch, "at_once": self.at_once, "log": self.job.log.state()}
+                (folder / "run.json").write_text(json.dumps(kept))
+        except Exception as e:
+            if not disk_is_full(e):
+                raise
+            before = self.job.checkpoints.newest()
+            kept = f"the newest checkpoint stays {before.name}" if before else "there is no checkpoint yet"
+            goes_on = "" if self._pressed else "; training goes on"
+            self.job.log.note(f"the disk is full: step {self.step} is not kept, {kept}{goes_on}")
 
     def resume(self, folder: Path) -> None:
         kept = json.loads((folder / "run.json").read_text())
-        self.step, self.losses, self.loss, self.epoch = (kept[k] for k in ("step", "losses", "loss", "epoch"))
+        self.step, self.losses, self.loss, self.epoch, self.at_once = (kept[k] for k in ("step", "losses", "loss", "epoch", "at_once"))
         self.job.log.restore(kept["log"])
         self.model.update(tree_unflatten(list(mx.load(str(folder / "adapter.safetensors")).items())))
         self.optimizer.init(self.model.trainable_parameters())
@@ -173,8 +278,43 @@ class Run(TrainingCallback):
         if (folder / "best.safetensors").is_file():
             self.weights = mx.load(str(folder / "best.safetensors"))
         say(f"going on from step {self.step} of {self.steps}, which is kept in {folder}")
-        if self.step % self.per_epoch == 0 and self.job.log.valids[-1][0] != self.step:  # stopped before the epoch's end was looked at
+        at_end = self.step % self.per_epoch == 0 or self.step == self.steps
+        if at_end and self.job.log.valids[-1][0] != self.step:  # it was stopped between an epoch's last step and its end
             self.look()
+
+    # --- Ctrl-C ---
+
+    def stop(self) -> None:
+        """Keep this step, or say which one is, and end."""
+        self.save()
+        newest = self.job.checkpoints.newest()
+        if newest is None:
+            raise KeyboardInterrupt("stopped: no step could be kept; the same command begins anew.")
+        raise KeyboardInterrupt(f"stopped: step {manifest(newest)['step']} of {self.steps} is kept in {newest}; the same command goes on from there.")
+
+    @contextlib.contextmanager
+    def ctrl_c_after_the_step(self):
+        """Ctrl-C waits for the end of the step, which is then kept; a second one stops at once. As in train/watch.py, which needs torch."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def press(number, frame):
+            if self._pressed:
+                raise KeyboardInterrupt
+            self._pressed = True
+            self.job.log.note("stopping after this step (Ctrl-C again: at once) …")
+
+        before = signal.signal(signal.SIGINT, press)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def write_tensors(path: Path, tensors: dict) -> None:
+    with open(path, "wb") as file:  # by Python, which says when the disk is full; MLX says only that it could not write
+        mx.save_safetensors(file, tensors)
 
 
 def read_peft(folder: Path) -> list[tuple[str, mx.array]]:
@@ -187,13 +327,14 @@ def read_peft(folder: Path) -> list[tuple[str, mx.array]]:
 
 def write_peft(weights: dict, repo: str, p, folder: Path) -> None:
     """MLX LoRA → PEFT: A = lora_a.T (r × in), B = lora_b.T (out × r), alpha = scale × rank."""
-    tensors = {}
+    tensors, targets = {}, set()
     for name, value in weights.items():
         module, which = re.fullmatch(r"(.+)\.lora_([ab])", name).groups()
         tensors[f"base_model.model.{module}.lora_{which.upper()}.weight"] = np.array(value.astype(mx.float32)).T.copy()
+        targets.add(module.split(".")[-1])
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
     config = {
         "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": repo, "r": p.lora_rank, "lora_alpha": p.lora_alpha,
-        "lora_dropout": p.lora_dropout, "bias": "none", "inference_mode": True, "target_modules": sorted({k.split(".")[-1] for k in KEYS}),
+        "lora_dropout": p.lora_dropout, "bias": "none", "inference_mode": True, "target_modules": sorted(targets),
     }
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2))

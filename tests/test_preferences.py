@@ -140,6 +140,23 @@ def test_a_loss_that_is_no_number_ends_it(trained, tmp_path, monkeypatch):
         preferences.improve(again(trained, tmp_path / "adapter", method="dpo"), examples(6), SYSTEM)
 
 
+def test_ctrl_c_says_from_where_the_same_command_goes_on(trained, tmp_path, monkeypatch):
+    from train import preferences
+
+    def press(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(preferences, "dpo", press)
+    work = again(trained, tmp_path / "adapter", method="dpo")
+    with pytest.raises(KeyboardInterrupt, match="the same command begins anew"):
+        preferences.improve(work, examples(6), SYSTEM)
+    with work.checkpoints.saving(12, 12), pytest.raises(KeyboardInterrupt, match="^((?!step-12).)*$"):  # not there before it is whole
+        preferences.improve(work, examples(6), SYSTEM)
+    with pytest.raises(KeyboardInterrupt, match="goes on from .*step-12, what the posts taught"):
+        preferences.improve(work, examples(6), SYSTEM)
+    work.checkpoints.clear()
+
+
 def test_memory_that_ends_is_one_sentence(trained, tmp_path, monkeypatch):
     from train import preferences
 

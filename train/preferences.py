@@ -99,7 +99,9 @@ def improve(job, examples: list[dict], system: str) -> dict:
             raise
         raise UserError(f"Memory ran out in train.method={p.method}: set train.method to sft, or train on a smaller train.base.") from None
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"stopped in train.method={p.method}, whose steps are not kept; the same command goes on from what the posts taught.") from None
+        newest = job.checkpoints.newest()
+        goes_on = f"goes on from {newest}, what the posts taught" if newest else "begins anew"
+        raise KeyboardInterrupt(f"stopped in train.method={p.method}, whose steps are not kept; the same command {goes_on}.") from None
     return {"loss_after": loss_of(job.base, job.folder, job.valid_rows, p), "seconds": job.log.spent(), "preference": {"method": p.method, **{k: round(float(v), 4) for k, v in numbers.items()}}}
 
 
@@ -171,7 +173,7 @@ def grpo(job, examples: list[dict], posts: list[str], system: str) -> dict:
         return {**found, "reward": total(found)}
 
     def rollout(asked, trainer) -> dict:
-        """Texts for prompts, each GROUP times, written by llama.cpp, which is three times as fast on a CPU as transformers."""
+        """Texts for prompts, each GROUP times, written by llama.cpp: transformers would take most of a step for them on a CPU."""
         ids = [chat.prompt_ids(tokenizer, messages) for messages in asked]
         with tempfile.TemporaryDirectory() as adapter:
             save(trainer, adapter)

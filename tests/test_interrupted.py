@@ -157,7 +157,7 @@ def test_ctrl_c_in_the_middle_of_a_stage_changes_nothing(chain, where):
     chain.before(stage)
     before, models = chain.files(stage), dict(chain.server.models)
     done = chain.launch(stage, *CTRL_C[where])
-    assert_stopped(done, r"stopped: step 2 of 2 is kept in artifacts/checkpoints/\w+; the same command goes on from there\." if stage == "train" else None)
+    assert_stopped(done, r"stopped: step 2 of 2 is kept in artifacts/checkpoints/\w+/step-2; the same command goes on from there\." if stage == "train" else None)
     assert chain.files(stage) == before
     assert chain.server.models == models  # a version that nobody checked is taken back
 

@@ -20,7 +20,6 @@ from trl import SFTConfig, SFTTrainer
 
 from _shared import UserError, say
 from train import attention, fused, memory
-from train.chat import row_ids
 from train.loss import bounds, pieces, summed_loss
 from train.machine import has_bf16
 from train.watch import Watch, validation_loss
@@ -38,13 +37,12 @@ def train(job) -> dict:
     torch.manual_seed(p.seed)
     model = AutoModelForCausalLM.from_pretrained(job.base.hf, dtype=frozen(), attn_implementation=attention.NAME)
     model.config._name_or_path = model.name_or_path = job.base.repo  # PEFT writes it down: no local path
-    tokenizer = job.base.tokenizer()
     trainer = PackedTrainer(
         model,
         args=config(p, job.folder, bf16),
-        train_dataset=tokenized(tokenizer, job.train_rows),
-        eval_dataset=tokenized(tokenizer, job.valid_rows),
-        processing_class=tokenizer,
+        train_dataset=Dataset.from_list(job.train_rows),
+        eval_dataset=Dataset.from_list(job.valid_rows),
+        processing_class=job.base.tokenizer(),
         peft_config=LoraConfig(r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=projections(model), task_type="CAUSAL_LM"),
     )
     fused.fuse(trainer.model)
@@ -62,16 +60,9 @@ def train(job) -> dict:
 def loss_of(base, adapter, valid_rows: list[dict], params) -> float:
     """Validation loss of an adapter that lies in a folder, measured as in training."""
     model = AutoModelForCausalLM.from_pretrained(base.hf, dtype=frozen(), attn_implementation=attention.NAME)
-    tokenizer = base.tokenizer()
-    rows = tokenized(tokenizer, valid_rows)
+    rows = Dataset.from_list(valid_rows)
     with tempfile.TemporaryDirectory() as folder:
-        return validation_loss(PackedTrainer(PeftModel.from_pretrained(model, adapter), args=config(params, folder, has_bf16()), train_dataset=rows, eval_dataset=rows, processing_class=tokenizer))
-
-
-def tokenized(tokenizer, rows: list[dict]) -> Dataset:
-    """{input_ids, labels} of each row, by the same template as everywhere else: a label is what the author wrote, and the end."""
-    pairs = [row_ids(tokenizer, row["prompt"], row["completion"][0]["content"]) for row in rows]
-    return Dataset.from_list([{"input_ids": prompt + own, "labels": [-100] * len(prompt) + own} for prompt, own in pairs])
+        return validation_loss(PackedTrainer(PeftModel.from_pretrained(model, adapter), args=config(params, folder, has_bf16()), train_dataset=rows, eval_dataset=rows, processing_class=base.tokenizer()))
 
 
 def frozen() -> torch.dtype:

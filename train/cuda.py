@@ -18,11 +18,13 @@ from unsloth.device_type import DEVICE_TYPE
 
 # isort: on
 import torch
+from datasets import Dataset
 from safetensors import safe_open
 from trl import SFTConfig, SFTTrainer
 
 from train import memory
-from train.cpu import projections, tokenized
+from train.chat import row_ids
+from train.cpu import projections
 from train.watch import Watch
 
 FOUR_BIT = 3.0  # billions of weights from which they are held in 4 bit, as train/models.yaml counts on
@@ -113,6 +115,12 @@ def config(p, folder, bf16: bool, rows: int) -> SFTConfig:
         report_to=[],
         disable_tqdm=True,
     )
+
+
+def tokenized(tokenizer, rows: list[dict]) -> Dataset:
+    """{input_ids, labels} of each row, by the same template as everywhere else: a label is what the author wrote, and the end."""
+    pairs = [row_ids(tokenizer, row["prompt"], row["completion"][0]["content"]) for row in rows]
+    return Dataset.from_list([{"input_ids": prompt + own, "labels": [-100] * len(prompt) + own} for prompt, own in pairs])
 
 
 def billions(folder) -> float:

@@ -1,12 +1,9 @@
 """LoRA on Apple silicon with mlx-lm; the adapter is turned into PEFT at the end, so that everything after is one path."""
 
-import contextlib
 import json
 import math
 import os
 import re
-import signal
-import threading
 from pathlib import Path
 
 import mlx.core as mx
@@ -23,8 +20,8 @@ from safetensors.numpy import save_file
 from _shared import WEIGHTS, UserError, disk_is_full, say
 from train import memory
 from train.chat import row_ids
-from train.checkpoints import manifest
 from train.plan import planned, worsened
+from train.stopping import Stoppable
 
 KEYS = [f"self_attn.{n}_proj" for n in ("q", "k", "v", "qkv", "o")] + [f"mlp.{n}_proj" for n in ("gate", "up", "gate_up", "down")]  # Phi-3 has its own in one
 PAD = 32  # rows are padded up to a multiple of this: few shapes, for which MLX keeps its kernels
@@ -148,7 +145,7 @@ def padded(rows: list[tuple[list[int], int]]) -> tuple[mx.array, mx.array]:
     return mx.array(ids), mx.array([(start, len(row) - 1) for row, start in rows])
 
 
-class Run(TrainingCallback):
+class Run(TrainingCallback, Stoppable):
     """Feeds mlx-lm's loop and passes its numbers to our log; keeps the weights of the best epoch, and a checkpoint every few steps."""
 
     def __init__(self, model, job):
@@ -163,8 +160,6 @@ class Run(TrainingCallback):
         self.loss, self.epoch, self.weights, self.step = math.inf, 0.0, {}, 0
         self.losses: list[float] = []
         self.nowhere = job.folder / "mlx.safetensors"  # where mlx-lm writes the adapter after each epoch, which nobody reads
-        self._pressed = False
-
     def begin(self) -> None:
         """From the newest checkpoint, or from the start, with the validation loss before training."""
         self.nowhere.unlink(missing_ok=True)
@@ -229,8 +224,8 @@ class Run(TrainingCallback):
         tokens = info["trained_tokens"] - self._tokens
         self._tokens = info["trained_tokens"]
         self.job.log.step(self.step, loss, info["learning_rate"], norm, tokens, tokens / max(info["tokens_per_second"], 1e-9))
-        if self._pressed:
-            self.stop()
+        if self.pressed:
+            self.stop(self.steps)
         if self.step % self.job.params.checkpoint_steps == 0 and self.step < self.steps:
             self.save()
 
@@ -241,8 +236,8 @@ class Run(TrainingCallback):
         self.job.log.valid(self.step, epoch, loss)
         if loss < self.loss:
             self.keep(loss, epoch)
-        if self._pressed:
-            self.stop()
+        if self.pressed:
+            self.stop(self.steps)
 
     def keep(self, loss: float, epoch: float) -> None:
         self.loss, self.epoch = loss, epoch
@@ -263,10 +258,7 @@ class Run(TrainingCallback):
         except Exception as e:
             if not disk_is_full(e):
                 raise
-            before = self.job.checkpoints.newest()
-            kept = f"the newest checkpoint stays {before.name}" if before else "there is no checkpoint yet"
-            goes_on = "" if self._pressed else "; training goes on"
-            self.job.log.note(f"the disk is full: step {self.step} is not kept, {kept}{goes_on}")
+            self.not_kept(self.step)
 
     def resume(self, folder: Path) -> None:
         kept = json.loads((folder / "run.json").read_text())
@@ -281,35 +273,6 @@ class Run(TrainingCallback):
         at_end = self.step % self.per_epoch == 0 or self.step == self.steps
         if at_end and self.job.log.valids[-1][0] != self.step:  # it was stopped between an epoch's last step and its end
             self.look()
-
-    # --- Ctrl-C ---
-
-    def stop(self) -> None:
-        """Keep this step, or say which one is, and end."""
-        self.save()
-        newest = self.job.checkpoints.newest()
-        if newest is None:
-            raise KeyboardInterrupt("stopped: no step could be kept; the same command begins anew.")
-        raise KeyboardInterrupt(f"stopped: step {manifest(newest)['step']} of {self.steps} is kept in {newest}; the same command goes on from there.")
-
-    @contextlib.contextmanager
-    def ctrl_c_after_the_step(self):
-        """Ctrl-C waits for the end of the step, which is then kept; a second one stops at once. As in train/watch.py, which needs torch."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def press(number, frame):
-            if self._pressed:
-                raise KeyboardInterrupt
-            self._pressed = True
-            self.job.log.note("stopping after this step (Ctrl-C again: at once) …")
-
-        before = signal.signal(signal.SIGINT, press)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
 
 
 def write_tensors(path: Path, tensors: dict) -> None:

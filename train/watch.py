@@ -1,10 +1,7 @@
 """What watches a run of the Hugging Face trainer: validation, the best epoch, checkpoints, Ctrl-C, and numbers that are none."""
 
-import contextlib
 import json
 import math
-import signal
-import threading
 import time
 
 import torch
@@ -18,6 +15,7 @@ from _shared import WEIGHTS, disk_is_full, say
 from train import memory
 from train.checkpoints import manifest
 from train.plan import planned, worsened
+from train.stopping import Stoppable
 
 BEST, WATCHED = "best.safetensors", "watched.json"
 
@@ -38,7 +36,7 @@ def validation_loss(trainer) -> float:
     return total / max(1, count)
 
 
-class Watch(TrainerCallback):
+class Watch(TrainerCallback, Stoppable):
     """Measures the validation loss before training and after each epoch, keeps the best adapter, and a checkpoint every few steps."""
 
     def __init__(self, trainer, job):
@@ -49,7 +47,6 @@ class Watch(TrainerCallback):
         self.losses: list[float] = []  # before training, and after each epoch
         self.best, self.best_epoch, self._weights = math.inf, 0.0, None
         self.finished = False
-        self._pressed = False
         dataset = trainer.train_dataset
         self.rows_per_step = trainer.args.per_device_train_batch_size * trainer.args.gradient_accumulation_steps * trainer.args.world_size
         self.tokens_per_step = sum(len(ids) for ids in dataset["input_ids"]) / len(dataset) * self.rows_per_step
@@ -120,24 +117,15 @@ class Watch(TrainerCallback):
             if not math.isfinite(value):
                 raise FloatingPointError(f"the {name} became {value} at step {step}")
         self.log.step(step, loss, float(logs["learning_rate"]), norm, round(self.tokens_per_step), self._step_seconds)
-        if self._pressed:
-            self.stop()
+        if self.pressed:
+            self.stop(state.max_steps)
         if step % self.job.params.checkpoint_steps == 0 and step < state.max_steps:
             self.save()
 
-    def stop(self) -> None:
-        """Keep this step, or say which one is, and end."""
-        self.save()
-        state, newest = self.trainer.state, self.job.checkpoints.newest()
-        if newest is None:
-            raise KeyboardInterrupt("stopped: no step could be kept; the same command begins anew.")
-        kept = f"step {manifest(newest)['step']} of {state.max_steps} is kept in {newest}"
-        raise KeyboardInterrupt(f"stopped: {kept}; the same command goes on from there.")
-
     def on_epoch_end(self, args, state, control, **kwargs):
         self.look()
-        if self._pressed:
-            self.stop()
+        if self.pressed:
+            self.stop(state.max_steps)
         control.should_training_stop = control.should_training_stop or self.hurts()
 
     # --- the best epoch ---
@@ -187,10 +175,7 @@ class Watch(TrainerCallback):
         except Exception as e:
             if not disk_is_full(e):
                 raise
-            before = self.job.checkpoints.newest()
-            kept = f"the newest checkpoint stays {before.name}" if before else "there is no checkpoint yet"
-            goes_on = "" if self._pressed else "; training goes on"
-            self.log.note(f"the disk is full: step {state.global_step} is not kept, {kept}{goes_on}")
+            self.not_kept(state.global_step)
 
     def resume(self, folder) -> None:
         """Go on from a checkpoint: adapter, curves and best epoch here, optimiser and random numbers when the trainer starts."""
@@ -208,22 +193,3 @@ class Watch(TrainerCallback):
             if self.log.valids[-1][0] != state.global_step:  # it was stopped between an epoch's last step and its end
                 self.look()
             self.finished = self.finished or self.hurts()
-
-    @contextlib.contextmanager
-    def ctrl_c_after_the_step(self):
-        """Ctrl-C waits for the end of the step, which is then kept; a second one stops at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def press(number, frame):
-            if self._pressed:
-                raise KeyboardInterrupt
-            self._pressed = True
-            self.log.note("stopping after this step (Ctrl-C again: at once) …")
-
-        before = signal.signal(signal.SIGINT, press)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)

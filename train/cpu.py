@@ -93,34 +93,36 @@ def projections(model) -> list[str]:
     return sorted({name.split(".")[-1] for name, module in model.named_modules() if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not head})
 
 
-def config(p, folder, bf16: bool) -> SFTConfig:
-    return SFTConfig(
-        output_dir=str(folder),
-        max_length=p.max_length,
-        packing=True,
-        packing_strategy="bfd",
-        pad_to_multiple_of=PAD,
-        per_device_train_batch_size=1,
-        per_device_eval_batch_size=1,
-        gradient_accumulation_steps=p.batch_size,
-        gradient_checkpointing=False,
-        num_train_epochs=p.epochs,
-        max_steps=p.max_steps or -1,
-        learning_rate=p.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=p.warmup,  # a number below one is a share of the steps
-        max_grad_norm=1.0,
-        seed=p.seed,
-        use_cpu=True,
-        bf16=bf16,
-        logging_steps=1,
-        logging_nan_inf_filter=False,  # it hides a loss that is no number, which Watch has to see
-        save_strategy="no",  # Watch keeps the checkpoints, too
-        eval_strategy="no",  # Watch looks at the validation posts itself, weighted by token
-        report_to=[],
-        disable_tqdm=True,
-        dataloader_num_workers=0,
-    )
+def config(p, folder, bf16: bool, **other) -> SFTConfig:
+    """TRL's arguments; `other` are those in which a trainer differs."""
+    shared = {
+        "output_dir": str(folder),
+        "max_length": p.max_length,
+        "packing": True,
+        "packing_strategy": "bfd",
+        "pad_to_multiple_of": PAD,
+        "per_device_train_batch_size": 1,
+        "per_device_eval_batch_size": 1,
+        "gradient_accumulation_steps": p.batch_size,
+        "gradient_checkpointing": False,
+        "num_train_epochs": p.epochs,
+        "max_steps": p.max_steps or -1,
+        "learning_rate": p.learning_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": p.warmup,  # a number below one is a share of the steps
+        "max_grad_norm": 1.0,
+        "seed": p.seed,
+        "use_cpu": True,
+        "bf16": bf16,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # it hides a loss that is no number, which Watch has to see
+        "save_strategy": "no",  # Watch keeps the checkpoints, too
+        "eval_strategy": "no",  # Watch looks at the validation posts itself, weighted by token
+        "report_to": [],
+        "disable_tqdm": True,
+        "dataloader_num_workers": 0,
+    }
+    return SFTConfig(**shared | other)
 
 
 class PackedTrainer(SFTTrainer):

@@ -22,9 +22,8 @@ from datasets import Dataset
 from safetensors import safe_open
 from trl import SFTConfig, SFTTrainer
 
-from train import memory
+from train import cpu, memory
 from train.chat import row_ids
-from train.cpu import projections
 from train.watch import Watch
 
 FOUR_BIT = 3.0  # billions of weights from which they are held in 4 bit, as train/models.yaml counts on
@@ -65,7 +64,7 @@ def attempt(job, rows: int) -> dict:
         str(job.base.hf), max_seq_length=p.max_length, dtype=None, load_in_4bit=billions(job.base.hf) >= FOUR_BIT, local_files_only=True
     )
     model = FastLanguageModel.get_peft_model(
-        model, r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=projections(model),
+        model, r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=cpu.projections(model),
         use_gradient_checkpointing="unsloth", random_state=p.seed, max_seq_length=p.max_length,
     )  # fmt: skip
     for part in model.peft_config.values():
@@ -90,31 +89,12 @@ def attempt(job, rows: int) -> dict:
 
 
 def config(p, folder, bf16: bool, rows: int) -> SFTConfig:
-    """As train/cpu.py's, on a card: `rows` packed rows at a time."""
-    return SFTConfig(
-        output_dir=str(folder),
-        max_length=p.max_length,
-        packing=True,
-        per_device_train_batch_size=rows,
-        per_device_eval_batch_size=1,
-        gradient_accumulation_steps=p.batch_size // rows,
-        num_train_epochs=p.epochs,
-        max_steps=p.max_steps or -1,
-        learning_rate=p.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=p.warmup,
-        max_grad_norm=1.0,
-        seed=p.seed,
-        use_cpu=DEVICE_TYPE == "cpu",
-        bf16=bf16,
-        fp16=not bf16 and DEVICE_TYPE != "cpu",
-        logging_steps=1,
-        logging_nan_inf_filter=False,  # it hides a loss that is no number, which Watch has to see
-        save_strategy="no",  # Watch keeps the checkpoints, too
-        eval_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-    )
+    """As the CPU's, on a card: `rows` packed rows at a time, and unsloth's own padding and checkpointing."""
+    on_cpu = DEVICE_TYPE == "cpu"
+    return cpu.config(
+        p, folder, bf16, fp16=not bf16 and not on_cpu, use_cpu=on_cpu, gradient_checkpointing=True, pad_to_multiple_of=None,
+        per_device_train_batch_size=rows, gradient_accumulation_steps=p.batch_size // rows,
+    )  # fmt: skip
 
 
 def tokenized(tokenizer, rows: list[dict]) -> Dataset:

@@ -30,6 +30,7 @@ from train.cpu import frozen, loss_of
 from train.export import write_twin
 from train.logprobs import without_triton
 from train.machine import force_cpu, has_bf16
+from train.watch import save_adapter
 
 TOKENS = 256  # of a text that is compared or rewarded: its beginning
 BETA = 0.1  # of DPO, as in its paper; GRPO goes without the pull to its start, as TRL does
@@ -123,22 +124,23 @@ def dpo(job, examples: list[dict], system: str) -> dict:
 
 def pairs(job, examples: list[dict], system: str) -> list[dict]:
     """{prompt_ids, chosen_ids, rejected_ids}: the author's own text, and what the twin wrote, each at most TOKENS long."""
-    rows = own_rows(job, examples, system)
-    answers = written(job, job.folder, [prompt for prompt, _ in rows], job.params.seed, "the twin writes what it is to do better")
+    tokenizer = job.base.tokenizer()
+    rows = own_rows(tokenizer, examples, system)
+    answers = written(job, tokenizer, job.folder, [prompt for prompt, _ in rows], job.params.seed, "the twin writes what it is to do better")
     return [{"prompt_ids": prompt, "chosen_ids": own[:TOKENS], "rejected_ids": answer["ids"][:TOKENS]} for (prompt, own), answer in zip(rows, answers, strict=True)]
 
 
-def own_rows(job, examples: list[dict], system: str) -> list[tuple[list[int], list[int]]]:
+def own_rows(tokenizer, examples: list[dict], system: str) -> list[tuple[list[int], list[int]]]:
     """(prompt, the author's own text to its end), token ids, of each example."""
-    tokenizer, voice = job.base.tokenizer(), Voice("twin", system)
+    voice = Voice("twin", system)
     return [chat.row_ids(tokenizer, voice.messages(e), e["output"]) for e in examples]
 
 
-def written(job, adapter: Path, prompts: list[list[int]], seed: int, why: str = "") -> list[dict]:
+def written(job, tokenizer, adapter: Path, prompts: list[list[int]], seed: int, why: str = "") -> list[dict]:
     """What the twin of an adapter writes for each prompt, at most TOKENS long: see Scorer.write. `why` is said, if anything is."""
     with tempfile.TemporaryDirectory() as folder:
         twin = Path(folder) / "twin.gguf"
-        write_twin(job.base.gguf, adapter, twin, "q8_0", job.base.tokenizer().chat_template, {"general.name": "twin"})
+        write_twin(job.base.gguf, adapter, twin, "q8_0", tokenizer.chat_template, {"general.name": "twin"})
         with Scorer(twin, n_ctx=max(map(len, prompts)) + TOKENS, sequences=min(AT_ONCE, len(prompts))) as model, counting(why, len(prompts)) if why else nullcontext(lambda n: None) as wrote:
             return model.write(prompts, [Decoding(TOKENS)] * len(prompts), [seed + n for n in range(len(prompts))], wrote)
 
@@ -164,7 +166,7 @@ def voted(file: str, tokenizer, system: str) -> list[dict]:
 def grpo(job, examples: list[dict], posts: list[str], system: str) -> dict:
     tokenizer = job.base.tokenizer()
     rewards = Rewards(posts, [e["instruction"] for e in examples])
-    own = own_rows(job, examples, system)
+    own = own_rows(tokenizer, examples, system)
 
     def parts(number: int, text: str, ids: list[int]) -> dict[str, float]:
         """Of a text for that example. To stop is to end where the author's own text does: within TOKENS, or not."""
@@ -176,8 +178,8 @@ def grpo(job, examples: list[dict], posts: list[str], system: str) -> dict:
         """Texts for prompts, each GROUP times, written by llama.cpp: transformers would take most of a step for them on a CPU."""
         ids = [chat.prompt_ids(tokenizer, messages) for messages in asked]
         with tempfile.TemporaryDirectory() as adapter:
-            save(trainer, adapter)
-            answers = written(job, Path(adapter), ids, job.params.seed + 1000 * (1 + trainer.state.global_step))
+            save_adapter(trainer.accelerator.unwrap_model(trainer.model), adapter)
+            answers = written(job, tokenizer, Path(adapter), ids, job.params.seed + 1000 * (1 + trainer.state.global_step))
         return {"prompt_ids": ids, "completion_ids": [answer["ids"] for answer in answers], "logprobs": None}
 
     def reward(number, completions, completion_ids, **_) -> list[float]:
@@ -185,7 +187,7 @@ def grpo(job, examples: list[dict], posts: list[str], system: str) -> dict:
 
     def tried(when: str) -> list[dict]:
         """The parts of what the twin now writes for some of the prompts, with the same random numbers each time."""
-        answers = written(job, job.folder, [prompt for prompt, _ in own[:TRIED]], job.params.seed, f"the twin writes {when}")
+        answers = written(job, tokenizer, job.folder, [prompt for prompt, _ in own[:TRIED]], job.params.seed, f"the twin writes {when}")
         return [parts(n, answer["text"], answer["ids"]) for n, answer in enumerate(answers)]
 
     seen: list[dict] = []
@@ -231,15 +233,8 @@ def finish(trainer, job, seen: list[dict]) -> None:
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Told(seen))
     trainer.train()
-    save(trainer, job.folder)
+    save_adapter(trainer.accelerator.unwrap_model(trainer.model), job.folder)
     memory.give_back()
-
-
-def save(trainer, folder) -> None:
-    """The adapter as train/backend.py's contract has it."""
-    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder, selected_adapters=["default"], save_embedding_layers=False)
-    for more in ("README.md", "training_args.bin"):
-        (Path(folder) / more).unlink(missing_ok=True)
 
 
 def mean(rows: list[dict], key: str) -> float:

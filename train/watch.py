@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from pathlib import Path
 
 import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
@@ -36,6 +37,13 @@ def validation_loss(trainer) -> float:
     return total / max(1, count)
 
 
+def save_adapter(model, folder) -> None:
+    """The adapter of a PeftModel, without what else PEFT and TRL would leave beside it."""
+    model.save_pretrained(folder, selected_adapters=["default"], save_embedding_layers=False)  # "auto" asks a hub
+    for more in ("README.md", "training_args.bin"):  # PEFT's model card template says nothing
+        (Path(folder) / more).unlink(missing_ok=True)
+
+
 class Watch(TrainerCallback, Stoppable):
     """Measures the validation loss before training and after each epoch, keeps the best adapter, and a checkpoint every few steps."""
 
@@ -54,7 +62,7 @@ class Watch(TrainerCallback, Stoppable):
     def train(self) -> dict:
         """Train from the newest checkpoint, the adapter to begin with, or the base, and write the best epoch's adapter; returns what
         train/backend.py's contract asks for, but for the machine."""
-        checkpoint, folder = self.job.checkpoints.newest(), self.job.folder
+        checkpoint = self.job.checkpoints.newest()
         if checkpoint:
             self.resume(checkpoint)
         elif self.job.start:
@@ -70,9 +78,7 @@ class Watch(TrainerCallback, Stoppable):
             self.save()  # what follows may be stopped
         self.restore()
         if self.trainer.is_world_process_zero():
-            self.trainer.model.save_pretrained(folder, save_embedding_layers=False)  # "auto" asks a hub
-        (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card template says nothing
-        (folder / "training_args.bin").unlink(missing_ok=True)
+            save_adapter(self.trainer.model, self.job.folder)
         trainable, total = self.trainer.model.get_nb_trainable_parameters()
         return {
             "loss_before": self.losses[0],

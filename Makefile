@@ -20,14 +20,14 @@ ifneq ($(AUTHOR),)
 .PHONY: $(MAKECMDGOALS)
 .NOTPARALLEL:
 $(filter-out setup help,$(MAKECMDGOALS)): setup
-	@python scripts/author.py "$(AUTHOR)" $@ "$(FROM)"
+	@python scripts/author_project.py "$(AUTHOR)" $@ "$(FROM)"
 else
 
 all: setup ## posts → twin: every stage that is not up to date, then what came out (BASE=llama3.2:1b: on another base; AUTHOR=anna: in authors/anna)
 	@$(if $(BASE),python scripts/set_param.py train.base=$(BASE))
 	@python scripts/06_ollama_create.py --refresh
 	@dvc repro eval && dvc repro
-	@python scripts/summary.py
+	@python scripts/print_summary.py
 
 test: setup ## prove it: every test, with the real base model (about 17 minutes)
 	@python -m pytest tests -n 3 --dist loadfile --no-loadscope-reorder --durations=40
@@ -39,7 +39,7 @@ train: setup ## up to and with training
 	@dvc repro train
 
 eval: setup ## up to and with the scorecard
-	@dvc repro eval && python scripts/summary.py
+	@dvc repro eval && python scripts/print_summary.py
 
 ollama: setup ## register the twin in Ollama, again
 	@dvc repro --force --single-item ollama_create
@@ -50,14 +50,14 @@ serve: setup ## one private API in front of base and twin, on 127.0.0.1:8000
 
 dev: setup ## the page and the API, both with reload while you change them (needs Node)
 	@cd frontend && ([ -d node_modules ] || npm ci --no-audit --no-fund)
-	@trap 'kill 0' EXIT; PYTHONPATH=.:scripts python -m uvicorn --factory --reload --reload-dir serve --port 8000 serve.main:create_app & cd frontend && npm run --silent dev
+	@trap 'kill 0' EXIT; PYTHONPATH=. python -m uvicorn --factory --reload --reload-dir serve --port 8000 serve.main:create_app & cd frontend && npm run --silent dev
 
 bench: setup ## how fast the CPU trainer is, beside TRL's own and what the machine can multiply
 	@dvc repro --quiet split
 	@python scripts/bench_train.py
 
 bench-data: setup ## how long an archive of 5,000 posts takes to read, cut and split
-	@python scripts/bench_data.py
+	@python scripts/bench_pipeline.py
 
 bench-serve: setup ## what the server costs, and how it bears 32 at once
 	@python scripts/bench_serve.py
@@ -66,25 +66,25 @@ doctor: ## what this machine can do, what is missing, and the base model and pre
 	@python scripts/doctor.py
 
 blog: setup ## use your own posts: make blog FROM=~/posts
-	@python scripts/blog.py "$(FROM)"
+	@python scripts/import_posts.py "$(FROM)"
 
 exp: setup ## try other knobs: make exp S="-S train.learning_rate=1e-4"
 	@dvc exp run $(S)
 
 diff: setup ## this workspace's numbers beside the last commit's; A=… B=…: paired, prompt by prompt, better or worse or can't tell
-	@$(if $(A),python scripts/compare.py "$(A)" $(if $(B),"$(B)"),dvc metrics diff)
+	@$(if $(A),python scripts/compare_runs.py "$(A)" $(if $(B),"$(B)"),dvc metrics diff)
 
 validate-metrics: setup ## is the scorecard real? BLOGS=folder: the verifier, on several people; TWINS="a b c": does each twin learn its own author
 	@$(if $(TWINS)$(BLOGS),,echo "error: Say whose: make validate-metrics BLOGS=folder, or TWINS=\"a b c\"." >&2; exit 1)
-	@$(if $(BLOGS),python scripts/validate_metrics.py "$(BLOGS)")
-	@$(if $(TWINS),python scripts/validate_twins.py $(TWINS))
+	@$(if $(BLOGS),python scripts/validate_verifier.py "$(BLOGS)")
+	@$(if $(TWINS),python scripts/cross_evaluate.py $(TWINS))
 
 plots: setup ## draw the curves into artifacts/plots/index.html
 	@dvc plots show
 
 report: setup ## is the blog ready to be learnt from? (and where the scorecard's page is)
 	@dvc repro --quiet ingest
-	@python scripts/report.py
+	@python scripts/corpus_report.py
 
 lint: setup ## look for mistakes in the code
 	@ruff check .

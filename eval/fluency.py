@@ -9,8 +9,8 @@ import zlib
 
 import numpy as np
 
-from corpus.similar import words
-from eval.sentences import sentences
+from blogtwin.text.sentences import sentences
+from blogtwin.text.tokens import words
 
 GRAM = 4  # words
 CLOSERS = "\"'”’)]}*_»`~ \t\r\n"  # what may stand after the stop that ends a sentence
@@ -36,7 +36,7 @@ def order_gain(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     mean of all pairs, (|Σv|² − n) / n(n − 1) for n unit vectors. A loop gains nothing, but one that follows an odd opening does:
     that is what `adjacent`, far above any post's, is for. A text of fewer than three sentences has no order: nan.
     """
-    from eval.encoder import encode
+    from blogtwin.models.embeddings import encode
 
     split = [sentences(t) for t in texts]
     vectors = encode([s for one in split for s in one]).astype(np.float64)

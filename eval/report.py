@@ -7,8 +7,8 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from corpus.similar import WORD
-from eval.habits import HABITS
+from blogtwin.text.tokens import WORD
+from eval.style.profile import HABITS
 from eval.verdict import CARICATURE, GATES
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -41,9 +41,6 @@ def report(card, author: str, base: str) -> str:
         get=lambda path: get(m, path), voices=[v for v in VOICES if v in m],
         line=line(m), posts=posts(card), habits=habits(card.habits), suites=suites(m),
     )  # fmt: skip
-
-
-# --- text and numbers -------------------------------------------------------------------------------------------------
 
 
 def get(data: dict, path: str):
@@ -94,9 +91,6 @@ def place(text: str, copied: str) -> tuple[int, int]:
         if tokens[i : i + len(run)] == run:
             return found[i].start(), found[i + len(run) - 1].end()
     return 0, 0
-
-
-# --- pictures ---------------------------------------------------------------------------------------------------------
 
 
 def scale(low: float, high: float):

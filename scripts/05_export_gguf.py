@@ -7,50 +7,18 @@ Writes  artifacts/gguf/twin.gguf      base and adapter merged, quantised
 Run     python scripts/05_export_gguf.py
 """
 
+import _path
+
 import argparse
 import json
-from pathlib import Path
 
-from _shared import ADAPTER, GGUF, SPLIT, UserError, digest, load_params, making, read_jsonl, run, say, write_json
-
-
-def metadata(params, base, backend: dict) -> dict:
-    """What the files say of themselves: names and digests, never a path."""
-    of = f" of {params.prepare.author}" if params.prepare.author else ""
-    return {
-        "general.name": f"blogtwin{of}, on {base.name}",
-        **({"general.author": params.prepare.author} if params.prepare.author else {}),
-        "general.license": base.license,
-        "general.base_model.0.name": base.name,
-        "general.base_model.0.repo": base.repo,
-        "blogtwin.base_digest": base.digest,
-        "blogtwin.train_digest": backend["splits"]["train"],
-        "blogtwin.valid_digest": backend["splits"]["valid"],
-        "blogtwin.test_digest": digest(SPLIT / "test.jsonl"),
-        "blogtwin.system": params.prepare.system,
-    }
-
-
-def gate(base, folder: Path, examples: list[dict], params) -> dict:
-    """parity.json's content. Raises UserError when an exported model is not the trained one."""
-    from eval import parity
-    from serve.engines import llamacpp
-
-    references = parity.reference(base, ADAPTER, examples, params.prepare.system, params.export.parity_tokens)
-    result = {
-        "twin": parity.compare(references, folder / "twin.gguf"),
-        "adapter": parity.compare(references, base.gguf, folder / "adapter.gguf"),
-    }
-    with llamacpp.serving(folder / "twin.gguf", "twin") as engine:
-        same = all(llamacpp.rendered(engine, r["messages"]) == r["text"] for r in references)
-    result["twin"]["prompt_ids_equal"] &= same
-    problems = [p for name in result for p in parity.failures(f"{name}.gguf", result[name])]
-    if problems:
-        raise UserError(f"The export failed the parity gate and was not kept: {'; '.join(problems)}.")
-    for name in result:
-        for warning in parity.warnings(f"{name}.gguf", result[name], params.export.quantization):
-            say(f"note: {warning}")
-    return {"quantization": params.export.quantization, "prompts": len(references), **result}
+from blogtwin.config import load_params
+from blogtwin.console import run, say
+from blogtwin.errors import UserError
+from blogtwin.files import making, read_jsonl, write_json
+from blogtwin.inference.parity import gate
+from blogtwin.models.gguf_export import metadata
+from blogtwin.paths import ADAPTER, GGUF, SPLIT
 
 
 def main() -> None:
@@ -60,9 +28,9 @@ def main() -> None:
     if not backend_file.is_file():
         raise UserError(f"There is no {backend_file}: run `make all`, or scripts/04_train.py first.")
     trained = json.loads(backend_file.read_text())
+    from blogtwin.models.gguf_export import write_adapter, write_twin
+    from blogtwin.models.registry import resolve
     from corpus.examples import of_posts
-    from train.base import resolve
-    from train.export import write_adapter, write_twin
 
     base = resolve(params.train.base)
     if trained["base"]["digest"] != base.digest:

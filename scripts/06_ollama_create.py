@@ -7,87 +7,23 @@ Run     python scripts/06_ollama_create.py
         python scripts/06_ollama_create.py --refresh    forgets a receipt that Ollama's state has overtaken (`make all` calls this)
 """
 
+import _path
+
 import argparse
-import contextlib
-import json
 
-from _shared import GGUF, OLLAMA, SPLIT, UserError, digest, load_params, read_jsonl, run, say, write_json, writing
-
-RECEIPT = OLLAMA / "receipt.json"
-CHECKED_TOKENS = 32
-
-
-def refresh(ollama) -> None:
-    """Remove a receipt that is no longer true, so that `dvc repro` registers the twin without training again."""
-    from serve.engines.ollama import OllamaError
-
-    if not RECEIPT.is_file() or ollama.version() is None:
-        return
-    receipt = json.loads(RECEIPT.read_text())
-    try:
-        true = receipt["status"] == "registered" and {receipt["model"], receipt["tag"]} <= ollama.names()
-    except OllamaError as e:
-        say(f"note: Ollama {e}; its models could not be looked up.")
-        return
-    if not true:
-        RECEIPT.unlink()
-
-
-def check(ollama, name: str, base, references: list[dict]) -> dict:
-    """Compare what Ollama answers with the twin's and the base's own log-probabilities of it. Raises OllamaError when it is the base."""
-    import numpy as np
-
-    from eval.llama import Scorer
-    from serve.engines.ollama import OllamaError
-
-    deltas = {"twin": [], "base": []}
-    answers = [ollama.answer(name, r["messages"], CHECKED_TOKENS) for r in references]
-    if not any(answers):
-        raise OllamaError(f"gave no log-probabilities for {name}, so it can't be checked (Ollama 0.12.11 or newer can)")
-    for voice, gguf in (("twin", GGUF / "twin.gguf"), ("base", base.gguf)):
-        with Scorer(gguf) as scorer:
-            for reference, answer in zip(references, answers):
-                ids = [scorer.tokenize(text) for text, _ in answer]
-                # Ollama writes half a character as U+FFFD, which is not the token it chose; nor is a text of several tokens
-                usable = next((i for i, one in enumerate(ids) if len(one) != 1 or "\ufffd" in answer[i][0]), len(ids))
-                if usable:
-                    own = scorer.log_likelihoods(scorer.tokenize(reference["text"]), [one[0] for one in ids[:usable]])
-                    deltas[voice] += np.abs(own - np.array([p for _, p in answer[:usable]])).tolist()
-    if not deltas["twin"]:
-        raise OllamaError(f"answered with no token of {name} that can be compared, so it can't be checked")
-    numbers = {f"delta_to_{voice}": round(float(np.mean(values)), 4) for voice, values in deltas.items()}
-    if numbers["delta_to_twin"] >= numbers["delta_to_base"]:
-        raise OllamaError(f"serves something nearer to the base model than to the twin (|Δ log-probability| {numbers['delta_to_twin']} and {numbers['delta_to_base']})")
-    return {"tokens": len(deltas["twin"]), **numbers}
-
-
-def register(ollama, params, base, references, sha: str) -> dict:
-    """Push, create, check, and only then move the tag. A version that fails its check is deleted again."""
-    from serve.engines.ollama import OllamaError, settings
-
-    name, tag = f"{params.ollama.name}:{sha[:12]}", f"{params.ollama.name}:latest"
-    wanted = settings(base.template, params.prepare.system, params)
-    if not ollama.has_blob(sha):
-        ollama.push_blob(GGUF / "twin.gguf", sha)
-    try:
-        ollama.create(name, "twin.gguf", sha, wanted)
-        shown = ollama.show(name)
-        if shown.get("template") != wanted["template"] or shown.get("system") != wanted["system"]:
-            raise OllamaError(f"replaced the template or the system message of {name} by its own")
-        parity = check(ollama, name, base, references)
-        ollama.copy(name, tag)
-    except BaseException:  # Ctrl-C too: a version that nobody checked must not stay
-        with contextlib.suppress(OllamaError):  # it is gone, or so is Ollama: nothing more can be done
-            ollama.delete(name)
-        raise
-    return {"status": "registered", "model": name, "tag": tag, "gguf": sha, "ollama": ollama.version(), "parity": parity}
+from blogtwin.config import load_params
+from blogtwin.console import run, say
+from blogtwin.errors import UserError
+from blogtwin.files import digest, read_jsonl, write_json, writing
+from blogtwin.inference.ollama_register import RECEIPT, refresh, register
+from blogtwin.paths import GGUF, OLLAMA, SPLIT
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--refresh", action="store_true", help="only forget a receipt that is no longer true")
     arguments = parser.parse_args()
-    from serve.engines.ollama import Ollama, OllamaError, modelfile, settings
+    from blogtwin.inference.ollama import Ollama, OllamaError, modelfile, settings
 
     ollama = Ollama()
     if arguments.refresh:
@@ -97,9 +33,9 @@ def main() -> None:
     twin = GGUF / "twin.gguf"
     if not twin.is_file():
         raise UserError(f"There is no {twin} yet: run `make all`, or scripts/05_export_gguf.py first.")
+    from blogtwin.models import chat
+    from blogtwin.models.registry import resolve
     from corpus.examples import of_posts
-    from train import chat
-    from train.base import resolve
 
     base = resolve(params.train.base)
     with writing(OLLAMA / "Modelfile") as file:

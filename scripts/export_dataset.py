@@ -5,51 +5,23 @@ Writes  data/export/<format>/train.jsonl (and validation.jsonl), README.md
 Run     python scripts/export_dataset.py --format chatml --include-system --validation-split 0.1
 """
 
+import _path
+
 import argparse
-from pathlib import Path
 
-from _shared import PREPARED, UserError, load_params, making, read_jsonl, run, say, write_jsonl
-
-EXPORT = Path("data/export")
-
-
-def card(form: str, parts: dict[str, list[dict]], author: str) -> str:
-    """The README.md that a Hugging Face dataset begins with."""
-    from corpus.examples import of_posts
-
-    rows = [row for part in parts.values() for row in part]
-    size = "n<1K" if len(rows) < 1000 else "1K<n<10K" if len(rows) < 10_000 else "10K<n<100K"
-    files = "\n".join(f"  - split: {name}\n    path: {name}.jsonl" for name in parts)
-    counts = "\n".join(f"| {name} | {len(part):,} | {len({r['post_id'] for r in of_posts(part)}):,} |" for name, part in parts.items())
-    return f"""---
-license: other
-task_categories:
-- text-generation
-size_categories:
-- {size}
-configs:
-- config_name: default
-  data_files:
-{files}
----
-
-# Examples of {author or "one author"}'s writing
-
-Format: {form}. The answers are the author's own words; what asks for them was made from titles, tags, headings and the posts themselves. No post is in two splits.
-
-| split | rows | posts |
-|---|---|---|
-{counts}
-
-Made with blogtwin. The texts belong to their author: ask before you use or share them, and don't pass a model's writing off as theirs.
-"""
+from blogtwin.config import load_params
+from blogtwin.console import run, say
+from blogtwin.errors import UserError
+from blogtwin.files import making, read_jsonl, write_jsonl
+from blogtwin.paths import PREPARED
+from corpus.dataset_export import EXPORT, card
 
 
 def main() -> None:
-    from corpus import dataset
+    from corpus import dataset_export
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--format", choices=dataset.FORMATS, default="chatml")
+    parser.add_argument("--format", choices=dataset_export.FORMATS, default="chatml")
     parser.add_argument("--include-system", action="store_true", help="put prepare.system in front")
     parser.add_argument("--validation-split", type=float, default=0.0, metavar="SHARE", help="share of the posts held out")
     parser.add_argument("--deduplicate", action="store_true", help="leave out what is near to an example before")
@@ -59,13 +31,13 @@ def main() -> None:
         raise UserError(f"--validation-split is {asked.validation_split:g}: give a share of the posts from 0 to under 1, such as 0.1.")
     params, examples = load_params(), read_jsonl(PREPARED / "examples.jsonl")
     system = params.prepare.system if asked.include_system else ""
-    parts = dataset.parts(examples, asked.format, asked.validation_split, params.prepare.seed, asked.deduplicate, asked.quality_filter)
+    parts = dataset_export.parts(examples, asked.format, asked.validation_split, params.prepare.seed, asked.deduplicate, asked.quality_filter)
     if not parts["train"]:
         raise UserError(f"None of the {len(examples)} examples is left: leave out --quality-filter, hold fewer posts out, or look at {PREPARED / 'examples.jsonl'}.")
     parts = {name: rows for name, rows in parts.items() if rows}
     with making(EXPORT / asked.format) as folder:
         for name, rows in parts.items():
-            write_jsonl(folder / f"{name}.jsonl", [dataset.row(row, asked.format, system) for row in rows])
+            write_jsonl(folder / f"{name}.jsonl", [dataset_export.row(row, asked.format, system) for row in rows])
         (folder / "README.md").write_text(card(asked.format, parts, params.prepare.author), encoding="utf-8")
     counts = ", ".join(f"{len(rows)} {name}" for name, rows in parts.items())
     say(f"wrote {EXPORT / asked.format}: {counts} rows of {len(examples)} examples, and a dataset card (README.md)")

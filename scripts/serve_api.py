@@ -6,30 +6,15 @@ Run     make serve
         python scripts/serve_api.py --port 9000
 """
 
+import _path
+
 import argparse
 import os
-import socket
 
-from _shared import ROOT, UserError, run, say
-
-# Idle threads of llama.cpp must sleep: two engines that spin take each other's cores.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
-def listen(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host.strip("[]"), port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512)
-    except (OSError, OverflowError) as e:
-        raise UserError(f"The server can't listen on {host}:{port} ({e.strerror or e}): stop what is there, or take another port with --port.") from None
-
-
-def serve(app, listening: socket.socket) -> None:
-    """Answer on `listening` until the process is told to end. Idle connections are kept far longer than clients keep theirs (openai
-    and httpx: 5 s): whoever hangs up second loses no request."""
-    import uvicorn
-
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=75, timeout_graceful_shutdown=5)
-    uvicorn.Server(config).run(sockets=[listening])
+from blogtwin.console import run, say
+from blogtwin.errors import UserError
+from blogtwin.paths import ROOT
+from serve.server import listen, serve
 
 
 def main() -> None:
@@ -37,18 +22,20 @@ def main() -> None:
     parser.add_argument("--host", help="where to listen (default: SERVE_HOST, else 127.0.0.1)")
     parser.add_argument("--port", type=int, help="0 takes a free one (default: SERVE_PORT, else 8000)")
     arguments = parser.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # two llama.cpp engines whose idle threads spin take each other's cores
     from pydantic import ValidationError
 
-    from serve.keys import Keys
+    from blogtwin.validation import main_problem
+    from serve.auth import Keys
     from serve.settings import Settings
 
     try:
         settings = Settings(**{k: v for k, v in vars(arguments).items() if v is not None})
     except ValidationError as e:
-        first = e.errors()[0]
-        raise UserError(f"SERVE_{'_'.join(map(str, first['loc'])).upper()}: {first['msg']}.") from None
+        problem = main_problem(e)
+        raise UserError(f"SERVE_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}.") from None
     if not settings.loopback and not Keys(settings.home).all():
-        raise UserError(f"SERVE_HOST is {settings.host}, which others can reach, and there are no keys: make one with `python scripts/keys.py add NAME --role admin`, or stay on 127.0.0.1.")
+        raise UserError(f"SERVE_HOST is {settings.host}, which others can reach, and there are no keys: make one with `python scripts/api_keys.py add NAME --role admin`, or stay on 127.0.0.1.")
     from serve.main import create_app
 
     app = create_app(settings)

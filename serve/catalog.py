@@ -1,7 +1,7 @@
 """Which models there are: the base, and every twin under artifacts/, all authors and all kept versions.
 
 A twin is a folder with an adapter.gguf; artifacts/gguf is the newest and called `finetuned`. Others stand wherever they were put,
-artifacts/twins/anna/2026-11 is `anna/2026-11`, and authors/anna (scripts/author.py) is `anna`. Their metadata name the base they need.
+artifacts/twins/anna/2026-11 is `anna/2026-11`, and authors/anna (scripts/author_project.py) is `anna`. Their metadata name the base they need.
 """
 
 import functools
@@ -9,7 +9,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from _shared import ARTIFACTS, AUTHORS, EVAL, GGUF, Params, UserError, digest
+from blogtwin.config import Params
+from blogtwin.errors import UserError
+from blogtwin.files import digest
+from blogtwin.paths import ARTIFACTS, AUTHORS, EVAL, GGUF
 
 BASE, TWIN = "base", "finetuned"
 HERE = Path(".")  # the project that is served; other authors' lie in AUTHORS
@@ -21,7 +24,7 @@ class Model:
     """`adapter` is None for a base, whose `weights` are known once it is loaded. `unusable` says why it can't be served; empty when it can."""
 
     name: str
-    base: str  # a name of train/models.yaml
+    base: str  # a name of blogtwin/models/registry.yaml
     adapter: Path | None = None
     weights: Path | None = None
     system: str = ""
@@ -76,7 +79,7 @@ def _twin(adapter: Path, name: str, params: Params, folder: Path = HERE) -> Mode
 @functools.cache
 def _written_as(base: str) -> str:
     """How exports call a base: a folder or a file of one's own by its last name, never by its path."""
-    from train.base import describe, known
+    from blogtwin.models.registry import describe, known
 
     try:
         return base if base in known() else describe(base)["repo"]
@@ -85,12 +88,12 @@ def _written_as(base: str) -> str:
 
 
 def _unknown(base: str) -> str:
-    from train.base import describe
+    from blogtwin.models.registry import describe
 
     try:
         describe(base)
     except UserError:
-        return f"it was trained on {base or 'an unnamed base'}, which train/models.yaml does not name"
+        return f"it was trained on {base or 'an unnamed base'}, which blogtwin/models/registry.yaml does not name"
     return ""
 
 
@@ -99,9 +102,9 @@ def metadata(file: Path, modified: int, size: int) -> dict[str, str]:
     """The strings in a GGUF's header. `modified` and `size` make a changed file be read again."""
     from gguf import GGUFValueType
 
-    from train import gguf_file
+    from blogtwin.models import gguf_reader
 
-    fields = gguf_file.read(file).fields.items()
+    fields = gguf_reader.read(file).fields.items()
     return {key: field.contents() for key, field in fields if field.types and field.types[0] == GGUFValueType.STRING}
 
 

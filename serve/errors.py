@@ -12,8 +12,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from _shared import UserError, disk_is_full
-from serve.logs import log
+from blogtwin.errors import UserError, disk_is_full
+from blogtwin.validation import dotted
+from serve.logging_setup import log
 
 
 class ErrorBody(BaseModel):
@@ -78,7 +79,7 @@ def as_api_error(error: BaseException) -> ApiError:
         return made
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
-        where = ".".join(str(p) for p in first["loc"] if p != "body")
+        where = dotted(first["loc"], without=("body",))
         return ApiError(422, "invalid_request", f"{where or 'the body'}: {first['msg']}", "GET /openapi.json lists the fields of every request.")
     if isinstance(error, UserError):
         return ApiError(409, "not_possible", str(error))

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 from pydantic import BaseModel
 
-from serve import meters
-from serve.engines.engine import http_client, prompt
+from blogtwin.inference.client import http_client, prompt
+from serve import prometheus_metrics
 from serve.errors import ApiError
-from serve.pool import Loaded
-from serve.relay import Event
+from serve.model_pool import Loaded
+from serve.streaming import Event
 
 
 class Decoding(BaseModel):
@@ -45,7 +45,7 @@ async def write(one: Loaded, messages: list[dict], decoding: Decoding) -> AsyncI
     from pydantic_ai.exceptions import AgentRunError
 
     asked = time.perf_counter()
-    async with meters.answering(one.model.name), one.gate.turn():
+    async with prometheus_metrics.answering(one.model.name), one.gate.turn():
         seeded = one.engine.seeded if decoding.seed is not None else {}
         extra = {**one.engine.extra_body, **seeded, **strength(one, decoding.style_strength), **one.engine.repeat(decoding.repeat_penalty)}
         settings = {"max_tokens": decoding.max_tokens, "temperature": decoding.temperature, "top_p": decoding.top_p, "extra_body": extra}
@@ -65,7 +65,7 @@ async def write(one: Loaded, messages: list[dict], decoding: Decoding) -> AsyncI
             raise engine_error(one, e) from e
     seconds = time.perf_counter() - asked
     tokens = reply.usage.output_tokens
-    meters.wrote(one.model.name, first, seconds, tokens)
+    prometheus_metrics.wrote(one.model.name, first, seconds, tokens)
     speed = (tokens - 1) / (seconds - first) if tokens > 1 and seconds > first else 0.0
     finish = "length" if reply.finish_reason == "length" else "stop"
     yield Event("written", Written(text=text, model=one.model.name, finish=finish, prompt_tokens=reply.usage.input_tokens, tokens=tokens, first_token=round(first, 4), seconds=round(seconds, 4), tokens_per_second=round(speed, 2)))

@@ -6,10 +6,12 @@ import contextlib
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from _shared import ROOT, load_params
-from serve import errors, logs, state
-from serve.engines.engine import http_client
-from serve.guard import Guard
+from blogtwin.config import load_params
+from blogtwin.environment import load_environment
+from blogtwin.inference.client import http_client
+from blogtwin.paths import ROOT
+from serve import app_state, errors, logging_setup
+from serve.middleware import Guard
 from serve.routers import ALL, training
 from serve.settings import Settings
 
@@ -30,11 +32,12 @@ async def lifespan(app: FastAPI):
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
+    load_environment()
     settings = settings or Settings()
-    logs.start(settings.home)
+    logging_setup.start(settings.home)
     # No /docs page: it would fetch its scripts from a CDN. GET /openapi.json has it all.
     app = FastAPI(title="blogtwin", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, responses=errors.RESPONSES)
-    app.state.serve = state.make(settings, load_params())
+    app.state.serve = app_state.make(settings, load_params())
     errors.install(app)
     for router in ALL:
         app.include_router(router)

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SERVE_", env_file=".env", extra="ignore", frozen=True)
 
-    # Where it listens. Off loopback it only starts when there are keys (scripts/keys.py).
+    # Where it listens. Off loopback it only starts when there are keys (scripts/api_keys.py).
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     # More names it may be called by, and web pages of other origins that may call it.

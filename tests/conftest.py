@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from blogtwin.environment import load_environment
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 # A shell's background job ignores Ctrl-C, and so would all that the tests start from there.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Tests that run side by side share the cores: two teams of threads that wait for each other's cores take five times as long.
     os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
+load_environment()
 os.environ["HF_HUB_OFFLINE"] = "1"  # a test that reaches for a hub is wrong
 
 
@@ -33,11 +35,11 @@ def pytest_ignore_collect(collection_path, config):
 @pytest.fixture(scope="session")
 def real_lengths():
     """(tokens of a text, tokens of a whole row with system message and template as 04_train asserts it), by the base's own tokenizer."""
-    from _shared import load_params
-    from train import base, chat
+    from blogtwin.config import load_params
+    from blogtwin.models import chat, registry
 
     params = load_params(ROOT / "params.yaml")
-    tokenizer = base.resolve(params.train.base).tokenizer()
+    tokenizer = registry.resolve(params.train.base).tokenizer()
 
     def of_row(row: dict) -> int:
         return sum(map(len, chat.row_ids(tokenizer, chat.messages(row, params.prepare.system), row["output"])))
@@ -81,12 +83,12 @@ def embedded_base() -> None:
     """The embedded base, made ready in the project itself: it takes its seconds, and is the same for all workers and workspaces."""
     from filelock import FileLock
 
-    from train import base
+    from blogtwin.models import registry
 
     (ROOT / "artifacts").mkdir(exist_ok=True)
     with FileLock(ROOT / "artifacts/base.lock"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base, "ROOT", ROOT)  # where `tiny` holds another
-        base.resolve("smollm2:135m")
+        patch.setattr(registry, "ROOT", ROOT)  # where `tiny` holds another
+        registry.resolve("smollm2:135m")
 
 
 def make_workspace(folder: Path) -> Path:
@@ -123,15 +125,15 @@ def tiny_root(tmp_path_factory):
     from filelock import FileLock
     from tiny import write_tiny_gguf
 
-    from train import base
+    from blogtwin.models import registry
 
     own = tmp_path_factory.getbasetemp()
     root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "private-folder"
     with FileLock(f"{root}.lock"), pytest.MonkeyPatch.context() as patch:
         if not root.exists():
             root.mkdir()
-            patch.setattr(base, "ROOT", root)
-            base.resolve(str(write_tiny_gguf(root / "tiny.gguf")))
+            patch.setattr(registry, "ROOT", root)
+            registry.resolve(str(write_tiny_gguf(root / "tiny.gguf")))
     return root
 
 
@@ -145,11 +147,11 @@ def with_tiny(folder: Path, tiny_root: Path) -> str:
 @pytest.fixture(scope="module")
 def tiny(tiny_root):
     """The tiny base of `tiny_root`, while its root is the project's."""
-    from train import base
+    from blogtwin.models import registry
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base, "ROOT", tiny_root)
-        yield base.resolve(str(tiny_root / "tiny.gguf"))
+        patch.setattr(registry, "ROOT", tiny_root)
+        yield registry.resolve(str(tiny_root / "tiny.gguf"))
 
 
 from serving import served, server  # noqa: F401  fixtures; below, since serving.py takes ROOT from here

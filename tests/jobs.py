@@ -5,10 +5,11 @@ import json
 import os
 from pathlib import Path
 
-from _shared import load_params
-from train import backend, chat
+from blogtwin.config import load_params
+from blogtwin.models import chat
+from train import backend
 from train.checkpoints import belongs_to, checkpoints
-from train.log import Log
+from train.training_log import Log
 
 SYSTEM = "You write."
 
@@ -36,7 +37,7 @@ def written(base) -> dict:
 
 
 def read(base: dict):
-    from train.base import Base
+    from blogtwin.models.registry import Base
 
     return Base(**{**base, "hf": Path(base["hf"]), "gguf": Path(base["gguf"])})
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from serve.engines import llamacpp
+from blogtwin.inference import llama_server
 
 NAME = re.compile(r"[A-Za-z0-9_][\w.-]*(:[A-Za-z0-9_][\w.-]*)?")
 
@@ -101,7 +101,7 @@ class OllamaServer:
     def engine(self, file: Path):
         with self.loading:
             if file not in self.engines:
-                self.engines[file] = self.open.enter_context(llamacpp.serving(file, "ollama", n_ctx=2048))
+                self.engines[file] = self.open.enter_context(llama_server.serving(file, "ollama", n_ctx=2048))
             return self.engines[file]
 
     def create(self, body: dict):

@@ -61,16 +61,16 @@ def test_an_authors_code_follows_the_project_and_their_knobs_stay(workspace):
     commit(workspace, "dvc.lock", "theirs")
     commit(workspace, "params.yaml", params.replace("min_words: 40", "min_words: 41").replace('author: ""', "author: Bob") + "# the end\n")
     sh(workspace, "git rm -q eval/suites/general.yaml && git commit -qm gone")
-    done = sh(workspace, "make help AUTHOR=carl && python scripts/author.py carl help")
+    done = sh(workspace, "make help AUTHOR=carl && python scripts/author_project.py carl help")
     assert done.returncode == 0 and "note:" not in done.stdout, done
     assert (carl / "eval/suites/new.yaml").is_file() and not (carl / "eval/suites/general.yaml").exists() and (carl / "dvc.lock").read_text() == "his"
     found = yaml.safe_load((carl / "params.yaml").read_text())
     assert (found["train"]["epochs"], found["prepare"]["tasks"]["notes"], found["prepare"]["author"], found["ollama"]["name"]) == (7, 0.5, "Carl", "blogtwin-carl")
     assert found["ingest"]["source"] == "data/blog" and found["ingest"]["min_words"] == 41 and "# the end" in (carl / "params.yaml").read_text()
-    (carl / "eval/card.py").write_text("# mine\n")
+    (carl / "eval/scorecard.py").write_text("# mine\n")
     commit(workspace, "eval/suites/newer.yaml", "# newer\n")
-    done = sh(workspace, "python scripts/author.py carl help")
-    assert "stays at its own version" in done.stdout and (carl / "eval/card.py").read_text() == "# mine\n" and not (carl / "eval/suites/newer.yaml").exists()
+    done = sh(workspace, "python scripts/author_project.py carl help")
+    assert "stays at its own version" in done.stdout and (carl / "eval/scorecard.py").read_text() == "# mine\n" and not (carl / "eval/suites/newer.yaml").exists()
 
 
 def test_a_new_author_inherits_nobodys_name(workspace):
@@ -95,10 +95,10 @@ def test_an_author_who_is_not_there_is_not_made_of_a_typing_mistake(workspace):
 def test_without_a_commit_it_says_what_to_do(tmp_path):
     folder = tmp_path / "fresh"
     folder.mkdir()
-    for part in ("scripts", "train", "Makefile", "params.yaml"):
+    for part in ("scripts", "blogtwin", "Makefile", "params.yaml"):
         (folder / part).symlink_to(ROOT / part)
     sh(folder, "git init -q")
-    code = f"import sys; sys.path.insert(0, 'scripts'); import author; author.ROOT = __import__('pathlib').Path('{folder}'); sys.argv = ['author.py', 'anna', 'blog']; author.run(author.main)"
+    code = f"import sys; sys.path.insert(0, 'scripts'); import author_project; from blogtwin import author_projects; author_projects.ROOT = __import__('pathlib').Path('{folder}'); sys.argv = ['author_project.py', 'anna', 'blog']; author_project.run(author_project.main)"
     done = sh(folder, f'python -c "{code}"')
     assert done.returncode == 1 and "git add -A && git commit" in done.stderr and not (folder / "authors").exists(), done
 
@@ -106,12 +106,12 @@ def test_without_a_commit_it_says_what_to_do(tmp_path):
 def test_every_authors_twin_is_listed(tmp_path, monkeypatch):
     from serving import write_adapter_gguf
 
-    from _shared import load_params
-    from train import base
+    from blogtwin.config import load_params
+    from blogtwin.models import registry
 
     monkeypatch.chdir(tmp_path)
     for name in ("anna", ".half-made", "ben"):
-        write_adapter_gguf(base.resolve("smollm2:135m"), tmp_path / f"authors/{name}/artifacts/gguf/adapter.gguf")
+        write_adapter_gguf(registry.resolve("smollm2:135m"), tmp_path / f"authors/{name}/artifacts/gguf/adapter.gguf")
     (tmp_path / "authors/anna/artifacts/eval").mkdir()
     (tmp_path / "authors/anna/artifacts/eval/metrics.json").write_text("{}")
     found = catalog.models(load_params(ROOT / "params.yaml"))
@@ -124,7 +124,7 @@ def test_a_text_is_scored_beside_the_posts_of_its_own_author(served, monkeypatch
     import json
     import shutil
 
-    from serve import scores
+    from serve import scoring
 
     monkeypatch.chdir(served)
     other = served / "authors/ed"
@@ -135,6 +135,6 @@ def test_a_text_is_scored_beside_the_posts_of_its_own_author(served, monkeypatch
         rows = [json.loads(line) for line in (other / "data/split/train.jsonl").read_text().splitlines()]
         copied = " ".join(rows[0]["output"].split()[10:40])
         (other / "data/split/train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[1:]))
-        assert scores.score(copied, "x")["copied_words"] >= 20 > scores.score(copied, "x", Path("authors/ed"))["copied_words"]
+        assert scoring.score(copied, "x")["copied_words"] >= 20 > scoring.score(copied, "x", Path("authors/ed"))["copied_words"]
     finally:
         shutil.rmtree(served / "authors")

@@ -21,15 +21,15 @@ def test_it_measures_each_stage_and_what_three_more_posts_cost(tmp_path, run_in)
 
 def test_its_posts_are_posts(tmp_path):
     """Markdown of about the asked length with the blocks that real posts have, another one for each number, and the same again."""
-    import bench_data
+    import bench_pipeline
 
     from corpus.readers import read
 
-    words = bench_data.vocabulary()
-    made = [bench_data.post(number, words) for number in range(30)]
-    assert len(set(made)) == 30 and made[7] == bench_data.post(7, words)
+    words = bench_pipeline.vocabulary()
+    made = [bench_pipeline.post(number, words) for number in range(30)]
+    assert len(set(made)) == 30 and made[7] == bench_pipeline.post(7, words)
     (tmp_path / "a.md").write_text(made[7])
     post = read(tmp_path / "a.md", 1e7)
-    assert post.title == "Post 7" and post.date == "2000-01-08" and 0.8 * bench_data.WORDS < len(post.text.split()) < 1.2 * bench_data.WORDS
+    assert post.title == "Post 7" and post.date == "2000-01-08" and 0.8 * bench_pipeline.WORDS < len(post.text.split()) < 1.2 * bench_pipeline.WORDS
     everything = "".join(made)
     assert all(mark in everything for mark in ("\n## ", "\n- ", "\n> ", "```python", "](https://"))

@@ -5,7 +5,7 @@ import json
 import pytest
 from conftest import make_workspace, with_tiny
 
-from _shared import read_jsonl, write_jsonl
+from blogtwin.files import read_jsonl, write_jsonl
 
 pytestmark = pytest.mark.slow
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from corpus.clean import BLOCKS, clean
-from corpus.redact import redact
+from corpus.cleaning import BLOCKS, clean
+from corpus.redaction import redact
 
 TEXT = """Mine before.
 

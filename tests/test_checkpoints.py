@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 from jobs import settings
 
-from _shared import UserError
+from blogtwin.errors import UserError
 from train.checkpoints import belongs_to, checkpoints
 
 

@@ -1,13 +1,13 @@
 """clean(): what the author did not write goes, what the author wrote stays, and no input takes long."""
 
-import importlib
 import re
 import time
 
 import pytest
 from conftest import ROOT
 
-from corpus.clean import clean, headings, paragraphs
+from corpus import ingest
+from corpus.cleaning import clean, headings, paragraphs
 
 GONE = {
     "html": ('<div class="x"><p>Kept <b>words</b>.</p></div>', "Kept **words**."),
@@ -133,7 +133,7 @@ def test_headings_are_those_outside_code():
 @pytest.fixture(scope="module")
 def sample():
     """{source: (text as ingested, text cleaned)} of every post of data/sample."""
-    posts, _ = importlib.import_module("01_ingest").ingest(ROOT / "data/sample", 1, 1e7)
+    posts, _ = ingest.ingest(ROOT / "data/sample", 1, 1e7)
     assert len(posts) >= 50
     return {p["source"]: (p["text"], clean(p["text"])) for p in posts}
 

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from compare import compare, samples_of
 
-from _shared import UserError
+from blogtwin.errors import UserError
+from eval.compare_runs import compare, samples_of
 
 
 def samples(shift: float, noise: float, first: int = 0, n: int = 12) -> list[dict]:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from wenna import posts
 
+from blogtwin.text.sentences import first_words, sentences
 from eval.detectability import detectability, positions
-from eval.sentences import first_words, sentences
 
 
 @pytest.fixture(scope="module")

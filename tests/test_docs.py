@@ -3,10 +3,11 @@
 import re
 import shlex
 import subprocess
-import sys
 
 import pytest
 from conftest import ROOT
+
+from corpus import ingest
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()]
@@ -37,7 +38,7 @@ def test_every_command_is_run_by_a_test(command):
         assert words[0] == "python" and re.search(rf"\b{re.escape(words[1].split('/')[-1].removesuffix('.py'))}\b", everything)
 
 
-@pytest.mark.parametrize("name", ["scripts", "scripts/corpus", "train", "eval", "serve/engines", "data/sample", "params.yaml", "dvc.yaml"])
+@pytest.mark.parametrize("name", ["blogtwin", "corpus", "scripts", "train", "eval", "serve", "data/sample", "params.yaml", "dvc.yaml"])
 def test_tree_in_readme_is_there(name):
     assert (ROOT / name).exists() and name.split("/")[0] in README
 
@@ -62,10 +63,8 @@ def test_no_private_path_or_registry_is_named():
 
 def test_sample_is_what_the_issue_asks():
     """About 60 posts, 28,000 to 38,000 words; 48 .md, 6 .txt, 6 .docx; several years."""
-    sys.path[:0] = [str(ROOT / "scripts")]
-    from importlib import import_module
 
-    posts, discarded = import_module("01_ingest").ingest(ROOT / "data/sample", 40, 1e9)
+    posts, discarded = ingest.ingest(ROOT / "data/sample", 40, 1e9)
     formats = [p["format"] for p in posts]
     assert (formats.count("md"), formats.count("txt"), formats.count("docx")) == (48, 6, 6)
     assert 28_000 <= sum(p["word_count"] for p in posts) <= 38_000

@@ -2,41 +2,42 @@
 
 import math
 import zlib
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import ROOT
 
-from corpus import clean, readers
-from eval import canaries, card, cheats, delta, habits, impostors, intervals, overlap, verdict, voices
-from eval.copying import Copying, copies
-from eval.features import count, distort
-from eval.llama import Scorer
-from eval.prose import prose
-from eval.style import _auc
-from train import base as bases
-from train import chat
+from blogtwin.models import chat
+from blogtwin.models import registry as bases
+from blogtwin.models.llama_cpp import Scorer
+from blogtwin.sampling import SamplingParams
+from blogtwin.text.markdown import prose
+from corpus import cleaning, readers
+from eval import baselines, canaries, confidence_intervals, likelihood, reference_overlap, scorecard, systems, verdict
+from eval.memorization import Copying, copies
+from eval.style import cosine_delta, impostors, profile
+from eval.style.features import count, distort
+from eval.style.verification import _auc
 
 
 @pytest.fixture(scope="module")
 def sample():
     """Texts of the sample blog, oldest first."""
     paths = sorted((ROOT / "data/sample").glob("*.md"))
-    return [clean.clean(readers.read(p, 1e9).text) for p in paths]
+    return [cleaning.clean(readers.read(p, 1e9).text) for p in paths]
 
 
 def test_bits_per_byte_and_perplexity_by_hand():
     """8 bytes at ln 2 nats each are 8 bits: one per byte; posts are summed before they are divided."""
     rows = [{"nats": 8 * math.log(2), "bytes": 8, "tokens": 2}, {"nats": 0.0, "bytes": 8, "tokens": 6}]
-    assert voices.bits_per_byte(rows) == pytest.approx(0.5)
-    assert voices.perplexity(rows) == pytest.approx(2.0)
+    assert likelihood.bits_per_byte(rows) == pytest.approx(0.5)
+    assert likelihood.perplexity(rows) == pytest.approx(2.0)
 
 
 def test_a_long_post_is_read_in_windows_and_each_token_once(monkeypatch):
     """Half a window stands before every token after the first window; nats are summed over all of them."""
-    monkeypatch.setattr(voices, "WINDOW", 8)
-    monkeypatch.setattr(voices, "STRIDE", 4)
+    monkeypatch.setattr(likelihood, "WINDOW", 8)
+    monkeypatch.setattr(likelihood, "STRIDE", 4)
     asked = []
 
     class Model:
@@ -47,7 +48,7 @@ def test_a_long_post_is_read_in_windows_and_each_token_once(monkeypatch):
     def tokenizer(text, **_):
         return {"input_ids": [int(w) for w in text.split()]}
 
-    row = voices.read(Model(), [90, 91], " ".join(map(str, range(1, 16))), tokenizer)
+    row = likelihood.read(Model(), [90, 91], " ".join(map(str, range(1, 16))), tokenizer)
     assert [ids for _, ids in asked] == [[1, 2, 3, 4, 5, 6], [7, 8, 9, 10], [11, 12, 13, 14], [15]]
     assert [before for before, _ in asked] == [[90, 91], [3, 4, 5, 6], [7, 8, 9, 10], [11, 12, 13, 14]]
     assert row["nats"] == sum(range(1, 16)) and row["tokens"] == 15
@@ -66,7 +67,7 @@ def test_a_canary_that_is_known_is_exposed_and_another_is_not():
 def test_cosine_delta_is_least_for_the_author(sample):
     """Unseen posts of the author lie nearer to his other posts than any other people's do."""
     people = impostors.load()
-    found = delta.cosine_delta(count(sample[:20]), people.texts, {"twin": count(sample[20:30]), "none": count(["Too short."])})
+    found = cosine_delta.cosine_delta(count(sample[:20]), people.texts, {"twin": count(sample[20:30]), "none": count(["Too short."])})
     assert found["author"] == pytest.approx(found["twin"], abs=0.15) and found["twin"] < found["others"] - 0.3
     assert math.isnan(found["none"])
 
@@ -88,11 +89,11 @@ def test_likelihood_counts_the_authors_bytes_and_nothing_else(tiny):
     import torch
     from transformers import AutoModelForCausalLM
 
-    tokenizer, voice = tiny.tokenizer(), voices.Voice("base", "You write.")
+    tokenizer, voice = tiny.tokenizer(), systems.Voice("base", "You write.")
     example = {"id": "x-1", "post_id": "x", "instruction": "Write.", "input": "", "output": "Café — 9 of 9. “It held.” And more of it came after."}
     with Scorer(tiny.gguf) as scorer:
-        row = voices.read_post(scorer, voice, example, tokenizer, 12)
-    text = voices.cut(example["output"], tokenizer, 12)
+        row = likelihood.read_post(scorer, voice, example, tokenizer, 12)
+    text = systems.cut(example["output"], tokenizer, 12)
     prompt, completion = chat.prompt_ids(tokenizer, voice.messages(example)), tokenizer(text, add_special_tokens=False)["input_ids"]
     model = AutoModelForCausalLM.from_pretrained(tiny.hf, dtype=torch.float32)
     with torch.no_grad():
@@ -103,8 +104,8 @@ def test_likelihood_counts_the_authors_bytes_and_nothing_else(tiny):
     assert row["nats"] == pytest.approx(nats.sum().item(), rel=0.01)
 
 
-def decoding(**changes):
-    return SimpleNamespace(**{"max_tokens": 12, "temperature": 0.0, "top_p": 1.0, "repeat_penalty": 1.0, **changes})
+def sampling(**changes):
+    return SamplingParams(**{"max_tokens": 12, "temperature": 0.0, "top_p": 1.0, "repeat_penalty": 1.0, **changes})
 
 
 @pytest.mark.slow
@@ -114,7 +115,7 @@ def test_answers_written_together_are_those_the_model_gives(tiny):
     start = tokenizer("All of these prompts begin in the same way, and then", add_special_tokens=False)["input_ids"]
     prompts = [start + tokenizer(end, add_special_tokens=False)["input_ids"] for end in (" the kettle", " nine boats went out to sea", " a dog")]
     with Scorer(tiny.gguf, n_ctx=128, sequences=3) as model:
-        answers = model.write(prompts, [decoding()] * 3, [1, 2, 3])
+        answers = model.write(prompts, [sampling()] * 3, [1, 2, 3])
         for prompt, answer in zip(prompts, answers, strict=True):
             ids = answer["ids"]
             likely = model.log_probabilities(prompt, ids)
@@ -126,7 +127,7 @@ def test_answers_written_together_are_those_the_model_gives(tiny):
 def test_the_same_seeds_write_the_same_and_others_do_not(tiny):
     tokenizer = tiny.tokenizer()
     prompts = [tokenizer(t, add_special_tokens=False)["input_ids"] for t in ("The kettle", "The long boat and")]
-    warm = decoding(temperature=1.0, max_tokens=30)
+    warm = sampling(temperature=1.0, max_tokens=30)
     with Scorer(tiny.gguf, n_ctx=128, sequences=2) as model:
         first = model.write(prompts, [warm] * 2, [1, 2])
         model.log_likelihoods(prompts[1], prompts[0])  # what was read in between leaves no trace
@@ -155,7 +156,7 @@ def test_copied_runs_are_found_wherever_they_stand(sample):
 @pytest.mark.slow
 def test_overlap_of_a_text_with_itself_is_whole_and_of_strangers_small():
     text, other = "The kettle has stopped and I have not touched it.", "Bees came to the organ on a Tuesday, which is their right."
-    same, apart = overlap.overlap([text], [text]), overlap.overlap([text], [other])
+    same, apart = reference_overlap.overlap([text], [text]), reference_overlap.overlap([text], [other])
     assert same["bleu"] == pytest.approx(100) and same["chrf"] == pytest.approx(100) and same["rougeL"] == 1.0
     assert apart["bleu"] < 10 and apart["rougeL"] < 0.25
 
@@ -167,30 +168,30 @@ def test_rouge_l_is_rouge_scores_own(sample):
     theirs = RougeScorer(["rougeL"], use_stemmer=True)
     for reference, text in [*zip(sample[:4], sample[4:8]), ("The kettles stopped", "a stopped kettle"), ("One two", "Three four"), ("Words", "")]:
         expected = theirs.score(reference, text)["rougeL"].fmeasure
-        assert overlap.overlap([text], [reference])["rougeL"] == pytest.approx(expected, abs=5e-5)
-    assert overlap.overlap(sample[:1], sample[1:2])["rougeL"] > 0.05
+        assert reference_overlap.overlap([text], [reference])["rougeL"] == pytest.approx(expected, abs=5e-5)
+    assert reference_overlap.overlap(sample[:1], sample[1:2])["rougeL"] > 0.05
 
 
 def test_intervals_by_hand():
     """Student's t under 20, exact sign flips; Wilson and the e-value as their formulas have it."""
-    few = intervals.mean([1.0, 2.0, 3.0, 4.0])
+    few = confidence_intervals.mean([1.0, 2.0, 3.0, 4.0])
     assert (few["mean"], few["n"]) == (2.5, 4) and few["hi"] - 2.5 == pytest.approx(3.1824 * 1.29099 / 2, abs=1e-3)
-    many = intervals.mean(np.arange(40.0))
+    many = confidence_intervals.mean(np.arange(40.0))
     assert many["lo"] < 19.5 < many["hi"] and many["hi"] - many["lo"] == pytest.approx(2 * 1.96 * 11.69 / math.sqrt(40), rel=0.1)
-    assert intervals.paired([2, 3, 4, 5, 6], [1, 2, 3, 4, 5.5])["p"] == pytest.approx(2 / 32)
-    assert intervals.wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-3)
-    assert intervals.e_value(10, 10) == pytest.approx(2**10 / 11)
-    assert intervals.votes(15, 5)["p"] == pytest.approx(0.0414, abs=1e-3)
-    assert intervals.posts_to_tell([1, 2, 3], [1, 1, 1]) == 4
+    assert confidence_intervals.paired([2, 3, 4, 5, 6], [1, 2, 3, 4, 5.5])["p"] == pytest.approx(2 / 32)
+    assert confidence_intervals.wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-3)
+    assert confidence_intervals.e_value(10, 10) == pytest.approx(2**10 / 11)
+    assert confidence_intervals.votes(15, 5)["p"] == pytest.approx(0.0414, abs=1e-3)
+    assert confidence_intervals.posts_to_tell([1, 2, 3], [1, 1, 1]) == 4
 
 
 def test_habits_tell_flat_prose_from_the_author(sample):
-    own, flat = habits.table(sample[:30]), habits.table(["It is important to note that success is not just about hard work; it is about working smarter! " * 30] * 3)
-    far = habits.distances(flat, own)
-    near = habits.distances(habits.table(sample[30:]), own)
+    own, flat = profile.table(sample[:30]), profile.table(["It is important to note that success is not just about hard work; it is about working smarter! " * 30] * 3)
+    far = profile.distances(flat, own)
+    near = profile.distances(profile.table(sample[30:]), own)
     assert far["semicolons"] > 3 and far["exclamations"] > 3 and far["first_person"] < -0.5
     assert np.mean([abs(d) < 0.6 for d in near.values()]) > 0.7 > np.mean([abs(d) < 0.6 for d in far.values()])
-    assert "first person" in habits.describe(sample[:30])
+    assert "first person" in profile.describe(sample[:30])
 
 
 def evidence(**changes):
@@ -246,7 +247,7 @@ def base_reads():
 
         @cache
         def one(text, tokens):
-            return voices.bits_per_byte([voices.read_raw(model, text, tokenizer, tokens)]) if text.strip() else math.nan
+            return likelihood.bits_per_byte([likelihood.read_raw(model, text, tokenizer, tokens)]) if text.strip() else math.nan
 
         yield lambda texts, tokens: [one(t, tokens) for t in texts]
 
@@ -257,11 +258,11 @@ def made_card(sample, base_reads):
     training, held_out, unseen = sample[:26], sample[26:38], sample[38:48]
     flat = "It is important to note that success isn't easy; however, it's worth it! Many people believe that technology changes our lives, and they are right. We must adapt, learn, and grow together. "
     wrong = {
-        "verbatim": cheats.verbatim(training, 10, 1),
-        "markov_1": cheats.markov(training, 10, 400, 1, 1),
-        "markov_2": cheats.markov(training, 10, 400, 2, 1),
-        "shuffled_words": cheats.shuffled_words(unseen, 1),
-        "repeated": cheats.repeated(unseen, 300),
+        "verbatim": baselines.verbatim(training, 10, 1),
+        "markov_1": baselines.markov(training, 10, 400, 1, 1),
+        "markov_2": baselines.markov(training, 10, 400, 2, 1),
+        "shuffled_words": baselines.shuffled_words(unseen, 1),
+        "repeated": baselines.repeated(unseen, 300),
         "lower_case": [t.lower() for t in unseen],
         "base": [flat * 8] * 10,
         "another": another_author(10),
@@ -275,11 +276,11 @@ def made_card(sample, base_reads):
         return [{"voice": voice, "id": e["id"], "post_id": e["post_id"], "read": read, "text": t, "end": "stop", "written_tokens": 9} for e, t in zip(asked, texts, strict=True)]
 
     def made(systems, seed):
-        posts = card.Posts(asked, held_out, training, [f"title {i}" for i in range(len(training))], 0)
+        posts = scorecard.Posts(asked, held_out, training, [f"title {i}" for i in range(len(training))], 0)
         heard = rows("base", [flat * 8] * 10, 24.0) + rows("five_shot", [flat * 9] * 10, 22.0)
         for name in systems:
             heard += rows("twin" if name == "self" else f"fake_{name}", wrong[name], 18.0)
-        return card.scorecard(heard, posts, people, base_reads, seed, [f"post {i}" for i in range(10)])
+        return scorecard.scorecard(heard, posts, people, base_reads, seed, [f"post {i}" for i in range(10)])
 
     return made
 

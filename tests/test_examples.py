@@ -1,14 +1,15 @@
 """Examples: every word of every post comes out, in parts that fit, the same for the same seed."""
 
-import importlib
 import random
 import re
 
 import pytest
 
-from _shared import ROOT, load_params
-from corpus.clean import clean, paragraphs
-from corpus.examples import CONTINUE, FINISH, OPENING, PROMPT_RESERVE, WRITE, cut, examples, of_posts, short, split_long, tail
+from blogtwin.config import load_params
+from blogtwin.paths import ROOT
+from corpus.chunking import cut, split_long, tail
+from corpus.cleaning import clean, paragraphs
+from corpus.examples import CONTINUE, FINISH, OPENING, PROMPT_RESERVE, WRITE, examples, of_posts, short
 
 POST = {"id": "p1", "title": "The kettle", "date": "2020-01-02", "tags": ["tea", "boats"]}
 
@@ -39,7 +40,7 @@ def story(words, seed=0):
 @pytest.fixture(scope="module")
 def sample():
     """[(post, cleaned text)] of data/sample, through the real ingest and clean."""
-    ingest = importlib.import_module("01_ingest").ingest
+    from corpus.ingest import ingest
     params = load_params(ROOT / "params.yaml")
     posts, _ = ingest(ROOT / "data/sample", params.ingest.min_words, 1e7)
     return [(post, clean(post["text"], params.prepare.links)) for post in posts]
@@ -144,7 +145,7 @@ def test_the_seed_alone_decides_the_phrasing(sample):
 def test_one_post_more_changes_no_other_post_s_examples(sample):
     """The phrasing hangs on the post, not on its place: a new post must not shuffle the old examples. (How many passages are asked for
     once more, and which words tell, does hang on all posts.)"""
-    prepare = importlib.import_module("02_prepare").prepare
+    from corpus.prepare import prepare
     params = load_params(ROOT / "params.yaml")
     posts = [post for post, _ in sample]
     assert of_posts(prepare(posts[1:9], params, count)) == [r for r in of_posts(prepare(posts[:9], params, count)) if r["post_id"] != posts[0]["id"]]

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from _shared import UserError, write_jsonl
-from eval import parity
-from eval.llama import Scorer
-from train import chat
-from train.export import at_precision, write_adapter, write_twin
+from blogtwin.errors import UserError
+from blogtwin.files import write_jsonl
+from blogtwin.inference import parity
+from blogtwin.models import chat
+from blogtwin.models.gguf_export import at_precision, write_adapter, write_twin
+from blogtwin.models.llama_cpp import Scorer
 
 SYSTEM = "You write."
 pytestmark = pytest.mark.slow  # torch, transformers and llama.cpp start up
@@ -154,16 +155,16 @@ def test_the_server_renders_and_answers(tiny, adapter, tmp_path):
     """The embedded engine reads the pinned template as transformers does, refuses a wrong key, and tells llama.cpp's reason for a bad file."""
     import httpx
 
-    from serve.engines import llamacpp
+    from blogtwin.inference import llama_server
 
     write_twin(tiny.gguf, adapter, tmp_path / "twin.gguf", "q8_0", tiny.tokenizer().chat_template, {"general.name": "t"})
     messages = chat.messages(EXAMPLES[0], SYSTEM)
-    with llamacpp.serving(tmp_path / "twin.gguf", "twin") as engine:
-        assert llamacpp.rendered(engine, messages) == chat.prompt_text(tiny.tokenizer(), messages)
+    with llama_server.serving(tmp_path / "twin.gguf", "twin") as engine:
+        assert llama_server.rendered(engine, messages) == chat.prompt_text(tiny.tokenizer(), messages)
         refused = httpx.post(f"{engine.base_url}/chat/completions", json={"messages": messages}, headers={"Authorization": "Bearer wrong"}, trust_env=False)
         assert refused.status_code == 401
     (tmp_path / "broken.gguf").write_bytes(b"GGUF" + b"\0" * 100)
-    with pytest.raises(OSError, match="can't serve .*broken.gguf"), llamacpp.serving(tmp_path / "broken.gguf", "x"):
+    with pytest.raises(OSError, match="can't serve .*broken.gguf"), llama_server.serving(tmp_path / "broken.gguf", "x"):
         pass
 
 

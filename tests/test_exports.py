@@ -1,6 +1,5 @@
 """Every kind of export a writer may have: its posts come out, what is none is left out with its reason, hostile ones do no harm."""
 
-import importlib
 import json
 import os
 import re
@@ -14,10 +13,9 @@ import pytest
 from exports import BODY, EXPECTED, FILES, WORDS, put, wxr, wxr_item, zipped
 
 from corpus import readers
-from corpus.clean import clean
-from corpus.kinds import is_link_list, not_a_post
-
-ingest = importlib.import_module("01_ingest").ingest
+from corpus.cleaning import clean
+from corpus.filters import is_link_list, not_a_post
+from corpus.ingest import ingest
 
 
 def read(folder, name, content=None):
@@ -280,7 +278,7 @@ def test_a_wordpress_export_of_200_mb_is_streamed(tmp_path):
             file.write(item.replace("the-kettle", f"kettle-{n}"))
         file.write(tail)
     assert path.stat().st_size > 199e6
-    code = f"import re, sys; sys.path.insert(0, 'scripts'); from pathlib import Path; from corpus import readers\nn = sum(1 for p in readers.read_all(Path({str(path)!r}), 5e7) if len(p.text) > 900_000)\nprint(n, int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) // 1024)"
+    code = f"import re, sys; sys.path.insert(0, '.'); from pathlib import Path; from corpus import readers\nn = sum(1 for p in readers.read_all(Path({str(path)!r}), 5e7) if len(p.text) > 900_000)\nprint(n, int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) // 1024)"
     done = subprocess.run([os.sys.executable, "-c", code], cwd=Path(__file__).parent.parent, capture_output=True, text=True, timeout=200, check=True)
     posts, megabytes = map(int, done.stdout.split())
     assert posts == 200 and megabytes < 300

@@ -2,9 +2,9 @@
 
 import pytest
 
-from eval.facts import Fact, facts, invented, kept
-from eval.leaks import leaked, personal_data
-from eval.names import names
+from blogtwin.text.entities import names
+from blogtwin.text.facts import Fact, facts, invented, kept
+from blogtwin.text.pii import leaked, personal_data
 
 
 def values(text, kind):

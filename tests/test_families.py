@@ -12,10 +12,11 @@ from jobs import example, job, settings
 from test_export import EXAMPLES, SYSTEM
 from test_hub_base import edit, random_model, repository, write_sentencepiece  # noqa: F401  a fixture
 
-from eval import parity
-from eval.llama import Scorer
-from train import base, convert, cpu
-from train.export import write_adapter, write_twin
+from blogtwin.inference import parity
+from blogtwin.models import hf_to_gguf, registry
+from blogtwin.models.gguf_export import write_adapter, write_twin
+from blogtwin.models.llama_cpp import Scorer
+from train import cpu
 
 # Sizes and settings that a family has beside those of random_model; `pieces`: its vocabulary is SentencePiece; `chat`: gets our template;
 # `entry`: is that model of models.yaml, fetched; `pre`: how llama.cpp splits its byte pairs.
@@ -47,7 +48,7 @@ def write_family(folder, kind: str, bpe) -> None:
     for file in folder.glob("*model*.safetensors"):
         file.unlink()
     if chat_name:
-        shutil.copyfile(base.TEMPLATES / f"{chat_name}.jinja", folder / "chat_template.jinja")
+        shutil.copyfile(registry.TEMPLATES / f"{chat_name}.jinja", folder / "chat_template.jinja")
     if kind in VOCABULARIES:
         VOCABULARIES[kind](folder)
     model = random_model(kind, 405 if pieces else 49152, **own)
@@ -74,7 +75,7 @@ def phi3s(folder, swallows: bool = True) -> None:
     added = [{"id": i, "content": t, "special": t != "</s>", "rstrip": swallows and t not in ("<unk>", "<s>", "<|endoftext|>"), **plain} for t, i in at.items()]
     edit(folder / "tokenizer.json", added_tokens=added)
     edit(folder / "tokenizer_config.json", eos_token="<|end|>", pad_token="<|endoftext|>")
-    shutil.copyfile(base.TEMPLATES / "phi3.jinja", folder / "chat_template.jinja")
+    shutil.copyfile(registry.TEMPLATES / "phi3.jinja", folder / "chat_template.jinja")
 
 
 def qwen2s(folder) -> None:
@@ -105,16 +106,16 @@ def resolve(kind: str, folder, monkeypatch):
     The converter knows how byte pairs are split by the ids that a certain text gets, and no Qwen2 or GPT-2 has the words of ours: a
     copy of it is told. That llama.cpp then splits a text as transformers does, `resolve` compares.
     """
-    monkeypatch.setattr(base, "ROOT", folder.parent)
+    monkeypatch.setattr(registry, "ROOT", folder.parent)
     if "pre" in FAMILIES[kind]:
-        real, share = convert.converter(), folder.parent / "share"
+        real, share = hf_to_gguf.converter(), folder.parent / "share"
         path = shutil.copytree(real, share / real.name) / "conversion/base.py"
         code, known = path.read_text(), "        if res is None:\n"
         assert code.count(known) == 1
         path.write_text(code.replace(known, f"        res = {FAMILIES[kind]['pre']!r}\n{known}"))
-        monkeypatch.setattr(convert, "KEPT_IN", share)
-    monkeypatch.setattr(base.hub, "fetch", lambda name, entry: folder)
-    return base.resolve(FAMILIES[kind].get("entry", str(folder)))
+        monkeypatch.setattr(hf_to_gguf, "KEPT_IN", share)
+    monkeypatch.setattr(registry.hub, "fetch", lambda name, entry: folder)
+    return registry.resolve(FAMILIES[kind].get("entry", str(folder)))
 
 
 def loss(references: list[dict], which: str) -> float:
@@ -156,7 +157,7 @@ def test_a_phi3_is_read_alike_under_any_name(name, swallows, repository, tmp_pat
     folder = tmp_path / name
     write_family(folder, "Phi3", repository)
     phi3s(folder, swallows)
-    monkeypatch.setattr(base, "ROOT", tmp_path)
-    made = base.resolve(str(folder))  # which compares tokens
+    monkeypatch.setattr(registry, "ROOT", tmp_path)
+    made = registry.resolve(str(folder))  # which compares tokens
     write_twin(made.gguf, None, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": f"blogtwin of Delphi3, on {name}"})
-    base._check_tokens(made.hf, tmp_path / "twin.gguf", name)
+    registry._check_tokens(made.hf, tmp_path / "twin.gguf", name)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from wenna import posts
 
-from eval import encoder, fluency
-from eval.sentences import first_words, sentences
+from blogtwin.models import embeddings
+from blogtwin.text.sentences import first_words, sentences
+from eval import fluency
 
 
 def test_sentences_leave_out_what_is_none():
@@ -23,7 +24,7 @@ def test_sentences_leave_out_what_is_none():
 def test_order_gain_is_what_shuffling_would_give(monkeypatch):
     """The closed form is the mean over every order there is; same-minded neighbours gain, alternating ones lose."""
     vectors = {"a": np.eye(3)[0], "b": np.eye(3)[1], "c": np.eye(3)[2], "x": np.array([1, 1, 0]) / 2**0.5}
-    monkeypatch.setattr(encoder, "encode", lambda texts: np.array([vectors[t[0]] for t in texts]))
+    monkeypatch.setattr(embeddings, "encode", lambda texts: np.array([vectors[t[0]] for t in texts]))
     (gain, smooth, restless), adjacent = fluency.order_gain(["a. x. b. c.", "a. a. a. b. b. b.", "a. b. a. b. a. b."])
     by_hand = [np.mean([vectors[p] @ vectors[q] for p, q in itertools.pairwise(order)]) for order in itertools.permutations("axbc")]
     assert adjacent[0] == pytest.approx(2 / 2**0.5 / 3)
@@ -133,7 +134,7 @@ def test_band_has_two_ends_and_what_is_not_measured_is_outside():
 @pytest.mark.slow
 def test_long_loops_take_no_time():
     """3,000 words of one sentence, and 3,000 without a stop: what a broken model writes must not hold up the scorecard."""
-    encoder.encode(["warm"])
+    embeddings.encode(["warm"])
     start = time.process_time()
     fluency.fluency(["It held again and again. " * 600, "it held again " * 1000] * 20)
     fluency.diversity([f"{i} " + "it held again " * 1000 for i in range(60)])

@@ -5,7 +5,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from test_hub_base import random_model
 
-from train import fused
+from train.kernels import fused
 
 pytestmark = pytest.mark.slow
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corpus import readers
-from corpus.kinds import not_a_post
+from corpus.filters import not_a_post
 
 WHOLE = {
     **FILES,

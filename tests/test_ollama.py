@@ -1,6 +1,5 @@
 """The twin in Ollama: registered whole or not at all, with the prompt it was trained on, and only if it is the twin."""
 
-import importlib
 import json
 import shutil
 import subprocess
@@ -13,10 +12,13 @@ from conftest import ROOT, environment
 from ollama_server import OllamaServer, render
 from tiny import write_tiny_gguf
 
-from _shared import UserError, digest, load_params
-from eval.llama import Scorer
-from serve.engines import ollama as engine
-from train import base, chat
+from blogtwin.config import load_params
+from blogtwin.errors import UserError
+from blogtwin.files import digest
+from blogtwin.inference import ollama as engine
+from blogtwin.inference import parity
+from blogtwin.models import chat, registry
+from blogtwin.models.llama_cpp import Scorer
 
 SYSTEM = "You write as the keeper of a lighthouse."
 CHAT = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "Write about rain.\n\nIt rained “always”."}]
@@ -27,7 +29,7 @@ LONG_CHAT = [*CHAT, {"role": "assistant", "content": "Rain fell."}, {"role": "us
 def code(tmp_path_factory):
     """A copy of the code."""
     root = tmp_path_factory.mktemp("project")
-    for folder in ("scripts", "train", "eval", "serve"):
+    for folder in ("scripts", "blogtwin", "corpus"):
         shutil.copytree(ROOT / folder, root / folder)
     return root
 
@@ -45,8 +47,8 @@ def project(code):
 def keeper(project):
     """The tiny base, made ready where the copy of the code looks for it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base, "ROOT", project)
-        return base.resolve(str(project / "models/keeper.gguf"))
+        patch.setattr(registry, "ROOT", project)
+        return registry.resolve(str(project / "models/keeper.gguf"))
 
 
 def write_workspace(folder, project):
@@ -248,9 +250,8 @@ def check(project, tmp_path, monkeypatch):
     (tmp_path / "artifacts/gguf").mkdir(parents=True)
     (tmp_path / "artifacts/gguf/twin.gguf").hardlink_to(project / "twin.gguf")
     monkeypatch.chdir(tmp_path)
-    stage = importlib.import_module("06_ollama_create")
     keeper = SimpleNamespace(gguf=project / "models/keeper.gguf")
-    return lambda pairs: stage.check(Answers(pairs), "blogtwin", keeper, [{"messages": CHAT, "text": "Rain"}])
+    return lambda pairs: parity.check_served(Answers(pairs), "blogtwin", keeper, [{"messages": CHAT, "text": "Rain"}])
 
 
 @pytest.mark.slow
@@ -420,12 +421,12 @@ def test_the_llama_template_has_the_same_date_on_every_day():
 @pytest.mark.slow
 @pytest.mark.parametrize("messages", [CHAT, LONG_CHAT], ids=["one question", "a conversation"])
 def test_the_chatml_template_renders_what_the_embedded_base_was_trained_on(messages):
-    tokenizer = base.resolve("smollm2:135m").tokenizer()
+    tokenizer = registry.resolve("smollm2:135m").tokenizer()
     assert render(engine.template("chatml")["template"], messages) == chat.prompt_text(tokenizer, messages)
 
 
 def test_every_model_names_a_template_there_is():
-    assert {m["template"] for m in base.known().values()} <= set(yaml.safe_load(engine.TEMPLATES.read_text()))
+    assert {m["template"] for m in registry.known().values()} <= set(yaml.safe_load(engine.TEMPLATES.read_text()))
 
 
 # --- a local base -----------------------------------------------------------------------------------------------------
@@ -441,15 +442,15 @@ def test_a_base_given_by_its_path_never_shows_the_path(project, keeper):
 
 @pytest.mark.slow
 def test_two_local_bases_of_one_file_name_are_kept_apart(project, keeper, tmp_path, monkeypatch):
-    monkeypatch.setattr(base, "ROOT", project)
-    monkeypatch.setattr(base, "_dequantise", lambda gguf, folder: shutil.copytree(keeper.hf, folder))
+    monkeypatch.setattr(registry, "ROOT", project)
+    monkeypatch.setattr(registry, "_dequantise", lambda gguf, folder: shutil.copytree(keeper.hf, folder))
     (tmp_path / "keeper.gguf").hardlink_to(keeper.gguf)
     monkeypatch.chdir(tmp_path)
-    other = base.resolve("keeper.gguf")
+    other = registry.resolve("keeper.gguf")
     assert other.gguf == tmp_path / "keeper.gguf" and other.hf != keeper.hf
 
 
 @pytest.mark.parametrize(("name", "template"), [("llama3", LLAMA3), ("zephyr", ZEPHYR), ("chatml", "<|im_start|>")])
 def test_a_local_base_gets_the_ollama_template_of_its_own_chat_template(tmp_path, name, template):
     (tmp_path / "chat_template.jinja").write_text(template)
-    assert base._template(tmp_path) == name
+    assert registry._template(tmp_path) == name

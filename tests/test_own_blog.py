@@ -1,7 +1,6 @@
 """`make blog`: the writer's own posts come in, and no word of them is ever one `git add -A` away from a commit."""
 
 import http.server
-import importlib
 import os
 import re
 import shutil
@@ -13,6 +12,8 @@ import pytest
 import yaml
 from conftest import environment, make_workspace, sh
 from exports import RSS, put, wxr, wxr_item
+
+from corpus import ingest
 
 SECRET = "the blue heron stood behind the boiler"
 WORDS = f"I never told anyone, but {SECRET}, and " + "we walked home along the river and talked about nothing at all. " * 5
@@ -46,7 +47,7 @@ def posts(tmp_path):
 
 
 def blog(workspace, *arguments):
-    command = [sys.executable, "scripts/blog.py", *map(str, arguments)]
+    command = [sys.executable, "scripts/import_posts.py", *map(str, arguments)]
     return subprocess.run(command, cwd=workspace, env=environment(workspace), capture_output=True, text=True, timeout=120)
 
 
@@ -200,5 +201,5 @@ def test_the_days_git_knows_come_along(workspace, posts):
     environment = {**os.environ, "GIT_AUTHOR_DATE": "2016-05-05T12:00:00Z", "GIT_COMMITTER_DATE": "2016-05-05T12:00:00Z"}
     subprocess.run("git init -q && git add -A && git -c user.name=a -c user.email=a@b.c commit -qm x", shell=True, cwd=posts, env=environment, check=True)
     assert blog(workspace, posts).returncode == 0
-    found, left = importlib.import_module("01_ingest").ingest(workspace / "data/blog", 5, 1e7)
+    found, left = ingest.ingest(workspace / "data/blog", 5, 1e7)
     assert {p["source"]: p["date"] for p in found}["undated.md"] == "2016-05-05" and not left

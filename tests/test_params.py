@@ -8,8 +8,9 @@ import pytest
 import yaml
 from conftest import ROOT, environment
 
-from _shared import Params, Tasks, UserError, load_params
-from set_param import set_params
+from blogtwin.config import Params, Tasks, load_params
+from blogtwin.edit_params import set_params
+from blogtwin.errors import UserError
 
 
 @pytest.fixture
@@ -119,6 +120,8 @@ def test_a_missing_knob_is_named(folder):
         ("max_length: 1024", "max_length: 64", "train.max_length"),
         ("epochs: preset", "epochs: 1.5", "train.epochs"),
         ("backend: auto", "backend: tpu", "train.backend"),
+        ("votes: train/votes.jsonl", "votes: null", "train.votes is None: it should be a file that is there; for no votes, train/votes.jsonl"),
+        ("votes: train/votes.jsonl", 'votes: ""', "train.votes is '': it should be a file that is there; for no votes, train/votes.jsonl"),
         ("quantization: q8_0", "quantization: q2_k", "export.quantization"),
         ("name: blogtwin", "name: My Twin", "ollama.name"),
         ("top_p: 0.95", "top_p: 0", "eval.top_p"),
@@ -138,11 +141,11 @@ def test_a_params_file_that_is_none_is_one_sentence(folder, content):
     assert_one_sentence(script(folder, "01_ingest.py"), "params.yaml")
 
 
-@pytest.mark.parametrize("name", ["01_ingest.py", "02_prepare.py", "03_split.py", "blog.py", "set_param.py"])
+@pytest.mark.parametrize("name", ["01_ingest.py", "02_prepare.py", "03_split.py", "import_posts.py", "set_param.py"])
 def test_scripts_say_a_bad_setting_in_one_sentence(folder, name):
     """Exit 1 and one line on stderr, no traceback, whichever script meets the mistake first."""
     change(folder, "  epochs:", "  epocks:")
-    arguments = {"blog.py": [str(folder)], "set_param.py": ["train.seed=3"]}.get(name, [])
+    arguments = {"import_posts.py": [str(folder)], "set_param.py": ["train.seed=3"]}.get(name, [])
     assert_one_sentence(script(folder, name, *arguments), "train.epocks")
 
 
@@ -185,7 +188,7 @@ def test_quality_is_what_the_published_figures_were_measured_with(folder):
 
 @pytest.mark.parametrize("preset", ["highspeed", "quality", "bestaccuracy"])
 def test_a_preset_fills_the_knobs_that_name_it_and_a_number_wins(folder, preset):
-    wanted = yaml.safe_load((ROOT / "train/presets.yaml").read_text())[preset]
+    wanted = yaml.safe_load((ROOT / "blogtwin/presets.yaml").read_text())[preset]
     change(folder, "preset: quality", f"preset: {preset}")
     train = load_params(folder / "params.yaml").train
     assert train.by_preset == set(wanted) and all(getattr(train, k) == float(v) for k, v in wanted.items())
@@ -195,7 +198,7 @@ def test_a_preset_fills_the_knobs_that_name_it_and_a_number_wins(folder, preset)
 
 
 def test_presets_know_the_same_knobs():
-    presets = yaml.safe_load((ROOT / "train/presets.yaml").read_text())
+    presets = yaml.safe_load((ROOT / "blogtwin/presets.yaml").read_text())
     assert len({frozenset(knobs) for knobs in presets.values()}) == 1
     assert {k for k, v in yaml.safe_load((ROOT / "params.yaml").read_text())["train"].items() if v == "preset"} == set(presets["quality"])
 

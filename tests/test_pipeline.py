@@ -108,7 +108,7 @@ def test_experiment_reruns_training_and_after_only(made, run_in):
 @pytest.mark.slow
 def test_smoke_answers_from_both_voices(made, run_in):
     folder, _ = made
-    output = run_in(folder, 'python scripts/smoke.py "Write about a kettle." --max-tokens 12').stdout
+    output = run_in(folder, 'python scripts/ask.py "Write about a kettle." --max-tokens 12').stdout
     assert "── base" in output and "── twin" in output and output.count("tokens in") == 2
 
 
@@ -166,7 +166,7 @@ def test_help_answers_at_once(script, run_in):
     assert min(times) < 1
 
 
-@pytest.mark.parametrize("script", ["02_prepare.py", "03_split.py", "04_train.py", "05_export_gguf.py", "06_ollama_create.py", "07_eval.py", "summary.py", "smoke.py x"])
+@pytest.mark.parametrize("script", ["02_prepare.py", "03_split.py", "04_train.py", "05_export_gguf.py", "06_ollama_create.py", "07_eval.py", "print_summary.py", "ask.py x"])
 def test_a_stage_without_its_input_says_what_to_run(script, run_in, tmp_path):
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     done = run_in(tmp_path, f"python {ROOT}/scripts/{script}", ok=False)

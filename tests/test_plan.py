@@ -6,8 +6,8 @@ import pytest
 from conftest import ROOT
 from jobs import job, settings
 
-from _shared import load_params
-from train.plan import TINY, fitted, learnt, planned
+from blogtwin.config import load_params
+from train.schedule import TINY, fitted, learnt, planned
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +56,10 @@ def test_the_curve_says_whether_more_epochs_help(losses, says):
 @pytest.mark.slow
 def test_training_stops_when_the_validation_loss_no_longer_falls(tiny, tmp_path, monkeypatch):
     """An early stop at the first epoch that is worse, with the one before it kept."""
-    from train import cpu, watch
+    from train import callbacks, cpu
 
     losses = iter([9.0, 5.0, 4.0, 4.5, math.nan])
-    monkeypatch.setattr(watch, "validation_loss", lambda trainer: next(losses))
+    monkeypatch.setattr(callbacks, "validation_loss", lambda trainer: next(losses))
     work = job(tiny, tmp_path / "adapter", settings(epochs=6, patience=1))
     numbers = cpu.train(work)
     assert [v[2] for v in work.log.valids] == [9.0, 5.0, 4.0, 4.5] and numbers["best_epoch"] == 2 and numbers["loss_after"] == 4.0

@@ -9,12 +9,15 @@ import sys
 import pytest
 from conftest import ROOT
 from jobs import SYSTEM, example, job, settings
+from test_serve_access import client
 
-from _shared import UserError, load_params, read_jsonl, write_jsonl
+from blogtwin.config import load_params
+from blogtwin.errors import UserError
+from blogtwin.files import read_jsonl, write_jsonl
+from blogtwin.models import chat
 from corpus import readers
-from corpus.clean import clean
-from eval.environment import WEIGHTS, WritingEnvironment, ended, total
-from train import chat
+from corpus.cleaning import clean
+from eval.rewards import WEIGHTS, WritingEnvironment, ended, total
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +41,7 @@ def test_it_is_an_environment_of_gymnasium(environment):
 
 def test_the_author_is_rewarded_and_cheats_are_not(environment, posts):
     """Posts that the environment has not seen, against what would fool one part of it alone."""
-    from eval import cheats
+    from eval import baselines
 
     def reward(text: str) -> tuple[float, dict]:
         environment.reset(options={"prompt": 0})
@@ -52,7 +55,7 @@ def test_the_author_is_rewarded_and_cheats_are_not(environment, posts):
     copied, parts = reward(posts[0])
     assert parts["copied"] == 1 and copied < author
     assert reward(others)[0] < author and reward("")[0] == 0
-    for cheat in (cheats.shuffled_words(held_out[:1], 7), cheats.repeated(held_out[:1], 300), cheats.markov(posts[:30], 1, 300, 2, 7)):
+    for cheat in (baselines.shuffled_words(held_out[:1], 7), baselines.repeated(held_out[:1], 300), baselines.markov(posts[:30], 1, 300, 2, 7)):
         assert reward(cheat[0])[0] < author
 
 
@@ -91,7 +94,7 @@ def test_dpo_prefers_the_author_and_keeps_the_contract(trained, tmp_path):
     from train import preferences
 
     votes = tmp_path / "votes.jsonl"
-    votes.write_text(json.dumps({"prompt": "Write number 1.", "chosen": "word1 word2.", "rejected": "Nothing at all."}) + "\n")
+    votes.write_text(json.dumps({"prompt": "Write number 1.", "chosen": "word1 word2.", "rejected": "Nothing at all."}) + "\n")  # strings, as older files have them
     work = again(trained, tmp_path / "adapter", method="dpo", votes=str(votes), learning_rate=2e-2)
     found = preferences.improve(work, examples(6), SYSTEM)
     assert found["preference"]["pairs"] == 7 and found["preference"]["votes"] == 1
@@ -101,6 +104,59 @@ def test_dpo_prefers_the_author_and_keeps_the_contract(trained, tmp_path):
     assert sorted(f.name for f in work.folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
     assert json.loads((work.folder / "adapter_config.json").read_text())["base_model_name_or_path"] == trained[0].base.repo
     assert found["loss_after"] > 0
+
+
+def test_votes_given_through_the_api_are_what_dpo_learns_from(trained, tmp_path, monkeypatch):
+    """The bytes of GET /api/blind/pairs, saved to a file, are train.votes: each vote that decides is a row of DPO, and changes what is learnt."""
+    from train import preferences
+
+    project = tmp_path / "project"
+    write_jsonl(project / "artifacts/eval/samples.jsonl", [{"prompt": "Write the post “The ferry”.\u2028Briefly.", "brief": "The ferry", "author": "It sailed. " * 20, "base": {"text": "A base wrote: “Ahoy”,\n\nand went. " * 9}, "twin": {"text": "A twin wrote\u2028thát. " * 9}}])
+    shutil.copy(ROOT / "params.yaml", project)
+    monkeypatch.chdir(project)
+    http, shown = client(tmp_path / "home"), []
+    for other, vote in (("finetuned", {"better": "left", "closer": "right"}), ("finetuned", {"better": "left"}), ("finetuned", {"better": "tie"}), ("author", {"better": "left", "mine": "left"})):
+        shown.append(http.post("/api/blind", json={"one": "base", "other": other}).json())
+        assert http.post(f"/api/blind/{shown[-1]['id']}/vote", json=vote).status_code == 200
+    file = tmp_path / "votes.jsonl"
+    file.write_bytes(http.get("/api/blind/pairs").content)
+
+    rows = []
+
+    class Recorded(preferences.IdPairs):
+        def __init__(self, *args, train_dataset, **kwargs):
+            rows.extend(train_dataset)
+            super().__init__(*args, train_dataset=train_dataset, **kwargs)
+
+    monkeypatch.setattr(preferences, "IdPairs", Recorded)
+    work = again(trained, tmp_path / "voted", method="dpo", votes=str(file), learning_rate=2e-2)
+    found = preferences.improve(work, examples(6), SYSTEM)["preference"]
+    assert (found["pairs"], found["votes"]) == (8, 2)
+    tokenizer = work.base.tokenizer()
+    said = [{kind: tokenizer.decode(row[f"{kind}_ids"], skip_special_tokens=True).strip() for kind in ("chosen", "rejected")} for row in rows[6:]]
+    assert said == [{"chosen": shown[0]["right"], "rejected": shown[0]["left"]}, {"chosen": shown[1]["left"], "rejected": shown[1]["right"]}]
+    expected = chat.prompt_ids(tokenizer, chat.messages({"instruction": "Write the post “The ferry”.\u2028Briefly."}, SYSTEM))  # what the blind texts were written for
+    assert [row["prompt_ids"] for row in rows[6:]] == [expected] * 2
+
+    without = again(trained, tmp_path / "not-voted", method="dpo", votes=str(ROOT / "train/votes.jsonl"), learning_rate=2e-2)
+    preferences.improve(without, examples(6), SYSTEM)
+    with_votes, without_votes = weights(work.folder), weights(without.folder)
+    assert any(not (with_votes[k] == without_votes[k]).all() for k in with_votes)
+
+
+def test_a_pair_brings_its_own_conversation(tiny, tmp_path):
+    """A prompt of several turns and a system message of its own are kept; without one, it is the twin's."""
+    from train import preferences
+
+    tokenizer = tiny.tokenizer()
+    turns = [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "Two?"}]
+    own = [{"role": "system", "content": "You are somebody else."}]
+    answers = {"chosen": [{"role": "assistant", "content": "Two."}], "rejected": [{"role": "assistant", "content": "None."}]}
+    write_jsonl(tmp_path / "votes.jsonl", [{"prompt": turns, **answers}, {"prompt": own + turns, **answers}])
+    found = preferences.voted(str(tmp_path / "votes.jsonl"), tokenizer, SYSTEM)
+    asked = [[{"role": "system", "content": SYSTEM}, *turns], own + turns]
+    assert [row["prompt_ids"] for row in found] == [chat.prompt_ids(tokenizer, messages) for messages in asked]
+    assert {tuple(row["chosen_ids"]) for row in found} == {tuple(chat.row_ids(tokenizer, asked[0], "Two.")[1])}
 
 
 def test_a_cut_text_has_no_end_token(trained, monkeypatch):
@@ -194,7 +250,18 @@ def test_the_stage_says_what_it_did_in_its_metrics(tiny, tiny_root, tmp_path, mo
     assert not (tmp_path / "artifacts/checkpoints").exists(), "what was kept for dpo's sake is gone"
 
 
-@pytest.mark.parametrize("content, said", [(None, "is not there"), ("{no json", "JSON line"), ('{"prompt": "a", "chosen": "b", "rejected": "c"}\n\n{"prompt": "a", "chosen": ""}', "line 3")])
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (None, "is not there: save the answer of GET /api/blind/pairs"),
+        ("{no json", "line 1 is not a JSON line"),
+        ('{"prompt": "a", "chosen": "b", "rejected": "c"}\n\n{"prompt": "a", "chosen": "b"}', "line 3 is not .*rejected: Field required"),
+        ('{"prompt": "a", "chosen": "", "rejected": "c"}', "chosen.0.content: String should have at least 1 character"),
+        ('{"prompt": "a", "chosen": [{"role": "user", "content": "b"}], "rejected": "c"}', "chosen: Value error, the message must be the assistant's"),
+        ('{"prompt": [{"role": "assistant", "content": "a"}], "chosen": "b", "rejected": "c"}', "prompt: Value error, the last message of the prompt must be the user's"),
+        ('{"error": {"code": "no_key", "message": "This needs a key.", "hint": ""}}', "save the answer of GET /api/blind/pairs as it is"),
+    ],
+)
 def test_votes_that_are_none_are_one_sentence(tiny, tmp_path, content, said):
     from train import preferences
 
@@ -213,8 +280,8 @@ def test_log_probabilities_without_triton():
     """By the definition, with temperature and soft cap, in pieces, and with its gradient."""
     import torch
 
-    from train.logprobs import LogProbabilities
-    from train.loss import CHUNK
+    from train.kernels.cross_entropy import CHUNK
+    from train.trl_compat import LogProbabilities
 
     torch.manual_seed(0)
     n, names = CHUNK + 3, ("entropy", "log_sum_sq_probs", "mean_logits", "is_top1")
@@ -228,3 +295,89 @@ def test_log_probabilities_without_triton():
     (slope,) = torch.autograd.grad(expected[0].sum(), hidden, retain_graph=True)
     torch.testing.assert_close(torch.autograd.grad(found[0].sum(), hidden)[0], slope, rtol=1e-4, atol=1e-5)
     assert LogProbabilities.apply(hidden, weight, None, labels, 1.0, 4096)[1:] == (None, None, None, None)
+
+
+@pytest.mark.parametrize("device, driver, kernel", [("cpu", None, False), ("cpu", "cuda", False), ("cuda", None, False), ("cuda", "cuda", True), ("xpu", "cuda", False)])
+def test_trls_kernel_is_asked_only_where_a_driver_of_triton_is_active(monkeypatch, device, driver, kernel):
+    """`driver`: the GPU that Triton finds. That Triton is installed decides nothing: pip brings it to machines without a GPU, too."""
+    import torch
+
+    from train import trl_compat
+
+    stub_triton(monkeypatch, driver)
+    patch_trl(monkeypatch, asked := Asked())
+    trl_compat.without_triton()
+    trl_compat.without_triton()  # a second call changes nothing
+    chosen = trl_compat.trl.trainer.utils._ChunkedLogProbFunction
+    monkeypatch.setattr(trl_compat.LogProbabilities, "apply", lambda *_: "PyTorch")
+    hidden = type("Hidden", (), {"device": torch.device(device)})()
+    assert chosen.apply(hidden, "weight") == ("kernel" if kernel else "PyTorch") and asked.rows == ([(hidden, "weight")] if kernel else [])
+
+
+def test_where_triton_is_not_installed_pytorch_stands_in(monkeypatch):
+    """As TRL finds it on a Mac, or beside a CPU build of PyTorch: its kernel is None."""
+    import torch
+
+    from train import trl_compat
+
+    monkeypatch.setitem(sys.modules, "triton", None)
+    monkeypatch.setitem(sys.modules, "triton.runtime", None)
+    assert not trl_compat.driven(torch.device("cuda"))
+    patch_trl(monkeypatch, None)
+    trl_compat.without_triton()
+    assert trl_compat.trl.trainer.utils._ChunkedLogProbFunction is trl_compat.LogProbabilities
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_dpo_runs_with_triton_and_no_gpu_and_without_triton(trained, tmp_path, monkeypatch, installed):
+    """TRL's own kernel, were it asked, ends in «0 active drivers» here; without Triton TRL has none."""
+    from train import preferences, trl_compat
+
+    patch_trl(monkeypatch, NoDriver if installed else None)
+    trl_compat.without_triton()
+    found = preferences.improve(again(trained, tmp_path / "adapter", method="dpo", pairs=4), examples(4), SYSTEM)
+    assert found["preference"]["pairs"] == 4
+
+
+class NoDriver:
+    """TRL's kernel where Triton finds no GPU."""
+
+    @staticmethod
+    def apply(*_):
+        raise RuntimeError("0 active drivers ([]). There should only be one.")
+
+
+class Asked:
+    """A kernel that notes what it is asked."""
+
+    def __init__(self):
+        self.rows = []
+
+    def apply(self, *arguments):
+        self.rows.append(arguments)
+        return "kernel"
+
+
+def patch_trl(monkeypatch, kernel) -> None:
+    """TRL as it is imported where its kernel is this one, or None."""
+    import trl.trainer.utils
+
+    monkeypatch.setattr(trl.trainer.utils, "_ChunkedLogProbFunction", kernel)
+
+
+def stub_triton(monkeypatch, kind: str | None) -> None:
+    """Triton with one active driver, of that kind of GPU, or with none."""
+    from types import ModuleType, SimpleNamespace
+
+    import torch
+
+    class Config:
+        @property
+        def active(self):
+            if kind is None:
+                raise RuntimeError("0 active drivers ([]). There should only be one.")
+            return SimpleNamespace(get_active_torch_device=lambda: torch.device(kind, 0))
+
+    runtime = ModuleType("triton.runtime")
+    runtime.driver = Config()
+    monkeypatch.setitem(sys.modules, "triton.runtime", runtime)

@@ -36,7 +36,7 @@ def test_two_processes_learn_as_one_with_twice_the_batch(tiny, tmp_path, monkeyp
         port = free.getsockname()[1]
     base = written(tiny)
     script = tmp_path / "run.py"
-    script.write_text(f"import sys\nsys.path[:0] = {[str(ROOT / 'tests'), str(ROOT), str(ROOT / 'scripts')]}\nimport test_processes as t\nt.one_process({base}, {str(tmp_path)!r}, {str(tmp_path)!r})\n")
+    script.write_text(f"import sys\nsys.path[:0] = {[str(ROOT / 'tests'), str(ROOT)]}\nimport test_processes as t\nt.one_process({base}, {str(tmp_path)!r}, {str(tmp_path)!r})\n")
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(port), str(script)]
     env = {**environment(tmp_path), "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(launch, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600)

@@ -4,8 +4,8 @@ import re
 
 from conftest import ROOT
 
-from _shared import load_params
-from corpus.readiness import facts_of, lengths, page, verdict, years
+from blogtwin.config import load_params
+from corpus.report import facts_of, lengths, page, verdict, years
 
 PARAMS = load_params(ROOT / "params.yaml")
 WORDS = "We walked down to the harbour and looked at the boats, and the tide was out again."

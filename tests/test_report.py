@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from eval.card import Card
 from eval.report import VOICES, number, paragraphs, place, report
+from eval.scorecard import Card
 
 RUN = "the boiler hummed and the cat slept on the warm lid"
 EVIL = '<script>alert("x")</script> & "quotes" onload=\'y\''

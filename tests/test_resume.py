@@ -14,9 +14,9 @@ from conftest import ROOT, environment
 from jobs import job, read, settings, written
 from safetensors.torch import load_file
 
-from _shared import UserError
-from train import cpu, watch
-from train.log import Log
+from blogtwin.errors import UserError
+from train import callbacks, cpu
+from train.training_log import Log
 
 # Nine steps, three an epoch, of two rows each; dropout, so that the random numbers matter, too.
 KNOBS = {"batch_size": 2, "lora_dropout": 0.1, "checkpoint_steps": 2, "learning_rate": 5e-3}
@@ -61,7 +61,7 @@ def unbroken(tiny, tmp_path_factory):
 
 # Where each process is killed: (what is called, the how manieth time in that process). The first has no checkpoint yet; the
 # second leaves one half-written; the third has made an epoch's last step and not looked at its end.
-KILLS = [(Log, "step", 1), (watch, "save_file", 4), (watch.Watch, "look", 1)]
+KILLS = [(Log, "step", 1), (callbacks, "save_file", 4), (callbacks.Watch, "look", 1)]
 
 
 def killed_and_resumed(base: dict, folder: str, out: str) -> None:
@@ -94,7 +94,7 @@ def kill_at(owner, name: str, nth: int) -> None:
 def test_killed_three_times_it_ends_as_if_unbroken(tiny, unbroken, tmp_path):
     """kill -9 in the first step, in the middle of writing a checkpoint, and between an epoch's last step and its validation."""
     base = written(tiny)
-    code = f"import sys; sys.path[:0] = {[str(ROOT / 'tests'), str(ROOT), str(ROOT / 'scripts')]}; import test_resume as t; t.killed_and_resumed({base}, {str(tmp_path / 'adapter')!r}, {str(tmp_path / 'out')!r})"
+    code = f"import sys; sys.path[:0] = {[str(ROOT / 'tests'), str(ROOT)]}; import test_resume as t; t.killed_and_resumed({base}, {str(tmp_path / 'adapter')!r}, {str(tmp_path / 'out')!r})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     said = done.stdout
@@ -120,7 +120,7 @@ def test_ctrl_c_keeps_the_step_and_the_same_command_goes_on(tiny, unbroken, tmp_
 
 
 def test_ctrl_c_while_the_last_epoch_is_looked_at_is_kept_too(tiny, unbroken, tmp_path, monkeypatch, capsys):
-    stopped, inner = work(tiny, tmp_path / "adapter"), watch.validation_loss
+    stopped, inner = work(tiny, tmp_path / "adapter"), callbacks.validation_loss
 
     def pressed(trainer):
         if trainer.state.global_step == 9:
@@ -128,7 +128,7 @@ def test_ctrl_c_while_the_last_epoch_is_looked_at_is_kept_too(tiny, unbroken, tm
         return inner(trainer)
 
     with monkeypatch.context() as pressing, pytest.raises(KeyboardInterrupt, match="step 9 of 9 is kept in .*step-9; the same command"):
-        pressing.setattr(watch, "validation_loss", pressed)
+        pressing.setattr(callbacks, "validation_loss", pressed)
         cpu.train(stopped)
     again = work(tiny, tmp_path / "adapter")
     assert_same(result(again, cpu.train(again)), unbroken[0], again.folder, unbroken[1])
@@ -138,9 +138,9 @@ def test_ctrl_c_while_the_last_epoch_is_looked_at_is_kept_too(tiny, unbroken, tm
 @pytest.mark.parametrize("patience", [0, 1])
 def test_what_the_posts_taught_is_kept_for_the_method_that_follows(tiny, tmp_path, monkeypatch, capsys, patience):
     """dpo that is stopped begins at the end of the posts again, also where they ended early for the validation loss's sake."""
-    losses, inner = [], watch.validation_loss
+    losses, inner = [], callbacks.validation_loss
     if patience:  # it gets worse after the first epoch
-        monkeypatch.setattr(watch, "validation_loss", lambda trainer: losses.append(inner(trainer)) or inner(trainer) + len(losses) ** 2)
+        monkeypatch.setattr(callbacks, "validation_loss", lambda trainer: losses.append(inner(trainer)) or inner(trainer) + len(losses) ** 2)
     last = 6 if patience else 9
 
     def train(folder):
@@ -204,7 +204,7 @@ def test_a_loss_that_is_no_number_stops_training(tiny, tmp_path, monkeypatch):
 
 def test_a_disk_that_is_full_at_a_checkpoint_stops_no_training(tiny, unbroken, tmp_path, monkeypatch, capsys):
     """The optimiser's state is too large for the disk at step 4 and later: the checkpoint before stays, the result is the same."""
-    done, limit, inner = work(tiny, tmp_path / "adapter"), resource.getrlimit(resource.RLIMIT_FSIZE), watch.Watch.save
+    done, limit, inner = work(tiny, tmp_path / "adapter"), resource.getrlimit(resource.RLIMIT_FSIZE), callbacks.Watch.save
 
     def save(self):
         full = self.trainer.state.global_step >= 4
@@ -214,7 +214,7 @@ def test_a_disk_that_is_full_at_a_checkpoint_stops_no_training(tiny, unbroken, t
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
-    monkeypatch.setattr(watch.Watch, "save", save)
+    monkeypatch.setattr(callbacks.Watch, "save", save)
     assert_same(result(done, cpu.train(done)), unbroken[0])
     assert "the disk is full: step 4 is not kept, the newest checkpoint stays step-2; training goes on" in capsys.readouterr().out
     assert [f.name for f in done.checkpoints.folder.iterdir()] == ["step-2"]
@@ -224,7 +224,7 @@ def test_ctrl_c_on_a_full_disk_says_which_step_is_kept(tiny, tmp_path, monkeypat
     """Not the one it stops in, and that training goes on is not said."""
     stopped, inner = work(tiny, tmp_path / "adapter"), Log.step
     full = OSError(28, "No space left on device")
-    monkeypatch.setattr(Log, "step", lambda log, step, *rest: (inner(log, step, *rest), step == 3 and (os.kill(os.getpid(), signal.SIGINT), monkeypatch.setattr(watch, "save_file", lambda *a: (_ for _ in ()).throw(full)))))
+    monkeypatch.setattr(Log, "step", lambda log, step, *rest: (inner(log, step, *rest), step == 3 and (os.kill(os.getpid(), signal.SIGINT), monkeypatch.setattr(callbacks, "save_file", lambda *a: (_ for _ in ()).throw(full)))))
     with pytest.raises(KeyboardInterrupt, match="step 2 of 9 is kept in .*step-2; the same command"):
         cpu.train(stopped)
     assert "step 3 is not kept, the newest checkpoint stays step-2\n" in capsys.readouterr().out

@@ -3,23 +3,27 @@
 import asyncio
 import contextlib
 import importlib
+import json
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import httpx
 import jwt
 import pytest
+import uvicorn
 from conftest import ROOT, environment
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from _shared import UserError
-from serve import logs, roles
-from serve.engines.engine import Engine
-from serve.gate import Gate
+from blogtwin.errors import UserError
+from blogtwin.inference.client import Engine
+from serve import logging_setup, permissions
+from serve.concurrency import Gate
 from serve.main import create_app
-from serve.pool import Loaded
+from serve.model_pool import Failure, Loaded
 from serve.settings import Settings
 
 FORM = {"POST /api/corpus"}
@@ -38,7 +42,7 @@ def inside(tmp_path_factory):
 
 def client(home, **settings) -> TestClient:
     """Not as a context manager: the lifespan, which loads models, does not run."""
-    app = create_app(Settings(home=home, _env_file=None, engine="llamacpp", **settings))
+    app = create_app(Settings(home=home, _env_file=None, **{"engine": "llamacpp", **settings}))
     return TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
 
 
@@ -74,7 +78,7 @@ def status(http: TestClient, place: str, key: str) -> int:
 def test_every_route_stands_in_the_table_and_nothing_else(guarded):
     http, _ = guarded
     found = {f"{method.upper()} {path}" for path, item in http.app.openapi()["paths"].items() for method in item}
-    listed = {place for place in roles.ROLES if not place.startswith("WEBSOCKET") and place != "GET /openapi.json"}
+    listed = {place for place in permissions.ROLES if not place.startswith("WEBSOCKET") and place != "GET /openapi.json"}
     assert found == listed
 
 
@@ -90,12 +94,12 @@ ALLOWED = {
 }
 
 
-@pytest.mark.parametrize("place", sorted(roles.ROLES))
+@pytest.mark.parametrize("place", sorted(permissions.ROLES))
 def test_every_endpoint_with_every_credential(guarded, place):
     http, given = guarded
     for who, allowed in ALLOWED.items():
         said = status(http, place, given[who])
-        inside = roles.ROLES[place] in allowed
+        inside = permissions.ROLES[place] in allowed
         if place.startswith("WEBSOCKET"):
             assert said == (101 if inside else 403), who
         elif inside:
@@ -123,8 +127,8 @@ def test_keys_are_made_listed_and_removed_on_the_command_line(inside, tmp_path, 
     monkeypatch.setenv("SERVE_HOME", str(tmp_path))
 
     def say(*words: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["keys.py", *words])
-        importlib.import_module("keys").main()
+        monkeypatch.setattr(sys, "argv", ["api_keys.py", *words])
+        importlib.import_module("api_keys").main()
         return capsys.readouterr().out.strip()
 
     key = say("add", "ann", "--role", "admin")
@@ -181,6 +185,75 @@ def test_hosts_and_origins(inside, tmp_path, headers, expected):
     assert answer.status_code == expected and set(answer.json()["error"]) == {"code", "message", "hint"}
 
 
+def asgi(app, headers: list[tuple[bytes, bytes]], **scope) -> list[dict]:
+    """What the application sends back to a request whose headers no client would send."""
+    sent = []
+
+    async def receive() -> dict:
+        return {"type": "websocket.connect"} if scope.get("type") == "websocket" else {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def send(message) -> None:
+        sent.append(message)
+
+    given = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http", "path": "/api/export", "raw_path": b"/api/export", "query_string": b"", "root_path": "", "client": ("127.0.0.1", 5), "server": ("127.0.0.1", 8000), "headers": headers, **scope}
+    asyncio.run(app(given, receive, send))
+    return sent
+
+
+OURS = (b"host", b"127.0.0.1:8000")
+
+
+@pytest.mark.parametrize("host", ["[", "[]", "[::1", "::1]", "[::1]x", "[v1.x]", "", " ", "²", "127.0.0.1:x", "127.0.0.1:²", "127.0.0.1:", "127.0.0.1:999999", "me@127.0.0.1", "127.0.0.1/x", "127.0.0.1?x", "127.0.0.1#x", "127.0.0.1\\", "a b", "//127.0.0.1", "127.0.0.1, 127.0.0.1", "\x00", "é", "127.0.0.1\n"])
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_a_malformed_host_is_400_and_no_mistake_of_the_server(inside, tmp_path, host, kind):
+    sent = asgi(client(tmp_path).app, [(b"host", host.encode("latin-1"))], type=kind, **({"path": "/ws/chat", "subprotocols": []} if kind == "websocket" else {}))
+    if kind == "websocket":
+        assert [(m["type"], m["code"]) for m in sent] == [("websocket.close", 1008)] and "Host" in sent[0]["reason"]
+    else:
+        assert sent[0]["status"] == 400 and b'"bad_request"' in sent[1]["body"]
+
+
+def test_two_hosts_are_none(inside, tmp_path):
+    assert asgi(client(tmp_path).app, [OURS, (b"host", b"evil.example")])[0]["status"] == 400
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8000", "localhost:1", "LOCALHOST", "[::1]", "[::1]:8000"])
+def test_a_host_of_ours_is_known_however_it_is_written(inside, tmp_path, host):
+    assert client(tmp_path).get("/api/v1/health", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(("length", "status"), [("²", 400), ("-1", 400), ("+1", 400), ("1_0", 400), ("0x2", 400), ("", 400), (" 2", 400), ("2, 2", 400), ("two", 400), ("9" * 19, 413), ("9" * 5000, 413), ("0" * 5000 + "2", 422), ("2", 422)], ids=lambda value: repr(value)[:12])
+def test_a_malformed_length_is_400_and_no_mistake_of_the_server(inside, tmp_path, length, status):
+    """422: the body itself, {}, is looked at."""
+    sent = asgi(client(tmp_path).app, [OURS, (b"content-type", b"application/json"), (b"content-length", length.encode("latin-1"))])
+    assert sent[0]["status"] == status
+    rows = [json.loads(line) for line in (tmp_path / "logs/serve.jsonl").read_text().splitlines()]
+    assert rows and not any("error" in row for row in rows)  # no traceback
+
+
+def test_two_lengths_that_differ_are_400(inside, tmp_path):
+    for second, status in ((b"3", 400), (b"2", 422)):
+        assert asgi(client(tmp_path).app, [OURS, (b"content-type", b"application/json"), (b"content-length", b"2"), (b"content-length", second)])[0]["status"] == status
+
+
+@pytest.mark.parametrize("header", [b"Host: [\r\n", b"Host: \xb2\r\n", b"Host: 127.0.0.1\r\nContent-Length: \xb2\r\n", b"Host: 127.0.0.1\r\nContent-Length: -1\r\n", b"Host: 127.0.0.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n"], ids=lambda value: repr(value)[:50])
+def test_malformed_headers_over_a_socket_are_never_500(inside, tmp_path, header):
+    """The HTTP parser in front refuses some by itself."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(client(tmp_path).app, lifespan="off", log_config=None))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        with socket.create_connection(listening.getsockname(), timeout=30) as connection:
+            connection.sendall(b"POST /api/export HTTP/1.1\r\n" + header + b"Connection: close\r\n\r\n{}")
+            answer = connection.makefile("rb").readline()
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        listening.close()
+    assert answer.split()[1] in (b"400", b"413"), answer
+
+
 def test_another_sites_page_opens_no_websocket(inside, tmp_path):
     http = client(tmp_path)
     for origin, entered in (("https://evil.example", False), ("http://127.0.0.1:8000", True)):
@@ -234,6 +307,34 @@ def test_a_body_that_does_not_come_is_not_waited_for(inside, tmp_path):
     assert (answer.status_code, answer.json()["error"]["code"]) == (408, "too_slow")
 
 
+@pytest.mark.parametrize("keyed", [True, False], ids=["with keys", "without keys"])
+def test_health_gives_codes_to_anybody_and_reasons_to_holders_of_a_key(inside, tmp_path, keyed):
+    """A file that can't be served, and a server of models that does not answer: path and address are for who may know them."""
+    secret = "http://127.0.0.1:1/somebody/v1"
+    http = client(tmp_path, openai_url=secret)
+    pool, keys = http.app.state.serve.pool, http.app.state.serve.keys
+    who = {"ann": keys.add("ann", "user"), "bob": keys.add("bob", "admin"), "wrong": "bt_wrong", "nobody": ""} if keyed else {"this machine": ""}
+    pool.failed["base"] = Failure("engine_failed", f"llama.cpp can't serve {tmp_path}/base.gguf: no reason given")
+    pool.loaded["finetuned"] = Loaded(pool.model("base"), Engine("openai", secret, "k", "m"), Gate(1, 1, 1), contextlib.ExitStack(), 0.0)
+    pool.kind, pool.reason = "openai", f"SERVE_ENGINE is openai, at {secret}"
+    for name, key in who.items():
+        answer = http.get("/api/v1/health", headers={"Authorization": f"Bearer {key}"} if key else {})
+        found = answer.json()
+        assert answer.status_code == 200 and (found["live"], found["ready"], found["engine"]) == (True, False, "openai")
+        assert {model: one["code"] for model, one in found["failed"].items()} == {"base": "engine_failed", "finetuned": "engine_gone"}
+        may_know = name not in ("wrong", "nobody")
+        assert (str(tmp_path) in found["failed"]["base"]["reason"] and secret in found["failed"]["finetuned"]["reason"] and secret in found["why"]) if may_know else "/somebody" not in answer.text and str(tmp_path) not in answer.text, name
+
+
+@pytest.mark.parametrize("engine", ["openai", "ollama"])
+def test_why_no_engine_was_there_is_a_code(inside, tmp_path, monkeypatch, engine):
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
+    http = client(tmp_path, engine=engine)
+    http.app.state.serve.keys.add("ann", "user")
+    asyncio.run(http.app.state.serve.pool.start())
+    assert http.get("/api/v1/health").json()["failed"] == {"base": {"code": "no_engine", "reason": None}}
+
+
 def test_too_many_requests_are_told_when_to_come_back(inside, tmp_path):
     http = client(tmp_path, rate="3/minute")
     answers = [http.get("/api/v1/health") for _ in range(4)]
@@ -285,14 +386,14 @@ def test_logs_have_ids_and_no_prompts(inside, tmp_path):
 
 def test_logs_hold_no_key_and_are_rotated(guarded, inside, tmp_path):
     http, given = guarded
-    logs.start(http.app.state.serve.settings.home)  # the newest application writes the log
+    logging_setup.start(http.app.state.serve.settings.home)  # the newest application writes the log
     for place in ("GET /api/models", "GET /api/corpus"):
         for key in given.values():
             status(http, place, key)
     log = (http.app.state.serve.settings.home / "logs/serve.jsonl").read_text()
     assert '"caller": "ann"' in log and not any(key in log for key in given.values() if key)
-    logs.start(tmp_path)
+    logging_setup.start(tmp_path)
     for _ in range(40):
-        logs.log("much", text="x" * 1_000_000)
+        logging_setup.log("much", text="x" * 1_000_000)
     files = list((tmp_path / "logs").iterdir())
     assert len(files) == 5 and sum(f.stat().st_size for f in files) < 26e6

@@ -16,14 +16,14 @@ from ollama_server import OllamaServer
 from serving import events, write_adapter_gguf
 from starlette.testclient import TestClient
 
-from _shared import UserError
-from serve import pool
+from blogtwin.errors import UserError
+from serve import model_pool
+from serve.concurrency import Gate
 from serve.errors import ApiError
-from serve.gate import Gate
 from serve.main import create_app
-from serve.relay import Relay, Running, last
-from serve.scores import Scores
+from serve.scoring import Scores
 from serve.settings import Settings
+from serve.streaming import Relay, Running, last
 
 
 @pytest.fixture
@@ -47,19 +47,19 @@ def test_auto_takes_ollama_only_when_it_is_up_and_has_the_twin_of_the_receipt(pr
     server = OllamaServer(project)
     monkeypatch.setenv("OLLAMA_HOST", server.host)
     try:
-        kind, why, tags = pool.choose(settings(engine="auto"))
+        kind, why, tags = model_pool.choose(settings(engine="auto"))
         assert (kind, tags) == ("llamacpp", {}) and "does not have the twin" in why
         server.models["blogtwin:abc"] = {}
-        assert pool.choose(settings(engine="auto"))[::2] == ("ollama", {"finetuned": "blogtwin:abc"})
+        assert model_pool.choose(settings(engine="auto"))[::2] == ("ollama", {"finetuned": "blogtwin:abc"})
         server.models["smollm2:135m"] = {}
-        assert pool.choose(settings(engine="ollama"))[2] == {"finetuned": "blogtwin:abc", "base": "smollm2:135m"}
+        assert model_pool.choose(settings(engine="ollama"))[2] == {"finetuned": "blogtwin:abc", "base": "smollm2:135m"}
     finally:
         server.close()
-    assert pool.choose(settings(engine="auto"))[0] == "llamacpp"  # it is gone
+    assert model_pool.choose(settings(engine="auto"))[0] == "llamacpp"  # it is gone
     with pytest.raises(UserError, match="make ollama"):
-        pool.choose(settings(engine="ollama"))
+        model_pool.choose(settings(engine="ollama"))
     with pytest.raises(UserError, match="SERVE_OPENAI_URL"):
-        pool.choose(settings(engine="openai"))
+        model_pool.choose(settings(engine="openai"))
 
 
 def test_an_engine_that_comes_later_is_taken_when_a_model_is_loaded(project, monkeypatch, capsys):
@@ -68,9 +68,9 @@ def test_an_engine_that_comes_later_is_taken_when_a_model_is_loaded(project, mon
     monkeypatch.setenv("OLLAMA_HOST", host)
 
     async def work():
-        one = pool.Pool(settings(engine="ollama"), pool_params())
+        one = model_pool.Pool(settings(engine="ollama"), pool_params())
         await one.start()  # it is up, and has no twin
-        assert "make ollama" in one.failed["base"] and not one.ready
+        assert one.failed["base"].code == "no_engine" and "make ollama" in one.failed["base"].reason and not one.ready
         with pytest.raises(UserError, match="make ollama"):
             await one.load("base")
         server.models |= {"blogtwin:abc": {}, "smollm2:135m": {}}
@@ -84,14 +84,14 @@ def test_an_engine_that_comes_later_is_taken_when_a_model_is_loaded(project, mon
 
 
 def test_memory_bounds_what_is_loaded(project, tmp_path):
-    one = pool.Pool(settings(engine="llamacpp", memory_mb=100, home=tmp_path), pool_params())
+    one = model_pool.Pool(settings(engine="llamacpp", memory_mb=100, home=tmp_path), pool_params())
     with pytest.raises(ApiError) as full:
         asyncio.run(one.load("base"))
     assert (full.value.status_code, full.value.code) == (507, "memory_full")
 
 
 def pool_params():
-    from _shared import load_params
+    from blogtwin.config import load_params
 
     return load_params()
 
@@ -99,10 +99,10 @@ def pool_params():
 @pytest.mark.slow
 def test_ollama_answers_and_when_it_goes_everybody_is_told_and_the_next_one_is_answered(project, tmp_path, monkeypatch):
     """Through an Ollama with the base in place of the twin, whose answers are llama.cpp's."""
-    from serve.engines.ollama import template
-    from train import base
+    from blogtwin.inference.ollama import template
+    from blogtwin.models import registry
 
-    model, ollama = base.resolve("smollm2:135m"), OllamaServer(tmp_path)
+    model, ollama = registry.resolve("smollm2:135m"), OllamaServer(tmp_path)
     monkeypatch.setenv("OLLAMA_HOST", ollama.host)
     write_adapter_gguf(model, project / "artifacts/gguf/adapter.gguf")
     (tmp_path / f"sha256-{model.digest}").symlink_to(model.gguf)
@@ -123,10 +123,11 @@ def test_ollama_answers_and_when_it_goes_everybody_is_told_and_the_next_one_is_a
             assert http.post("/api/generate", json=asked).json()["text"] == whole["text"]
             assert http.get("/api/v1/health").json()["ready"]
             ollama.close()
-            monkeypatch.setattr(pool, "FRESH", 0.5)
+            monkeypatch.setattr(model_pool, "FRESH", 0.5)
             time.sleep(0.6)
             health = http.get("/api/v1/health").json()
-            assert not health["ready"] and "ollama does not answer" in health["failed"]["finetuned"]
+            gone = health["failed"]["finetuned"]
+            assert not health["ready"] and gone["code"] == "engine_gone" and "ollama does not answer" in gone["reason"]
     finally:
         ollama.close()
     with ready(create_app(settings(engine="auto", home=tmp_path / "home", memory_mb=1)), "failed") as http:

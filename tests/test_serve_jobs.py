@@ -83,9 +83,16 @@ def home(project, tmp_path):
 
 
 def test_jobs_take_turns_outlive_the_server_stop_when_asked_and_end_as_twins(project, home):
-    server = Server(project, home).ready()
+    # params.yaml names a judge and an instructor elsewhere, and their keys are there: a job has none of it
+    named = {"eval.judge": "judge@http://somewhere.example/v1", "prepare.instructor": "model@http://somewhere.example/v1"}
+    subprocess.run([sys.executable, "scripts/set_param.py", *(f"{k}={v}" for k, v in named.items())], cwd=project, env=environment(project), check=True)
+    commit(project)
+    keys = dict.fromkeys(("JUDGE_API_KEY", "INSTRUCTOR_API_KEY", "GROQ_API_KEY", "OPENAI_API_KEY"), "private")
+    server = Server(project, home, **keys).ready()
     cut, stopped, unwanted = (start(server, params=LONG) for _ in range(3))
     seen = step(server, cut)
+    working = of(home / "workspace")  # DVC's worker, and all that it runs
+    assert any("scripts/04_train.py" in p.cmdline() for p in working) and not any("API_KEY" in name for p in working for name in p.environ())
     assert server.http.delete(f"/api/v1/training/jobs/{unwanted}").json()["state"] == "stopped"  # one that waits
     server.kill()
 
@@ -117,6 +124,8 @@ def test_jobs_take_turns_outlive_the_server_stop_when_asked_and_end_as_twins(pro
         assert server.http.post("/api/generate", json={"prompt": "Rain.", "model": twin, "max_tokens": 4}).json()["tokens"] == 4
         shown = {e["name"]: e for e in server.http.get("/api/dashboard").json()["experiments"] if (e["name"] or "").startswith("job-")}
         assert list(shown) == [short] and shown[short]["params"]["params.yaml"]["train"]["max_steps"] == 2
+        asked = shown[short]["params"]["params.yaml"]
+        assert asked["eval"]["judge"] == asked["prepare"]["instructor"] == "" and asked["train"]["learning_rate"] == 0.005 and asked["export"]["quantization"] == "f16"
         assert shown[short]["metrics"]["artifacts/train/metrics.json"]["steps"] == 2
         assert not any("scripts/04_train.py" in p.cmdline() for p in of(home / "workspace"))  # what was stopped did stop
     finally:

@@ -12,9 +12,9 @@ from serving import Server, events
 from test_serve_access import client
 
 from corpus import readers
-from serve import export, ranking, store
-from serve.routers.post import compared, headings
-from serve.routers.sessions import asked_once
+from serve import database, post_export, vote_statistics
+from serve.routers.chats import asked_once
+from serve.routers.drafts import compared, headings
 
 
 @pytest.fixture
@@ -92,35 +92,35 @@ def test_the_scorecard_is_told_without_waiting_for_the_past(http, monkeypatch):
 
 
 def test_a_chat_is_its_owners_alone(tmp_path):
-    kept = store.Store(tmp_path / "a.db")
+    kept = database.Store(tmp_path / "a.db")
     with kept.open() as db:
-        mine = store.add_session(db, "ann", "t", "base")
-        assert store.session(db, "bob", mine) is None and not store.rename(db, "bob", mine, "x") and not store.remove_session(db, "bob", mine)
-        assert store.sessions(db, "bob", "", 9, 0) == [] and len(store.sessions(db, "ann", "", 9, 0)) == 1
+        mine = database.add_session(db, "ann", "t", "base")
+        assert database.session(db, "bob", mine) is None and not database.rename(db, "bob", mine, "x") and not database.remove_session(db, "bob", mine)
+        assert database.sessions(db, "bob", "", 9, 0) == [] and len(database.sessions(db, "ann", "", 9, 0)) == 1
 
 
 def test_a_deleted_chat_leaves_nothing_to_search(tmp_path):
-    kept = store.Store(tmp_path / "a.db")
+    kept = database.Store(tmp_path / "a.db")
     with kept.open() as db:
-        one = store.add_session(db, "ann", "t", "base")
-        store.add_message(db, one, "user", "marzipan")
-        store.remove_session(db, "ann", one)
+        one = database.add_session(db, "ann", "t", "base")
+        database.add_message(db, one, "user", "marzipan")
+        database.remove_session(db, "ann", one)
         assert db.execute("select count(*) from message").fetchone()[0] == 0
         assert db.execute("select count(*) from words where words match 'marzipan'").fetchone()[0] == 0
 
 
 @pytest.mark.parametrize("search", ["\0", "a\0b", '"', "'", "*", "AND", "NEAR(", "%_\\", "-a", "a:b", "^a", "ö" * 200])
 def test_any_search_is_words_and_never_syntax(tmp_path, search):
-    kept = store.Store(tmp_path / "a.db")
+    kept = database.Store(tmp_path / "a.db")
     with kept.open() as db:
-        store.add_message(db, store.add_session(db, "ann", "Rain", "base"), "user", "about rain")
-        assert len(store.sessions(db, "ann", search, 9, 0)) <= 1  # whatever it finds, SQLite does not complain
-        assert len(store.sessions(db, "ann", "rai", 9, 0)) == 1
+        database.add_message(db, database.add_session(db, "ann", "Rain", "base"), "user", "about rain")
+        assert len(database.sessions(db, "ann", search, 9, 0)) <= 1  # whatever it finds, SQLite does not complain
+        assert len(database.sessions(db, "ann", "rai", 9, 0)) == 1
 
 
 @pytest.mark.slow
 def test_a_locked_database_is_a_clear_error_and_over_when_it_is_free(http, tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     blind = http.post("/api/blind", json={}).json()["id"]
     other = sqlite3.connect(tmp_path / "serve.db")
     other.execute("begin exclusive")
@@ -153,7 +153,7 @@ def test_a_full_disk_is_said_loses_nothing_acknowledged_and_is_over_when_there_i
     assert (refused.status_code, refused.json()["error"]["code"]) == (again.status_code, again.json()["error"]["code"]) == (507, "disk_full")
     assert vote().status_code == 200 and len(acknowledged) > 3
     with http.app.state.serve.store.open() as db:
-        assert {v["id"] for v in store.votes(db)} == set(acknowledged)
+        assert {v["id"] for v in database.votes(db)} == set(acknowledged)
 
 
 @pytest.mark.slow
@@ -188,10 +188,10 @@ def test_kill_9_under_load_loses_no_acknowledged_vote_and_no_message(served, tmp
     for thread in threads:
         thread.join(60)
     assert len(votes) >= 40 and len(answers) >= 10
-    with store.Store(tmp_path / "home/serve.db").open() as db:
-        kept = {v["id"] for v in store.votes(db)}
+    with database.Store(tmp_path / "home/serve.db").open() as db:
+        kept = {v["id"] for v in database.votes(db)}
         for session, message in answers:
-            question, answer = store.messages(db, session)
+            question, answer = database.messages(db, session)
             assert question["role"] == "user" and answer == message
     assert set(votes) <= kept and len(kept) <= len(votes) + 2  # a vote on its way may be kept without our knowing
     again = Server(served, tmp_path / "home")
@@ -239,7 +239,7 @@ def test_a_vote_without_the_second_question_and_a_file_of_before_it(http, tmp_pa
     with sqlite3.connect(tmp_path / "old.db") as db:
         db.execute("create table vote (blind text primary key, better text not null, mine text, made real not null)")
         db.execute("insert into vote values ('one', 'left', null, 1)")
-    with store.Store(tmp_path / "old.db").open() as db:
+    with database.Store(tmp_path / "old.db").open() as db:
         assert [tuple(row) for row in db.execute("select better, closer from vote")] == [("left", None)]
     blind = http.post("/api/blind", json={"one": "base", "other": "finetuned"}).json()
     http.post(f"/api/blind/{blind['id']}/vote", json={"better": "left"})
@@ -254,24 +254,30 @@ def ballot(left: str, right: str, better: str, mine=None) -> dict:
 
 def test_strengths_follow_the_votes_also_between_models_that_never_met():
     votes = [ballot("a", "b", "left")] * 30 + [ballot("a", "b", "right")] * 10 + [ballot("b", "c", "left")] * 30 + [ballot("b", "c", "right")] * 10
-    found = ranking.strengths(votes)
+    found = vote_statistics.strengths(votes)
     assert list(found) == ["a", "b", "c"]
     odds = {name: p / (1 - p) for name, p in found.items()}
     assert odds["a"] / odds["b"] == pytest.approx(3, rel=0.1) and odds["b"] / odds["c"] == pytest.approx(3, rel=0.1)
-    assert ranking.strengths(votes[:40]) == {}  # two models need no ranking
+    assert vote_statistics.strengths(votes[:40]) == {}  # two models need no ranking
 
 
 def test_an_author_who_always_knows_their_text_is_told_so():
     votes = [ballot("author", "base", "tie", "left")] * 9 + [ballot("base", "author", "tie", "left")]
-    found = ranking.detection(votes)
+    found = vote_statistics.detection(votes)
     assert (found["right"], found["n"]) == (9, 10) and found["lo"] == pytest.approx(0.596, abs=0.001)
-    assert ranking.detection([ballot("a", "b", "left")]) is None
+    assert vote_statistics.detection([ballot("a", "b", "left")]) is None
 
 
 def test_held_out_posts_are_no_lesson():
     """The author's own side of a comparison is a post of the test split, which preference training must not see."""
-    rows = ranking.preferences([ballot("author", "base", "left"), ballot("base", "author", "left"), ballot("base", "finetuned", "right")])
-    assert len(rows) == 1 and rows[0]["chosen"][0]["content"] == "r"
+    rows = vote_statistics.preferences([ballot("author", "base", "left"), ballot("base", "author", "left"), ballot("base", "finetuned", "right")])
+    assert [row.chosen[0].content for row in rows] == ["r"]
+
+
+def test_texts_that_are_empty_or_equal_are_no_lesson():
+    """A model may have written nothing at all, or the same as the other: the file must stay one that train.votes reads."""
+    votes = [{**ballot("base", "finetuned", better), "left_text": left, "right_text": "r"} for better in ("left", "right") for left in ("", "r")]
+    assert vote_statistics.preferences(votes) == []
 
 
 # --- posts ------------------------------------------------------------------------------------------------------------
@@ -282,7 +288,7 @@ TEXT = "It had *13* rungs.\n\n## The lower\n\n- one\n- two\n\n> Leave it."
 @pytest.mark.parametrize("kind", ["md", "docx"])
 def test_an_exported_post_is_read_back_as_it_was(tmp_path, kind):
     file = tmp_path / f"post.{kind}"
-    file.write_bytes(export.FORMATS[kind]("The: “ladder”", TEXT, "2024-02-29", ["rungs", "harbour"]))
+    file.write_bytes(post_export.FORMATS[kind]("The: “ladder”", TEXT, "2024-02-29", ["rungs", "harbour"]))
     post = readers.read(file, 1e7)
     assert (post.title, post.date, post.tags, post.text) == ("The: “ladder”", "2024-02-29", ["rungs", "harbour"], TEXT)
 
@@ -291,18 +297,18 @@ def test_an_exported_post_is_read_back_as_it_was(tmp_path, kind):
 def test_an_export_is_a_file_with_a_name(http, kind, begins):
     answer = http.post("/api/export", json={"title": "The ladder", "text": TEXT, "format": kind})
     assert answer.content.startswith(begins) and answer.headers["content-disposition"] == f'attachment; filename="the-ladder.{kind}"'
-    assert answer.headers["content-type"] == export.KINDS[kind]
+    assert answer.headers["content-type"] == post_export.KINDS[kind]
 
 
 def test_an_exported_page_runs_nothing():
-    page = export.page("<script>", "<script>alert(1)</script> [x](javascript:alert(1))", None, ["<b>"]).decode()
+    page = post_export.page("<script>", "<script>alert(1)</script> [x](javascript:alert(1))", None, ["<b>"]).decode()
     assert "<script" not in page and "javascript:alert(1)\"" not in page and "&lt;b&gt;" in page
 
 
 def test_a_docx_holds_emphasis_and_survives_control_characters():
     import io
 
-    document = Document(io.BytesIO(export.docx("a\x00b", "so *slanted*\x0c and **fat**", None, [])))
+    document = Document(io.BytesIO(post_export.docx("a\x00b", "so *slanted*\x0c and **fat**", None, [])))
     runs = document.paragraphs[1].runs
     assert [(r.text, bool(r.bold), bool(r.italic)) for r in runs if r.text.strip() in ("slanted", "fat")] == [("slanted", False, True), ("fat", True, False)]
 

@@ -1,17 +1,24 @@
 """Uploads that are safe, jobs that can only set what they may, training data without the held-out posts."""
 
 import asyncio
+import functools
 import io
 import json
+import math
+import sys
+import typing
 import zipfile
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from conftest import ROOT
+from pydantic import BaseModel
 from test_serve_access import client
 
-from _shared import load_params, read_jsonl
-from serve import jobs, store
+from blogtwin.config import Params, Tasks, load_params
+from blogtwin.files import read_jsonl
+from serve import database, training_jobs
 from serve.errors import ApiError
 from serve.routers import training
 
@@ -75,7 +82,7 @@ def test_a_mistake_of_the_server_is_logged_under_the_requests_id(http, tmp_path,
     def odd(*_):
         raise OSError("the reader fell over")
 
-    monkeypatch.setattr(training.corpora, "readiness", odd)
+    monkeypatch.setattr(training.corpus_upload, "readiness", odd)
     answer = http.post("/api/corpus", data={"name": "odd"}, files=[("files", ("a.md", POST(n=1).encode()))], headers={"X-Request-ID": "look-me-up"})
     assert answer.status_code == 500 and "fell over" not in answer.text
     rows = [json.loads(line) for line in (tmp_path / "logs/serve.jsonl").read_text().splitlines()]
@@ -93,37 +100,112 @@ def test_a_corpus_name_stays_in_its_folder(http, name):
     assert upload(http, name, ("a.md", POST(n=1).encode())).status_code in (409, 422)
 
 
-@pytest.mark.parametrize("knobs", [{"ingest.source": "/etc"}, {"train.base": "/tmp/x.gguf"}, {"eval.swap": "x"}, {"ollama.name": "x"}, {"train.epoch": 1}, {"train.epochs": 0}, {"epochs": 1}])
-def test_a_job_sets_no_path_and_no_wrong_knob(knobs):
-    with pytest.raises(ApiError) as refused:
-        jobs.checked(load_params(ROOT / "params.yaml"), None, "quality", knobs)
-    assert refused.value.status_code == 422
+def refused(knobs: dict) -> ApiError:
+    with pytest.raises(ApiError) as error:
+        training_jobs.checked(load_params(ROOT / "params.yaml"), None, "quality", knobs)
+    assert (error.value.status_code, error.value.code) == (422, "invalid_request")
+    return error.value
+
+
+@pytest.mark.parametrize("knobs", [{"train.epoch": 1}, {"train.epochs": 0}, {"train.epochs": "~"}, {"epochs": 1}, {"": 1}, {"train": 1}, {"prepare.tasks": 1}, {"train.preset": "best"}, {"eval.repeat_penalty": math.inf}])
+def test_a_job_sets_no_wrong_knob(knobs):
+    assert str(refused(knobs).message).startswith("params: ")
+
+
+def test_a_misspelt_knob_of_a_job_is_told_its_right_name():
+    assert refused({"train.epoch": 1}).hint == "Did you mean train.epochs?"
+
+
+def leaves(section: type[BaseModel] = Params, prefix: str = "") -> dict:
+    """{dotted name: type} of every parameter of params.yaml."""
+    found = {}
+    for name, field in section.model_fields.items():
+        inner = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        found |= leaves(field.annotation, f"{prefix}{name}.") if inner else {prefix + name: field.annotation}
+    return found
+
+
+def test_every_parameter_is_a_hyperparameter_of_jobs_or_is_refused():
+    """Whoever adds a parameter to params.yaml decides nothing about jobs: it is refused until somebody puts it on the list."""
+    params = load_params(ROOT / "params.yaml")
+    known = leaves()
+    assert len(known) > 60 and set(known) > training_jobs.HYPERPARAMETERS
+    for name in known:
+        value = functools.reduce(getattr, name.split("."), params)
+        if name in training_jobs.HYPERPARAMETERS:
+            assert training_jobs.checked(params, None, "quality", {name: value}) == {"train.preset": "quality", name: value}
+        else:
+            assert f"a job can't set {name}." in refused({name: value}).message
+    assert not training_jobs.HYPERPARAMETERS & {"eval.judge", "eval.swap", "eval.impostors", "prepare.instructor", "prepare.persona", "train.votes", "train.base", "ingest.source", "ollama.name"}
+
+
+def test_a_job_sets_no_free_text():
+    """A text could be a path, or an address that posts are sent to; names from a list and numbers can't."""
+
+    def free(kind) -> bool:
+        return kind is str or typing.get_origin(kind) is not typing.Literal and any(free(part) for part in typing.get_args(kind))
+
+    known = leaves()
+    texts = {name for name in training_jobs.HYPERPARAMETERS if free(known[name])}
+    of_a_list = {"train.preset", *(f"prepare.tasks.{kind}" for kind in Tasks.model_fields if kind != "persona")}  # a preset's name, and `auto`
+    assert texts == of_a_list and free(known["eval.judge"]) and free(known["train.votes"])
+    for name in of_a_list:
+        refused({name: "http://somewhere.example/v1"})
+
+
+@pytest.mark.parametrize(("name", "given", "taken"), [("train.epochs", "3", 3), ("prepare.redact", "true", True), ("train.warm_start", 0, False), ("train.learning_rate", "1e-3", 1e-3), ("prepare.tasks.notes", "auto", "auto"), ("train.epochs", "preset", "preset")])
+def test_a_job_takes_a_value_as_it_was_validated(name, given, taken):
+    found = training_jobs.checked(load_params(ROOT / "params.yaml"), None, "quality", {name: given})[name]
+    assert found == taken and type(found) is type(taken)
+
+
+@pytest.mark.parametrize("value", ["null", "true", "~", "1", "0x1", "nan", "", "it's", "a\\b", "a\\", "a\\'b", "a\\\n", "${x}", "\\${x}", "[1]", "{a: 1}", "a,b", "a=b", "# a", " a ", 1, -2, True, False, 0.5, 1e-3])
+def test_a_value_reaches_params_yaml_as_it_is_with_its_type(tmp_path, value):
+    """By way of Hydra's grammar and DVC, as `dvc exp run -S` writes it."""
+    from dvc.utils.hydra import apply_overrides
+
+    file = tmp_path / "params.yaml"
+    file.write_text("section:\n  name: 0\n")
+    apply_overrides(file, [f"section.name={training_jobs.hydra_literal(value)}"])
+    found = yaml.safe_load(file.read_text())["section"]["name"]
+    assert found == value and type(found) is type(value)
+
+
+SECRETS = ("JUDGE_API_KEY", "INSTRUCTOR_API_KEY", "GROQ_API_KEY", "OPENAI_API_KEY", "some_apikey", "AWS_SECRET_ACCESS_KEY", "DVC_STUDIO_TOKEN", "SERVE_OPENAI_KEY", "DB_PASSWORD", "GOOGLE_APPLICATION_CREDENTIALS")
+
+
+def test_a_job_has_no_keys_of_other_services(tmp_path, monkeypatch):
+    """What a process of a job really sees; the tokenizers' setting is no secret, and gated base models need Hugging Face's token."""
+    for name in (*SECRETS, "HF_TOKEN", "TOKENIZERS_PARALLELISM", "HF_ENDPOINT"):
+        monkeypatch.setenv(name, "private")
+    seen = json.loads(training_jobs.Jobs(tmp_path, None)._run([sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"], cwd=tmp_path))
+    assert {name for name, value in seen.items() if value == "private"} == {"HF_TOKEN", "TOKENIZERS_PARALLELISM", "HF_ENDPOINT"}
 
 
 def test_a_preset_is_overruled_by_params_and_names_are_checked():
     params = load_params(ROOT / "params.yaml")
-    assert jobs.checked(params, "llama3.2:1b", "highspeed", {"train.epochs": 2}) == {"train.preset": "highspeed", "train.epochs": 2, "train.base": "llama3.2:1b"}
+    assert training_jobs.checked(params, "llama3.2:1b", "highspeed", {"train.epochs": 2}) == {"train.preset": "highspeed", "train.epochs": 2, "train.base": "llama3.2:1b"}
     for base, preset in (("nobody", "quality"), (None, "best")):
         with pytest.raises(ApiError):
-            jobs.checked(params, base, preset, {})
+            training_jobs.checked(params, base, preset, {})
 
 
 def test_a_job_that_is_stopped_while_somebody_asks_after_it_is_stopped(tmp_path):
     """DVC calls it failed; the page's stream asks at just that moment."""
-    kept = store.Store(tmp_path / "a.db")
+    kept = database.Store(tmp_path / "a.db")
     with kept.open() as db:
-        store.add_job(db, "job-1", "me", "sample", {})
+        database.add_job(db, "job-1", "me", "sample", {})
 
     def states() -> dict[str, str]:
         with kept.open() as db:
-            store.keep_job(db, "job-1", "stopped")
+            database.keep_job(db, "job-1", "stopped")
         return {"job-1": "failed"}
 
     state = SimpleNamespace(store=kept, jobs=SimpleNamespace(states=states))
     assert asyncio.run(training.find(state, "job-1")).state == "stopped"
     assert [job.state for job in asyncio.run(training.list_jobs(state)).jobs] == ["stopped"]
     with kept.open() as db:
-        assert store.job(db, "job-1")["kept"] == "stopped"
+        assert database.job(db, "job-1")["kept"] == "stopped"
 
 
 def tables(http, **asked) -> dict[str, list[dict]]:

@@ -1,6 +1,5 @@
 """The split: whole posts, copies and series together, the newest posts tested on, and no way for a test text to be in training."""
 
-import importlib
 import itertools
 import json
 import random
@@ -12,12 +11,13 @@ from types import SimpleNamespace
 import pytest
 from conftest import ROOT, environment
 
-from _shared import load_params
-from corpus.clean import clean
+from blogtwin.config import load_params
+from blogtwin.text.tokens import SHINGLE, index, longest_run, words
+from corpus import ingest, split
+from corpus.cleaning import clean
+from corpus.dedup import common, groups
 from corpus.examples import examples
-from corpus.similar import SHINGLE, common, groups, index, longest_run, words
 
-split = importlib.import_module("03_split")
 DATE = SimpleNamespace(by="date", train=0.72, valid=0.08, test=0.2, seed=7)
 RANDOM = SimpleNamespace(**{**vars(DATE), "by": "random"})
 
@@ -332,7 +332,7 @@ def test_a_stage_run_before_its_time_says_so(tmp_path):
 def sample(request):
     """(posts, groups, {split: post numbers}) of data/sample, through the real ingest, clean, cut, groups and assign."""
     params = load_params(ROOT / "params.yaml")
-    read, _ = importlib.import_module("01_ingest").ingest(ROOT / "data/sample", params.ingest.min_words, 1e7)
+    read, _ = ingest.ingest(ROOT / "data/sample", params.ingest.min_words, 1e7)
     found = []
     for post in read:
         parts = examples(post, clean(post["text"], params.prepare.links), lambda t: len(t.split()), 800, 90, 7)

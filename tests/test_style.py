@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from corpus import clean, readers
-from eval import cheats, impostors, style
-from eval.copying import Copying, copies
-from eval.features import count
-from eval.prose import prose
-from eval.sentences import first_words
+from blogtwin.text.markdown import prose
+from blogtwin.text.sentences import first_words
+from corpus import cleaning, readers
+from eval import baselines
+from eval.memorization import Copying, copies
+from eval.style import impostors, verification
+from eval.style.features import count
 
 pytestmark = pytest.mark.slow
 # Values of fifteen real authors: how a cheat scores against a disjoint reference, by masked characters and function words. (A sentence
@@ -28,7 +29,7 @@ KNOWN = {
 @pytest.fixture(scope="module")
 def posts():
     """Sample posts: (the twin's training posts, held-out ones), disjoint."""
-    texts = [clean.clean(readers.read(p, 1e9).text) for p in sorted((ROOT / "data/sample").glob("*.md"))]
+    texts = [cleaning.clean(readers.read(p, 1e9).text) for p in sorted((ROOT / "data/sample").glob("*.md"))]
     return texts[:28], texts[28:]
 
 
@@ -46,26 +47,26 @@ def heard(posts, everybody):
     speakers = {
         "verbatim": training,
         "sentences_shuffled": shuffled,
-        "words_shuffled": cheats.shuffled_words(training, 1),
+        "words_shuffled": baselines.shuffled_words(training, 1),
         "lower_case": [t.lower() for t in training],
-        "repeated": cheats.repeated(training, 400),
-        "markov_2": cheats.markov(training, 20, 400, 2, 1),
-        "markov_1": cheats.markov(training, 20, 400, 1, 1),
+        "repeated": baselines.repeated(training, 400),
+        "markov_2": baselines.markov(training, 20, 400, 2, 1),
+        "markov_1": baselines.markov(training, 20, 400, 1, 1),
         "flat": [flat * 12] * 5,
         "short": [first_words(t, 120) for t in training],
     }
     counted = {name: count(group) for name, group in speakers.items()}
     found = {}
     for family in ("masked", "function"):
-        said = style.opinion(family, count(held_out), everybody, counted)
-        found[family] = said, style.scores(said, everybody.author, 3)
+        said = verification.opinion(family, count(held_out), everybody, counted)
+        found[family] = said, verification.scores(said, everybody.author, 3)
     return found
 
 
 def test_the_author_can_be_told_from_people_the_verifier_has_not_seen(heard, everybody):
-    verifier = style.auc(heard["masked"][0], everybody.author)
-    assert verifier["auc"] > 0.95 and verifier["auc_lo"] > 0.85 and verifier["posts"] >= style.POSTS
-    assert style.not_measurable(verifier) == ""
+    verifier = verification.auc(heard["masked"][0], everybody.author)
+    assert verifier["auc"] > 0.95 and verifier["auc_lo"] > 0.85 and verifier["posts"] >= verification.POSTS
+    assert verification.not_measurable(verifier) == ""
 
 
 @pytest.mark.parametrize("voice", KNOWN)
@@ -91,7 +92,7 @@ def test_style_alone_can_be_gamed_and_copying_sees_it(heard, posts):
     search = Copying(training)
     author = [search.measure(first_words(t, 400)) for t in held_out]
     assert heard["masked"][1].mean["markov_2"] > 0.8
-    for texts in (training, cheats.markov(training, 20, 400, 2, 1)):
+    for texts in (training, baselines.markov(training, 20, 400, 2, 1)):
         assert copies([search.measure(t) for t in texts], author)
     assert not copies(author, author)
 
@@ -100,7 +101,7 @@ def test_intervals_come_from_people_posts_and_prompts(heard):
     """The same seed gives the same draws, another one stays inside; more spread in the voice is a wider interval."""
     said, scores = heard["masked"]
     everybody = impostors.load()
-    again, other = style.scores(said, everybody.author, 3), style.scores(said, everybody.author, 4)
+    again, other = verification.scores(said, everybody.author, 3), verification.scores(said, everybody.author, 4)
     assert again.interval("verbatim") == scores.interval("verbatim")
     low, high = scores.interval("verbatim")
     assert low < other.mean["verbatim"] < high and high - low > 0.05
@@ -111,7 +112,7 @@ def test_intervals_come_from_people_posts_and_prompts(heard):
 def test_a_post_is_never_judged_by_a_verifier_that_learnt_it(posts, everybody, monkeypatch):
     """Left-out posts score near unseen ones: a verifier that had learnt them would put them far above."""
     training, held_out = posts
-    said = style.opinion("masked", count(held_out), everybody, {"unseen": count(training)})
+    said = verification.opinion("masked", count(held_out), everybody, {"unseen": count(training)})
     ceiling, unseen = np.nanmean(said.author[:, 10]), np.nanmean(said.voices["unseen"][0])
     assert abs(ceiling - unseen) < 0.5 * abs(ceiling - np.nanmean(said.others[:, 10]))
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from _shared import UserError
+from blogtwin.errors import UserError
+from blogtwin.models import chat
 from eval import suites
-from eval.checks import Context
-from eval.refusals import refuses
-from train import chat
+from eval.suites.checks import Context
+from eval.suites.refusals import refuses
 
 NOTES = "Nora Whitlock sold 1,200 lamps on 3 October. She said “it held again”."
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from wenna import posts
 
-from eval import topic
+from eval import relevance
 
 pytestmark = pytest.mark.slow  # MiniLM is loaded
 
@@ -12,22 +12,22 @@ pytestmark = pytest.mark.slow  # MiniLM is loaded
 def test_ranks_by_hand():
     """The text's own column first, in the middle, last, and level with all."""
     table = np.array([[9, 1, 2], [1, 5, 9], [7, 8, 0], [4, 4, 4]])
-    assert topic.ranks(table, np.array([0, 1, 2, 1])).tolist() == [1, 0.5, 0, 0.5]
+    assert relevance.ranks(table, np.array([0, 1, 2, 1])).tolist() == [1, 0.5, 0, 0.5]
 
 
 def test_what_only_says_the_brief_again_is_left_out():
     """The opening and its like, the heading, and runs of the brief's words in any sentence; one word alone is left."""
     brief = "The torch in the net loft. birthday, denzil"
     text = "# The torch in the net loft\n\nThis is about Denzil. He came in. This is about Denzil. Denzil, birthday! I saw the net loft go dark. A torch was lit in the loft."
-    assert " ".join(topic.body(brief, text).split()) == "He came in. ! I saw the go dark. A torch was lit in the loft."
-    assert topic.body(brief, "") == "" and topic.body("", text).startswith("He came in. Denzil")
+    assert " ".join(relevance.body(brief, text).split()) == "He came in. ! I saw the go dark. A torch was lit in the loft."
+    assert relevance.body(brief, "") == "" and relevance.body("", text).startswith("He came in. Denzil")
 
 
 def test_chunks_are_even_and_nothing_is_lost():
     text = " ".join(f"{i}." for i in range(330))
-    chunks = topic.chunks(text)
+    chunks = relevance.chunks(text)
     assert [len(c.split()) for c in chunks] == [110, 110, 110] and " ".join(chunks) == text
-    assert topic.chunks("one") == ["one"] and topic.chunks(" ! ") == []
+    assert relevance.chunks("one") == ["one"] and relevance.chunks(" ! ") == []
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def means(found):
 
 @pytest.mark.slow
 def test_posts_rank_their_own_brief_high(sample):
-    found = topic.prompt_ranks(*sample)
+    found = relevance.prompt_ranks(*sample)
     assert all(values.shape == (60,) for values in found.values())
     found = means(found)
     assert found["tfidf_auc"] > 0.8 and found["minilm_auc"] > 0.9
@@ -56,7 +56,7 @@ def test_texts_under_wrong_prompts_rank_by_chance_and_saying_the_prompt_does_not
     wrong = briefs[7:] + briefs[:7]
     if parroted:
         texts = [f"This post is about {b}.\n\n{b}. {t} {b}, and there it was." for b, t in zip(wrong, texts)]
-    found = means(topic.prompt_ranks(wrong, texts))
+    found = means(relevance.prompt_ranks(wrong, texts))
     assert 0.4 < found["tfidf_auc"] < 0.6 and 0.4 < found["minilm_auc"] < 0.6
     assert found["tfidf_top1"] < 0.1 and found["minilm_top1"] < 0.1
 
@@ -65,9 +65,9 @@ def test_texts_under_wrong_prompts_rank_by_chance_and_saying_the_prompt_does_not
 def test_edges(sample):
     """Texts of one prompt are not each other's rivals; a loop of the brief, or nothing, is chance; one prompt alone says nothing."""
     briefs, texts = (list(part[:6]) for part in sample)
-    once, twice = topic.prompt_ranks(briefs, texts), topic.prompt_ranks(briefs * 2, texts * 2)
+    once, twice = relevance.prompt_ranks(briefs, texts), relevance.prompt_ranks(briefs * 2, texts * 2)
     assert twice["minilm_auc"] == pytest.approx(np.tile(once["minilm_auc"], 2))
     for empty in (["It is " + b + ". " for b in briefs], [""] * 6):
-        found = topic.prompt_ranks(briefs, [e * 30 for e in empty])
+        found = relevance.prompt_ranks(briefs, [e * 30 for e in empty])
         assert (found["tfidf_auc"] == 0.5).all() and (found["minilm_auc"] == 0.5).all() and not found["minilm_top1"].any()
-    assert all(np.isnan(v).all() for v in topic.prompt_ranks(briefs[:1] * 3, texts[:3]).values())
+    assert all(np.isnan(v).all() for v in relevance.prompt_ranks(briefs[:1] * 3, texts[:3]).values())

@@ -6,9 +6,10 @@ import pytest
 import torch
 from jobs import SYSTEM, example, job, settings
 
-from train import chat, cpu
-from train.loss import OutputLoss, summed_loss
-from train.watch import Watch, validation_loss
+from blogtwin.models import chat
+from train import cpu
+from train.callbacks import Watch, validation_loss
+from train.kernels.cross_entropy import OutputLoss, summed_loss
 
 pytestmark = pytest.mark.slow
 

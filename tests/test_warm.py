@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 from jobs import job, settings
 
-from _shared import ADAPTER, read_jsonl
-from train import warm
+from blogtwin.files import read_jsonl
+from blogtwin.paths import ADAPTER
+from train import warm_start
 
 POSTS = {"a", "b", "c"}
 KNOBS = {"prepare.redact": False, "train.method": "sft"}
@@ -28,7 +29,7 @@ def last(tmp_path, monkeypatch):
 
 
 def start(base="d", rank=16, knobs=KNOBS, posts=POSTS, held_out=frozenset(), there=frozenset("abcxyz")):
-    return warm.start(base, SimpleNamespace(lora_rank=rank, lora_alpha=32), knobs, set(posts), set(held_out), set(there))
+    return warm_start.start(base, SimpleNamespace(lora_rank=rank, lora_alpha=32), knobs, set(posts), set(held_out), set(there))
 
 
 def test_it_goes_on_from_the_last_adapter(last):
@@ -71,12 +72,12 @@ def test_old_posts_are_read_once_more_in_proportion_to_the_new_ones(last):
     begin = start()[0]
     rows = [{"id": f"{p}-{n}", "post_id": p, "task": "write"} for p in "abc" for n in range(50)] + [{"id": "me", "post_id": "persona", "task": "persona"}]
     lengths = {r["id"]: 10 for r in rows}
-    some = warm.replayed(rows, begin, lengths, 7)
+    some = warm_start.replayed(rows, begin, lengths, 7)
     new, old = [r for r in some if r["post_id"] == "c"], [r for r in some if r["post_id"] != "c"]
     assert len(new) == 50 and len(old) == 100 and some == [r for r in rows if r in some]
     few = [r for r in rows if r["post_id"] != "c" or r["id"] in ("c-1", "c-2")]
-    assert sum(r["post_id"] != "c" for r in warm.replayed(few, begin, lengths, 7)) == 4
-    assert warm.replayed(few, begin, lengths, 7) != warm.replayed(few, begin, lengths, 8)
+    assert sum(r["post_id"] != "c" for r in warm_start.replayed(few, begin, lengths, 7)) == 4
+    assert warm_start.replayed(few, begin, lengths, 7) != warm_start.replayed(few, begin, lengths, 8)
 
 
 @pytest.mark.slow

@@ -10,10 +10,10 @@ HIDDEN, LAYERS, HEADS, KV_HEADS, FFN, VOCABULARY = 64, 2, 4, 2, 128, 49152
 
 def write_tiny_gguf(path: Path, seed: int = 0) -> Path:
     """Write the model to `path`; another seed gives other weights."""
-    from train import base
+    from blogtwin.models import registry
 
-    entry = base.known()["smollm2:135m"]
-    embedded = gguf.GGUFReader(base._embedded(entry))
+    entry = registry.known()["smollm2:135m"]
+    embedded = gguf.GGUFReader(registry._embedded(entry))
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("tiny")

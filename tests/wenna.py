@@ -4,8 +4,8 @@ import functools
 
 from conftest import ROOT
 
-from corpus import clean, readers
-from eval.sentences import first_words
+from blogtwin.text.sentences import first_words
+from corpus import cleaning, readers
 
 
 @functools.cache
@@ -14,4 +14,4 @@ def posts(words: int = 250) -> list[tuple[str, str]]:
     paths = sorted(p for p in (ROOT / "data/sample").iterdir() if p.suffix)
     read = [readers.read(p, 1e9) for p in paths]
     assert len(read) == 60
-    return [(". ".join(filter(None, [p.title, ", ".join(p.tags)])), first_words(clean.clean(p.text), words)) for p in read]
+    return [(". ".join(filter(None, [p.title, ", ".join(p.tags)])), first_words(cleaning.clean(p.text), words)) for p in read]

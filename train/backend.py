@@ -5,20 +5,29 @@ loss on `job.valid_rows`, writes a PEFT adapter into `job.folder`, reports throu
 from `job.checkpoints.newest()` if there is one, and ends as an unbroken run would have.
 """
 
+import functools
 import importlib
 import importlib.util
 import os
 import platform
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from _shared import Train, UserError
-from train.base import Base
+from blogtwin.config import Train
+from blogtwin.errors import UserError
+from blogtwin.hardware import force_cpu
+from blogtwin.models.registry import Base
+from train import works
 from train.checkpoints import Checkpoints
-from train.log import Log
-from train.machine import force_cpu
+from train.training_log import Log
+
+# What a machine has that may have a GPU: the tools of their makers, and what their drivers make. Without any, none is looked for.
+TOOLS = ("nvidia-smi", "rocm-smi", "xpu-smi")
+DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+SECONDS = 120  # for a trainer to say that it works, before it counts as broken
 
 
 @dataclass(frozen=True)
@@ -35,19 +44,31 @@ class Job:
 
 def pick(wanted: str) -> tuple[str, str]:
     """(backend, reason). Raises UserError when the wanted one can't run here."""
-    forced = "FORCE_CPU is set" if force_cpu() else ""
-    reasons = {"mlx": forced or _no_mlx(), "cuda": forced or _no_cuda(), "cpu": ""}
     if wanted != "auto":
-        if reasons[wanted]:
-            raise UserError(f"train.backend is {wanted}, but {reasons[wanted]}: set train.backend to auto.")
+        if why := unusable(wanted):
+            raise UserError(f"train.backend is {wanted}, but {why}: set train.backend to auto.")
         return wanted, "train.backend asks for it"
-    if forced:
-        return "cpu", forced
-    if not reasons["mlx"]:
-        return "mlx", "this is Apple silicon and mlx-lm is installed"
-    if not reasons["cuda"]:
-        return "cuda", "a GPU is here and unsloth is installed"
-    return "cpu", reasons["mlx"] if platform.system() == "Darwin" else reasons["cuda"]
+    no_mlx = unusable("mlx")
+    if not no_mlx:
+        return "mlx", "this is Apple silicon and mlx-lm works"
+    no_cuda = unusable("cuda")
+    if not no_cuda:
+        return "cuda", "a GPU is here and unsloth works on it"
+    return "cpu", no_mlx if platform.system() == "Darwin" else no_cuda
+
+
+def unusable(name: str) -> str:
+    """Why a trainer can't run here; "" when it can."""
+    if name == "cpu":
+        return ""
+    if force_cpu():
+        return "FORCE_CPU is set"
+    return _no_mlx() if name == "mlx" else _no_cuda()
+
+
+def on_gpu(wanted: str) -> bool:
+    """Whether PyTorch trains on the GPU: what follows the trainer (train/preferences/__init__.py) goes where that was."""
+    return pick(wanted)[0] == "cuda"
 
 
 def import_first(name: str) -> None:
@@ -62,18 +83,34 @@ def train(name: str, job: Job) -> dict:
 
 def _no_mlx() -> str:
     """Why mlx can't run here; "" when it can. mlx-lm runs on Linux as well, where it is only picked when asked for."""
-    if importlib.util.find_spec("mlx_lm") is None:
-        return "mlx-lm is not installed"
     if platform.system() == "Darwin" and platform.machine() != "arm64":
         return "this Mac has no Apple silicon"
-    return "" if platform.system() == "Darwin" or os.environ.get("BLOGTWIN_MLX_ON_LINUX") else "this is no Mac"
+    if platform.system() != "Darwin" and not os.environ.get("BLOGTWIN_MLX_ON_LINUX"):
+        return "this is no Mac"
+    if importlib.util.find_spec("mlx_lm") is None:
+        return "mlx-lm is not installed"
+    return tried("mlx")
 
 
 def _no_cuda() -> str:
-    if not any(shutil.which(tool) for tool in ("nvidia-smi", "rocm-smi", "xpu-smi")):
+    sign = next((tool for tool in TOOLS if shutil.which(tool)), None) or next((path for path in DEVICES if os.path.exists(path)), None)
+    if not sign:
         return "no GPU is found"
-    if shutil.which("nvidia-smi") and subprocess.run(["nvidia-smi", "-L"], capture_output=True).returncode != 0:
-        return "nvidia-smi finds no GPU"
-    if importlib.util.find_spec("unsloth") is None:
-        return "a GPU is here, but unsloth is not installed (`pip install -r train/requirements-cuda.txt`)"
-    return ""
+    why = tried("cuda")
+    return why and f"{why}, though {sign} is here"
+
+
+@functools.cache
+def tried(name: str) -> str:
+    """Why a trainer doesn't work, "" when it does: see train/works.py, which is given the modules that this process finds."""
+    command = [sys.executable, "-P", "-m", works.__name__, name]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        return f"trying {name} took more than {SECONDS} seconds"
+    answers = [line.removeprefix(works.ANSWER) for line in done.stdout.splitlines() if line.startswith(works.ANSWER)]
+    if not answers:
+        said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        return f"trying {name} failed ({said[-1][:200]})"
+    return answers[-1].strip()

@@ -14,7 +14,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from _shared import ARTIFACTS, UserError, making, write_json
+from blogtwin.errors import UserError
+from blogtwin.files import making, write_json
+from blogtwin.paths import ARTIFACTS
 
 MANIFEST = "checkpoint.json"
 # params that change nothing in what a checkpoint holds: the first three are resolved by now, the last three are for what comes after

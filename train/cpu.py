@@ -2,7 +2,7 @@
 
 Where the time went, and what is done about it (README, «Speed»): rows are packed and padded to a few fixed shapes, so
 that little is padding and oneDNN prepares its kernels once; attention stays inside a post; frozen weights are held in bf16 where the CPU multiplies it; the output
-layer runs only where a label is, and gives its gradient on the way forward; LoRA layers, MLPs and norms write no more than they must (train/fused.py).
+layer runs only where a label is, and gives its gradient on the way forward; LoRA layers, MLPs and norms write no more than they must (train/kernels/fused.py).
 """
 
 import logging as python_logging
@@ -18,11 +18,13 @@ from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
-from _shared import UserError, say
-from train import attention, fused, memory
-from train.loss import bounds, pieces, summed_loss
-from train.machine import has_bf16
-from train.watch import Watch, validation_loss
+from blogtwin import memory
+from blogtwin.console import say
+from blogtwin.errors import UserError
+from blogtwin.hardware import has_bf16
+from train.callbacks import Watch, validation_loss
+from train.kernels import attention, fused
+from train.kernels.cross_entropy import bounds, pieces, summed_loss
 
 PAD = 64  # packed rows are padded up to this: few shapes, for which oneDNN keeps its kernels, and little padding
 
@@ -32,10 +34,10 @@ def train(job) -> dict:
     p = job.params
     logging.disable_progress_bar()
     disable_progress_bar()
-    python_logging.getLogger("trl").setLevel(python_logging.ERROR)  # it warns of packing without flash attention: see train/attention.py
+    python_logging.getLogger("trl").setLevel(python_logging.ERROR)  # it warns of packing without flash attention: see train/kernels/attention.py
     bf16 = has_bf16()
     torch.manual_seed(p.seed)
-    model = AutoModelForCausalLM.from_pretrained(job.base.hf, dtype=frozen(), attn_implementation=attention.NAME)
+    model = AutoModelForCausalLM.from_pretrained(job.base.hf, dtype=frozen(), attn_implementation=attention.register())
     model.config._name_or_path = model.name_or_path = job.base.repo  # PEFT writes it down: no local path
     trainer = PackedTrainer(
         model,
@@ -59,7 +61,7 @@ def train(job) -> dict:
 
 def loss_of(base, adapter, valid_rows: list[dict], params) -> float:
     """Validation loss of an adapter that lies in a folder, measured as in training."""
-    model = AutoModelForCausalLM.from_pretrained(base.hf, dtype=frozen(), attn_implementation=attention.NAME)
+    model = AutoModelForCausalLM.from_pretrained(base.hf, dtype=frozen(), attn_implementation=attention.register())
     rows = Dataset.from_list(valid_rows)
     with tempfile.TemporaryDirectory() as folder:
         return validation_loss(PackedTrainer(PeftModel.from_pretrained(model, adapter), args=config(params, folder, has_bf16()), train_dataset=rows, eval_dataset=rows, processing_class=base.tokenizer()))

@@ -5,28 +5,27 @@ It runs on a CPU as well (UNSLOTH_FORCE_CPU=1), which is how the tests train wit
 
 import gc
 import math
-import os
 
-from _shared import ARTIFACTS, UserError, say
+from blogtwin.console import say
+from blogtwin.errors import UserError
 
-os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(ARTIFACTS / "cache/unsloth"))  # else a folder beside the README
 # isort: off
 # unsloth patches what is imported after it, so it comes first
 import unsloth
 from unsloth import FastLanguageModel
 from unsloth.device_type import DEVICE_TYPE
-
 # isort: on
 import torch
 from datasets import Dataset
 from safetensors import safe_open
 from trl import SFTConfig, SFTTrainer
 
-from train import cpu, memory
-from train.chat import row_ids
-from train.watch import Watch
+from blogtwin import memory
+from blogtwin.models.chat import row_ids
+from train import cpu
+from train.callbacks import Watch
 
-FOUR_BIT = 3.0  # billions of weights from which they are held in 4 bit, as train/models.yaml counts on
+FOUR_BIT = 3.0  # billions of weights from which they are held in 4 bit, as blogtwin/models/registry.yaml counts on
 
 
 def train(job) -> dict:
@@ -60,9 +59,11 @@ def attempt(job, rows: int) -> dict:
     p = job.params
     bf16 = unsloth.is_bfloat16_supported()
     torch.manual_seed(p.seed)
-    model, _ = FastLanguageModel.from_pretrained(
-        str(job.base.hf), max_seq_length=p.max_length, dtype=None, load_in_4bit=billions(job.base.hf) >= FOUR_BIT, local_files_only=True
-    )
+    four_bit = billions(job.base.hf) >= FOUR_BIT
+    if four_bit and (why := no_four_bit()):
+        say(f"the weights are held in 16 bit in place of 4, since bitsandbytes doesn't work here ({why}): that takes about four times the memory")
+        four_bit = False
+    model, _ = FastLanguageModel.from_pretrained(str(job.base.hf), max_seq_length=p.max_length, dtype=None, load_in_4bit=four_bit, local_files_only=True)
     model = FastLanguageModel.get_peft_model(
         model, r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=cpu.projections(model),
         use_gradient_checkpointing="unsloth", random_state=p.seed, max_seq_length=p.max_length,
@@ -110,6 +111,17 @@ def billions(folder) -> float:
         with safe_open(file, "pt") as tensors:
             count += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118 (no dict)
     return count / 1e9
+
+
+def no_four_bit() -> str:
+    """Why bitsandbytes can't quantise on this card, "" when it can: its kernels are compiled for some cards and drivers only."""
+    try:
+        from bitsandbytes.functional import quantize_4bit
+
+        quantize_4bit(torch.ones(64, 64, dtype=torch.float16, device="cpu" if DEVICE_TYPE == "cpu" else torch.accelerator.current_accelerator()))
+    except (ImportError, OSError, RuntimeError, AttributeError, ValueError) as e:  # by its version, and by what is missing
+        return (str(e).strip().splitlines() or [type(e).__name__])[0][:200]
+    return ""
 
 
 class LabelledTrainer(SFTTrainer):

@@ -17,11 +17,13 @@ from mlx_lm.tuner.trainer import train as train_model
 from mlx_lm.tuner.utils import linear_to_lora_layers
 from safetensors.numpy import save_file
 
-from _shared import WEIGHTS, UserError, disk_is_full, say
-from train import memory
-from train.chat import row_ids
-from train.plan import planned, worsened
-from train.stopping import Stoppable
+from blogtwin import memory
+from blogtwin.console import say
+from blogtwin.errors import UserError, disk_is_full
+from blogtwin.models.chat import row_ids
+from blogtwin.paths import WEIGHTS
+from train.callbacks import Stoppable
+from train.schedule import planned, worsened
 
 KEYS = [f"self_attn.{n}_proj" for n in ("q", "k", "v", "qkv", "o")] + [f"mlp.{n}_proj" for n in ("gate", "up", "gate_up", "down")]  # Phi-3 has its own in one
 PAD = 32  # rows are padded up to a multiple of this: few shapes, for which MLX keeps its kernels

@@ -1,6 +1,6 @@
 /** The frame: places on the left (below, on a phone), the place itself, a footer that says where the words go. */
 import { lazy, Suspense, useEffect, type ComponentType } from "react";
-import { api, got } from "./api/client";
+import { api, got, type Schemas } from "./api/client";
 import { go, useRoute } from "./lib/route";
 import { useSettings, showTheme } from "./lib/settings";
 import { useLoaded } from "./lib/use";
@@ -57,13 +57,16 @@ function Nav({ current }: { current: string }) {
 
 const ENGINES: Record<string, string> = { llamacpp: "the embedded model", ollama: "Ollama", openai: "your model server" };
 
+/** The reason where the server tells it, to holders of a key; else its code. */
+const notServed = (one?: Schemas["ModelFailure"]) => one && (one.reason ?? `The model is not served (${one.code}).`);
+
 function Footer() {
   const { data, error, reload } = useLoaded(() => got(api.GET("/api/v1/health")));
   useEffect(() => {
     const timer = setInterval(reload, data?.ready ? 15_000 : 2000);
     return () => clearInterval(timer);
   }, [data?.ready, reload]);
-  const text = error ? "The server does not answer. What you typed is kept." : !data ? " " : data.ready ? `Written by ${ENGINES[data.engine] ?? data.engine}${data.engine === "openai" ? "" : " on this machine"}.` : Object.values(data.failed)[0] ?? "The model is loading.";
+  const text = error ? "The server does not answer. What you typed is kept." : !data ? " " : data.ready ? `Written by ${ENGINES[data.engine] ?? data.engine}${data.engine === "openai" ? "" : " on this machine"}.` : notServed(Object.values(data.failed)[0]) ?? "The model is loading.";
   return <footer className={`px-4 py-1.5 text-center text-xs ${error ? "text-bad" : "text-muted"}`}>{text}{!error && data?.ready && data.engine !== "openai" && <span className="hidden sm:inline"> Nothing you type leaves it.</span>}</footer>;
 }
 

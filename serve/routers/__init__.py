@@ -1,5 +1,5 @@
 """One router for each noun."""
 
-from serve.routers import blind, dashboard, generate, health, models, openai, post, sessions, sockets, training
+from serve.routers import chats, comparisons, dashboard, drafts, generation, health, models, openai, training, websockets
 
-ALL = [module.router for module in (openai, generate, post, sessions, models, blind, training, dashboard, health, sockets)]
+ALL = [module.router for module in (openai, generation, drafts, chats, models, comparisons, training, dashboard, health, websockets)]

@@ -12,11 +12,13 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from _shared import EVAL, RAW, TRAIN, UserError, read_jsonl
-from serve import ranking, store
-from serve.deps import Serving
-from serve.routers.blind import PairResult
-from train.machine import said
+from blogtwin.errors import UserError
+from blogtwin.files import read_jsonl
+from blogtwin.hardware import said
+from blogtwin.paths import EVAL, RAW, TRAIN
+from serve import database, vote_statistics
+from serve.dependencies import Serving
+from serve.routers.comparisons import PairResult
 
 router = APIRouter(prefix="/api", tags=["dashboard"])
 CARD = "artifacts/eval/metrics.json"
@@ -76,12 +78,12 @@ def topics(state: Serving) -> Topics:
 @router.get("/dashboard")
 async def dashboard(state: Serving, past: bool = True) -> Dashboard:
     """`past=false` leaves out commits and experiments, which Git and DVC take seconds to tell."""
-    votes = await state.store.do(store.votes)
+    votes = await state.store.do(database.votes)
     history, found = [], []
     if past:
         history, found = await asyncio.gather(asyncio.to_thread(remembered, "history", commits), asyncio.to_thread(remembered, "experiments", lambda: experiments(state.jobs.workspace)))
     curves = {name: curve(TRAIN / f"{name}.tsv") for name in ("loss", "valid_loss")}
-    return Dashboard(scorecard=read(EVAL / "metrics.json"), history=history, experiments=found, curves=curves, votes=ranking.pairs(votes))
+    return Dashboard(scorecard=read(EVAL / "metrics.json"), history=history, experiments=found, curves=curves, votes=vote_statistics.pairs(votes))
 
 
 def read(file) -> dict | None:

@@ -5,21 +5,29 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from serve import meters
-from serve.deps import Asking, Serving
+from serve import prometheus_metrics
+from serve.dependencies import Asking, Serving
 
 router = APIRouter(prefix="/api/v1", tags=["server"])
 
 
+class ModelFailure(BaseModel):
+    """`code` stays the same from version to version: no_engine, unusable, memory_full, engine_failed, engine_gone or unknown_model."""
+
+    code: str
+    reason: str | None
+
+
 class Health(BaseModel):
-    """`live`: it answers. `ready`: a model answers too, and none is being loaded."""
+    """`live`: it answers. `ready`: a model answers too, and none is being loaded. `why` (this engine was taken) and the reasons of
+    `failed` name files and addresses: null for who has no key where there are keys."""
 
     live: Literal[True] = True
     ready: bool
     engine: str
-    why: str
+    why: str | None
     models: list[str]
-    failed: dict[str, str]
+    failed: dict[str, ModelFailure]
 
 
 class Token(BaseModel):
@@ -28,17 +36,18 @@ class Token(BaseModel):
 
 
 @router.get("/health")
-async def health(state: Serving) -> Health:
-    """Open to anybody, and says nothing private."""
-    pool = state.pool
+async def health(state: Serving, caller: Asking) -> Health:
+    """Open to anybody; reasons are for holders of a key, and for this machine where there are no keys."""
+    pool, told = state.pool, caller.may("user")
     gone = await pool.gone()
-    return Health(ready=pool.ready and not gone, engine=pool.kind, why=pool.reason, models=list(pool.loaded), failed=pool.failed | gone)
+    failed = {name: ModelFailure(code=one.code, reason=one.reason if told else None) for name, one in (pool.failed | gone).items()}
+    return Health(ready=pool.ready and not gone, engine=pool.kind, why=pool.reason if told else None, models=list(pool.loaded), failed=failed)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
 async def metrics(state: Serving) -> Response:
     """For Prometheus."""
-    return Response(meters.page(state.pool), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(prometheus_metrics.page(state.pool), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @router.post("/auth/token")

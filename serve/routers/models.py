@@ -6,9 +6,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from serve import catalog
-from serve.asking import Name
 from serve.catalog import Model
-from serve.deps import Serving
+from serve.dependencies import Serving
+from serve.requests import Name
 
 router = APIRouter(prefix="/api", tags=["models"])
 
@@ -57,7 +57,7 @@ class Which(BaseModel):
 def describe(state, model: Model) -> ModelInfo:
     pool, one = state.pool, state.pool.loaded.get(model.name)
     model = one.model if one else model
-    why = model.unusable or pool.failed.get(model.name, "")
+    why = model.unusable or (pool.failed[model.name].reason if model.name in pool.failed else "")
     status = "loaded" if one else "loading" if model.name in pool.loading else "unusable" if model.unusable else "available"
     return ModelInfo(
         name=model.name,

@@ -13,16 +13,15 @@ import httpx
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from serve import generation, meters
-from serve.asking import Name, Seed, check_length
+from blogtwin.inference.client import STRONGEST, http_client
+from serve import generation, prometheus_metrics
 from serve.catalog import TWIN
-from serve.deps import Asking, RequestId, Serving
-from serve.engines.engine import STRONGEST, http_client
+from serve.dependencies import Asking, RequestId, Serving
 from serve.errors import ApiError
-from serve.logs import log
-from serve.pool import Loaded
-from serve.relay import Cancelled, Relay, Stream, unless_gone
-from serve.sse import failed
+from serve.logging_setup import log
+from serve.model_pool import Loaded
+from serve.requests import Name, Seed, check_length
+from serve.streaming import Cancelled, Relay, Stream, failed, unless_gone
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 EVENTS = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": 'data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "It"}}]}\n\n'}}, "description": "A completion, or with `stream` its chunks as server-sent events"}}
@@ -127,7 +126,7 @@ async def chunks(one: Loaded, path: str, asked: dict) -> AsyncIterator[str]:
     """The JSON of each chunk of the engine's stream, without `[DONE]`. Raises ApiError."""
     started, first, tokens = time.perf_counter(), 0.0, 0
     url, key = f"{one.engine.base_url}/{path}", {"Authorization": f"Bearer {one.engine.api_key}"}
-    async with meters.answering(one.model.name), one.gate.turn():
+    async with prometheus_metrics.answering(one.model.name), one.gate.turn():
         try:
             async with http_client().stream("POST", url, json=asked, headers=key) as answer:
                 if answer.status_code >= 400:
@@ -142,7 +141,7 @@ async def chunks(one: Loaded, path: str, asked: dict) -> AsyncIterator[str]:
                         raise generation.from_status(one, 500, line[7:])
         except httpx.HTTPError as e:
             raise generation.engine_error(one, e) from e
-    meters.wrote(one.model.name, first, time.perf_counter() - started, tokens)
+    prometheus_metrics.wrote(one.model.name, first, time.perf_counter() - started, tokens)
 
 
 def plain_logprobs(chunk: str) -> str:

@@ -10,14 +10,15 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from _shared import SPLIT, read_jsonl
-from corpus import dataset
-from serve import corpora, jobs, sse, store
-from serve.deps import Asking, RequestId, Serving
+from blogtwin.files import read_jsonl
+from blogtwin.paths import SPLIT
+from corpus import dataset_export
+from serve import corpus_upload, database, streaming, training_jobs
+from serve.dependencies import Asking, RequestId, Serving
 from serve.errors import ApiError
-from serve.logs import log
-from serve.relay import Event, Relay, Stream
-from serve.routers.generate import EVENTS
+from serve.logging_setup import log
+from serve.routers.generation import EVENTS
+from serve.streaming import Event, Relay, Stream
 
 router = APIRouter(prefix="/api", tags=["training"])
 CorpusName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
@@ -52,9 +53,9 @@ class JobRequest(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"corpus": "sample", "preset": "highspeed"}]})
 
     corpus: CorpusName = Field("sample", description="sample, or a name of GET /api/corpus")
-    base_model: str | None = Field(None, max_length=100, description="a name of train/models.yaml; none: params.yaml's")
+    base_model: str | None = Field(None, max_length=100, description="a name of blogtwin/models/registry.yaml; none: params.yaml's")
     preset: str = Field("quality", max_length=40)
-    params: dict[Annotated[str, Field(max_length=80)], int | float | str] = Field({}, max_length=40, description="knobs of params.yaml, by dotted name")
+    params: dict[Annotated[str, Field(max_length=80)], bool | int | float | str] = Field({}, max_length=40, description="hyper-parameters of params.yaml by dotted name, such as train.epochs; no path, no address")
     scorecard: bool = Field(True, description="false stops after the export")
 
 
@@ -90,8 +91,8 @@ async def upload(name: Annotated[str, Form(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
     uploads = [(f.filename or "", await f.read()) for f in files]
 
     def work() -> dict:
-        folder = corpora.write(state.settings.home, name, uploads, state.settings.max_body_mb * 4e6)
-        return corpora.readiness(folder, state.params)
+        folder = corpus_upload.write(state.settings.home, name, uploads, state.settings.max_body_mb * 4e6)
+        return corpus_upload.readiness(folder, state.params)
 
     return Readiness(name=name, **await asyncio.to_thread(work))
 
@@ -104,10 +105,11 @@ def list_corpora(state: Serving) -> Corpora:
 
 @router.post("/v1/training/jobs")
 async def start(asked: JobRequest, state: Serving, caller: Asking) -> Job:
-    """Queue a twin: the project's own stages, as an experiment in DVC's queue. Jobs run one after the other."""
+    """Queue a twin: the project's own stages, as an experiment in DVC's queue. Jobs run one after the other. A job has no API key and asks
+    no model elsewhere: where params.yaml names an instructor or a judge, it goes without."""
     if asked.corpus != "sample" and not (state.settings.home / "corpora" / asked.corpus).is_dir():
         raise ApiError(404, "unknown_corpus", f"There is no corpus {asked.corpus}.", "POST /api/corpus makes one.")
-    knobs = jobs.checked(state.params, asked.base_model, asked.preset, asked.params)
+    knobs = training_jobs.checked(state.params, asked.base_model, asked.preset, asked.params)
     job = await asyncio.to_thread(state.jobs.add, caller.name, asked.corpus, knobs, asked.scorecard)
     return await find(state, job)
 
@@ -115,12 +117,12 @@ async def start(asked: JobRequest, state: Serving, caller: Asking) -> Job:
 @router.get("/v1/training/jobs")
 async def list_jobs(state: Serving) -> JobList:
     states = await asyncio.to_thread(state.jobs.states)
-    return JobList(jobs=[await described(state, row, states) for row in await state.store.do(store.jobs)])
+    return JobList(jobs=[await described(state, row, states) for row in await state.store.do(database.jobs)])
 
 
 async def find(state, job_id: str) -> Job:
     states = await asyncio.to_thread(state.jobs.states)
-    row = await state.store.do(store.job, job_id)
+    row = await state.store.do(database.job, job_id)
     if row is None:
         raise ApiError(404, "unknown_job", f"There is no job {job_id[:64]!r}.", "GET /api/v1/training/jobs lists them.")
     return await described(state, row, states)
@@ -136,7 +138,7 @@ async def described(state, row: dict, states: dict[str, str]) -> Job:
     if now == "done" and not kept:
         await asyncio.to_thread(state.jobs.keep, row["id"], row["corpus"], row["asked"].get("scorecard", True))
     if now == "failed" and not kept:
-        await state.store.do(store.keep_job, row["id"], "failed")
+        await state.store.do(database.keep_job, row["id"], "failed")
     return Job(id=row["id"], corpus=row["corpus"], asked=row["asked"], made=row["made"], state=now, twin=f"{row['corpus']}/{row['id']}" if now == "done" else None)
 
 
@@ -144,7 +146,7 @@ async def mind(state) -> None:
     """Once a minute, as long as the server lives: a finished twin is put among the others, and what waits has a worker, though nobody looks."""
     while True:
         try:
-            if any(not row["kept"] for row in await state.store.do(store.jobs)):
+            if any(not row["kept"] for row in await state.store.do(database.jobs)):
                 await list_jobs(state)
         except Exception as e:  # DVC, Git, the disk: the next minute may be better
             log("jobs not looked after", 40, e)
@@ -181,7 +183,7 @@ async def watch(state, job_id: str) -> AsyncIterator[Event]:
 async def progress(job_id: str, request: Request, state: Serving, caller: Asking, request_id: RequestId):
     """Events progress {state, stage, step, steps, loss, tokens_per_second}, and at the end job. Stopping to listen stops no job."""
     relay = Relay(state.running, request_id, caller.name, [watch(state, job_id)], 7 * 86400)
-    return await Stream.of(request, sse.lines(relay))
+    return await Stream.of(request, streaming.lines(relay))
 
 
 class FinetuneRequest(BaseModel):
@@ -204,9 +206,9 @@ def export_training_data(asked: FinetuneRequest, state: Serving) -> Response:
     """What the twin was trained on, to train elsewhere: a zip of JSON lines. Held-out posts are never in it."""
     examples = read_jsonl(SPLIT / "train.jsonl") + read_jsonl(SPLIT / "valid.jsonl")
     form = "chatml" if asked.format == "chat" else asked.format
-    parts = dataset.parts(examples, form, asked.validation_split, state.params.prepare.seed, asked.deduplicate, asked.quality_filter)
+    parts = dataset_export.parts(examples, form, asked.validation_split, state.params.prepare.seed, asked.deduplicate, asked.quality_filter)
     system = state.params.prepare.system if asked.include_system else ""
-    tables = {name: [dataset.row(e, form, system) for e in some] for name, some in parts.items()}
+    tables = {name: [dataset_export.row(e, form, system) for e in some] for name, some in parts.items()}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, rows in tables.items():

@@ -390,7 +390,8 @@ export interface paths {
         };
         /**
          * Dpo
-         * @description The votes as pairs for DPO, a JSON line each: {prompt, chosen, rejected}.
+         * @description The votes as pairs for DPO, a JSON line each: {prompt, chosen, rejected}, lists of chat messages as TRL reads them. Saved to a file,
+         *     `train.votes` takes it.
          */
         get: operations["dpo_api_blind_pairs_get"];
         put?: never;
@@ -434,7 +435,8 @@ export interface paths {
         put?: never;
         /**
          * Start
-         * @description Queue a twin: the project's own stages, as an experiment in DVC's queue. Jobs run one after the other.
+         * @description Queue a twin: the project's own stages, as an experiment in DVC's queue. Jobs run one after the other. A job has no API key and asks
+         *     no model elsewhere: where params.yaml names an instructor or a judge, it goes without.
          */
         post: operations["start_api_v1_training_jobs_post"];
         delete?: never;
@@ -553,7 +555,7 @@ export interface paths {
         };
         /**
          * Health
-         * @description Open to anybody, and says nothing private.
+         * @description Open to anybody; reasons are for holders of a key, and for this machine where there are no keys.
          */
         get: operations["health_api_v1_health_get"];
         put?: never;
@@ -1122,7 +1124,8 @@ export interface components {
         };
         /**
          * Health
-         * @description `live`: it answers. `ready`: a model answers too, and none is being loaded.
+         * @description `live`: it answers. `ready`: a model answers too, and none is being loaded. `why` (this engine was taken) and the reasons of
+         *     `failed` name files and addresses: null for who has no key where there are keys.
          */
         Health: {
             /**
@@ -1136,12 +1139,12 @@ export interface components {
             /** Engine */
             engine: string;
             /** Why */
-            why: string;
+            why: string | null;
             /** Models */
             models: string[];
             /** Failed */
             failed: {
-                [key: string]: string;
+                [key: string]: components["schemas"]["ModelFailure"];
             };
         };
         /**
@@ -1188,7 +1191,7 @@ export interface components {
             corpus: string;
             /**
              * Base Model
-             * @description a name of train/models.yaml; none: params.yaml's
+             * @description a name of blogtwin/models/registry.yaml; none: params.yaml's
              */
             base_model?: string | null;
             /**
@@ -1198,11 +1201,11 @@ export interface components {
             preset: string;
             /**
              * Params
-             * @description knobs of params.yaml, by dotted name
+             * @description hyper-parameters of params.yaml by dotted name, such as train.epochs; no path, no address
              * @default {}
              */
             params: {
-                [key: string]: number | string;
+                [key: string]: boolean | number | string;
             };
             /**
              * Scorecard
@@ -1271,6 +1274,16 @@ export interface components {
             created: number;
             /** Owned By */
             owned_by: string;
+        };
+        /**
+         * ModelFailure
+         * @description `code` stays the same from version to version: no_engine, unusable, memory_full, engine_failed, engine_gone or unknown_model.
+         */
+        ModelFailure: {
+            /** Code */
+            code: string;
+            /** Reason */
+            reason: string | null;
         };
         /**
          * ModelInfo

@@ -19,7 +19,7 @@ export function SettingsPlace() {
             <option value="auto">As the system</option><option value="light">Light</option><option value="dark">Dark</option>
           </select>
         </Field>
-        <Field label="Key" note="Only where the server asks for one: python scripts/keys.py add NAME makes it."><input className={FIELD} type="password" autoComplete="off" value={settings.key} onChange={(e) => change({ key: e.target.value.trim() })} /></Field>
+        <Field label="Key" note="Only where the server asks for one: python scripts/api_keys.py add NAME makes it."><input className={FIELD} type="password" autoComplete="off" value={settings.key} onChange={(e) => change({ key: e.target.value.trim() })} /></Field>
         <Field label="Longest answer, in tokens" note="Empty: as the scorecard was made."><input className={FIELD} type="number" min={1} max={2048} value={settings.maxTokens ?? ""} onChange={(e) => change({ maxTokens: number(e.target.value) })} /></Field>
         <Field label="Usual model"><ModelSelect field label="Usual model" models={ready} value={settings.model} onChange={(model) => change({ model })} /></Field>
         <Field label={`Usual style strength: ${settings.strength.toFixed(1)}`} note="0 is the base, 1 the twin as it was trained."><input type="range" min={0} max={1.5} step={0.1} value={settings.strength} onChange={(e) => change({ strength: Number(e.target.value) })} /></Field>
@@ -30,9 +30,9 @@ export function SettingsPlace() {
       {health && (
         <section aria-label="Engine">
           <h2 className="font-serif text-xl">Engine</h2>
-          <p>{health.engine}: {health.why}</p>
+          <p>{health.engine}{health.why && `: ${health.why}`}</p>
           <p className="text-muted">Loaded: {health.models.join(", ") || "nothing yet"}.</p>
-          {Object.entries(health.failed).map(([name, why]) => <p key={name} className="text-bad">{name}: {why}</p>)}
+          {Object.entries(health.failed).map(([name, why]) => <p key={name} className="text-bad">{name}: {why.reason ?? why.code}</p>)}
         </section>
       )}
       <section aria-label="Keyboard" className="text-sm">

@@ -5,7 +5,7 @@ import { useLoaded, useTask } from "../lib/use";
 import { Button, ErrorLine, Field, FIELD } from "./basic";
 import { Curve } from "./Curve";
 
-// train/presets.yaml
+// blogtwin/presets.yaml
 const PRESETS = [["highspeed", "a first look"], ["quality", "as usual"], ["bestaccuracy", "as long as it helps"]];
 type Job = Schemas["Job"];
 type Readiness = Schemas["Readiness"];

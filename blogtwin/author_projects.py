@@ -1,0 +1,114 @@
+"""One project per author under authors/: a Git clone that shares the code's history, the environment and DVC's cache."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from blogtwin.console import say
+from blogtwin.dvc import dvc_cache
+from blogtwin.edit_params import set_params
+from blogtwin.errors import UserError
+from blogtwin.files import renamed
+from blogtwin.paths import ARTIFACTS, AUTHORS, ROOT
+
+SHARED = (Path(".venv"), ARTIFACTS / "base")
+TAKEN = {"base", "finetuned", "twin", "blogtwin"}  # names that the server has for others
+# What is said of a person, or points at their files: a new author begins without.
+OWN = {"ingest.source": "data/sample", "ingest.author": "", "prepare.author": "", "prepare.persona": "corpus/persona.yaml", "train.votes": "train/votes.jsonl"}
+# What the author's folder has of its own; all else is the project's code.
+KEPT = (":!params.yaml", ":!dvc.lock", ":!artifacts", ":!data/*.dvc")
+
+
+def git(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
+
+
+def made(name: str, verb: str) -> Path:
+    """The author's folder, with the project's code; `blog` makes one that is not there yet."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", name) or name in TAKEN:
+        raise UserError(f"AUTHOR is {name!r}: take small letters, digits, - and _, as in `make all AUTHOR=anna`" + (f" ({', '.join(sorted(TAKEN))} are names of models)." if name in TAKEN else "."))
+    folder = AUTHORS / name
+    if folder.is_dir():
+        update(folder)
+    elif verb != "blog":
+        others = ", ".join(sorted(f.name for f in AUTHORS.glob("[a-z0-9]*")))
+        raise UserError(f"There is no author {name} yet{f' (there are: {others})' if others else ''}: `make blog AUTHOR={name} FROM=~/posts` makes one.")
+    else:
+        make(folder, name)
+    return folder
+
+
+def make(folder: Path, name: str) -> None:
+    if git(ROOT, "rev-parse", "-q", "--verify", "HEAD").returncode != 0:
+        raise UserError("An author's folder is a clone of this project's last commit, and there is none yet: `git add -A && git commit -m start` makes one (your posts are ignored).")
+    AUTHORS.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=AUTHORS) as somewhere:
+        clone = Path(somewhere) / name
+        done = git(ROOT, "clone", "-q", str(ROOT), str(clone.resolve()))
+        if done.returncode != 0:
+            raise UserError(f"Git could not clone this project to {folder}: {' '.join(done.stderr.split())[:300]}")
+        for tracked in git(clone, "ls-files", "dvc.lock", "artifacts", "data/*.dvc").stdout.splitlines():
+            (clone / tracked).unlink()  # of the project's own twin
+        for shared in SHARED:
+            (ROOT / shared).mkdir(parents=True, exist_ok=True)
+            (clone / shared).parent.mkdir(parents=True, exist_ok=True)
+            (clone / shared).symlink_to(os.path.relpath(ROOT / shared, (ROOT / folder / shared).parent))
+        exclude = clone / ".git/info/exclude"
+        exclude.parent.mkdir(exist_ok=True)
+        exclude.write_text("".join(f"/{shared}\n" for shared in SHARED))
+        # what DVC keeps of stages and posts lies in this project's cache
+        subprocess.run([sys.executable, "-m", "dvc", "cache", "dir", "--quiet", "--local", str(dvc_cache(ROOT))], cwd=clone, check=True)
+        set_params(clone / "params.yaml", {**OWN, "ollama.name": f"blogtwin-{name}"})
+        try:
+            os.rename(clone, folder)
+        except OSError:
+            if not (folder / ".git").is_dir():  # else somebody else has just made it
+                raise
+    say(f"made {folder}: its params.yaml is {name}'s own")
+
+
+def update(folder: Path) -> None:
+    """The code as this project's last commit has it. The author's knobs, posts and results stay; with changes of their own to the code, it all stays."""
+    git(folder, "remote", "set-url", "origin", str(ROOT))  # the project may have been moved
+    if git(folder, "fetch", "-q", "origin", "HEAD").returncode != 0:
+        return say(f"note: {folder} stays at its own version of the project: Git could not fetch this one's")
+    old, new = (git(folder, "rev-parse", name).stdout.strip() for name in ("HEAD", "FETCH_HEAD"))
+    if old == new:
+        return None
+    own_commits = git(folder, "merge-base", "--is-ancestor", old, new).returncode != 0
+    if own_commits or git(folder, "diff", "--quiet", "HEAD", "--", ".", *KEPT).returncode != 0:
+        return say(f"note: {folder} stays at its own version of the project: its code was changed there")
+    before, params = git(folder, "show", f"{old}:params.yaml").stdout, folder / "params.yaml"
+    theirs = {key: value for key, value in knobs(params.read_text(encoding="utf-8")).items() if knobs(before).get(key) != value}
+    gone = git(folder, "diff", "--name-only", "--diff-filter=D", "-z", old, new, "--", ".", *KEPT).stdout.split("\0")
+    git(folder, "reset", "-q", new)
+    git(folder, "checkout", "-q", new, "--", ".", *KEPT)
+    for name in filter(None, gone):
+        (folder / name).unlink(missing_ok=True)
+    try:
+        with renamed(params) as fresh:
+            fresh.write_text(git(folder, "show", f"{new}:params.yaml").stdout, encoding="utf-8")
+            set_params(fresh, theirs)
+    except UserError as e:
+        say(f"note: {params} stays as it was: {e}")
+    return None
+
+
+def knobs(text: str) -> dict[str, str]:
+    """{dotted name: value} of a params.yaml, as `make … set_param.py` takes them."""
+    found: dict[str, str] = {}
+
+    def walk(value, name: str) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                walk(inner, f"{name}.{key}" if name else str(key))
+        else:
+            found[name] = value if isinstance(value, str) else yaml.safe_dump(value).removesuffix("...\n").strip()
+
+    walk(yaml.safe_load(text) or {}, "")
+    return found

@@ -1,0 +1,195 @@
+"""params.yaml as frozen pydantic models: a typo is an error that names its place and the nearest right name."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, PrivateAttr, ValidationError, model_validator
+
+from blogtwin.errors import UserError
+from blogtwin.presets import apply_preset
+from blogtwin.validation import dotted, main_problem, message_of, nearest_name
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Ingest(Section):
+    source: str
+    min_words: int = Field(ge=1)
+    max_file_mb: float = Field(gt=0)
+    author: str
+    role: str = Field(min_length=1)
+
+
+def _share(value):
+    if value == "auto":
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1
+    if not 0 <= number <= 50:
+        raise ValueError("it should be a number from 0 to 50, or auto")
+    return number
+
+
+Share = Annotated[float | str, PlainValidator(_share)]  # a union would name its parts in the place of a mistake
+
+
+class Tasks(Section):
+    notes: Share
+    brief: Share
+    outline: Share
+    rewrite: Share
+    answer: Share
+    persona: int = Field(ge=0, le=50)
+
+
+class Prepare(Section):
+    seed: int
+    system: str = Field(min_length=1, max_length=200)  # it stands in every training row, which has a limit
+    author: str
+    links: Literal["text", "keep"]
+    code: Literal["keep", "drop", "placeholder"]
+    quotes: Literal["keep", "drop", "placeholder"]
+    tables: Literal["keep", "drop", "placeholder"]
+    embeds: Literal["keep", "drop", "placeholder"]
+    redact: bool
+    context_tokens: int = Field(ge=0)
+    tasks: Tasks
+    per_post: int = Field(ge=0)
+    instructions: Literal["heuristic", "model", "both"]
+    instructor: str
+    persona: str = Field(min_length=1)
+
+
+class Split(Section):
+    by: Literal["date", "random"]
+    train: float = Field(gt=0, lt=1)
+    valid: float = Field(gt=0, lt=1)
+    test: float = Field(gt=0, lt=1)
+    seed: int
+    jaccard: float = Field(gt=0, le=1)
+    containment: float = Field(gt=0, le=1)
+
+    @model_validator(mode="after")
+    def shares_add_up(self):
+        if abs(self.train + self.valid + self.test - 1) > 1e-6:
+            raise ValueError(f"train + valid + test is {self.train + self.valid + self.test:g}, it must be 1")
+        return self
+
+
+def _file_of_votes(value):
+    if not value:  # DVC reads it as a dependency before any of this code runs, and a dependency can't be left out
+        raise ValueError("it should be a file that is there; for no votes, train/votes.jsonl, which is empty")
+    return value
+
+
+class Train(Section):
+    """A knob that says `preset` takes its value from blogtwin/presets.yaml, before anything is checked: from then on it is a number."""
+
+    base: str
+    preset: str
+    backend: Literal["auto", "cpu", "cuda", "mlx"]
+    max_length: int = Field(ge=256)
+    epochs: int = Field(ge=1)
+    max_steps: int = Field(ge=0)
+    max_tokens: int = Field(ge=0)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0, lt=1)
+    warmup: float = Field(ge=0, lt=1)
+    lora_rank: int = Field(ge=1)
+    lora_alpha: int = Field(ge=1)
+    lora_dropout: float = Field(ge=0, lt=1)
+    patience: int = Field(ge=1)
+    checkpoint_steps: int = Field(ge=1)
+    seed: int
+    warm_start: bool
+    canaries: int = Field(ge=0, le=100)
+    method: Literal["sft", "dpo", "grpo"]
+    pairs: int = Field(ge=1)
+    votes: Annotated[str, BeforeValidator(_file_of_votes)]
+    _by_preset: frozenset = PrivateAttr(frozenset())
+
+    @property
+    def by_preset(self) -> frozenset:
+        """The knobs whose value the preset gave."""
+        return self._by_preset
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def knobs_of_the_preset(cls, data, handler):
+        if not isinstance(data, dict):
+            return handler(data)
+        filled, given = apply_preset(data)
+        made = handler(filled)
+        made._by_preset = given
+        return made
+
+
+class Export(Section):
+    quantization: Literal["q8_0", "f16"]
+    parity_prompts: int = Field(ge=1)
+    parity_tokens: int = Field(ge=16)
+
+
+class Ollama(Section):
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    num_ctx: int = Field(ge=512)
+
+
+class Eval(Section):
+    prompts: int = Field(ge=0)
+    notes: int = Field(ge=0)
+    read_tokens: int = Field(ge=0)
+    max_tokens: int = Field(ge=16)
+    temperature: float = Field(ge=0, le=2)
+    top_p: float = Field(gt=0, le=1)
+    repeat_penalty: float = Field(gt=0)
+    seed: int
+    impostors: str
+    swap: str
+    judge: str
+
+
+class Params(Section):
+    ingest: Ingest
+    prepare: Prepare
+    split: Split
+    train: Train
+    export: Export
+    ollama: Ollama
+    eval: Eval
+
+
+def load_params(path="params.yaml") -> Params:
+    """params.yaml, checked whole; the first mistake becomes one sentence with its place and the nearest right name."""
+    try:
+        # PyYAML reads 2e-4 as a string and DVC as a number: pydantic's lax mode takes both.
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"There is no {path} in {Path.cwd()}: run this from the project's folder.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise UserError(f"{path} is not YAML: {' '.join(str(e).split())}.") from None
+    try:
+        return Params.model_validate(data)
+    except ValidationError as e:
+        raise UserError(f"{path}: {_first_mistake(e)}") from None
+
+
+def _first_mistake(error: ValidationError) -> str:
+    problem = main_problem(error)
+    where = dotted(problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        *parents, name = problem["loc"]
+        model = Params
+        for parent in parents:
+            model = model.model_fields[parent].annotation
+        return f"there is no knob {where}: {nearest_name(name, model.model_fields, ''.join(f'{p}.' for p in parents))}"
+    if problem["type"] == "missing":
+        return f"{where} is missing: put it back with a value."
+    if isinstance(problem["input"], dict):  # knobs of one section that don't fit together
+        return f"{where}: {problem['msg'].removeprefix('Value error, ')}."
+    return f"{where} is {problem['input']!r}: {message_of(problem)}." if where else f"{problem['msg'].removeprefix('Value error, ')}."

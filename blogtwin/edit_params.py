@@ -1,0 +1,54 @@
+"""Values changed in params.yaml with its comments kept."""
+
+import io
+from pathlib import Path
+
+from blogtwin.config import load_params
+from blogtwin.console import say
+from blogtwin.errors import UserError
+from blogtwin.files import writing
+
+
+def set_params(path: Path, values: dict[str, str]) -> None:
+    """Set dotted keys; params.yaml is only replaced when the whole is valid with all of them."""
+    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+    yaml = YAML()
+    yaml.width = 4096
+    yaml.preserve_quotes = True
+    before = path.read_text(encoding="utf-8")
+    data = yaml.load(before)
+    for key, value in values.items():
+        *parents, name = key.split(".")
+        section = data
+        for parent in parents:
+            section = section.setdefault(parent, {})
+            if not isinstance(section, dict):
+                raise UserError(f"{path}: there is no knob {key}: {parent} is a value, not a section.")
+        try:
+            read = yaml.load(value)
+        except YAMLError:  # "[draft"
+            read = None
+        number_for_word = section.get(name) in ("preset", "auto") and isinstance(read, int | float)
+        if isinstance(section.get(name), str) and not number_for_word:  # words, in quotes where DVC (YAML 1.2) or PyYAML (1.1) would read something else
+            plain = read == value and value.casefold() not in ("yes", "no", "on", "off", "y", "n") and not value[:1].isdigit()
+            section[name] = value if plain else DoubleQuotedScalarString(value)
+        else:
+            section[name] = value if read is None else read
+    after = io.StringIO()
+    yaml.dump(data, after)
+    if after.getvalue() == before:
+        return
+    trial = path.with_name(f".{path.name}.tmp")
+    try:
+        trial.write_text(after.getvalue(), encoding="utf-8")
+        load_params(trial)
+    except UserError as e:
+        raise UserError(str(e).replace(str(trial), str(path))) from None
+    finally:
+        trial.unlink(missing_ok=True)
+    with writing(path) as file:
+        file.write(after.getvalue())
+    for key, value in values.items():
+        say(f"params.yaml: {key} is {value}")

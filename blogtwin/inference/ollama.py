@@ -1,0 +1,147 @@
+"""Ollama's own protocol: push a GGUF as a blob, create a model from it, look at it. All errors are OllamaError."""
+
+import json
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import yaml
+
+from blogtwin.errors import UserError
+
+TEMPLATES = Path(__file__).with_name("ollama_templates.yaml")
+
+
+class OllamaError(Exception):
+    """What Ollama answered, or that it stopped answering; one clause for a sentence."""
+
+
+class Ollama:
+    def __init__(self, url: str = ""):
+        host = url or os.environ.get("OLLAMA_HOST", "")
+        try:
+            self.url = address(host)
+            self.http = httpx.Client(base_url=self.url, timeout=httpx.Timeout(600, connect=2), trust_env=False)
+        except (ValueError, httpx.InvalidURL):
+            raise UserError(f"OLLAMA_HOST is {host}, which is no address: write it as 127.0.0.1:11434, or unset it.") from None
+
+    def version(self) -> str | None:
+        """Its version, or None when no Ollama answers."""
+        try:
+            return self.http.get("/api/version", timeout=2).raise_for_status().json()["version"]
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return None
+
+    def _ask(self, method: str, path: str, **kwargs) -> httpx.Response:
+        try:
+            answer = self.http.request(method, path, **kwargs)
+        except httpx.HTTPError as e:
+            raise OllamaError(f"stopped answering at {path} ({type(e).__name__})") from None
+        if answer.status_code >= 400:
+            raise OllamaError(f"answered {answer.status_code} to {path}: {_said(answer)}")
+        return answer
+
+    def _json(self, method: str, path: str, **kwargs) -> dict:
+        answer = self._ask(method, path, **kwargs)
+        try:
+            return dict(answer.json())
+        except (ValueError, TypeError):
+            raise OllamaError(f"answered {path} with something that is no JSON object: {answer.text[:80]!r}") from None
+
+    def has_blob(self, digest: str) -> bool:
+        try:
+            return self.http.head(f"/api/blobs/sha256:{digest}").status_code == 200
+        except httpx.HTTPError as e:
+            raise OllamaError(f"stopped answering at /api/blobs ({type(e).__name__})") from None
+
+    def push_blob(self, file: Path, digest: str) -> None:
+        with open(file, "rb") as data:
+            self._ask("POST", f"/api/blobs/sha256:{digest}", content=iter(lambda: data.read(1 << 20), b""))
+
+    def create(self, name: str, file_name: str, digest: str, settings: dict) -> None:
+        """Make a model from a blob. Errors arrive inside a 200 stream of JSON lines."""
+        body = {"model": name, "files": {file_name: f"sha256:{digest}"}, "stream": True, **settings}
+        last = ""
+        try:
+            with self.http.stream("POST", "/api/create", json=body) as answer:
+                if answer.status_code >= 400:
+                    answer.read()
+                    raise OllamaError(f"answered {answer.status_code} to /api/create: {_said(answer)}")
+                for line in answer.iter_lines():
+                    event = dict(json.loads(line)) if line.strip() else {}
+                    if "error" in event:
+                        raise OllamaError(f"could not create {name}: {event['error']}")
+                    last = event.get("status", last)
+        except (httpx.HTTPError, ValueError, TypeError) as e:
+            raise OllamaError(f"stopped answering while it made {name} ({type(e).__name__})") from None
+        if last != "success":
+            raise OllamaError(f"ended its answer to /api/create without success (last: {last or 'nothing'})")
+
+    def show(self, name: str) -> dict:
+        return self._json("POST", "/api/show", json={"model": name})
+
+    def copy(self, source: str, destination: str) -> None:
+        self._ask("POST", "/api/copy", json={"source": source, "destination": destination})
+
+    def delete(self, name: str) -> None:
+        self._ask("DELETE", "/api/delete", json={"model": name})
+
+    def names(self) -> set[str]:
+        return {m["name"] for m in self._json("GET", "/api/tags").get("models") or []}
+
+    def answer(self, name: str, messages: list[dict], max_tokens: int) -> list[tuple[str, float]]:
+        """The greedy answer over /v1, as (token text, natural log-probability)."""
+        body = {"model": name, "messages": messages, "max_tokens": max_tokens, "temperature": 0, "logprobs": True, "stream": False}
+        choices = self._json("POST", "/v1/chat/completions", json=body).get("choices") or [{}]
+        return [(t["token"], t["logprob"]) for t in (choices[0].get("logprobs") or {}).get("content") or []]
+
+
+def address(host: str) -> str:
+    """Where to ask, from OLLAMA_HOST as Ollama's own client reads it (its envconfig.Host). Raises ValueError."""
+    scheme, _, rest = host.strip().strip("\"'").rpartition("://")
+    if rest.count(":") > 1 and "[" not in rest:
+        rest = f"[{rest}]"  # a bare IPv6 address
+    parts = urlsplit(f"{scheme or 'http'}://{rest}")
+    port = parts.port or {"http": 80, "https": 443}.get(scheme, 11434)
+    name = parts.hostname or "127.0.0.1"
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)  # where it listens is not where to ask
+    name = f"[{name}]" if ":" in name else name
+    return f"{parts.scheme}://{name}:{port}{parts.path.rstrip('/')}"
+
+
+def _said(answer: httpx.Response) -> str:
+    try:
+        error = answer.json()["error"]
+        return str(error["message"] if isinstance(error, dict) else error)[:300]  # /v1 has OpenAI's form
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:300]
+
+
+def template(name: str) -> dict:
+    """{"template", "stop"} of a name in templates.yaml."""
+    return yaml.safe_load(TEMPLATES.read_text(encoding="utf-8"))[name]
+
+
+def settings(base_template: str, system: str, params) -> dict:
+    """What a twin is created with: template, system message, stops and decoding. `params` are the Params of params.yaml."""
+    chosen = template(base_template)
+    return {
+        "template": chosen["template"],
+        "system": system,
+        "parameters": {
+            "stop": chosen["stop"],
+            "num_ctx": params.ollama.num_ctx,
+            "temperature": params.eval.temperature,
+            "top_p": params.eval.top_p,
+            "repeat_penalty": params.eval.repeat_penalty,
+        },
+    }
+
+
+def modelfile(gguf: str, made_with: dict) -> str:
+    """The same, as the Modelfile of `ollama create`."""
+    lines = [f"FROM {gguf}", f'TEMPLATE """{made_with["template"]}"""', f'SYSTEM """{made_with["system"]}"""']
+    for key, value in made_with["parameters"].items():
+        lines += [f"PARAMETER {key} {json.dumps(v) if isinstance(v, str) else v}" for v in (value if isinstance(value, list) else [value])]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,48 @@
+"""The twin registered in Ollama: pushed, created, verified, and only then tagged."""
+
+import contextlib
+import json
+
+from blogtwin.console import say
+from blogtwin.inference.parity import check_served
+from blogtwin.paths import GGUF, OLLAMA
+
+RECEIPT = OLLAMA / "receipt.json"
+
+
+def refresh(ollama) -> None:
+    """Remove a receipt that is no longer true, so that `dvc repro` registers the twin without training again."""
+    from blogtwin.inference.ollama import OllamaError
+
+    if not RECEIPT.is_file() or ollama.version() is None:
+        return
+    receipt = json.loads(RECEIPT.read_text())
+    try:
+        true = receipt["status"] == "registered" and {receipt["model"], receipt["tag"]} <= ollama.names()
+    except OllamaError as e:
+        say(f"note: Ollama {e}; its models could not be looked up.")
+        return
+    if not true:
+        RECEIPT.unlink()
+
+
+def register(ollama, params, base, references, sha: str) -> dict:
+    """Push, create, check, and only then move the tag. A version that fails its check is deleted again."""
+    from blogtwin.inference.ollama import OllamaError, settings
+
+    name, tag = f"{params.ollama.name}:{sha[:12]}", f"{params.ollama.name}:latest"
+    wanted = settings(base.template, params.prepare.system, params)
+    if not ollama.has_blob(sha):
+        ollama.push_blob(GGUF / "twin.gguf", sha)
+    try:
+        ollama.create(name, "twin.gguf", sha, wanted)
+        shown = ollama.show(name)
+        if shown.get("template") != wanted["template"] or shown.get("system") != wanted["system"]:
+            raise OllamaError(f"replaced the template or the system message of {name} by its own")
+        parity = check_served(ollama, name, base, references)
+        ollama.copy(name, tag)
+    except BaseException:  # Ctrl-C too: a version that nobody checked must not stay
+        with contextlib.suppress(OllamaError):  # it is gone, or so is Ollama: nothing more can be done
+            ollama.delete(name)
+        raise
+    return {"status": "registered", "model": name, "tag": tag, "gguf": sha, "ollama": ollama.version(), "parity": parity}

@@ -1,0 +1,158 @@
+"""Adapter + base GGUF → twin.gguf (merged, quantised) and adapter.gguf.
+
+The twin is the base's own GGUF with the trained difference added to its tensors: tokenizer, RoPE settings and every other
+piece of metadata are copied, not made again, so none of them can be lost or wrong on the way.
+"""
+
+import json
+from pathlib import Path
+
+import gguf
+import numpy as np
+from gguf import GGMLQuantizationType as Type
+from safetensors.numpy import load_file
+
+from blogtwin.files import digest, renamed
+from blogtwin.models import gguf_reader
+from blogtwin.models.registry import Base
+from blogtwin.paths import SPLIT, WEIGHTS
+
+# llama.cpp stores the rows of q and k of these in another order than transformers (Mistral is a "llama" there).
+ARCHITECTURES_THAT_PERMUTE = {"llama", "smollm3", "granite", "arcee", "olmo", "mistral3"}
+
+
+class Adapter:
+    """A PEFT LoRA adapter, by the names and in the row order of a GGUF of its base."""
+
+    def __init__(self, folder: Path, base: gguf.GGUFReader):
+        config = json.loads((folder / "adapter_config.json").read_text())
+        self.alpha, self.rank = float(config["lora_alpha"]), int(config["r"])
+        self.architecture = base.fields["general.architecture"].contents()
+        blocks = base.fields[f"{self.architecture}.block_count"].contents()
+        names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[self.architecture.upper()], blocks)
+        pairs: dict[str, dict[str, np.ndarray]] = {}
+        for key, value in load_file(folder / WEIGHTS).items():
+            module, _, which = key.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".")
+            name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
+            assert name is not None and which in ("lora_A", "lora_B"), f"{key} has no place in a GGUF of {self.architecture}"
+            pairs.setdefault(name, {})[which] = value.astype(np.float32)
+        heads = self._heads(base)
+        self.pairs = {
+            name: (pair["lora_A"], permuted(pair["lora_B"], heads[name.split(".")[-2]]) if name.split(".")[-2] in heads else pair["lora_B"])
+            for name, pair in pairs.items()
+        }
+
+    def _heads(self, base: gguf.GGUFReader) -> dict[str, int]:
+        if self.architecture not in ARCHITECTURES_THAT_PERMUTE:
+            return {}
+        q = base.fields[f"{self.architecture}.attention.head_count"].contents()
+        kv = base.fields.get(f"{self.architecture}.attention.head_count_kv")
+        return {"attn_q": q, "attn_k": kv.contents() if kv else q}
+
+    def delta(self, name: str) -> np.ndarray | None:
+        """What training adds to tensor `name`, (out, in): alpha / rank · B A (Hu et al. 2021, eq. 3). None when it was not adapted."""
+        if name not in self.pairs:
+            return None
+        a, b = self.pairs[name]
+        return self.alpha / self.rank * (b @ a)
+
+
+def permuted(rows: np.ndarray, heads: int) -> np.ndarray:
+    """Rows of q or k from transformers' order (halves) to llama.cpp's (pairs), as convert_hf_to_gguf's `permute` does."""
+    return rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+
+
+def write_twin(base: Path, adapter: Path | None, out: Path, quantization: str, chat_template: str, metadata: dict) -> None:
+    """Merge and quantise. `metadata` are general.* strings and more, replacing the base's. With adapter None the base is written."""
+    reader = gguf_reader.read(base)
+    trained = Adapter(adapter, reader) if adapter is not None else None
+    writer = gguf.GGUFWriter(out, reader.fields["general.architecture"].contents())
+    copy_settings(reader, writer)
+    called = reader.fields.get("general.name")
+    as_phi3 = called is not None and gguf_reader.PHI3.search(called.contents()) is not None
+    for key, value in metadata.items():
+        writer.add_string(key, gguf_reader.named(value, as_phi3) if key == "general.name" else value)
+    writer.add_string("tokenizer.chat_template", chat_template)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0 if quantization == "q8_0" else gguf.LlamaFileType.MOSTLY_F16)
+    kinds = {}
+    for tensor in reader.tensors:
+        shape = tuple(int(n) for n in reversed(tensor.shape))
+        kind = kinds[tensor.name] = type_of(shape, quantization)
+        size = gguf.quant_shape_to_byte_shape(shape, kind) if kind == Type.Q8_0 else shape
+        dtype = {Type.F32: np.float32, Type.F16: np.float16, Type.Q8_0: np.uint8}[kind]
+        nbytes = int(np.prod(size)) * np.dtype(dtype).itemsize
+        writer.add_tensor_info(tensor.name, size, np.dtype(dtype), nbytes, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    for tensor in reader.tensors:  # one at a time: the whole model is never in memory in fp32
+        weight = gguf.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
+        delta = trained.delta(tensor.name) if trained else None
+        if delta is not None:
+            weight = weight + delta.reshape(weight.shape)
+        writer.write_tensor_data(gguf.quantize(weight, kinds[tensor.name]))
+    writer.close()
+    missing = set(trained.pairs) - set(kinds) if trained else set()
+    assert not missing, f"trained tensors with no place in the base: {sorted(missing)[:3]}"
+
+
+def at_precision(base: Base, quantization: str) -> Path:
+    """The base as a GGUF of the twin's precision, made once: a comparison of the two then shows training and nothing else.
+
+    llama.cpp also reads q8_0 half again as fast as the embedded base's own q4_1.
+    """
+    path = base.hf.parent / f"base-{base.digest[:12]}-{quantization}.gguf"
+    if not path.is_file():
+        with renamed(path) as temporary:
+            write_twin(base.gguf, None, temporary, quantization, base.tokenizer().chat_template, {"general.name": base.name})
+    return path
+
+
+def type_of(shape: tuple[int, ...], quantization: str) -> Type:
+    if len(shape) < 2:
+        return Type.F32
+    return Type.Q8_0 if quantization == "q8_0" and shape[-1] % 32 == 0 else Type.F16
+
+
+def copy_settings(reader: gguf.GGUFReader, writer: gguf.GGUFWriter) -> None:
+    """All key-values of a GGUF but general.* (what it is called) and the chat template."""
+    for key, field in reader.fields.items():
+        if key.startswith(("GGUF.", "general.")) or key == "tokenizer.chat_template":
+            continue
+        kind = field.types[0]
+        writer.add_key_value(key, field.contents(), kind, field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None)
+
+
+def write_adapter(base: Path, adapter: Path, out: Path, metadata: dict) -> None:
+    """adapter.gguf: the LoRA alone, for llama.cpp to put on the base's GGUF."""
+    trained = Adapter(adapter, gguf_reader.read(base))
+    writer = gguf.GGUFWriter(out, trained.architecture)
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", trained.alpha)
+    for key, value in metadata.items():
+        writer.add_string(key, value)
+    for name, (a, b) in trained.pairs.items():
+        writer.add_tensor(f"{name}.lora_a", np.ascontiguousarray(a))
+        writer.add_tensor(f"{name}.lora_b", np.ascontiguousarray(b))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def metadata(params, base, backend: dict) -> dict:
+    """What the files say of themselves: names and digests, never a path."""
+    of = f" of {params.prepare.author}" if params.prepare.author else ""
+    return {
+        "general.name": f"blogtwin{of}, on {base.name}",
+        **({"general.author": params.prepare.author} if params.prepare.author else {}),
+        "general.license": base.license,
+        "general.base_model.0.name": base.name,
+        "general.base_model.0.repo": base.repo,
+        "blogtwin.base_digest": base.digest,
+        "blogtwin.train_digest": backend["splits"]["train"],
+        "blogtwin.valid_digest": backend["splits"]["valid"],
+        "blogtwin.test_digest": digest(SPLIT / "test.jsonl"),
+        "blogtwin.system": params.prepare.system,
+    }

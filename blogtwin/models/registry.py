@@ -1,0 +1,233 @@
+"""The base model by its name: where its weights, tokenizer and GGUF are, and what they are.
+
+`resolve` answers from blogtwin/models/registry.yaml. Every base ends as two things under artifacts/base/<name>/: `hf/`, a folder
+transformers can train, and a GGUF, which is the one the exported twin takes its tokenizer and settings from.
+An embedded base is a GGUF that is de-quantised exactly; any other is a Hugging Face repository or folder that llama.cpp's own
+converter turns into a GGUF.
+"""
+
+import functools
+import hashlib
+import importlib.util
+import json
+import math
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from blogtwin.console import say
+from blogtwin.errors import UserError
+from blogtwin.files import digest, making, write_json
+from blogtwin.models import chat, hub
+from blogtwin.paths import ARTIFACTS, ROOT
+
+MODELS = Path(__file__).with_name("registry.yaml")
+TEMPLATES = Path(__file__).with_name("chat_templates")
+RECIPE = 2  # raised when a base is made in another way, so that the ones made before are made again
+PROBE = "Two  spaces, 1,234.5 and 8 ½:\n\n\ta tab – “naïve” café… she’s, DON'T (#1)\n  🙂"
+
+
+@dataclass(frozen=True)
+class Base:
+    name: str
+    hf: Path  # folder of weights (safetensors), config and tokenizer
+    gguf: Path  # the same model for llama.cpp
+    digest: str  # SHA-256 of the GGUF
+    repo: str  # public name, for metadata; never a local path
+    license: str
+    template: str  # name of the Ollama template
+
+    @property
+    def context(self) -> float:
+        """Tokens that it was made to read; infinity where its config.json doesn't say."""
+        config = json.loads((self.hf / "config.json").read_text(encoding="utf-8"))
+        return config.get("max_position_embeddings") or config.get("n_positions") or math.inf
+
+    def tokenizer(self):
+        """The tokenizer, its chat template pinned, its end-of-turn token as eos."""
+        from transformers import PreTrainedTokenizerFast
+
+        if json.loads((self.hf / "tokenizer_config.json").read_text(encoding="utf-8"))["tokenizer_class"] == PreTrainedTokenizerFast.__name__:
+            return PreTrainedTokenizerFast.from_pretrained(self.hf)
+        from transformers import AutoTokenizer  # every model's code with it, which takes seconds to import
+
+        return AutoTokenizer.from_pretrained(self.hf)
+
+
+def known() -> dict:
+    return yaml.safe_load(MODELS.read_text(encoding="utf-8"))
+
+
+def describe(name: str) -> dict:
+    """The entry of models.yaml, or of a local folder or GGUF. Raises UserError with the names there are."""
+    models = known()
+    if name in models:
+        return models[name]
+    path = Path(os.path.abspath(Path(name).expanduser()))
+    if (path / "config.json").is_file():
+        return {"folder": path, "repo": path.name, "license": "unknown"}
+    if path.suffix == ".gguf" and path.is_file():
+        return {"gguf": path, "repo": path.stem, "license": "unknown"}
+    raise UserError(f"train.base is {name}, which is no model of blogtwin/models/registry.yaml ({', '.join(models)}), no folder with a config.json and no .gguf file.")
+
+
+def resolve(name: str) -> Base:
+    """The base model, made ready under artifacts/base/ the first time (a cache: delete it freely)."""
+    entry = describe(name)
+    local = entry.get("gguf") or entry.get("folder")
+    if local:  # exports carry the name, so it is never the path; the digest tells two models of one file name apart
+        name = entry["repo"]
+    own = f"{name}-{hashlib.sha256(str(local).encode()).hexdigest()[:8]}" if local else name
+    folder = ROOT / ARTIFACTS / "base" / "".join(c if c.isalnum() or c in ".-" else "-" for c in own)
+    gguf = _embedded(entry) if "package" in entry else entry.get("gguf")
+    stamp = _stamp(entry, gguf)
+    ready = folder / "base.json"
+    if ready.is_file():
+        made = json.loads(ready.read_text())
+        if made["stamp"] == stamp:
+            return _base(name, entry, folder, gguf or folder / "base.gguf", made["digest"])
+    say(f"making {name} ready (once) …")
+    ready.unlink(missing_ok=True)
+    if gguf is not None:
+        _dequantise(gguf, folder / "hf")
+    else:
+        from blogtwin.models import hf_to_gguf
+
+        _copy_of_hub_model(entry, name, folder / "hf")
+        hf_to_gguf.hf_to_gguf(folder / "hf", folder / "base.gguf", "f16", entry["repo"])
+        gguf = folder / "base.gguf"
+    _check_tokens(folder / "hf", gguf, name)
+    sha = digest(gguf)
+    write_json(ready, {"name": name, "stamp": stamp, "digest": sha})  # last: its existence means all is whole
+    return _base(name, entry, folder, gguf, sha)
+
+
+def _base(name, entry, folder, gguf, sha) -> Base:
+    return Base(name, folder / "hf", Path(gguf), sha, entry["repo"], entry["license"], entry.get("template") or _template(folder / "hf"))
+
+
+def _template(hf: Path) -> str:
+    """The Ollama template of a local model, known by the marks in its chat template."""
+    text = (hf / "chat_template.jinja").read_text(encoding="utf-8")
+    ours = next((file.stem for file in TEMPLATES.glob("*.jinja") if file.read_text(encoding="utf-8") == text), None)
+    if ours:
+        return ours
+    marks = {"llama3": "<|start_header_id|>", "zephyr": "<|user|>"}
+    return next((name for name, mark in marks.items() if mark in text), "chatml")
+
+
+def _stamp(entry: dict, gguf: Path | None) -> str:
+    """Changes when the source does; cheap, so that every stage can ask."""
+    source = Path(gguf or entry.get("folder", "")) if (gguf or "folder" in entry) else None
+    files = sorted(source.glob("*")) if source and source.is_dir() else [source] if source else []
+    parts = [f"{f.name}:{f.stat().st_size}:{f.stat().st_mtime_ns}" for f in files if f.is_file()]
+    return hashlib.sha256("|".join([str(RECIPE), str(entry.get("repo")), *parts]).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _embedded_path(package: str, file: str) -> Path | None:
+    spec = importlib.util.find_spec(package)
+    folder = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
+    return folder / file if folder and (folder / file).is_file() else None
+
+
+def _embedded(entry: dict) -> Path:
+    path = _embedded_path(entry["package"], entry["file"])
+    if path is None:
+        raise UserError(f"The embedded base model is not installed ({entry['package']}): run `make setup`.")
+    return path
+
+
+def _dequantise(gguf: Path, folder: Path) -> None:
+    """GGUF → a folder transformers can load and train."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils import logging
+
+    from blogtwin.models import gguf_reader
+
+    logging.disable_progress_bar()
+    os.environ["TQDM_DISABLE"] = "1"  # the reader of GGUF tensors has a bar of its own
+    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    try:
+        with gguf_reader.for_transformers():
+            model = AutoModelForCausalLM.from_pretrained(**where, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16)
+            tokenizer = AutoTokenizer.from_pretrained(**where)
+    except Exception as e:  # a file may hold anything, and transformers lets any error through
+        raise UserError(f"{gguf} can't be read as a GGUF that transformers can train ({hub.first_line(e)}): use a whole one of a common architecture, or another base.") from None
+    _split_digits(tokenizer, gguf)
+    # The tokenizer made from a GGUF takes its first special token for eos; the model's config knows the right one.
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
+    model.config._name_or_path = model.name_or_path = gguf.stem
+    _save(model, tokenizer, folder)
+
+
+def _split_digits(tokenizer, gguf: Path) -> None:
+    """transformers forgets that a vocabulary of the kind "smollm" reads each digit, also ½ and ², by itself."""
+    from tokenizers.pre_tokenizers import Digits, Sequence
+
+    from blogtwin.models import gguf_reader
+
+    kind = gguf_reader.read(gguf).fields.get("tokenizer.ggml.pre")
+    if kind and kind.contents() == "smollm":
+        backend = tokenizer.backend_tokenizer
+        backend.pre_tokenizer = Sequence([Digits(individual_digits=True), backend.pre_tokenizer])
+
+
+def _copy_of_hub_model(entry: dict, name: str, folder: Path) -> None:
+    """A hub's repository, or a folder → a folder as we train it: bf16, no local path, date pinned."""
+    if "folder" in entry:
+        source = entry["folder"]
+        model, tokenizer = hub.read(source, name)
+    else:
+        say(f"fetching {entry['repo']} (once) …")
+        source = hub.fetch(name, entry)
+        model, tokenizer = hub.read(source, name, f"delete {source.parent.parent} and run the same command again")
+    model.config._name_or_path = model.name_or_path = entry["repo"]
+    if "chat" in entry:
+        tokenizer.chat_template = (TEMPLATES / f"{entry['chat']}.jinja").read_text(encoding="utf-8")
+    if "end" in entry:
+        tokenizer.eos_token = entry["end"]
+        model.config.eos_token_id = model.generation_config.eos_token_id = tokenizer.eos_token_id
+    _save(model, tokenizer, folder, source / "tokenizer.model")
+
+
+def _save(model, tokenizer, folder: Path, pieces: Path | None = None) -> None:
+    if tokenizer.chat_template is None or tokenizer.eos_token is None:
+        lacking = "chat template" if tokenizer.chat_template is None else "end token"
+        raise UserError(f"train.base is {model.name_or_path}, which has no {lacking}: a twin needs an instruct (chat) model.")
+    tokenizer.chat_template = chat.pin_date(tokenizer.get_chat_template())
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    with making(folder) as temporary:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        if pieces and pieces.is_file() and tokenizer.is_fast and '"byte_fallback":true' in tokenizer.backend_tokenizer.to_str():
+            # llama.cpp merges by the scores in this file, which the converter doesn't find in tokenizer.json.
+            shutil.copyfile(pieces, temporary / "tokenizer.model")
+            write_json(temporary / "added_tokens.json", tokenizer.get_added_vocab())
+
+
+def _check_tokens(hf: Path, gguf: Path, name: str) -> None:
+    """Training reads text by transformers, and the twin by llama.cpp: where they differ, the parity gate would say so hours later."""
+    from jinja2 import TemplateError
+    from transformers import AutoTokenizer
+
+    from blogtwin.models.llama_cpp import Scorer
+
+    tokenizer = AutoTokenizer.from_pretrained(hf)
+    try:
+        text = chat.prompt_text(tokenizer, chat.messages({"instruction": PROBE}, "You write."))
+        with Scorer(gguf, n_ctx=64) as scorer:
+            same = scorer.tokenize(text) == chat.text_ids(tokenizer, text)
+            ends = scorer.ends(tokenizer.eos_token_id)
+    except TemplateError as e:
+        raise UserError(f"train.base is {name}, whose chat template can't write a system message and a question ({hub.first_line(e)}): use another base model.") from None
+    except OSError as e:
+        raise UserError(f"train.base is {name}, and {hub.first_line(e)}: use another base model.") from None
+    if not same or not ends:
+        wrong = "stop at its end token" if same else "read text as the same tokens as transformers"
+        raise UserError(f"train.base is {name}, and llama.cpp does not {wrong}: a twin trained on it would not be the one that is served; use another base model.")

@@ -1,0 +1,60 @@
+"""Bytes of unknown encoding → text."""
+
+import codecs
+import unicodedata
+
+import charset_normalizer
+
+from corpus.post import LeftOut
+
+BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def decode(data: bytes) -> str:
+    """Bytes of unknown encoding → text. Raises LeftOut for what is no text."""
+    for bom, encoding in BYTE_ORDER_MARKS:
+        if data.startswith(bom):
+            try:
+                return data.decode(encoding)
+            except UnicodeDecodeError:
+                raise LeftOut(f"starts as {encoding} and is not") from None
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as e:
+        text = _mostly_utf8(data, e) or _guess(data)
+    if "\x00" in text:  # UTF-16 without a byte order mark is valid UTF-8 full of NULs; so is a binary
+        text = _guess(data)
+    return text
+
+
+def _mostly_utf8(data: bytes, error: UnicodeDecodeError) -> str | None:
+    """A UTF-8 file with a few pasted Latin-1 bytes: each byte that is no UTF-8 is read as Windows-1252."""
+    if data[: error.start].isascii():
+        return None  # nothing before the first bad byte says that this is UTF-8
+    codecs.register_error("windows-1252", lambda e: (e.object[e.start : e.end].decode("cp1252", "replace"), e.end))
+    return data.decode("utf-8", "windows-1252")
+
+
+def _guess(data: bytes) -> str:
+    head = data[:200_000]  # enough to judge by; the guess is slow on megabytes
+    guesses = charset_normalizer.from_bytes(head[: len(head) // 4 * 4])
+    best = guesses.best()
+    if best is None:
+        raise LeftOut("not text in any known encoding")
+    encoding = best.encoding
+    # Code pages of one script look alike in a short text: where the one of Windows is as likely, it is the one people have.
+    for script, windows, tolerance in (("Latin", "cp1252", 0.1), ("Cyrillic", "cp1251", 0)):
+        likely = any(windows in g.could_be_from_charset and g.chaos <= best.chaos + tolerance for g in guesses)
+        if likely and any(alphabet.startswith(script) for alphabet in best.alphabets):
+            encoding = windows
+    text = data.decode(encoding, "replace")
+    controls = sum(unicodedata.category(c) == "Cc" and c not in "\n\r\t\f" for c in text[:5000])
+    if controls > 5:
+        raise LeftOut("not text in any known encoding")
+    return text

@@ -1,0 +1,122 @@
+"""Other people's posts: the floor that a voice is measured from. Shipped as figures, in impostors.npz; users can add their own.
+
+Sources, posts up to November 2022 where dated, by the licence each blog states: matklad.github.io (MIT or Apache-2.0),
+mtlynch.io (CC BY 4.0), ben.balter.com (CC BY 3.0), simonw/til (Apache-2.0), blog.nelhage.com (CC BY 4.0), sethmlarson.dev
+(Apache-2.0). Made by `python scripts/build_impostors.py FOLDER`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+from blogtwin.errors import UserError
+from eval.style.features import Texts, fingerprint
+
+UNTIL = "2022-11-30"  # what is dated later may have been written with a language model
+POSTS, FEWEST_POSTS, FEWEST_WORDS = 40, 10, 100
+
+
+def blogs(folder: Path, until: str = UNTIL) -> dict[str, list[str]]:
+    """{author: cleaned posts, oldest first} of a folder with one folder for each author; undated posts are taken."""
+    from blogtwin.text.markdown import prose
+    from corpus import readers
+    from corpus.cleaning import clean
+
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}: give one that holds a folder of posts for each author.")
+    found = {}
+    for author in sorted(p for p in folder.iterdir() if p.is_dir()):
+        posts = []
+        for path in sorted(author.rglob("*")):
+            try:
+                post = readers.read(path, 5e7) if path.is_file() else None
+            except readers.LeftOut:
+                continue
+            if post and not post.draft and (post.date or "") <= until:
+                text = clean(post.text)
+                if len(prose(text).split()) >= FEWEST_WORDS:
+                    posts.append((post.date or "", path.as_posix(), text))
+        if posts:
+            found[author.name] = [text for *_, text in sorted(posts)]
+    return found
+
+
+def longest(posts: list[str], n: int) -> list[str]:
+    """The `n` posts with most prose, in their own order: they give full windows."""
+    from blogtwin.text.markdown import prose
+
+    kept = sorted(range(len(posts)), key=lambda i: -min(500, len(prose(posts[i]).split())))[:n]
+    return [posts[i] for i in sorted(kept)]
+
+
+SHIPPED = Path(__file__).with_name("impostors.npz")
+SAME_AUTHOR = 0.02  # share of a blog's sampled 8-word runs that stand in the writer's own posts: two people share next to none
+FEWEST_AUTHORS = 4
+
+
+@dataclass(frozen=True)
+class Impostors:
+    """`texts` of several authors; `author[i]` is the number in `names` of who wrote text i."""
+
+    names: list[str]
+    texts: Texts
+    author: np.ndarray
+    fingerprints: list[np.ndarray]
+
+    def without(self, names: set[str]) -> "Impostors":
+        """The others."""
+        kept = [n for n, name in enumerate(self.names) if name not in names]
+        number = {old: new for new, old in enumerate(kept)}
+        texts = np.flatnonzero(np.isin(self.author, kept))
+        rows = np.flatnonzero(np.isin(self.texts.owner, texts))
+        place = {old: new for new, old in enumerate(texts)}
+        owner = np.array([place[o] for o in self.texts.owner[rows]], int)
+        counts = {family: matrix[rows] for family, matrix in self.texts.counts.items()}
+        author = np.array([number[self.author[t]] for t in texts], int)
+        return Impostors([self.names[n] for n in kept], Texts(counts, owner, len(texts)), author, [self.fingerprints[n] for n in kept])
+
+    def same_as(self, posts: list[str]) -> set[str]:
+        """Names of those who wrote `posts` themselves: their own blog is no impostor's."""
+        own = fingerprint(posts)
+        return {name for name, marks in zip(self.names, self.fingerprints, strict=True) if len(marks) and np.isin(marks, own).mean() >= SAME_AUTHOR}
+
+
+def gather(blogs: dict[str, list[str]]) -> Impostors:
+    """{author: Markdown posts} → Impostors."""
+    from eval.style.features import count
+
+    posts = [post for name in blogs for post in blogs[name]]
+    author = np.repeat(np.arange(len(blogs)), [len(blogs[name]) for name in blogs])
+    return Impostors(list(blogs), count(posts), author, [fingerprint(blogs[name]) for name in blogs])
+
+
+def joined(first: Impostors, second: Impostors) -> Impostors:
+    """Both, one after the other."""
+    counts = {family: sparse.vstack([first.texts.counts[family], second.texts.counts[family]]).tocsr() for family in first.texts.counts}
+    texts = Texts(counts, np.concatenate([first.texts.owner, second.texts.owner + first.texts.n]), first.texts.n + second.texts.n)
+    return Impostors([*first.names, *second.names], texts, np.concatenate([first.author, second.author + len(first.names)]), [*first.fingerprints, *second.fingerprints])
+
+
+def save(impostors: Impostors, path: Path) -> None:
+    arrays = {"names": np.array(impostors.names), "author": impostors.author.astype(np.int16), "owner": impostors.texts.owner.astype(np.int32)}
+    for number, marks in enumerate(impostors.fingerprints):
+        arrays[f"fingerprint_{number}"] = marks
+    for family, matrix in impostors.texts.counts.items():
+        matrix.sort_indices()
+        arrays |= {f"{family}_data": matrix.data.astype(np.uint8), f"{family}_indices": matrix.indices.astype(np.uint32), f"{family}_indptr": matrix.indptr.astype(np.uint32)}
+        arrays[f"{family}_width"] = np.array(matrix.shape[1])
+    np.savez_compressed(path, **arrays)
+
+
+def load(path: Path = SHIPPED) -> Impostors:
+    with np.load(path) as file:
+        counts = {}
+        for name in file.files:
+            if name.endswith("_indptr"):
+                family = name.removesuffix("_indptr")
+                parts = (file[f"{family}_data"].astype(np.float32), file[f"{family}_indices"].astype(np.int32), file[name].astype(np.int32))
+                counts[family] = sparse.csr_matrix(parts, shape=(len(parts[2]) - 1, int(file[f"{family}_width"])))
+        author, names = file["author"].astype(int), [str(n) for n in file["names"]]
+        return Impostors(names, Texts(counts, file["owner"].astype(int), len(author)), author, [file[f"fingerprint_{n}"] for n in range(len(names))])

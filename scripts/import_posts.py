@@ -1,0 +1,54 @@
+"""Use your own posts: copy them to data/blog, let DVC keep them, and point ingest.source there.
+
+FROM is a folder, an export file of a blog (.xml, .zip, .json, .jsonl, .mbox …), or the address of its feed.
+The posts stay on this machine: data/blog is ignored by Git, which sees only a pointer, data/blog.dvc (a hash, no text).
+
+Run     make blog FROM=~/posts
+"""
+
+import _path
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from blogtwin.config import load_params
+from blogtwin.console import run, say
+from blogtwin.edit_params import set_params
+from blogtwin.errors import UserError
+from blogtwin.files import making
+from corpus.import_posts import BLOG, checked, copy, fetch, keep_days
+
+
+def main() -> None:
+    if len(sys.argv) != 2 or sys.argv[1] in ("-h", "--help"):
+        say(__doc__)
+        return
+    if not sys.argv[1]:
+        raise UserError("FROM is empty: name the folder of your posts, as in `make blog FROM=~/posts`.")
+    load_params()
+    is_address = sys.argv[1].startswith(("http://", "https://"))
+    source = sys.argv[1] if is_address else checked(sys.argv[1])
+    with making(BLOG) as folder:
+        if is_address:
+            fetch(source, folder)
+        elif source.is_file():
+            shutil.copy2(source, folder)
+        else:
+            copy(source, folder)
+        count = sum(1 for f in folder.rglob("*") if f.is_file())
+        if not count:
+            raise UserError(f"{source} holds no files: name the folder of your posts, as in `make blog FROM=~/posts`.")
+        if not is_address and source.is_dir():
+            keep_days(source, folder)
+    done = subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", str(BLOG)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise UserError(f"{count} files were copied to {BLOG}, but DVC could not take them: {' '.join(done.stderr.split())[:300]}")
+    set_params(Path("params.yaml"), {"ingest.source": str(BLOG)})
+    say(f"copied {count} file{'' if count == 1 else 's'} from {source} to {BLOG} and gave them to DVC ({BLOG}.dvc is a pointer; Git never sees the posts)")
+    say("next: `make all` makes the twin; `make all BASE=llama3.2:1b` makes it on a larger base model")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,57 @@
+"""The short table that `make all` ends with, and what to do next.
+
+Reads   artifacts/train/metrics.json, artifacts/gguf/parity.json, artifacts/eval/metrics.json, artifacts/ollama/receipt.json
+Run     python scripts/print_summary.py [--report]
+"""
+
+import _path
+
+import argparse
+
+from blogtwin.console import run, say
+from blogtwin.errors import UserError
+from blogtwin.paths import EVAL, GGUF, OLLAMA, TRAIN
+from eval.summary import SHOWN, read, verdict_of
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--report", action="store_true", help="only say where the report is")
+    report = EVAL / "report.html"
+    if parser.parse_args().report:
+        if not report.is_file():
+            raise UserError(f"There is no {report} yet: run `make all`.")
+        say(f"open {report.resolve().as_uri()} in a browser")
+        return
+    training, parity, scores, receipt = read(TRAIN / "metrics.json"), read(GGUF / "parity.json"), read(EVAL / "metrics.json"), read(OLLAMA / "receipt.json")
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"your twin, on {scores['n']['prompts']} held-out posts", title_justify="left")
+    names = [n for n in ("base", "styled", "five_shot", "twin", "swap", "author") if n in scores]
+    for head in ("", *(SHOWN[n] for n in names)):
+        table.add_column(head, justify="right" if head else "left")
+
+    def row(title: str, family: str, key: str, form: str) -> None:
+        values = [scores[n].get(family, {}).get(key) for n in names]
+        table.add_row(title, *("" if v is None else format(v, form) for v in values))
+
+    row("bits per byte (lower is better)", "likelihood", "bits_per_byte", ".3f")
+    row("style: 0 other bloggers, 1 you", "style", "masked", ".2f")
+    row("  by function words alone", "style", "function", ".2f")
+    row("longest run copied, words (median)", "copying", "run_median", ".0f")
+    row("on topic (1: always its own prompt)", "topic", "tfidf_auc", ".2f")
+    if "notes" in scores["twin"]:
+        row("from notes: facts kept", "notes", "kept", ".0%")
+        row("from notes: facts made up", "notes", "invented", ".0%")
+    row("stops by itself", "shape", "stopped", ".0%")
+    row("words (median)", "shape", "words_median", ".0f")
+    Console().print(table)
+    say(verdict_of(EVAL / "verdict.txt"))
+    say(f"trained {training['train_posts']} posts in {training['seconds']:.0f} s on {training['device']} ({training['tokens_per_s']:.0f} tokens/s); the export is what was trained (|Δ log p| {parity['twin']['delta_to_twin']:.3f}, base {parity['twin']['delta_to_base']:.3f})")
+    where = f"`ollama run {receipt['tag']}`" if receipt["status"] == "registered" else "install Ollama and run `make all` again"
+    say(f"next: read {report} (`make report`); `python scripts/ask.py \"a prompt\"`; in Ollama: {where}; your own posts: `make blog FROM=~/posts`")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,40 @@
+"""Is the verifier real? On blogs of several people: unseen posts of an author against unseen people, texts of 500 words.
+
+Reads   FOLDER: one folder of posts for each author
+Writes  artifacts/validate/verifier.json   {"k10": {"mean_auc", "min_auc", "brier", "five_auc", "authors": {…}}, "k20": …}
+Run     make validate-metrics BLOGS=FOLDER
+"""
+
+import _path
+
+import argparse
+from pathlib import Path
+
+from blogtwin.console import run, say
+from blogtwin.errors import UserError
+from blogtwin.files import write_json
+from blogtwin.paths import ARTIFACTS
+from eval.style.validation import LEARNT_WORDS, show, validate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    folder = parser.parse_args().folder
+    from rich.progress import track
+
+    from eval.style.features import count
+    from eval.style.impostors import blogs
+
+    posts = blogs(folder)
+    if len(posts) < 4:
+        raise UserError(f"{folder} holds {len(posts)} authors with posts, and 4 are needed: give a folder with a folder of posts for each author.")
+    counted = {name: count(texts, longest=LEARNT_WORDS, families=("masked",)) for name, texts in track(posts.items(), "counting", transient=True)}
+    found = validate(counted, lambda items, title: track(items, title, transient=True))
+    write_json(ARTIFACTS / "validate/verifier.json", found)
+    show(found)
+    say(f"wrote {ARTIFACTS / 'validate/verifier.json'}")
+
+
+if __name__ == "__main__":
+    run(main)

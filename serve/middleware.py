@@ -1,0 +1,179 @@
+"""What every request passes on its way in and out: its id, host, origin, key and role, rate, size; headers, metrics, log.
+
+Plain ASGI, no BaseHTTPMiddleware: that one holds streams back and hides that a caller has hung up.
+"""
+
+import asyncio
+import re
+import time
+import uuid
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.datastructures import Headers, MutableHeaders
+
+from serve import permissions, prometheus_metrics
+from serve.auth import Caller, Keys
+from serve.errors import ApiError, as_api_error
+from serve.logging_setup import REQUEST_ID, log
+from serve.settings import Settings
+
+LOCAL = Caller("local", "admin")
+NOBODY = Caller("nobody", "open")
+NAMES = {"127.0.0.1", "localhost", "::1"}
+HOST = re.compile(r"(\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(:[0-9]{1,5})?")  # no user, path or query: urlsplit would take those
+SAFE = {"GET", "HEAD", "OPTIONS"}
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class Guard:
+    def __init__(self, app, settings: Settings, keys: Keys):
+        self.app, self.settings, self.keys = app, settings, keys
+        self.rate: RateLimitItem = parse(settings.rate)
+        self.limiter = MovingWindowRateLimiter(MemoryStorage())
+        self.names = NAMES | {settings.host.strip("[]"), *settings.hosts}
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] == "lifespan":
+            return await self.app(scope, receive, send)
+        headers, started = Headers(scope=scope), time.perf_counter()
+        given = headers.get("x-request-id", "")
+        request_id = given if re.fullmatch(r"[\w.-]{8,64}", given) else uuid.uuid4().hex
+        method = scope.get("method", "WEBSOCKET")
+        route = permissions.place(method, scope["path"]) or "page"
+        state = scope.setdefault("state", {})
+        state["request_id"], state["caller"] = request_id, NOBODY
+        REQUEST_ID.set(request_id)
+        seen = {"status": 0}
+
+        async def answer(message) -> None:
+            if message["type"] == "http.response.start":
+                seen["status"] = message["status"]
+                out = MutableHeaders(scope=message)
+                out["X-Request-ID"] = request_id
+                for name, value in HEADERS.items():
+                    out[name] = value
+                if scope["path"].startswith(("/api/", "/v1/")):
+                    out["Cache-Control"] = "no-store"
+            await send(message)
+
+        failure = None
+        try:
+            state["caller"] = self.admit(scope, headers, method)
+            await self.app(scope, self.bounded(scope, headers, receive), answer)
+        except Exception as e:
+            failure = None if isinstance(e, ApiError) else e
+            await self.refuse(scope, receive, send if scope["type"] == "websocket" else answer, as_api_error(e), seen["status"])
+        finally:
+            seconds = time.perf_counter() - started
+            prometheus_metrics.REQUESTS.labels(method, route, seen["status"]).inc()
+            prometheus_metrics.LATENCY.labels(route).observe(seconds)
+            log("request", 40 if failure else 20, failure, id=request_id, method=method, route=route, status=seen["status"], ms=round(1000 * seconds, 1), caller=state["caller"].name)
+
+    async def refuse(self, scope, receive, send, error: ApiError, status: int) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": error.message[:120]})
+        elif not status:
+            await error.response()(scope, receive, send)
+
+    def admit(self, scope, headers: Headers, method: str) -> Caller:
+        """Who asks. Raises ApiError when they may not."""
+        self.check_host(headers)
+        self.check_origin(scope, headers, method)
+        needed = permissions.role(method, scope["path"])
+        if method == "OPTIONS":
+            return NOBODY
+        try:
+            caller = self.caller(scope, headers, needed)
+        except ApiError:
+            self.check_rate(NOBODY, scope)  # wrong keys are counted, too: they could be guesses
+            raise
+        self.check_rate(caller, scope)
+        scope["state"]["count"] = lambda: self.check_rate(caller, scope)  # for what is asked over an open WebSocket
+        if not caller.may(needed):
+            if caller.role == "open":
+                raise ApiError(401, "no_key", "This needs a key.", "Send it as Authorization: Bearer KEY; `python scripts/api_keys.py add NAME` makes one.")
+            raise ApiError(403, "forbidden", f"This needs the role {needed}, and {caller.name} has {caller.role}.", "Ask with an admin's key.")
+        return caller
+
+    def caller(self, scope, headers: Headers, needed: str) -> Caller:
+        if not self.keys.all():
+            return LOCAL if self.settings.loopback else NOBODY
+        scheme, _, credential = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            credential = headers.get("x-api-key", "")
+        protocols = scope.get("subprotocols") or []
+        if not credential and len(protocols) == 2 and protocols[0] == "bearer":  # a browser can set no header for a WebSocket
+            credential = protocols[1]
+        if not credential.strip():
+            return NOBODY
+        try:
+            return self.keys.caller(credential.strip())
+        except ApiError:
+            if needed == "open":
+                return NOBODY
+            raise
+
+    def check_host(self, headers: Headers) -> None:
+        """Only by a name of ours: a page that points its own name at this machine (DNS rebinding) gets nothing."""
+        given = headers.getlist("host")
+        found = HOST.fullmatch(given[0]) if len(given) == 1 else None
+        if found is None:
+            raise ApiError(400, "bad_request", "The header Host is not a name or an address with or without a port.", "Send one Host, such as 127.0.0.1:8000.")
+        name = (found["address"] or found["name"]).lower()
+        if name not in self.names:
+            raise ApiError(400, "unknown_host", f"This server is not called {name!r}.", "Name it in SERVE_HOSTS.")
+
+    def check_origin(self, scope, headers: Headers, method: str) -> None:
+        """What changes something, or opens a WebSocket, must not come from another site's page."""
+        origin = headers.get("origin")
+        if origin is None or method in SAFE:
+            return
+        own = {f"{scheme}://{headers.get('host')}" for scheme in ("http", "https")}
+        if origin not in own and origin not in self.settings.origins:
+            raise ApiError(403, "foreign_origin", f"Pages of {origin[:100]} may not ask this server.", "Name it in SERVE_ORIGINS.")
+
+    def check_rate(self, caller: Caller, scope) -> None:
+        address = (scope.get("client") or ("",))[0]
+        who = caller.name if caller not in (LOCAL, NOBODY) else f"{caller.name} {address}"
+        if not self.limiter.hit(self.rate, who):
+            again = self.limiter.get_window_stats(self.rate, who).reset_time - time.time()
+            raise ApiError(429, "too_many_requests", f"More than {self.settings.rate} requests.", "Come back after Retry-After seconds.", max(again, 1))
+
+    def bounded(self, scope, headers: Headers, receive):
+        """`receive`, for bodies that are not too long and not too slow."""
+        limit, got, complete = self.settings.max_body_mb * 1e6, 0, False
+        too_large = ApiError(413, "too_large", f"The body has more than {self.settings.max_body_mb:g} MB.", "Send less, or raise SERVE_MAX_BODY_MB.")
+        lengths = set(headers.getlist("content-length"))
+        if len(lengths) > 1 or any(re.fullmatch("[0-9]+", one) is None for one in lengths):
+            raise ApiError(400, "bad_request", "The header Content-Length is not a number.", "Send the body's length in bytes, once.")
+        digits = max((one.lstrip("0") for one in lengths), default="")
+        if len(digits) > 18 or int(digits or 0) > limit:  # int() refuses thousands of digits
+            raise too_large
+        if scope["type"] == "websocket":
+            return receive
+
+        async def bounded_receive():
+            nonlocal got, complete
+            if complete:
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), self.settings.body_seconds)
+            except TimeoutError:
+                raise ApiError(408, "too_slow", "The body did not come in time.", "Send it again.") from None
+            got += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if got > limit:
+                raise too_large
+            return message
+
+        return bounded_receive

@@ -1,0 +1,253 @@
+"""The models that are loaded. Loading and unloading are explicit, one at a time, and bounded by memory."""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from blogtwin.config import Params
+from blogtwin.console import say
+from blogtwin.errors import UserError
+from blogtwin.inference.client import Engine, http_client
+from blogtwin.paths import OLLAMA
+from serve import catalog
+from serve.catalog import BASE, TWIN, Model
+from serve.concurrency import Gate
+from serve.errors import ApiError
+from serve.settings import Settings
+
+ALIASES = {"twin": TWIN, "blogtwin": TWIN}
+FRESH = 2  # seconds that what was found of an engine outside is taken again
+PER_MODEL_MB = 150  # llama.cpp's own buffers; weights and cache come on top
+
+
+@dataclass
+class Loaded:
+    model: Model
+    engine: Engine
+    gate: Gate
+    closing: contextlib.ExitStack
+    memory_mb: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a model is not served: `code` is for anybody (an ApiError's, or no_engine or engine_gone); `reason` may name paths and addresses."""
+
+    code: str
+    reason: str
+
+
+class Pool:
+    """`get` answers from what is loaded; `kind` and `reason` say which engine was taken."""
+
+    def __init__(self, settings: Settings, params: Params):
+        self.settings, self.params = settings, params
+        self.loaded: dict[str, Loaded] = {}
+        self.loading: set[str] = set()
+        self.failed: dict[str, Failure] = {}
+        self.lock = asyncio.Lock()
+        self.kind, self.reason, self.tags = "llamacpp", "", {}
+        self.chosen = False
+        self.looked: tuple[float, dict[str, Failure | None]] = (-math.inf, {})
+        self.allowed_mb = settings.memory_mb or 0.8 * psutil.virtual_memory().available / 1e6
+
+    def known(self) -> dict[str, Model]:
+        if self.kind == "openai":
+            names = {BASE: self.settings.openai_base_model, TWIN: self.settings.openai_twin_model}
+            return {n: Model(n, remote, system=self.params.prepare.system) for n, remote in names.items() if remote}
+        return catalog.models(self.params)
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.loaded) and not self.loading
+
+    @property
+    def memory_mb(self) -> float:
+        return sum(one.memory_mb for one in self.loaded.values())
+
+    async def gone(self) -> dict[str, Failure]:
+        """{model: why} of the loaded models whose engine, outside this process, does not answer now."""
+        outside = {one.engine.base_url: one.engine for one in self.loaded.values() if one.engine.name != "llamacpp"}
+        if time.monotonic() - self.looked[0] > FRESH:
+            whys = await asyncio.gather(*map(_gone, outside.values()))
+            self.looked = (time.monotonic(), dict(zip(outside, whys, strict=True)))
+        return {name: why for name, one in self.loaded.items() if (why := self.looked[1].get(one.engine.base_url))}
+
+    async def start(self) -> None:
+        """Choose the engine, load the base and the newest twin."""
+        try:
+            await self.choose()
+            known = self.known()
+        except UserError as e:
+            self.failed[BASE] = Failure("no_engine", str(e))
+            say(f"note: no model is served: {e}")
+            return
+        names = [name for name in (BASE, TWIN) if name in known]
+        self.loading |= set(names)
+        for name in names:
+            try:
+                await self.load(name)
+            except ApiError as e:  # the other one may do
+                self.failed[name] = Failure(e.code, e.message)
+                say(f"note: {name} is not served: {e.message}")
+
+    async def choose(self) -> None:
+        """Which engine it is; asked again while there is none. Raises UserError."""
+        if not self.chosen:
+            self.kind, self.reason, self.tags = await asyncio.to_thread(choose, self.settings)
+            self.chosen = True
+
+    async def load(self, name: str) -> Loaded:
+        """Make a model ready to answer; nothing happens when it is. Raises ApiError 404, 409 or 507, UserError where there is no engine."""
+        self.loading.add(name)
+        try:
+            async with self.lock:
+                await self.choose()
+                if name not in self.loaded:
+                    self.loaded[name] = await asyncio.to_thread(self._load, self.model(name))
+                    self.failed.pop(name, None)
+                return self.loaded[name]
+        finally:
+            self.loading.discard(name)
+
+    def model(self, name: str) -> Model:
+        known = self.known()
+        name = name if name in known else ALIASES.get(name, name)
+        if name not in known:
+            raise ApiError(404, "unknown_model", f"There is no model {name!r}.", f"There are: {', '.join(known)}.")
+        return known[name]
+
+    def get(self, name: str) -> Loaded:
+        """A loaded model. Raises ApiError 404, 409 (not loaded) or 503 (being loaded)."""
+        if name in self.loaded:  # every request asks this: no look at the disk
+            return self.loaded[name]
+        model = self.model(name)
+        if model.name in self.loaded:
+            return self.loaded[model.name]
+        if model.name in self.loading:
+            raise ApiError(503, "not_ready", f"{model.name} is being loaded.", "Ask again in a moment.", 1)
+        why = self.failed[model.name].reason if model.name in self.failed else model.unusable
+        raise ApiError(409, "not_loaded", f"{model.name} is not loaded{f': {why}' if why else ''}.", "POST /api/v1/models/load loads it.")
+
+    async def unload(self, name: str) -> None:
+        """Give a model's memory back. Raises ApiError 409 while it answers somebody."""
+        name = self.model(name).name
+        async with self.lock:
+            if name not in self.loaded:
+                raise ApiError(409, "not_loaded", f"{name} is not loaded.")
+            if self.loaded[name].gate.active or self.loaded[name].gate.waiting:
+                raise ApiError(409, "in_use", f"{name} is answering somebody.", "Wait for the answer, or cancel it, and ask again.")
+            await asyncio.to_thread(self.loaded.pop(name).closing.close)
+
+    async def close(self) -> None:
+        for one in list(self.loaded.values()):
+            await asyncio.to_thread(one.closing.close)
+        self.loaded.clear()
+
+    def _load(self, model: Model) -> Loaded:
+        gate = Gate(self.settings.slots, self.settings.queue, self.settings.queue_seconds)
+        closing = contextlib.ExitStack()
+        if self.kind == "openai":
+            key = self.settings.openai_key.get_secret_value()
+            return Loaded(model, Engine("openai", self.settings.openai_url.rstrip("/"), key, model.base, penalty=self.settings.openai_penalty), gate, closing, 0.0)
+        if model.name in self.tags:
+            from blogtwin.inference.ollama import Ollama
+
+            return Loaded(model, Engine("ollama", f"{Ollama().url}/v1", "ollama", self.tags[model.name], penalty="repeat_penalty"), gate, closing, 0.0)
+        return self._embed(model, gate, closing)
+
+    def _embed(self, model: Model, gate: Gate, closing: contextlib.ExitStack) -> Loaded:
+        from blogtwin.inference import llama_server
+        from blogtwin.models.registry import resolve
+
+        if model.unusable:
+            raise ApiError(409, "unusable", f"{model.name} can't be served: {model.unusable}.")
+        try:
+            base = resolve(model.base)
+        except UserError as e:
+            raise ApiError(409, "unusable", str(e)) from None
+        if model.base_digest and model.base_digest != base.digest:
+            raise ApiError(409, "unusable", f"{model.name} was trained on another {model.base} than the one that is installed.", "Train it again, or install that one.")
+        files = base.gguf.stat().st_size + (model.adapter.stat().st_size if model.adapter else 0)
+        wanted = PER_MODEL_MB + files / 1e6 + cache_mb(base.hf, self.settings.context * self.settings.slots)
+        if self.memory_mb + wanted > self.allowed_mb:
+            others = ", ".join(self.loaded) or "none"
+            message = f"{model.name} needs about {wanted:.0f} MB, and {self.allowed_mb - self.memory_mb:.0f} MB are left."
+            raise ApiError(507, "memory_full", message, f"Unload one first ({others}), or raise SERVE_MEMORY_MB.")
+        template = (base.hf / "chat_template.jinja").read_text(encoding="utf-8")
+        arguments = {"n_ctx": self.settings.context, "parallel": self.settings.slots, "threads": self.settings.threads}
+        try:
+            engine = closing.enter_context(llama_server.serving(base.gguf, model.name, model.adapter, template, **arguments))
+        except OSError as e:
+            raise ApiError(502, "engine_failed", str(e)) from None
+        if model.adapter is None:
+            model = dataclasses.replace(model, weights=base.gguf, base_digest=base.digest)
+        return Loaded(model, engine, gate, closing, wanted)
+
+
+async def _gone(engine: Engine) -> Failure | None:
+    """Why an engine does not answer; None when it does, whatever it says."""
+    try:
+        await http_client().get(f"{engine.base_url}/models", headers={"Authorization": f"Bearer {engine.api_key}"}, timeout=FRESH)
+    except httpx.HTTPError as e:
+        return Failure("engine_gone", f"{engine.name} does not answer at {engine.base_url} ({type(e).__name__})")
+    return None
+
+
+def cache_mb(hf: Path, tokens: int) -> float:
+    """What llama.cpp keeps of so many tokens: a key and a value of 16 bits for each head of each layer."""
+    config = json.loads((hf / "config.json").read_text(encoding="utf-8"))
+    heads = config["num_attention_heads"]
+    size = config.get("head_dim") or config["hidden_size"] // heads
+    return tokens * 4 * config["num_hidden_layers"] * config.get("num_key_value_heads", heads) * size / 1e6
+
+
+def choose(settings: Settings) -> tuple[str, str, dict[str, str]]:
+    """(kind of engine, why, {our name: Ollama's name}). Raises UserError when the one that was asked for can't serve."""
+    if settings.engine == "openai":
+        if not settings.openai_url or not (settings.openai_base_model or settings.openai_twin_model):
+            raise UserError("SERVE_ENGINE is openai: say where and which in SERVE_OPENAI_URL (it ends in /v1), SERVE_OPENAI_BASE_MODEL and SERVE_OPENAI_TWIN_MODEL.")
+        return "openai", f"SERVE_ENGINE is openai, at {settings.openai_url}", {}
+    if settings.engine == "llamacpp":
+        return "llamacpp", "SERVE_ENGINE is llamacpp", {}
+    tags, why = in_ollama()
+    if tags:
+        return "ollama", why, tags
+    if settings.engine == "ollama":
+        raise UserError(f"SERVE_ENGINE is ollama, and {why}: start Ollama and run `make ollama`, or set SERVE_ENGINE=auto.")
+    return "llamacpp", why, {}
+
+
+def in_ollama() -> tuple[dict[str, str], str]:
+    """({our name: Ollama's name}, a sentence). Empty unless Ollama is up and has the model of the receipt."""
+    from blogtwin.inference.ollama import Ollama, OllamaError
+
+    try:
+        receipt = json.loads((OLLAMA / "receipt.json").read_text())
+    except (OSError, ValueError):
+        receipt = {"status": "absent"}
+    ollama = Ollama()
+    version = ollama.version()
+    if version is None:
+        return {}, f"no Ollama answers at {ollama.url}"
+    try:
+        names = ollama.names()
+    except OllamaError as e:
+        return {}, f"Ollama {e}"
+    if receipt["status"] != "registered" or receipt["model"] not in names:
+        return {}, "Ollama is up and does not have the twin"
+    tags = {TWIN: receipt["model"]}
+    from blogtwin.config import load_params
+
+    base = load_params().train.base
+    if base in names:
+        tags[BASE] = base
+    return tags, f"Ollama {version} is up and has {receipt['model']}"

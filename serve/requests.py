@@ -1,0 +1,71 @@
+"""What a request asks for → chat messages and decoding, within the limits of the settings."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from blogtwin.inference.client import STRONGEST
+from blogtwin.models import chat
+from corpus.examples import CONTINUE, WRITE
+from serve.app_state import State
+from serve.errors import ApiError
+from serve.generation import Decoding
+from serve.model_pool import Loaded
+
+Prompt = Annotated[str, Field(min_length=1, max_length=200_000)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Strength = Annotated[float, Field(ge=0, le=STRONGEST)]
+
+
+class Knobs(BaseModel):
+    """How to write. What is left out comes from params.yaml, section eval, as the scorecard was made."""
+
+    max_tokens: int | None = Field(None, ge=1, le=100_000)
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    repeat_penalty: float | None = Field(None, gt=0, le=2)
+    seed: Seed | None = None
+    stop: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field([], max_length=8)
+    style_strength: Strength | None = Field(None, description="0: the base, 1: the twin as it was trained; only the embedded engine can")
+
+
+class Asked(Knobs):
+    """`ask`: the prompt as it is. `write`: the prompt is a title. `continue`: go on with `input`, of the post with that title."""
+
+    prompt: Prompt
+    input: str = Field("", max_length=200_000)
+    task: Literal["ask", "write", "continue"] = "ask"
+    system: str | None = Field(None, max_length=4000, description="in place of the system message the twin was trained with")
+
+
+def decoding(state: State, knobs: Knobs) -> Decoding:
+    """Raises ApiError 422 for more tokens than allowed."""
+    usual, allowed = state.params.eval, state.settings.max_tokens
+    tokens = min(usual.max_tokens, allowed) if knobs.max_tokens is None else knobs.max_tokens
+    if tokens > allowed:
+        raise ApiError(422, "too_many_tokens", f"max_tokens is {tokens}, and {allowed} are allowed.", "Ask for fewer, or raise SERVE_MAX_TOKENS.")
+
+    def value(name: str):
+        given = getattr(knobs, name)
+        return getattr(usual, name) if given is None else given
+
+    return Decoding(max_tokens=tokens, temperature=value("temperature"), top_p=value("top_p"), repeat_penalty=value("repeat_penalty"), seed=knobs.seed, stop=knobs.stop, style_strength=knobs.style_strength)
+
+
+def messages(state: State, one: Loaded, asked: Asked) -> list[dict]:
+    """System and user message, rendered as the training examples were."""
+    phrase = {"ask": "{title}", "write": WRITE[0], "continue": CONTINUE[0]}[asked.task]
+    if asked.task == "continue" and not asked.input.strip():
+        raise ApiError(422, "invalid_request", "input: task is `continue`, and there is nothing to go on with.", "Give the text so far as `input`.")
+    example = {"instruction": phrase.replace("{title}", asked.prompt.strip() or asked.prompt), "input": asked.input}
+    made = chat.messages(example, one.model.system if asked.system is None else asked.system)
+    check_length(state, made)
+    return [m for m in made if m["content"]]
+
+
+def check_length(state: State, made: list[dict]) -> None:
+    """Raises ApiError 413; cheap, the engine counts tokens itself."""
+    size, allowed = sum(len(m["content"]) for m in made), state.settings.max_prompt_characters
+    if size > allowed:
+        raise ApiError(413, "prompt_too_long", f"The prompt has {size} characters, and {allowed} are allowed.", "Send less, or raise SERVE_MAX_PROMPT_CHARACTERS.")

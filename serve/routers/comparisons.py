@@ -1,0 +1,158 @@
+"""Blind comparison: two texts without names, one vote each, and who wins."""
+
+import random
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from blogtwin.errors import UserError
+from blogtwin.files import read_jsonl
+from blogtwin.paths import EVAL, SPLIT
+from blogtwin.text.sentences import first_words
+from corpus.examples import openings
+from serve import database, generation, requests, vote_statistics
+from serve.catalog import BASE, TWIN
+from serve.dependencies import Asking, RequestId, Serving
+from serve.errors import ApiError
+from serve.requests import Asked, Name
+from serve.streaming import Relay, last, unless_gone
+
+router = APIRouter(prefix="/api/blind", tags=["blind comparison"])
+SAMPLED = {BASE: "base", TWIN: "twin", "five_shot": "five_shot", "styled": "styled"}  # our names: the scorecard's
+
+
+class BlindRequest(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"one": "base", "other": "finetuned"}]})
+
+    one: Name = Field(BASE, description="a model, five_shot or styled of the scorecard, or author: the author's own text")
+    other: Name = TWIN
+    fresh: bool = Field(False, description="write now, instead of taking what the scorecard's run wrote")
+
+
+class Blind(BaseModel):
+    """Which is which is told by the vote's answer. `spot_mine`: one of them is the author's own."""
+
+    id: str
+    topic: str
+    left: str
+    right: str
+    spot_mine: bool
+
+
+class Vote(BaseModel):
+    """Style and quality are asked apart: a text can sound like the author and read badly."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"better": "left", "closer": "right"}]})
+
+    better: Literal["left", "right", "tie"] = Field(description="which one reads better")
+    closer: Literal["left", "right", "tie"] | None = Field(None, description="which one sounds more like you, where neither is yours")
+    mine: Literal["left", "right"] | None = Field(None, description="which one you wrote, where one is yours")
+
+
+class Told(BaseModel):
+    left: str
+    right: str
+
+
+class PairResult(BaseModel):
+    """Of `one` against `other`; a tie is half a win. lo and hi: Wilson, 95 %. p: exact binomial. e: evidence that may be looked at after every vote."""
+
+    one: str
+    other: str
+    wins: int
+    losses: int
+    ties: int
+    n: int
+    share: float | None
+    lo: float | None
+    hi: float | None
+    p: float
+    e: float
+
+
+class Detection(BaseModel):
+    """«Can you tell which you wrote?»: 0.5 is chance."""
+
+    right: int
+    n: int
+    share: float
+    lo: float
+    hi: float
+
+
+class Results(BaseModel):
+    """`closer`: which sounds more like the author. `pairs`: which reads better, and `strengths` of that: Bradley–Terry, the chance to win
+    against an average one; empty for fewer than three."""
+
+    votes: int
+    closer: list[PairResult]
+    pairs: list[PairResult]
+    strengths: dict[str, float]
+    detection: Detection | None
+
+
+def topics() -> list[dict]:
+    """The held-out prompts: the scorecard's samples, or the test split where there is no scorecard."""
+    try:
+        return read_jsonl(EVAL / "samples.jsonl")
+    except UserError:
+        rows = openings(read_jsonl(SPLIT / "test.jsonl"))
+        return [{"prompt": e["instruction"], "brief": e["instruction"], "author": e["output"]} for e in rows]
+
+
+async def text_of(name: str, topic: dict, fresh: bool, state, caller, request_id: str) -> str:
+    """What `name` wrote on a topic, or writes now, which can be cancelled. Raises ApiError, also for a name that is nobody's."""
+    if name == vote_statistics.AUTHOR:
+        return topic["author"]
+    sample = topic.get(SAMPLED.get(name, ""))
+    if sample and not fresh:
+        return sample["text"]
+    one, asked = state.pool.get(name), Asked(prompt=topic["prompt"])
+    writer = generation.write(one, requests.messages(state, one, asked), requests.decoding(state, asked))
+    return (await last(Relay(state.running, request_id, caller.name, [writer], state.settings.answer_seconds), "written")).text
+
+
+@router.post("")
+async def compare(asked: BlindRequest, request: Request, state: Serving, caller: Asking, request_id: RequestId) -> Blind:
+    """Two texts on a held-out topic, sides shuffled, cut to about one length: length must not tell who wrote."""
+    if asked.one == asked.other:
+        raise ApiError(422, "invalid_request", "one and other are the same.", "Name two.")
+    if not (known := topics()):
+        raise ApiError(409, "no_topics", "There is no held-out post to compare on.", "Run `make all`.")
+    topic = random.choice(known)
+    texts = [(name, await unless_gone(request, text_of(name, topic, asked.fresh, state, caller, request_id))) for name in (asked.one, asked.other)]
+    words = max(30, min(len(text.split()) for _, text in texts))
+    left, right = random.sample([(name, first_words(text, words).strip()) for name, text in texts], 2)
+    blind = await state.store.do(database.add_blind, caller.name, topic["brief"], topic["prompt"], left, right)
+    return Blind(id=blind, topic=topic["brief"], left=left[1], right=right[1], spot_mine=vote_statistics.AUTHOR in (asked.one, asked.other))
+
+
+@router.post("/{blind_id}/vote")
+async def vote(blind_id: str, given: Vote, state: Serving, caller: Asking) -> Told:
+    """Counted once; then it is told who wrote which."""
+
+    def keep(db) -> dict:
+        found = database.blind(db, caller.name, blind_id)
+        if found is None:
+            raise ApiError(404, "unknown_comparison", "There is no such comparison of yours.", "POST /api/blind makes one.")
+        if not database.add_vote(db, blind_id, given.better, given.closer, given.mine):
+            raise ApiError(409, "voted_before", "This comparison has its vote, and it stays.", "POST /api/blind makes a new one.")
+        return found
+
+    found = await state.store.do(keep)
+    return Told(left=found["left_model"], right=found["right_model"])
+
+
+@router.get("/results")
+async def results(state: Serving) -> Results:
+    votes = await state.store.do(database.votes)
+    return Results(votes=len(votes), closer=vote_statistics.pairs(votes, vote_statistics.CLOSER), pairs=vote_statistics.pairs(votes), strengths=vote_statistics.strengths(votes), detection=vote_statistics.detection(votes))
+
+
+@router.get("/pairs", response_class=Response, responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}})
+async def dpo(state: Serving) -> Response:
+    """The votes as pairs for DPO, a JSON line each: {prompt, chosen, rejected}, lists of chat messages as TRL reads them. Saved to a file,
+    `train.votes` takes it."""
+    rows = vote_statistics.preferences(await state.store.do(database.votes))
+    return Response("".join(row.model_dump_json() + "\n" for row in rows), media_type="application/x-ndjson")

@@ -1,0 +1,113 @@
+"""The same events over WebSockets: {"event": name, "data": …}, one JSON text each."""
+
+import asyncio
+import contextlib
+import json
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from pydantic import ValidationError
+
+from blogtwin.validation import dotted, main_problem
+from serve.dependencies import Asking, RequestId, Serving
+from serve.errors import ApiError
+from serve.routers.chats import ChatRequest, converse
+from serve.routers.training import watch
+from serve.streaming import Cancelled, Event, Relay, failed, plain
+
+router = APIRouter(tags=["WebSockets"])
+LONGEST = 500_000  # characters of a message
+
+
+@router.websocket("/ws/chat")
+async def chat(socket: WebSocket, state: Serving, caller: Asking, request_id: RequestId) -> None:
+    """Send a chat request (POST /api/v1/chat/completions) for each question; {"type": "cancel"} stops the answer that is being written."""
+    await socket.accept(_protocol(socket))
+    relay, answering, number = None, None, 0
+    try:
+        while True:
+            text = await socket.receive_text()
+            asked = _read(text)
+            if isinstance(asked, dict) and asked.get("type") == "cancel":
+                if relay is not None:
+                    relay.cancel()
+                continue
+            if answering is not None and not answering.done():
+                await _send(socket, failed(ApiError(409, "in_use", "The question before is still being answered.", 'Send {"type": "cancel"} first.')))
+                continue
+            try:
+                question = ChatRequest.model_validate(asked)
+            except ValidationError as e:
+                problem = main_problem(e)
+                await _send(socket, failed(ApiError(422, "invalid_request", f"{dotted(problem['loc'])}: {problem['msg']}")))
+                continue
+            try:
+                socket.state.count()
+            except ApiError as e:
+                await _send(socket, failed(e))
+                continue
+            number += 1
+            relay = Relay(state.running, f"{request_id}-{number}", caller.name, [converse(state, caller, question)], state.settings.answer_seconds)
+            answering = asyncio.create_task(_tell(socket, relay))
+    except WebSocketDisconnect:
+        pass
+    finally:
+        if answering is not None:
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+
+
+@router.websocket("/ws/training/{job_id}")
+async def training(socket: WebSocket, job_id: str, state: Serving, caller: Asking, request_id: RequestId) -> None:
+    """The events of GET /api/v1/training/jobs/{id}/progress; it is closed when the job is over."""
+    await socket.accept(_protocol(socket))
+    relay = Relay(state.running, request_id, caller.name, [watch(state, job_id)], 7 * 86400)
+    telling = asyncio.create_task(_tell(socket, relay))
+    leaving = asyncio.create_task(_until_left(socket))
+    await asyncio.wait({telling, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (telling, leaving):
+        task.cancel()
+    await asyncio.gather(telling, leaving, return_exceptions=True)
+    with contextlib.suppress(RuntimeError):  # they have left before
+        await socket.close()
+
+
+async def _tell(socket: WebSocket, relay: Relay) -> None:
+    try:
+        async with contextlib.aclosing(aiter(relay)) as events:
+            answered = None
+            async for event in events:
+                if event.name == "answered":
+                    answered = event
+                else:
+                    await _send(socket, event)
+        if answered is not None:  # last, when nothing is left to do: whoever hears it may ask again at once
+            await _send(socket, answered)
+    except Cancelled:
+        await _send(socket, Event("cancelled", {}))
+    except WebSocketDisconnect:
+        return
+    except Exception as e:
+        await _send(socket, failed(e))
+
+
+async def _send(socket: WebSocket, event: Event) -> None:
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # nobody is there any more
+        await socket.send_text(json.dumps({"event": event.name, "data": plain(event)}, ensure_ascii=False))
+
+
+async def _until_left(socket: WebSocket) -> None:
+    with contextlib.suppress(WebSocketDisconnect):
+        while True:
+            await socket.receive_text()
+
+
+def _read(text: str):
+    try:
+        return json.loads(text) if len(text) <= LONGEST else None
+    except ValueError:
+        return None
+
+
+def _protocol(socket: WebSocket) -> str | None:
+    """A client that sent its key as a subprotocol must hear one of its own names back."""
+    return "bearer" if "bearer" in socket.scope.get("subprotocols", []) else None

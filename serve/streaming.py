@@ -1,0 +1,197 @@
+"""Generation as a stream of server-sent events, cancelled when the client goes."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any, NamedTuple
+
+from fastapi import Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from serve.errors import ApiError, as_api_error
+from serve.logging_setup import log
+
+GONE = ApiError(499, "cancelled", "The request was cancelled.")
+
+
+class Event(NamedTuple):
+    """`name` and `data` as they stand in an SSE stream."""
+
+    name: str
+    data: Any
+
+
+class Cancelled(Exception):
+    """Somebody asked for this request to stop."""
+
+
+class Running:
+    """The requests that are being answered, by id."""
+
+    def __init__(self):
+        self.relays: dict[str, Relay] = {}
+
+    def cancel(self, request_id: str, owner: str | None) -> bool:
+        """Stop it if it runs and is the owner's (None: anybody's); whether it was."""
+        relay = self.relays.get(request_id)
+        if relay is None or (owner is not None and relay.owner != owner):
+            return False
+        relay.cancel()
+        return True
+
+
+class Relay:
+    """Several writers at once, their items in one stream in the order they come. Raises what a writer raises."""
+
+    def __init__(self, running: Running, request_id: str, owner: str, writers: list[AsyncIterator], seconds: float):
+        self.running, self.id, self.owner, self.seconds = running, request_id, owner, seconds
+        self.items: asyncio.Queue = asyncio.Queue(256)
+        self.left = len(writers)
+        self.cancelled = False
+        self.tasks = [asyncio.create_task(self._write(w)) for w in writers]
+        self.running.relays[self.id] = self
+
+    async def _write(self, writer: AsyncIterator) -> None:
+        try:
+            async with asyncio.timeout(self.seconds), contextlib.aclosing(writer):
+                async for item in writer:
+                    await self.items.put(item)
+            await self.items.put(None)
+        except TimeoutError:
+            await self.items.put(ApiError(503, "too_slow", f"The answer was not complete after {self.seconds:g} seconds.", "Ask for fewer tokens.", 5))
+        except asyncio.CancelledError:
+            if asyncio.current_task().cancelling():
+                raise
+            await self.items.put(ApiError(502, "engine_gone", "What this answer waited for was stopped.", "Send it again."))
+        except Exception as e:  # shown to whoever listens
+            await self.items.put(e)
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        self._stop()
+        with contextlib.suppress(asyncio.QueueFull):
+            self.items.put_nowait(Cancelled())
+
+    def _stop(self) -> None:
+        """Once for each task: a second cancellation would interrupt the closing of its connection, and the engine would write on."""
+        for task in self.tasks:
+            if not task.cancelling():
+                task.cancel()
+
+    async def __aiter__(self):
+        try:
+            while self.left:
+                if self.cancelled and self.items.empty():
+                    raise Cancelled
+                item = await self.items.get()
+                if item is None:
+                    self.left -= 1
+                elif isinstance(item, BaseException):
+                    raise item
+                else:
+                    yield item
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Stop the writers and wait until they have let go of the engine. A second call does nothing."""
+        self._stop()
+        self.running.relays.pop(self.id, None)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+async def last(relay: Relay, name: str, if_cancelled: str = "This request was cancelled.") -> Any:
+    """The data of the event `name`, with which every writer of this relay ends: for who does not want to watch."""
+    try:
+        async for event in relay:
+            if event.name == name:
+                return event.data
+    except Cancelled:
+        raise ApiError(409, "cancelled", if_cancelled) from None
+    finally:
+        await relay.close()
+    raise AssertionError(f"a writer ends with `{name}`, or raises")
+
+
+async def unless_gone(request: Request, work) -> Any:
+    """The result of a coroutine, which is cancelled when the caller hangs up."""
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_hung_up(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise GONE
+        return task.result()
+    finally:
+        for one in (task, gone):
+            one.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+class Stream(StreamingResponse):
+    """A stream whose first item is there before the status is sent, so that an error of the engine still has its own status.
+
+    Make it with `await Stream.of(request, items)`; `items` is closed whatever becomes of the response.
+    """
+
+    @classmethod
+    async def of(cls, request: Request, items: AsyncIterator[bytes], media_type: str = "text/event-stream") -> "Stream":
+        iterator = aiter(items)
+        try:
+            first = await unless_gone(request, anext(iterator))
+        except BaseException:
+            await iterator.aclose()
+            raise
+
+        async def body():
+            yield first
+            async for item in iterator:
+                yield item
+
+        response = cls(body(), media_type=media_type, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        response.items = iterator
+        return response
+
+    async def __call__(self, scope, receive, send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self.items.aclose()
+
+
+def line(event: Event) -> bytes:
+    return f"event: {event.name}\ndata: {json.dumps(plain(event), ensure_ascii=False)}\n\n".encode()
+
+
+def plain(event: Event):
+    """An event's data as JSON has it."""
+    return event.data.model_dump() if isinstance(event.data, BaseModel) else event.data
+
+
+async def lines(events: AsyncIterable[Event]) -> AsyncIterator[bytes]:
+    """The stream; what goes wrong before the first event is raised, and after it told as an event."""
+    begun = False
+    try:
+        async with contextlib.aclosing(aiter(events)) as coming:
+            async for event in coming:
+                yield line(event)
+                begun = True
+    except Cancelled:
+        yield line(Event("cancelled", {}))
+    except Exception as e:
+        if not begun:
+            raise
+        yield line(failed(e))
+
+
+def failed(error: Exception) -> Event:
+    """The event `error`; an unexpected one is logged with its traceback."""
+    if not isinstance(error, ApiError):
+        log("stream failed", 40, error)
+    return Event("error", as_api_error(error).content())

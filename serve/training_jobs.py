@@ -1,0 +1,291 @@
+"""Training jobs: the project's own DVC stages, as queued DVC experiments in a workspace of their own.
+
+The queue, its worker and its logs are DVC's: a job waits its turn there, and goes on when this server ends or starts again. The
+workspace is a Git clone of the project in the user's data folder, so that nothing here is touched; the cache of DVC is shared.
+"""
+
+import contextlib
+import difflib
+import functools
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+
+from blogtwin.config import Params
+from blogtwin.files import making
+from blogtwin.paths import ARTIFACTS, LOGS, ROOT
+from blogtwin.presets import load_presets
+from serve import database
+from serve.errors import ApiError
+
+# All that a job may set of params.yaml. Numbers, yes or no, and names from a list: never a text, which could be a path, or an address
+# that posts are sent to. What params.yaml gains later is refused until it is named here.
+HYPERPARAMETERS = frozenset(
+    f"{section}.{name}"
+    for section, names in {
+        "prepare": "seed links code quotes tables embeds redact context_tokens per_post instructions",
+        "prepare.tasks": "notes brief outline rewrite answer persona",
+        "split": "by train valid test seed jaccard containment",
+        "train": "preset backend max_length epochs max_steps max_tokens batch_size learning_rate warmup lora_rank lora_alpha lora_dropout "
+        "patience checkpoint_steps seed warm_start canaries method pairs",
+        "export": "quantization parity_prompts parity_tokens",
+        "eval": "prompts notes read_tokens max_tokens temperature top_p repeat_penalty seed",
+    }.items()
+    for name in names.split()
+)
+# A job asks no model elsewhere, even where params.yaml names one: it runs without the keys, and what leaves the machine is decided at the terminal.
+NO_ADDRESSES = {"prepare.instructor": "", "eval.judge": ""}
+SECRET = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)", re.IGNORECASE)  # in the name of a variable
+NEEDED = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}  # for base models of the registry that Hugging Face gives to its users only, such as llama3.2
+STATES = {"Queued": "waiting", "Running": "running", "Success": "done", "Failed": "failed"}
+STAGE = re.compile(r"^Running stage '([\w-]+)'", re.M)
+EXPERIMENTS = Path(".dvc/tmp/exps")
+FRESH = 10  # seconds that what DVC said of its queue is taken again: asking takes two seconds of a core that trains
+PATIENCE = 120  # seconds that a command of DVC or Git may take
+STARTING = 30  # seconds in which a worker that was started is taken to be on its way
+
+
+class Jobs:
+    """Calls of DVC in the workspace, one at a time; each takes seconds, so call from a thread."""
+
+    def __init__(self, home: Path, database: database.Store):
+        self.home, self.store = home, database
+        self.workspace = home / "workspace"
+        self.lock = threading.Lock()
+        self.known: tuple[float, dict[str, str]] = (-FRESH, {})
+        self.revisions: dict[str, str] = {}  # DVC's own names of the jobs, shortened
+        self.worker: subprocess.Popen | None = None
+        self.started = -float(STARTING)
+
+    def add(self, owner: str, corpus: str, knobs: dict, scorecard: bool) -> str:
+        """Queue a job and see that a worker is there. Raises ApiError."""
+        job = f"job-{database.new_id()}"
+        with self.lock:
+            self._prepare(corpus)
+            source = "data/sample" if corpus == "sample" else f"data/corpus-{corpus}"
+            settings = [f"{key}={hydra_literal(value)}" for key, value in {**knobs, **NO_ADDRESSES, "ingest.source": source}.items()]
+            self._dvc("exp", "run", "--queue", "--name", job, *[x for one in settings for x in ("-S", one)], "eval" if scorecard else "export_gguf")
+            with self.store.open() as db:
+                database.add_job(db, job, owner, corpus, {**knobs, "scorecard": scorecard})
+            if not self._works():
+                self._start_worker()
+            self._forget()
+        return job
+
+    def states(self) -> dict[str, str]:
+        """{job: waiting, running, done or failed}, at most ten seconds old."""
+        with self.lock:
+            if time.monotonic() - self.known[0] < FRESH:
+                return self.known[1]
+            found = self._queue() if self.workspace.is_dir() else {}
+            if {"waiting", "running"} & set(found.values()) and not self._works():
+                for job in [job for job, state in found.items() if state == "running"]:
+                    self._dvc("queue", "kill", job, ok=False)  # nobody runs it any more, and DVC would never notice
+                    found[job] = "failed"
+                self._start_worker()
+            self.known = (time.monotonic(), found)
+            return found
+
+    def _queue(self) -> dict[str, str]:
+        """What DVC says of each job."""
+        rows = [line.split() for line in self._dvc("queue", "status").splitlines()]
+        rows = [words for words in rows if len(words) > 2 and words[1].startswith("job-") and words[-1] in STATES]
+        self.revisions = {words[1]: words[0] for words in rows}
+        return {words[1]: STATES[words[-1]] for words in rows}
+
+    def _works(self) -> bool:
+        """Whether DVC's worker lives or was just started: two of one name would stop each other.
+
+        Its process is looked at. What DVC asks it, and what DVC would start another one by, it answers too late on a busy machine.
+        """
+        if time.monotonic() - self.started < STARTING:
+            return True
+        try:
+            process = json.loads((self.workspace / EXPERIMENTS / "celery/dvc-exp-worker-1.json").read_text())["pid"]
+            return "queue-worker" in psutil.Process(process).cmdline()
+        except (OSError, ValueError, KeyError, psutil.Error):
+            return False
+
+    def _forget(self) -> None:
+        """The next who asks hears what is, not what was."""
+        self.known = (-FRESH, {})
+
+    def progress(self, job: str, state: str) -> dict:
+        """{state, stage, step, steps, loss, tokens_per_second}, from DVC's files: its commands take a second of a core that trains."""
+        found = {"state": state, "stage": None, "step": None, "steps": None, "loss": None, "tokens_per_second": None}
+        if state == "running":
+            stages = STAGE.findall("".join(f.read_text(encoding="utf-8", errors="replace") for f in self._files(job, "out")))
+            found["stage"] = stages[-1] if stages else None
+            if row := self._last_step(job):
+                found |= {"step": row["step"], "steps": row["of"], "loss": row["loss"], "tokens_per_second": row["tokens_per_s"]}
+        return found
+
+    def _last_step(self, job: str) -> dict | None:
+        """The trainer's newest step, from its log in the folder where DVC runs the job."""
+        try:
+            folder = json.loads(self._files(job, "run")[0].read_text(encoding="utf-8"))["root_dir"]
+            with open(Path(folder) / LOGS / "train.jsonl", "rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - 4000))
+                rows = [json.loads(line) for line in log.read().splitlines()[1:] if line.endswith(b"}")]
+            return next(row for row in reversed(rows) if row["event"] == "step")
+        except (IndexError, OSError, KeyError, ValueError, StopIteration):  # not there yet, or no longer
+            return None
+
+    def _files(self, job: str, kind: str) -> list[Path]:
+        """DVC's files of a job: `out` is what it said, `run` says where it runs."""
+        revision = self.revisions.get(job)
+        return sorted((self.workspace / EXPERIMENTS / "run").glob(f"{revision}*/*.{kind}")) if revision else []
+
+    def stop(self, job: str) -> None:
+        """Take it out of the queue, or stop its stages as Ctrl-C does; nothing when it is over. Raises ApiError."""
+        with self.lock:
+            state = self._queue().get(job)  # not what was known: it may have begun since
+            if state not in ("waiting", "running"):
+                return
+            if state == "running":
+                self._interrupt(job)
+            else:
+                self._dvc("queue", "remove", job)
+            with self.store.open() as db:
+                database.keep_job(db, job, "stopped")
+            self._forget()
+
+    def _interrupt(self, job: str) -> None:
+        """Ctrl-C for a job's stage and for the DVC that runs it.
+
+        Not by `dvc queue kill`: it reaches DVC's worker too, and the worker then ends with the next job in its hands, which is lost.
+        """
+        until = time.monotonic() + 2 * STARTING
+        while time.monotonic() < until:
+            try:
+                runner = psutil.Process(json.loads(self._files(job, "json")[0].read_text())["pid"])
+                if "exec-run" not in runner.cmdline():
+                    return
+                for process in (runner, *runner.children(recursive=True)):
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        process.send_signal(signal.SIGINT)
+                runner.wait(STARTING / 2)
+                return
+            except psutil.NoSuchProcess:  # it has ended by itself
+                return
+            except psutil.TimeoutExpired:  # between two stages it may not have heard
+                continue
+            except (IndexError, OSError, ValueError):  # DVC still prepares its folder
+                time.sleep(0.2)
+        raise ApiError(503, "busy", "This job has not come to a stop yet.", "Ask again in a moment.", 5)
+
+    def keep(self, job: str, corpus: str, scorecard: bool) -> None:
+        """Put a finished twin, and its scorecard if one was made, where the server looks for twins."""
+        target = ARTIFACTS / "twins" / corpus / job
+        with self.lock:
+            if not target.is_dir():
+                revision = self._revision(job)
+                with making(target) as folder:
+                    code = "import sys, dvc.api; dvc.api.DVCFileSystem('.', rev=sys.argv[1]).get('artifacts/gguf', sys.argv[2], recursive=True)"
+                    self._run([sys.executable, "-c", code, revision, str((folder / "gguf").absolute())])
+                    if scorecard:
+                        (folder / "eval").mkdir()
+                        (folder / "eval/metrics.json").write_text(self._run(["git", "show", f"{revision}:artifacts/eval/metrics.json"]), encoding="utf-8")
+            with self.store.open() as db:
+                database.keep_job(db, job, str(target))
+
+    def _revision(self, job: str) -> str:
+        for line in self._run(["git", "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps"]).splitlines():
+            revision, name = line.split(" ", 1)
+            if name.endswith(f"/{job}"):
+                return revision
+        raise ApiError(404, "unknown_job", f"DVC has no experiment {job}.")
+
+    def _prepare(self, corpus: str) -> None:
+        """The workspace as the project's last commit has it, with the corpus in it, known to DVC."""
+        if not (self.workspace / ".git").is_dir():
+            shutil.rmtree(self.workspace, ignore_errors=True)
+            self._run(["git", "clone", "-q", str(ROOT), str(self.workspace)], cwd=ROOT)
+            cache = self._run([sys.executable, "-m", "dvc", "cache", "dir"], cwd=ROOT).strip()
+            self._run(["git", "config", "user.name", "blogtwin"])
+            self._run(["git", "config", "user.email", "blogtwin@localhost"])
+            self._dvc("cache", "dir", "--local", str((ROOT / cache).resolve()))
+        else:
+            self._run(["git", "fetch", "-q", "origin", "HEAD"])
+            self._run(["git", "reset", "-q", "--hard", "FETCH_HEAD"])
+        if corpus == "sample":
+            return
+        folder = self.workspace / f"data/corpus-{corpus}"
+        if not folder.is_dir():
+            shutil.copytree(self.home / "corpora" / corpus, folder)
+        self._dvc("add", "--quiet", str(folder.relative_to(self.workspace)))
+        self._run(["git", "add", f"data/corpus-{corpus}.dvc"])
+        self._run(["git", "commit", "-q", "--allow-empty", "-m", f"corpus {corpus}"])
+
+    def _start_worker(self) -> None:
+        """DVC's own worker, which ends when the queue is empty. A session of its own: it must outlive this server."""
+        self.started = time.monotonic()
+        command = [sys.executable, "-m", "dvc", "queue", "start"]
+        self.worker = subprocess.Popen(command, cwd=self.workspace, env=_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+    def _dvc(self, *arguments: str, ok: bool = True) -> str:
+        return self._run([sys.executable, "-m", "dvc", *arguments], ok=ok)
+
+    def _run(self, command: list[str], cwd: Path | None = None, ok: bool = True) -> str:
+        """What a command prints. Raises ApiError with its own words when it fails."""
+        try:
+            done = subprocess.run(command, cwd=cwd or self.workspace, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise ApiError(503, "dvc_busy", f"DVC or Git did not come to an end in {PATIENCE} seconds.", "Ask again later.", 60) from None
+        if ok and done.returncode != 0:
+            said = " ".join((done.stderr or done.stdout).split())[-300:]
+            raise ApiError(409, "dvc_refused", f"DVC or Git could not do it: {said}", "The project must be a Git repository with a commit (`git add -A && git commit`).")
+        return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """For stages: this Python first on the PATH, nothing of the server's own settings, and no secret of somebody else's service."""
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "SERVE_", "OMP_")) and (k in NEEDED or not SECRET.search(k))}
+    return {**keep, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def hydra_literal(value: bool | int | float | str) -> str:
+    """A value as Hydra's grammar for `-S` reads it back, with its type: text always in quotes, else `null` would be none and `1` a number."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    # backslashes count only before a quote, the end, or the ${ of an interpolation
+    return "'" + re.sub(r"(\\*)('|\$\{|\Z)", lambda m: 2 * m[1] + (f"\\{m[2]}" if m[2] else ""), value) + "'"
+
+
+def checked(params: Params, base: str | None, preset: str, knobs: dict) -> dict:
+    """Preset and hyper-parameters by dotted name, each as params.yaml's own rules read it. Raises ApiError 422."""
+    from blogtwin.models.registry import known
+
+    presets = load_presets()
+    if preset not in presets:
+        raise ApiError(422, "invalid_request", f"preset is {preset!r}.", f"There are: {', '.join(presets)}.")
+    if base is not None and base not in known():
+        raise ApiError(422, "invalid_request", f"base_model is {base!r}.", f"There are: {', '.join(known())}.")
+    wanted = {"train.preset": preset, **knobs}
+    data = params.model_dump()
+    for key, value in wanted.items():
+        if key not in HYPERPARAMETERS:
+            near = difflib.get_close_matches(key, HYPERPARAMETERS, 1, cutoff=0.8)
+            hint = f"Did you mean {near[0]}?" if near else "It sets hyper-parameters only; paths, addresses and names stay as params.yaml has them."
+            raise ApiError(422, "invalid_request", f"params: a job can't set {key[:80]}.", hint)
+        if isinstance(value, float) and not math.isfinite(value):  # no JSON, and so no row of the list of jobs
+            raise ApiError(422, "invalid_request", f"params: {key} is {value}.", "Give a number.")
+        *sections, name = key.split(".")
+        functools.reduce(dict.__getitem__, sections, data)[name] = value
+    try:
+        found = Params.model_validate(data)
+    except ValueError as e:
+        raise ApiError(422, "invalid_request", f"params: {' '.join(str(e).split())[:200]}") from None
+    # `preset` stays a word: the trainer treats a preset's value in another way than a number that was asked for
+    read = {key: value if value == "preset" else functools.reduce(getattr, key.split("."), found) for key, value in wanted.items()}
+    return {**read, **({"train.base": base} if base else {})}

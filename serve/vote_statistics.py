@@ -1,0 +1,81 @@
+"""Who wins blind comparisons: shares with their intervals, strengths over more than two, and pairs to train on."""
+
+
+from blogtwin.files import nan_to_none
+
+from blogtwin.schemas import PreferencePair
+
+TIE, AUTHOR = "tie", "author"
+BETTER, CLOSER = "better", "closer"  # which reads better; which sounds more like the author
+
+
+def pairs(votes: list[dict], question: str = BETTER) -> list[dict]:
+    """Each pair of models that this was asked of: {one, other, wins, losses, ties, share, lo, hi, n, p, e} of `one` (eval.intervals.votes)."""
+    from eval import confidence_intervals
+
+    counts: dict[tuple[str, str], list[int]] = {}
+    for vote in votes:
+        if vote[question] is None:
+            continue
+        one, other = sorted((vote["left_model"], vote["right_model"]))
+        row = counts.setdefault((one, other), [0, 0, 0])
+        row[2 if (winner := won(vote, question)) is None else 0 if winner == one else 1] += 1
+    return [{"one": a, "other": b, "wins": w, "losses": x, "ties": t, **nan_to_none(confidence_intervals.votes(w, x, t))} for (a, b), (w, x, t) in sorted(counts.items())]
+
+
+def won(vote: dict, question: str = BETTER) -> str | None:
+    """The name of the model that won; None for a tie."""
+    return None if vote[question] == TIE else vote[f"{vote[question]}_model"]
+
+
+def strengths(votes: list[dict]) -> dict[str, float]:
+    """{model: chance to win against an average one}, by Bradley & Terry (1952), ties as half a win each; {} for fewer than three models.
+
+    Minorisation-maximisation (Hunter 2004), with one tie of each model against an imagined average one, so that nobody who
+    never lost is infinitely strong.
+    """
+    names = sorted({vote[f"{side}_model"] for vote in votes for side in ("left", "right")})
+    if len(names) < 3:
+        return {}
+    wins = dict.fromkeys(names, 0.5)
+    games: dict[tuple[str, str], float] = {}
+    for vote in votes:
+        left, right = vote["left_model"], vote["right_model"]
+        games[left, right] = games.get((left, right), 0) + 1
+        for name in (left, right):
+            wins[name] += 0.5 if won(vote) is None else float(won(vote) == name)
+    strength = dict.fromkeys(names, 1.0)
+    for _ in range(500):
+        shared = {name: 1 / (strength[name] + 1) for name in names}
+        for (left, right), n in games.items():
+            both = n / (strength[left] + strength[right])
+            shared[left] += both
+            shared[right] += both
+        strength = {name: wins[name] / shared[name] for name in names}
+    return {name: round(s / (s + 1), 4) for name, s in sorted(strength.items(), key=lambda item: -item[1])}
+
+
+def detection(votes: list[dict]) -> dict | None:
+    """How often the author knew their own text: {right, n, share, lo, hi}; None when it was never asked."""
+    from eval.confidence_intervals import wilson
+
+    asked = [v for v in votes if AUTHOR in (v["left_model"], v["right_model"]) and v["mine"]]
+    if not asked:
+        return None
+    right = sum(v[f"{v['mine']}_model"] == AUTHOR for v in asked)
+    low, high = wilson(right, len(asked))
+    return {"right": right, "n": len(asked), "share": right / len(asked), "lo": low, "hi": high}
+
+
+def preferences(votes: list[dict]) -> list[PreferencePair]:
+    """Pairs for DPO. What sounds more like the author is chosen; where that was not asked, what reads better. Ties, empty texts and
+    equal texts teach nothing, and the author's own texts are held-out posts, which nothing may learn."""
+    rows = []
+    for vote in votes:
+        chosen = vote[CLOSER] or vote[BETTER]
+        if chosen == TIE or AUTHOR in (vote["left_model"], vote["right_model"]):
+            continue
+        better, worse = (vote[f"{side}_text"] for side in (chosen, "right" if chosen == "left" else "left"))
+        if better and worse and better != worse:
+            rows.append(PreferencePair.of(vote["prompt"], better, worse))
+    return rows

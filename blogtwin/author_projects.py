@@ -7,8 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import yaml
+from set_param import changed_values
 
+from blogtwin.config import make_command
 from blogtwin.console import say
 from blogtwin.dvc import dvc_cache
 from blogtwin.edit_params import set_params
@@ -31,13 +32,13 @@ def git(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
 def made(name: str, verb: str) -> Path:
     """The author's folder, with the project's code; `blog` makes one that is not there yet."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", name) or name in TAKEN:
-        raise UserError(f"AUTHOR is {name!r}: take small letters, digits, - and _, as in `make all AUTHOR=anna`" + (f" ({', '.join(sorted(TAKEN))} are names of models)." if name in TAKEN else "."))
+        raise UserError(f"AUTHOR is {name!r}: take small letters, digits, - and _, as in `{make_command('all', AUTHOR='anna')}`" + (f" ({', '.join(sorted(TAKEN))} are names of models)." if name in TAKEN else "."))
     folder = AUTHORS / name
     if folder.is_dir():
         update(folder)
     elif verb != "blog":
         others = ", ".join(sorted(f.name for f in AUTHORS.glob("[a-z0-9]*")))
-        raise UserError(f"There is no author {name} yet{f' (there are: {others})' if others else ''}: `make blog AUTHOR={name} FROM=~/posts` makes one.")
+        raise UserError(f"There is no author {name} yet{f' (there are: {others})' if others else ''}: `{make_command('blog', AUTHOR=name, FROM='~/posts')}` makes one.")
     else:
         make(folder, name)
     return folder
@@ -84,31 +85,16 @@ def update(folder: Path) -> None:
     if own_commits or git(folder, "diff", "--quiet", "HEAD", "--", ".", *KEPT).returncode != 0:
         return say(f"note: {folder} stays at its own version of the project: its code was changed there")
     before, params = git(folder, "show", f"{old}:params.yaml").stdout, folder / "params.yaml"
-    theirs = {key: value for key, value in knobs(params.read_text(encoding="utf-8")).items() if knobs(before).get(key) != value}
-    gone = git(folder, "diff", "--name-only", "--diff-filter=D", "-z", old, new, "--", ".", *KEPT).stdout.split("\0")
+    gone = git(folder, "diff", "--name-only", "--no-renames", "--diff-filter=D", "-z", old, new, "--", ".", *KEPT).stdout.split("\0")
     git(folder, "reset", "-q", new)
     git(folder, "checkout", "-q", new, "--", ".", *KEPT)
     for name in filter(None, gone):
         (folder / name).unlink(missing_ok=True)
     try:
+        theirs = changed_values(before, params.read_text(encoding="utf-8"), folder)
         with renamed(params) as fresh:
             fresh.write_text(git(folder, "show", f"{new}:params.yaml").stdout, encoding="utf-8")
             set_params(fresh, theirs)
     except UserError as e:
         say(f"note: {params} stays as it was: {e}")
     return None
-
-
-def knobs(text: str) -> dict[str, str]:
-    """{dotted name: value} of a params.yaml, as `make … set_param.py` takes them."""
-    found: dict[str, str] = {}
-
-    def walk(value, name: str) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                walk(inner, f"{name}.{key}" if name else str(key))
-        else:
-            found[name] = value if isinstance(value, str) else yaml.safe_dump(value).removesuffix("...\n").strip()
-
-    walk(yaml.safe_load(text) or {}, "")
-    return found

@@ -3,23 +3,28 @@
 import io
 from pathlib import Path
 
+import renames
+
 from blogtwin.config import load_params
 from blogtwin.console import say
 from blogtwin.errors import UserError
 from blogtwin.files import writing
 
 
-def set_params(path: Path, values: dict[str, str]) -> None:
+def set_params(path: Path, values: dict[str, str], quiet: bool = False) -> None:
     """Set dotted keys; params.yaml is only replaced when the whole is valid with all of them."""
     from ruamel.yaml import YAML, YAMLError
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-    yaml = YAML()
-    yaml.width = 4096
-    yaml.preserve_quotes = True
+    editor = YAML()
+    editor.width = 4096
+    editor.preserve_quotes = True
+    editor.representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null"))
     before = path.read_text(encoding="utf-8")
-    data = yaml.load(before)
+    data = editor.load(before)
     for key, value in values.items():
+        if (new := renames.current(key)) != key:
+            raise UserError(f"{path}: {key} is now called {new}: set that one." if new else f"{path}: {key} is gone: leave it out.")
         *parents, name = key.split(".")
         section = data
         for parent in parents:
@@ -27,7 +32,7 @@ def set_params(path: Path, values: dict[str, str]) -> None:
             if not isinstance(section, dict):
                 raise UserError(f"{path}: there is no knob {key}: {parent} is a value, not a section.")
         try:
-            read = yaml.load(value)
+            read = editor.load(value)
         except YAMLError:  # "[draft"
             read = None
         number_for_word = section.get(name) in ("preset", "auto") and isinstance(read, int | float)
@@ -35,9 +40,9 @@ def set_params(path: Path, values: dict[str, str]) -> None:
             plain = read == value and value.casefold() not in ("yes", "no", "on", "off", "y", "n") and not value[:1].isdigit()
             section[name] = value if plain else DoubleQuotedScalarString(value)
         else:
-            section[name] = value if read is None else read
+            section[name] = value if read is None and value not in ("null", "~") else read
     after = io.StringIO()
-    yaml.dump(data, after)
+    editor.dump(data, after)
     if after.getvalue() == before:
         return
     trial = path.with_name(f".{path.name}.tmp")
@@ -50,5 +55,5 @@ def set_params(path: Path, values: dict[str, str]) -> None:
         trial.unlink(missing_ok=True)
     with writing(path) as file:
         file.write(after.getvalue())
-    for key, value in values.items():
+    for key, value in {} if quiet else values.items():
         say(f"params.yaml: {key} is {value}")

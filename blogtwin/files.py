@@ -8,6 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
+from blogtwin.config import make_command
 from blogtwin.errors import UserError
 from blogtwin.signals import ctrl_c_later
 
@@ -55,7 +56,7 @@ def read_jsonl(path) -> list[dict]:
         # split on \n only: a post may hold U+2028 and the like, which splitlines() would take for a line end
         return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").split("\n") if line.strip()]
     except FileNotFoundError:
-        raise UserError(f"There is no {path} yet: run `make all`, or the stage that writes it.") from None
+        raise UserError(f"There is no {path} yet: run `{make_command('all')}`, or the stage that writes it.") from None
 
 
 def write_jsonl(path, rows) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+from blogtwin.config import make_command
 from blogtwin.errors import UserError
 
 BLOG = Path("data/blog")
@@ -62,7 +63,7 @@ def checked(given: str) -> Path:
     if source.is_file() and source.suffix.lower() not in MANY | ONE:
         raise UserError(f"FROM is {source}, which is a file of no known kind: name the folder of your posts, or an export ({', '.join(MANY)}).")
     if not source.is_dir() and not source.is_file():
-        raise UserError(f"FROM is {source}, which is not there: name the folder of your posts, as in `make blog FROM=~/posts`.")
+        raise UserError(f"FROM is {source}, which is not there: name the folder of your posts, as in `{make_command('blog', FROM='~/posts')}`.")
     real, blog = source.resolve(), BLOG.resolve()
     if blog.is_relative_to(real) or real.is_relative_to(blog):
         raise UserError(f"FROM is {source}, which {'holds' if blog.is_relative_to(real) else 'is inside'} {BLOG} itself: name the folder your posts come from.")

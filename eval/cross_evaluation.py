@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from blogtwin.config import Params, load_params
+from blogtwin.config import Params, load_params, make_command
 from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
 from blogtwin.paths import GGUF, SPLIT
@@ -26,7 +26,7 @@ def twin_of(folder: Path) -> Twin:
 
     for needed in (folder / GGUF / "twin.gguf", folder / SPLIT / "test.jsonl", folder / "params.yaml"):
         if not needed.is_file():
-            raise UserError(f"{folder} holds no finished twin ({needed.relative_to(folder)} is missing): run `make all` there first.")
+            raise UserError(f"{folder} holds no finished twin ({needed.relative_to(folder)} is missing): run `{make_command('all', folder)}` there first.")
     params = load_params(folder / "params.yaml")
     splits = {name: read_jsonl(folder / SPLIT / f"{name}.jsonl") for name in ("train", "valid", "test")}
     asked = openings(splits["test"], params.eval.prompts)

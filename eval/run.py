@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 
+from blogtwin.config import make_command
 from blogtwin.console import say
 from blogtwin.errors import UserError
 from blogtwin.files import json_lines, nan_to_none, read_jsonl, write_texts
@@ -155,7 +156,7 @@ def one_suite(params, base, name: str) -> None:
 def twin_gguf() -> Path:
     twin = GGUF / "twin.gguf"
     if not twin.is_file():
-        raise UserError(f"There is no {twin} yet: run `make all`, or scripts/05_export_gguf.py first.")
+        raise UserError(f"There is no {twin} yet: run `{make_command('all')}`, or scripts/05_export_gguf.py first.")
     return twin
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+from blogtwin.config import make_command
 from blogtwin.errors import UserError
 
 SHOWN = {"base": "base", "styled": "base, told your style", "five_shot": "base, shown 5 posts", "twin": "twin", "swap": "another's twin", "author": "you"}
@@ -13,5 +14,5 @@ def verdict_of(path) -> str:
 
 def read(path) -> dict:
     if not path.is_file():
-        raise UserError(f"There is no {path} yet: run `make all`.")
+        raise UserError(f"There is no {path} yet: run `{make_command('all')}`.")
     return json.loads(path.read_text())

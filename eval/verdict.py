@@ -8,6 +8,8 @@ opinions on style, with intervals above zero.
 
 from dataclasses import dataclass
 
+from blogtwin.config import make_command
+
 GATES = ("disjoint", "copying", "fluent", "measurable")
 MEASURES = {
     "order_gain": "the order of sentences",
@@ -77,7 +79,7 @@ def advice(evidence: Evidence, metrics: dict) -> list[str]:
     """What to try next, the most pressing first."""
     reasons, tips = failed(evidence), []
     if "disjoint" in reasons:
-        tips.append("Run `make all` from the split on: the held-out posts must be new to the twin.")
+        tips.append(f"Run `{make_command('all')}` from the split on: the held-out posts must be new to the twin.")
     if "copying" in reasons:
         tips.append("It copies: try fewer epochs (train.epochs) or a lower rank (train.lora_rank).")
     if "fluent" in reasons:
@@ -85,7 +87,7 @@ def advice(evidence: Evidence, metrics: dict) -> list[str]:
     if "measurable" in reasons:
         tips.append("Add posts: from about fifty on, ten are held out, and style can be measured.")
     if not reasons and not closer(evidence):
-        tips.append("Not you yet: more posts, more tokens (train.max_tokens), or a larger base model (make all BASE=llama3.2:1b).")
+        tips.append(f"Not you yet: more posts, more tokens (train.max_tokens), or a larger base model ({make_command('all', BASE='llama3.2:1b')}).")
     if metrics["twin"]["shape"]["stopped"] < 0.5:
         tips.append("It seldom ends by itself within eval.max_tokens: raise that limit, since your posts are longer.")
     return tips

@@ -12,7 +12,7 @@ import _path
 import argparse
 from pathlib import Path
 
-from blogtwin.config import load_params
+from blogtwin.config import load_params, make_command
 from blogtwin.console import run, say
 from blogtwin.errors import UserError
 from blogtwin.files import write_all, write_jsonl
@@ -25,7 +25,7 @@ def main() -> None:
     params = load_params().ingest
     source = Path(params.source)
     if not source.is_dir():
-        raise UserError(f"ingest.source is {params.source}, and there is no such folder: set it in params.yaml, or run `make blog FROM=your/folder`.")
+        raise UserError(f"ingest.source is {params.source}, and there is no such folder: set it in params.yaml, or run `{make_command('blog', FROM='your/folder')}`.")
     from blogtwin.cache import Remembered
 
     with Remembered(ARTIFACTS / "cache/read.jsonl", params.role, params.max_file_mb) as remembered:

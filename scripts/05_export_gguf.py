@@ -12,7 +12,7 @@ import _path
 import argparse
 import json
 
-from blogtwin.config import load_params
+from blogtwin.config import load_params, make_command
 from blogtwin.console import run, say
 from blogtwin.errors import UserError
 from blogtwin.files import making, read_jsonl, write_json
@@ -26,7 +26,7 @@ def main() -> None:
     params = load_params()
     backend_file = ADAPTER / "backend.json"
     if not backend_file.is_file():
-        raise UserError(f"There is no {backend_file}: run `make all`, or scripts/04_train.py first.")
+        raise UserError(f"There is no {backend_file}: run `{make_command('all')}`, or scripts/04_train.py first.")
     trained = json.loads(backend_file.read_text())
     from blogtwin.models.gguf_export import write_adapter, write_twin
     from blogtwin.models.registry import resolve

@@ -11,7 +11,7 @@ import _path
 
 import argparse
 
-from blogtwin.config import load_params
+from blogtwin.config import load_params, make_command
 from blogtwin.console import run, say
 from blogtwin.errors import UserError
 from blogtwin.files import digest, read_jsonl, write_json, writing
@@ -32,7 +32,7 @@ def main() -> None:
     params = load_params()
     twin = GGUF / "twin.gguf"
     if not twin.is_file():
-        raise UserError(f"There is no {twin} yet: run `make all`, or scripts/05_export_gguf.py first.")
+        raise UserError(f"There is no {twin} yet: run `{make_command('all')}`, or scripts/05_export_gguf.py first.")
     from blogtwin.models import chat
     from blogtwin.models.registry import resolve
     from corpus.examples import of_posts
@@ -42,7 +42,7 @@ def main() -> None:
         file.write(modelfile("../gguf/twin.gguf", settings(base.template, params.prepare.system, params)))
     if ollama.version() is None:
         write_json(RECEIPT, {"status": "absent", "model": "", "gguf": digest(twin)})
-        say(f"no Ollama answers at {ollama.url}: wrote {OLLAMA}/Modelfile; install Ollama and run `make all` again, which registers the twin without training.")
+        say(f"no Ollama answers at {ollama.url}: wrote {OLLAMA}/Modelfile; install Ollama and run `{make_command('all')}` again, which registers the twin without training.")
         return
     tokenizer = base.tokenizer()
     chats = [chat.messages(e, params.prepare.system) for e in of_posts(read_jsonl(SPLIT / "test.jsonl"))[: params.export.parity_prompts]]
@@ -51,7 +51,7 @@ def main() -> None:
     try:
         receipt = register(ollama, params, base, references, digest(twin))
     except OllamaError as e:
-        raise UserError(f"Ollama {e}; no tag was moved, the twin of before is untouched: look at Ollama's log, then run `make ollama`.") from None
+        raise UserError(f"Ollama {e}; no tag was moved, the twin of before is untouched: look at Ollama's log, then run `{make_command('ollama')}`.") from None
     write_json(RECEIPT, receipt)
     say(f"registered {receipt['model']} and {receipt['tag']} in Ollama {receipt['ollama']}; |Δ log p| {receipt['parity']['delta_to_twin']} to the twin: `ollama run {receipt['tag']}`")
 

@@ -10,7 +10,7 @@ import _path
 import argparse
 import asyncio
 
-from blogtwin.config import load_params
+from blogtwin.config import load_params, make_command, shell_command
 from blogtwin.console import run, say
 from blogtwin.errors import UserError
 from blogtwin.inference.ask import both
@@ -25,9 +25,9 @@ def main() -> None:
     params = load_params()
     adapter = GGUF / "adapter.gguf"
     if not adapter.is_file():
-        raise UserError(f"There is no {adapter} yet: run `make all`.")
+        raise UserError(f"There is no {adapter} yet: run `{make_command('all')}`.")
     if not arguments.prompt.strip() or arguments.max_tokens < 1:
-        raise UserError('The prompt is empty or --max-tokens under 1: ask something, as in python scripts/ask.py "Write about the sea."')
+        raise UserError(f"The prompt is empty or --max-tokens under 1: ask something, as in {shell_command('python scripts/ask.py')} \"Write about the sea.\"")
     from blogtwin.inference import llama_server
     from blogtwin.models import chat
     from blogtwin.models.registry import resolve

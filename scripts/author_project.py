@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from blogtwin.author_projects import made
+from blogtwin.config import author_of
 from blogtwin.console import run, say
 
 
@@ -23,10 +24,13 @@ def main() -> None:
         say(__doc__)
         return
     name, verb, source = [*sys.argv[1:4], ""][:3]
-    folder = made(name, verb)
     if source and not re.match(r"https?://", source):
         source = str(Path(source).expanduser().resolve())
-    os.execvp("make", ["make", "--no-print-directory", "-C", str(folder), verb, "AUTHOR=", *([f"FROM={source}"] if source else [])])
+    if here := author_of(Path.cwd()):  # typed in an author's folder: the authors are the business of the project around it
+        folder, author = here[1], name
+    else:
+        folder, author = made(name, verb), ""
+    os.execvp("make", ["make", "--no-print-directory", "-C", str(folder), verb, f"AUTHOR={author}", *([f"FROM={source}"] if source else [])])
 
 
 if __name__ == "__main__":

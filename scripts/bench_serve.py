@@ -21,6 +21,7 @@ import threading
 import time
 from pathlib import Path
 
+from blogtwin.config import make_command
 from blogtwin.console import run, say
 from blogtwin.errors import UserError
 from blogtwin.files import write_json
@@ -69,7 +70,7 @@ def served(home: str, rounds: int, requests: int) -> dict:
     try:
         told = here.recv()
         if told["engine"] is None:
-            raise UserError(f"The base model is not served: {told['failed']}. Run `make all`.")
+            raise UserError(f"The base model is not served: {told['failed']}. Run `{make_command('all')}`.")
         return {"models": told["models"], **asyncio.run(measure(told, server.pid, rounds, requests))}
     except EOFError:
         raise UserError("The server ended before it was ready; its reason stands above.") from None

@@ -1,4 +1,5 @@
-"""Make .venv and install into it what the project needs; does nothing when that is done. Standard library only.
+"""Make .venv and install into it what the project needs, and bring an older params.yaml up to date; does nothing when that is done.
+Standard library only.
 
 Run     make setup
 """
@@ -47,10 +48,27 @@ def ensure_git() -> None:
         print("made this folder a Git repository, which DVC needs; commit when you like, with `git add -A` (your posts are ignored)")
 
 
+def upgrade_params() -> None:
+    """Before DVC reads it: an old name in params.yaml would stop it. A look at the text costs a millisecond, YAML's parser a process."""
+    import renames  # not above: an older Python must get as far as its sentence
+
+    params = ROOT / "params.yaml"
+    if params.is_file() and renames.may_be_old(params.read_text(encoding="utf-8", errors="replace")):
+        done = subprocess.run([VENV / "bin/python", ROOT / "scripts/upgrade_params.py"], cwd=ROOT)
+        if done.returncode != 0:  # it has said why
+            sys.exit(done.returncode)
+
+
 def main() -> None:
     if sys.version_info < (3, 11):  # noqa: UP036  this script is what an older Python meets first
         sys.exit(f"error: Python 3.11 or newer is needed, and {sys.executable} is {sys.version.split()[0]}: run `make setup PYTHON=python3.11`, or whatever yours is called.")
     ensure_git()
+    install()
+    upgrade_params()
+
+
+def install() -> None:
+    """Make .venv and fill it, unless that is done."""
     if READY.is_file() and READY.read_text() == stamp():
         return
     print(f"installing into {VENV.relative_to(ROOT)} (once, a few minutes) …", flush=True)

@@ -11,7 +11,7 @@ import _path
 import argparse
 from pathlib import Path
 
-from blogtwin.config import load_params
+from blogtwin.config import load_params, make_command
 from blogtwin.console import run, say
 from blogtwin.files import read_jsonl, write_json, writing
 from blogtwin.paths import ARTIFACTS, EVAL, RAW
@@ -46,7 +46,7 @@ def main() -> None:
     show(facts)
     say(f"wrote {DATA / 'report.html'} and {DATA / 'report.json'}: open {(Path.cwd() / DATA / 'report.html').as_uri()}")
     card = EVAL / "report.html"
-    say(f"the scorecard of the twin: {(Path.cwd() / card).as_uri()}" if card.is_file() else f"the scorecard of the twin, {card}, is not there yet: `make all` makes it")
+    say(f"the scorecard of the twin: {(Path.cwd() / card).as_uri()}" if card.is_file() else f"the scorecard of the twin, {card}, is not there yet: `{make_command('all')}` makes it")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,12 @@ import json
 import sys
 from pathlib import Path
 
+<<<<<<< HEAD
+=======
+import yaml
+
+from blogtwin.config import shell_command
+>>>>>>> c
 from blogtwin.console import run, say
 from blogtwin.errors import UserError
 
@@ -47,7 +53,7 @@ def show(found: dict) -> None:
     say(f"advice     {recommended['base']}, preset {recommended['preset']}, rows of {recommended['max_length']} tokens, batch {recommended['batch_size']}, about {recommended['minutes']:g} minutes of training")
     say(f"           because {recommended['reason']}")
     say(f"           {recommended['base']}: {recommended['weights']}")
-    say("           `python scripts/doctor.py --apply` writes that to params.yaml")
+    say(f"           `{shell_command('python scripts/doctor.py --apply')}` writes that to params.yaml")
 
 
 def main() -> None:

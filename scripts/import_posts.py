@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from blogtwin.config import load_params
+from blogtwin.config import load_params, make_command
 from blogtwin.console import run, say
 from blogtwin.edit_params import set_params
 from blogtwin.errors import UserError
@@ -26,7 +26,7 @@ def main() -> None:
         say(__doc__)
         return
     if not sys.argv[1]:
-        raise UserError("FROM is empty: name the folder of your posts, as in `make blog FROM=~/posts`.")
+        raise UserError(f"FROM is empty: name the folder of your posts, as in `{make_command('blog', FROM='~/posts')}`.")
     load_params()
     is_address = sys.argv[1].startswith(("http://", "https://"))
     source = sys.argv[1] if is_address else checked(sys.argv[1])
@@ -39,7 +39,7 @@ def main() -> None:
             copy(source, folder)
         count = sum(1 for f in folder.rglob("*") if f.is_file())
         if not count:
-            raise UserError(f"{source} holds no files: name the folder of your posts, as in `make blog FROM=~/posts`.")
+            raise UserError(f"{source} holds no files: name the folder of your posts, as in `{make_command('blog', FROM='~/posts')}`.")
         if not is_address and source.is_dir():
             keep_days(source, folder)
     done = subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", str(BLOG)], capture_output=True, text=True)
@@ -47,7 +47,7 @@ def main() -> None:
         raise UserError(f"{count} files were copied to {BLOG}, but DVC could not take them: {' '.join(done.stderr.split())[:300]}")
     set_params(Path("params.yaml"), {"ingest.source": str(BLOG)})
     say(f"copied {count} file{'' if count == 1 else 's'} from {source} to {BLOG} and gave them to DVC ({BLOG}.dvc is a pointer; Git never sees the posts)")
-    say("next: `make all` makes the twin; `make all BASE=llama3.2:1b` makes it on a larger base model")
+    say(f"next: `{make_command('all')}` makes the twin; `{make_command('all', BASE='llama3.2:1b')}` makes it on a larger base model")
 
 
 if __name__ == "__main__":

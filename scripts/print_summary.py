@@ -8,6 +8,7 @@ import _path
 
 import argparse
 
+from blogtwin.config import make_command, shell_command
 from blogtwin.console import run, say
 from blogtwin.errors import UserError
 from blogtwin.paths import EVAL, GGUF, OLLAMA, TRAIN
@@ -20,7 +21,7 @@ def main() -> None:
     report = EVAL / "report.html"
     if parser.parse_args().report:
         if not report.is_file():
-            raise UserError(f"There is no {report} yet: run `make all`.")
+            raise UserError(f"There is no {report} yet: run `{make_command('all')}`.")
         say(f"open {report.resolve().as_uri()} in a browser")
         return
     training, parity, scores, receipt = read(TRAIN / "metrics.json"), read(GGUF / "parity.json"), read(EVAL / "metrics.json"), read(OLLAMA / "receipt.json")
@@ -49,8 +50,9 @@ def main() -> None:
     Console().print(table)
     say(verdict_of(EVAL / "verdict.txt"))
     say(f"trained {training['train_posts']} posts in {training['seconds']:.0f} s on {training['device']} ({training['tokens_per_s']:.0f} tokens/s); the export is what was trained (|Δ log p| {parity['twin']['delta_to_twin']:.3f}, base {parity['twin']['delta_to_base']:.3f})")
-    where = f"`ollama run {receipt['tag']}`" if receipt["status"] == "registered" else "install Ollama and run `make all` again"
-    say(f"next: read {report} (`make report`); `python scripts/ask.py \"a prompt\"`; in Ollama: {where}; your own posts: `make blog FROM=~/posts`")
+    where = f"`ollama run {receipt['tag']}`" if receipt["status"] == "registered" else f"install Ollama and run `{make_command('all')}` again"
+    ask, own = shell_command('python scripts/ask.py "a prompt"'), make_command("blog", FROM="~/posts")
+    say(f"next: read {report} (`{make_command('report')}`); `{ask}`; in Ollama: {where}; your own posts: `{own}`")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import _path
 import argparse
 from pathlib import Path
 
+from blogtwin.config import make_command
 from blogtwin.console import run, say
 from blogtwin.errors import UserError
 from blogtwin.files import write_json
@@ -19,8 +20,10 @@ from eval.style.validation import LEARNT_WORDS, show, validate
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, metavar="FOLDER")
-    folder = parser.parse_args().folder
+    parser.add_argument("folder", metavar="FOLDER")
+    if not (given := parser.parse_args().folder):
+        raise UserError(f"Say whose: `{make_command('validate-metrics', BLOGS='folder')}`, or TWINS=\"a b c\" in its place.")
+    folder = Path(given)
     from rich.progress import track
 
     from eval.style.features import count

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+from blogtwin.config import make_command
 from blogtwin.console import say
 from blogtwin.errors import UserError
 from blogtwin.paths import ROOT
@@ -33,7 +34,11 @@ def start_to_ready(home: str) -> float:
                     raise UserError("The server did not start; its reason stands above.")
                 while not (health := http.get(f"{url}/api/v1/health").json())["ready"]:
                     if health["failed"]:
+<<<<<<< HEAD
                         raise UserError(f"The server has no model: {'; '.join(one['reason'] for one in health['failed'].values())}. Run `make all`.")
+=======
+                        raise UserError(f"The server has no model: {health['failed']}. Run `{make_command('all')}`.")
+>>>>>>> c
                     time.sleep(0.02)
                 return time.perf_counter() - started
             finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from blogtwin.config import Params
+from blogtwin.config import Params, make_command
 from blogtwin.console import say
 from blogtwin.errors import UserError
 from blogtwin.inference.client import Engine, http_client
@@ -222,7 +222,7 @@ def choose(settings: Settings) -> tuple[str, str, dict[str, str]]:
     if tags:
         return "ollama", why, tags
     if settings.engine == "ollama":
-        raise UserError(f"SERVE_ENGINE is ollama, and {why}: start Ollama and run `make ollama`, or set SERVE_ENGINE=auto.")
+        raise UserError(f"SERVE_ENGINE is ollama, and {why}: start Ollama and run `{make_command('ollama')}`, or set SERVE_ENGINE=auto.")
     return "llamacpp", why, {}
 
 

@@ -1,9 +1,11 @@
 """Several authors side by side: each has a folder of their own with its posts and knobs, and the server lists everybody's twin."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
+import renames
 import yaml
 from conftest import ROOT, make_workspace, sh
 
@@ -101,6 +103,56 @@ def test_without_a_commit_it_says_what_to_do(tmp_path):
     code = f"import sys; sys.path.insert(0, 'scripts'); import author_project; from blogtwin import author_projects; author_projects.ROOT = __import__('pathlib').Path('{folder}'); sys.argv = ['author_project.py', 'anna', 'blog']; author_project.run(author_project.main)"
     done = sh(folder, f'python -c "{code}"')
     assert done.returncode == 1 and "git add -A && git commit" in done.stderr and not (folder / "authors").exists(), done
+
+
+def write_posts(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for n in range(count):
+        (folder / f"2021-01-0{n + 1}-day.md").write_text(f"---\ntitle: Day {n}\n---\n" + f"It is day {n}, as {' '.join(f'w{n}x{i}' for i in range(60))}. " * 2)
+    return folder
+
+
+def test_the_hint_after_make_blog_makes_the_author(workspace, tmp_path):
+    """As it stands, from the project and from the author's folder. Three posts are too few, which ends it before any training."""
+    said = sh(workspace, f"make blog AUTHOR=eve FROM={write_posts(tmp_path / 'posts', 3)}").stdout.splitlines()[-1]
+    hints = re.findall(r"`(make [^`]+)`", said)
+    assert said.startswith("next: ") and hints == ["make all AUTHOR=eve", "make all AUTHOR=eve BASE=llama3.2:1b"]
+    eve = workspace / "authors/eve"
+    for folder in (workspace, eve):
+        done = sh(folder, hints[0])
+        assert "There are 3 usable posts" in done.stderr, done
+        assert (eve / "data/prepared/examples.jsonl").is_file() and not (workspace / "data/raw").exists() and not (eve / "authors").exists()
+    missing = sh(workspace, "make blog AUTHOR=eve FROM=nowhere")
+    assert "make blog AUTHOR=eve FROM=~/posts" in missing.stderr, missing
+    missing = sh(eve, "make validate-metrics AUTHOR=eve")
+    assert "make validate-metrics AUTHOR=eve BLOGS=folder" in missing.stderr, missing
+
+
+def test_an_old_params_file_is_brought_up_to_date_before_dvc_reads_it(workspace):
+    """After a version that renames a parameter and moves a file that another names: in the project, and in an author's folder."""
+    persona = yaml.safe_load((workspace / "params.yaml").read_text())["prepare"]["persona"]
+    table = Path(renames.__file__).relative_to(ROOT)
+    sh(workspace, "make blog AUTHOR=finn FROM=data/sample")
+    finn = workspace / "authors/finn"
+    assert sh(finn, "python scripts/set_param.py ingest.max_file_mb=7").returncode == 0
+    mine = (workspace / "params.yaml").read_text().replace("max_file_mb: 50", "max_file_mb: 8")
+    change = f"""
+        mkdir moved && git mv {persona} moved/form.yaml && sed -i 's,{persona},moved/form.yaml,g' $(git grep -lF {persona} -- '*.yaml' '*.py')
+        sed -i 's/max_file_mb/max_file_size_mb/g' $(git grep -lw max_file_mb -- '*.yaml' '*.py')
+        echo 'RENAMED["ingest.max_file_mb"] = "ingest.max_file_size_mb"' >> {table}
+        echo 'MOVED["prepare.persona"] = {{"{persona}": "moved/form.yaml"}}' >> {table}
+        git rm -qf --ignore-unmatch dvc.lock
+        git add -A && git commit -qm 'another version'"""
+    assert sh(workspace, change).returncode == 0
+    (workspace / "params.yaml").write_text(mine)
+    for folder, verb, size in ((workspace, "make report", 8), (finn, "make report AUTHOR=finn", 7)):
+        done = sh(workspace, verb)
+        assert (folder is finn) != ("params.yaml: ingest.max_file_mb is now called ingest.max_file_size_mb" in done.stdout)
+        assert done.returncode == 0 and "note:" not in done.stdout, done
+        found = yaml.safe_load((folder / "params.yaml").read_text())
+        assert found["ingest"]["max_file_size_mb"] == size and "max_file_mb" not in found["ingest"]
+        assert found["prepare"]["persona"] == "moved/form.yaml" and not (folder / persona).exists()
+    assert sh(workspace, "git diff --numstat params.yaml").stdout.split()[:2] == ["1", "1"]  # the 8
 
 
 def test_every_authors_twin_is_listed(tmp_path, monkeypatch):

@@ -4,9 +4,13 @@ import shutil
 import subprocess
 import sys
 
+import bootstrap
 import pytest
+import renames
+import set_param
+import upgrade_params
 import yaml
-from conftest import ROOT, environment
+from conftest import ROOT, environment, sh
 
 from blogtwin.config import Params, Tasks, load_params
 from blogtwin.edit_params import set_params
@@ -223,3 +227,208 @@ def test_set_param_leaves_the_file_alone_when_the_result_would_be_wrong(folder, 
     assert_one_sentence(script(folder, "set_param.py", argument))
     assert (folder / "params.yaml").read_bytes() == before
     assert [p.name for p in folder.iterdir()] == ["params.yaml"], "a trial file was left behind"
+
+
+# --- a params.yaml of an older version --------------------------------------------------------------------------------
+
+
+def test_every_old_name_leads_to_a_parameter_there_is():
+    """Of the real tables: a new name that is misspelt, or an old one that is in use again, would spoil somebody's file."""
+    fields = {name for name, field in Params.model_fields.items()} | {f"prepare.tasks.{name}" for name in Tasks.model_fields}
+    fields |= {f"{name}.{key}" for name, field in Params.model_fields.items() for key in field.annotation.model_fields}
+    for old, new in renames.RENAMED.items():
+        assert old not in fields and (not new or renames.current(old) in fields), old
+        assert not new or new.rpartition(".")[0] == renames.current(old.rpartition(".")[0]), f"{old} is to stay in its section"
+    assert renames.MOVED.keys() <= fields
+    assert not renames.may_be_old((ROOT / "params.yaml").read_text(encoding="utf-8")), "`make setup` would start a process each time"
+
+
+OLD = {"train.halt": "train.patience", "prepare.jobs": "prepare.tasks", "prepare.jobs.memo": "prepare.jobs.note", "prepare.tasks.note": "prepare.tasks.notes", "assess": "eval"}
+OLD_FILE = "scripts/somewhere/persona.yaml"
+
+
+@pytest.fixture
+def older(folder, monkeypatch):
+    """A folder with a params.yaml from before five parameters were renamed, one of them twice, and a file moved; its text as it is today."""
+    today = (folder / "params.yaml").read_text()
+    persona = load_params(folder / "params.yaml").prepare.persona
+    monkeypatch.setattr(renames, "RENAMED", OLD)
+    monkeypatch.setattr(renames, "MOVED", {"prepare.persona": {OLD_FILE: persona}})
+    today = today.replace("  patience: preset", "  'patience':   preset  # stop early").replace("{notes: auto", "{notes: 0.5")
+    change(folder, "  patience: preset", "  'halt':   preset  # stop early")
+    change(folder, "tasks: {notes: auto", "jobs: {memo: 0.5")
+    change(folder, "\neval:\n", "\nassess:\n")
+    change(folder, f"persona: {persona}", f"persona: {OLD_FILE}")
+    return folder, today.replace("'patience'", "patience")
+
+
+def test_upgrade_changes_the_old_names_and_no_other_byte(older, monkeypatch, capsys):
+    folder, today = older
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["upgrade_params.py"])
+    upgrade_params.main()
+    assert (folder / "params.yaml").read_text() == today
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 5 and any(OLD_FILE in line for line in said)
+    assert {"params.yaml: train.halt is now called train.patience", "params.yaml: prepare.jobs.memo is now called prepare.tasks.notes"} < set(said)
+    assert load_params("params.yaml").prepare.tasks.notes == 0.5
+    before = (folder / "params.yaml").stat()
+    upgrade_params.main()
+    assert (folder / "params.yaml").stat() == before and not capsys.readouterr().out
+
+
+def test_upgrade_keeps_line_ends(older):
+    folder, today = older
+    (folder / "params.yaml").write_bytes((folder / "params.yaml").read_text().replace("\n", "\r\n").encode())
+    upgrade_params.upgrade(folder / "params.yaml")
+    assert (folder / "params.yaml").read_bytes() == today.replace("\n", "\r\n").encode()
+
+
+@pytest.mark.parametrize("text, left", [
+    ("train:\n  halt: 3  # x\n  seed: 1\n", "train:\n  seed: 1\n"),
+    ("train:\n  seed: 1\n  halt:\n    a: 1\n    b: [2,\n      3]\n\n  # y\n  z: 1", "train:\n  seed: 1\n\n  # y\n  z: 1"),
+    ("train:\n  seed: 1\n  halt: 3", "train:\n  seed: 1\n"),
+    ("train: {seed: 1, halt: 3, z: 1}\n", "train: {seed: 1, z: 1}\n"),
+    ("train: {halt: 3, z: 1}\n", "train: {z: 1}\n"),
+    ("train: {seed: 1, halt: 3}\n", "train: {seed: 1}\n"),
+])  # fmt: skip
+def test_what_is_gone_is_taken_out_with_nothing_else(tmp_path, monkeypatch, text, left):
+    monkeypatch.setattr(renames, "RENAMED", {"train.halt": ""})
+    (tmp_path / "params.yaml").write_text(text)
+    (said,) = upgrade_params.upgrade(tmp_path / "params.yaml")
+    assert (tmp_path / "params.yaml").read_text() == left and said.startswith("train.halt is gone: its line was taken out (halt:")
+
+
+def test_where_both_names_are_there_the_new_one_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(renames, "RENAMED", {"train.halt": "train.patience"})
+    (tmp_path / "params.yaml").write_text("train:\n  patience: 5\n  halt: 3\n")
+    (said,) = upgrade_params.upgrade(tmp_path / "params.yaml")
+    assert (tmp_path / "params.yaml").read_text() == "train:\n  patience: 5\n" and "halt: 3" in said and "train.patience, which is there too" in said
+
+
+def test_a_file_of_ones_own_at_an_old_place_stays(older):
+    folder, _ = older
+    (folder / OLD_FILE).parent.mkdir(parents=True)
+    (folder / OLD_FILE).touch()
+    upgrade_params.upgrade(folder / "params.yaml")
+    assert load_params(folder / "params.yaml").prepare.persona == OLD_FILE
+
+
+def test_an_old_name_is_one_sentence_with_the_new_one(older):
+    folder, _ = older
+    with pytest.raises(UserError, match=r"params\.yaml: train\.halt is now called train\.patience: rename it, as `make all` does\."):
+        load_params(folder / "params.yaml")
+    change(folder, "'halt'", "patience")
+    with pytest.raises(UserError, match=r"prepare\.jobs is now called prepare\.tasks: rename it"):
+        load_params(folder / "params.yaml")
+    with pytest.raises(UserError, match=r"train\.halt is now called train\.patience: set that one\."):
+        set_params(folder / "params.yaml", {"train.halt": "3"})
+
+
+def test_an_old_default_is_one_sentence_with_the_new_one(older, monkeypatch):
+    folder, _ = older
+    monkeypatch.setattr(renames, "RENAMED", {})
+    persona = next(iter(renames.MOVED["prepare.persona"].values()))
+    with pytest.raises(UserError, match=rf"prepare\.persona is {OLD_FILE}, which is now {persona}: change it, as `make all` does\."):
+        load_params(folder / "params.yaml")
+
+
+def test_setup_upgrades_only_where_there_is_something_old(older, monkeypatch):
+    """It starts no process otherwise: every verb of the Makefile goes through it."""
+    folder, today = older
+    (folder / "scripts").mkdir()
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / ".venv/bin/python").symlink_to(sys.executable)
+    (folder / "scripts/upgrade_params.py").write_text("open('called', 'a').write('once ')")
+    monkeypatch.setattr(bootstrap, "ROOT", folder)
+    monkeypatch.setattr(bootstrap, "VENV", folder / ".venv")
+    for text in ((folder / "params.yaml").read_text(), "<<<<<<< HEAD\n", today):
+        (folder / "params.yaml").write_text(text)
+        bootstrap.upgrade_params()
+    assert (folder / "called").read_text() == "once once "
+    (folder / "params.yaml").unlink()
+    bootstrap.upgrade_params()
+    assert (folder / "called").read_text() == "once once "
+
+
+@pytest.mark.parametrize("content", [b"ingest: [", b"\xff", b"- halt:\n", b"", None])
+def test_what_is_no_params_file_is_left_to_those_who_read_it(older, monkeypatch, content):
+    folder, _ = older
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["upgrade_params.py"])
+    (folder / "params.yaml").unlink() if content is None else (folder / "params.yaml").write_bytes(content)
+    upgrade_params.main()
+    assert content is None or (folder / "params.yaml").read_bytes() == content
+
+
+def test_null_stays_a_word_and_can_be_set(tmp_path, monkeypatch):
+    monkeypatch.setattr(set_param, "load_params", lambda path: None)  # no parameter is null today
+    (tmp_path / "params.yaml").write_text("a:\n  b: null\n  c: 1\n")
+    set_params(tmp_path / "params.yaml", {"a.c": "2"})
+    assert (tmp_path / "params.yaml").read_text() == "a:\n  b: null\n  c: 2\n"
+    set_params(tmp_path / "params.yaml", {"a.c": "null", "a.b": "x.jsonl"})
+    assert yaml.safe_load((tmp_path / "params.yaml").read_text()) == {"a": {"b": "x.jsonl", "c": None}}
+
+
+# how somebody with values of their own takes a new version, and Git can't merge the two
+PULLS = {
+    "autostash": "git pull -q --autostash",
+    "stash": "git stash -q && git pull -q; git stash pop",
+    "merge": "git commit -qam mine && git pull -q --no-rebase",
+    "rebase": "git commit -qam mine && git pull -q --rebase",
+}
+
+
+@pytest.fixture
+def pulled(older, tmp_path_factory):
+    """pulled(how): a clone in which params.yaml was changed before it got a version that renames and explains everything anew."""
+    folder, today = older
+    setup = "git init -q && git config user.email a@b.c && git config user.name a && git add -A && git commit -qm old"
+    assert sh(folder, setup).returncode == 0
+    clone = tmp_path_factory.mktemp("clone") / "mine"
+    assert sh(folder, f"git clone -q . {clone}").returncode == 0
+    new = today.replace("  patience:   preset  # stop early", "  patience: preset").replace("  #", "  # Anew:").replace("max_steps: 0", "max_steps: 1")
+    (folder / "params.yaml").write_text(new)
+    assert sh(folder, "git commit -qam new").returncode == 0
+
+    def pull(how: str):
+        change(clone, "'halt':   preset", "'halt':   3")
+        change(clone, "source: data/sample", "source: data/blog")
+        change(clone, "name: blogtwin", "name: mine")
+        sh(clone, f"git config user.email a@b.c; git config user.name a; {how}")
+        return clone, new
+
+    return pull
+
+
+@pytest.mark.parametrize("how", PULLS)
+def test_a_conflict_that_git_left_is_the_new_text_with_ones_own_values(pulled, monkeypatch, how, capsys):
+    folder, new = pulled(PULLS[how])
+    assert "<<<<<<<" in (folder / "params.yaml").read_text()
+    with pytest.raises(UserError, match="conflict markers .* resolve them, as `make all` does"):
+        load_params(folder / "params.yaml")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["upgrade_params.py"])
+    upgrade_params.main()
+    assert "with what you had changed: ingest.source, train.patience, ollama.name" in capsys.readouterr().out
+    wanted = new.replace("patience: preset", "patience: 3").replace("source: data/sample", "source: data/blog").replace("name: blogtwin", "name: mine")
+    assert (folder / "params.yaml").read_text() == wanted
+    assert sh(folder, "git diff --name-only --diff-filter=U").stdout == ""
+    if how in ("merge", "rebase"):
+        done = sh(folder, "git commit -qm merged" if how == "merge" else "GIT_EDITOR=true git rebase --continue")
+        assert done.returncode == 0 and sh(folder, "git status --porcelain").stdout == "", done
+
+
+def test_a_conflict_without_its_versions_is_one_sentence(folder):
+    text = "<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> x\n"
+    (folder / "params.yaml").write_text(text)
+    assert_one_sentence(script(folder, "upgrade_params.py"), "conflict markers", "keep one side of each")
+    assert (folder / "params.yaml").read_text() == text
+
+
+def test_a_conflict_whose_values_do_not_fit_is_one_sentence_and_stays(pulled):
+    """The script itself, whose tables know none of the old names."""
+    folder, _ = pulled(PULLS["autostash"])
+    text = (folder / "params.yaml").read_text()
+    assert_one_sentence(script(folder, "upgrade_params.py"), "train.halt", "out by hand")
+    assert (folder / "params.yaml").read_text() == text and "params.yaml" in sh(folder, "git diff --name-only --diff-filter=U").stdout

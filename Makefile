@@ -87,6 +87,7 @@ report: setup ## is the blog ready to be learnt from? (and where the scorecard's
 
 lint: setup ## look for mistakes in the code
 	@ruff check .
+	@sh frontend/scripts/lint.sh
 
 clean: ## forget what the stages made (not your posts, not the cache)
 	@rm -rf artifacts/adapter artifacts/gguf artifacts/ollama artifacts/plots artifacts/eval artifacts/train artifacts/checkpoints artifacts/logs artifacts/data data/export data/raw data/prepared data/split/*.jsonl

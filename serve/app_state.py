@@ -1,5 +1,6 @@
 """What lives as long as the server: settings, params, keys, models, running requests, the store, the scores' process."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from blogtwin.config import Params
@@ -22,6 +23,7 @@ class State:
     scores: Scores
     jobs: Jobs
     running: Running = field(default_factory=Running)
+    reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # documents at once
 
 
 def make(settings: Settings, params: Params) -> State:

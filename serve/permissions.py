@@ -21,6 +21,7 @@ ROLES = {
     "POST /api/draft": "user",
     "POST /api/rewrite": "user",
     "POST /api/export": "user",
+    "POST /api/read": "user",
     "GET /api/models": "user",
     "GET /api/v1/models": "user",
     "POST /api/v1/models/load": "admin",

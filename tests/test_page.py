@@ -34,9 +34,18 @@ def built():
 
 @need_node
 def test_parts_and_types():
-    """Stream reader, hooks and Markdown by Vitest; the types, also those of the API, hold."""
+    """Stream reader, hooks and components by Vitest; types (also those of the API), lint rules and formatting by tsc and Biome."""
     said("npm", "run", "--silent", "check")
     said("npm", "run", "--silent", "test")
+
+
+@need_node
+def test_typed_client_is_generated_from_the_server_as_it_is(tmp_path):
+    """src/api/schema.ts is what `npm run api` makes; when it differs, run that."""
+    openapi = subprocess.run([sys.executable, "frontend/scripts/openapi.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    (tmp_path / "openapi.json").write_text(openapi)
+    said("npx", "openapi-typescript", str(tmp_path / "openapi.json"), "-o", str(tmp_path / "schema.ts"))
+    assert (tmp_path / "schema.ts").read_text() == (FRONTEND / "src/api/schema.ts").read_text()
 
 
 @need_node
@@ -45,7 +54,7 @@ def test_first_load_stays_within_its_budget(built):
 
 
 def scenarios(url: str, *names: str, **more) -> None:
-    print(said("node", "scenarios/run.mjs", url, str(ROOT / "artifacts/screenshots"), *names, env={**os.environ, "CHROMIUM_PATH": CHROMIUM, "PYTHON": sys.executable, **more}))
+    print(said("node", "e2e/run.mjs", url, str(ROOT / "artifacts/screenshots"), *names, env={**os.environ, "CHROMIUM_PATH": CHROMIUM, "PYTHON": sys.executable, **more}))
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +80,8 @@ def past(tmp_path_factory):
 
 @need_node
 @need_browser
-def test_every_place_works_in_a_browser(built, past, tmp_path):
-    """Each place from a click to what is kept; three widths, light and dark, axe; nothing leaves the origin."""
+def test_every_page_works_in_a_browser(built, past, tmp_path):
+    """Each page from a click to what is saved; three widths, light and dark, axe; nothing leaves the origin."""
     server = Server(past, tmp_path / "home").ready()
     try:
         scenarios(server.url)
@@ -82,13 +91,13 @@ def test_every_place_works_in_a_browser(built, past, tmp_path):
 
 @need_node
 @need_browser
-def test_the_page_bears_wicked_answers_failing_engines_and_slow_networks(built, past, tmp_path):
-    """The real server before an engine that says what it is told to (scenarios/engine.mjs); the last scenario kills the server."""
-    engine = subprocess.Popen(["node", "scenarios/engine.mjs"], cwd=FRONTEND, stdout=subprocess.PIPE, text=True)
+def test_page_withstands_malicious_answers_failing_engines_and_slow_networks(built, past, tmp_path):
+    """The real server, with an engine whose answers are scripted (e2e/fake-engine.mjs); the last scenario kills the server."""
+    engine = subprocess.Popen(["node", "e2e/fake-engine.mjs"], cwd=FRONTEND, stdout=subprocess.PIPE, text=True)
     settings = {"ENGINE": "openai", "OPENAI_URL": engine.stdout.readline().strip(), "OPENAI_BASE_MODEL": "remote", "OPENAI_TWIN_MODEL": "remote", "SLOTS": "1", "QUEUE": "0"}
     server = Server(past, tmp_path / "home", **{f"SERVE_{name}": value for name, value in settings.items()}).ready()
     try:
-        scenarios(server.url, SCRIPTED="1", SERVE_HOME=str(server.home), SERVER_PID=str(server.process.pid))
+        scenarios(server.url, FAKE_ENGINE="1", SERVE_HOME=str(server.home), SERVER_PID=str(server.process.pid))
     finally:
         server.stop()
         engine.kill()
@@ -110,14 +119,15 @@ def test_make_dev_serves_the_sources_and_passes_the_api_on(server):
         dev.wait()
 
 
-def test_without_node_one_sentence_says_so(tmp_path):
-    """`make serve` serves the API then."""
+@pytest.mark.parametrize(("script", "words"), [("build.sh", "The web app was not built"), ("lint.sh", "The web app was not linted")])
+def test_without_node_one_sentence_says_so(tmp_path, script, words):
+    """`make serve` serves the API then, and `make lint` checks the Python code."""
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in ("sh", "dirname"):
         (tools / name).symlink_to(shutil.which(name))
     frontend = tmp_path / "frontend"
     (frontend / "scripts").mkdir(parents=True)
-    shutil.copy(FRONTEND / "scripts/build.sh", frontend / "scripts")
-    done = subprocess.run(["sh", str(frontend / "scripts/build.sh")], env={"PATH": str(tools)}, capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout.count("\n") == 1 and "Node.js" in done.stdout
+    shutil.copy(FRONTEND / "scripts" / script, frontend / "scripts")
+    done = subprocess.run(["sh", str(frontend / "scripts" / script)], env={"PATH": str(tools)}, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.count("\n") == 1 and words in done.stdout and "Node.js" in done.stdout

@@ -1,4 +1,4 @@
-"""The server's OpenAPI, for the page's typed client: `npm run api` makes src/api/schema.ts of it.
+"""Print the server's OpenAPI schema, from which `npm run api` generates src/api/schema.ts for the web app's typed client.
 
 Run     npm run api    (with the project's Python; in the project's folder: python frontend/scripts/openapi.py)
 """

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 /** The frame: places on the left (below, on a phone), the place itself, a footer that says where the words go. */
 import { lazy, Suspense, useEffect, type ComponentType } from "react";
 import { api, got, type Schemas } from "./api/client";
@@ -6,33 +7,68 @@ import { useSettings, showTheme } from "./lib/settings";
 import { useLoaded } from "./lib/use";
 import { Write } from "./places/Write";
 import { Icon } from "./ui/basic";
+=======
+/** The frame: navigation (on a phone at the bottom), the page, and a footer that says where text is generated. */
+import {
+  ArrowLeftRight,
+  Columns2,
+  EyeOff,
+  Feather,
+  FileText,
+  History as HistoryIcon,
+  type LucideIcon,
+  SlidersHorizontal,
+  UsersRound,
+} from "lucide-react";
+import { type ComponentType, lazy, type MouseEvent, Suspense, useEffect } from "react";
+import { api, unwrap } from "./api/client";
+import { useQuery } from "./lib/hooks";
+import { navigate, useRoute } from "./lib/router";
+import { applyTheme, useSettings } from "./lib/settings";
+import { Write } from "./pages/Write";
+>>>>>>> d
 
-const lazily = <T extends string>(load: () => Promise<Record<T, ComponentType>>, name: T) => lazy(async () => ({ default: (await load())[name] }));
-const PLACES: [path: string, icon: string, name: string, Place: ComponentType][] = [
-  ["/", "write", "Write", Write],
-  ["/compare", "compare", "Compare", lazily(() => import("./places/Compare"), "Compare")],
-  ["/draft", "draft", "Draft", lazily(() => import("./places/Draft"), "Draft")],
-  ["/rewrite", "rewrite", "Rewrite", lazily(() => import("./places/Rewrite"), "Rewrite")],
-  ["/blind", "blind", "Blind test", lazily(() => import("./places/Blind"), "Blind")],
-  ["/twin", "twin", "Twin", lazily(() => import("./places/Twin"), "Twin")],
-  ["/history", "history", "History", lazily(() => import("./places/History"), "History")],
-  ["/settings", "settings", "Settings", lazily(() => import("./places/Settings"), "SettingsPlace")],
+const Blind = lazy(async () => ({ default: (await import("./pages/Blind")).Blind }));
+const Compare = lazy(async () => ({ default: (await import("./pages/Compare")).Compare }));
+const Draft = lazy(async () => ({ default: (await import("./pages/Draft")).Draft }));
+const History = lazy(async () => ({ default: (await import("./pages/History")).History }));
+const Rewrite = lazy(async () => ({ default: (await import("./pages/Rewrite")).Rewrite }));
+const Settings = lazy(async () => ({ default: (await import("./pages/Settings")).SettingsPage }));
+const Twin = lazy(async () => ({ default: (await import("./pages/Twin")).Twin }));
+
+type PageEntry = { path: string; name: string; Icon: LucideIcon; Content: ComponentType };
+
+const PAGES: PageEntry[] = [
+  { path: "/", name: "Write", Icon: Feather, Content: Write },
+  { path: "/compare", name: "Compare", Icon: Columns2, Content: Compare },
+  { path: "/draft", name: "Draft", Icon: FileText, Content: Draft },
+  { path: "/rewrite", name: "Rewrite", Icon: ArrowLeftRight, Content: Rewrite },
+  { path: "/blind", name: "Blind test", Icon: EyeOff, Content: Blind },
+  { path: "/twin", name: "Twin", Icon: UsersRound, Content: Twin },
+  { path: "/history", name: "History", Icon: HistoryIcon, Content: History },
+  { path: "/settings", name: "Settings", Icon: SlidersHorizontal, Content: Settings },
 ];
 
 export function App() {
   const path = useRoute();
   const [{ theme }] = useSettings();
-  useEffect(() => showTheme(theme), [theme]);
-  useEffect(keys, []);
-  const [, , name, Place] = PLACES.find(([p]) => p !== "/" && path.startsWith(p)) ?? PLACES[0];
-  useEffect(() => void (document.title = name === "Write" ? "blogtwin" : `${name} · blogtwin`), [name]);
+  useEffect(() => applyTheme(theme), [theme]);
+  useEffect(focusPromptOnSlash, []);
+  const { name, Content } = PAGES.find((page) => page.path !== "/" && path.startsWith(page.path)) ?? PAGES[0];
+  useEffect(() => {
+    document.title = name === "Write" ? "blogtwin" : `${name} · blogtwin`;
+  }, [name]);
   return (
     <div className="flex h-full flex-col-reverse md:flex-row">
-      <a href="#place" className="sr-only focus:not-sr-only focus:absolute focus:z-10 focus:bg-card focus:p-2">Skip to the page</a>
-      <Nav current={name} />
+      <a href="#main" className="sr-only focus:not-sr-only focus:absolute focus:z-10 focus:bg-card focus:p-2">
+        Skip to main content
+      </a>
+      <Navigation current={name} />
       <div className="flex min-h-0 min-w-0 flex-1 flex-col">
-        <main id="place" tabIndex={-1} className="min-h-0 flex-1 outline-none">
-          <Suspense fallback={null}><Place /></Suspense>
+        <main id="main" tabIndex={-1} className="min-h-0 flex-1 outline-none">
+          <Suspense fallback={null}>
+            <Content />
+          </Suspense>
         </main>
         <Footer />
       </div>
@@ -40,43 +76,96 @@ export function App() {
   );
 }
 
-function Nav({ current }: { current: string }) {
+function Navigation({ current }: { current: string }) {
   return (
-    <nav aria-label="Places" className="flex shrink-0 border-t border-line px-1 py-1 md:w-44 md:gap-0.5 md:flex-col md:overflow-visible md:border-t-0 md:border-r md:px-3 md:py-6">
+    <nav
+      aria-label="Pages"
+      className="flex shrink-0 border-t border-line px-1 py-1 md:w-44 md:gap-0.5 md:flex-col md:overflow-visible md:border-t-0 md:border-r md:px-3 md:py-6"
+    >
       <p className="mb-4 hidden px-2 font-serif text-xl md:block">blogtwin</p>
-      {PLACES.map(([path, icon, name]) => (
-        <a key={path} href={path} aria-current={current === name ? "page" : undefined}
-          onClick={(e) => { if (!e.metaKey && !e.ctrlKey && !e.shiftKey && !e.button) (e.preventDefault(), go(path)); }}
-          className={`flex min-w-0 flex-1 flex-col items-center gap-0.5 rounded-lg py-1.5 text-[0.66rem] whitespace-nowrap md:flex-none md:flex-row md:gap-2.5 md:px-2 md:text-sm ${current === name ? "bg-wash text-ink" : "text-muted hover:bg-soft hover:text-ink"}`}>
-          <Icon name={icon} /><span>{name.split(" ")[0]}<span className="hidden md:inline">{name.slice(name.split(" ")[0].length)}</span></span>
-        </a>
+      {PAGES.map((page) => (
+        <NavigationLink key={page.path} page={page} isCurrent={current === page.name} />
       ))}
     </nav>
   );
 }
 
-const ENGINES: Record<string, string> = { llamacpp: "the embedded model", ollama: "Ollama", openai: "your model server" };
+function NavigationLink({ page: { path, name, Icon }, isCurrent }: { page: PageEntry; isCurrent: boolean }) {
+  const [firstWord, ...rest] = name.split(" ");
+  const onClick = (e: MouseEvent) => {
+    if (e.metaKey || e.ctrlKey || e.shiftKey || e.button) return; // a new tab or window
+    e.preventDefault();
+    navigate(path);
+  };
+  return (
+    <a
+      href={path}
+      aria-current={isCurrent ? "page" : undefined}
+      onClick={onClick}
+      className={`flex min-w-0 flex-1 flex-col items-center gap-0.5 rounded-lg py-1.5 text-[0.66rem] whitespace-nowrap md:flex-none md:flex-row md:gap-2.5 md:px-2 md:text-sm ${isCurrent ? "bg-wash text-ink" : "text-muted hover:bg-soft hover:text-ink"}`}
+    >
+      <Icon />
+      <span>
+        {firstWord}
+        {rest.length > 0 && <span className="hidden md:inline"> {rest.join(" ")}</span>}
+      </span>
+    </a>
+  );
+}
+
+const ENGINE_NAMES: Record<string, string> = {
+  llamacpp: "llama.cpp",
+  ollama: "Ollama",
+  openai: "your model server",
+};
+const POLL_READY_MS = 15_000;
+const POLL_LOADING_MS = 2000;
 
 /** The reason where the server tells it, to holders of a key; else its code. */
 const notServed = (one?: Schemas["ModelFailure"]) => one && (one.reason ?? `The model is not served (${one.code}).`);
 
 function Footer() {
-  const { data, error, reload } = useLoaded(() => got(api.GET("/api/v1/health")));
+  const { data: health, error, reload } = useQuery(() => unwrap(api.GET("/api/v1/health")));
+  const isReady = health?.ready ?? false;
   useEffect(() => {
-    const timer = setInterval(reload, data?.ready ? 15_000 : 2000);
+    const timer = setInterval(reload, isReady ? POLL_READY_MS : POLL_LOADING_MS);
     return () => clearInterval(timer);
+<<<<<<< HEAD
   }, [data?.ready, reload]);
   const text = error ? "The server does not answer. What you typed is kept." : !data ? " " : data.ready ? `Written by ${ENGINES[data.engine] ?? data.engine}${data.engine === "openai" ? "" : " on this machine"}.` : notServed(Object.values(data.failed)[0]) ?? "The model is loading.";
   return <footer className={`px-4 py-1.5 text-center text-xs ${error ? "text-bad" : "text-muted"}`}>{text}{!error && data?.ready && data.engine !== "openai" && <span className="hidden sm:inline"> Nothing you type leaves it.</span>}</footer>;
+=======
+  }, [isReady, reload]);
+
+  let text = "\u00a0"; // a space that takes the height of a line
+  let isLocal = false;
+  if (error) text = "The server is not responding. Your text is saved.";
+  else if (health?.ready) {
+    isLocal = health.engine !== "openai";
+    text = `Generated by ${ENGINE_NAMES[health.engine] ?? health.engine}${isLocal ? " on this machine" : ""}.`;
+  } else if (health) {
+    const hasFailed = Object.keys(health.failed).length > 0;
+    text = hasFailed ? "A model could not be loaded. The reason is in Settings." : "The model is loading.";
+  }
+  return (
+    <footer className={`px-4 py-1.5 text-center text-xs ${error ? "text-bad" : "text-muted"}`}>
+      {text}
+      {isLocal && <span className="hidden sm:inline"> Nothing you type leaves it.</span>}
+    </footer>
+  );
+>>>>>>> d
 }
 
-/** `/` goes to the place's first text field. */
-function keys() {
-  const pressed = (e: KeyboardEvent) => {
-    if (e.key !== "/" || e.ctrlKey || e.metaKey || e.altKey || (e.target as HTMLElement).closest("input,textarea,select")) return;
+/** Makes `/` go to the page's first text field. */
+function focusPromptOnSlash() {
+  const onKeyDown = (e: KeyboardEvent) => {
+    if (e.key !== "/" || e.ctrlKey || e.metaKey || e.altKey) return;
+    if ((e.target as HTMLElement).closest("input,textarea,select")) return;
     const field = document.querySelector<HTMLElement>("main textarea, main input[type=search], main input[type=text]");
-    if (field) (e.preventDefault(), field.focus());
+    if (!field) return;
+    e.preventDefault();
+    field.focus();
   };
-  addEventListener("keydown", pressed);
-  return () => removeEventListener("keydown", pressed);
+  addEventListener("keydown", onKeyDown);
+  return () => removeEventListener("keydown", onKeyDown);
 }

@@ -1,55 +1,82 @@
-/** The one way to the server: typed by its OpenAPI, errors as sentences, the key from the settings. */
+/** The HTTP client, typed by the server's OpenAPI schema. Every failure is an ApiError with a sentence for the user. */
 import createClient, { type Middleware } from "openapi-fetch";
-import { settings } from "../lib/settings";
+import { loadSettings } from "../lib/settings";
 import type { components, paths } from "./schema";
-import { events, type StreamEvent } from "./stream";
+import { parseEventStream, type StreamEvent } from "./stream";
 
 export type Schemas = components["schemas"];
 export type ModelInfo = Schemas["ModelInfo"];
 
-/** What went wrong, what to do about it, and its code for programs. */
-export class Failure extends Error {
-  constructor(readonly code: string, message: string, readonly hint = "") {
+/** `message` says what went wrong and `hint` what to do about it; `code` is for programs. */
+export class ApiError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly hint = "",
+  ) {
     super(message);
   }
 }
 
-export const offline = () => new Failure("offline", "The server does not answer.", "See whether `make serve` still runs, then try again. What you typed is kept.");
+const offlineError = () =>
+  new ApiError(
+    "offline",
+    "The server is not responding.",
+    "Check that `make serve` is still running, then try again. Your text is saved.",
+  );
 
-// What the page's reader does next, where the server's hint is for programs.
-const KEY = "Put your key into Settings.", WAIT = "Wait a moment, then try it again.";
-const NEXT: Record<string, string> = {
-  no_key: KEY, wrong_key: KEY, token_expired: KEY, busy: WAIT, too_many_requests: WAIT, not_ready: WAIT,
-  not_loaded: "Load it under Twin, Models.", unknown_session: "It may have been deleted; History has the others.", voted_before: "Take the next pair.",
+const ENTER_KEY = "Enter your API key in Settings.";
+const WAIT = "Wait a moment, then try again.";
+/** By error code: what the user of the web app can do, where the server's own hint is for API clients. */
+const USER_HINTS: Record<string, string> = {
+  no_key: ENTER_KEY,
+  wrong_key: ENTER_KEY,
+  token_expired: ENTER_KEY,
+  busy: WAIT,
+  too_many_requests: WAIT,
+  not_ready: WAIT,
+  not_loaded: "Load it on the Twin page, under Models.",
+  unknown_session: "It may have been deleted. Your other conversations are in History.",
+  voted_before: "Continue with the next pair.",
 };
 
-/** Any error or error body as a Failure. */
-export function failure(error: unknown): Failure {
-  if (error instanceof Failure) return error;
-  const body = (error as { error?: Partial<Failure> } | null)?.error;
-  if (body?.message) return new Failure(body.code ?? "error", body.message, NEXT[body.code ?? ""] ?? body.hint);
-  if (error instanceof TypeError) return offline();
-  return new Failure("error", "Something went wrong.", "Try it again.");
+/** Any thrown value or error body as an ApiError. */
+export function toApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  const body = (error as { error?: Partial<ApiError> } | null)?.error;
+  if (body?.message) {
+    return new ApiError(body.code ?? "error", body.message, USER_HINTS[body.code ?? ""] ?? body.hint);
+  }
+  if (error instanceof TypeError) return offlineError(); // what fetch throws when there is no connection
+  return new ApiError("error", "Something went wrong.", "Try again.");
 }
 
-export const authorisation = (): Record<string, string> => (settings().key ? { Authorization: `Bearer ${settings().key}` } : {});
+export function authHeaders(): Record<string, string> {
+  const { key } = loadSettings();
+  return key ? { Authorization: `Bearer ${key}` } : {};
+}
 
-const keyed: Middleware = {
+const authMiddleware: Middleware = {
   onRequest({ request }) {
-    for (const [name, value] of Object.entries(authorisation())) request.headers.set(name, value);
+    for (const [name, value] of Object.entries(authHeaders())) request.headers.set(name, value);
   },
 };
 export const api = createClient<paths>();
-api.use(keyed);
+api.use(authMiddleware);
 
-/** The data of an answer, or the Failure thrown. */
-export async function got<T>(asked: Promise<{ data?: T; error?: unknown }>): Promise<T> {
-  const { data, error } = await asked.catch((e) => Promise.reject(failure(e)));
-  if (error !== undefined) throw failure(error);
+/** The data of a response. Throws ApiError. */
+export async function unwrap<T>(request: Promise<{ data?: T; error?: unknown }>): Promise<T> {
+  const { data, error } = await request.catch((e) => Promise.reject(toApiError(e)));
+  if (error !== undefined) throw toApiError(error);
   return data as T;
 }
 
-type Streams = {
+/** Throws ApiError for a response of `fetch` that is not a success. */
+export async function throwIfFailed(response: Response): Promise<void> {
+  if (!response.ok) throw toApiError(await response.json().catch(() => null));
+}
+
+type StreamRequests = {
   "/api/v1/chat/completions": Schemas["serve__routers__sessions__ChatRequest"];
   "/api/evaluate": Schemas["EvaluateRequest"];
   "/api/generate": Schemas["GenerateRequest"];
@@ -57,26 +84,47 @@ type Streams = {
   "/api/draft": Schemas["DraftRequest"];
 };
 
-/** The events of a request, as they come; `error` is thrown as a Failure. */
-export async function* ask<P extends keyof Streams>(path: P, body: Partial<Streams[P]>, signal: AbortSignal): AsyncGenerator<StreamEvent> {
-  yield* listen(path, signal, { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+/** Posts a request and yields the events of its response as they arrive. See openStream. */
+export async function* postStream<P extends keyof StreamRequests>(
+  path: P,
+  body: Partial<StreamRequests[P]>,
+  signal: AbortSignal,
+): AsyncGenerator<StreamEvent> {
+  yield* openStream(path, signal, {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "Content-Type": "application/json" },
+  });
 }
 
-export async function* listen(path: string, signal: AbortSignal, init: RequestInit = {}): AsyncGenerator<StreamEvent> {
+/** A response that ends with any other event was cut off. */
+const LAST_EVENT = /(^|\.)(answered|written|scores|rewritten|draft|outline|cancelled|job)$/;
+
+/** Yields the events of a response as they arrive; ends silently when `signal` aborts. Throws ApiError. */
+export async function* openStream(
+  path: string,
+  signal: AbortSignal,
+  init: RequestInit = {},
+): AsyncGenerator<StreamEvent> {
   try {
-    const answer = await fetch(path, { ...init, signal, headers: { ...init.headers, ...authorisation() } });
-    if (!answer.ok || !answer.body) throw failure(await answer.json().catch(() => null));
-    let ended = false;
-    for await (const event of events(answer.body)) {
-      if (event.name === "error") throw failure(event.data);
-      ended = LAST.test(event.name);
-      yield event;
+    const response = await fetch(path, { ...init, signal, headers: { ...init.headers, ...authHeaders() } });
+    await throwIfFailed(response);
+    let complete = false;
+    if (response.body) {
+      for await (const event of parseEventStream(response.body)) {
+        if (event.name === "error") throw toApiError(event.data);
+        complete = LAST_EVENT.test(event.name);
+        yield event;
+      }
     }
-    if (!ended) throw new Failure("cut", "The server went away in the middle.", "What came is kept. Try it again when the server is back.");
+    if (!complete) {
+      throw new ApiError(
+        "cut",
+        "The connection to the server was lost.",
+        "The text received so far is saved. Try again when the server is back.",
+      );
+    }
   } catch (e) {
-    if (signal.aborted) return;
-    throw failure(e);
+    if (!signal.aborted) throw toApiError(e);
   }
 }
-// An answer that ends otherwise was cut off.
-const LAST = /(^|\.)(answered|written|scores|rewritten|draft|outline|cancelled|job)$/;

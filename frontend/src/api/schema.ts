@@ -185,6 +185,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read Document
+         * @description The text of a .docx, by the reader that `make all` uses. Nothing of it is saved.
+         */
+        post: operations["read_document_api_read_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/chat/completions": {
         parameters: {
             query?: never;
@@ -662,6 +682,14 @@ export interface components {
              */
             fresh: boolean;
         };
+        /** Body_read_document_api_read_post */
+        Body_read_document_api_read_post: {
+            /**
+             * File
+             * @description a .docx of at most 10 MB
+             */
+            file: string;
+        };
         /** Body_upload_api_corpus_post */
         Body_upload_api_corpus_post: {
             /** Name */
@@ -812,6 +840,14 @@ export interface components {
             source: string;
             /** Reason */
             reason: string;
+        };
+        /**
+         * DocumentText
+         * @description Markdown; the document's title, where it has one, is the first heading.
+         */
+        DocumentText: {
+            /** Text */
+            text: string;
         };
         /** Done */
         Done: {
@@ -1777,6 +1813,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Completion"];
+                    /** @example data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "It"}}]} */
                     "text/event-stream": string;
                 };
             };
@@ -1919,6 +1956,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Completion"];
+                    /** @example data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "It"}}]} */
                     "text/event-stream": string;
                 };
             };
@@ -2198,6 +2236,10 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Written"];
+                    /**
+                     * @example event: delta
+                     *     data: {"text": "It rained"}
+                     */
                     "text/event-stream": string;
                 };
             };
@@ -2339,6 +2381,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example event: delta
+                     *     data: {"text": "It rained"}
+                     */
                     "text/event-stream": string;
                 };
             };
@@ -2619,6 +2665,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example event: delta
+                     *     data: {"text": "It rained"}
+                     */
                     "text/event-stream": string;
                 };
             };
@@ -2761,6 +2811,10 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Rewritten"];
+                    /**
+                     * @example event: delta
+                     *     data: {"text": "It rained"}
+                     */
                     "text/event-stream": string;
                 };
             };
@@ -3026,6 +3080,147 @@ export interface operations {
             };
         };
     };
+    read_document_api_read_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_read_document_api_read_post"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentText"];
+                };
+            };
+            /** @description The request can't be read, or asks for what the model can't do */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description No key, a wrong one, or an expired token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not this role's, or another web page's request */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description This path has no such method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not in this state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A field is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The engine failed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Busy, or not ready yet */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
     chat_api_v1_chat_completions_post: {
         parameters: {
             query?: never;
@@ -3046,6 +3241,10 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Answered"];
+                    /**
+                     * @example event: delta
+                     *     data: {"text": "It rained"}
+                     */
                     "text/event-stream": string;
                 };
             };
@@ -5695,6 +5894,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example event: delta
+                     *     data: {"text": "It rained"}
+                     */
                     "text/event-stream": string;
                 };
             };

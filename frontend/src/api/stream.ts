@@ -1,41 +1,37 @@
-/** A reader of server-sent events, as the server writes them: `event: NAME`, `data: JSON`, an empty line. */
+/** Server-sent events, as the server writes them: `event: NAME`, `data: JSON`, an empty line. */
+import { createParser } from "eventsource-parser";
 
-// biome-ignore lint: what an event holds depends on its name
+// biome-ignore lint/suspicious/noExplicitAny: `data` depends on the event, and events are not in the OpenAPI schema
 export type StreamEvent = { name: string; data: any };
 
-/** Events of a body, however its bytes are cut. Lines may end with LF or CRLF; comments and broken JSON are passed over. */
-export async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<StreamEvent> {
+/** Yields the events of a response body. Events whose data is not JSON are skipped. */
+export async function* parseEventStream(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<StreamEvent> {
+  let received: StreamEvent[] = [];
+  const parser = createParser({
+    onEvent({ event = "message", data }) {
+      const parsed = parseJson(data);
+      if (parsed !== undefined) received.push({ name: event, data: parsed });
+    },
+  });
   const reader = body.getReader();
   const decoder = new TextDecoder();
-  let rest = "", name = "message", data: string[] = [];
   try {
     for (;;) {
       const { done, value } = await reader.read();
-      rest += done ? decoder.decode() : decoder.decode(value, { stream: true });
-      const lines = rest.split("\n");
-      rest = lines.pop() ?? "";
-      for (const raw of lines) {
-        const line = raw.endsWith("\r") ? raw.slice(0, -1) : raw;
-        if (line.startsWith("event:")) name = line.slice(6).trim();
-        else if (line.startsWith("data:")) data.push(line.slice(5).trimStart());
-        else if (line === "") {
-          const event = parsed(name, data.join("\n"));
-          [name, data] = ["message", []];
-          if (event) yield event;
-        }
-      }
+      parser.feed(decoder.decode(value, { stream: !done }));
+      yield* received;
+      received = [];
       if (done) return;
     }
   } finally {
-    await reader.cancel().catch(() => {});
+    await reader.cancel().catch(() => {}); // whoever stops reading early closes the connection
   }
 }
 
-function parsed(name: string, data: string): StreamEvent | null {
-  if (!data) return null;
+function parseJson(text: string): unknown {
   try {
-    return { name, data: JSON.parse(data) };
+    return JSON.parse(text);
   } catch {
-    return null;
+    return undefined;
   }
 }

@@ -1,73 +1,167 @@
-/** A conversation: what the server keeps of it, and the answer that is being written. */
-import { useCallback, useEffect, useRef, useState } from "react";
-import { api, ask, failure, got, type Schemas } from "../api/client";
-import { go } from "./route";
-import { eachFrame, useTask } from "./use";
+/** A conversation: what the server has saved of it, and the answer that is being written. */
+import { useCallback, useEffect, useReducer, useRef } from "react";
+import { api, postStream, type Schemas, toApiError, unwrap } from "../api/client";
+import { useAbortable } from "./hooks";
+import { navigate } from "./router";
+import { throttleToFrame } from "./throttleToFrame";
 
-export type Turn = { id?: number; role: "user" | "assistant"; content: string; model?: string; finish?: string; speed?: number };
-export type Asking = Partial<Pick<Schemas["serve__routers__sessions__ChatRequest"], "model" | "style_strength" | "max_tokens">>;
+export type Turn = {
+  id?: number;
+  role: "user" | "assistant";
+  content: string;
+  model?: string;
+  finish?: string;
+  speed?: number;
+};
+export type ChatSampling = Partial<
+  Pick<Schemas["serve__routers__sessions__ChatRequest"], "model" | "style_strength" | "max_tokens">
+>;
 
-export function useChat(session: string | null) {
-  const [turns, setTurns] = useState<Turn[]>([]);
-  const here = useRef<string | null>(null);
-  const task = useTask();
-  const { run, stop, setError } = task;
-  useEffect(() => {
-    if (session === here.current) return;
-    stop();
-    here.current = session;
-    setTurns([]);
-    setError(undefined);
-    if (session) got(api.GET("/api/v1/chat/sessions/{session_id}", { params: { path: { session_id: session } } })).then((found) => here.current === session && setTurns(found.messages), (e) => setError(failure(e)));
-  }, [session, stop, setError]);
+/**
+ * sending    the server has not accepted the message yet
+ * streaming  it has, and the answer grows
+ * done       the answer is complete, or the user stopped it
+ * failed     an error ended it
+ */
+export type ChatState = {
+  status: "idle" | "sending" | "streaming" | "done" | "failed";
+  request: number; // events of any other request are ignored
+  turns: Turn[];
+  previousTurns: Turn[]; // shown again when the server does not accept the message
+};
 
-  /** `from`: in a new conversation, of so many turns of this one; `after` tells the number of the last message of them. */
-  const send = useCallback((message: string, how: Asking, taken: () => void, from?: { turns: number; after: () => Promise<number | null> }) => run(async (signal) => {
-      let were: Turn[] = [], at = here.current;
-      setTurns((before) => [...(were = before).slice(0, from?.turns ?? before.length), { role: "user", content: message }, { role: "assistant", content: "" }]);
-      // Who has gone to another conversation meanwhile sees nothing of this one.
-      const change = (turn: Partial<Turn>) => at === here.current && setTurns((before) => [...before.slice(0, -1), { ...before[before.length - 1], ...turn }]);
-      const paint = eachFrame((content: string) => !over && change({ content }));
-      let text = "", over = false, heard = false;
-      try {
-        const after = await from?.after();
-        const where = after === null ? {} : { session_id: at, after };
-        for await (const { name, data } of ask("/api/v1/chat/completions", { message, ...where, stream: true, ...how }, signal)) {
-          if (!heard) (heard = true), taken();
-          if (name === "session") {
-            at = here.current = data.session_id;
-            change({ model: data.model });
-            go(`/chat/${data.session_id}`);
-          } else if (name === "delta") paint((text += data.text));
-          else if (name === "answered") {
-            over = true;
-            change({ ...data.message, speed: data.tokens_per_second });
-          }
-        }
-        if (!over) change({ content: text, finish: "cancelled" });
-      } catch (e) {
-        // What came stays; a message that the server never took goes back to where it was typed.
-        if (text) change({ content: text, finish: "cut" });
-        else if (at === here.current) setTurns((before) => (heard ? before.slice(0, -1) : were));
-        throw e;
-      } finally {
-        over = true;
-      }
-    }), [run]);
-  return { turns, send, ...task };
+export type ChatEvent =
+  | { type: "open"; turns: Turn[] }
+  | { type: "send"; request: number; message: string; keepTurns?: number }
+  | { type: "accept"; request: number; model?: string }
+  | { type: "delta"; request: number; text: string }
+  | { type: "finish"; request: number; answer: Partial<Turn> }
+  | { type: "stop"; request: number; text: string }
+  | { type: "fail"; request: number; text: string };
+
+const IDLE: ChatState = { status: "idle", request: 0, turns: [], previousTurns: [] };
+
+/** `text` in an event is the whole answer so far. */
+export function chatReducer(state: ChatState, event: ChatEvent): ChatState {
+  if (event.type === "open") return { ...IDLE, turns: event.turns };
+  if (event.type === "send") {
+    const turns: Turn[] = [
+      ...state.turns.slice(0, event.keepTurns),
+      { role: "user", content: event.message },
+      { role: "assistant", content: "" },
+    ];
+    return { status: "sending", request: event.request, turns, previousTurns: state.turns };
+  }
+  const isActive = state.status === "sending" || state.status === "streaming";
+  if (event.request !== state.request || !isActive) return state;
+  const withAnswer = (answer: Partial<Turn>): Turn[] => [
+    ...state.turns.slice(0, -1),
+    { ...state.turns[state.turns.length - 1], ...answer },
+  ];
+  switch (event.type) {
+    case "accept":
+      return { ...state, status: "streaming", turns: withAnswer({ model: event.model }) };
+    case "delta":
+      return { ...state, turns: withAnswer({ content: event.text }) };
+    case "finish":
+      return { ...state, status: "done", turns: withAnswer(event.answer) };
+    case "stop":
+      if (state.status === "sending") return { ...state, status: "done", turns: state.previousTurns };
+      return { ...state, status: "done", turns: withAnswer({ content: event.text, finish: "cancelled" }) };
+    case "fail":
+      if (event.text) return { ...state, status: "failed", turns: withAnswer({ content: event.text, finish: "cut" }) };
+      // The message goes back to where it was typed if the server never accepted it; else only the empty answer goes.
+      return {
+        ...state,
+        status: "failed",
+        turns: state.status === "sending" ? state.previousTurns : state.turns.slice(0, -1),
+      };
+  }
 }
 
-type Group = { question: string; answers: Turn[]; turns: number; last?: number };
+/** A branch is a new conversation that begins with the first `turns` turns of the open one. */
+export type BranchPoint = {
+  turns: number;
+  /** The id of the last message to keep; null when there is none. */
+  findLastMessage: () => Promise<number | null>;
+};
 
-/** Turns as they are shown: a question that was asked again directly is one question with several answers. `last`: its newest message's number. */
-export function grouped(turns: Turn[]): Group[] {
-  const groups: Group[] = [];
+export function useChat(session: string | null) {
+  const [state, dispatch] = useReducer(chatReducer, IDLE);
+  const openSession = useRef<string | null>(null);
+  const latestRequest = useRef(0);
+  const task = useAbortable();
+  const { run, stop, setError } = task;
+
+  useEffect(() => {
+    if (session === openSession.current) return;
+    stop();
+    openSession.current = session;
+    dispatch({ type: "open", turns: [] });
+    setError(undefined);
+    if (!session) return;
+    const isOpen = () => openSession.current === session;
+    unwrap(api.GET("/api/v1/chat/sessions/{session_id}", { params: { path: { session_id: session } } })).then(
+      (chat) => isOpen() && dispatch({ type: "open", turns: chat.messages }),
+      (e) => isOpen() && setError(toApiError(e)),
+    );
+  }, [session, stop, setError]);
+
+  /** `onAccepted` is called once the server has the message. */
+  const send = useCallback(
+    (message: string, sampling: ChatSampling, onAccepted: () => void, branch?: BranchPoint) =>
+      run(async (signal) => {
+        latestRequest.current += 1;
+        const request = latestRequest.current;
+        const session_id = openSession.current;
+        dispatch({ type: "send", request, message, keepTurns: branch?.turns });
+        const paint = throttleToFrame((text: string) => dispatch({ type: "delta", request, text }));
+        let text = "";
+        try {
+          const after = await branch?.findLastMessage();
+          const position = after === null ? {} : { session_id, after };
+          const body = { message, ...position, stream: true, ...sampling };
+          for await (const { name, data } of postStream("/api/v1/chat/completions", body, signal)) {
+            if (signal.aborted) break;
+            if (name === "session") {
+              openSession.current = data.session_id;
+              dispatch({ type: "accept", request, model: data.model });
+              onAccepted();
+              navigate(`/chat/${data.session_id}`);
+            } else if (name === "delta") {
+              text += data.text;
+              paint(text);
+            } else if (name === "answered") {
+              dispatch({ type: "finish", request, answer: { ...data.message, speed: data.tokens_per_second } });
+            }
+          }
+          dispatch({ type: "stop", request, text }); // ignored when the answer is complete
+        } catch (e) {
+          dispatch({ type: "fail", request, text });
+          throw e;
+        }
+      }),
+    [run],
+  );
+  return { turns: state.turns, send, ...task };
+}
+
+type TurnGroup = { question: string; answers: Turn[]; turns: number; last?: number };
+
+/**
+ * Turns as they are shown: a question that was asked again at once is one question with several answers.
+ * `turns` is how many turns the group has, `last` the id of its newest message.
+ */
+export function groupTurns(turns: Turn[]): TurnGroup[] {
+  const groups: TurnGroup[] = [];
   for (const turn of turns) {
-    if (turn.role === "user" && groups.at(-1)?.question !== turn.content) groups.push({ question: turn.content, answers: [], turns: 0 });
+    if (turn.role === "user" && groups.at(-1)?.question !== turn.content) {
+      groups.push({ question: turn.content, answers: [], turns: 0 });
+    }
     const group = groups.at(-1);
     if (!group) continue;
     if (turn.role === "assistant") group.answers.push(turn);
-    group.turns++;
+    group.turns += 1;
     group.last = turn.id ?? group.last;
   }
   return groups;

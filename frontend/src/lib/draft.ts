@@ -1,36 +1,65 @@
-/** A long post in the making: outline, sections with their earlier versions, kept in this browser. */
-import { ask } from "../api/client";
+/** A post in the making: its outline, and its sections with their earlier versions. */
+import { postStream } from "../api/client";
 
+/** `before`: the texts that the section had before, the newest last. */
 export type Section = { id: number; heading: string; text: string; before: string[] };
 export type Post = { title: string; notes: string; sections: Section[] };
-export const NOTHING: Post = { title: "", notes: "", sections: [] };
-const TAIL = 600; // characters of the section before that the next one is shown
+export const EMPTY_POST: Post = { title: "", notes: "", sections: [] };
+/** Characters of a section that the model sees when it writes the next one. */
+const CONTEXT_CHARACTERS = 600;
 
-let last = Date.now();
-export const section = (heading: string): Section => ({ id: ++last, heading, text: "", before: [] });
-export const titled = (post: Post) => post.title.trim() || post.notes.trim().split(/\s+/).join(" ").slice(0, 80);
-export const whole = (post: Post) => post.sections.filter((s) => s.text).map((s) => `## ${s.heading}\n\n${s.text}`).join("\n\n");
+let lastId = Date.now();
 
-/** Headings that the planner proposes. */
-export async function outline(post: Post, signal: AbortSignal, seed?: number): Promise<string[]> {
-  for await (const { name, data } of ask("/api/draft", { title: post.title, notes: post.notes, only_outline: true, ...(seed === undefined ? {} : { seed }) }, signal)) if (name === "outline") return data.outline;
+export function createSection(heading: string): Section {
+  lastId += 1;
+  return { id: lastId, heading, text: "", before: [] };
+}
+
+/** The title, or the beginning of the notes. */
+export const postTitle = (post: Post) => post.title.trim() || post.notes.trim().split(/\s+/).join(" ").slice(0, 80);
+
+export const toMarkdown = (post: Post) =>
+  post.sections
+    .filter((s) => s.text)
+    .map((s) => `## ${s.heading}\n\n${s.text}`)
+    .join("\n\n");
+
+/** Headings that the planner proposes. Throws ApiError. */
+export async function fetchOutline(post: Post, signal: AbortSignal, seed?: number): Promise<string[]> {
+  const body = { title: post.title, notes: post.notes, only_outline: true, ...(seed === undefined ? {} : { seed }) };
+  for await (const { name, data } of postStream("/api/draft", body, signal)) {
+    if (name === "outline") return data.outline;
+  }
   return [];
 }
 
-/** One section, written after the one before it; `show` gets the text so far. */
-export async function writeSection(post: Post, at: number, how: object, signal: AbortSignal, show: (text: string) => void): Promise<string> {
-  const before = post.sections[at - 1]?.text.slice(-TAIL);
-  const asked = before ? { task: "continue" as const, input: `${before}\n\n## ${post.sections[at].heading}` } : { task: "write" as const, input: [post.notes, `## ${post.sections[at].heading}`].filter(Boolean).join("\n\n") };
+/** One section, written as the continuation of the one before it; `onText` gets the text so far. Throws ApiError. */
+export async function writeSection(
+  post: Post,
+  index: number,
+  sampling: object,
+  signal: AbortSignal,
+  onText: (text: string) => void,
+): Promise<string> {
+  const heading = `## ${post.sections[index].heading}`;
+  const context = post.sections[index - 1]?.text.slice(-CONTEXT_CHARACTERS);
+  const request = context
+    ? { task: "continue" as const, input: `${context}\n\n${heading}` }
+    : { task: "write" as const, input: [post.notes, heading].filter(Boolean).join("\n\n") };
   let text = "";
-  for await (const { name, data } of ask("/api/generate", { prompt: titled(post), stream: true, ...asked, ...how }, signal)) {
-    if (name === "delta") show((text += data.text));
+  const body = { prompt: postTitle(post), stream: true, ...request, ...sampling };
+  for await (const { name, data } of postStream("/api/generate", body, signal)) {
+    if (name === "delta") {
+      text += data.text;
+      onText(text);
+    }
     if (name === "written") text = data.text.trim();
   }
   return text;
 }
 
-export const move = <T,>(list: T[], from: number, to: number) => {
+export function moveItem<T>(list: T[], from: number, to: number): T[] {
   const moved = [...list];
   moved.splice(to, 0, ...moved.splice(from, 1));
   return moved;
-};
+}

@@ -1,18 +1,36 @@
-/** What the writer chose, in local storage. */
-import { useStored, read } from "./stored";
+/** The user's settings, in local storage. */
+import { readStored, useLocalStorage } from "./useLocalStorage";
 
-export type Settings = { key: string; name: string; theme: "auto" | "light" | "dark"; model: string; strength: number; maxTokens: number | null; system: string };
-const USUAL: Settings = { key: "", name: "", theme: "auto", model: "finetuned", strength: 1, maxTokens: null, system: "" };
+export type Settings = {
+  key: string;
+  name: string;
+  theme: "auto" | "light" | "dark";
+  model: string;
+  strength: number;
+  maxTokens: number | null;
+  system: string;
+};
+const DEFAULTS: Settings = {
+  key: "",
+  name: "",
+  theme: "auto",
+  model: "finetuned",
+  strength: 1,
+  maxTokens: null,
+  system: "",
+};
+const NONE: Partial<Settings> = {};
 
-export const settings = (): Settings => ({ ...USUAL, ...read<Partial<Settings>>("settings", {}) });
+export const loadSettings = (): Settings => ({ ...DEFAULTS, ...readStored("settings", NONE) });
 
 export function useSettings() {
-  const [kept, keep] = useStored<Partial<Settings>>("settings", {});
-  const now = { ...USUAL, ...kept };
-  return [now, (change: Partial<Settings>) => keep((before) => ({ ...before, ...change }))] as const;
+  const [stored, setStored] = useLocalStorage("settings", NONE);
+  const settings = { ...DEFAULTS, ...stored };
+  const update = (patch: Partial<Settings>) => setStored((before) => ({ ...before, ...patch }));
+  return [settings, update] as const;
 }
 
-export function showTheme(theme: Settings["theme"]) {
+export function applyTheme(theme: Settings["theme"]) {
   if (theme === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
 }

@@ -1,0 +1,542 @@
+// One scenario for each page, from a click to what is saved; then what goes wrong on other people's machines.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+
+const done = (page, slow) =>
+  page
+    .getByRole("status")
+    .filter({ hasText: /^Done\.$/ })
+    .waitFor({ state: "attached", timeout: 90_000 * slow });
+/** Sends a request, and waits until the whole answer is there and shown. */
+async function answered(page, path, slow, ask) {
+  // response.finished() never resolves when the page closes the stream after its last event
+  const over = (event) =>
+    page.waitForEvent(event, {
+      predicate: (request) => new URL(request.url()).pathname === path,
+      timeout: 90_000 * slow,
+    });
+  await Promise.all([Promise.any([over("requestfinished"), over("requestfailed")]), ask()]);
+  await done(page, slow);
+}
+/** Asserts that a field has this text within five seconds: React may update it after the click. */
+export async function holds(box, words, why) {
+  for (const until = Date.now() + 5000; (await box.inputValue()) !== words && Date.now() < until; )
+    await new Promise((later) => setTimeout(later, 50));
+  assert.equal(await box.inputValue(), words, why);
+}
+const chatId = (page) => page.url().split("/").pop();
+const api = async (page, path) => (await page.request.get(path)).json();
+
+/** A .docx, as the server itself exports one. */
+const DOCX = {
+  name: "diary.docx",
+  holds: "The ferry left at nine.",
+  mimeType: "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+};
+async function docxFile(page) {
+  const { name, mimeType, holds: text } = DOCX;
+  const response = await page.request.post("/api/export", { data: { title: "Diary", text, format: "docx" } });
+  return { name, mimeType, buffer: await response.body() };
+}
+
+export const pageScenarios = {
+  async write(page, { slow, look }) {
+    const topics = await api(page, "/api/topics");
+    await page.goto("/");
+    await page.getByRole("heading", { name: /Wenna/ }).waitFor();
+    await page.getByRole("button", { name: "Write", exact: true }).click();
+    const offered = await page.locator("main li button").allInnerTexts();
+    assert.ok(
+      offered.length === 3 && offered.every((idea) => topics.tags.some((tag) => idea.includes(tag))),
+      `of the author's own topics: ${offered}`,
+    );
+    await page.getByRole("button", { name: "Outline", exact: true }).click();
+    const idea = page.getByRole("button", { name: /^List five headings for a post about/ });
+    const prompt = await idea.innerText();
+    await idea.click();
+    const box = page.getByRole("textbox", { name: "What would you like to write?" });
+    await holds(box, prompt);
+    await page
+      .locator("input[type=file]")
+      .setInputFiles([
+        { name: "notes.md", mimeType: "text/markdown", buffer: Buffer.from("The desk has 3 drawers. 🛶 שלום") },
+        await docxFile(page),
+      ]);
+    await page.getByRole("button", { name: `Remove ${DOCX.name}` }).waitFor();
+    for (const [name, said] of [
+      ["scan.pdf", "Attach a .md, .txt or .docx file"],
+      ["broken.docx", "it is not a .docx file"],
+    ]) {
+      await page
+        .locator("input[type=file]")
+        .setInputFiles({ name, mimeType: "application/octet-stream", buffer: Buffer.from("no such thing") });
+      await page.getByRole("alert").filter({ hasText: said }).waitFor();
+      assert.equal(await page.getByRole("button", { name: `Remove ${name}` }).count(), 0);
+    }
+    await page.getByLabel("Style strength").fill("0.5");
+    const sent = () => page.waitForRequest("**/api/v1/chat/completions").then((request) => request.postDataJSON());
+    const [asked] = await Promise.all([sent(), box.press("Enter")]);
+    assert.deepEqual([asked.model, asked.style_strength, asked.max_tokens], ["finetuned", 0.5, 40]);
+    await done(page, slow);
+    await page.getByText(/tokens\/s/).waitFor();
+    const answer = await page.locator(".prose").innerText();
+    assert.ok(answer.length > 10);
+    await look("write-conversation-1440-light");
+    await page.reload();
+    await page.locator(".prose").waitFor();
+    assert.equal(await page.locator(".prose").innerText(), answer);
+    await page.getByText(DOCX.name).click();
+    await page.getByText(DOCX.holds).waitFor();
+    await page.getByLabel("Model").selectOption("base");
+    assert.deepEqual(
+      (await Promise.all([sent(), page.getByRole("button", { name: "Retry" }).click()]))[0].model,
+      "base",
+    );
+    await page.getByText("2 / 2").waitFor();
+    await done(page, slow);
+    await page.getByText(/^base model · \d+ tokens\/s/).waitFor();
+    await page.getByRole("button", { name: "Previous answer" }).click();
+    assert.equal(await page.locator(".prose").innerText(), answer);
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByRole("button", { name: "Copy" }).click();
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    assert.equal(
+      (await page.evaluate(() => navigator.clipboard.readText())).replace(/\s+/g, ""),
+      (
+        await page.evaluate(
+          async (id) => (await (await fetch(`/api/v1/chat/sessions/${id}`)).json()).messages[1].content,
+          chatId(page),
+        )
+      ).replace(/\s+/g, ""),
+    );
+    const kept = await api(page, `/api/v1/chat/sessions/${chatId(page)}`);
+    assert.equal(kept.messages.length, 4);
+    await page.goBack();
+    await page.getByRole("textbox", { name: "What would you like to write?" }).waitFor();
+  },
+  async "branch, and edit a question"(page, { slow }) {
+    const box = page.getByRole("textbox");
+    const say = async (words) => {
+      await box.fill(words);
+      await answered(page, "/api/v1/chat/completions", slow, () => box.press("Enter"));
+    };
+    const questions = async (id) =>
+      (await api(page, `/api/v1/chat/sessions/${id}`)).messages.filter((m) => m.role === "user").map((m) => m.content);
+    await page.goto("/");
+    await say("First, the kettle.");
+    await say("Then the stove.");
+    const first = chatId(page);
+    await box.fill("half a thought");
+    await page.getByRole("button", { name: "Edit" }).last().click();
+    await holds(box, "Then the stove.");
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await holds(box, "half a thought", "what was typed is not lost to an edit");
+    await page.getByRole("button", { name: "Edit" }).last().click();
+    await say("Then the sink.");
+    assert.notEqual(chatId(page), first);
+    assert.deepEqual(await questions(chatId(page)), ["First, the kettle.", "Then the sink."]);
+    assert.deepEqual(await questions(first), ["First, the kettle.", "Then the stove."]);
+    assert.equal(await page.getByText("Then the stove.").count(), 0);
+    await holds(box, "");
+    await page.goBack();
+    await page.getByText("Then the stove.").waitFor();
+    await holds(box, "half a thought", "each conversation keeps what was typed in it");
+    await page.goForward();
+    await page.getByText("Then the sink.").waitFor();
+    await page.getByRole("button", { name: "Branch" }).first().click();
+    await page.getByText("starts a new branch here").waitFor();
+    await say("Then the lamp.");
+    assert.deepEqual(await questions(chatId(page)), ["First, the kettle.", "Then the lamp."]);
+    await page.getByRole("button", { name: "Edit" }).first().click();
+    await say("First, the boat.");
+    assert.deepEqual(await questions(chatId(page)), ["First, the boat."]);
+    assert.equal(await page.locator("article").count(), 1);
+  },
+  async stop(page, { slow }) {
+    await page.addInitScript(() => localStorage.setItem("blogtwin:settings", JSON.stringify({ maxTokens: 1500 })));
+    await page.goto("/");
+    await page.getByRole("textbox").fill("Write a very long post about the sea.");
+    await page.getByRole("textbox").press("Enter");
+    await page.locator(".prose").waitFor({ timeout: 60_000 * slow });
+    await page.keyboard.press("Escape");
+    await page.getByText("stopped").waitFor();
+    assert.ok((await page.locator(".prose").innerText()).length > 0);
+  },
+  async compare(page, { slow, look }) {
+    const [post] = JSON.parse(await page.request.get("/api/topics").then((r) => r.text())).titles;
+    assert.ok(post);
+    await page.goto("/compare");
+    await page.getByRole("textbox", { name: "Prompt for all models" }).fill("Write about a kettle that stopped.");
+    await page.getByRole("button", { name: "Add a third model" }).click();
+    await page.getByLabel("Right style strength").fill("0.5");
+    await page.getByRole("button", { name: "Send" }).click();
+    await done(page, slow);
+    assert.equal(await page.locator(".prose").count(), 3);
+    await page.getByRole("heading", { name: /my twin, strength 0\.5/ }).waitFor();
+    await page
+      .getByText(/\d words$/)
+      .first()
+      .waitFor();
+    assert.equal(await page.getByText("Copied", { exact: true }).count(), 3);
+    await look("compare-three-1440-light");
+    await page.getByRole("button", { name: "Remove the third model" }).click();
+    await answered(page, "/api/evaluate", slow, () => page.getByRole("button", { name: "Send" }).click());
+    assert.equal(await page.locator(".prose").count(), 2);
+    await look("compare-done-1440-light");
+    await page.getByLabel("Highlight differences").check();
+    assert.ok((await page.locator("ins").count()) > 0);
+    const texts = await page.locator(".prose").allInnerTexts();
+    await page.reload();
+    await page.locator(".prose").first().waitFor();
+    assert.equal(await page.locator(".prose").count(), texts.length);
+  },
+  async rewrite(page, { slow, look }) {
+    await page.goto("/rewrite");
+    await page.getByRole("textbox", { name: "Rough text" }).fill("The ferry left at 9:30 with 40 people on Monday.");
+    await page.getByRole("button", { name: "Rewrite", exact: true }).click();
+    await page.getByRole("heading", { name: /^Missing/ }).waitFor({ timeout: 90_000 * slow });
+    await page.getByRole("heading", { name: /^Preserved/ }).waitFor();
+    await page.getByLabel("Show changes").check();
+    assert.ok((await page.locator("ins, del").count()) > 0);
+    await look("rewrite-done-1440-light");
+    await page.reload();
+    await page.getByRole("heading", { name: /^Preserved/ }).waitFor();
+  },
+  async blind(page, { look }) {
+    await page.goto("/blind");
+    const before = (await api(page, "/api/blind/results")).votes;
+    await page.getByRole("button", { name: "Text 1 1" }).waitFor();
+    await page.keyboard.press("1");
+    await page.getByText("Which one reads better").waitFor();
+    await page.keyboard.press("0");
+    await page.getByText(/sounds more like you than/).waitFor();
+    await page.getByText(/reads better than/).waitFor();
+    await page.getByRole("button", { name: /^Next pair/ }).waitFor();
+    await look("blind-told-1440-light");
+    await page.getByRole("button", { name: "Spot yourself" }).click();
+    await page.getByRole("button", { name: /Text 2 is mine/ }).click();
+    await page.getByText("you (the author)").first().waitFor();
+    await page.getByText(/You recognised your own text/).waitFor();
+    assert.equal((await api(page, "/api/blind/results")).votes, before + 2);
+    const [card] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Save as image" }).click(),
+    ]);
+    assert.equal(card.suggestedFilename(), "blind-test.png");
+    const png = readFileSync(await card.path());
+    assert.deepEqual([png.readUInt32BE(16), png.readUInt32BE(20)], [1200, 630]);
+  },
+  async draft(page, { slow, look }) {
+    await page.goto("/draft");
+    await page.getByLabel("Title").fill("The ladder");
+    await page.getByLabel("Notes").fill("It has 13 rungs. One is new. The shed roof leaks.");
+    await page.getByRole("button", { name: "Create outline" }).click();
+    await page.getByLabel("Heading 1", { exact: true }).waitFor({ timeout: 90_000 * slow });
+    while ((await page.getByRole("button", { name: /^Remove section/ }).count()) > 1)
+      await page.getByRole("button", { name: "Remove section 2" }).click();
+    await page.getByRole("button", { name: "Add section" }).click();
+    await page.getByLabel("Heading 2", { exact: true }).fill("The new rung");
+    await page.getByRole("button", { name: "Move section 2 up" }).click();
+    await holds(page.getByLabel("Heading 1", { exact: true }), "The new rung");
+    await page.getByRole("button", { name: "Write sections" }).click();
+    await done(page, slow);
+    assert.equal(await page.locator(".prose").count(), 2);
+    await page.getByRole("button", { name: "Rewrite" }).first().click();
+    await page.getByRole("button", { name: "Undo" }).waitFor({ timeout: 90_000 * slow });
+    await page.getByRole("button", { name: "Undo" }).click();
+    await look("draft-done-1440-light");
+    const [file] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: ".docx" }).click(),
+    ]);
+    assert.equal(file.suggestedFilename(), "the-ladder.docx");
+    await page.reload();
+    await holds(page.getByLabel("Heading 1", { exact: true }), "The new rung");
+  },
+  async history(page, { look }) {
+    await page.request.post("/api/v1/chat/completions", {
+      data: { message: "Say one word about herons.", max_tokens: 5 },
+    });
+    await page.goto("/history");
+    await page.getByRole("searchbox").fill("herons");
+    await page
+      .getByRole("button", { name: /^Rename Say one word/ })
+      .first()
+      .click();
+    await page.getByLabel("New title").fill("Herons, briefly");
+    await page.getByLabel("New title").press("Enter");
+    await page.getByRole("link", { name: "Herons, briefly" }).first().waitFor();
+    await look("history-search-1440-light");
+    const [file] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Export Herons, briefly" }).first().click(),
+    ]);
+    assert.equal(file.suggestedFilename(), "herons-briefly.md");
+    assert.match(
+      readFileSync(await file.path(), "utf8"),
+      /^---\ntitle: Herons, briefly\n[\s\S]*> Say one word about herons\.\n\n\s*\S/,
+    );
+    await page.getByRole("button", { name: "Delete Herons, briefly" }).first().click();
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByRole("link", { name: "Herons, briefly" }).first().waitFor();
+    const before = (await api(page, "/api/v1/chat/sessions?search=herons")).sessions.length;
+    await page.getByRole("button", { name: "Delete Herons, briefly" }).first().click();
+    await page.getByRole("button", { name: "Undo" }).waitFor({ state: "detached" });
+    assert.equal((await api(page, "/api/v1/chat/sessions?search=herons")).sessions.length, before - 1);
+    await page.goto("/chat/0000000000000000");
+    await page.getByRole("alert").filter({ hasText: "Your other conversations are in History." }).waitFor();
+  },
+  async twin(page, { slow, look }) {
+    await page.goto("/twin");
+    await page.getByRole("heading", { name: "Is it me?" }).waitFor({ timeout: 60_000 * slow });
+    await page.getByRole("img", { name: "Style: base 0.15, twin 0.80, your own posts 1.00" }).waitFor();
+    await page.getByRole("img", { name: /^Training and held-out loss by step/ }).waitFor();
+    const runs = page.getByRole("region", { name: "Table of experiments" }).getByRole("checkbox");
+    await runs.nth(0).check();
+    await runs.nth(1).check();
+    await page
+      .getByRole("row", { name: /^Change from/ })
+      .getByText("+0.100")
+      .waitFor();
+    await page.getByRole("button", { name: "Load anna/job-1", exact: true }).click();
+    await page.getByRole("button", { name: "Unload anna/job-1", exact: true }).waitFor({ timeout: 60_000 * slow });
+    await page.getByRole("link", { name: "Write", exact: true }).click();
+    await page.getByLabel("Model").selectOption("anna/job-1");
+    await page.getByRole("link", { name: "Twin" }).click();
+    await page.getByRole("button", { name: "Unload anna/job-1", exact: true }).click();
+    await page.getByRole("button", { name: "Unload base model", exact: true }).click();
+    await page.getByRole("button", { name: "Load base model", exact: true }).waitFor();
+    await page.getByRole("link", { name: "Compare" }).click();
+    await page.getByRole("textbox").fill("Anybody there?");
+    await page.getByRole("textbox").press("Enter");
+    await page
+      .getByRole("alert")
+      .filter({ hasText: "base is not loaded. Load it on the Twin page, under Models." })
+      .waitFor();
+    await page.getByRole("link", { name: "Twin" }).click();
+    await page.getByRole("button", { name: "Load base model", exact: true }).click();
+    await page.getByRole("button", { name: "Unload base model", exact: true }).waitFor({ timeout: 60_000 * slow });
+    await page.getByLabel("Blog name").fill("few-posts");
+    await page.getByLabel(/^Posts \(/).setInputFiles({
+      name: "one.md",
+      mimeType: "text/markdown",
+      buffer: Buffer.from(`# One\n\n${"The kettle sings in the morning and I listen to it. ".repeat(12)}`),
+    });
+    await page.getByRole("button", { name: "Upload" }).click();
+    await page
+      .getByText(/Not enough posts yet|already|exists/)
+      .first()
+      .waitFor();
+    await look("twin-readiness-1440-light");
+  },
+  async "start and cancel a training job"(page, { slow }) {
+    await page.goto("/twin");
+    const training = page.getByRole("region", { name: "Training" });
+    await training.getByRole("combobox").nth(0).selectOption("sample");
+    await training.getByRole("combobox").nth(1).selectOption("Quick test");
+    await training.getByRole("button", { name: "Start" }).click();
+    const job = training.getByRole("listitem").first();
+    await job.getByText(/^(waiting|running)/).waitFor({ timeout: 90_000 * slow });
+    await job.getByText(/^running, \w/).waitFor({ timeout: 90_000 * slow });
+    await job.getByRole("button", { name: "Cancel" }).click();
+    await job.getByText("stopped").waitFor({ timeout: 60_000 * slow });
+    const { jobs } = await api(page, "/api/v1/training/jobs");
+    assert.deepEqual(
+      [jobs[0].corpus, jobs[0].asked["train.preset"], jobs[0].state],
+      ["sample", "highspeed", "stopped"],
+    );
+  },
+  async settings(page) {
+    await page.goto("/settings");
+    await page.getByLabel("Theme").selectOption("dark");
+    await page.getByLabel("Your name").fill("Morwenna");
+    await page.goto("/");
+    await page.getByRole("heading", { name: /Morwenna/ }).waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
+  },
+  async "offline: nothing is lost"(page) {
+    await page.goto("/");
+    const words = "נסיון 🛶 ".repeat(100);
+    await page.getByRole("textbox").fill(words);
+    await page.context().setOffline(true);
+    await page.getByRole("textbox").press("Enter");
+    await page.getByRole("alert").filter({ hasText: "is not responding" }).waitFor();
+    await holds(page.getByRole("textbox"), words);
+    await page.context().setOffline(false);
+    await page.reload();
+    await holds(page.getByRole("textbox"), words);
+  },
+  async "paste 200 kB"(page, { report }) {
+    await page.goto("/");
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    const much = "a word, מילה 🛶 "
+      .repeat(14_000)
+      .slice(0, 200_000)
+      .replace(/[\ud800-\udbff]$/, "");
+    await page.evaluate((text) => navigator.clipboard.writeText(text), much);
+    /** Seconds to paste it and to type one more letter. */
+    const pasted = async (page) => {
+      await page.getByRole("textbox").focus();
+      const begun = Date.now();
+      await page.keyboard.press("Control+V");
+      await page.waitForFunction((length) => document.querySelector("textarea").value.length === length, much.length);
+      await page.keyboard.type("!");
+      return (Date.now() - begun) / 1000;
+    };
+    // Chromium itself takes seconds to lay out so much text in two directions; what matters is what the page adds.
+    const empty = await page.context().newPage();
+    await empty.setContent("<textarea></textarea>");
+    const bare = await pasted(empty);
+    await empty.close();
+    const seconds = await pasted(page);
+    report(`pasting 200 kB takes ${seconds.toFixed(1)} s, in a bare text field ${bare.toFixed(1)} s`);
+    assert.ok(seconds < 1.5 * bare + 1, "the page still answers");
+    const box = page.getByRole("textbox");
+    await box.press("Enter");
+    await page
+      .getByRole("alert")
+      .filter({ hasText: /The prompt has \d+ characters.*Send less/ })
+      .waitFor();
+    await holds(box, `${much}!`);
+    await page.reload();
+    await holds(box, `${much}!`);
+    await page.goto("/rewrite");
+    await page.getByLabel("Rough text").focus();
+    await page.keyboard.press("Control+V");
+    await page.getByText(/^\d{5} words$/).waitFor();
+    await page.getByRole("button", { name: "Rewrite", exact: true }).click();
+    await page.getByRole("alert").filter({ hasText: "characters" }).waitFor();
+    await holds(page.getByLabel("Rough text"), much);
+  },
+  async "two tabs"(page, { slow }) {
+    const other = await page.context().newPage();
+    await page.goto("/");
+    await other.goto("/");
+    await page.getByRole("textbox").fill("A word about the tide.");
+    await other.waitForFunction(() => document.querySelector("textarea").value === "A word about the tide.");
+    await page.getByRole("textbox").press("Enter");
+    await page.waitForURL("**/chat/*");
+    await other.waitForFunction(() => document.querySelector("textarea").value === "");
+    await other.getByRole("textbox").fill("A word about the wind.");
+    await other.getByRole("textbox").press("Enter");
+    await Promise.all([done(page, slow), done(other, slow)]);
+    assert.notEqual(chatId(page), chatId(other));
+    for (const [tab, words] of [
+      [page, "A word about the tide."],
+      [other, "A word about the wind."],
+    ]) {
+      const { messages } = await api(page, `/api/v1/chat/sessions/${chatId(tab)}`);
+      assert.deepEqual(
+        messages.map((m) => m.role),
+        ["user", "assistant"],
+      );
+      assert.equal(messages[0].content, words);
+    }
+    await other.goto("/settings");
+    await other.getByLabel("Theme").selectOption("dark");
+    await page.waitForFunction(() => document.documentElement.dataset.theme === "dark");
+    await other.close();
+  },
+  async "back and forward"(page, { slow }) {
+    await page.goto("/");
+    await page.getByRole("textbox").fill("A word about a gull.");
+    await page.getByRole("textbox").press("Enter");
+    await page.waitForURL("**/chat/*");
+    await done(page, slow);
+    const text = await page.locator(".prose").innerText();
+    await page.getByRole("link", { name: "History" }).click();
+    await page.getByRole("link", { name: "A word about a gull." }).first().click();
+    await page.locator(".prose").waitFor();
+    await page.goBack();
+    await page.getByRole("heading", { name: "History" }).waitFor();
+    await page.goBack();
+    await page.locator(".prose").waitFor();
+    assert.equal(await page.locator(".prose").innerText(), text);
+    await page.goBack();
+    await page.getByRole("heading", { name: /Wenna/ }).waitFor();
+    await page.goForward();
+    await page.locator(".prose").waitFor();
+    assert.equal(await page.locator(".prose").innerText(), text);
+    assert.equal(await page.getByRole("alert").count(), 0);
+  },
+  async "keyboard only"(page, { slow }) {
+    await page.goto("/");
+    const focused = () =>
+      page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.innerText);
+    await page.getByRole("heading", { name: /Wenna/ }).waitFor();
+    assert.equal(await focused(), "What would you like to write?");
+    await page.keyboard.type("One line,");
+    await page.keyboard.press("Shift+Enter");
+    await page.keyboard.type("and another.");
+    await page.keyboard.press("Enter");
+    await page.waitForURL("**/chat/*");
+    await done(page, slow);
+    const { messages } = await api(page, `/api/v1/chat/sessions/${chatId(page)}`);
+    assert.equal(messages[0].content, "One line,\nand another.");
+    assert.equal(await focused(), "Reply…", "one can reply at once");
+    for (const place of ["/", "/compare", "/draft", "/rewrite", "/blind", "/twin", "/history", "/settings"]) {
+      await page.goto(place);
+      await page.locator("main h1").waitFor();
+      await page.evaluate(() => {
+        document.body.tabIndex = -1; // from the top, wherever the place puts the cursor
+        document.body.focus();
+        document.body.removeAttribute("tabindex");
+      });
+      const stops = [];
+      for (let n = 0; n < 120; n++) {
+        await page.keyboard.press("Tab");
+        const stop = await page.evaluate(() => {
+          const e = document.activeElement;
+          if (e === document.body) return null;
+          const style = getComputedStyle(e),
+            ring = e.closest("form, label") ?? e;
+          return {
+            tag: e.tagName,
+            seen:
+              style.outlineStyle !== "none" ||
+              (ring !== e &&
+                getComputedStyle(ring).borderColor !== getComputedStyle(document.querySelector("nav")).borderColor),
+            inside: !!e.closest("main"),
+          };
+        });
+        if (!stop) break;
+        stops.push(stop);
+      }
+      assert.ok(stops.length >= 9 && stops.length < 120, `${place}: ${stops.length} stops`);
+      assert.ok(
+        stops.some((s) => s.inside),
+        `${place}: nothing in it can be reached`,
+      );
+      assert.deepEqual(
+        stops.filter((s) => !s.seen),
+        [],
+        `${place}: one sees where one is`,
+      );
+    }
+    await page.goto("/settings");
+    await page.locator("main h1").waitFor();
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "main", "one can skip what is on every page");
+    await page.goto("/history");
+    await page.locator("main h1").waitFor();
+    await page.keyboard.press("/");
+    assert.equal(await focused(), "Search");
+  },
+  async "reduced motion"(page) {
+    const moving = () =>
+      page.evaluate(
+        () =>
+          [...document.querySelectorAll("main *, nav *")].filter(
+            (e) =>
+              parseFloat(getComputedStyle(e).transitionDuration) > 0 &&
+              getComputedStyle(e).transitionProperty !== "none",
+          ).length,
+      );
+    await page.goto("/");
+    await page.locator("main h1").waitFor();
+    assert.ok((await moving()) > 0);
+    await page.emulateMedia({ reducedMotion: "reduce" });
+    assert.equal(await moving(), 0);
+  },
+};

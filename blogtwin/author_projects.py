@@ -7,14 +7,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from set_param import changed_values
-
-from blogtwin.config import make_command
 from blogtwin.console import say
 from blogtwin.dvc import dvc_cache
-from blogtwin.edit_params import set_params
+from blogtwin.edit_params import changed_values, set_params
 from blogtwin.errors import UserError
 from blogtwin.files import renamed
+from blogtwin.hints import make_command
 from blogtwin.paths import ARTIFACTS, AUTHORS, ROOT
 
 SHARED = (Path(".venv"), ARTIFACTS / "base")

@@ -1,38 +1,16 @@
 """params.yaml as frozen pydantic models: a typo is an error that names its place and the nearest right name."""
 
-<<<<<<< HEAD
-=======
-import difflib
-import os
-import shlex
-import sys
->>>>>>> c
 from pathlib import Path
 from typing import Annotated, Literal
 
-import renames
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, PrivateAttr, ValidationError, model_validator
 
+from blogtwin import renamed_params
 from blogtwin.errors import UserError
-<<<<<<< HEAD
+from blogtwin.hints import make_command
 from blogtwin.presets import apply_preset
 from blogtwin.validation import dotted, main_problem, message_of, nearest_name
-=======
-from blogtwin.paths import AUTHORS, ROOT
-from blogtwin.presets import PRESETS
-
-sys.excepthook = _stopped_while_starting
-sys.path.insert(0, str(ROOT))  # so that a script run by hand finds train/, eval/ and serve/
-read_env()
-# Nothing here phones home, whoever starts the script.
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-os.environ.setdefault("DO_NOT_TRACK", "1")
-os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # PyTorch's tensors in large pages, where Linux has them: training on a CPU is about 7 % faster
->>>>>>> c
 
 
 class Section(BaseModel):
@@ -193,7 +171,7 @@ def load_params(path="params.yaml") -> Params:
     try:
         # PyYAML reads 2e-4 as a string and DVC as a number: pydantic's lax mode takes both.
         text = Path(path).read_text(encoding="utf-8")
-        if renames.conflicted(text):
+        if renamed_params.conflicted(text):
             raise UserError(f"{path} holds Git's conflict markers (<<<<<<<): resolve them, as `{make_command('all', Path(path).parent)}` does.")
         data = yaml.safe_load(text)
     except FileNotFoundError:
@@ -201,7 +179,7 @@ def load_params(path="params.yaml") -> Params:
     except (yaml.YAMLError, UnicodeDecodeError) as e:
         raise UserError(f"{path} is not YAML: {' '.join(str(e).split())}.") from None
     folder = Path(path).parent
-    if old := renames.old_in(data, folder):  # before its name is unknown, or its file missing
+    if old := renamed_params.old_in(data, folder):  # before its name is unknown, or its file missing
         raise UserError(f"{path}: {old}, as `{make_command('all', folder)}` does.")
     try:
         return Params.model_validate(data)
@@ -220,38 +198,6 @@ def _first_mistake(error: ValidationError) -> str:
         return f"there is no knob {where}: {nearest_name(name, model.model_fields, ''.join(f'{p}.' for p in parents))}"
     if problem["type"] == "missing":
         return f"{where} is missing: put it back with a value."
-<<<<<<< HEAD
     if isinstance(problem["input"], dict):  # knobs of one section that don't fit together
         return f"{where}: {problem['msg'].removeprefix('Value error, ')}."
     return f"{where} is {problem['input']!r}: {message_of(problem)}." if where else f"{problem['msg'].removeprefix('Value error, ')}."
-=======
-    message = mistake["msg"].removeprefix("Value error, ")
-    if isinstance(mistake["input"], dict):  # knobs of one section that don't fit together
-        return f"{where}: {message}."
-    return f"{where} is {mistake['input']!r}: {message[0].lower() + message[1:]}." if where else f"{message}."
-
-
-def author_of(folder: Path) -> tuple[str, Path] | None:
-    """(name, the project around it) when `folder` lies in an author's project, authors/NAME; None in the project itself."""
-    for here in (folder, *folder.parents):
-        around = here.parent.parent
-        if here.parent.name == AUTHORS.name and (here / "dvc.yaml").is_file() and (around / "dvc.yaml").is_file():
-            return here.name, around
-    return None
-
-
-def make_command(verb: str, folder: Path = Path("."), **variables: str) -> str:
-    """A make command to tell the user, for the project that `folder` lies in: `make all`, or `make all AUTHOR=anna` in an author's.
-
-    It can be typed in either project: scripts/author_project.py goes to the one around it.
-    """
-    author = author_of(folder.resolve())
-    of_author = {"AUTHOR": author[0]} if author and verb != "setup" else {}  # all authors have one .venv
-    return " ".join(["make", verb, *(f"{name}={value}" for name, value in {**of_author, **variables}.items())])
-
-
-def shell_command(command: str) -> str:
-    """Another command to tell the user, which must be run in this project's folder: in an author's, with the way there."""
-    here = Path.cwd()
-    return f"cd {shlex.quote(str(here))} && {command}" if author_of(here) else command
->>>>>>> c

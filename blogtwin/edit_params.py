@@ -3,8 +3,9 @@
 import io
 from pathlib import Path
 
-import renames
+import yaml
 
+from blogtwin import renamed_params
 from blogtwin.config import load_params
 from blogtwin.console import say
 from blogtwin.errors import UserError
@@ -23,7 +24,7 @@ def set_params(path: Path, values: dict[str, str], quiet: bool = False) -> None:
     before = path.read_text(encoding="utf-8")
     data = editor.load(before)
     for key, value in values.items():
-        if (new := renames.current(key)) != key:
+        if (new := renamed_params.current(key)) != key:
             raise UserError(f"{path}: {key} is now called {new}: set that one." if new else f"{path}: {key} is gone: leave it out.")
         *parents, name = key.split(".")
         section = data
@@ -57,3 +58,27 @@ def set_params(path: Path, values: dict[str, str], quiet: bool = False) -> None:
         file.write(after.getvalue())
     for key, value in {} if quiet else values.items():
         say(f"params.yaml: {key} is {value}")
+
+
+def flattened(text: str) -> dict[str, str]:
+    """{dotted name: value} of a params.yaml, as `set_params` takes them."""
+    found: dict[str, str] = {}
+
+    def walk(value, name: str) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                walk(inner, f"{name}.{key}" if name else str(key))
+        else:
+            found[name] = value if isinstance(value, str) else yaml.safe_dump(value).removesuffix("...\n").strip()
+
+    try:
+        walk(yaml.safe_load(text) or {}, "")
+    except yaml.YAMLError as e:
+        raise UserError(f"params.yaml is not YAML: {' '.join(str(e).split())}.") from None
+    return found
+
+
+def changed_values(before: str, after: str, folder: Path) -> dict[str, str]:
+    """What was changed from one params.yaml to another, under today's names, also where either is of an older version."""
+    old, new = (renamed_params.upgraded(flattened(text), folder) for text in (before, after))
+    return {name: value for name, value in new.items() if old.get(name) != value}

@@ -8,8 +8,8 @@ import os
 import shutil
 from pathlib import Path
 
-from blogtwin.config import make_command
 from blogtwin.errors import UserError
+from blogtwin.hints import make_command
 from blogtwin.signals import ctrl_c_later
 
 

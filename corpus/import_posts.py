@@ -4,8 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from blogtwin.config import make_command
 from blogtwin.errors import UserError
+from blogtwin.hints import make_command
 
 BLOG = Path("data/blog")
 FEED_MOST = 200_000_000  # bytes

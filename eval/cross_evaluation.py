@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from blogtwin.config import Params, load_params, make_command
+from blogtwin.config import Params, load_params
 from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
+from blogtwin.hints import make_command
 from blogtwin.paths import GGUF, SPLIT
 from blogtwin.sampling import SamplingParams
 

@@ -5,10 +5,10 @@ import json
 import os
 from pathlib import Path
 
-from blogtwin.config import make_command
 from blogtwin.console import say
 from blogtwin.errors import UserError
 from blogtwin.files import json_lines, nan_to_none, read_jsonl, write_texts
+from blogtwin.hints import make_command
 from blogtwin.paths import EVAL, GGUF, RAW, SPLIT
 
 OTHERS = Path("data/sample")  # somebody else's posts, unless they are the author's

@@ -2,8 +2,8 @@
 
 import json
 
-from blogtwin.config import make_command
 from blogtwin.errors import UserError
+from blogtwin.hints import make_command
 
 SHOWN = {"base": "base", "styled": "base, told your style", "five_shot": "base, shown 5 posts", "twin": "twin", "swap": "another's twin", "author": "you"}
 

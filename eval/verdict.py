@@ -8,7 +8,7 @@ opinions on style, with intervals above zero.
 
 from dataclasses import dataclass
 
-from blogtwin.config import make_command
+from blogtwin.hints import make_command
 
 GATES = ("disjoint", "copying", "fluent", "measurable")
 MEASURES = {

@@ -12,10 +12,11 @@ import _path
 import argparse
 from pathlib import Path
 
-from blogtwin.config import load_params, make_command
+from blogtwin.config import load_params
 from blogtwin.console import run, say
 from blogtwin.errors import UserError
 from blogtwin.files import write_all, write_jsonl
+from blogtwin.hints import make_command
 from blogtwin.paths import ARTIFACTS, RAW
 from corpus.ingest import ingest, show
 

@@ -12,12 +12,11 @@ import _path
 import argparse
 import json
 
-from blogtwin.config import load_params, make_command
+from blogtwin.config import load_params
 from blogtwin.console import run, say
 from blogtwin.errors import UserError
 from blogtwin.files import making, read_jsonl, write_json
-from blogtwin.inference.parity import gate
-from blogtwin.models.gguf_export import metadata
+from blogtwin.hints import make_command
 from blogtwin.paths import ADAPTER, GGUF, SPLIT
 
 
@@ -28,7 +27,8 @@ def main() -> None:
     if not backend_file.is_file():
         raise UserError(f"There is no {backend_file}: run `{make_command('all')}`, or scripts/04_train.py first.")
     trained = json.loads(backend_file.read_text())
-    from blogtwin.models.gguf_export import write_adapter, write_twin
+    from blogtwin.inference.parity import gate
+    from blogtwin.models.gguf_export import metadata, write_adapter, write_twin
     from blogtwin.models.registry import resolve
     from corpus.examples import of_posts
 

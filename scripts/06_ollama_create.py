@@ -11,19 +11,21 @@ import _path
 
 import argparse
 
-from blogtwin.config import load_params, make_command
+from blogtwin.config import load_params
 from blogtwin.console import run, say
 from blogtwin.errors import UserError
 from blogtwin.files import digest, read_jsonl, write_json, writing
-from blogtwin.inference.ollama_register import RECEIPT, refresh, register
+from blogtwin.hints import make_command
 from blogtwin.paths import GGUF, OLLAMA, SPLIT
+from corpus.examples import of_posts
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--refresh", action="store_true", help="only forget a receipt that is no longer true")
     arguments = parser.parse_args()
-    from blogtwin.inference.ollama import Ollama, OllamaError, modelfile, settings
+    from blogtwin.inference.ollama import Ollama, modelfile, settings
+    from blogtwin.inference.ollama_register import RECEIPT, refresh, register_and_record
 
     ollama = Ollama()
     if arguments.refresh:
@@ -33,9 +35,7 @@ def main() -> None:
     twin = GGUF / "twin.gguf"
     if not twin.is_file():
         raise UserError(f"There is no {twin} yet: run `{make_command('all')}`, or scripts/05_export_gguf.py first.")
-    from blogtwin.models import chat
     from blogtwin.models.registry import resolve
-    from corpus.examples import of_posts
 
     base = resolve(params.train.base)
     with writing(OLLAMA / "Modelfile") as file:
@@ -44,15 +44,7 @@ def main() -> None:
         write_json(RECEIPT, {"status": "absent", "model": "", "gguf": digest(twin)})
         say(f"no Ollama answers at {ollama.url}: wrote {OLLAMA}/Modelfile; install Ollama and run `{make_command('all')}` again, which registers the twin without training.")
         return
-    tokenizer = base.tokenizer()
-    chats = [chat.messages(e, params.prepare.system) for e in of_posts(read_jsonl(SPLIT / "test.jsonl"))[: params.export.parity_prompts]]
-    references = [{"messages": m, "text": chat.prompt_text(tokenizer, m)} for m in chats]
-    RECEIPT.unlink(missing_ok=True)  # it may name a version that `register` takes back; without one the next run registers again
-    try:
-        receipt = register(ollama, params, base, references, digest(twin))
-    except OllamaError as e:
-        raise UserError(f"Ollama {e}; no tag was moved, the twin of before is untouched: look at Ollama's log, then run `{make_command('ollama')}`.") from None
-    write_json(RECEIPT, receipt)
+    receipt = register_and_record(ollama, params, base, of_posts(read_jsonl(SPLIT / "test.jsonl")), digest(twin))
     say(f"registered {receipt['model']} and {receipt['tag']} in Ollama {receipt['ollama']}; |Δ log p| {receipt['parity']['delta_to_twin']} to the twin: `ollama run {receipt['tag']}`")
 
 

@@ -4,11 +4,9 @@ The path follows the script, not an installed package: authors/anna is a clone t
 runs a copy of the project with the same Python; each must import its own code.
 """
 
+import importlib
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from blogtwin.console import install_excepthook
-
-install_excepthook()
+importlib.import_module("blogtwin.console").install_excepthook()

@@ -10,9 +10,10 @@ import _path
 import argparse
 import asyncio
 
-from blogtwin.config import load_params, make_command, shell_command
+from blogtwin.config import load_params
 from blogtwin.console import run, say
 from blogtwin.errors import UserError
+from blogtwin.hints import make_command, shell_command
 from blogtwin.inference.ask import both
 from blogtwin.paths import GGUF
 

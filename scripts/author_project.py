@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 
 from blogtwin.author_projects import made
-from blogtwin.config import author_of
 from blogtwin.console import run, say
+from blogtwin.hints import author_of
 
 
 def main() -> None:

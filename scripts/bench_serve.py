@@ -21,11 +21,11 @@ import threading
 import time
 from pathlib import Path
 
-from blogtwin.config import make_command
 from blogtwin.console import run, say
 from blogtwin.errors import UserError
 from blogtwin.files import write_json
 from blogtwin.hardware import cores
+from blogtwin.hints import make_command
 from blogtwin.paths import ARTIFACTS
 from serve.benchmark import RATE, measure, start_to_ready
 

@@ -50,10 +50,12 @@ def ensure_git() -> None:
 
 def upgrade_params() -> None:
     """Before DVC reads it: an old name in params.yaml would stop it. A look at the text costs a millisecond, YAML's parser a process."""
-    import renames  # not above: an older Python must get as far as its sentence
+    import _path  # not above: an older Python must get as far as its sentence
+
+    from blogtwin import renamed_params
 
     params = ROOT / "params.yaml"
-    if params.is_file() and renames.may_be_old(params.read_text(encoding="utf-8", errors="replace")):
+    if params.is_file() and renamed_params.may_be_old(params.read_text(encoding="utf-8", errors="replace")):
         done = subprocess.run([VENV / "bin/python", ROOT / "scripts/upgrade_params.py"], cwd=ROOT)
         if done.returncode != 0:  # it has said why
             sys.exit(done.returncode)

@@ -11,9 +11,10 @@ import _path
 import argparse
 from pathlib import Path
 
-from blogtwin.config import load_params, make_command
+from blogtwin.config import load_params
 from blogtwin.console import run, say
 from blogtwin.files import read_jsonl, write_json, writing
+from blogtwin.hints import make_command
 from blogtwin.paths import ARTIFACTS, EVAL, RAW
 
 DATA = ARTIFACTS / "data"

@@ -14,23 +14,11 @@ import json
 import sys
 from pathlib import Path
 
-<<<<<<< HEAD
-=======
-import yaml
-
-from blogtwin.config import shell_command
->>>>>>> c
 from blogtwin.console import run, say
 from blogtwin.errors import UserError
+from blogtwin.hints import shell_command
 
-<<<<<<< HEAD
 NEEDED = ("yaml", "pydantic", "numpy", "frontmatter", "charset_normalizer")  # what this script itself imports
-=======
-if any(importlib.util.find_spec(name) is None for name in ("yaml", "pydantic", "numpy", "frontmatter", "charset_normalizer")):
-    sys.exit("error: The Python packages are not installed: run `make setup`.")
-UNSLOTH = "pip install -r requirements.txt -r train/requirements-cuda.txt"
-DRIVER = "https://pytorch.org/get-started/locally says which driver and which build of PyTorch fit"
->>>>>>> a
 
 
 def show(found: dict) -> None:

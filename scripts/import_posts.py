@@ -13,11 +13,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from blogtwin.config import load_params, make_command
+from blogtwin.config import load_params
 from blogtwin.console import run, say
 from blogtwin.edit_params import set_params
 from blogtwin.errors import UserError
 from blogtwin.files import making
+from blogtwin.hints import make_command
 from corpus.import_posts import BLOG, checked, copy, fetch, keep_days
 
 

@@ -8,9 +8,9 @@ import _path
 
 import argparse
 
-from blogtwin.config import make_command, shell_command
 from blogtwin.console import run, say
 from blogtwin.errors import UserError
+from blogtwin.hints import make_command, shell_command
 from blogtwin.paths import EVAL, GGUF, OLLAMA, TRAIN
 from eval.summary import SHOWN, read, verdict_of
 

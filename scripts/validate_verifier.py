@@ -10,10 +10,10 @@ import _path
 import argparse
 from pathlib import Path
 
-from blogtwin.config import make_command
 from blogtwin.console import run, say
 from blogtwin.errors import UserError
 from blogtwin.files import write_json
+from blogtwin.hints import make_command
 from blogtwin.paths import ARTIFACTS
 from eval.style.validation import LEARNT_WORDS, show, validate
 

@@ -7,9 +7,9 @@ import subprocess
 import sys
 import time
 
-from blogtwin.config import make_command
 from blogtwin.console import say
 from blogtwin.errors import UserError
+from blogtwin.hints import make_command
 from blogtwin.paths import ROOT
 
 MESSAGES = [{"role": "system", "content": "You write."}, {"role": "user", "content": "Write about rain."}]  # short: reading is the engine's work, and its times vary
@@ -34,11 +34,7 @@ def start_to_ready(home: str) -> float:
                     raise UserError("The server did not start; its reason stands above.")
                 while not (health := http.get(f"{url}/api/v1/health").json())["ready"]:
                     if health["failed"]:
-<<<<<<< HEAD
-                        raise UserError(f"The server has no model: {'; '.join(one['reason'] for one in health['failed'].values())}. Run `make all`.")
-=======
-                        raise UserError(f"The server has no model: {health['failed']}. Run `{make_command('all')}`.")
->>>>>>> c
+                        raise UserError(f"The server has no model: {'; '.join(one['reason'] for one in health['failed'].values())}. Run `{make_command('all')}`.")
                     time.sleep(0.02)
                 return time.perf_counter() - started
             finally:

@@ -12,9 +12,10 @@ from pathlib import Path
 import httpx
 import psutil
 
-from blogtwin.config import Params, make_command
+from blogtwin.config import Params
 from blogtwin.console import say
 from blogtwin.errors import UserError
+from blogtwin.hints import make_command
 from blogtwin.inference.client import Engine, http_client
 from blogtwin.paths import OLLAMA
 from serve import catalog

@@ -1,8 +1,6 @@
 """Who wins blind comparisons: shares with their intervals, strengths over more than two, and pairs to train on."""
 
-
 from blogtwin.files import nan_to_none
-
 from blogtwin.schemas import PreferencePair
 
 TIE, AUTHOR = "tie", "author"

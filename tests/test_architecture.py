@@ -56,7 +56,7 @@ QUIET = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.Im
 # (file, call): with the reason beside it.
 LOUD = {
     ("scripts/_path.py", "sys.path.insert"),  # what it is for
-    ("scripts/_path.py", "install_excepthook"),
+    ("scripts/_path.py", "importlib.import_module('blogtwin.console').install_excepthook"),
 }
 
 

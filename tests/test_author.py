@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-import renames
 import yaml
 from conftest import ROOT, make_workspace, sh
 
+from blogtwin import renamed_params
 from serve import catalog
 
 pytestmark = pytest.mark.slow
@@ -131,7 +131,7 @@ def test_the_hint_after_make_blog_makes_the_author(workspace, tmp_path):
 def test_an_old_params_file_is_brought_up_to_date_before_dvc_reads_it(workspace):
     """After a version that renames a parameter and moves a file that another names: in the project, and in an author's folder."""
     persona = yaml.safe_load((workspace / "params.yaml").read_text())["prepare"]["persona"]
-    table = Path(renames.__file__).relative_to(ROOT)
+    table = Path(renamed_params.__file__).relative_to(ROOT)
     sh(workspace, "make blog AUTHOR=finn FROM=data/sample")
     finn = workspace / "authors/finn"
     assert sh(finn, "python scripts/set_param.py ingest.max_file_mb=7").returncode == 0

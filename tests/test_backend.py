@@ -13,12 +13,8 @@ from jobs import settings
 
 from blogtwin.errors import UserError
 from blogtwin.models import chat
-<<<<<<< HEAD
-from train import backend
-from train.budget import within_budget
-=======
 from train import backend, works
->>>>>>> a
+from train.budget import within_budget
 from train.training_log import Log
 
 
@@ -207,11 +203,12 @@ def test_preferences_compute_where_the_trainer_was_picked_to(monkeypatch, tmp_pa
     import torch
 
     from train import preferences
+    from train.preferences import common
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(preferences, "gpu_has_bf16", lambda: False)
     monkeypatch.setattr(backend, "pick", lambda wanted: (picked, "the test says so"))
-    found = preferences.common(SimpleNamespace(params=settings()), str(tmp_path))
+    found = common.shared_arguments(SimpleNamespace(params=settings()), str(tmp_path))
     assert found["use_cpu"] == (picked != "cuda") and found["gradient_checkpointing"] == (picked == "cuda")
     assert found["bf16"] == (picked != "cuda" and preferences.has_bf16())
 

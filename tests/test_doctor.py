@@ -8,11 +8,7 @@ import subprocess
 import sys
 import time
 
-<<<<<<< HEAD
-=======
 import bootstrap
-import doctor as script
->>>>>>> a
 import pytest
 import yaml
 from conftest import ROOT, environment
@@ -21,12 +17,7 @@ from blogtwin import hardware
 from blogtwin.config import load_params
 from blogtwin.files import write_jsonl
 from blogtwin.paths import RAW
-<<<<<<< HEAD
-from train import diagnosis, recommend
-=======
-from train import backend, recommend
-from train import diagnosis as script
->>>>>>> a
+from train import backend, diagnosis, recommend
 
 MODELS = yaml.safe_load((ROOT / "blogtwin/models/registry.yaml").read_text())
 PRESETS = yaml.safe_load((ROOT / "blogtwin/presets.yaml").read_text())
@@ -251,12 +242,7 @@ def test_advice_is_for_the_trainer_that_trains(folder, programs, monkeypatch):
     """There is a card of 80 GB, but train.backend is cpu, or unsloth is missing, also where it is asked for: that hides nothing."""
     programs("nvidia-smi", "NVIDIA H100, 81920\n")
     monkeypatch.chdir(folder)
-<<<<<<< HEAD
-    find = diagnosis.importlib.util.find_spec
-    monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None if name in ("unsloth", "mlx_lm") else find(name, *rest))
-=======
     monkeypatch.setattr(backend, "tried", lambda name: "unsloth is not installed (`pip install …`)")
->>>>>>> a
     for wanted, why in {"cpu": "train.backend asks for it", "auto": "unsloth is not installed", "cuda": "train.backend is cuda, but"}.items():
         (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("  backend: auto", f"  backend: {wanted}"))
         found = diagnosis.examine()
@@ -265,9 +251,9 @@ def test_advice_is_for_the_trainer_that_trains(folder, programs, monkeypatch):
 
 
 BROKEN = {
-    "unsloth is not installed (`pip install -r train/requirements-cuda.txt`)": script.UNSLOTH,
-    "unsloth can't be loaded (ImportError: no name)": script.UNSLOTH,
-    "PyTorch finds no GPU that it can use": script.DRIVER,
+    "unsloth is not installed (`pip install -r train/requirements-cuda.txt`)": diagnosis.UNSLOTH,
+    "unsloth can't be loaded (ImportError: no name)": diagnosis.UNSLOTH,
+    "PyTorch finds no GPU that it can use": diagnosis.DRIVER,
     "": None,
 }
 
@@ -277,7 +263,7 @@ def test_a_card_that_can_not_be_trained_on_is_told_with_what_mends_it(programs, 
     """Before unsloth is offered, PyTorch has to find the card."""
     programs("nvidia-smi", "NVIDIA H100, 81920\n")
     monkeypatch.setattr(backend, "tried", lambda name: why)
-    told = [m for m in script.missing({"system": "Linux 6.1 x86_64", "disk_free_gb": 50, "gpus": [CARD], "ollama": "1", "node": "1"}) if "card" in m["what"]]
+    told = [m for m in diagnosis.missing({"system": "Linux 6.1 x86_64", "disk_free_gb": 50, "gpus": [CARD], "ollama": "1", "node": "1"}) if "card" in m["what"]]
     assert [(m["what"], m["mend"], m["needed"]) for m in told] == ([(f"training on the card: {why}, though nvidia-smi is here", BROKEN[why], False)] if why else [])
 
 
@@ -286,10 +272,10 @@ def test_apple_silicon_without_metal_lacks_nothing_that_can_be_installed(program
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     monkeypatch.setattr(platform, "machine", lambda: "arm64")
     monkeypatch.setattr(backend, "tried", lambda name: why)
-    find = script.importlib.util.find_spec
+    find = diagnosis.importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: object() if name == "mlx_lm" else find(name, *rest))
     apple = {"kind": "apple", "name": "Apple M3", "memory_gb": 11.2}
-    assert [m["mend"] for m in script.missing({"system": "Darwin 24.1 arm64", "disk_free_gb": 50, "gpus": [apple], "ollama": "1", "node": "1"}) if "Apple" in m["what"]] == mends
+    assert [m["mend"] for m in diagnosis.missing({"system": "Darwin 24.1 arm64", "disk_free_gb": 50, "gpus": [apple], "ollama": "1", "node": "1"}) if "Apple" in m["what"]] == mends
 
 
 @pytest.mark.parametrize("output, status, installs", [("GPU 0: NVIDIA H100 (UUID: GPU-1)\n", 0, True), ("No devices were found\n", 0, False), ("NVIDIA-SMI has failed.\n", 9, False), (None, 0, False)])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from blogtwin.config import make_command, shell_command
+from blogtwin.hints import make_command, shell_command
 
 VERBS = re.findall(r"^([a-z][a-z-]*):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
 COMMAND = re.compile(rf"\bmake (?:{'|'.join(VERBS)})\b|\bpython scripts/\w+\.py")

@@ -6,12 +6,11 @@ import sys
 
 import bootstrap
 import pytest
-import renames
-import set_param
 import upgrade_params
 import yaml
 from conftest import ROOT, environment, sh
 
+from blogtwin import edit_params, renamed_params
 from blogtwin.config import Params, Tasks, load_params
 from blogtwin.edit_params import set_params
 from blogtwin.errors import UserError
@@ -236,11 +235,11 @@ def test_every_old_name_leads_to_a_parameter_there_is():
     """Of the real tables: a new name that is misspelt, or an old one that is in use again, would spoil somebody's file."""
     fields = {name for name, field in Params.model_fields.items()} | {f"prepare.tasks.{name}" for name in Tasks.model_fields}
     fields |= {f"{name}.{key}" for name, field in Params.model_fields.items() for key in field.annotation.model_fields}
-    for old, new in renames.RENAMED.items():
-        assert old not in fields and (not new or renames.current(old) in fields), old
-        assert not new or new.rpartition(".")[0] == renames.current(old.rpartition(".")[0]), f"{old} is to stay in its section"
-    assert renames.MOVED.keys() <= fields
-    assert not renames.may_be_old((ROOT / "params.yaml").read_text(encoding="utf-8")), "`make setup` would start a process each time"
+    for old, new in renamed_params.RENAMED.items():
+        assert old not in fields and (not new or renamed_params.current(old) in fields), old
+        assert not new or new.rpartition(".")[0] == renamed_params.current(old.rpartition(".")[0]), f"{old} is to stay in its section"
+    assert renamed_params.MOVED.keys() <= fields
+    assert not renamed_params.may_be_old((ROOT / "params.yaml").read_text(encoding="utf-8")), "`make setup` would start a process each time"
 
 
 OLD = {"train.halt": "train.patience", "prepare.jobs": "prepare.tasks", "prepare.jobs.memo": "prepare.jobs.note", "prepare.tasks.note": "prepare.tasks.notes", "assess": "eval"}
@@ -252,8 +251,8 @@ def older(folder, monkeypatch):
     """A folder with a params.yaml from before five parameters were renamed, one of them twice, and a file moved; its text as it is today."""
     today = (folder / "params.yaml").read_text()
     persona = load_params(folder / "params.yaml").prepare.persona
-    monkeypatch.setattr(renames, "RENAMED", OLD)
-    monkeypatch.setattr(renames, "MOVED", {"prepare.persona": {OLD_FILE: persona}})
+    monkeypatch.setattr(renamed_params, "RENAMED", OLD)
+    monkeypatch.setattr(renamed_params, "MOVED", {"prepare.persona": {OLD_FILE: persona}})
     today = today.replace("  patience: preset", "  'patience':   preset  # stop early").replace("{notes: auto", "{notes: 0.5")
     change(folder, "  patience: preset", "  'halt':   preset  # stop early")
     change(folder, "tasks: {notes: auto", "jobs: {memo: 0.5")
@@ -293,14 +292,14 @@ def test_upgrade_keeps_line_ends(older):
     ("train: {seed: 1, halt: 3}\n", "train: {seed: 1}\n"),
 ])  # fmt: skip
 def test_what_is_gone_is_taken_out_with_nothing_else(tmp_path, monkeypatch, text, left):
-    monkeypatch.setattr(renames, "RENAMED", {"train.halt": ""})
+    monkeypatch.setattr(renamed_params, "RENAMED", {"train.halt": ""})
     (tmp_path / "params.yaml").write_text(text)
     (said,) = upgrade_params.upgrade(tmp_path / "params.yaml")
     assert (tmp_path / "params.yaml").read_text() == left and said.startswith("train.halt is gone: its line was taken out (halt:")
 
 
 def test_where_both_names_are_there_the_new_one_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(renames, "RENAMED", {"train.halt": "train.patience"})
+    monkeypatch.setattr(renamed_params, "RENAMED", {"train.halt": "train.patience"})
     (tmp_path / "params.yaml").write_text("train:\n  patience: 5\n  halt: 3\n")
     (said,) = upgrade_params.upgrade(tmp_path / "params.yaml")
     assert (tmp_path / "params.yaml").read_text() == "train:\n  patience: 5\n" and "halt: 3" in said and "train.patience, which is there too" in said
@@ -327,8 +326,8 @@ def test_an_old_name_is_one_sentence_with_the_new_one(older):
 
 def test_an_old_default_is_one_sentence_with_the_new_one(older, monkeypatch):
     folder, _ = older
-    monkeypatch.setattr(renames, "RENAMED", {})
-    persona = next(iter(renames.MOVED["prepare.persona"].values()))
+    monkeypatch.setattr(renamed_params, "RENAMED", {})
+    persona = next(iter(renamed_params.MOVED["prepare.persona"].values()))
     with pytest.raises(UserError, match=rf"prepare\.persona is {OLD_FILE}, which is now {persona}: change it, as `make all` does\."):
         load_params(folder / "params.yaml")
 
@@ -362,7 +361,7 @@ def test_what_is_no_params_file_is_left_to_those_who_read_it(older, monkeypatch,
 
 
 def test_null_stays_a_word_and_can_be_set(tmp_path, monkeypatch):
-    monkeypatch.setattr(set_param, "load_params", lambda path: None)  # no parameter is null today
+    monkeypatch.setattr(edit_params, "load_params", lambda path: None)  # no parameter is null today
     (tmp_path / "params.yaml").write_text("a:\n  b: null\n  c: 1\n")
     set_params(tmp_path / "params.yaml", {"a.c": "2"})
     assert (tmp_path / "params.yaml").read_text() == "a:\n  b: null\n  c: 2\n"

@@ -109,6 +109,7 @@ def test_dpo_prefers_the_author_and_keeps_the_contract(trained, tmp_path):
 def test_votes_given_through_the_api_are_what_dpo_learns_from(trained, tmp_path, monkeypatch):
     """The bytes of GET /api/blind/pairs, saved to a file, are train.votes: each vote that decides is a row of DPO, and changes what is learnt."""
     from train import preferences
+    from train.preferences import dpo
 
     project = tmp_path / "project"
     write_jsonl(project / "artifacts/eval/samples.jsonl", [{"prompt": "Write the post “The ferry”.\u2028Briefly.", "brief": "The ferry", "author": "It sailed. " * 20, "base": {"text": "A base wrote: “Ahoy”,\n\nand went. " * 9}, "twin": {"text": "A twin wrote\u2028thát. " * 9}}])
@@ -123,12 +124,12 @@ def test_votes_given_through_the_api_are_what_dpo_learns_from(trained, tmp_path,
 
     rows = []
 
-    class Recorded(preferences.IdPairs):
+    class Recorded(dpo.IdPairs):
         def __init__(self, *args, train_dataset, **kwargs):
             rows.extend(train_dataset)
             super().__init__(*args, train_dataset=train_dataset, **kwargs)
 
-    monkeypatch.setattr(preferences, "IdPairs", Recorded)
+    monkeypatch.setattr(dpo, "IdPairs", Recorded)
     work = again(trained, tmp_path / "voted", method="dpo", votes=str(file), learning_rate=2e-2)
     found = preferences.improve(work, examples(6), SYSTEM)["preference"]
     assert (found["pairs"], found["votes"]) == (8, 2)
@@ -146,14 +147,14 @@ def test_votes_given_through_the_api_are_what_dpo_learns_from(trained, tmp_path,
 
 def test_a_pair_brings_its_own_conversation(tiny, tmp_path):
     """A prompt of several turns and a system message of its own are kept; without one, it is the twin's."""
-    from train import preferences
+    from train.preferences import dpo
 
     tokenizer = tiny.tokenizer()
     turns = [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "Two?"}]
     own = [{"role": "system", "content": "You are somebody else."}]
     answers = {"chosen": [{"role": "assistant", "content": "Two."}], "rejected": [{"role": "assistant", "content": "None."}]}
     write_jsonl(tmp_path / "votes.jsonl", [{"prompt": turns, **answers}, {"prompt": own + turns, **answers}])
-    found = preferences.voted(str(tmp_path / "votes.jsonl"), tokenizer, SYSTEM)
+    found = dpo.voted(str(tmp_path / "votes.jsonl"), tokenizer, SYSTEM)
     asked = [[{"role": "system", "content": SYSTEM}, *turns], own + turns]
     assert [row["prompt_ids"] for row in found] == [chat.prompt_ids(tokenizer, messages) for messages in asked]
     assert {tuple(row["chosen_ids"]) for row in found} == {tuple(chat.row_ids(tokenizer, asked[0], "Two.")[1])}
@@ -161,12 +162,12 @@ def test_a_pair_brings_its_own_conversation(tiny, tmp_path):
 
 def test_a_cut_text_has_no_end_token(trained, monkeypatch):
     """What is longer than the limit is cut and not ended: else a twin would learn to stop in the middle."""
-    from train import preferences
+    from train.preferences import common, dpo
 
-    monkeypatch.setattr(preferences, "TOKENS", 12)
+    monkeypatch.setattr(common, "TOKENS", 12)
     work = dataclasses.replace(trained[0], params=trained[0].params.model_copy(update={"pairs": 3}))
     end = work.base.tokenizer().eos_token_id
-    rows = preferences.pairs(work, examples(3), SYSTEM)
+    rows = dpo.pairs(work, examples(3), SYSTEM)
     assert all(len(r["chosen_ids"]) == 12 and end not in r["chosen_ids"] for r in rows)
     assert all(len(r["rejected_ids"]) <= 12 and end not in r["rejected_ids"][:-1] for r in rows)
 
@@ -174,14 +175,15 @@ def test_a_cut_text_has_no_end_token(trained, monkeypatch):
 def test_grpo_writes_is_rewarded_and_keeps_the_contract(trained, tmp_path, monkeypatch):
     """Each text is rewarded; where texts for a prompt differ in reward, the weights change. A text that is cut where the author's is, too, stops as his does."""
     from train import preferences
+    from train.preferences import common, grpo
 
     asked = []
-    monkeypatch.setattr(preferences, "TOKENS", 16)
+    monkeypatch.setattr(common, "TOKENS", 16)
     monkeypatch.setattr(preferences.Rewards, "parts", lambda self, text, brief, stopped: asked.append((text, stopped)) or dict.fromkeys(WEIGHTS, float(len(text))))
     work = again(trained, tmp_path / "adapter", method="grpo", pairs=2, learning_rate=2e-2)
     found = preferences.improve(work, examples(6), SYSTEM)["preference"]
     assert found["prompts"] == 2 and {"reward_before", "reward_after"} | set(WEIGHTS) < set(found)
-    assert len(asked) == 2 * preferences.GROUP + 2 * 2 and len({text for text, _ in asked}) > 2
+    assert len(asked) == 2 * grpo.GROUP + 2 * 2 and len({text for text, _ in asked}) > 2
     assert [stopped for _, stopped in asked].count(True) > len(asked) / 2  # the author's texts are longer than 16 tokens
     before, after = weights(trained[0].folder), weights(work.folder)
     assert any(not (before[k] == after[k]).all() for k in before)
@@ -190,19 +192,21 @@ def test_grpo_writes_is_rewarded_and_keeps_the_contract(trained, tmp_path, monke
 
 def test_a_loss_that_is_no_number_ends_it(trained, tmp_path, monkeypatch):
     from train import preferences
+    from train.preferences import dpo
 
-    monkeypatch.setattr(preferences, "BETA", float("nan"))
+    monkeypatch.setattr(dpo, "BETA", float("nan"))
     with pytest.raises(FloatingPointError, match="the loss of train.method became nan at step 1"):
         preferences.improve(again(trained, tmp_path / "adapter", method="dpo"), examples(6), SYSTEM)
 
 
 def test_ctrl_c_says_from_where_the_same_command_goes_on(trained, tmp_path, monkeypatch):
     from train import preferences
+    from train.preferences import dpo
 
     def press(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(preferences, "dpo", press)
+    monkeypatch.setattr(dpo, "dpo", press)
     work = again(trained, tmp_path / "adapter", method="dpo")
     with pytest.raises(KeyboardInterrupt, match="the same command begins anew"):
         preferences.improve(work, examples(6), SYSTEM)
@@ -215,11 +219,12 @@ def test_ctrl_c_says_from_where_the_same_command_goes_on(trained, tmp_path, monk
 
 def test_memory_that_ends_is_one_sentence(trained, tmp_path, monkeypatch):
     from train import preferences
+    from train.preferences import common
 
     def allocate(*args):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
-    monkeypatch.setattr(preferences, "adapted", allocate)
+    monkeypatch.setattr(common, "adapted", allocate)
     with pytest.raises(UserError, match="Memory ran out in train.method=dpo: set train.method to sft"):
         preferences.improve(again(trained, tmp_path / "adapter", method="dpo"), examples(6), SYSTEM)
 
@@ -263,13 +268,13 @@ def test_the_stage_says_what_it_did_in_its_metrics(tiny, tiny_root, tmp_path, mo
     ],
 )
 def test_votes_that_are_none_are_one_sentence(tiny, tmp_path, content, said):
-    from train import preferences
+    from train.preferences import dpo
 
     file = tmp_path / "votes.jsonl"
     if content:
         file.write_text(content)
     with pytest.raises(UserError, match=said):
-        preferences.voted(str(file), tiny.tokenizer(), SYSTEM)
+        dpo.voted(str(file), tiny.tokenizer(), SYSTEM)
 
 
 def test_no_votes_are_shipped():

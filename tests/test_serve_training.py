@@ -22,7 +22,7 @@ from serve import database, training_jobs
 from serve.errors import ApiError
 from serve.routers import training
 
-POST = ("---\ntitle: The {n}th\ndate: 2020-01-{n:02}\n---\n\n" + "The ladder had {n} rungs and I counted them again. " * 12).format
+POST = ("---\ntitle: The {n}th\ndate: 2020-01-{n:02}\n---\n\n" + "The ladder had {n} rungs and I counted them again. " * 20).format
 
 
 @pytest.fixture
@@ -51,8 +51,11 @@ def test_an_upload_is_read_and_reported(http, tmp_path):
     archive = zipped({**{f"blog/{n}.md": POST(n=n) for n in range(1, 12)}, "blog/short.md": "Hello.", "__MACOSX/x.md": "no"})
     said = upload(http, "anna", ("blog.zip", archive), ("last.txt", POST(n=12).encode())).json()
     assert (said["posts"], said["ready"], said["first"], said["last"]) == (12, True, "2020-01-01", "2020-01-12")
+    assert "Enough to try: 12 posts of 2," in said["advice"][0], "the sentence that `make report` prints"
     assert [(d["source"], "fewer" in d["reason"]) for d in said["discarded"]] == [("blog/short.md", True)]
-    assert http.get("/api/corpus").json()["corpora"] == ["sample", "anna"]
+    few = upload(http, "few", ("last.txt", POST(n=12).encode())).json()
+    assert not few["ready"] and few["advice"][0].startswith("Not enough: 1 posts of ")
+    assert http.get("/api/corpus").json()["corpora"] == ["sample", "anna", "few"]
     assert upload(http, "anna", ("a.md", b"x")).json()["error"]["code"] == "corpus_exists"
 
 

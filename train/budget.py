@@ -2,7 +2,6 @@
 
 
 
-
 def within_budget(rows: list[dict], lengths: dict[str, int], epochs: int, max_tokens: int) -> list[dict]:
     """The rows whose tokens, over all epochs, stay within `max_tokens` (0: all rows): what is said of the author, then
     the openings of all posts and what is asked for in other ways before any later part, newest first. At least one row.

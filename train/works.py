@@ -58,7 +58,7 @@ def loads(trainer: str, package: str) -> str:
     """Why the module of a trainer can't be imported, "" when it can: versions that don't fit together are installed as well as others."""
     try:
         importlib.import_module(f"{__package__}.{trainer}")
-    except Exception as e:  # noqa: BLE001  unsloth patches other packages, and may fail in any way
+    except Exception as e:
         return f"{package} can't be loaded ({type(e).__name__}: {sentence(e)})"
     return ""
 

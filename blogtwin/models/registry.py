@@ -18,10 +18,10 @@ from pathlib import Path
 
 import yaml
 
-from blogtwin.config import make_command
 from blogtwin.console import say
 from blogtwin.errors import UserError
 from blogtwin.files import digest, making, write_json
+from blogtwin.hints import make_command
 from blogtwin.models import chat, hub
 from blogtwin.paths import ARTIFACTS, ROOT
 

@@ -1,6 +1,5 @@
 """Every list of stop words, each with its use. They differ on purpose: a list decides what its user measures."""
 
-
 from blogtwin.text.numbers import DAYS, MONTHS
 
 

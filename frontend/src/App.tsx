@@ -1,13 +1,3 @@
-<<<<<<< HEAD
-/** The frame: places on the left (below, on a phone), the place itself, a footer that says where the words go. */
-import { lazy, Suspense, useEffect, type ComponentType } from "react";
-import { api, got, type Schemas } from "./api/client";
-import { go, useRoute } from "./lib/route";
-import { useSettings, showTheme } from "./lib/settings";
-import { useLoaded } from "./lib/use";
-import { Write } from "./places/Write";
-import { Icon } from "./ui/basic";
-=======
 /** The frame: navigation (on a phone at the bottom), the page, and a footer that says where text is generated. */
 import {
   ArrowLeftRight,
@@ -26,7 +16,6 @@ import { useQuery } from "./lib/hooks";
 import { navigate, useRoute } from "./lib/router";
 import { applyTheme, useSettings } from "./lib/settings";
 import { Write } from "./pages/Write";
->>>>>>> d
 
 const Blind = lazy(async () => ({ default: (await import("./pages/Blind")).Blind }));
 const Compare = lazy(async () => ({ default: (await import("./pages/Compare")).Compare }));
@@ -121,20 +110,12 @@ const ENGINE_NAMES: Record<string, string> = {
 const POLL_READY_MS = 15_000;
 const POLL_LOADING_MS = 2000;
 
-/** The reason where the server tells it, to holders of a key; else its code. */
-const notServed = (one?: Schemas["ModelFailure"]) => one && (one.reason ?? `The model is not served (${one.code}).`);
-
 function Footer() {
   const { data: health, error, reload } = useQuery(() => unwrap(api.GET("/api/v1/health")));
   const isReady = health?.ready ?? false;
   useEffect(() => {
     const timer = setInterval(reload, isReady ? POLL_READY_MS : POLL_LOADING_MS);
     return () => clearInterval(timer);
-<<<<<<< HEAD
-  }, [data?.ready, reload]);
-  const text = error ? "The server does not answer. What you typed is kept." : !data ? " " : data.ready ? `Written by ${ENGINES[data.engine] ?? data.engine}${data.engine === "openai" ? "" : " on this machine"}.` : notServed(Object.values(data.failed)[0]) ?? "The model is loading.";
-  return <footer className={`px-4 py-1.5 text-center text-xs ${error ? "text-bad" : "text-muted"}`}>{text}{!error && data?.ready && data.engine !== "openai" && <span className="hidden sm:inline"> Nothing you type leaves it.</span>}</footer>;
-=======
   }, [isReady, reload]);
 
   let text = "\u00a0"; // a space that takes the height of a line
@@ -153,7 +134,6 @@ function Footer() {
       {isLocal && <span className="hidden sm:inline"> Nothing you type leaves it.</span>}
     </footer>
   );
->>>>>>> d
 }
 
 /** Makes `/` go to the page's first text field. */

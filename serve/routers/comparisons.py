@@ -6,9 +6,9 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from blogtwin.config import make_command
 from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
+from blogtwin.hints import make_command
 from blogtwin.paths import EVAL, SPLIT
 from blogtwin.text.sentences import first_words
 from corpus.examples import openings

@@ -19,11 +19,12 @@ NO_RESULT = {
     "blogtwin/dvc.py": "asks DVC and Git where they keep things",
     "blogtwin/environment.py": "switches telemetry off and reads .env",
     "blogtwin/errors.py": "the classes of errors",
+    "blogtwin/hints.py": "which command a message tells the user to run",
     "blogtwin/paths.py": "where stages read and write, which dvc.yaml says itself",
     "blogtwin/signals.py": "when Ctrl-C is heard",
 }
 # What no import statement of a file shows: trainers are chosen by name, and only training asks a preset for values.
-DYNAMIC = {"train/backend.py": ("train.cpu", "train.cuda", "train.mlx"), "train/run.py": ("blogtwin.presets",)}
+DYNAMIC = {"train/backend.py": ("train.cpu", "train.cuda", "train.mlx", "train.works"), "train/run.py": ("blogtwin.presets",)}
 # Data that a module reads from beside itself.
 DATA = {
     "blogtwin/inference/ollama.py": ("blogtwin/inference/ollama_templates.yaml",),

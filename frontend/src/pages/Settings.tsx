@@ -116,12 +116,13 @@ function EngineState({ health }: { health: Schemas["Health"] }) {
     <section aria-label="Engine">
       <h2 className="font-serif text-xl">Engine</h2>
       <p>
-        {health.engine}: {health.why}
+        {health.engine}
+        {health.why && `: ${health.why}`}
       </p>
       <p className="text-muted">Loaded models: {health.models.join(", ") || "none"}.</p>
-      {Object.entries(health.failed).map(([name, reason]) => (
+      {Object.entries(health.failed).map(([name, failure]) => (
         <p key={name} className="text-bad">
-          {name}: {reason}
+          {name}: {failure.reason ?? failure.code}
         </p>
       ))}
     </section>

@@ -9,7 +9,7 @@ from pathlib import Path
 # {old dotted name: new one in the same section, or "" for one that is gone}. A section's new name holds for all that is in it.
 RENAMED: dict[str, str] = {}
 # {dotted name of today: {old default: new one, as YAML}}: files of this project that moved, words with another spelling.
-MOVED: dict[str, dict[str, str]] = {}
+MOVED: dict[str, dict[str, str]] = {"prepare.persona": {"scripts/corpus/persona.yaml": "corpus/persona.yaml"}}
 MISSING = object()
 
 

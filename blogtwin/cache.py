@@ -1,6 +1,6 @@
 """Results cached on disk by everything that decides them.
 
-`Remembered` is for many small results of one run: when three posts are added to a thousand, only three are work. It is a file of lines
+`JsonCache` is for many small results of one run: when three posts are added to a thousand, only three are work. It is a file of lines
 `<hash> <JSON>`, read where it lies and written again beside itself; what a run did not ask for is not in it afterwards.
 `cache_file` is for a few expensive ones, such as what a model answered: a file each, which stays.
 """
@@ -9,16 +9,16 @@ import hashlib
 import json
 from pathlib import Path
 
-from blogtwin.files import digest, writing
+from blogtwin.files import atomic_open, sha256_file
 from blogtwin.paths import ROOT
 
-DIGITS = 32  # of the hash, in hex
-CODE = ("corpus/**/*.py", "blogtwin/text/*.py", "blogtwin/models/registry.py", "blogtwin/models/chat.py", "requirements.txt")
+KEY_DIGITS = 32  # of the hash, in hex
+CODE_PATTERNS = ("corpus/**/*.py", "blogtwin/text/*.py", "blogtwin/models/registry.py", "blogtwin/models/chat.py", "requirements.txt")
 
 
 def cache_key(value) -> str:
     """The hash of anything that JSON can hold."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:DIGITS]
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:KEY_DIGITS]
 
 
 def cache_file(folder: Path, value) -> Path:
@@ -26,11 +26,11 @@ def cache_file(folder: Path, value) -> Path:
     return folder / f"{cache_key(value)}.json"
 
 
-class Remembered:
+class JsonCache:
     """`get(what, make)` inside a with block; `made` counts what was not there. `decides` is what all of it depends on."""
 
     def __init__(self, path: Path, *decides):
-        self.path, self.decides = path, [code(), *decides]
+        self.path, self.decides = path, [code_fingerprint(), *decides]
         self.places: dict[str, tuple[int, int]] = {}
         self.made = self.found = 0
 
@@ -39,9 +39,9 @@ class Remembered:
         at = 0
         for line in self.old or ():
             if line.endswith(b"\n"):  # else the disk was full
-                self.places[line[:DIGITS].decode("ascii", "replace")] = (at + DIGITS + 1, len(line) - DIGITS - 2)
+                self.places[line[:KEY_DIGITS].decode("ascii", "replace")] = (at + KEY_DIGITS + 1, len(line) - KEY_DIGITS - 2)
             at += len(line)
-        self.writing = writing(self.path, "wb")
+        self.writing = atomic_open(self.path, "wb")
         self.new, self.written = self.writing.__enter__(), set()
         return self
 
@@ -75,7 +75,7 @@ class Remembered:
         return self.old.read(length)
 
 
-def code() -> str:
+def code_fingerprint() -> str:
     """A hash of all that reads, cleans and counts: another version of it makes something else."""
-    files = sorted(file for pattern in CODE for file in ROOT.glob(pattern))
-    return hashlib.sha256("".join(digest(f) for f in files).encode()).hexdigest()
+    files = sorted(file for pattern in CODE_PATTERNS for file in ROOT.glob(pattern))
+    return hashlib.sha256("".join(sha256_file(f) for f in files).encode()).hexdigest()

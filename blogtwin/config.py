@@ -13,11 +13,11 @@ from blogtwin.presets import apply_preset
 from blogtwin.validation import dotted, main_problem, message_of, nearest_name
 
 
-class Section(BaseModel):
+class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-class Ingest(Section):
+class IngestParams(StrictModel):
     source: str
     min_words: int = Field(ge=1)
     max_file_mb: float = Field(gt=0)
@@ -25,7 +25,7 @@ class Ingest(Section):
     role: str = Field(min_length=1)
 
 
-def _share(value):
+def _parse_rate(value):
     if value == "auto":
         return value
     try:
@@ -37,19 +37,19 @@ def _share(value):
     return number
 
 
-Share = Annotated[float | str, PlainValidator(_share)]  # a union would name its parts in the place of a mistake
+Rate = Annotated[float | str, PlainValidator(_parse_rate)]  # a union would name its parts in the place of a mistake
 
 
-class Tasks(Section):
-    notes: Share
-    brief: Share
-    outline: Share
-    rewrite: Share
-    answer: Share
+class AugmentationParams(StrictModel):
+    notes: Rate
+    brief: Rate
+    outline: Rate
+    rewrite: Rate
+    answer: Rate
     persona: int = Field(ge=0, le=50)
 
 
-class Prepare(Section):
+class PrepareParams(StrictModel):
     seed: int
     system: str = Field(min_length=1, max_length=200)  # it stands in every training row, which has a limit
     author: str
@@ -60,14 +60,14 @@ class Prepare(Section):
     embeds: Literal["keep", "drop", "placeholder"]
     redact: bool
     context_tokens: int = Field(ge=0)
-    tasks: Tasks
+    tasks: AugmentationParams
     per_post: int = Field(ge=0)
     instructions: Literal["heuristic", "model", "both"]
     instructor: str
     persona: str = Field(min_length=1)
 
 
-class Split(Section):
+class SplitParams(StrictModel):
     by: Literal["date", "random"]
     train: float = Field(gt=0, lt=1)
     valid: float = Field(gt=0, lt=1)
@@ -89,7 +89,7 @@ def _file_of_votes(value):
     return value
 
 
-class Train(Section):
+class TrainParams(StrictModel):
     """A knob that says `preset` takes its value from blogtwin/presets.yaml, before anything is checked: from then on it is a number."""
 
     base: str
@@ -131,18 +131,18 @@ class Train(Section):
         return made
 
 
-class Export(Section):
+class ExportParams(StrictModel):
     quantization: Literal["q8_0", "f16"]
     parity_prompts: int = Field(ge=1)
     parity_tokens: int = Field(ge=16)
 
 
-class Ollama(Section):
+class OllamaParams(StrictModel):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     num_ctx: int = Field(ge=512)
 
 
-class Eval(Section):
+class EvalParams(StrictModel):
     prompts: int = Field(ge=0)
     notes: int = Field(ge=0)
     read_tokens: int = Field(ge=0)
@@ -156,14 +156,14 @@ class Eval(Section):
     judge: str
 
 
-class Params(Section):
-    ingest: Ingest
-    prepare: Prepare
-    split: Split
-    train: Train
-    export: Export
-    ollama: Ollama
-    eval: Eval
+class Params(StrictModel):
+    ingest: IngestParams
+    prepare: PrepareParams
+    split: SplitParams
+    train: TrainParams
+    export: ExportParams
+    ollama: OllamaParams
+    eval: EvalParams
 
 
 def load_params(path="params.yaml") -> Params:
@@ -184,10 +184,10 @@ def load_params(path="params.yaml") -> Params:
     try:
         return Params.model_validate(data)
     except ValidationError as e:
-        raise UserError(f"{path}: {_first_mistake(e)}") from None
+        raise UserError(f"{path}: {_validation_sentence(e)}") from None
 
 
-def _first_mistake(error: ValidationError) -> str:
+def _validation_sentence(error: ValidationError) -> str:
     problem = main_problem(error)
     where = dotted(problem["loc"])
     if problem["type"] == "extra_forbidden":

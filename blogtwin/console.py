@@ -4,31 +4,31 @@ import contextlib
 import sys
 
 from blogtwin.environment import load_environment
-from blogtwin.errors import UserError, disk_is_full
-from blogtwin.hardware import is_first
+from blogtwin.errors import UserError, is_disk_full
+from blogtwin.hardware import is_main_process
 
-STOPPED = "stopped: nothing half-written was kept; the same command starts this stage again."
+INTERRUPTED = "stopped: nothing half-written was kept; the same command starts this stage again."
 
 
 def install_excepthook() -> None:
-    """Let Ctrl-C during a script's imports, before `run`, end in a sentence too."""
+    """Let Ctrl-C during a script's imports, before `run_cli`, end in a sentence too."""
     sys.excepthook = _on_uncaught
 
 
 def _on_uncaught(kind, error, trace) -> None:
     if issubclass(kind, KeyboardInterrupt):
-        print(STOPPED, file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         sys.exit(130)
     sys.__excepthook__(kind, error, trace)
 
 
-def say(text="") -> None:
-    if not is_first():
+def echo(text="") -> None:
+    if not is_main_process():
         return
     print(str(text).encode("utf-8", "backslashreplace").decode(), flush=True)  # a path may hold bytes that are no text
 
 
-def run(main) -> None:
+def run_cli(main) -> None:
     """Call `main`; a mistake, a full disk or Ctrl-C ends in one sentence and a nonzero exit."""
     try:
         load_environment()
@@ -36,11 +36,11 @@ def run(main) -> None:
     except UserError as e:
         sys.exit(f"error: {e}")
     except KeyboardInterrupt as e:
-        say()
-        print(str(e) or STOPPED, file=sys.stderr)
+        echo()
+        print(str(e) or INTERRUPTED, file=sys.stderr)
         sys.exit(130)
     except Exception as e:
-        if not disk_is_full(e):
+        if not is_disk_full(e):
             raise
         name = f" while writing {e.filename}" if getattr(e, "filename", None) else ""
         sys.exit(f"error: The disk is full{name}: free some space and run the same command again; nothing is lost.")
@@ -54,7 +54,7 @@ def track(items, title: str):
 
 
 @contextlib.contextmanager
-def counting(title: str, total: int):
+def progress_counter(title: str, total: int):
     """A progress bar with ETA that is told how many more are done."""
     from rich.progress import Progress
 

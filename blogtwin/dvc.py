@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 
-def dvc_cache(project: Path = Path(".")) -> Path:
+def dvc_cache_dir(project: Path = Path(".")) -> Path:
     """The folder of DVC's cache of a project. Raises CalledProcessError where DVC knows none."""
     import subprocess
 

@@ -7,9 +7,9 @@ import yaml
 
 from blogtwin import renamed_params
 from blogtwin.config import load_params
-from blogtwin.console import say
+from blogtwin.console import echo
 from blogtwin.errors import UserError
-from blogtwin.files import writing
+from blogtwin.files import atomic_open
 
 
 def set_params(path: Path, values: dict[str, str], quiet: bool = False) -> None:
@@ -54,10 +54,10 @@ def set_params(path: Path, values: dict[str, str], quiet: bool = False) -> None:
         raise UserError(str(e).replace(str(trial), str(path))) from None
     finally:
         trial.unlink(missing_ok=True)
-    with writing(path) as file:
+    with atomic_open(path) as file:
         file.write(after.getvalue())
     for key, value in {} if quiet else values.items():
-        say(f"params.yaml: {key} is {value}")
+        echo(f"params.yaml: {key} is {value}")
 
 
 def flattened(text: str) -> dict[str, str]:

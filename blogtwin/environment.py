@@ -19,12 +19,12 @@ DEFAULTS = {
 
 def load_environment() -> None:
     """Read .env of the current folder and set `DEFAULTS`. A variable that is set already wins. Call it before the libraries are imported."""
-    read_env()
+    load_dotenv()
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
 
 
-def read_env(path: Path = Path(".env")) -> None:
+def load_dotenv(path: Path = Path(".env")) -> None:
     """NAME=value lines become environment variables, where those are not set already."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     for line in lines:

@@ -8,7 +8,7 @@ class UserError(Exception):
     """A mistake the user can mend; its text is one sentence: what was asked, what is there, what to do."""
 
 
-def disk_is_full(error: Exception) -> bool:
+def is_disk_full(error: Exception) -> bool:
     """Whether that is what an error says. Libraries that write by themselves have no errno: safetensors tells the number in its
     text, numpy only how much of an array it wrote, PyTorch only that it could not."""
     numbers = errno.ENOSPC, errno.EDQUOT, errno.EFBIG

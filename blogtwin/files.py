@@ -10,11 +10,11 @@ from pathlib import Path
 
 from blogtwin.errors import UserError
 from blogtwin.hints import make_command
-from blogtwin.signals import ctrl_c_later
+from blogtwin.signals import defer_sigint
 
 
 @contextlib.contextmanager
-def renamed(path):
+def atomic_path(path):
     """A temporary name beside `path`, which takes its name when the block ends well and is removed when it does not."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,14 +27,14 @@ def renamed(path):
 
 
 @contextlib.contextmanager
-def writing(path, mode="w"):
+def atomic_open(path, mode="w"):
     """Open `path` for writing; it is there when the block ends well, and as it was when it does not."""
-    with renamed(path) as temporary, open(temporary, mode, **({} if "b" in mode else {"encoding": "utf-8"})) as file:
+    with atomic_path(path) as temporary, open(temporary, mode, **({} if "b" in mode else {"encoding": "utf-8"})) as file:
         yield file
 
 
 @contextlib.contextmanager
-def making(folder):
+def atomic_directory(folder):
     """A fresh temporary folder that takes the name `folder` when the block ends well, and is gone when it does not."""
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def making(folder):
     temporary.mkdir()
     try:
         yield temporary
-        with ctrl_c_later():  # between these two there is neither the old folder nor the new one
+        with defer_sigint():  # between these two there is neither the old folder nor the new one
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(temporary, folder)
     finally:
@@ -60,37 +60,37 @@ def read_jsonl(path) -> list[dict]:
 
 
 def write_jsonl(path, rows) -> None:
-    write_all({path: rows})
+    write_jsonl_files({path: rows})
 
 
-def write_all(tables: dict) -> None:
+def write_jsonl_files(tables: dict) -> None:
     """{path: rows} → JSONL files, all of them or none."""
-    write_texts({path: json_lines(rows) for path, rows in tables.items()})
+    write_files({path: to_jsonl(rows) for path, rows in tables.items()})
 
 
-def json_lines(rows):
+def to_jsonl(rows):
     """Each row as a line of a JSONL file."""
     return (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def write_texts(files: dict) -> None:
+def write_files(files: dict) -> None:
     """{path: lines} → files, all of them or none: each is whole on the disk before the first takes its name."""
     with contextlib.ExitStack() as stack:
         for path, lines in files.items():
-            file = stack.enter_context(writing(path))
+            file = stack.enter_context(atomic_open(path))
             file.writelines(lines)
             file.flush()
-        with ctrl_c_later():
+        with defer_sigint():
             stack.close()
 
 
 def write_json(path, data) -> None:
-    with writing(path) as file:
+    with atomic_open(path) as file:
         json.dump(data, file, ensure_ascii=False, indent=2)
         file.write("\n")
 
 
-def digest(path) -> str:
+def sha256_file(path) -> str:
     """SHA-256 of a file, in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,45 +12,45 @@ import time
 from pathlib import Path
 
 
-def cores() -> int:
+def available_cpus() -> int:
     """Processor cores this process may use: fewer than the machine has where a container, `taskset` or OMP_NUM_THREADS says so."""
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return min(there, int(wanted)) if wanted.isdigit() and int(wanted) else there
 
 
-def is_first() -> bool:
+def is_main_process() -> bool:
     """Whether this is the process that writes and talks; `accelerate launch` starts several, and numbers them by RANK."""
     return os.environ.get("RANK", "0") == "0"
 
 
-FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "bf16")  # what speeds matrix products up
+CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "bf16")  # what speeds matrix products up
 
 
-def facts() -> dict:
+def hardware_info() -> dict:
     """Everything `make doctor` shows of the machine itself. Sizes in GB."""
     disk = shutil.disk_usage(".")
     return {
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu": cpu_name(),
-        "features": features(),
-        "cores": cores(),
-        "ram_gb": capped(ram_gb(), "MAX_RAM_GB"),
+        "features": cpu_flags(),
+        "cores": available_cpus(),
+        "ram_gb": apply_limit(memory_gb(), "MAX_RAM_GB"),
         "disk_free_gb": round(disk.free / 2**30, 1),
-        "gpus": [] if force_cpu() else gpus(),
+        "gpus": [] if is_cpu_forced() else list_gpus(),
         "python": platform.python_version(),
-        "node": version_of("node"),
-        "ollama": version_of("ollama"),
+        "node": program_version("node"),
+        "ollama": program_version("ollama"),
         "limits": {name: os.environ[name] for name in ("FORCE_CPU", "MAX_RAM_GB", "MAX_VRAM_GB") if os.environ.get(name)},
     }
 
 
-def force_cpu() -> bool:
+def is_cpu_forced() -> bool:
     """Whether FORCE_CPU asks for no card to be used."""
     return os.environ.get("FORCE_CPU", "").lower() not in ("", "0", "false", "no")
 
 
-def capped(gb: float, name: str) -> float:
+def apply_limit(gb: float, name: str) -> float:
     """`gb`, or what the environment variable allows, if that is less. ValueError when that is no number."""
     limit = os.environ.get(name)
     try:
@@ -61,13 +61,13 @@ def capped(gb: float, name: str) -> float:
 
 def cpu_name() -> str:
     with_name = [line for line in _cpuinfo() if line.startswith(("model name", "Model"))]
-    return with_name[0].partition(":")[2].strip() if with_name else said("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or "unknown"
+    return with_name[0].partition(":")[2].strip() if with_name else command_output("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or "unknown"
 
 
-def features() -> list[str]:
+def cpu_flags() -> list[str]:
     line = next((line for line in _cpuinfo() if line.startswith(("flags", "Features"))), "")
     words = set(line.partition(":")[2].split())
-    return [name for name in FEATURES if name in words]
+    return [name for name in CPU_FEATURES if name in words]
 
 
 def has_bf16() -> bool:
@@ -91,7 +91,7 @@ def _cpuinfo() -> list[str]:
     return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
 
 
-def ram_gb() -> float:
+def memory_gb() -> float:
     """Of the machine, or of the container that this runs in."""
     if not hasattr(os, "sysconf"):  # Windows
         import psutil
@@ -105,21 +105,21 @@ def ram_gb() -> float:
     return min(sizes) / 2**30
 
 
-def gpus() -> list[dict]:
+def list_gpus() -> list[dict]:
     """[{kind, name, memory_gb}], by the tools of their makers. kind: cuda, rocm, xpu or apple."""
     found = []
-    for line in said("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits").splitlines():
+    for line in command_output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits").splitlines():
         name, _, mib = line.rpartition(",")
         if mib.strip().isdigit():
             found.append(("cuda", name.strip(), int(mib) / 1024))
-    for card in _read_json(said("rocm-smi", "--showproductname", "--showmeminfo", "vram", "--json")).values():
+    for card in _read_json(command_output("rocm-smi", "--showproductname", "--showmeminfo", "vram", "--json")).values():
         size = next((int(v) for k, v in card.items() if "Total Memory" in k), 0)
         found.append(("rocm", card.get("Card Series") or card.get("Card series") or "AMD", size / 2**30))
-    for card in _read_json(said("xpu-smi", "discovery", "-j")).get("device_list", []):
+    for card in _read_json(command_output("xpu-smi", "discovery", "-j")).get("device_list", []):
         found.append(("xpu", card.get("device_name", "Intel"), int(card.get("memory_physical_size_byte", 0)) / 2**30))
     if platform.system() == "Darwin" and platform.machine() == "arm64":
-        found.append(("apple", cpu_name(), capped(ram_gb(), "MAX_RAM_GB") * 0.7))  # shared memory, of which macOS keeps a part
-    return [{"kind": kind, "name": name, "memory_gb": capped(gb, "MAX_VRAM_GB")} for kind, name, gb in found]
+        found.append(("apple", cpu_name(), apply_limit(memory_gb(), "MAX_RAM_GB") * 0.7))  # shared memory, of which macOS keeps a part
+    return [{"kind": kind, "name": name, "memory_gb": apply_limit(gb, "MAX_VRAM_GB")} for kind, name, gb in found]
 
 
 def _read_json(text: str) -> dict:
@@ -130,13 +130,13 @@ def _read_json(text: str) -> dict:
     return read if isinstance(read, dict) else {}
 
 
-def version_of(program: str) -> str:
+def program_version(program: str) -> str:
     """The version a program tells; "" when it is not there."""
-    words = said(program, "--version").split()
+    words = command_output(program, "--version").split()
     return next((w.lstrip("v") for w in words if w.lstrip("v")[:1].isdigit()), "")
 
 
-def said(*command: str, folder: Path | None = None, seconds: int = 10) -> str:
+def command_output(*command: str, folder: Path | None = None, seconds: int = 10) -> str:
     """What a command prints; "" when there is none such, it fails, or takes longer than `seconds`."""
     try:
         return subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=True).stdout
@@ -144,7 +144,7 @@ def said(*command: str, folder: Path | None = None, seconds: int = 10) -> str:
         return ""
 
 
-def gflops(cores: int) -> float:
+def measure_gflops(cores: int) -> float:
     """fp32 matrix product of this CPU with nothing else running, in GFLOP/s: by processor time, as something else may be."""
     import numpy as np
 

@@ -3,14 +3,14 @@
 import shlex
 from pathlib import Path
 
-from blogtwin.paths import AUTHORS
+from blogtwin.paths import AUTHORS_DIR
 
 
 def author_of(folder: Path) -> tuple[str, Path] | None:
     """(name, the project around it) when `folder` lies in an author's project, authors/NAME; None in the project itself."""
     for here in (folder, *folder.parents):
         around = here.parent.parent
-        if here.parent.name == AUTHORS.name and (here / "dvc.yaml").is_file() and (around / "dvc.yaml").is_file():
+        if here.parent.name == AUTHORS_DIR.name and (here / "dvc.yaml").is_file() and (around / "dvc.yaml").is_file():
             return here.name, around
     return None
 

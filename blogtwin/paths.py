@@ -3,15 +3,15 @@
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RAW = Path("data/raw")
-PREPARED = Path("data/prepared")
-SPLIT = Path("data/split")
-ARTIFACTS = Path("artifacts")
-ADAPTER = ARTIFACTS / "adapter"
-WEIGHTS = "adapter_model.safetensors"  # in it, as PEFT calls them
-GGUF = ARTIFACTS / "gguf"
-TRAIN = ARTIFACTS / "train"
-EVAL = ARTIFACTS / "eval"
-LOGS = ARTIFACTS / "logs"
-OLLAMA = ARTIFACTS / "ollama"
-AUTHORS = Path("authors")  # a project for each of several authors: scripts/author_project.py
+RAW_DIR = Path("data/raw")
+PREPARED_DIR = Path("data/prepared")
+SPLIT_DIR = Path("data/split")
+ARTIFACTS_DIR = Path("artifacts")
+ADAPTER_DIR = ARTIFACTS_DIR / "adapter"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"  # in it, as PEFT calls them
+GGUF_DIR = ARTIFACTS_DIR / "gguf"
+TRAIN_DIR = ARTIFACTS_DIR / "train"
+EVAL_DIR = ARTIFACTS_DIR / "eval"
+LOGS_DIR = ARTIFACTS_DIR / "logs"
+OLLAMA_DIR = ARTIFACTS_DIR / "ollama"
+AUTHORS_DIR = Path("authors")  # a project for each of several authors: scripts/author_project.py

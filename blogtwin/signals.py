@@ -6,7 +6,7 @@ import threading
 
 
 @contextlib.contextmanager
-def ctrl_c_later():
+def defer_sigint():
     """Hold Ctrl-C back until the block has ended: for what must be done whole once it is begun."""
     if threading.current_thread() is not threading.main_thread():  # no other thread hears it
         yield

@@ -9,7 +9,7 @@ import yaml
 from blogtwin import renamed_params
 from blogtwin.edit_params import changed_values, set_params
 from blogtwin.errors import UserError
-from blogtwin.files import renamed, writing
+from blogtwin.files import atomic_open, atomic_path
 
 BASE, OURS, THEIRS = 1, 2, 3  # Git's numbers of the versions of a conflicted file
 
@@ -94,7 +94,7 @@ def resolve(path: Path) -> list[str]:
     pulled, own = (theirs, ours) if _git(path, "rev-parse", "-q", "--verify", "MERGE_HEAD").returncode == 0 else (ours, theirs)
     try:
         values = changed_values(base, own, path.parent)
-        with renamed(path) as fresh:
+        with atomic_path(path) as fresh:
             fresh.write_text(upgraded_text(pulled, path.parent)[0], encoding="utf-8")
             set_params(fresh, values, quiet=True)
     except (yaml.YAMLError, UserError) as e:
@@ -116,6 +116,6 @@ def upgrade(path: Path) -> list[str]:
         return [f"Git could not merge it, so it is the new one with what you had changed: {', '.join(values) or 'nothing'}"]
     text, said = upgraded_text(text, path.parent)
     if said:
-        with writing(path, "wb") as file:
+        with atomic_open(path, "wb") as file:
             file.write(text.encode())
     return said

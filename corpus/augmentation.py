@@ -10,46 +10,56 @@ import random
 import re
 from dataclasses import dataclass
 
-from blogtwin.text.keyphrases import Token, Weights, by_sentence, key_phrases, listed, shown, telling, thinned, tokens
-from blogtwin.text.markdown import prose
-from blogtwin.text.sentences import sentences
+from blogtwin.text.keyphrases import (
+    InverseDocumentFrequency,
+    Token,
+    break_verbatim_runs,
+    extract_key_phrases,
+    group_by_sentence,
+    join_terms,
+    render_tokens,
+    salient_tokens,
+    tokenise,
+)
+from blogtwin.text.markdown import extract_prose
+from blogtwin.text.sentences import split_sentences
 from blogtwin.text.stopwords import word_set
-from corpus.chunking import cut
-from corpus.cleaning import headings, paragraphs
-from corpus.examples import PROMPT_RESERVE, short
+from corpus.chunking import chunk
+from corpus.cleaning import extract_headings, split_paragraphs
+from corpus.examples import PROMPT_RESERVE_TOKENS, truncate
 
-KINDS = ("notes", "brief", "outline", "rewrite", "answer")
-ASK = {
+TASK_TYPES = ("notes", "brief", "outline", "rewrite", "answer")
+TEMPLATES = {
     "notes": ["Write this up for the blog, from my notes:", "Turn these notes into a passage of a post:", "Here are my notes for “{title}”. Write them out:", "Write the passage that these notes are for:"],
     "brief": ["{made}"],
     "outline": ["Write this part of “{title}” from its outline:", "Here is the outline of a passage. Write it:", "Follow this outline:"],
     "rewrite": ["Rewrite this in my voice:", "Here is a flat draft. Make it sound like me:", "Say this as I would, for “{title}”:"],
     "answer": ["{made}"],
 }
-BRIEF = ["Write a passage about {terms}.", "For “{title}”: a passage on {terms}.", "I need a few paragraphs about {terms}.", "Write about {terms}."]
-QUESTION = ["What is there to say about {first}?", "Tell me about {terms}.", "What about {first}?", "Can you write something on {terms}?"]
-MARKS = ["- ", "* ", "• ", ""]
-PASSAGE = 240  # tokens of a passage: about what a person writes notes for at a time
-FEWEST_WORDS = 30
-ENOUGH, PASSAGE_WORDS = 30_000, 150  # words from which on an author's posts teach by themselves; of a passage, about
-AUTO = {"notes": 0.4, "rewrite": 0.3, "brief": 0.1, "outline": 0.1, "answer": 0.1}  # of the passages of a small blog
-MOSTLY = 0.8  # of a passage's words must be prose: code and tables can't be told from notes
+BRIEF_TEMPLATES = ["Write a passage about {terms}.", "For “{title}”: a passage on {terms}.", "I need a few paragraphs about {terms}.", "Write about {terms}."]
+QUESTION_TEMPLATES = ["What is there to say about {first}?", "Tell me about {terms}.", "What about {first}?", "Can you write something on {terms}?"]
+BULLET_MARKS = ["- ", "* ", "• ", ""]
+PASSAGE_TOKENS = 240  # tokens of a passage: about what a person writes notes for at a time
+MIN_PASSAGE_WORDS = 30
+SUFFICIENT_WORDS, PASSAGE_WORDS = 30_000, 150  # words from which on an author's posts teach by themselves; of a passage, about
+AUTO_RATES = {"notes": 0.4, "rewrite": 0.3, "brief": 0.1, "outline": 0.1, "answer": 0.1}  # of the passages of a small blog
+MIN_PROSE_FRACTION = 0.8  # of a passage's words must be prose: code and tables can't be told from notes
 HEDGES = word_set("very just really quite rather perhaps maybe actually simply indeed anyway somehow almost nearly even still already well now oh")
-SPELT_OUT = [(r"(?i)\bcan't\b", "cannot"), (r"(?i)\bwon't\b", "will not"), (r"n't\b", " not"), (r"'re\b", " are"), (r"'ve\b", " have"), (r"'ll\b", " will"), (r"\b(I)'m\b", r"\1 am"), (r"(?i)\b(it|that|there|he|she|what|here)'s\b", r"\1 is")]
+CONTRACTION_EXPANSIONS = [(r"(?i)\bcan't\b", "cannot"), (r"(?i)\bwon't\b", "will not"), (r"n't\b", " not"), (r"'re\b", " are"), (r"'ve\b", " have"), (r"'ll\b", " will"), (r"\b(I)'m\b", r"\1 am"), (r"(?i)\b(it|that|there|he|she|what|here)'s\b", r"\1 is")]
 
 
-def shares(asked: dict[str, float | str], n_words: int, posts: int, per_post: int) -> dict[str, float]:
+def augmentation_rates(asked: dict[str, float | str], n_words: int, posts: int, per_post: int) -> dict[str, float]:
     """`asked` (of a post, by kind) with a number wherever it says `auto`: together as many passages as the author's words lack to ENOUGH.
 
     Ten short posts are learnt by heart in a few steps, and say little of how their author would put anything else: what else there
     is to learn from is the same words asked for in other ways. Many posts are worth more than that, and training has its limit.
     """
-    lacking = min(per_post, max(0, ENOUGH - n_words) / PASSAGE_WORDS / posts)
-    return {kind: round(AUTO[kind] * lacking, 2) if share == "auto" else share for kind, share in asked.items()}
+    lacking = min(per_post, max(0, SUFFICIENT_WORDS - n_words) / PASSAGE_WORDS / posts)
+    return {kind: round(AUTO_RATES[kind] * lacking, 2) if share == "auto" else share for kind, share in asked.items()}
 
 
 @dataclass(frozen=True)
-class Wanted:
+class AugmentationRequest:
     """A passage that is to be asked for in one of KINDS. What asks for it may take `room` tokens."""
 
     id: str
@@ -61,15 +71,15 @@ class Wanted:
     room: int
 
 
-def wanted(post: dict, parts: list[str], count, max_length: int, shares: dict[str, float], per_post: int, seed: int) -> list[Wanted]:
-    """What is asked of a post, cut into `parts`: so many of each kind as `shares` says on average, at most `per_post` in all."""
+def sample_requests(post: dict, parts: list[str], count, max_length: int, shares: dict[str, float], per_post: int, seed: int) -> list[AugmentationRequest]:
+    """What is asked of a post, cut into `parts`: so many of each kind as `augmentation_rates` says on average, at most `per_post` in all."""
     choose = random.Random(f"{seed}:{post['id']}:tasks")
-    kinds = [kind for kind in KINDS for _ in range(int(shares[kind]) + (choose.random() < shares[kind] % 1))]
+    kinds = [kind for kind in TASK_TYPES for _ in range(int(shares[kind]) + (choose.random() < shares[kind] % 1))]
     if not kinds:
         return []
     if len(kinds) > per_post:
         kinds = [kinds[i] for i in sorted(choose.sample(range(len(kinds)), per_post))]
-    found = passages(parts, count, max_length)
+    found = extract_passages(parts, count, max_length)
     rows, deck, taken = [], [], set()
     for number, kind in enumerate(kinds, 1):
         deck = deck or choose.sample(found, len(found))
@@ -78,26 +88,26 @@ def wanted(post: dict, parts: list[str], count, max_length: int, shares: dict[st
         deck.remove(place)
         taken.add((kind, place))
         part, passage = place
-        room = max_length - PROMPT_RESERVE - count(passage)
-        rows.append(Wanted(f"{post['id']}-{part}-{kind}-{number}", post, part, len(parts), kind, passage, room))
+        room = max_length - PROMPT_RESERVE_TOKENS - count(passage)
+        rows.append(AugmentationRequest(f"{post['id']}-{part}-{kind}-{number}", post, part, len(parts), kind, passage, room))
     return rows
 
 
-def passages(parts: list[str], count, max_length: int) -> list[tuple[int, str]]:
+def extract_passages(parts: list[str], count, max_length: int) -> list[tuple[int, str]]:
     """(number of the part, passage): stretches of whole paragraphs that are mostly prose and leave half a row for what asks for them."""
-    limit = min(PASSAGE, (max_length - PROMPT_RESERVE) // 2)
-    return [(number, text) for number, part in enumerate(parts, 1) for text in cut(paragraphs(part), count, limit, limit) if mostly_prose(text)]
+    limit = min(PASSAGE_TOKENS, (max_length - PROMPT_RESERVE_TOKENS) // 2)
+    return [(number, text) for number, part in enumerate(parts, 1) for text in chunk(split_paragraphs(part), count, limit, limit) if is_mostly_prose(text)]
 
 
-def mostly_prose(text: str) -> bool:
-    own = len(prose(text).split())
-    return own >= FEWEST_WORDS and own >= MOSTLY * len(text.split())
+def is_mostly_prose(text: str) -> bool:
+    own = len(extract_prose(text).split())
+    return own >= MIN_PASSAGE_WORDS and own >= MIN_PROSE_FRACTION * len(text.split())
 
 
-def row(asked: Wanted, made: str, count, seed: int) -> dict:
+def to_example(asked: AugmentationRequest, made: str, count, seed: int) -> dict:
     """The example, from what asks for the passage."""
-    phrase = random.Random(f"{seed}:{asked.id}").choice(ASK[asked.kind])
-    filled = {"{title}": short(asked.post["title"], count), "{made}": made}
+    phrase = random.Random(f"{seed}:{asked.id}").choice(TEMPLATES[asked.kind])
+    filled = {"{title}": truncate(asked.post["title"], count), "{made}": made}
     return {
         "id": asked.id,
         "post_id": asked.post["id"],
@@ -111,11 +121,11 @@ def row(asked: Wanted, made: str, count, seed: int) -> dict:
     }
 
 
-def by_rule(asked: Wanted, weights: Weights, count, seed: int) -> str:
+def heuristic_prompt(asked: AugmentationRequest, weights: InverseDocumentFrequency, count, seed: int) -> str:
     """What asks for the passage; empty where the rules can't make it, or it takes more room than there is."""
     choose = random.Random(f"{seed}:{asked.id}:made")
-    make = {"notes": notes, "brief": brief, "outline": outline, "rewrite": flat, "answer": question}[asked.kind]
-    found = tokens(asked.passage, weights)
+    make = {"notes": make_notes, "brief": make_brief, "outline": make_outline, "rewrite": make_plain_draft, "answer": make_question}[asked.kind]
+    found = tokenise(asked.passage, weights)
     for most in (choose.randint(5, 8), 4, 2, 0):
         made = make(asked, found, choose, most)
         if count(made) <= asked.room:
@@ -123,55 +133,55 @@ def by_rule(asked: Wanted, weights: Weights, count, seed: int) -> str:
     return ""
 
 
-def notes(asked: Wanted, found: list[Token], choose: random.Random, most: int) -> str:
+def make_notes(asked: AugmentationRequest, found: list[Token], choose: random.Random, most: int) -> str:
     """A line for each sentence: its numbers and names, and what else tells most, up to `most` words; very short ones share a line."""
-    kept = thinned(found, [i for one in by_sentence(found) for i in telling(found, one, most)])
+    kept = break_verbatim_runs(found, [i for one in group_by_sentence(found) for i in salient_tokens(found, one, most)])
     lines: list[str] = []
-    for one in by_sentence(found, kept):
-        line = shown(found, one)
+    for one in group_by_sentence(found, kept):
+        line = render_tokens(found, one)
         if lines and (len(one) < 3 or len(lines[-1].split()) < 3):
             lines[-1] += f"; {line}"
         else:
             lines.append(line)
-    mark = choose.choice(MARKS)
+    mark = choose.choice(BULLET_MARKS)
     return "\n".join(mark + line for line in lines)
 
 
-def outline(asked: Wanted, found: list[Token], choose: random.Random, most: int) -> str:
+def make_outline(asked: AugmentationRequest, found: list[Token], choose: random.Random, most: int) -> str:
     """The headings where there are some, else what each paragraph begins with; empty for a single paragraph."""
-    lines = headings(asked.passage)
+    lines = extract_headings(asked.passage)
     if len(lines) < 2:
         place, starts = 0, set()
-        for paragraph in paragraphs(asked.passage):
+        for paragraph in split_paragraphs(asked.passage):
             starts.add(place)
-            place += len(sentences(paragraph))
-        firsts = [one for one in by_sentence(found) if found[one[0]].sentence in starts]
-        kept = thinned(found, [i for one in firsts for i in telling(found, one, most)])
-        lines = [shown(found, one) for one in by_sentence(found, kept) if len(one) > 1]
+            place += len(split_sentences(paragraph))
+        firsts = [one for one in group_by_sentence(found) if found[one[0]].sentence in starts]
+        kept = break_verbatim_runs(found, [i for one in firsts for i in salient_tokens(found, one, most)])
+        lines = [render_tokens(found, one) for one in group_by_sentence(found, kept) if len(one) > 1]
     return "\n".join(f"{n}. {line}" for n, line in enumerate(lines, 1)) if len(lines) > 1 else ""
 
 
-def flat(asked: Wanted, found: list[Token], choose: random.Random, most: int) -> str:
+def make_plain_draft(asked: AugmentationRequest, found: list[Token], choose: random.Random, most: int) -> str:
     """All that is said, in plain sentences: without hedges and brackets, and without a word of each six that would be the author's own."""
     kept = [i for i, t in enumerate(found) if t.weight == math.inf or not (t.shown.lower() in HEDGES or re.fullmatch(r"[a-z]{4,}ly", t.shown))]
-    text = " ".join(shown(found, one) + "." for one in by_sentence(found, thinned(found, kept)))
-    for pattern, plain in SPELT_OUT:
+    text = " ".join(render_tokens(found, one) + "." for one in group_by_sentence(found, break_verbatim_runs(found, kept)))
+    for pattern, plain in CONTRACTION_EXPANSIONS:
         text = re.sub(pattern, plain, text.replace("’", "'"))
     return re.sub(r"(?:^|(?<=\. ))[a-z]", lambda m: m[0].upper(), text)
 
 
-def brief(asked: Wanted, found: list[Token], choose: random.Random, most: int) -> str:
-    terms = key_phrases(found, 4)
-    phrase = choose.choice(BRIEF) + choose.choice(["", f" About {round(len(asked.passage.split()), -1)} words."])
-    filled = {"{terms}": listed(terms), "{title}": " ".join(asked.post["title"].split())[:80]}
+def make_brief(asked: AugmentationRequest, found: list[Token], choose: random.Random, most: int) -> str:
+    terms = extract_key_phrases(found, 4)
+    phrase = choose.choice(BRIEF_TEMPLATES) + choose.choice(["", f" About {round(len(asked.passage.split()), -1)} words."])
+    filled = {"{terms}": join_terms(terms), "{title}": " ".join(asked.post["title"].split())[:80]}
     return re.sub(r"\{terms\}|\{title\}", lambda m: filled[m[0]], phrase) if terms else ""
 
 
-def question(asked: Wanted, found: list[Token], choose: random.Random, most: int) -> str:
+def make_question(asked: AugmentationRequest, found: list[Token], choose: random.Random, most: int) -> str:
     """A heading that asks, else a question after what the passage speaks of most."""
-    asking = [h for h in headings(asked.passage) if h.endswith("?")]
-    terms = key_phrases(found, 2)
+    asking = [h for h in extract_headings(asked.passage) if h.endswith("?")]
+    terms = extract_key_phrases(found, 2)
     if asking or not terms:
         return asking[0] if asking else ""
-    filled = {"{first}": terms[0], "{terms}": listed(terms)}
-    return re.sub(r"\{first\}|\{terms\}", lambda m: filled[m[0]], choose.choice(QUESTION))
+    filled = {"{first}": terms[0], "{terms}": join_terms(terms)}
+    return re.sub(r"\{first\}|\{terms\}", lambda m: filled[m[0]], choose.choice(QUESTION_TEMPLATES))

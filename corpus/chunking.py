@@ -6,12 +6,12 @@ from collections import deque
 from blogtwin.text.sentences import CLAUSE_END, LINE_OR_SENTENCE_END
 
 
-def cut(blocks: list[str], count, first: int, later: int) -> list[str]:
+def chunk(blocks: list[str], count, first: int, later: int) -> list[str]:
     """Paragraphs → parts of at most `first` (then `later`) tokens, cut at paragraph ends.
 
     Parts come out of about equal length, so that none is a mere rest. A paragraph longer than a part is cut at sentence ends, then at words.
     """
-    pieces = [piece for block in blocks for piece in split_long(block, count, min(first, later))]
+    pieces = [piece for block in blocks for piece in split_paragraph(block, count, min(first, later))]
     if not pieces:
         return []
     sizes = [count(piece) + 2 for piece in pieces]  # + the blank line
@@ -29,7 +29,7 @@ def cut(blocks: list[str], count, first: int, later: int) -> list[str]:
     return [*parts, "\n\n".join(current)]
 
 
-def split_long(block: str, count, limit: int) -> list[str]:
+def split_paragraph(block: str, count, limit: int) -> list[str]:
     """A paragraph that fits, as it is; a longer one in pieces that fit: at line ends, sentence ends, spaces, anywhere."""
     if len(block.encode()) + 2 <= limit or count(block) + 2 <= limit or len(block) == 1:  # a token is at least a byte
         return [block]
@@ -45,7 +45,7 @@ def split_long(block: str, count, limit: int) -> list[str]:
         tokens = count(atom)
         if tokens + 2 > limit:
             pieces += [current] if current else []
-            pieces += split_long(atom, count, limit)
+            pieces += split_paragraph(atom, count, limit)
             current, size = "", 0
         elif current and size + tokens + 2 > limit:
             pieces.append(current)
@@ -56,7 +56,7 @@ def split_long(block: str, count, limit: int) -> list[str]:
     return [p.strip("\n") for p in pieces if p.strip()]
 
 
-def tail(part: str, count, limit: int) -> str:
+def trailing_context(part: str, count, limit: int) -> str:
     """The last words of a part, at most `limit` tokens, from a sentence start where there is one."""
     if limit <= 0:
         return ""

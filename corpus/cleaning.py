@@ -9,20 +9,20 @@ import re
 import unicodedata
 
 from blogtwin.text.markdown import PUBLISHED_FENCE
-from corpus.html_to_markdown import BLOCK, DROPPED, INLINE, Writer
-from corpus.html_to_markdown import fence as _fence
+from corpus.html_to_markdown import BLOCK_TAGS, DROPPED_TAGS, INLINE_TAGS, MarkdownWriter
+from corpus.html_to_markdown import code_fence as _fence
 
-BLOCKS = {"code": "keep", "quotes": "keep", "tables": "keep", "embeds": "drop"}  # what happens when nobody says otherwise
+BLOCK_POLICIES = {"code": "keep", "quotes": "keep", "tables": "keep", "embeds": "drop"}  # what happens when nobody says otherwise
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u2060\ufeff\u00ad\u200e\u200f")) | {0xA0: " "}
-HTML_TAGS = DROPPED | BLOCK | INLINE
-GAP = r"(?!\n[ \t]*\n)"  # what belongs together holds no blank line
-REST = rf"(?:{GAP}[\s/](?:{GAP}(?:[^<>\"']|\"(?:{GAP}[^\"])*\"|'(?:{GAP}[^'])*'))*)?"  # a tag after its name
-TAG = re.compile(rf"<(/?)([a-zA-Z][\w.:-]*)({REST})>")
+HTML_TAGS = DROPPED_TAGS | BLOCK_TAGS | INLINE_TAGS
+NO_BLANK_LINE = r"(?!\n[ \t]*\n)"  # what belongs together holds no blank line
+TAG_ATTRIBUTES = rf"(?:{NO_BLANK_LINE}[\s/](?:{NO_BLANK_LINE}(?:[^<>\"']|\"(?:{NO_BLANK_LINE}[^\"])*\"|'(?:{NO_BLANK_LINE}[^'])*'))*)?"  # a tag after its name
+TAG = re.compile(rf"<(/?)([a-zA-Z][\w.:-]*)({TAG_ATTRIBUTES})>")
 # Patterns below never look past the next opening mark or blank line: a stray "{{" must cost neither words nor time.
 HIGHLIGHT = r"\{[%{][<%]?-?\s*highlight\s+(?P<lang>\w*)[^{}]*\}\}?\n?(?P<shown>(?:(?!\{[%{][<%]?-?\s*highlight\s).)*?)\n?\{[%{][<%]?-?\s*(?:/\s*|end)highlight[^{}]*\}\}?"
 PRE = r"<(?i:pre)\b[^<>]*>(?P<pre>(?:(?!<(?i:pre)\b).)*?)</(?i:pre)>"
-INLINE = r"(?<!`)(?P<tick>`+)(?!`)(?:" + GAP + r".){1,2000}?(?<!`)(?P=tick)(?!`)"
-CODE = re.compile(f"(?ms){HIGHLIGHT}|{PRE}|{PUBLISHED_FENCE}|{INLINE}")
+INLINE_TAGS = r"(?<!`)(?P<tick>`+)(?!`)(?:" + NO_BLANK_LINE + r".){1,2000}?(?<!`)(?P=tick)(?!`)"
+CODE = re.compile(f"(?ms){HIGHLIGHT}|{PRE}|{PUBLISHED_FENCE}|{INLINE_TAGS}")
 NO_CODE = re.compile(r"[ \t]*(?:```+|~~~+)[ \t]*(?:=\w+|dataview\w*|tasks|query)[ \t]*\n")  # Djot's raw HTML, Obsidian's queries
 INDENTED = re.compile(r"(?m)^(?:(?<=\A)|(?<=\n\n))(?: {4}[^\n]*\S[^\n]*(?:\n|\Z)(?:[ \t]*\n(?= {4}))*)+")
 IN_LIST = re.compile(r"[ \t]+\S|(?:[-*+]|\d+[.)])[ \t]")
@@ -41,41 +41,41 @@ SHARE_LINE = re.compile(
 )
 
 
-def clean(text: str, links: str = "text", blocks: dict[str, str] = BLOCKS) -> str:
+def clean_markdown(text: str, links: str = "text", blocks: dict[str, str] = BLOCK_POLICIES) -> str:
     """The author's words of a post, as Markdown. links: "text" keeps a link's words only, "keep" its address too.
 
     blocks: for "code", "quotes", "tables" and "embeds" one of "keep", "drop", "placeholder".
     """
     text = unicodedata.normalize("NFC", text).translate(INVISIBLE)
     text = text.replace("\u2028", "\n").replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
-    text, code = _take_code(text, published=True, blocks=blocks["code"])
+    text, code = extract_code(text, published=True, blocks=blocks["code"])
     text = _embeds(text, blocks["embeds"])
-    text = _flavours(text)
+    text = _strip_dialects(text)
     text = _shortcodes(text)
     text = _html(text)
     text = _images(text)
     text = _links(text, links)
-    text = _chosen(QUOTE, text, "quotes", blocks["quotes"])
-    text = _chosen(TABLE, text, "tables", blocks["tables"])
+    text = _apply_block_policy(QUOTE, text, "quotes", blocks["quotes"])
+    text = _apply_block_policy(TABLE, text, "tables", blocks["tables"])
     text = SHARE_LINE.sub("", text)
     text = re.sub(r"(?im)^[ \t*-]*(?:toc|\[toc\]|\[\[toc\]\])[ \t]*$", "", text)
     text = re.sub(r"(?m)(?<![ \t])[ \t]+$", "", text)
     text = re.sub(r"\n{3,}", "\n\n", text).strip("\n")
-    return _put_code(text, code)
+    return restore_code(text, code)
 
 
-def paragraphs(text: str) -> list[str]:
+def split_paragraphs(text: str) -> list[str]:
     """Blocks between blank lines; a fenced code block with blank lines inside stays one."""
-    text, code = _take_code(text)
-    return [_put_code(block.strip("\n"), code) for block in re.split(r"\n[ \t]*\n", text) if block.strip()]
+    text, code = extract_code(text)
+    return [restore_code(block.strip("\n"), code) for block in re.split(r"\n[ \t]*\n", text) if block.strip()]
 
 
-def headings(text: str) -> list[str]:
-    text, code = _take_code(text)
-    return [_put_code(found, code) for m in re.findall(r"(?m)^#{1,6}[ \t]([^\n]+)$", text) if (found := m.strip("# \t"))]
+def extract_headings(text: str) -> list[str]:
+    text, code = extract_code(text)
+    return [restore_code(found, code) for m in re.findall(r"(?m)^#{1,6}[ \t]([^\n]+)$", text) if (found := m.strip("# \t"))]
 
 
-def _take_code(text: str, published: bool = False, blocks: str = "keep") -> tuple[str, list[str]]:
+def extract_code(text: str, published: bool = False, blocks: str = "keep") -> tuple[str, list[str]]:
     """Text with each code block or span replaced by a private-use mark, and the pieces.
 
     published: the text is not cleaned yet, so highlight blocks become fences, what is raw HTML or a query goes, and code blocks are
@@ -111,8 +111,8 @@ def _take_code(text: str, published: bool = False, blocks: str = "keep") -> tupl
     return INDENTED.sub(keep_indented, text), code
 
 
-def _put_code(text: str, code: list[str]) -> str:
-    return re.sub("\ue000(\\d+)\ue001", lambda m: _put_code(code[int(m[1])], code), text)
+def restore_code(text: str, code: list[str]) -> str:
+    return re.sub("\ue000(\\d+)\ue001", lambda m: restore_code(code[int(m[1])], code), text)
 
 
 def _embeds(text: str, how: str) -> str:
@@ -122,9 +122,9 @@ def _embeds(text: str, how: str) -> str:
     return EMBED.sub(lambda m: "\n\n[embed]\n\n" if how == "placeholder" else f"\n\n{m['src'] or m['id'] or ''}\n\n", text)
 
 
-def _flavours(text: str) -> str:
+def _strip_dialects(text: str) -> str:
     """What only Obsidian and Djot write: comments, block ids, attributes, fenced divisions."""
-    text = re.sub(rf"(?s)%%(?:(?!%%){GAP}.)*?%%", "", text)
+    text = re.sub(rf"(?s)%%(?:(?!%%){NO_BLANK_LINE}.)*?%%", "", text)
     text = re.sub(r"(?m)(?<=\S)[ \t]+\^[a-zA-Z0-9]*\d[a-zA-Z0-9]*$", "", text)
     text = re.sub(r"(?m)^[ \t>]*:{3,}[^\n]*$", "", text)
     text = re.sub(r"(?m)^[ \t]*\{(?:[.#%]|[\w-]+=\")[^{}\n]*\}[ \t]*$", "", text)
@@ -133,7 +133,7 @@ def _flavours(text: str) -> str:
     return re.sub(r"\{-(?:[^{}\n-]|-(?!\}))*-\}", "", text)
 
 
-def _chosen(pattern: re.Pattern, text: str, kind: str, how: str) -> str:
+def _apply_block_policy(pattern: re.Pattern, text: str, kind: str, how: str) -> str:
     """Quotes or tables as params say. A callout (Obsidian, GitHub) is no quotation: its marks go, its words stay."""
 
     def choose(match):
@@ -145,7 +145,7 @@ def _chosen(pattern: re.Pattern, text: str, kind: str, how: str) -> str:
 
 
 def _shortcodes(text: str) -> str:
-    inside = rf"(?:(?!\{{\{{|\{{%){GAP}.)*?"
+    inside = rf"(?:(?!\{{\{{|\{{%){NO_BLANK_LINE}.)*?"
     text = re.sub(r"(?s)\{%-?\s*comment\s*-?%\}(?:(?!\{%-?\s*comment\b).)*?\{%-?\s*endcomment\s*-?%\}", "", text)
     text = re.sub(rf"(?s)\{{\{{[<%]{inside}[%>]\}}\}}|\{{%{inside}%\}}|\{{\{{{inside}\}}\}}", "", text)  # Hugo, Liquid tags, Liquid values
     text = re.sub(r"\{:[^{}\n]*\}", "", text)  # kramdown attributes
@@ -165,7 +165,7 @@ def _html(text: str) -> str:
 def _tags(text: str) -> str:
     """One pass over the tags; one that is no HTML stays as it is, unless it is closed somewhere or has attributes (MDX)."""
     known = HTML_TAGS | {name.lower() for name in re.findall(r"</([a-zA-Z][\w.:-]*)\s*>", text)}
-    writer, at = Writer(), 0
+    writer, at = MarkdownWriter(), 0
     for match in TAG.finditer(text):
         if match.start() < at:
             continue  # inside a script
@@ -195,7 +195,7 @@ def _end_of(name: str, text: str, start: int) -> int:
 
 
 def _images(text: str) -> str:
-    picture = rf"!\[(?:{GAP}[^\[\]]|\[[^\[\]\n]*\])*\](?:\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)|\[[^\[\]\n]*\])"
+    picture = rf"!\[(?:{NO_BLANK_LINE}[^\[\]]|\[[^\[\]\n]*\])*\](?:\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)|\[[^\[\]\n]*\])"
     text = re.sub(rf"\[\s*{picture}\s*\](?:\([^()\n]*\)|\[[^\[\]\n]*\])?", "", text)  # a picture that is a link
     text = re.sub(picture, "", text)
     return re.sub(r"!\[\[[^\[\]\n]*\]\]", "", text)  # Obsidian embed
@@ -211,9 +211,9 @@ def _links(text: str, links: str) -> str:
         words, name = match[1], (match[2] or match[1]).casefold()
         return f"[{words}]({targets[name]})" if name in targets else match[0]
 
-    text = re.sub(rf"(?<![!\\])\[((?:{GAP}[^\[\]])+)\]\[([^\[\]\n]*)\]", resolve, text)
+    text = re.sub(rf"(?<![!\\])\[((?:{NO_BLANK_LINE}[^\[\]])+)\]\[([^\[\]\n]*)\]", resolve, text)
     text = re.sub(r"(?<![!\\\]])\[([^\[\]\n]+)\]()(?![(\[:])", resolve, text)
     text = re.sub(r"\[\[(?:[^\[\]|\n]*\|)?([^\[\]|\n]+)\]\]", r"\1", text)  # wiki links
     if links == "text":
-        text = re.sub(rf"\[((?:\\.|{GAP}[^\[\]\\]|\[[^\[\]\\\n]*\])*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)", r"\1", text)
+        text = re.sub(rf"\[((?:\\.|{NO_BLANK_LINE}[^\[\]\\]|\[[^\[\]\\\n]*\])*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)", r"\1", text)
     return text

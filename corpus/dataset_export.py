@@ -4,35 +4,35 @@ import random
 from collections import Counter
 from pathlib import Path
 
-from blogtwin.models.chat import messages
-from blogtwin.text.tokens import words
-from corpus.examples import of_posts
+from blogtwin.models.chat import prompt_messages
+from blogtwin.text.tokens import tokenise_words
+from corpus.examples import post_examples
 
 FORMATS = ("chatml", "alpaca", "sharegpt", "completion", "text")
-FEWEST_WORDS = 40
-SAME_WORD, SAME_LINE, FEWEST_LETTERS = 0.2, 0.3, 0.6  # shares of a text: its commonest word, lines that stood before, letters and blanks
-SHINGLE, NEAR = 5, 0.8  # words of a run; share of the shorter text's runs
+MIN_WORDS = 40
+MAX_SAME_WORD, MAX_SAME_LINE, MIN_LETTERS = 0.2, 0.3, 0.6  # shares of a text: its commonest word, lines that stood before, letters and blanks
+SHINGLE, MIN_SIMILARITY = 5, 0.8  # words of a run; share of the shorter text's runs
 
 
-def parts(examples: list[dict], form: str, held_out: float = 0.0, seed: int = 0, deduplicate: bool = False, quality_filter: bool = False) -> dict[str, list[dict]]:
+def split_examples(examples: list[dict], form: str, held_out: float = 0.0, seed: int = 0, deduplicate: bool = False, quality_filter: bool = False) -> dict[str, list[dict]]:
     """The examples that are asked for, {"train": …, "validation": …}: whole posts in each, `held_out` of them (a share) in the second."""
     if form == "text":
-        examples = of_posts(examples)  # where nothing is asked, a passage that is asked for twice would only stand there twice
+        examples = post_examples(examples)  # where nothing is asked, a passage that is asked for twice would only stand there twice
     if quality_filter:
-        examples = [e for e in examples if good(e["output"])]
+        examples = [e for e in examples if passes_quality_filter(e["output"])]
     if deduplicate:
-        examples = distinct(examples)
-    posts = sorted({e["post_id"] for e in of_posts(examples)})
+        examples = deduplicate_rows(examples)
+    posts = sorted({e["post_id"] for e in post_examples(examples)})
     random.Random(seed).shuffle(posts)
     held = set(posts[: max(1, round(held_out * len(posts)))]) if held_out else set()
     return {"train": [e for e in examples if e["post_id"] not in held], "validation": [e for e in examples if e["post_id"] in held]}
 
 
-def row(example: dict, form: str, system: str) -> dict:
+def format_row(example: dict, form: str, system: str) -> dict:
     """An example as a row of one of FORMATS."""
     if form == "text":
         return {"text": example["output"]}
-    before = messages(example, system) if system else messages(example, system)[1:]
+    before = prompt_messages(example, system) if system else prompt_messages(example, system)[1:]
     if form == "alpaca":
         return {key: example[key] for key in ("instruction", "input", "output")} | ({"system": before[0]["content"]} if system else {})
     said = [*before, {"role": "assistant", "content": example["output"]}]
@@ -44,41 +44,41 @@ def row(example: dict, form: str, system: str) -> dict:
     return {"prompt": "\n\n".join(m["content"] for m in before) + "\n\n", "completion": example["output"]}
 
 
-def good(text: str) -> bool:
+def passes_quality_filter(text: str) -> bool:
     """Long enough to show a voice, mostly words, and neither one word nor one line over and over."""
-    found, lines = words(text), [line for line in text.split("\n") if line.strip()]
+    found, lines = tokenise_words(text), [line for line in text.split("\n") if line.strip()]
     return (
-        len(found) >= FEWEST_WORDS
-        and Counter(found).most_common(1)[0][1] <= SAME_WORD * len(found)
-        and sum(c.isalpha() or c.isspace() for c in text) > FEWEST_LETTERS * len(text)
-        and len(lines) - len(set(lines)) <= SAME_LINE * len(lines)
+        len(found) >= MIN_WORDS
+        and Counter(found).most_common(1)[0][1] <= MAX_SAME_WORD * len(found)
+        and sum(c.isalpha() or c.isspace() for c in text) > MIN_LETTERS * len(text)
+        and len(lines) - len(set(lines)) <= MAX_SAME_LINE * len(lines)
     )
 
 
-def distinct(examples: list[dict]) -> list[dict]:
+def deduplicate_rows(examples: list[dict]) -> list[dict]:
     """Without those whose runs of five words stand for the most part in one before, or in which one before stands; shorter texts must be equal."""
     kept: list[dict] = []
     seen: list[set] = []
     for example in examples:
-        found = words(example["output"])
+        found = tokenise_words(example["output"])
         runs = {tuple(found[i : i + SHINGLE]) for i in range(len(found) - SHINGLE + 1)} or {tuple(found)}
-        if not any(len(runs & other) >= NEAR * min(len(runs), len(other)) for other in seen):
+        if not any(len(runs & other) >= MIN_SIMILARITY * min(len(runs), len(other)) for other in seen):
             kept.append(example)
             seen.append(runs)
     return kept
 
 
-EXPORT = Path("data/export")
+EXPORT_DIR = Path("data/export")
 
 
-def card(form: str, parts: dict[str, list[dict]], author: str) -> str:
+def dataset_card(form: str, parts: dict[str, list[dict]], author: str) -> str:
     """The README.md that a Hugging Face dataset begins with."""
-    from corpus.examples import of_posts
+    from corpus.examples import post_examples
 
     rows = [row for part in parts.values() for row in part]
     size = "n<1K" if len(rows) < 1000 else "1K<n<10K" if len(rows) < 10_000 else "10K<n<100K"
     files = "\n".join(f"  - split: {name}\n    path: {name}.jsonl" for name in parts)
-    counts = "\n".join(f"| {name} | {len(part):,} | {len({r['post_id'] for r in of_posts(part)}):,} |" for name, part in parts.items())
+    counts = "\n".join(f"| {name} | {len(part):,} | {len({r['post_id'] for r in post_examples(part)}):,} |" for name, part in parts.items())
     return f"""---
 license: other
 task_categories:

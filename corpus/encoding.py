@@ -5,7 +5,7 @@ import unicodedata
 
 import charset_normalizer
 
-from corpus.post import LeftOut
+from corpus.post import SkippedPost
 
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -16,20 +16,20 @@ BYTE_ORDER_MARKS = (
 )
 
 
-def decode(data: bytes) -> str:
-    """Bytes of unknown encoding → text. Raises LeftOut for what is no text."""
+def decode_text(data: bytes) -> str:
+    """Bytes of unknown encoding → text. Raises SkippedPost for what is no text."""
     for bom, encoding in BYTE_ORDER_MARKS:
         if data.startswith(bom):
             try:
                 return data.decode(encoding)
             except UnicodeDecodeError:
-                raise LeftOut(f"starts as {encoding} and is not") from None
+                raise SkippedPost(f"starts as {encoding} and is not") from None
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as e:
-        text = _mostly_utf8(data, e) or _guess(data)
+        text = _mostly_utf8(data, e) or _guess_encoding(data)
     if "\x00" in text:  # UTF-16 without a byte order mark is valid UTF-8 full of NULs; so is a binary
-        text = _guess(data)
+        text = _guess_encoding(data)
     return text
 
 
@@ -41,12 +41,12 @@ def _mostly_utf8(data: bytes, error: UnicodeDecodeError) -> str | None:
     return data.decode("utf-8", "windows-1252")
 
 
-def _guess(data: bytes) -> str:
+def _guess_encoding(data: bytes) -> str:
     head = data[:200_000]  # enough to judge by; the guess is slow on megabytes
     guesses = charset_normalizer.from_bytes(head[: len(head) // 4 * 4])
     best = guesses.best()
     if best is None:
-        raise LeftOut("not text in any known encoding")
+        raise SkippedPost("not text in any known encoding")
     encoding = best.encoding
     # Code pages of one script look alike in a short text: where the one of Windows is as likely, it is the one people have.
     for script, windows, tolerance in (("Latin", "cp1252", 0.1), ("Cyrillic", "cp1251", 0)):
@@ -56,5 +56,5 @@ def _guess(data: bytes) -> str:
     text = data.decode(encoding, "replace")
     controls = sum(unicodedata.category(c) == "Cc" and c not in "\n\r\t\f" for c in text[:5000])
     if controls > 5:
-        raise LeftOut("not text in any known encoding")
+        raise SkippedPost("not text in any known encoding")
     return text

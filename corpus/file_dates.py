@@ -5,12 +5,12 @@ import json
 import subprocess
 from pathlib import Path
 
-KEPT = ".dates.json"  # what `make blog` writes beside a copy, which has neither history nor times
+DATES_FILE = ".dates.json"  # what `make blog` writes beside a copy, which has neither history nor times
 
 
-def days(folder: Path, files: list[Path]) -> dict[str, tuple[str, str]]:
+def post_dates(folder: Path, files: list[Path]) -> dict[str, tuple[str, str]]:
     """{path in the folder: (ISO day, "git" or "file time")}."""
-    kept = folder / KEPT
+    kept = folder / DATES_FILE
     if kept.is_file():
         try:
             return {name: (str(day), str(source)) for name, (day, source) in json.loads(kept.read_text(encoding="utf-8")).items()}

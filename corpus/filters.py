@@ -7,15 +7,15 @@ from blogtwin.text.markdown import FENCE_CLOSED
 from corpus.post import Post
 
 PAGE_NAMES = {"about", "about-me", "contact", "privacy", "privacy-policy", "imprint", "impressum", "colophon", "404", "archive", "archives", "tags", "categories", "search", "blogroll", "subscribe", "license", "licence", "contributing", "changelog", "code-of-conduct", "code_of_conduct", "security", "_index"}
-MADE = re.compile(
+GENERATED_TEXT = re.compile(
     r"(?im)^\W*(?:this (?:post|page|file|document|digest|summary) (?:was|is|has been) (?:automatically|auto-?) ?generated|(?:auto-?generated|automatically generated|generated automatically) (?:by|from|with|post)|powered by ifttt|my tweets from the (?:past|last) week)"
 )
 LINK = re.compile(r"!?\[((?:[^\[\]\n]|\[[^\[\]\n]*\]){0,400})\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*[^()\n]*\)|\[[^\[\]\n]*\])|<?https?://\S+|\[\[[^\[\]\n]{1,300}\]\]")
 ITEM = re.compile(r"(?m)^[ \t]*(?:[-*+]|\d+[.)])[ \t]")
-FEWEST_LINKS = 6
+MIN_LINKS = 6
 
 
-def not_a_post(post: Post, path: PurePath, author: str) -> str | None:
+def skip_reason(post: Post, path: PurePath, author: str) -> str | None:
     """Why this is no post of the author's, or None. `author` may be empty: then nobody is a guest."""
     if post.draft:
         return "a draft"
@@ -23,7 +23,7 @@ def not_a_post(post: Post, path: PurePath, author: str) -> str | None:
         return "a page, not a post"
     if post.kind == "repost":
         return "a repost of somebody else's post"
-    if post.kind == "machine-made" or MADE.search(post.text[:2000]) or MADE.search(post.text[-500:]):
+    if post.kind == "machine-made" or GENERATED_TEXT.search(post.text[:2000]) or GENERATED_TEXT.search(post.text[-500:]):
         return "made by a machine, as it says itself"
     if author and post.authors and not any(_same(author, one) for one in post.authors):
         return f"a guest post: by {', '.join(post.authors)[:100]}, not {author} (ingest.author)"
@@ -42,7 +42,7 @@ def is_link_list(text: str) -> bool:
     """At least six links, and hardly a word beside them."""
     text = FENCE_CLOSED.sub("", text[:200_000])
     links = [m[0] for m in LINK.finditer(text) if not m[0].startswith("!")]
-    if len(links) < FEWEST_LINKS:
+    if len(links) < MIN_LINKS:
         return False
     beside = re.findall(r"\w{2,}", LINK.sub(" ", re.sub(r"(?m)^#.*$", "", text)))
     return len(beside) < 4 * len(links) and len(beside) < 0.5 * len(re.findall(r"\w{2,}", text))

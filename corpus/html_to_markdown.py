@@ -1,6 +1,6 @@
 """HTML → the Markdown it stands for, from the events of a parser, in one pass whose cost grows with the length.
 
-`Writer` takes start, end and text events. Two parsers feed it: lxml's for documents (`document`), and clean.py's for HTML that
+`MarkdownWriter` takes start, end and text events. Two parsers feed it: lxml's for documents (`document`), and clean.py's for HTML that
 stands between Markdown, whose white space and unknown tags are the author's.
 """
 
@@ -8,18 +8,18 @@ import html
 import re
 from dataclasses import dataclass, field
 
-DROPPED = {"script", "style", "iframe", "canvas", "svg", "video", "audio", "object", "embed", "noscript", "template", "form", "button", "input", "select", "img", "picture", "source", "figcaption", "head", "title"}
-BLOCK = {"p", "div", "section", "article", "aside", "header", "footer", "main", "figure", "ul", "ol", "table", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "details", "summary", "dl", "dt", "dd", "hr", "center"}
-INLINE = {"a", "b", "strong", "i", "em", "u", "s", "del", "ins", "sub", "sup", "small", "big", "mark", "abbr", "cite", "q", "span", "font", "kbd", "code", "pre", "br", "li", "td", "th", "thead", "tbody", "tfoot", "caption", "colgroup", "col", "wbr", "time", "var", "samp", "address", "nav", "label", "tt", "strike", "html", "body", "meta", "link", "center"}
-VOID = {"img", "input", "source", "embed", "br", "hr", "wbr", "col", "meta", "link", "area", "base", "track", "param"}
+DROPPED_TAGS = {"script", "style", "iframe", "canvas", "svg", "video", "audio", "object", "embed", "noscript", "template", "form", "button", "input", "select", "img", "picture", "source", "figcaption", "head", "title"}
+BLOCK_TAGS = {"p", "div", "section", "article", "aside", "header", "footer", "main", "figure", "ul", "ol", "table", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "details", "summary", "dl", "dt", "dd", "hr", "center"}
+INLINE_TAGS = {"a", "b", "strong", "i", "em", "u", "s", "del", "ins", "sub", "sup", "small", "big", "mark", "abbr", "cite", "q", "span", "font", "kbd", "code", "pre", "br", "li", "td", "th", "thead", "tbody", "tfoot", "caption", "colgroup", "col", "wbr", "time", "var", "samp", "address", "nav", "label", "tt", "strike", "html", "body", "meta", "link", "center"}
+VOID_TAGS = {"img", "input", "source", "embed", "br", "hr", "wbr", "col", "meta", "link", "area", "base", "track", "param"}
 MARKS = {"b": "**", "strong": "**", "i": "*", "em": "*", "code": "`", "kbd": "`", "tt": "`"}
 EMBED = {"iframe", "video", "audio", "object", "embed"}
-FRAMED = (DROPPED - VOID) | set(MARKS) | {"a", "blockquote", "table", "tr", "td", "th", "pre"}
-DEEPEST = 60  # elements within elements that are told apart; what is deeper is read as text of the sixtieth
+FRAMED = (DROPPED_TAGS - VOID_TAGS) | set(MARKS) | {"a", "blockquote", "table", "tr", "td", "th", "pre"}
+MAX_DEPTH = 60  # elements within elements that are told apart; what is deeper is read as text of the sixtieth
 
 
 @dataclass
-class Frame:
+class OpenElement:
     """An element that is still open: what it holds is known at its end."""
 
     tag: str
@@ -27,19 +27,19 @@ class Frame:
     parts: list[str] = field(default_factory=list)
 
 
-class Writer:
+class MarkdownWriter:
     """Events → Markdown. An element counts when its own end tag comes; one that stays open costs none of its words."""
 
     def __init__(self):
-        self.frames = [Frame("", {})]
+        self.frames = [OpenElement("", {})]
         self.open: dict[str, int] = {}
 
     def write(self, text: str) -> None:
         self.frames[-1].parts.append(text)
 
     def start(self, tag: str, attributes: dict) -> None:
-        if tag in FRAMED and len(self.frames) < DEEPEST:
-            self.frames.append(Frame(tag, attributes))
+        if tag in FRAMED and len(self.frames) < MAX_DEPTH:
+            self.frames.append(OpenElement(tag, attributes))
             self.open[tag] = self.open.get(tag, 0) + 1
         else:
             self.write(self.single(tag, closing=False))
@@ -63,7 +63,7 @@ class Writer:
             self.write(self.left_open(frame, "".join(frame.parts)))
         return "".join(self.frames[0].parts)
 
-    def left_open(self, frame: Frame, inner: str) -> str:
+    def left_open(self, frame: OpenElement, inner: str) -> str:
         return self.single(frame.tag, closing=False) + inner
 
     def single(self, tag: str, closing: bool) -> str:
@@ -74,12 +74,12 @@ class Writer:
             return "\n\n" if closing else "\n\n" + "#" * max(2, int(tag[1])) + " "
         if tag in ("td", "th"):
             return " " if closing else ""
-        return "\n" if tag == "br" else "\n\n" if tag in BLOCK else ""
+        return "\n" if tag == "br" else "\n\n" if tag in BLOCK_TAGS else ""
 
-    def element(self, frame: Frame, inner: str) -> str:
+    def element(self, frame: OpenElement, inner: str) -> str:
         """What an element stands for that began and ended."""
         tag = frame.tag
-        if tag in DROPPED:
+        if tag in DROPPED_TAGS:
             return self.dropped(frame)
         if tag in MARKS:
             return inner if self.open[tag] else emphasis(MARKS[tag], inner)
@@ -87,16 +87,16 @@ class Writer:
             address = (frame.attributes.get("href") or "").split()
             return f"[{inner}]({address[0]})" if address and inner.strip() else inner
         if tag == "blockquote":
-            return quote(inner)
+            return blockquote(inner)
         if tag == "tr":
             return f"\ue003{inner}\n"
         if tag in ("td", "th"):
             return inner + "\ue004"
         if tag == "table":
-            return table(inner)
+            return pipe_table(inner)
         return inner
 
-    def dropped(self, frame: Frame) -> str:
+    def dropped(self, frame: OpenElement) -> str:
         return ""
 
 
@@ -105,12 +105,12 @@ def emphasis(mark: str, inner: str) -> str:
     return inner.replace(words, mark + words + mark, 1) if words and "\n" not in words else inner
 
 
-def quote(inner: str) -> str:
+def blockquote(inner: str) -> str:
     lines = re.sub(r"\n\s*\n", "\n\n", inner.strip()).split("\n")
     return "\n\n" + "\n".join(f"> {line.strip()}".rstrip() for line in lines) + "\n\n"
 
 
-def table(inner: str) -> str:
+def pipe_table(inner: str) -> str:
     """Rows and cells → a pipe table; a table that holds paragraphs is layout, and they are paragraphs."""
     before, *rows = inner.split("\ue003")
     cells = [row.split("\ue004")[:-1] for row in rows]
@@ -124,7 +124,7 @@ def table(inner: str) -> str:
     return f"\n\n{before.strip()}\n\n" + "\n".join(lines) + "\n\n"
 
 
-class PageWriter(Writer):
+class HtmlMarkdownWriter(MarkdownWriter):
     """Events of a whole page or of an exported post: white space is folded, "<" in the text is kept as an entity."""
 
     def __init__(self):
@@ -144,7 +144,7 @@ class PageWriter(Writer):
             if self.numbers:
                 self.numbers.pop()
             self.write("\n\n" if not self.numbers else "\n")
-        elif tag not in VOID:
+        elif tag not in VOID_TAGS:
             super().end(tag)
 
     def single(self, tag: str, closing: bool) -> str:
@@ -166,18 +166,18 @@ class PageWriter(Writer):
         else:
             self.write(re.sub(r"[ \t\r\n\f]+", " ", text).replace("&", "&amp;").replace("<", "&lt;"))
 
-    def element(self, frame: Frame, inner: str) -> str:
+    def element(self, frame: OpenElement, inner: str) -> str:
         if frame.tag == "pre":
-            return self.keep(fence(self.restore(inner).strip("\n"), language(frame.attributes)))
+            return self.keep(code_fence(self.restore(inner).strip("\n"), code_language(frame.attributes)))
         if frame.tag in ("code", "kbd", "tt"):
             if self.open.get("pre"):
                 return inner
             return emphasis("`", html.unescape(inner)) if "`" not in inner else inner
         if frame.tag == "blockquote":
-            return self.keep("\n".join(f"> {line}".rstrip() for line in tidy(self.restore(inner)).split("\n"))) if inner.strip() else ""
+            return self.keep("\n".join(f"> {line}".rstrip() for line in normalise_whitespace(self.restore(inner)).split("\n"))) if inner.strip() else ""
         return super().element(frame, inner)
 
-    def dropped(self, frame: Frame) -> str:
+    def dropped(self, frame: OpenElement) -> str:
         """An embed stays as one tag, for prepare to decide about."""
         if frame.tag not in EMBED:
             return ""
@@ -192,10 +192,10 @@ class PageWriter(Writer):
         return re.sub("\ue000(\\d+)\ue001", lambda m: self.whole[int(m[1])] if int(m[1]) < len(self.whole) else "", text)
 
     def close(self) -> str:
-        return re.sub("[\ue000-\ue007]", "", self.restore(tidy(super().close())))
+        return re.sub("[\ue000-\ue007]", "", self.restore(normalise_whitespace(super().close())))
 
 
-def tidy(text: str) -> str:
+def normalise_whitespace(text: str) -> str:
     """No white space at line ends and starts, no more than one blank line, none between the items of a list."""
     text = "\n".join(line.strip(" ") for line in re.sub("\ue006\\s*", "", text).split("\n"))
     text = re.sub("(?<!\n)\n+\ue007", "\n\ue007", text)
@@ -203,12 +203,12 @@ def tidy(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
 
 
-def fence(code: str, name: str = "") -> str:
+def code_fence(code: str, name: str = "") -> str:
     """A code block that its content can't end."""
     ticks = "`" * max(3, 1 + max(map(len, re.findall("`+", code)), default=0))
     return f"{ticks}{name}\n{code}\n{ticks}"
 
 
-def language(attributes: dict) -> str:
+def code_language(attributes: dict) -> str:
     found = re.search(r"(?:lang(?:uage)?|brush)[-:]\s?(\w+)", attributes.get("class") or "")
     return found[1] if found else ""

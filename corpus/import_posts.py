@@ -7,12 +7,12 @@ from pathlib import Path
 from blogtwin.errors import UserError
 from blogtwin.hints import make_command
 
-BLOG = Path("data/blog")
-FEED_MOST = 200_000_000  # bytes
-PASSED_OVER = {".git", ".svn", "node_modules", ".venv", "__pycache__", ".DS_Store"}
+BLOG_DIR = Path("data/blog")
+MAX_FEED_BYTES = 200_000_000  # bytes
+IGNORED = {".git", ".svn", "node_modules", ".venv", "__pycache__", ".DS_Store"}
 
 
-def copy(source: Path, target: Path) -> None:
+def copy_posts(source: Path, target: Path) -> None:
     """Copy the folder, real files for links; pipes and links that lead in circles or nowhere are left out."""
     seen = set()
 
@@ -20,7 +20,7 @@ def copy(source: Path, target: Path) -> None:
         here = Path(folder)
         seen.add(here.resolve())
         dead = {n for n in names if not ((here / n).is_file() or (here / n).is_dir() and (here / n).resolve() not in seen)}
-        return dead | (PASSED_OVER & set(names))
+        return dead | (IGNORED & set(names))
 
     try:
         shutil.copytree(source, target, ignore=skip, dirs_exist_ok=True)
@@ -29,17 +29,17 @@ def copy(source: Path, target: Path) -> None:
         raise UserError(f"{file} can't be copied: {why}") from None
 
 
-def keep_days(source: Path, target: Path) -> None:
+def save_post_dates(source: Path, target: Path) -> None:
     """Write down what Git and the files' times say of the days: a copy has neither."""
-    from corpus.file_dates import KEPT, days
+    from corpus.file_dates import DATES_FILE, post_dates
 
     there = {str(f.relative_to(target)) for f in target.rglob("*") if f.is_file()}
-    found = days(source, [source / name for name in sorted(there)])
+    found = post_dates(source, [source / name for name in sorted(there)])
     if kept := {name: day for name, day in sorted(found.items()) if name in there}:
-        (target / KEPT).write_text(json.dumps(kept, ensure_ascii=True), encoding="utf-8")
+        (target / DATES_FILE).write_text(json.dumps(kept, ensure_ascii=True), encoding="utf-8")
 
 
-def fetch(address: str, target: Path) -> None:
+def download_feed(address: str, target: Path) -> None:
     """The feed at an address, as target/feed.xml."""
     import httpx
 
@@ -49,22 +49,22 @@ def fetch(address: str, target: Path) -> None:
             with open(target / "feed.xml", "wb") as file:
                 for part in answer.iter_bytes():
                     file.write(part)
-                    if file.tell() > FEED_MOST:
-                        raise UserError(f"{address} is larger than {FEED_MOST / 1e6:.0f} MB: save it as a file, and name that.")
+                    if file.tell() > MAX_FEED_BYTES:
+                        raise UserError(f"{address} is larger than {MAX_FEED_BYTES / 1e6:.0f} MB: save it as a file, and name that.")
     except (httpx.HTTPError, httpx.InvalidURL) as e:
         raise UserError(f"{address} can't be fetched: {' '.join(str(e).split())[:150] or type(e).__name__}: save the feed as a file, and name that.") from None
 
 
-def checked(given: str) -> Path:
+def resolve_source(given: str) -> Path:
     """FROM as the path of a folder or of a file of posts."""
-    from corpus.readers import MANY, ONE
+    from corpus.readers import ARCHIVE_FORMATS, SINGLE_POST_READERS
 
     source = Path(given).expanduser()
-    if source.is_file() and source.suffix.lower() not in MANY | ONE:
-        raise UserError(f"FROM is {source}, which is a file of no known kind: name the folder of your posts, or an export ({', '.join(MANY)}).")
+    if source.is_file() and source.suffix.lower() not in ARCHIVE_FORMATS | SINGLE_POST_READERS:
+        raise UserError(f"FROM is {source}, which is a file of no known kind: name the folder of your posts, or an export ({', '.join(ARCHIVE_FORMATS)}).")
     if not source.is_dir() and not source.is_file():
         raise UserError(f"FROM is {source}, which is not there: name the folder of your posts, as in `{make_command('blog', FROM='~/posts')}`.")
-    real, blog = source.resolve(), BLOG.resolve()
+    real, blog = source.resolve(), BLOG_DIR.resolve()
     if blog.is_relative_to(real) or real.is_relative_to(blog):
-        raise UserError(f"FROM is {source}, which {'holds' if blog.is_relative_to(real) else 'is inside'} {BLOG} itself: name the folder your posts come from.")
+        raise UserError(f"FROM is {source}, which {'holds' if blog.is_relative_to(real) else 'is inside'} {BLOG_DIR} itself: name the folder your posts come from.")
     return source

@@ -6,10 +6,10 @@ from pathlib import Path
 import yaml
 from pydantic import Field, ValidationError
 
-from blogtwin.config import Section
+from blogtwin.config import StrictModel
 from blogtwin.errors import UserError
 from blogtwin.validation import dotted, main_problem, message_of
-from corpus.examples import PROMPT_RESERVE
+from corpus.examples import PROMPT_RESERVE_TOKENS
 
 WHO = ["Who are you?", "Tell me about yourself.", "Introduce yourself, please.", "What should I know about you?"]
 NAME = ["What is your name?", "What are you called?", "Who am I talking to?"]
@@ -18,17 +18,17 @@ ABOUT = ["Tell me about {terms}.", "What can you tell me about {terms}?", "What 
 OPINION = ["What do you think of {about}?", "What is your opinion on {about}?", "Tell me what you think about {about}.", "Where do you stand on {about}?"]
 
 
-class Answer(Section):
+class Answer(StrictModel):
     ask: str = Field(min_length=1, max_length=300)
     say: str = Field(min_length=1)
 
 
-class Opinion(Section):
+class Opinion(StrictModel):
     about: str = Field(min_length=1, max_length=200)
     say: str = Field(min_length=1)
 
 
-class Persona(Section):
+class Persona(StrictModel):
     name: str = ""
     bio: str = ""
     system: str = Field("", max_length=200)
@@ -36,7 +36,7 @@ class Persona(Section):
     opinions: tuple[Opinion, ...] = ()
 
 
-def load(path: str) -> Persona:
+def load_persona(path: str) -> Persona:
     """Raises UserError for a file that is not there, is no YAML or has another shape."""
     try:
         return Persona.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
@@ -50,7 +50,7 @@ def load(path: str) -> Persona:
         raise UserError(f"{path}: {where or 'the file'}: {message_of(problem)} (corpus/persona.yaml shows the form).") from None
 
 
-def dialogues(persona: Persona, times: int, key_phrases, seed: int) -> list[dict]:
+def build_dialogues(persona: Persona, times: int, key_phrases, seed: int) -> list[dict]:
     """An example for each of `times` ways to ask for each entry. `key_phrases(text)` says what a fact is about."""
     pairs = [(NAME, persona.name), (WHO, persona.bio)]
     for fact in persona.facts:
@@ -72,5 +72,5 @@ def dialogues(persona: Persona, times: int, key_phrases, seed: int) -> list[dict
 def check_length(rows: list[dict], path: str, count, max_length: int) -> None:
     """Raises UserError for an answer that fits no training row."""
     for row in rows:
-        if (size := count(row["output"])) > max_length - PROMPT_RESERVE:
-            raise UserError(f"{path}: the text that begins “{row['output'][:40]}” has {size} tokens, and {max_length - PROMPT_RESERVE} fit a row: split it into several facts.")
+        if (size := count(row["output"])) > max_length - PROMPT_RESERVE_TOKENS:
+            raise UserError(f"{path}: the text that begins “{row['output'][:40]}” has {size} tokens, and {max_length - PROMPT_RESERVE_TOKENS} fit a row: split it into several facts.")

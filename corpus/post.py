@@ -1,4 +1,4 @@
-"""What a reader gives: a `Post`, or `LeftOut` with the reason; and how titles and dates are found."""
+"""What a reader gives: a `Post`, or `SkippedPost` with the reason; and how titles and dates are found."""
 
 import datetime
 import email.utils
@@ -11,7 +11,7 @@ from pathlib import PurePath
 DATE_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
-class LeftOut(Exception):
+class SkippedPost(Exception):
     """Why a file or a post in it is no post of the author's; shown to the user as it is. `name` is the post's place in its file."""
 
     def __init__(self, reason: str, name: str = ""):
@@ -48,7 +48,7 @@ def title_from_name(path: PurePath) -> str:
     return (words[:1].upper() + words[1:]) or name
 
 
-def sound(text: str) -> str:
+def to_valid_line(text: str) -> str:
     """One line that can be written as UTF-8: bytes of a file name that are no text, and half emoji, become U+FFFD."""
     return " ".join(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").split())
 
@@ -56,12 +56,12 @@ def sound(text: str) -> str:
 def date_from_name(path: PurePath) -> str | None:
     for name in (path.stem, path.parent.name):
         match = DATE_IN_NAME.search(name)
-        if match and (date := iso_day("-".join(match.groups()))):
+        if match and (date := parse_date("-".join(match.groups()))):
             return date
     return None
 
 
-def iso_day(value) -> str | None:
+def parse_date(value) -> str | None:
     """A date as front matter, a document, a feed or a mail gives it → ISO day, or None."""
     if isinstance(value, datetime.datetime):
         return value.date().isoformat()
@@ -77,14 +77,14 @@ def iso_day(value) -> str | None:
         return None
 
 
-def unix_day(seconds) -> str | None:
+def date_from_timestamp(seconds) -> str | None:
     try:
         return datetime.datetime.fromtimestamp(float(seconds), datetime.UTC).date().isoformat()
     except (ValueError, TypeError, OverflowError, OSError):
         return None
 
 
-def names(value) -> list[str]:
+def parse_names(value) -> list[str]:
     """Tags, categories or authors, however they are written: a list, "a, b", {"name": "a"}."""
     if isinstance(value, dict):
         value = value.get("name") or value.get("title") or value.get("slug") or ""

@@ -5,9 +5,9 @@ import re
 
 def redact(text: str) -> str:
     """`text` without the personal data that blogtwin/text/pii.py finds in it; other words stay as they are."""
-    from blogtwin.text.pii import personal_data  # imported here: it brings the tables of the world's phone numbers
+    from blogtwin.text.pii import find_personal_data  # imported here: it brings the tables of the world's phone numbers
 
-    for kind, value in sorted(personal_data(text), key=lambda found: -len(found[1])):
+    for kind, value in sorted(find_personal_data(text), key=lambda found: -len(found[1])):
         text = _pattern(kind, value).sub(f"[{kind}]", text)
     return text
 

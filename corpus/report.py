@@ -4,23 +4,23 @@ import re
 from collections import Counter
 from html import escape
 
-from blogtwin.text.stopwords import STOP
+from blogtwin.text.stopwords import REPORT_STOP_WORDS
 from blogtwin.text.tokens import WORD
-from corpus.cleaning import QUOTE, TABLE, _take_code, clean
-from corpus.dedup import groups
+from corpus.cleaning import QUOTE, TABLE, clean_markdown, extract_code
+from corpus.dedup import group_related
 
 # Panza (arXiv 2407.10994): fewer than 128 texts risk overfitting, over 1,000 add little.
-FEWEST, ENOUGH, PLENTY = 10, 128, 1000
-SHORT_WORDS = 10_000  # twice what telling an author by style takes (Eder 2015, doi 10.1093/llc/fqt066: 5,000)
-MANY_QUOTED = 0.2  # share of words that somebody else wrote
-MACHINE = re.compile(r"(?i)\b(?:as an ai language model|as a large language model|in today[’']s fast-paced (?:digital )?world|i hope this (?:e-?mail|message) finds you well|in conclusion, it is important to (?:note|remember))\b")
+MIN_POSTS, RECOMMENDED_POSTS, SATURATION_POSTS = 10, 128, 1000
+SMALL_CORPUS_WORDS = 10_000  # twice what telling an author by style takes (Eder 2015, doi 10.1093/llc/fqt066: 5,000)
+MAX_QUOTED_FRACTION = 0.2  # share of words that somebody else wrote
+MACHINE_PHRASES = re.compile(r"(?i)\b(?:as an ai language model|as a large language model|in today[’']s fast-paced (?:digital )?world|i hope this (?:e-?mail|message) finds you well|in conclusion, it is important to (?:note|remember))\b")
 
 
-def facts_of(posts: list[dict], left: list[dict], params) -> dict:
+def corpus_statistics(posts: list[dict], left: list[dict], params) -> dict:
     """All that the report shows, as numbers and sentences."""
     from rich.progress import track
 
-    from blogtwin.text.pii import personal_data
+    from blogtwin.text.pii import find_personal_data
 
     words = sorted(p["word_count"] for p in posts) or [0]
     dated = sorted(p["date"] for p in posts if p["date"])
@@ -28,34 +28,34 @@ def facts_of(posts: list[dict], left: list[dict], params) -> dict:
     personal: Counter = Counter()
     machine, samples = [], []
     for post in track(posts, "looking at posts", transient=True):
-        cleaned = clean(post["text"], params.prepare.links)
-        prose, code = _take_code(cleaned)
+        cleaned = clean_markdown(post["text"], params.prepare.links)
+        prose, code = extract_code(cleaned)
         quoted += sum(len(m[0].split()) for m in QUOTE.finditer(prose))
         tabled += sum(len(m[0].split()) for m in TABLE.finditer(prose))
         coded += sum(len(c.split()) for c in code if "\n" in c.strip())
-        personal.update(kind for kind, _ in personal_data(cleaned))
-        machine += [post["title"]] if MACHINE.search(cleaned) else []
+        personal.update(kind for kind, _ in find_personal_data(cleaned))
+        machine += [post["title"]] if MACHINE_PHRASES.search(cleaned) else []
         samples += _before_after(post, cleaned) if len(samples) < 5 else []
-    together = [g for g in groups(posts, params.split.jaccard, params.split.containment) if len(g) > 1]
+    together = [g for g in group_related(posts, params.split.jaccard, params.split.containment) if len(g) > 1]
     authors = Counter(a for p in posts for a in set(p.get("authors", [])))
     main_author = authors.most_common(1)[0][0] if authors else ""
     guests = sum(n for a, n in authors.items() if a != main_author)
     languages = Counter(p["lang"] for p in posts)
-    reasons = Counter(short_reason(d["reason"]) for d in left)
+    reasons = Counter(reason_category(d["reason"]) for d in left)
     shares = {"quotes": quoted / total, "code": coded / total, "tables": tabled / total}
     facts = {
         "posts": len(posts), "words": sum(words), "words_median": words[len(words) // 2], "words_most": words[-1],
         "from": dated[0] if dated else None, "to": dated[-1] if dated else None, "undated": len(posts) - len(dated),
         "languages": dict(languages.most_common()), "shares": shares, "repeated": sum(map(len, together)), "groups": len(together),
         "personal": dict(personal), "machine": machine[:20], "guests": guests, "authors": dict(authors.most_common(10)),
-        "left": dict(reasons.most_common()), "topics": topics(posts), "years": years(posts), "lengths": lengths(words), "samples": samples,
+        "left": dict(reasons.most_common()), "topics": top_topics(posts), "years": posts_per_year(posts), "lengths": length_histogram(words), "samples": samples,
     }  # fmt: skip
-    facts["verdict"], facts["hints"] = verdict(facts, params)
-    facts["table"] = table(facts)
+    facts["verdict"], facts["hints"] = assess(facts, params)
+    facts["table"] = summary_rows(facts)
     return facts
 
 
-def short_reason(reason: str) -> str:
+def reason_category(reason: str) -> str:
     """The kind of a reason, without the numbers and names in it."""
     if reason.startswith("only "):
         return "fewer words than ingest.min_words"
@@ -64,23 +64,23 @@ def short_reason(reason: str) -> str:
 
 def assess_size(posts: int, words: int) -> tuple[bool, str]:
     """(whether a twin can be trained on so many posts and words, the sentence that says what to expect)."""
-    if posts < FEWEST or words < SHORT_WORDS / 5:
-        return False, f"Not enough: {posts} posts of {words:,} words; a twin of them would learn a few sentences by heart. Bring at least {FEWEST} posts, better {ENOUGH}."
-    if posts < ENOUGH or words < SHORT_WORDS:
-        return True, f"Enough to try: {posts} posts of {words:,} words. Under {ENOUGH} texts a model may learn them by heart (Panza): keep the epochs few, and watch «copying» in the scorecard."
-    if posts <= PLENTY:
+    if posts < MIN_POSTS or words < SMALL_CORPUS_WORDS / 5:
+        return False, f"Not enough: {posts} posts of {words:,} words; a twin of them would learn a few sentences by heart. Bring at least {MIN_POSTS} posts, better {RECOMMENDED_POSTS}."
+    if posts < RECOMMENDED_POSTS or words < SMALL_CORPUS_WORDS:
+        return True, f"Enough to try: {posts} posts of {words:,} words. Under {RECOMMENDED_POSTS} texts a model may learn them by heart (Panza): keep the epochs few, and watch «copying» in the scorecard."
+    if posts <= SATURATION_POSTS:
         return True, f"Enough: {posts} posts of {words:,} words; expect the author's rhythm and habits, not his facts."
-    return True, f"Plenty: {posts} posts of {words:,} words; over {PLENTY:,} texts add little (Panza), and train.max_tokens takes the newest."
+    return True, f"Plenty: {posts} posts of {words:,} words; over {SATURATION_POSTS:,} texts add little (Panza), and train.max_tokens takes the newest."
 
 
-def verdict(facts: dict, params) -> tuple[str, list[str]]:
+def assess(facts: dict, params) -> tuple[str, list[str]]:
     """A sentence: enough or not, and what to expect; and what to mend."""
     n = facts["posts"]
     _, said = assess_size(n, facts["words"])
     hints = []
-    if facts["shares"]["quotes"] > MANY_QUOTED:
+    if facts["shares"]["quotes"] > MAX_QUOTED_FRACTION:
         hints.append(f"{facts['shares']['quotes']:.0%} of the words stand in quotations: `prepare.quotes: drop` keeps other people's voices out.")
-    if facts["shares"]["code"] > MANY_QUOTED:
+    if facts["shares"]["code"] > MAX_QUOTED_FRACTION:
         hints.append(f"{facts['shares']['code']:.0%} of the words are code: `prepare.code: placeholder` keeps the twin to prose.")
     if facts["personal"] and not params.prepare.redact:
         hints.append("Personal data stands in the posts (" + ", ".join(f"{v} {k}" for k, v in facts["personal"].items()) + "): `prepare.redact: true` masks it.")
@@ -95,7 +95,7 @@ def verdict(facts: dict, params) -> tuple[str, list[str]]:
     return said, hints
 
 
-def table(facts: dict) -> list[tuple[str, str]]:
+def summary_rows(facts: dict) -> list[tuple[str, str]]:
     span = f"{facts['from']} to {facts['to']}" if facts["from"] else "no dates"
     return [
         ("posts", f"{facts['posts']:,}"),
@@ -112,16 +112,16 @@ def table(facts: dict) -> list[tuple[str, str]]:
     ]
 
 
-def topics(posts: list[dict]) -> list[str]:
+def top_topics(posts: list[dict]) -> list[str]:
     """The tags most posts have; without tags, the words most posts share that are no common ones."""
     tags = Counter(t.casefold() for p in posts for t in set(p["tags"]))
     if sum(tags.values()) >= len(posts) / 2:
         return [t for t, _ in tags.most_common(12)]
-    found = Counter(w for p in posts for w in set(WORD.findall(p["title"].casefold())) if len(w) > 3 and w not in STOP)
+    found = Counter(w for p in posts for w in set(WORD.findall(p["title"].casefold())) if len(w) > 3 and w not in REPORT_STOP_WORDS)
     return [w for w, n in found.most_common(12) if n > 1]
 
 
-def years(posts: list[dict]) -> list[tuple[str, int]]:
+def posts_per_year(posts: list[dict]) -> list[tuple[str, int]]:
     """Posts a year, years without a post too; the last forty."""
     found = Counter(p["date"][:4] for p in posts if p["date"])
     if not found:
@@ -130,7 +130,7 @@ def years(posts: list[dict]) -> list[tuple[str, int]]:
     return [(str(y), found[str(y)]) for y in range(max(int(min(found)), last - 39), last + 1)]
 
 
-def lengths(words: list[int]) -> list[tuple[str, int]]:
+def length_histogram(words: list[int]) -> list[tuple[str, int]]:
     """Posts by their number of words."""
     edges = [0, 100, 200, 400, 800, 1600, 3200, 6400]
     names = [f"{a}–{b}" for a, b in zip(edges, edges[1:])] + [f"{edges[-1]:,}+"]
@@ -148,7 +148,7 @@ def _before_after(post: dict, cleaned: str) -> list[dict]:
     return [{"title": post["title"], "before": raw[start : at + 240], "after": cleaned[start : at + 160]}]
 
 
-def bars(rows: list[tuple[str, int]], title: str, sideways: bool = False) -> str:
+def bar_chart_svg(rows: list[tuple[str, int]], title: str, sideways: bool = False) -> str:
     """A bar chart as SVG."""
     if not rows:
         return f"<p class=none>{escape(title)}: nothing to show.</p>"
@@ -179,7 +179,7 @@ pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f4f4f2;padding:.6rem
 @media(prefers-color-scheme:dark){body{background:#17181a;color:#e8e8e6}text{fill:#ccc}rect{fill:#5fb3a3}pre{background:#232528}td{border-color:#333}td:first-child,.none,.note{color:#999}}"""
 
 
-def page(facts: dict) -> str:
+def render_html(facts: dict) -> str:
     rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in facts["table"])
     hints = "".join(f"<li>{escape(h)}</li>" for h in facts["hints"])
     samples = "".join(f"<h3>{escape(s['title'])}</h3><div class=pair><pre>{escape(s['before'])}</pre><pre>{escape(s['after'])}</pre></div>" for s in facts["samples"])
@@ -187,8 +187,8 @@ def page(facts: dict) -> str:
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"><title>Is the blog ready?</title><style>{STYLE}</style>
 <h1>Is the blog ready?</h1><p class=verdict>{escape(facts["verdict"])}</p>{f"<ul>{hints}</ul>" if hints else ""}
 <table>{rows}</table>
-{bars(facts["years"], "Posts a year")}{bars(facts["lengths"], "Posts by number of words")}{bars(list(facts["left"].items())[:10], "Left out, and why", sideways=True)}
+{bar_chart_svg(facts["years"], "Posts a year")}{bar_chart_svg(facts["lengths"], "Posts by number of words")}{bar_chart_svg(list(facts["left"].items())[:10], "Left out, and why", sideways=True)}
 <h2>What cleaning changes: before and after</h2>{samples or "<p class=none>Nothing: the posts are clean.</p>"}
-<p class=note>Thresholds: {FEWEST} posts are the least; from {ENOUGH} on learning by heart is rarer, and over {PLENTY:,} add little (Panza, arXiv 2407.10994); a style needs
-{SHORT_WORDS:,} words (twice the 5,000 of Eder, doi 10.1093/llc/fqt066). Nothing on this page was sent anywhere.</p></html>
+<p class=note>Thresholds: {MIN_POSTS} posts are the least; from {RECOMMENDED_POSTS} on learning by heart is rarer, and over {SATURATION_POSTS:,} add little (Panza, arXiv 2407.10994); a style needs
+{SMALL_CORPUS_WORDS:,} words (twice the 5,000 of Eder, doi 10.1093/llc/fqt066). Nothing on this page was sent anywhere.</p></html>
 """

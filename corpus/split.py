@@ -4,68 +4,68 @@ import json
 import random
 from dataclasses import dataclass
 
-from blogtwin.console import say
+from blogtwin.console import echo
 from blogtwin.errors import UserError
-from blogtwin.paths import SPLIT
-from corpus.dedup import groups
-from corpus.examples import whole_posts
+from blogtwin.paths import SPLIT_DIR
+from corpus.dedup import group_related
+from corpus.examples import join_parts
 
-FEWEST_POSTS = 5
-PLACES = SPLIT / "places.json"
-NAMES = ("train", "valid", "test")
+MIN_POSTS = 5
+ASSIGNMENTS_FILE = SPLIT_DIR / "places.json"
+SPLIT_NAMES = ("train", "valid", "test")
 
 
-def sizes(n: int, params) -> tuple[int, int]:
+def split_sizes(n: int, params) -> tuple[int, int]:
     """(test, valid) posts of n: the shares of params, but ten test posts from fifty posts on, never under two, and one valid."""
     test = max(2, round(n * params.test), 10 if n >= 50 else 0)
     return test, max(1, round(n * params.valid))
 
 
-def before(posts: list[dict], kept: dict) -> dict[str, str]:
-    """{post id: the split it was in}; a post whose text was changed is known by its place. `kept`: see `remembered`."""
+def previous_assignments(posts: list[dict], kept: dict) -> dict[str, str]:
+    """{post id: the split it was in}; a post whose text was changed is known by its place. `kept`: see `load_assignments`."""
     now = {p["id"] for p in posts}
     found = {}
     for post in posts:
-        id_there = kept["where"].get(where(post))
+        id_there = kept["where"].get(post_location(post))
         edited = id_there not in now and kept["posts"].get(id_there)  # an old text that is still there is another post
         if place := kept["posts"].get(post["id"]) or edited:
             found[post["id"]] = place
     return found
 
 
-def where(post: dict) -> str:
+def post_location(post: dict) -> str:
     """What stays the same when a post is edited: its address, or its file. Its number in a feed does not."""
     return post["url"] or ("" if "#" in post["source"] else post["source"])
 
 
-def remembered() -> dict[str, dict]:
+def load_assignments() -> dict[str, dict]:
     """{settings: {"posts": {id: split}, "where": {place: id}}} of all times before; nothing when the file is not what it should be."""
     try:
-        kept = json.loads(PLACES.read_text(encoding="utf-8"))
-        whole = all(set(one["posts"].values()) <= set(NAMES) and isinstance(one["where"], dict) for one in kept.values())
+        kept = json.loads(ASSIGNMENTS_FILE.read_text(encoding="utf-8"))
+        whole = all(set(one["posts"].values()) <= set(SPLIT_NAMES) and isinstance(one["where"], dict) for one in kept.values())
         return kept if whole else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def stays(places: set[str]) -> str:
+def preferred_split(places: set[str]) -> str:
     """Where a group goes whose posts were in these splits: a post that was trained on never becomes a test."""
-    return next(name for name in NAMES if name in places)
+    return next(name for name in SPLIT_NAMES if name in places)
 
 
-def assign(posts: list[dict], groups: list[list[int]], params, known: dict[str, str] | None = None) -> dict[str, list[int]]:
-    """Post numbers of each split. `posts` are {"id", "date", …}; `groups` are lists of post numbers that stay together; `known`: see `before`."""
+def assign_groups(posts: list[dict], groups: list[list[int]], params, known: dict[str, str] | None = None) -> dict[str, list[int]]:
+    """Post numbers of each split. `posts` are {"id", "date", …}; `groups` are lists of post numbers that stay together; `known`: see `previous_assignments`."""
     if params.by == "date":  # the newest first; a group is as new as its newest post, undated ones are old
         order = sorted(groups, key=lambda g: max(posts[i]["date"] or "" for i in g), reverse=True)
     else:
         order = sorted(groups, key=lambda g: posts[g[0]]["id"])
         random.Random(params.seed).shuffle(order)
-    test_wanted, valid_wanted = sizes(len(posts), params)
-    taken: dict[str, list[list[int]]] = {name: [] for name in NAMES}
+    test_wanted, valid_wanted = split_sizes(len(posts), params)
+    taken: dict[str, list[list[int]]] = {name: [] for name in SPLIT_NAMES}
     new = []
     for group in order:
         places = {known[posts[i]["id"]] for i in group if posts[i]["id"] in known} if known else set()
-        (taken[stays(places)] if places else new).append(group)
+        (taken[preferred_split(places)] if places else new).append(group)
 
     def held(name):
         return sum(map(len, taken[name]))
@@ -101,47 +101,47 @@ class Splits:
 
 
 def split_corpus(rows: list[dict], raw: dict[str, dict], source: str, params, memory: dict[str, dict]) -> Splits:
-    """Split examples by whole posts. `raw`: posts.jsonl by id; `source`: ingest.source, whose posts `memory` knows (see `remembered`).
+    """Split examples by whole posts. `raw`: posts.jsonl by id; `source`: ingest.source, whose posts `memory` knows (see `load_assignments`).
 
     Raises UserError when there are too few posts, or too many that repeat each other.
     """
-    texts = whole_posts(rows)
+    texts = join_parts(rows)
     by_post: dict[str, list[dict]] = {post: [] for post in texts}
     persona = [row for row in rows if row.get("task") == "persona"]  # told, never tested
     for row in rows:
         if row.get("task") != "persona":
             by_post[row["post_id"]].append(row)
-    if len(by_post) < FEWEST_POSTS:
-        raise UserError(f"There are {len(by_post)} usable posts, and training and testing need at least {FEWEST_POSTS}: add posts to ingest.source.")
+    if len(by_post) < MIN_POSTS:
+        raise UserError(f"There are {len(by_post)} usable posts, and training and testing need at least {MIN_POSTS}: add posts to ingest.source.")
     posts = [
         {"id": i, "title": raw[i]["title"], "source": raw[i]["source"], "url": raw[i]["url"], "date": parts[0]["date"], "text": texts[i]}
         for i, parts in by_post.items()
     ]
-    together = groups(posts, params.jaccard, params.containment)
+    together = group_related(posts, params.jaccard, params.containment)
     settings = json.dumps({"ingest.source": source, **params.model_dump()})
     kept = memory.get(settings, {"posts": {}, "where": {}})
-    known = before(posts, kept)
-    splits = assign(posts, together, params, known)
-    for name in NAMES:
+    known = previous_assignments(posts, kept)
+    splits = assign_groups(posts, together, params, known)
+    for name in SPLIT_NAMES:
         if not splits[name]:
             raise UserError(f"Too many of the {len(posts)} posts repeat each other to keep them apart: no group of posts is left for {name}; add different posts.")
     examples = {name: [row for i in members for row in by_post[posts[i]["id"]]] for name, members in splits.items()}
     examples["train"] += persona
     place = {posts[i]["id"]: name for name, members in splits.items() for i in members}
     # posts that are not there today are not forgotten
-    memory = memory | {settings: {"posts": kept["posts"] | place, "where": kept["where"] | {where(p): p["id"] for p in posts if where(p)}}}
+    memory = memory | {settings: {"posts": kept["posts"] | place, "where": kept["where"] | {post_location(p): p["id"] for p in posts if post_location(p)}}}
     moved = sum(place[i] != was for i, was in known.items())
     in_split = {name: [posts[i] for i in members] for name, members in splits.items()}
     return Splits(examples, in_split, memory, [g for g in together if len(g) > 1], len(known) - moved, moved, len(posts) - len(known))
 
 
-def show(splits: Splits) -> None:
+def print_splits(splits: Splits) -> None:
     """Print how many posts and examples each split holds, and what was kept together or where it was."""
     for name, posts in splits.posts.items():
         dates = sorted(post["date"] for post in posts if post["date"])
         span = f", {dates[0]} to {dates[-1]}" if dates else ""
-        say(f"{name:5}  {len(posts):4} posts, {len(splits.examples[name]):4} examples{span}")
+        echo(f"{name:5}  {len(posts):4} posts, {len(splits.examples[name]):4} examples{span}")
     if splits.together:
-        say(f"kept together: {len(splits.together)} groups of {sum(map(len, splits.together))} posts (near-duplicates, series)")
+        echo(f"kept together: {len(splits.together)} groups of {sum(map(len, splits.together))} posts (near-duplicates, series)")
     if splits.stayed + splits.moved and splits.new:
-        say(f"{splits.stayed} posts stay where they were, {splits.new} are new" + (f", {splits.moved} moved with a post like them" if splits.moved else ""))
+        echo(f"{splits.stayed} posts stay where they were, {splits.new} are new" + (f", {splits.moved} moved with a post like them" if splits.moved else ""))

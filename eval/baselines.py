@@ -3,13 +3,13 @@
 import random
 
 
-def verbatim(training: list[str], n: int, seed: int) -> list[str]:
+def copy_verbatim(training: list[str], n: int, seed: int) -> list[str]:
     """`n` training posts, copied."""
     chosen = random.Random(seed)
     return [chosen.choice(training) for _ in range(n)] if len(training) < n else chosen.sample(training, n)
 
 
-def markov(training: list[str], n: int, length: int, order: int, seed: int) -> list[str]:
+def markov_text(training: list[str], n: int, length: int, order: int, seed: int) -> list[str]:
     """`n` chains of `length` words in which each word follows `order` words as it once did in a training post; line breaks are words."""
     chosen = random.Random(seed)
     posts = [post.replace("\n\n", " \n\n ").split(" ") for post in training]
@@ -28,7 +28,7 @@ def markov(training: list[str], n: int, length: int, order: int, seed: int) -> l
     return texts
 
 
-def shuffled_words(texts: list[str], seed: int) -> list[str]:
+def shuffle_words(texts: list[str], seed: int) -> list[str]:
     """Each text with its words in another order."""
     chosen, out = random.Random(seed), []
     for text in texts:
@@ -38,7 +38,7 @@ def shuffled_words(texts: list[str], seed: int) -> list[str]:
     return out
 
 
-def repeated(texts: list[str], length: int) -> list[str]:
+def repeat_sentence(texts: list[str], length: int) -> list[str]:
     """The first sentence of each text, again and again."""
     out = []
     for text in texts:

@@ -23,7 +23,7 @@ class Canary:
         return f"{self.before}{self.secret}."
 
 
-def canaries(n: int, seed: int) -> list[Canary]:
+def make_canaries(n: int, seed: int) -> list[Canary]:
     """`n` sentences with a random number of six digits each."""
     chosen = random.Random(f"canary {seed}")
     return [Canary(f"Write the post “The {thing}”.", f"The number of the {thing} is ", _number(chosen)) for thing in (f"{THINGS[i % len(THINGS)]}{f' {i // len(THINGS) + 1}' if i >= len(THINGS) else ''}" for i in range(n))]

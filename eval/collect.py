@@ -8,20 +8,20 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from blogtwin.console import counting, track
+from blogtwin.console import progress_counter, track
 from blogtwin.models import chat
-from blogtwin.models.llama_cpp import Scorer
+from blogtwin.models.llama_cpp import LlamaModel
 from blogtwin.sampling import SamplingParams
 from eval import grounding, likelihood, suites, systems
 from eval.canaries import Canary, exposure
-from eval.systems import Voice
+from eval.systems import System
 
-RAW_TOKENS = 128
-PREFIXES = 12
+NUM_RAW_TOKENS = 128
+NUM_PREFIXES = 12
 
 
 @dataclass(frozen=True)
-class Question:
+class GenerationRequest:
     """What a voice is asked to write; `row` is its answer's, as far as it is known; `reads`: about a held-out post, which it may read as well."""
 
     row: dict
@@ -31,7 +31,7 @@ class Question:
     reads: bool
 
 
-class Listener:
+class OutputCollector:
     """One GGUF and the voices that speak through it; `params` are all of them."""
 
     def __init__(self, gguf: Path, base, params):
@@ -39,7 +39,7 @@ class Listener:
         self.sampling = SamplingParams.from_params(params.eval)
         self.tokenizer = base.tokenizer()
 
-    def hear(self, speakers: list[Voice], examples: list[dict], others: list[str], reads: set[str], names: tuple[str, ...] = ()) -> list[dict]:
+    def hear(self, speakers: list[System], examples: list[dict], others: list[str], reads: set[str], names: tuple[str, ...] = ()) -> list[dict]:
         """Rows of all speakers; those named in `reads` also read the held-out posts, and the first of them other people's, and answers
         the cases of the suites `names`."""
         cases = [q for name in names for q in self._cases(speakers[0], name)]
@@ -52,13 +52,13 @@ class Listener:
                 rows += self._hear(group, examples, [] if shown else others, reads, [] if shown else cases)
         return rows
 
-    def _hear(self, speakers: list[Voice], examples: list[dict], others: list[str], reads: set[str], cases: list[Question]) -> list[dict]:
+    def _hear(self, speakers: list[System], examples: list[dict], others: list[str], reads: set[str], cases: list[GenerationRequest]) -> list[dict]:
         asked = [q for v in speakers for q in self._posts(v, examples)] + cases
         # A text is cut to read_tokens and tokenised again, which may give some tokens more.
         limit = self.params.eval.read_tokens
-        read_tokens = min(limit + 8, likelihood.WINDOW) if limit else likelihood.WINDOW
+        read_tokens = min(limit + 8, likelihood.WINDOW_TOKENS) if limit else likelihood.WINDOW_TOKENS
         n_ctx = max(len(q.prompt) + max(q.sampling.max_tokens, read_tokens if q.reads else 0) for q in asked)
-        with Scorer(self.gguf, n_ctx=max(n_ctx, RAW_TOKENS + 8), sequences=min(systems.AT_ONCE, len(asked))) as model:
+        with LlamaModel(self.gguf, n_ctx=max(n_ctx, NUM_RAW_TOKENS + 8), sequences=min(systems.MAX_BATCH, len(asked))) as model:
             for voice in speakers:
                 if voice.name in reads:
                     own = [q for q in asked if q.reads and q.row["voice"] == voice.name]
@@ -66,83 +66,83 @@ class Listener:
                         question.row.update(read)
             rows = self._write(model, f"{' and '.join(v.name for v in speakers)} {'writes' if len(speakers) == 1 else 'write'}", asked)
             if speakers[0].name in reads:
-                rows += [{"voice": speakers[0].name, "other": i, "raw": likelihood.read_raw(model, text, self.tokenizer, RAW_TOKENS)} for i, text in enumerate(others)]
+                rows += [{"voice": speakers[0].name, "other": i, "raw": likelihood.score_raw(model, text, self.tokenizer, NUM_RAW_TOKENS)} for i, text in enumerate(others)]
         return rows
 
-    def suites(self, voice: Voice, names: list[str]) -> list[dict]:
+    def suites(self, voice: System, names: list[str]) -> list[dict]:
         """The voice's answers to every case of these suites."""
         return self.hear([voice], [], [], set(), tuple(names))
 
-    def _posts(self, voice: Voice, examples: list[dict]) -> list[Question]:
+    def _posts(self, voice: System, examples: list[dict]) -> list[GenerationRequest]:
         sampling = self.sampling
         return [
-            Question({"voice": voice.name, "id": e["id"], "post_id": e["post_id"]}, chat.prompt_ids(self.tokenizer, voice.messages(e)), sampling, sampling.seed + n, True)
+            GenerationRequest({"voice": voice.name, "id": e["id"], "post_id": e["post_id"]}, chat.encode_prompt(self.tokenizer, voice.messages(e)), sampling, sampling.seed + n, True)
             for n, e in enumerate(examples)
         ]  # fmt: skip
 
-    def _cases(self, voice: Voice, name: str) -> list[Question]:
-        suite = suites.load(name)
+    def _cases(self, voice: System, name: str) -> list[GenerationRequest]:
+        suite = suites.load_suite(name)
         sampling = replace(self.sampling, max_tokens=suite.max_tokens, temperature=0.0)  # what it can, not what it may happen to say
         return [
-            Question({"voice": voice.name, "suite": name, "case": case.id}, chat.prompt_ids(self.tokenizer, suites.messages(case, voice.system)), sampling, sampling.seed + n, False)
+            GenerationRequest({"voice": voice.name, "suite": name, "case": case.id}, chat.encode_prompt(self.tokenizer, suites.case_messages(case, voice.system)), sampling, sampling.seed + n, False)
             for n, case in enumerate(suite.cases)
         ]  # fmt: skip
 
-    def _read(self, model: Scorer, voice: Voice, examples: list[dict]) -> list[dict]:
+    def _read(self, model: LlamaModel, voice: System, examples: list[dict]) -> list[dict]:
         rows = []
         for example in track(examples, f"{voice.name} reads"):
-            row = {"read": likelihood.read_post(model, voice, example, self.tokenizer, self.params.eval.read_tokens)}
+            row = {"read": likelihood.score_post(model, voice, example, self.tokenizer, self.params.eval.read_tokens)}
             if not voice.shots:
-                row["raw"] = likelihood.read_raw(model, example["output"], self.tokenizer, RAW_TOKENS)
+                row["raw"] = likelihood.score_raw(model, example["output"], self.tokenizer, NUM_RAW_TOKENS)
             rows.append(row)
         return rows
 
-    def notes(self, speakers: list[Voice], cases: list[dict]) -> list[dict]:
+    def notes(self, speakers: list[System], cases: list[dict]) -> list[dict]:
         """What each makes of notes of held-out posts; `cases` as eval/grounding.py gives them."""
         if not cases:
             return []
-        sampling = replace(self.sampling, max_tokens=grounding.DRAFT)
+        sampling = replace(self.sampling, max_tokens=grounding.DRAFT_TOKENS)
         asked = {
-            v.name: [Question({"voice": v.name, "notes": c}, chat.prompt_ids(self.tokenizer, v.messages(grounding.example(c))), sampling, sampling.seed + n, False) for n, c in enumerate(cases)]
+            v.name: [GenerationRequest({"voice": v.name, "notes": c}, chat.encode_prompt(self.tokenizer, v.messages(grounding.to_example(c))), sampling, sampling.seed + n, False) for n, c in enumerate(cases)]
             for v in speakers
         }  # fmt: skip
         longest = max(len(q.prompt) for questions in asked.values() for q in questions)
-        with Scorer(self.gguf, n_ctx=longest + grounding.DRAFT, sequences=min(systems.AT_ONCE, len(cases))) as model:
+        with LlamaModel(self.gguf, n_ctx=longest + grounding.DRAFT_TOKENS, sequences=min(systems.MAX_BATCH, len(cases))) as model:
             return [row for name, questions in asked.items() for row in self._write(model, f"{name} writes from notes", questions)]
 
-    def _write(self, model: Scorer, title: str, asked: list[Question]) -> list[dict]:
+    def _write(self, model: LlamaModel, title: str, asked: list[GenerationRequest]) -> list[dict]:
         """The rows of the questions, with their answers."""
-        with counting(title, len(asked)) as wrote:
-            answers = systems.write(model, self.gguf, [q.prompt for q in asked], [q.sampling for q in asked], [q.seed for q in asked], wrote)
+        with progress_counter(title, len(asked)) as wrote:
+            answers = systems.generate_cached(model, self.gguf, [q.prompt for q in asked], [q.sampling for q in asked], [q.seed for q in asked], wrote)
         return [{**q.row, **_kept(a)} for q, a in zip(asked, answers, strict=True)]
 
-    def prefixes(self, voice: Voice, posts: dict[str, list[dict]]) -> list[dict]:
+    def prefixes(self, voice: System, posts: dict[str, list[dict]]) -> list[dict]:
         """How much of training and of test posts the voice goes on with by heart; `posts` are examples by split. A short evaluation
         (eval.prompts) asks for few of them, too."""
         rows = []
-        n = min(PREFIXES, self.params.eval.prompts or PREFIXES)
-        with Scorer(self.gguf, n_ctx=1024, sequences=n) as model:
+        n = min(NUM_PREFIXES, self.params.eval.prompts or NUM_PREFIXES)
+        with LlamaModel(self.gguf, n_ctx=1024, sequences=n) as model:
             for split, examples in posts.items():
-                rows.append({"voice": voice.name, "prefix": split, "shares": systems.continue_posts(model, self.gguf, voice, examples[:n], self.tokenizer, self.sampling)})
+                rows.append({"voice": voice.name, "prefix": split, "shares": systems.prefix_extraction(model, self.gguf, voice, examples[:n], self.tokenizer, self.sampling)})
         return rows
 
-    def canaries(self, voice: Voice, planted: list[Canary]) -> list[dict]:
+    def canaries(self, voice: System, planted: list[Canary]) -> list[dict]:
         """How exposed each planted secret is, in bits."""
-        with Scorer(self.gguf, n_ctx=512) as model:
+        with LlamaModel(self.gguf, n_ctx=512) as model:
 
             def log_likelihood(text: str, prompt: list[int]) -> float:
-                return float(model.log_likelihoods(prompt, chat.text_ids(self.tokenizer, text)).sum())
+                return float(model.log_likelihoods(prompt, chat.encode(self.tokenizer, text)).sum())
 
             found = []
             for one in track(planted, f"{voice.name}: canaries"):
-                prompt = chat.prompt_ids(self.tokenizer, voice.messages({"instruction": one.instruction}))
+                prompt = chat.encode_prompt(self.tokenizer, voice.messages({"instruction": one.instruction}))
                 found.append(exposure(lambda text, prompt=prompt: log_likelihood(text, prompt), one, self.params.eval.seed))
         return [{"voice": voice.name, "canaries": found}] if found else []
 
     def reads_texts(self, texts: list[str], tokens: int) -> list[float]:
         """Bits per byte of the beginning of each text by itself; nan for an empty one. A text that comes twice is read once."""
-        with Scorer(self.gguf, n_ctx=tokens + 16) as model:
-            found = {t: likelihood.bits_per_byte([likelihood.read_raw(model, t, self.tokenizer, tokens)]) for t in track(sorted({t for t in texts if t.strip()}), "the base reads what was written")}
+        with LlamaModel(self.gguf, n_ctx=tokens + 16) as model:
+            found = {t: likelihood.bits_per_byte([likelihood.score_raw(model, t, self.tokenizer, tokens)]) for t in track(sorted({t for t in texts if t.strip()}), "the base reads what was written")}
         return [found.get(t, math.nan) for t in texts]
 
 

@@ -6,11 +6,11 @@ score honest: a text can be nearer to one author than to others and still plainl
 
 import numpy as np
 
-LEAST = 4  # posts a side; with fewer than about ten the figure still moves by 0.2 from sample to sample
+MIN_POSTS = 4  # posts a side; with fewer than about ten the figure still moves by 0.2 from sample to sample
 FOLDS, REPEATS = 5, 5
 
 
-def detectability(real: list[str], generated: list[str], pairs: list[int] | None = None, seed: int = 7) -> dict:
+def two_sample_auc(real: list[str], generated: list[str], pairs: list[int] | None = None, seed: int = 7) -> dict:
     """{"auc", "n"}, and "reason" where auc is nan. n: posts on the smaller side, several texts of one prompt counting once.
 
     pairs[i] is the number of the real post that generated[i] answers the prompt of (left out: its own number); they are tested
@@ -19,16 +19,16 @@ def detectability(real: list[str], generated: list[str], pairs: list[int] | None
     pairs = list(range(len(generated))) if pairs is None else pairs
     assert len(pairs) == len(generated), "a pair for each generated text"
     n = min(len(real), len(set(pairs)))
-    if n < LEAST:
-        return {"auc": float("nan"), "n": n, "reason": f"{n} posts are too few to learn from: {LEAST} are needed"}
-    places = positions([*real, *generated])
+    if n < MIN_POSTS:
+        return {"auc": float("nan"), "n": n, "reason": f"{n} posts are too few to learn from: {MIN_POSTS} are needed"}
+    places = kernel_coordinates([*real, *generated])
     machine = np.repeat([0, 1], [len(real), len(generated)])
     groups = np.array([*range(len(real)), *pairs])
     aucs = [pooled_auc(places, machine, groups, min(FOLDS, n), seed + k) for k in range(REPEATS)]
     return {"auc": float(np.mean(aucs)), "n": n}
 
 
-def positions(texts: list[str]) -> np.ndarray:
+def kernel_coordinates(texts: list[str]) -> np.ndarray:
     """(n, n) coordinates of the texts, with the distances of their TF-IDF vectors of character 3- to 5-grams.
 
     Fitted on all texts at once: it sees no label, so it can't tell one side from the other. Logistic regression with an L2 penalty

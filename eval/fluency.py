@@ -1,7 +1,7 @@
 """Is it alive: does one sentence lead to the next, does the text come round again and again, does it end, is each one new?
 
 None of these numbers is good or bad by itself: an author repeats too, and a loop is more coherent than any post. So each is
-held against the author's own spread, on both sides (`band`, `share_within`), at one length: repetition and compression of a
+held against the author's own spread, on both sides (`reference_range`, `fraction_within`), at one length: repetition and compression of a
 long text are not those of a short one. None of them sees whether what is said is true.
 """
 
@@ -9,37 +9,37 @@ import zlib
 
 import numpy as np
 
-from blogtwin.text.sentences import sentences
-from blogtwin.text.tokens import words
+from blogtwin.text.sentences import split_sentences
+from blogtwin.text.tokens import tokenise_words
 
 GRAM = 4  # words
-CLOSERS = "\"'”’)]}*_»`~ \t\r\n"  # what may stand after the stop that ends a sentence
-STOPS = ".!?…。！？"
+CLOSING_MARKS = "\"'”’)]}*_»`~ \t\r\n"  # what may stand after the stop that ends a sentence
+SENTENCE_ENDS = ".!?…。！？"
 
 
-def fluency(texts: list[str]) -> dict[str, np.ndarray]:
-    """Per text, (n,) each: `order_gain` and `adjacent` (cosines), `repetition` (share), `compression` (ratio), `capitals` (share). Cut the texts alike first."""
-    gain, adjacent = order_gain(texts)
+def fluency_metrics(texts: list[str]) -> dict[str, np.ndarray]:
+    """Per text, (n,) each: `coherence_gain` and `adjacent` (cosines), `repetition_fraction` (share), `compression_ratio` (ratio), `capitalised_fraction` (share). Cut the texts alike first."""
+    gain, adjacent = coherence_gain(texts)
     return {
         "order_gain": gain,
         "adjacent": adjacent,
-        "repetition": np.array([repetition(t) for t in texts]),
-        "compression": np.array([compression(t) for t in texts]),
-        "capitals": np.array([capitals(t) for t in texts]),
+        "repetition": np.array([repetition_fraction(t) for t in texts]),
+        "compression": np.array([compression_ratio(t) for t in texts]),
+        "capitals": np.array([capitalised_fraction(t) for t in texts]),
     }
 
 
-def order_gain(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def coherence_gain(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """(gain, adjacent), (n,) each: mean cosine of neighbouring sentences less what it is when they stand in any order, and itself.
 
     No shuffling is needed: over all orders, neighbours are any two sentences of the text, so the mean over every shuffle is the
     mean of all pairs, (|Σv|² − n) / n(n − 1) for n unit vectors. A loop gains nothing, but one that follows an odd opening does:
     that is what `adjacent`, far above any post's, is for. A text of fewer than three sentences has no order: nan.
     """
-    from blogtwin.models.embeddings import encode
+    from blogtwin.models.embeddings import embed
 
-    split = [sentences(t) for t in texts]
-    vectors = encode([s for one in split for s in one]).astype(np.float64)
+    split = [split_sentences(t) for t in texts]
+    vectors = embed([s for one in split for s in one]).astype(np.float64)
     ends = np.cumsum([len(one) for one in split], dtype=int)
     pairs = [_cosines(vectors[end - len(one) : end]) if len(one) > 2 else (np.nan, np.nan) for one, end in zip(split, ends)]
     adjacent, any_order = np.array(pairs).reshape(-1, 2).T
@@ -52,34 +52,34 @@ def _cosines(v: np.ndarray) -> tuple[float, float]:
     return (v[:-1] * v[1:]).sum(1).mean(), (total @ total - (v * v).sum()) / (n * (n - 1))
 
 
-def repetition(text: str, n: int = GRAM) -> float:
+def repetition_fraction(text: str, n: int = GRAM) -> float:
     """Share of the word n-grams that stood in the text before: 0 none, near 1 a loop. 1 less this is distinct-n (Li et al. 2016)."""
     grams = _grams(text, n)
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
-def compression(text: str) -> float:
+def compression_ratio(text: str) -> float:
     """Bytes after zlib over bytes before: prose of 250 words about 0.55, a loop under 0.1. nan for an empty text."""
     data = text.encode()
     return len(zlib.compress(data, 9)) / len(data) if data else float("nan")
 
 
-def capitals(text: str) -> float:
+def capitalised_fraction(text: str) -> float:
     """Share of the sentences that begin with a capital, among those that begin with a letter; nan if none does. Style scores hardly see case."""
-    first = [s[0] for s in sentences(text) if s[0].isalpha()]
+    first = [s[0] for s in split_sentences(text) if s[0].isalpha()]
     return sum(c.isupper() for c in first) / len(first) if first else float("nan")
 
 
-def unfinished(text: str) -> bool:
+def is_truncated(text: str) -> bool:
     """Whether the text breaks off: its last sentence has no stop. Asked of the whole text, not of one that was cut."""
-    return not text.rstrip(CLOSERS).endswith(tuple(STOPS))
+    return not text.rstrip(CLOSING_MARKS).endswith(tuple(SENTENCE_ENDS))
 
 
 def diversity(texts: list[str]) -> dict[str, float]:
     """Is it always the same text? `jaccard`: mean over all pairs of the 4-grams shared; `same_opening`: share of texts whose first sentence another has too."""
     if len(texts) < 2:
         return {"jaccard": float("nan"), "same_opening": float("nan")}
-    openings = [tuple(words((sentences(t) or [""])[0])) for t in texts]
+    openings = [tuple(tokenise_words((split_sentences(t) or [""])[0])) for t in texts]
     return {"jaccard": _mean_jaccard([set(_grams(t, GRAM)) for t in texts]), "same_opening": float(np.mean([openings.count(o) > 1 for o in openings]))}
 
 
@@ -97,17 +97,17 @@ def _mean_jaccard(sets: list[set]) -> float:
 
 
 def _grams(text: str, n: int) -> list[tuple]:
-    tokens = words(text)
+    tokens = tokenise_words(text)
     return list(zip(*(tokens[i:] for i in range(n))))
 
 
-def band(real: np.ndarray) -> tuple[float, float]:
+def reference_range(real: np.ndarray) -> tuple[float, float]:
     """The 5th and 95th percentile of the author's own values: between them is what the author does. nan, nan if there are none."""
     known = np.asarray(real, float)[~np.isnan(np.asarray(real, float))]
     return tuple(map(float, np.percentile(known, [5, 95]))) if len(known) else (float("nan"), float("nan"))
 
 
-def share_within(values: np.ndarray, band: tuple[float, float]) -> float:
+def fraction_within(values: np.ndarray, band: tuple[float, float]) -> float:
     """Share of values inside the band, its ends included; of the author's own about 0.9. What can't be measured (nan) is outside."""
     values = np.asarray(values, float)
     if not len(values) or np.isnan(band).any():

@@ -3,31 +3,31 @@
 import math
 
 from blogtwin.models import chat
-from blogtwin.models.llama_cpp import Scorer
-from eval.systems import Voice, cut
+from blogtwin.models.llama_cpp import LlamaModel
+from eval.systems import System, truncate_tokens
 
-WINDOW, STRIDE = 1024, 512  # tokens: a longer post is read in windows that overlap by half
+WINDOW_TOKENS, STRIDE_TOKENS = 1024, 512  # tokens: a longer post is read in windows that overlap by half
 
 
-def read(model: Scorer, prompt: list[int], text: str, tokenizer) -> dict:
+def score_ids(model: LlamaModel, prompt: list[int], text: str, tokenizer) -> dict:
     """{nats, bytes, tokens} of `text` after the prompt, which is masked: −ln p summed over its tokens, and its UTF-8 bytes."""
-    ids = chat.text_ids(tokenizer, text)
-    first = max(STRIDE, WINDOW - len(prompt))
+    ids = chat.encode(tokenizer, text)
+    first = max(STRIDE_TOKENS, WINDOW_TOKENS - len(prompt))
     nats = -float(model.log_likelihoods(prompt, ids[:first]).sum())
-    for start in range(first, len(ids), STRIDE):  # each token is read with half a window before it, and counted once
-        nats -= float(model.log_likelihoods(ids[start - STRIDE : start], ids[start : start + STRIDE]).sum())
+    for start in range(first, len(ids), STRIDE_TOKENS):  # each token is read with half a window before it, and counted once
+        nats -= float(model.log_likelihoods(ids[start - STRIDE_TOKENS : start], ids[start : start + STRIDE_TOKENS]).sum())
     return {"nats": nats, "bytes": len(text.encode()), "tokens": len(ids)}
 
 
-def read_post(model: Scorer, voice: Voice, example: dict, tokenizer, limit: int) -> dict:
+def score_post(model: LlamaModel, voice: System, example: dict, tokenizer, limit: int) -> dict:
     """A held-out post as the voice would be asked for it."""
-    prompt = chat.prompt_ids(tokenizer, voice.messages(example))
-    return read(model, prompt, cut(example["output"], tokenizer, limit), tokenizer)
+    prompt = chat.encode_prompt(tokenizer, voice.messages(example))
+    return score_ids(model, prompt, truncate_tokens(example["output"], tokenizer, limit), tokenizer)
 
 
-def read_raw(model: Scorer, text: str, tokenizer, limit: int) -> dict:
+def score_raw(model: LlamaModel, text: str, tokenizer, limit: int) -> dict:
     """A text by itself, after a line break and without a template: what no template can help or hinder."""
-    return read(model, chat.text_ids(tokenizer, "\n"), cut(text, tokenizer, limit), tokenizer)
+    return score_ids(model, chat.encode(tokenizer, "\n"), truncate_tokens(text, tokenizer, limit), tokenizer)
 
 
 def bits_per_byte(rows: list[dict]) -> float:

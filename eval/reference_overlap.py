@@ -5,7 +5,7 @@ import functools
 import statistics
 
 
-def overlap(texts: list[str], references: list[str]) -> dict:
+def reference_overlap(texts: list[str], references: list[str]) -> dict:
     """Corpus BLEU and chrF (sacrebleu, 0 to 100) and mean ROUGE-1/2/L F1 (rouge-score, with stemming, 0 to 1)."""
     import sacrebleu
     from rouge_score.rouge_scorer import RougeScorer

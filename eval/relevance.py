@@ -10,13 +10,13 @@ whoever names it in passing can't be told from whoever writes about it, least of
 import numpy as np
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
-from blogtwin.text.sentences import sentences
-from blogtwin.text.tokens import WORD, words
+from blogtwin.text.sentences import split_sentences
+from blogtwin.text.tokens import WORD, tokenise_words
 
-CHUNK = 128  # words: about as much as MiniLM reads at once (256 tokens)
+CHUNK_WORDS = 128  # words: about as much as MiniLM reads at once (256 tokens)
 
 
-def prompt_ranks(prompts: list[str], texts: list[str]) -> dict[str, np.ndarray]:
+def prompt_retrieval(prompts: list[str], texts: list[str]) -> dict[str, np.ndarray]:
     """Per text, (n,) each, `tfidf_auc`, `tfidf_top1`, `minilm_auc`, `minilm_top1`, where prompts[i] is the brief (title and topics) of texts[i].
 
     auc: share of the other prompts that are less like the text than its own (ties count half); 0.5 is chance. top1: whether none
@@ -25,28 +25,28 @@ def prompt_ranks(prompts: list[str], texts: list[str]) -> dict[str, np.ndarray]:
     assert len(prompts) == len(texts), "a prompt for each text"
     briefs = list(dict.fromkeys(prompts))
     own = np.array([briefs.index(p) for p in prompts], int)
-    bodies = [body(p, t) for p, t in zip(prompts, texts)]
+    bodies = [remove_prompt_echo(p, t) for p, t in zip(prompts, texts)]
     found = {}
-    for name, similarities in (("tfidf", by_words), ("minilm", by_meaning)):
-        auc = ranks(similarities(bodies, briefs), own) if len(briefs) > 1 else np.full(len(texts), np.nan)
+    for name, similarities in (("tfidf", tfidf_similarity), ("minilm", embedding_similarity)):
+        auc = rank_auc(similarities(bodies, briefs), own) if len(briefs) > 1 else np.full(len(texts), np.nan)
         found |= {f"{name}_auc": auc, f"{name}_top1": np.where(np.isnan(auc), np.nan, auc == 1)}
     return found
 
 
-def ranks(similarities: np.ndarray, own: np.ndarray) -> np.ndarray:
+def rank_auc(similarities: np.ndarray, own: np.ndarray) -> np.ndarray:
     """(n,) AUC of each row's own column among the others, from (n, briefs) similarities."""
     mine = similarities[np.arange(len(own)), own][:, None]
     lower, equal = (similarities < mine).sum(1), (similarities == mine).sum(1) - 1
     return (lower + equal / 2) / (similarities.shape[1] - 1)
 
 
-def body(prompt: str, text: str) -> str:
+def remove_prompt_echo(prompt: str, text: str) -> str:
     """What a text says of its own; see above."""
-    found = sentences(text)
-    return without_runs(" ".join(s for s in found if s != found[0]), set(words(prompt)))
+    found = split_sentences(text)
+    return remove_prompt_spans(" ".join(s for s in found if s != found[0]), set(tokenise_words(prompt)))
 
 
-def without_runs(text: str, asked: set[str]) -> str:
+def remove_prompt_spans(text: str, asked: set[str]) -> str:
     """The text less each run of words of `asked`, from its first to its last content word, if it has two or more of those."""
     kept, run, end = [], [], 0
     for match in [*WORD.finditer(text), None]:
@@ -61,31 +61,31 @@ def without_runs(text: str, asked: set[str]) -> str:
     return "".join([*kept, text[end:]])
 
 
-def content(text: str) -> list[str]:
+def content_words(text: str) -> list[str]:
     """Words without the stop words."""
-    return [w for w in words(text) if w not in ENGLISH_STOP_WORDS]
+    return [w for w in tokenise_words(text) if w not in ENGLISH_STOP_WORDS]
 
 
-def by_words(bodies: list[str], briefs: list[str]) -> np.ndarray:
+def tfidf_similarity(bodies: list[str], briefs: list[str]) -> np.ndarray:
     """(texts, briefs) TF-IDF cosines."""
-    if not any(map(content, bodies)):
+    if not any(map(content_words, bodies)):
         return np.zeros((len(bodies), len(briefs)))
-    vectorizer = TfidfVectorizer(analyzer=content, sublinear_tf=True).fit(bodies + briefs)
+    vectorizer = TfidfVectorizer(analyzer=content_words, sublinear_tf=True).fit(bodies + briefs)
     return (vectorizer.transform(bodies) @ vectorizer.transform(briefs).T).toarray()
 
 
-def by_meaning(bodies: list[str], briefs: list[str]) -> np.ndarray:
+def embedding_similarity(bodies: list[str], briefs: list[str]) -> np.ndarray:
     """(texts, briefs) MiniLM cosines, averaged over the chunks of a text; 0 where nothing is left of it."""
-    from blogtwin.models.embeddings import encode
+    from blogtwin.models.embeddings import embed
 
-    pieces = [chunks(b) for b in bodies]
-    cosines = encode([c for one in pieces for c in one]) @ encode(briefs).T
+    pieces = [split_chunks(b) for b in bodies]
+    cosines = embed([c for one in pieces for c in one]) @ embed(briefs).T
     ends = np.cumsum([len(one) for one in pieces], dtype=int)
     return np.array([cosines[end - len(one) : end].mean(0) if one else np.zeros(len(briefs)) for one, end in zip(pieces, ends)])
 
 
-def chunks(text: str) -> list[str]:
+def split_chunks(text: str) -> list[str]:
     """Pieces of at most CHUNK words, of about one length; none of a text without words."""
     found = text.split() if WORD.search(text) else []
-    size = -(-len(found) // -(-len(found) // CHUNK)) if found else 1
+    size = -(-len(found) // -(-len(found) // CHUNK_WORDS)) if found else 1
     return [" ".join(found[at : at + size]) for at in range(0, len(found), size)]

@@ -9,27 +9,27 @@ import gymnasium
 from gymnasium.spaces import Text
 
 from eval.memorization import FAIL_COVER_13, FAIL_RUN
-from eval.text_scorer import Single
+from eval.text_scorer import TextLlamaModel
 
 # style: 0 for other bloggers, 1 for the author, and less again above that, which is caricature. on_topic: share of the other prompts that
 # are less like the text. copied: 1 for a text that copies more than its author repeats himself. stopped: it came to its end.
 WEIGHTS = {"style": 1.0, "on_topic": 0.5, "copied": -2.0, "stopped": 0.25}
-ENDS = (".", "!", "?", "…", ".”", "!”", "?”", '."', '!"', '?"', ".)", "*", "`")
-LONGEST = 20_000  # characters
-CHARACTERS = frozenset(map(chr, [*range(32, 127), *range(160, 0x2500), 9, 10]))
+SENTENCE_ENDS = (".", "!", "?", "…", ".”", "!”", "?”", '."', '!"', '?"', ".)", "*", "`")
+MAX_CHARS = 20_000  # characters
+ALLOWED_CHARACTERS = frozenset(map(chr, [*range(32, 127), *range(160, 0x2500), 9, 10]))
 
 
-def ended(text: str) -> bool:
+def looks_finished(text: str) -> bool:
     """Whether a text that stops here seems to be at its end."""
-    return text.rstrip().endswith(ENDS)
+    return text.rstrip().endswith(SENTENCE_ENDS)
 
 
-class Rewards:
+class RewardFunction:
     """What a text is worth, in parts."""
 
     def __init__(self, posts: list[str], briefs: list[str]):
         """`posts` are those that the twin learnt from."""
-        self.single = Single(posts, posts, briefs)
+        self.single = TextLlamaModel(posts, posts, briefs)
 
     def parts(self, text: str, brief: str, stopped: bool) -> dict[str, float]:
         """{style, on_topic, copied, stopped}; what can't be measured of a text, most often since it is too short, counts as 0."""
@@ -43,7 +43,7 @@ class Rewards:
         }
 
 
-def total(parts: dict[str, float]) -> float:
+def weighted_sum(parts: dict[str, float]) -> float:
     return sum(weight * parts[name] for name, weight in WEIGHTS.items())
 
 
@@ -53,10 +53,10 @@ class WritingEnvironment(gymnasium.Env):
     metadata = {"render_modes": []}
 
     def __init__(self, prompts: list[str], posts: list[str]):
-        known = CHARACTERS | {c for prompt in prompts for c in prompt}
-        self.prompts, self.rewards = prompts, Rewards(posts, prompts)
+        known = ALLOWED_CHARACTERS | {c for prompt in prompts for c in prompt}
+        self.prompts, self.rewards = prompts, RewardFunction(posts, prompts)
         self.observation_space = Text(max(map(len, prompts)), min_length=0, charset=known)
-        self.action_space = Text(LONGEST, min_length=0, charset=known)
+        self.action_space = Text(MAX_CHARS, min_length=0, charset=known)
         self.prompt = prompts[0]
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[str, dict]:
@@ -68,5 +68,5 @@ class WritingEnvironment(gymnasium.Env):
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict]:
         """(the prompt, the reward, True, False, the reward's parts)."""
-        parts = self.rewards.parts(action, self.prompt, ended(action))
-        return self.prompt, total(parts), True, False, parts
+        parts = self.rewards.parts(action, self.prompt, looks_finished(action))
+        return self.prompt, weighted_sum(parts), True, False, parts

@@ -5,14 +5,14 @@ import json
 from blogtwin.errors import UserError
 from blogtwin.hints import make_command
 
-SHOWN = {"base": "base", "styled": "base, told your style", "five_shot": "base, shown 5 posts", "twin": "twin", "swap": "another's twin", "author": "you"}
+LABELS = {"base": "base", "styled": "base, told your style", "five_shot": "base, shown 5 posts", "twin": "twin", "swap": "another's twin", "author": "you"}
 
 
-def verdict_of(path) -> str:
+def read_verdict(path) -> str:
     return path.read_text(encoding="utf-8").splitlines()[0] if path.is_file() else ""
 
 
-def read(path) -> dict:
+def read_json(path) -> dict:
     if not path.is_file():
         raise UserError(f"There is no {path} yet: run `{make_command('all')}`.")
     return json.loads(path.read_text())

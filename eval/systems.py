@@ -10,62 +10,62 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from blogtwin.cache import cache_file
-from blogtwin.files import digest, write_json
+from blogtwin.files import sha256_file, write_json
 from blogtwin.models import chat
-from blogtwin.models.llama_cpp import Scorer
-from blogtwin.paths import ARTIFACTS
+from blogtwin.models.llama_cpp import LlamaModel
+from blogtwin.paths import ARTIFACTS_DIR
 from blogtwin.sampling import SamplingParams
-from corpus.examples import openings
+from corpus.examples import first_parts
 from eval.style import profile
 
-ANSWERS = ARTIFACTS / "cache/answers"  # by prompts, sampling parameters and model: a second run costs nothing
-SHOTS, SHOT_TOKENS = 5, 160  # posts shown, and of each at most so much, cut at a paragraph's end
-AT_ONCE = 12
+ANSWERS_DIR = ARTIFACTS_DIR / "cache/answers"  # by prompts, sampling parameters and model: a second run costs nothing
+NUM_SHOTS, SHOT_TOKENS = 5, 160  # posts shown, and of each at most so much, cut at a paragraph's end
+MAX_BATCH = 12
 PREFIX_TOKENS = 50
 
 
 @dataclass(frozen=True)
-class Voice:
+class System:
     name: str
     system: str
     shots: list[dict] = field(default_factory=list)  # chat messages before the question
 
     def messages(self, example: dict) -> list[dict]:
-        system, user = chat.messages(example, self.system)
+        system, user = chat.prompt_messages(example, self.system)
         return [system, *self.shots, user]
 
 
-def of_base(system: str, training: list[dict], tokenizer) -> list[Voice]:
+def base_systems(system: str, training: list[dict], tokenizer) -> list[System]:
     """base, styled and five_shot; `training` are the author's examples that the twin learns from."""
-    posts = openings(training)
+    posts = first_parts(training)
     shots = []
-    for example in posts[:SHOTS]:
-        shots += [chat.messages(example, system)[1], {"role": "assistant", "content": beginning(example["output"], tokenizer, SHOT_TOKENS)}]
-    description = f"{system} {profile.describe([e['output'] for e in posts])}"
-    return [Voice("base", system), Voice("styled", description), Voice("five_shot", system, shots)]
+    for example in posts[:NUM_SHOTS]:
+        shots += [chat.prompt_messages(example, system)[1], {"role": "assistant", "content": truncate_paragraphs(example["output"], tokenizer, SHOT_TOKENS)}]
+    description = f"{system} {profile.style_prompt([e['output'] for e in posts])}"
+    return [System("base", system), System("styled", description), System("five_shot", system, shots)]
 
 
-def beginning(text: str, tokenizer, tokens: int) -> str:
+def truncate_paragraphs(text: str, tokenizer, tokens: int) -> str:
     """The first paragraphs that fit; of a first one that is too long, its first words."""
     kept = ""
     for block in text.split("\n\n"):
         longer = f"{kept}\n\n{block}" if kept else block
-        if len(chat.text_ids(tokenizer, longer)) > tokens:
+        if len(chat.encode(tokenizer, longer)) > tokens:
             break
         kept = longer
-    return kept or cut(text, tokenizer, tokens)
+    return kept or truncate_tokens(text, tokenizer, tokens)
 
 
-def cut(text: str, tokenizer, tokens: int) -> str:
+def truncate_tokens(text: str, tokenizer, tokens: int) -> str:
     """The first `tokens` tokens of `text` (0: all), as the text that they are."""
     offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
     return text if not tokens or len(offsets) <= tokens else text[: offsets[tokens - 1][1]]
 
 
-def write(model: Scorer, gguf: Path, prompts: list[list[int]], sampling: list[SamplingParams], seeds: list[int], wrote=lambda n: None) -> list[dict]:
-    """Scorer.write, cached by prompts, sampling parameters and model."""
-    asked = [prompts, seeds, [(d.max_tokens, d.temperature, d.top_p, d.repeat_penalty) for d in sampling], model.sequences, digest(gguf)]
-    kept = cache_file(ANSWERS, asked)
+def generate_cached(model: LlamaModel, gguf: Path, prompts: list[list[int]], sampling: list[SamplingParams], seeds: list[int], wrote=lambda n: None) -> list[dict]:
+    """LlamaModel.write, cached by prompts, sampling parameters and model."""
+    asked = [prompts, seeds, [(d.max_tokens, d.temperature, d.top_p, d.repeat_penalty) for d in sampling], model.sequences, sha256_file(gguf)]
+    kept = cache_file(ANSWERS_DIR, asked)
     if kept.is_file():
         wrote(len(prompts))
         return json.loads(kept.read_text(encoding="utf-8"))
@@ -74,25 +74,25 @@ def write(model: Scorer, gguf: Path, prompts: list[list[int]], sampling: list[Sa
     return answers
 
 
-def write_posts(model: Scorer, gguf: Path, voice: Voice, examples: list[dict], tokenizer, sampling: SamplingParams, wrote=lambda n: None) -> list[dict]:
+def generate_posts(model: LlamaModel, gguf: Path, voice: System, examples: list[dict], tokenizer, sampling: SamplingParams, wrote=lambda n: None) -> list[dict]:
     """An answer to each example's prompt."""
-    prompts = [chat.prompt_ids(tokenizer, voice.messages(e)) for e in examples]
-    return write(model, gguf, prompts, [sampling] * len(prompts), [sampling.seed + n for n in range(len(prompts))], wrote)
+    prompts = [chat.encode_prompt(tokenizer, voice.messages(e)) for e in examples]
+    return generate_cached(model, gguf, prompts, [sampling] * len(prompts), [sampling.seed + n for n in range(len(prompts))], wrote)
 
 
-def continue_posts(model: Scorer, gguf: Path, voice: Voice, examples: list[dict], tokenizer, sampling: SamplingParams) -> list[float]:
+def prefix_extraction(model: LlamaModel, gguf: Path, voice: System, examples: list[dict], tokenizer, sampling: SamplingParams) -> list[float]:
     """Prefix extraction: share of the next 50 tokens of each post that are the post's own, greedily, given its first 50 (Carlini et al. 2023)."""
     prompts, truths = [], []
     for example in examples:
-        ids = chat.text_ids(tokenizer, example["output"])
+        ids = chat.encode(tokenizer, example["output"])
         if len(ids) >= 2 * PREFIX_TOKENS:
-            prompts.append(chat.prompt_ids(tokenizer, voice.messages(example)) + ids[:PREFIX_TOKENS])
+            prompts.append(chat.encode_prompt(tokenizer, voice.messages(example)) + ids[:PREFIX_TOKENS])
             truths.append(ids[PREFIX_TOKENS : 2 * PREFIX_TOKENS])
     greedy = replace(sampling, max_tokens=PREFIX_TOKENS, temperature=0.0, repeat_penalty=1.0)
-    answers = write(model, gguf, prompts, [greedy] * len(prompts), [0] * len(prompts))
-    return [matching_start(a["ids"], truth) / PREFIX_TOKENS for a, truth in zip(answers, truths, strict=True)]
+    answers = generate_cached(model, gguf, prompts, [greedy] * len(prompts), [0] * len(prompts))
+    return [common_prefix_length(a["ids"], truth) / PREFIX_TOKENS for a, truth in zip(answers, truths, strict=True)]
 
 
-def matching_start(tokens: list[int], truth: list[int]) -> int:
+def common_prefix_length(tokens: list[int], truth: list[int]) -> int:
     """How many tokens are right before the first that is not."""
     return next((i for i, (a, b) in enumerate(zip(tokens, truth)) if a != b), min(len(tokens), len(truth)))

@@ -5,33 +5,33 @@ import math
 import numpy as np
 
 from eval import relevance
-from eval.memorization import Copying
+from eval.memorization import CopyDetector
 from eval.style import impostors, verification
-from eval.style.features import SEGMENT, count
+from eval.style.features import SEGMENT_WORDS, count_features
 
-FEWEST_WORDS = 100  # of a text's prose, and of the two posts at least that a style is known from
+MIN_WORDS = 100  # of a text's prose, and of the two posts at least that a style is known from
 
 
-class Single:
+class TextLlamaModel:
     """The measures of one author, made ready once."""
 
     def __init__(self, learnt: list[str], voice: list[str], briefs: list[str]):
         """`learnt`: posts that are not to be copied. `voice`: posts that sound like the author. `briefs`: prompts among which a text is to find its own."""
-        self.copying = Copying(learnt)
+        self.copying = CopyDetector(learnt)
         self.briefs = briefs
-        everybody = impostors.load()
+        everybody = impostors.load_impostors()
         everybody = everybody.without(everybody.same_as([*learnt, *voice]))
-        author = count(voice)
-        self.measurable = len(everybody.names) >= impostors.FEWEST_AUTHORS and int((author.segments * SEGMENT >= FEWEST_WORDS).sum()) >= 2
+        author = count_features(voice)
+        self.measurable = len(everybody.names) >= impostors.MIN_AUTHORS and int((author.segments * SEGMENT_WORDS >= MIN_WORDS).sum()) >= 2
         if self.measurable:
-            self.verifiers = verification.verifiers("masked", author, everybody)
-            self.scale = verification.whole_scale(verification.opinion("masked", author, everybody, {}, self.verifiers), everybody.author)
+            self.verifiers = verification.fit_verifiers("masked", author, everybody)
+            self.scale = verification.fit_full_scale(verification.cross_fit("masked", author, everybody, {}, self.verifiers), everybody.author)
 
     def style(self, text: str) -> float | None:
         """0: other bloggers, 1: the author; None where the style is not measurable, or the text is too short."""
         if not self.measurable:
             return None
-        z, length = verification.heard(self.verifiers, "masked", count([text], families=("masked",)))
+        z, length = verification.score_texts(self.verifiers, "masked", count_features([text], families=("masked",)))
         found = float(self.scale.score(z, length)[0]) if math.isfinite(z[0]) else math.nan
         return found if math.isfinite(found) else None
 
@@ -40,4 +40,4 @@ class Single:
         briefs = [brief, *(b for b in self.briefs if b != brief)]
         if len(briefs) < 2 or not text.strip():
             return None
-        return float(relevance.ranks(relevance.by_meaning([relevance.body(brief, text)], briefs), np.zeros(1, int))[0])
+        return float(relevance.rank_auc(relevance.embedding_similarity([relevance.remove_prompt_echo(brief, text)], briefs), np.zeros(1, int))[0])

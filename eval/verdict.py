@@ -18,8 +18,8 @@ MEASURES = {
     "capitals": "capitals",
     "bits_per_byte_of_base": "word salad (bits per byte under the base)",
 }
-CARICATURE = 1.2
-FLUENT_SHARE = 0.5  # of a voice's texts must lie in the author's band; of the author's own about 0.9 do
+MAX_STYLE_OVERSHOOT = 1.2
+MIN_FLUENT_FRACTION = 0.5  # of a voice's texts must lie in the author's band; of the author's own about 0.9 do
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Evidence:
     style: dict[str, tuple[float, float]]  # opinion → (S, low end of its interval)
 
 
-def failed(evidence: Evidence) -> dict[str, str]:
+def failed_gates(evidence: Evidence) -> dict[str, str]:
     """{gate: why} of the gates that are not passed, in order."""
     found = {}
     if evidence.shared_posts:
         found["disjoint"] = f"{evidence.shared_posts} held-out posts were also trained on"
     if evidence.copying_texts:
         found["copying"] = f"{evidence.copying_texts} of {evidence.texts} texts copy more than the author repeats himself"
-    poor = {name: share for name, share in evidence.fluent_share.items() if not share >= FLUENT_SHARE}
+    poor = {name: share for name, share in evidence.fluent_share.items() if not share >= MIN_FLUENT_FRACTION}
     if poor:
         name, share = min(poor.items(), key=lambda item: item[1])
         found["fluent"] = f"{share:.0%} of the texts lie where 90 % of the author's do in {MEASURES[name]}"
@@ -51,33 +51,33 @@ def failed(evidence: Evidence) -> dict[str, str]:
     return found
 
 
-def closer(evidence: Evidence) -> bool:
+def beats_prompting(evidence: Evidence) -> bool:
     """Whether the voice is closer to the author than all its rivals, by every opinion, all gates passed, and no caricature."""
-    if failed(evidence) or not evidence.margins:
+    if failed_gates(evidence) or not evidence.margins:
         return False
     above = all(low > 0 for opinions in evidence.margins.values() for _, low in opinions)
-    return above and all(low > 0 and s <= CARICATURE for s, low in evidence.style.values())
+    return above and all(low > 0 and s <= MAX_STYLE_OVERSHOOT for s, low in evidence.style.values())
 
 
-def sentence(evidence: Evidence, style: tuple[float, float, float], prompts: int) -> str:
+def verdict_text(evidence: Evidence, style: tuple[float, float, float], prompts: int) -> str:
     """The verdict in words; `style` is (S, low, high) by the verifier."""
     score, low, high = style
     measured = f"style {score:.2f} [{low:.2f}, {high:.2f}] of the way from other bloggers to your own posts, {prompts} prompts"
-    reasons = failed(evidence)
+    reasons = failed_gates(evidence)
     if "measurable" in reasons:
         return f"Not measurable, because {reasons['measurable']}."
     if reasons:
         return f"Not yet: {next(iter(reasons.values()))} ({measured})."
-    if any(s > CARICATURE for s, _ in evidence.style.values()):
+    if any(s > MAX_STYLE_OVERSHOOT for s, _ in evidence.style.values()):
         return f"A caricature: more like you than you are ({measured})."
-    if closer(evidence):
+    if beats_prompting(evidence):
         return f"Closer to you than prompting: {measured}."
     return f"Can't tell it from a prompted base model with so few texts: {measured}."
 
 
-def advice(evidence: Evidence, metrics: dict) -> list[str]:
+def next_steps(evidence: Evidence, metrics: dict) -> list[str]:
     """What to try next, the most pressing first."""
-    reasons, tips = failed(evidence), []
+    reasons, tips = failed_gates(evidence), []
     if "disjoint" in reasons:
         tips.append(f"Run `{make_command('all')}` from the split on: the held-out posts must be new to the twin.")
     if "copying" in reasons:
@@ -86,7 +86,7 @@ def advice(evidence: Evidence, metrics: dict) -> list[str]:
         tips.append("It rambles or loops: lower eval.temperature, raise eval.repeat_penalty, or use a larger base model.")
     if "measurable" in reasons:
         tips.append("Add posts: from about fifty on, ten are held out, and style can be measured.")
-    if not reasons and not closer(evidence):
+    if not reasons and not beats_prompting(evidence):
         tips.append(f"Not you yet: more posts, more tokens (train.max_tokens), or a larger base model ({make_command('all', BASE='llama3.2:1b')}).")
     if metrics["twin"]["shape"]["stopped"] < 0.5:
         tips.append("It seldom ends by itself within eval.max_tokens: raise that limit, since your posts are longer.")

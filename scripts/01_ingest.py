@@ -13,12 +13,12 @@ import argparse
 from pathlib import Path
 
 from blogtwin.config import load_params
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
-from blogtwin.files import write_all, write_jsonl
+from blogtwin.files import write_jsonl, write_jsonl_files
 from blogtwin.hints import make_command
-from blogtwin.paths import ARTIFACTS, RAW
-from corpus.ingest import ingest, show
+from blogtwin.paths import ARTIFACTS_DIR, RAW_DIR
+from corpus.ingest import ingest_folder, print_summary
 
 
 def main() -> None:
@@ -27,19 +27,19 @@ def main() -> None:
     source = Path(params.source)
     if not source.is_dir():
         raise UserError(f"ingest.source is {params.source}, and there is no such folder: set it in params.yaml, or run `{make_command('blog', FROM='your/folder')}`.")
-    from blogtwin.cache import Remembered
+    from blogtwin.cache import JsonCache
 
-    with Remembered(ARTIFACTS / "cache/read.jsonl", params.role, params.max_file_mb) as remembered:
-        posts, discarded = ingest(source, params.min_words, params.max_file_mb * 1e6, params.author, params.role, remembered)
+    with JsonCache(ARTIFACTS_DIR / "cache/read.jsonl", params.role, params.max_file_mb) as remembered:
+        posts, discarded = ingest_folder(source, params.min_words, params.max_file_mb * 1e6, params.author, params.role, remembered)
     if not posts:
-        write_jsonl(RAW / "discarded.jsonl", discarded)
-        raise UserError(f"{source} holds {len(discarded)} files and no post (see {RAW / 'discarded.jsonl'}): put .md, .txt or .docx posts there.")
-    write_all({RAW / "posts.jsonl": posts, RAW / "discarded.jsonl": discarded})
-    show(posts, discarded)
+        write_jsonl(RAW_DIR / "discarded.jsonl", discarded)
+        raise UserError(f"{source} holds {len(discarded)} files and no post (see {RAW_DIR / 'discarded.jsonl'}): put .md, .txt or .docx posts there.")
+    write_jsonl_files({RAW_DIR / "posts.jsonl": posts, RAW_DIR / "discarded.jsonl": discarded})
+    print_summary(posts, discarded)
     if remembered.found:
-        say(f"{remembered.made} of {remembered.made + remembered.found} files are new or changed, the others were known")
-    say(f"wrote {RAW / 'posts.jsonl'} and {RAW / 'discarded.jsonl'}")
+        echo(f"{remembered.made} of {remembered.made + remembered.found} files are new or changed, the others were known")
+    echo(f"wrote {RAW_DIR / 'posts.jsonl'} and {RAW_DIR / 'discarded.jsonl'}")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

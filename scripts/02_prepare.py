@@ -14,12 +14,12 @@ import contextlib
 from collections import Counter
 
 from blogtwin.config import load_params
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl, write_jsonl
 from blogtwin.models.chat import TokenCounter
-from blogtwin.paths import ARTIFACTS, PREPARED, RAW
-from corpus.prepare import decides, prepare, preview
+from blogtwin.paths import ARTIFACTS_DIR, PREPARED_DIR, RAW_DIR
+from corpus.prepare import build_examples, cache_key, print_preview
 
 
 def main() -> None:
@@ -27,31 +27,31 @@ def main() -> None:
     parser.add_argument("--preview", type=int, metavar="N", help="show N examples and write nothing")
     preview_n = parser.parse_args().preview
     params = load_params()
-    posts = read_jsonl(RAW / "posts.jsonl")
-    from blogtwin.cache import Remembered
-    from blogtwin.models.registry import resolve
+    posts = read_jsonl(RAW_DIR / "posts.jsonl")
+    from blogtwin.cache import JsonCache
+    from blogtwin.models.registry import resolve_base
 
-    base = resolve(params.train.base)
+    base = resolve_base(params.train.base)
     if params.train.max_length > base.context:
         raise UserError(f"train.max_length is {params.train.max_length}, and {base.name} reads no more than {base.context} tokens: set train.max_length to {base.context} or less.")
     count = TokenCounter(base.tokenizer())
 
-    with contextlib.nullcontext() if preview_n else Remembered(ARTIFACTS / "cache/cut.jsonl", *decides(params, base)) as remembered:
-        rows = prepare(posts, params, count, max(0, preview_n or 0), remembered)
+    with contextlib.nullcontext() if preview_n else JsonCache(ARTIFACTS_DIR / "cache/cut.jsonl", *cache_key(params, base)) as remembered:
+        rows = build_examples(posts, params, count, max(0, preview_n or 0), remembered)
     if not rows:
-        raise UserError(f"None of the {len(posts)} posts has text left after cleaning: look at {RAW / 'posts.jsonl'}.")
+        raise UserError(f"None of the {len(posts)} posts has text left after cleaning: look at {RAW_DIR / 'posts.jsonl'}.")
     if preview_n:
-        preview(rows, {p["id"]: p["title"] for p in posts})
+        print_preview(rows, {p["id"]: p["title"] for p in posts})
         return
-    write_jsonl(PREPARED / "examples.jsonl", rows)
-    from corpus.examples import whole_posts
+    write_jsonl(PREPARED_DIR / "examples.jsonl", rows)
+    from corpus.examples import join_parts
 
     tasks = ", ".join(f"{n} {task}" for task, n in Counter(r["task"] for r in rows).most_common())
-    written = len(whole_posts(rows))
+    written = len(join_parts(rows))
     if silent := len(posts) - written:
-        say(f"left out: {silent} posts with no words left after cleaning")
-    say(f"wrote {PREPARED / 'examples.jsonl'}: {len(rows)} examples ({tasks}) of {written} posts")
+        echo(f"left out: {silent} posts with no words left after cleaning")
+    echo(f"wrote {PREPARED_DIR / 'examples.jsonl'}: {len(rows)} examples ({tasks}) of {written} posts")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

@@ -14,10 +14,10 @@ import argparse
 import json
 
 from blogtwin.config import load_params
-from blogtwin.console import run, say
-from blogtwin.files import json_lines, read_jsonl, write_texts
-from blogtwin.paths import PREPARED, RAW, SPLIT
-from corpus.split import PLACES, remembered, show, split_corpus
+from blogtwin.console import echo, run_cli
+from blogtwin.files import read_jsonl, to_jsonl, write_files
+from blogtwin.paths import PREPARED_DIR, RAW_DIR, SPLIT_DIR
+from corpus.split import ASSIGNMENTS_FILE, load_assignments, print_splits, split_corpus
 
 
 def main() -> None:
@@ -25,14 +25,14 @@ def main() -> None:
     parser.add_argument("--anew", action="store_true", help="forget where the posts were")
     anew = parser.parse_args().anew
     params = load_params()
-    rows = read_jsonl(PREPARED / "examples.jsonl")
-    raw = {post["id"]: post for post in read_jsonl(RAW / "posts.jsonl")}
-    splits = split_corpus(rows, raw, params.ingest.source, params.split, {} if anew else remembered())
-    tables = {SPLIT / f"{name}.jsonl": json_lines(rows) for name, rows in splits.examples.items()}
-    write_texts(tables | {PLACES: [json.dumps(splits.memory, ensure_ascii=False, indent=1)]})
-    show(splits)
-    say(f"wrote {SPLIT}/train.jsonl, valid.jsonl, test.jsonl")
+    rows = read_jsonl(PREPARED_DIR / "examples.jsonl")
+    raw = {post["id"]: post for post in read_jsonl(RAW_DIR / "posts.jsonl")}
+    splits = split_corpus(rows, raw, params.ingest.source, params.split, {} if anew else load_assignments())
+    tables = {SPLIT_DIR / f"{name}.jsonl": to_jsonl(rows) for name, rows in splits.examples.items()}
+    write_files(tables | {ASSIGNMENTS_FILE: [json.dumps(splits.memory, ensure_ascii=False, indent=1)]})
+    print_splits(splits)
+    echo(f"wrote {SPLIT_DIR}/train.jsonl, valid.jsonl, test.jsonl")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

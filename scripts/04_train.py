@@ -15,8 +15,8 @@ import _path
 import argparse
 
 from blogtwin.config import load_params
-from blogtwin.console import run, say
-from blogtwin.paths import ADAPTER, TRAIN
+from blogtwin.console import echo, run_cli
+from blogtwin.paths import ADAPTER_DIR, TRAIN_DIR
 
 
 def main() -> None:
@@ -28,8 +28,8 @@ def main() -> None:
 
     plan = plan_run(params, *choose_trainer(params))
     run_training(params, plan, arguments.resume_from)
-    say(f"wrote {ADAPTER}/ and {TRAIN}/metrics.json")
+    echo(f"wrote {ADAPTER_DIR}/ and {TRAIN_DIR}/metrics.json")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

@@ -13,40 +13,40 @@ import argparse
 import json
 
 from blogtwin.config import load_params
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
-from blogtwin.files import making, read_jsonl, write_json
+from blogtwin.files import atomic_directory, read_jsonl, write_json
 from blogtwin.hints import make_command
-from blogtwin.paths import ADAPTER, GGUF, SPLIT
+from blogtwin.paths import ADAPTER_DIR, GGUF_DIR, SPLIT_DIR
 
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     params = load_params()
-    backend_file = ADAPTER / "backend.json"
+    backend_file = ADAPTER_DIR / "backend.json"
     if not backend_file.is_file():
         raise UserError(f"There is no {backend_file}: run `{make_command('all')}`, or scripts/04_train.py first.")
     trained = json.loads(backend_file.read_text())
-    from blogtwin.inference.parity import gate
-    from blogtwin.models.gguf_export import metadata, write_adapter, write_twin
-    from blogtwin.models.registry import resolve
-    from corpus.examples import of_posts
+    from blogtwin.inference.parity import check_parity
+    from blogtwin.models.gguf_export import gguf_metadata, write_lora_gguf, write_merged_gguf
+    from blogtwin.models.registry import resolve_base
+    from corpus.examples import post_examples
 
-    base = resolve(params.train.base)
+    base = resolve_base(params.train.base)
     if trained["base"]["digest"] != base.digest:
-        raise UserError(f"{ADAPTER} was trained on {trained['base']['name']}, and train.base is {base.name}: run scripts/04_train.py again.")
-    examples = of_posts(read_jsonl(SPLIT / "test.jsonl"))[: params.export.parity_prompts]
-    about = metadata(params, base, trained)
-    with making(GGUF) as folder:
-        write_twin(base.gguf, ADAPTER, folder / "twin.gguf", params.export.quantization, base.tokenizer().chat_template, about)
-        write_adapter(base.gguf, ADAPTER, folder / "adapter.gguf", about)
-        result = gate(base, folder, examples, params)
+        raise UserError(f"{ADAPTER_DIR} was trained on {trained['base']['name']}, and train.base is {base.name}: run scripts/04_train.py again.")
+    examples = post_examples(read_jsonl(SPLIT_DIR / "test.jsonl"))[: params.export.parity_prompts]
+    about = gguf_metadata(params, base, trained)
+    with atomic_directory(GGUF_DIR) as folder:
+        write_merged_gguf(base.gguf, ADAPTER_DIR, folder / "twin.gguf", params.export.quantization, base.tokenizer().chat_template, about)
+        write_lora_gguf(base.gguf, ADAPTER_DIR, folder / "adapter.gguf", about)
+        result = check_parity(base, folder, examples, params)
         write_json(folder / "parity.json", result)
     for name in ("twin", "adapter"):
         n = result[name]
-        say(f"{name}.gguf  {(GGUF / f'{name}.gguf').stat().st_size / 1e6:.0f} MB  |Δ log p| {n['delta_to_twin']:.3f} to the trained twin, {n['delta_to_base']:.3f} to the base; greedy agreement {n['agreement_with_twin']:.2f} ({n['tokens']} tokens)")
-    say(f"wrote {GGUF}/twin.gguf, adapter.gguf and parity.json")
+        echo(f"{name}.gguf  {(GGUF_DIR / f'{name}.gguf').stat().st_size / 1e6:.0f} MB  |Δ log p| {n['delta_to_twin']:.3f} to the trained twin, {n['delta_to_base']:.3f} to the base; greedy agreement {n['agreement_with_twin']:.2f} ({n['tokens']} tokens)")
+    echo(f"wrote {GGUF_DIR}/twin.gguf, adapter.gguf and parity.json")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

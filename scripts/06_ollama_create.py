@@ -12,41 +12,41 @@ import _path
 import argparse
 
 from blogtwin.config import load_params
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
-from blogtwin.files import digest, read_jsonl, write_json, writing
+from blogtwin.files import atomic_open, read_jsonl, sha256_file, write_json
 from blogtwin.hints import make_command
-from blogtwin.paths import GGUF, OLLAMA, SPLIT
-from corpus.examples import of_posts
+from blogtwin.paths import GGUF_DIR, OLLAMA_DIR, SPLIT_DIR
+from corpus.examples import post_examples
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--refresh", action="store_true", help="only forget a receipt that is no longer true")
     arguments = parser.parse_args()
-    from blogtwin.inference.ollama import Ollama, modelfile, settings
-    from blogtwin.inference.ollama_register import RECEIPT, refresh, register_and_record
+    from blogtwin.inference.ollama import Ollama, model_settings, render_modelfile
+    from blogtwin.inference.ollama_register import RECEIPT_FILE, drop_stale_receipt, register_and_record
 
     ollama = Ollama()
     if arguments.refresh:
-        refresh(ollama)
+        drop_stale_receipt(ollama)
         return
     params = load_params()
-    twin = GGUF / "twin.gguf"
+    twin = GGUF_DIR / "twin.gguf"
     if not twin.is_file():
         raise UserError(f"There is no {twin} yet: run `{make_command('all')}`, or scripts/05_export_gguf.py first.")
-    from blogtwin.models.registry import resolve
+    from blogtwin.models.registry import resolve_base
 
-    base = resolve(params.train.base)
-    with writing(OLLAMA / "Modelfile") as file:
-        file.write(modelfile("../gguf/twin.gguf", settings(base.template, params.prepare.system, params)))
+    base = resolve_base(params.train.base)
+    with atomic_open(OLLAMA_DIR / "Modelfile") as file:
+        file.write(render_modelfile("../gguf/twin.gguf", model_settings(base.template, params.prepare.system, params)))
     if ollama.version() is None:
-        write_json(RECEIPT, {"status": "absent", "model": "", "gguf": digest(twin)})
-        say(f"no Ollama answers at {ollama.url}: wrote {OLLAMA}/Modelfile; install Ollama and run `{make_command('all')}` again, which registers the twin without training.")
+        write_json(RECEIPT_FILE, {"status": "absent", "model": "", "gguf": sha256_file(twin)})
+        echo(f"no Ollama answers at {ollama.url}: wrote {OLLAMA_DIR}/Modelfile; install Ollama and run `{make_command('all')}` again, which registers the twin without training.")
         return
-    receipt = register_and_record(ollama, params, base, of_posts(read_jsonl(SPLIT / "test.jsonl")), digest(twin))
-    say(f"registered {receipt['model']} and {receipt['tag']} in Ollama {receipt['ollama']}; |Δ log p| {receipt['parity']['delta_to_twin']} to the twin: `ollama run {receipt['tag']}`")
+    receipt = register_and_record(ollama, params, base, post_examples(read_jsonl(SPLIT_DIR / "test.jsonl")), sha256_file(twin))
+    echo(f"registered {receipt['model']} and {receipt['tag']} in Ollama {receipt['ollama']}; |Δ log p| {receipt['parity']['delta_to_twin']} to the twin: `ollama run {receipt['tag']}`")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

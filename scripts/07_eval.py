@@ -16,10 +16,10 @@ import _path
 import argparse
 
 from blogtwin.config import load_params
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.files import read_jsonl, write_jsonl
-from blogtwin.paths import EVAL
-from eval.run import card_of, check_swap, hear_base, hear_twins, judged, one_suite, write_scorecard
+from blogtwin.paths import EVAL_DIR
+from eval.run import check_other_twin, collect_base, collect_twins, make_scorecard, run_llm_judge, run_suite, write_scorecard
 
 
 def main() -> None:
@@ -29,25 +29,25 @@ def main() -> None:
     options = parser.parse_args()
     params = load_params()
     alone = options.suite or options.voice
-    rows = [] if alone else read_jsonl(EVAL / "base.jsonl")
+    rows = [] if alone else read_jsonl(EVAL_DIR / "base.jsonl")
     if not alone:
-        check_swap(params)
-    from blogtwin.models.registry import resolve
+        check_other_twin(params)
+    from blogtwin.models.registry import resolve_base
 
-    base = resolve(params.train.base)
+    base = resolve_base(params.train.base)
     if options.suite:
-        one_suite(params, base, options.suite)
+        run_suite(params, base, options.suite)
     elif options.voice:
-        write_jsonl(EVAL / "base.jsonl", hear_base(params, base))
-        say(f"wrote {EVAL}/base.jsonl")
+        write_jsonl(EVAL_DIR / "base.jsonl", collect_base(params, base))
+        echo(f"wrote {EVAL_DIR}/base.jsonl")
     else:
-        card = card_of(params, base, rows + hear_twins(params, base))
+        card = make_scorecard(params, base, rows + collect_twins(params, base))
         if params.eval.judge:
-            card.metrics["judge"] = judged(params, card)
+            card.metrics["judge"] = run_llm_judge(params, card)
         write_scorecard(params, base, card)
-        say(card.verdict)
-        say(f"wrote {EVAL}/metrics.json, samples.jsonl, report.html and the tables of the plots")
+        echo(card.verdict)
+        echo(f"wrote {EVAL_DIR}/metrics.json, samples.jsonl, report.html and the tables of the plots")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

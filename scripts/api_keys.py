@@ -11,7 +11,7 @@ import argparse
 import re
 import time
 
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     keys = Keys(Settings().home)
     if arguments.action == "list":
         for key in keys.all():
-            say(f"{key['name']:20} {key['role']:6} made {time.strftime('%Y-%m-%d', time.localtime(key['made']))}")
+            echo(f"{key['name']:20} {key['role']:6} made {time.strftime('%Y-%m-%d', time.localtime(key['made']))}")
         return
     if not re.fullmatch(r"[\w.@-]{1,64}", arguments.name):
         raise UserError(f"The name of a key is {arguments.name!r}: use 1 to 64 letters, digits, dots or dashes.")
@@ -35,12 +35,12 @@ def main() -> None:
     if arguments.action == "remove":
         if not keys.remove(arguments.name):
             raise UserError(f"There is no key {arguments.name}: known are {', '.join(sorted(known)) or 'none'}.")
-        say(f"removed {arguments.name}; its tokens are void too")
+        echo(f"removed {arguments.name}; its tokens are void too")
         return
     if arguments.name in known:
         raise UserError(f"There is a key {arguments.name} already: remove it first, or take another name.")
-    say(keys.add(arguments.name, arguments.role))
+    echo(keys.add(arguments.name, arguments.role))
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

@@ -11,11 +11,11 @@ import argparse
 import asyncio
 
 from blogtwin.config import load_params
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
 from blogtwin.hints import make_command, shell_command
-from blogtwin.inference.ask import both
-from blogtwin.paths import GGUF
+from blogtwin.inference.ask import ask_both
+from blogtwin.paths import GGUF_DIR
 
 
 def main() -> None:
@@ -24,26 +24,26 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=200, help="length limit of each answer (default %(default)s)")
     arguments = parser.parse_args()
     params = load_params()
-    adapter = GGUF / "adapter.gguf"
+    adapter = GGUF_DIR / "adapter.gguf"
     if not adapter.is_file():
         raise UserError(f"There is no {adapter} yet: run `{make_command('all')}`.")
     if not arguments.prompt.strip() or arguments.max_tokens < 1:
         raise UserError(f"The prompt is empty or --max-tokens under 1: ask something, as in {shell_command('python scripts/ask.py')} \"Write about the sea.\"")
     from blogtwin.inference import llama_server
     from blogtwin.models import chat
-    from blogtwin.models.registry import resolve
+    from blogtwin.models.registry import resolve_base
 
-    base = resolve(params.train.base)
+    base = resolve_base(params.train.base)
     template = base.tokenizer().chat_template
-    messages = chat.messages({"instruction": arguments.prompt, "input": ""}, params.prepare.system)
+    messages = chat.prompt_messages({"instruction": arguments.prompt, "input": ""}, params.prepare.system)
     n_ctx = len(arguments.prompt) + arguments.max_tokens + 256  # a token is at least a character
-    with llama_server.serving(base.gguf, "base", chat_template=template, n_ctx=n_ctx) as plain, llama_server.serving(base.gguf, "twin", adapter, template, n_ctx) as twin:
-        answers = asyncio.run(both({"base": plain, "twin": twin}, messages, params, arguments.max_tokens))
+    with llama_server.serve_model(base.gguf, "base", chat_template=template, n_ctx=n_ctx) as plain, llama_server.serve_model(base.gguf, "twin", adapter, template, n_ctx) as twin:
+        answers = asyncio.run(ask_both({"base": plain, "twin": twin}, messages, params, arguments.max_tokens))
     for name, a in answers.items():
-        say(f"── {name} " + "─" * 40)
-        say(a["text"])
-        say(f"   {len(a['text'].split())} words, {a['tokens']} tokens in {a['seconds']:.1f} s, first after {a['first']:.2f} s, {'stopped by itself' if a['end'] == 'stop' else 'cut at the limit'}\n")
+        echo(f"── {name} " + "─" * 40)
+        echo(a["text"])
+        echo(f"   {len(a['text'].split())} words, {a['tokens']} tokens in {a['seconds']:.1f} s, first after {a['first']:.2f} s, {'stopped by itself' if a['end'] == 'stop' else 'cut at the limit'}\n")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

@@ -14,14 +14,14 @@ import re
 import sys
 from pathlib import Path
 
-from blogtwin.author_projects import made
-from blogtwin.console import run, say
+from blogtwin.author_projects import ensure_project
+from blogtwin.console import echo, run_cli
 from blogtwin.hints import author_of
 
 
 def main() -> None:
     if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
-        say(__doc__)
+        echo(__doc__)
         return
     name, verb, source = [*sys.argv[1:4], ""][:3]
     if source and not re.match(r"https?://", source):
@@ -29,9 +29,9 @@ def main() -> None:
     if here := author_of(Path.cwd()):  # typed in an author's folder: the authors are the business of the project around it
         folder, author = here[1], name
     else:
-        folder, author = made(name, verb), ""
+        folder, author = ensure_project(name, verb), ""
     os.execvp("make", ["make", "--no-print-directory", "-C", str(folder), verb, f"AUTHOR={author}", *([f"FROM={source}"] if source else [])])
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

@@ -19,11 +19,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.edit_params import set_params
 from blogtwin.errors import UserError
 from blogtwin.files import write_json
-from blogtwin.paths import ARTIFACTS, ROOT
+from blogtwin.paths import ARTIFACTS_DIR, ROOT
 
 WORDS = 2000  # of a post
 STAGES = ("01_ingest", "02_prepare", "03_split")
@@ -89,7 +89,7 @@ def archive(posts: int) -> dict:
         again = {name: stage(name, folder) for name in STAGES}
     total = round(sum(s["seconds"] for s in found.values()), 2)
     each = ", ".join(f"{name[3:]} {s['seconds']:.1f} s, {s['mb']:,.0f} MB" for name, s in found.items())
-    say(f"{posts:,} posts, {posts * WORDS:,} words: {total:.1f} s ({each}); three more: {sum(s['seconds'] for s in again.values()):.1f} s")
+    echo(f"{posts:,} posts, {posts * WORDS:,} words: {total:.1f} s ({each}); three more: {sum(s['seconds'] for s in again.values()):.1f} s")
     return {"posts": posts, "words": posts * WORDS, "seconds": total, "most_mb": max(s["mb"] for s in found.values()), "stages": found, "three_more_seconds": round(sum(s["seconds"] for s in again.values()), 2), "three_more": again}
 
 
@@ -101,10 +101,10 @@ def main() -> None:
     biggest = max(found, key=lambda f: f["posts"])
     reached = {aim: bool(test(biggest)) for aim, test in REACH.items()} if biggest["posts"] >= 5000 else {}
     for aim, there in reached.items():
-        say(f"{'reached' if there else 'MISSED '}  {aim}")
-    write_json(ARTIFACTS / "bench/data.json", {"archives": found, "reached": reached})
-    say(f"wrote {ARTIFACTS}/bench/data.json")
+        echo(f"{'reached' if there else 'MISSED '}  {aim}")
+    write_json(ARTIFACTS_DIR / "bench/data.json", {"archives": found, "reached": reached})
+    echo(f"wrote {ARTIFACTS_DIR}/bench/data.json")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

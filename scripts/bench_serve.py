@@ -21,13 +21,13 @@ import threading
 import time
 from pathlib import Path
 
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
 from blogtwin.files import write_json
-from blogtwin.hardware import cores
+from blogtwin.hardware import available_cpus
 from blogtwin.hints import make_command
-from blogtwin.paths import ARTIFACTS
-from serve.benchmark import RATE, measure, start_to_ready
+from blogtwin.paths import ARTIFACTS_DIR
+from serve.benchmark import RATE, measure_server, start_to_ready
 
 REACH = {
     "ready within 5 s": lambda found: found["start_to_ready_s"]["slowest"] < 5,
@@ -47,7 +47,7 @@ def serve(home: str, pipe) -> None:
     from serve.settings import Settings
 
     app = create_app(Settings(home=Path(home), engine="llamacpp", rate=RATE, _env_file=None))
-    listening = server.listen("127.0.0.1", 0)
+    listening = server.bind("127.0.0.1", 0)
 
     def tell() -> None:
         pool = app.state.serve.pool
@@ -57,7 +57,7 @@ def serve(home: str, pipe) -> None:
         pipe.send({"url": f"http://127.0.0.1:{listening.getsockname()[1]}", "engine": base and base.engine, "models": list(pool.loaded), "failed": "; ".join(one.reason for one in pool.failed.values())})
 
     threading.Thread(target=tell, daemon=True).start()
-    server.serve(app, listening)
+    server.run_server(app, listening)
 
 
 def served(home: str, rounds: int, requests: int) -> dict:
@@ -71,7 +71,7 @@ def served(home: str, rounds: int, requests: int) -> dict:
         told = here.recv()
         if told["engine"] is None:
             raise UserError(f"The base model is not served: {told['failed']}. Run `{make_command('all')}`.")
-        return {"models": told["models"], **asyncio.run(measure(told, server.pid, rounds, requests))}
+        return {"models": told["models"], **asyncio.run(measure_server(told, server.pid, rounds, requests))}
     except EOFError:
         raise UserError("The server ended before it was ready; its reason stands above.") from None
     finally:
@@ -90,14 +90,14 @@ def main() -> None:
         starts = []
         for number in range(1, arguments.starts + 1):
             starts.append(round(start_to_ready(home), 2))
-            say(f"start {number}/{arguments.starts}: ready after {starts[-1]} s")
-        found = {"cores": cores(), "start_to_ready_s": {"median": statistics.median(starts), "slowest": max(starts)}, **served(home, max(2, arguments.rounds), arguments.requests)}
+            echo(f"start {number}/{arguments.starts}: ready after {starts[-1]} s")
+        found = {"cores": available_cpus(), "start_to_ready_s": {"median": statistics.median(starts), "slowest": max(starts)}, **served(home, max(2, arguments.rounds), arguments.requests)}
     found["reached"] = {what: bool(holds(found)) for what, holds in REACH.items()}
-    write_json(ARTIFACTS / "bench/serve.json", found)
+    write_json(ARTIFACTS_DIR / "bench/serve.json", found)
     for what, holds in found["reached"].items():
-        say(f"{'reached' if holds else 'MISSED '}  {what}")
-    say(f"wrote {ARTIFACTS}/bench/serve.json")
+        echo(f"{'reached' if holds else 'MISSED '}  {what}")
+    echo(f"wrote {ARTIFACTS_DIR}/bench/serve.json")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

@@ -20,13 +20,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
 from blogtwin.files import write_json
-from blogtwin.paths import ARTIFACTS
-from train.benchmark import worker
+from blogtwin.paths import ARTIFACTS_DIR
+from train.benchmark import run_worker
 
-BENCH = ARTIFACTS / "bench/train.json"
+BENCH = ARTIFACTS_DIR / "bench/train.json"
 RUNS = ("ours", "packed", "stock")
 TIMES_STOCK, SHARE_OF_ROOF, SAME_LOSS = 4.0, 0.6, 0.02  # what is aimed at
 
@@ -40,7 +40,7 @@ def measured(what: str, steps: int) -> dict:
         if done.returncode:
             raise UserError(f"The run «{what}» failed: {(done.stderr.strip() or done.stdout.strip()).splitlines()[-1][:300]}")
         found = json.loads(answer.read_text())
-    say(f"{what}: " + ", ".join(f"{name} {value:,.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in found.items()))
+    echo(f"{what}: " + ", ".join(f"{name} {value:,.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in found.items()))
     return found
 
 
@@ -52,7 +52,7 @@ def main() -> None:
     if asked.steps < 1:
         raise UserError(f"--steps is {asked.steps}: give 1 or more.")
     if asked.worker:
-        write_json(Path(asked.worker[1]), worker(asked.worker[0], asked.steps))
+        write_json(Path(asked.worker[1]), run_worker(asked.worker[0], asked.steps))
         return
     before = measured("roof", asked.steps)
     found = {name: measured(name, asked.steps) for name in RUNS}
@@ -78,9 +78,9 @@ def main() -> None:
         (summary["roof_share"] >= SHARE_OF_ROOF, f"{summary['roof_share']:.0%} of the roof (aim: {SHARE_OF_ROOF:.0%})"),
         (abs(summary["loss_difference"]) <= SAME_LOSS, f"validation loss {summary['loss_difference']:+.3f} beside TRL's packed run (aim: within {SAME_LOSS:g})"),
     ):
-        say(f"{'reached' if reached else 'missed '}  {sentence}")
-    say(f"wrote {BENCH}")
+        echo(f"{'reached' if reached else 'missed '}  {sentence}")
+    echo(f"wrote {BENCH}")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

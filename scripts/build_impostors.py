@@ -10,10 +10,10 @@ import _path
 import argparse
 from pathlib import Path
 
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
-from blogtwin.files import writing
-from eval.style.impostors import FEWEST_POSTS, POSTS, UNTIL, blogs, longest
+from blogtwin.files import atomic_open
+from eval.style.impostors import CUTOFF_DATE, MAX_POSTS, MIN_POSTS, load_blogs, longest_posts
 
 
 def main() -> None:
@@ -22,16 +22,16 @@ def main() -> None:
     folder = parser.parse_args().folder
     from eval.style import impostors
 
-    found = {name: longest(posts, POSTS) for name, posts in blogs(folder).items() if len(posts) >= FEWEST_POSTS}
-    if len(found) < impostors.FEWEST_AUTHORS:
-        raise UserError(f"{folder} holds {len(found)} authors with {FEWEST_POSTS} posts or more up to {UNTIL}, and {impostors.FEWEST_AUTHORS} are needed.")
-    gathered = impostors.gather(found)
-    with writing(impostors.SHIPPED, "wb") as file:
-        impostors.save(gathered, file)
+    found = {name: longest_posts(posts, MAX_POSTS) for name, posts in load_blogs(folder).items() if len(posts) >= MIN_POSTS}
+    if len(found) < impostors.MIN_AUTHORS:
+        raise UserError(f"{folder} holds {len(found)} authors with {MIN_POSTS} posts or more up to {CUTOFF_DATE}, and {impostors.MIN_AUTHORS} are needed.")
+    gathered = impostors.from_blogs(found)
+    with atomic_open(impostors.SHIPPED_FILE, "wb") as file:
+        impostors.save_impostors(gathered, file)
     for name, posts in found.items():
-        say(f"{name}: {len(posts)} posts")
-    say(f"wrote {impostors.SHIPPED.name}, {impostors.SHIPPED.stat().st_size / 1e6:.1f} MB")
+        echo(f"{name}: {len(posts)} posts")
+    echo(f"wrote {impostors.SHIPPED_FILE.name}, {impostors.SHIPPED_FILE.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

@@ -9,8 +9,8 @@ import _path
 
 import argparse
 
-from blogtwin.console import run, say
-from eval.compare_runs import compare, samples_of
+from blogtwin.console import echo, run_cli
+from eval.compare_runs import compare_runs, load_samples
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    rows = compare(samples_of(options.a), samples_of(options.b), options.voice)
+    rows = compare_runs(load_samples(options.a), load_samples(options.b), options.voice)
     table = Table(title=f"{options.voice}: {options.b} against {options.a}, {rows[0]['n']} prompts", title_justify="left")
     for head in ("", "A", "B", "B − A, 95 %", "B is", "posts to tell"):
         table.add_column(head, justify="right" if head and head != "B is" else "left")
@@ -31,8 +31,8 @@ def main() -> None:
         table.add_row(row["title"], f"{row['a']:.3f}", f"{row['b']:.3f}", f"{row['mean']:+.3f} \\[{row['lo']:+.3f}, {row['hi']:+.3f}]", row["verdict"], posts)
     Console().print(table)
     if all(row["verdict"] == "can't tell" for row in rows):
-        say("No difference can be told with so few prompts (eval.prompts: 0 asks for every held-out post).")
+        echo("No difference can be told with so few prompts (eval.prompts: 0 asks for every held-out post).")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

@@ -12,12 +12,12 @@ import argparse
 from pathlib import Path
 
 from blogtwin.config import load_params
-from blogtwin.console import run, say
-from blogtwin.files import read_jsonl, write_json, writing
+from blogtwin.console import echo, run_cli
+from blogtwin.files import atomic_open, read_jsonl, write_json
 from blogtwin.hints import make_command
-from blogtwin.paths import ARTIFACTS, EVAL, RAW
+from blogtwin.paths import ARTIFACTS_DIR, EVAL_DIR, RAW_DIR
 
-DATA = ARTIFACTS / "data"
+DATA = ARTIFACTS_DIR / "data"
 
 
 def show(facts: dict) -> None:
@@ -29,26 +29,26 @@ def show(facts: dict) -> None:
     for name, value in facts["table"]:
         table.add_row(name, escape(value))
     Console().print(table)
-    say(facts["verdict"])
+    echo(facts["verdict"])
     for hint in facts["hints"]:
-        say(f"  - {hint}")
+        echo(f"  - {hint}")
 
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     params = load_params()
-    posts, left = read_jsonl(RAW / "posts.jsonl"), read_jsonl(RAW / "discarded.jsonl")
-    from corpus.report import facts_of, page
+    posts, left = read_jsonl(RAW_DIR / "posts.jsonl"), read_jsonl(RAW_DIR / "discarded.jsonl")
+    from corpus.report import corpus_statistics, render_html
 
-    facts = facts_of(posts, left, params)
+    facts = corpus_statistics(posts, left, params)
     write_json(DATA / "report.json", {k: v for k, v in facts.items() if k != "samples"})
-    with writing(DATA / "report.html") as file:
-        file.write(page(facts))
+    with atomic_open(DATA / "report.html") as file:
+        file.write(render_html(facts))
     show(facts)
-    say(f"wrote {DATA / 'report.html'} and {DATA / 'report.json'}: open {(Path.cwd() / DATA / 'report.html').as_uri()}")
-    card = EVAL / "report.html"
-    say(f"the scorecard of the twin: {(Path.cwd() / card).as_uri()}" if card.is_file() else f"the scorecard of the twin, {card}, is not there yet: `{make_command('all')}` makes it")
+    echo(f"wrote {DATA / 'report.html'} and {DATA / 'report.json'}: open {(Path.cwd() / DATA / 'report.html').as_uri()}")
+    card = EVAL_DIR / "report.html"
+    echo(f"the scorecard of the twin: {(Path.cwd() / card).as_uri()}" if card.is_file() else f"the scorecard of the twin, {card}, is not there yet: `{make_command('all')}` makes it")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

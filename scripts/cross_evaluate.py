@@ -10,31 +10,31 @@ import _path
 import argparse
 from pathlib import Path
 
-from blogtwin.console import run, say
-from blogtwin.files import digest, write_json
-from blogtwin.paths import ARTIFACTS
-from eval.cross_evaluation import all_of, bits_per_byte, own_lowest, show, style_matrix
+from blogtwin.console import echo, run_cli
+from blogtwin.files import sha256_file, write_json
+from blogtwin.paths import ARTIFACTS_DIR
+from eval.cross_evaluation import bits_per_byte, load_twins, own_twin_wins, print_matrix, style_matrix
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
-    twins = all_of(parser.parse_args().folders)
-    from blogtwin.console import counting, track
-    from blogtwin.models.registry import resolve
+    twins = load_twins(parser.parse_args().folders)
+    from blogtwin.console import progress_counter, track
+    from blogtwin.models.registry import resolve_base
 
-    base = resolve(twins[0].params.train.base)
+    base = resolve_base(twins[0].params.train.base)
     matrix = bits_per_byte(base, twins, track)
     found = {
         "bits_per_byte": matrix,
-        "own_lowest": own_lowest(matrix),
-        "style": style_matrix(base, twins, counting),
-        "n": {t.name: {"prompts": len(t.asked), "gguf": digest(t.gguf)[:16]} for t in twins},
+        "own_lowest": own_twin_wins(matrix),
+        "style": style_matrix(base, twins, progress_counter),
+        "n": {t.name: {"prompts": len(t.asked), "gguf": sha256_file(t.gguf)[:16]} for t in twins},
     }
-    write_json(ARTIFACTS / "validate/twins.json", found)
-    show(found)
-    say(f"wrote {ARTIFACTS / 'validate/twins.json'}")
+    write_json(ARTIFACTS_DIR / "validate/twins.json", found)
+    print_matrix(found)
+    echo(f"wrote {ARTIFACTS_DIR / 'validate/twins.json'}")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
 from blogtwin.hints import shell_command
 
@@ -24,24 +24,24 @@ NEEDED = ("yaml", "pydantic", "numpy", "frontmatter", "charset_normalizer")  # w
 def show(found: dict) -> None:
     machine, recommended = found["machine"], found["recommended"]
     cards = ", ".join(f"{g['name']} ({g['kind']}, {g['memory_gb']:g} GB)" for g in machine["gpus"]) or "none"
-    say(f"system     {machine['system']}")
-    say(f"processor  {machine['cpu']}, {machine['cores']} cores, {' '.join(machine['features']) or 'no features known'}")
-    say(f"memory     {machine['ram_gb']:g} GB, {machine['disk_free_gb']:g} GB of disk free")
-    say(f"cards      {cards}")
-    say(f"programs   Python {machine['python']}, Node {machine['node'] or 'none'}, Ollama {machine['ollama'] or 'none'}")
+    echo(f"system     {machine['system']}")
+    echo(f"processor  {machine['cpu']}, {machine['cores']} cores, {' '.join(machine['features']) or 'no features known'}")
+    echo(f"memory     {machine['ram_gb']:g} GB, {machine['disk_free_gb']:g} GB of disk free")
+    echo(f"cards      {cards}")
+    echo(f"programs   Python {machine['python']}, Node {machine['node'] or 'none'}, Ollama {machine['ollama'] or 'none'}")
     for name, value in machine["limits"].items():
-        say(f"limit      {name}={value}")
-    say(f"trainer    {found['trainer']['name']}, because {found['trainer']['reason']}")
+        echo(f"limit      {name}={value}")
+    echo(f"trainer    {found['trainer']['name']}, because {found['trainer']['reason']}")
     for name, gb in found["cache"].items():
-        say(f"cached     {name}, {gb:g} GB")
+        echo(f"cached     {name}, {gb:g} GB")
     for lack in found["missing"]:
-        say(f"{'MISSING ' if lack['needed'] else 'optional'}   {lack['what']}: {lack['mend']}")
+        echo(f"{'MISSING ' if lack['needed'] else 'optional'}   {lack['what']}: {lack['mend']}")
     known = found["corpus"]
-    say(f"posts      about {known['tokens']:,} tokens to train on ({known['from']})" if known["tokens"] else f"posts      {known['from']}")
-    say(f"advice     {recommended['base']}, preset {recommended['preset']}, rows of {recommended['max_length']} tokens, batch {recommended['batch_size']}, about {recommended['minutes']:g} minutes of training")
-    say(f"           because {recommended['reason']}")
-    say(f"           {recommended['base']}: {recommended['weights']}")
-    say(f"           `{shell_command('python scripts/doctor.py --apply')}` writes that to params.yaml")
+    echo(f"posts      about {known['tokens']:,} tokens to train on ({known['from']})" if known["tokens"] else f"posts      {known['from']}")
+    echo(f"advice     {recommended['base']}, preset {recommended['preset']}, rows of {recommended['max_length']} tokens, batch {recommended['batch_size']}, about {recommended['minutes']:g} minutes of training")
+    echo(f"           because {recommended['reason']}")
+    echo(f"           {recommended['base']}: {recommended['weights']}")
+    echo(f"           `{shell_command('python scripts/doctor.py --apply')}` writes that to params.yaml")
 
 
 def main() -> None:
@@ -52,10 +52,10 @@ def main() -> None:
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
         raise UserError("The Python packages are not installed: run `make setup`.")
     from blogtwin.presets import load_presets
-    from train.diagnosis import examine
+    from train.diagnosis import collect
 
-    found = examine()
-    say(json.dumps(found, indent=2)) if arguments.json else show(found)
+    found = collect()
+    echo(json.dumps(found, indent=2)) if arguments.json else show(found)
     if arguments.apply:
         from blogtwin.edit_params import set_params
 
@@ -68,4 +68,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

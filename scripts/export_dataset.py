@@ -10,11 +10,11 @@ import _path
 import argparse
 
 from blogtwin.config import load_params
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
-from blogtwin.files import making, read_jsonl, write_jsonl
-from blogtwin.paths import PREPARED
-from corpus.dataset_export import EXPORT, card
+from blogtwin.files import atomic_directory, read_jsonl, write_jsonl
+from blogtwin.paths import PREPARED_DIR
+from corpus.dataset_export import EXPORT_DIR, dataset_card
 
 
 def main() -> None:
@@ -29,19 +29,19 @@ def main() -> None:
     asked = parser.parse_args()
     if not 0 <= asked.validation_split < 1:
         raise UserError(f"--validation-split is {asked.validation_split:g}: give a share of the posts from 0 to under 1, such as 0.1.")
-    params, examples = load_params(), read_jsonl(PREPARED / "examples.jsonl")
+    params, examples = load_params(), read_jsonl(PREPARED_DIR / "examples.jsonl")
     system = params.prepare.system if asked.include_system else ""
-    parts = dataset_export.parts(examples, asked.format, asked.validation_split, params.prepare.seed, asked.deduplicate, asked.quality_filter)
+    parts = dataset_export.split_examples(examples, asked.format, asked.validation_split, params.prepare.seed, asked.deduplicate, asked.quality_filter)
     if not parts["train"]:
-        raise UserError(f"None of the {len(examples)} examples is left: leave out --quality-filter, hold fewer posts out, or look at {PREPARED / 'examples.jsonl'}.")
+        raise UserError(f"None of the {len(examples)} examples is left: leave out --quality-filter, hold fewer posts out, or look at {PREPARED_DIR / 'examples.jsonl'}.")
     parts = {name: rows for name, rows in parts.items() if rows}
-    with making(EXPORT / asked.format) as folder:
+    with atomic_directory(EXPORT_DIR / asked.format) as folder:
         for name, rows in parts.items():
-            write_jsonl(folder / f"{name}.jsonl", [dataset_export.row(row, asked.format, system) for row in rows])
-        (folder / "README.md").write_text(card(asked.format, parts, params.prepare.author), encoding="utf-8")
+            write_jsonl(folder / f"{name}.jsonl", [dataset_export.format_row(row, asked.format, system) for row in rows])
+        (folder / "README.md").write_text(dataset_card(asked.format, parts, params.prepare.author), encoding="utf-8")
     counts = ", ".join(f"{len(rows)} {name}" for name, rows in parts.items())
-    say(f"wrote {EXPORT / asked.format}: {counts} rows of {len(examples)} examples, and a dataset card (README.md)")
+    echo(f"wrote {EXPORT_DIR / asked.format}: {counts} rows of {len(examples)} examples, and a dataset card (README.md)")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

@@ -14,42 +14,42 @@ import sys
 from pathlib import Path
 
 from blogtwin.config import load_params
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.edit_params import set_params
 from blogtwin.errors import UserError
-from blogtwin.files import making
+from blogtwin.files import atomic_directory
 from blogtwin.hints import make_command
-from corpus.import_posts import BLOG, checked, copy, fetch, keep_days
+from corpus.import_posts import BLOG_DIR, copy_posts, download_feed, resolve_source, save_post_dates
 
 
 def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1] in ("-h", "--help"):
-        say(__doc__)
+        echo(__doc__)
         return
     if not sys.argv[1]:
         raise UserError(f"FROM is empty: name the folder of your posts, as in `{make_command('blog', FROM='~/posts')}`.")
     load_params()
     is_address = sys.argv[1].startswith(("http://", "https://"))
-    source = sys.argv[1] if is_address else checked(sys.argv[1])
-    with making(BLOG) as folder:
+    source = sys.argv[1] if is_address else resolve_source(sys.argv[1])
+    with atomic_directory(BLOG_DIR) as folder:
         if is_address:
-            fetch(source, folder)
+            download_feed(source, folder)
         elif source.is_file():
             shutil.copy2(source, folder)
         else:
-            copy(source, folder)
+            copy_posts(source, folder)
         count = sum(1 for f in folder.rglob("*") if f.is_file())
         if not count:
             raise UserError(f"{source} holds no files: name the folder of your posts, as in `{make_command('blog', FROM='~/posts')}`.")
         if not is_address and source.is_dir():
-            keep_days(source, folder)
-    done = subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", str(BLOG)], capture_output=True, text=True)
+            save_post_dates(source, folder)
+    done = subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", str(BLOG_DIR)], capture_output=True, text=True)
     if done.returncode != 0:
-        raise UserError(f"{count} files were copied to {BLOG}, but DVC could not take them: {' '.join(done.stderr.split())[:300]}")
-    set_params(Path("params.yaml"), {"ingest.source": str(BLOG)})
-    say(f"copied {count} file{'' if count == 1 else 's'} from {source} to {BLOG} and gave them to DVC ({BLOG}.dvc is a pointer; Git never sees the posts)")
-    say(f"next: `{make_command('all')}` makes the twin; `{make_command('all', BASE='llama3.2:1b')}` makes it on a larger base model")
+        raise UserError(f"{count} files were copied to {BLOG_DIR}, but DVC could not take them: {' '.join(done.stderr.split())[:300]}")
+    set_params(Path("params.yaml"), {"ingest.source": str(BLOG_DIR)})
+    echo(f"copied {count} file{'' if count == 1 else 's'} from {source} to {BLOG_DIR} and gave them to DVC ({BLOG_DIR}.dvc is a pointer; Git never sees the posts)")
+    echo(f"next: `{make_command('all')}` makes the twin; `{make_command('all', BASE='llama3.2:1b')}` makes it on a larger base model")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

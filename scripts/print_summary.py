@@ -8,29 +8,29 @@ import _path
 
 import argparse
 
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
 from blogtwin.hints import make_command, shell_command
-from blogtwin.paths import EVAL, GGUF, OLLAMA, TRAIN
-from eval.summary import SHOWN, read, verdict_of
+from blogtwin.paths import EVAL_DIR, GGUF_DIR, OLLAMA_DIR, TRAIN_DIR
+from eval.summary import LABELS, read_json, read_verdict
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--report", action="store_true", help="only say where the report is")
-    report = EVAL / "report.html"
+    report = EVAL_DIR / "report.html"
     if parser.parse_args().report:
         if not report.is_file():
             raise UserError(f"There is no {report} yet: run `{make_command('all')}`.")
-        say(f"open {report.resolve().as_uri()} in a browser")
+        echo(f"open {report.resolve().as_uri()} in a browser")
         return
-    training, parity, scores, receipt = read(TRAIN / "metrics.json"), read(GGUF / "parity.json"), read(EVAL / "metrics.json"), read(OLLAMA / "receipt.json")
+    training, parity, scores, receipt = read_json(TRAIN_DIR / "metrics.json"), read_json(GGUF_DIR / "parity.json"), read_json(EVAL_DIR / "metrics.json"), read_json(OLLAMA_DIR / "receipt.json")
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"your twin, on {scores['n']['prompts']} held-out posts", title_justify="left")
     names = [n for n in ("base", "styled", "five_shot", "twin", "swap", "author") if n in scores]
-    for head in ("", *(SHOWN[n] for n in names)):
+    for head in ("", *(LABELS[n] for n in names)):
         table.add_column(head, justify="right" if head else "left")
 
     def row(title: str, family: str, key: str, form: str) -> None:
@@ -48,12 +48,12 @@ def main() -> None:
     row("stops by itself", "shape", "stopped", ".0%")
     row("words (median)", "shape", "words_median", ".0f")
     Console().print(table)
-    say(verdict_of(EVAL / "verdict.txt"))
-    say(f"trained {training['train_posts']} posts in {training['seconds']:.0f} s on {training['device']} ({training['tokens_per_s']:.0f} tokens/s); the export is what was trained (|Δ log p| {parity['twin']['delta_to_twin']:.3f}, base {parity['twin']['delta_to_base']:.3f})")
+    echo(read_verdict(EVAL_DIR / "verdict.txt"))
+    echo(f"trained {training['train_posts']} posts in {training['seconds']:.0f} s on {training['device']} ({training['tokens_per_s']:.0f} tokens/s); the export is what was trained (|Δ log p| {parity['twin']['delta_to_twin']:.3f}, base {parity['twin']['delta_to_base']:.3f})")
     where = f"`ollama run {receipt['tag']}`" if receipt["status"] == "registered" else f"install Ollama and run `{make_command('all')}` again"
     ask, own = shell_command('python scripts/ask.py "a prompt"'), make_command("blog", FROM="~/posts")
-    say(f"next: read {report} (`{make_command('report')}`); `{ask}`; in Ollama: {where}; your own posts: `{own}`")
+    echo(f"next: read {report} (`{make_command('report')}`); `{ask}`; in Ollama: {where}; your own posts: `{own}`")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

@@ -11,10 +11,10 @@ import _path
 import argparse
 import os
 
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
 from blogtwin.paths import ROOT
-from serve.server import listen, serve
+from serve.server import bind, run_server
 
 
 def main() -> None:
@@ -39,18 +39,18 @@ def main() -> None:
     from serve.main import create_app
 
     app = create_app(settings)
-    listening = listen(settings.host, settings.port)
+    listening = bind(settings.host, settings.port)
     port = listening.getsockname()[1]
     url = f"http://{settings.host}:{port}"
-    say(f"serving on {url}")
+    echo(f"serving on {url}")
     known = app.state.serve.pool.known()
-    say(f"  models   {', '.join(known)}")
-    say(f"  API      {url}/v1 (OpenAI's protocol), {url}/openapi.json")
-    say(f"  page     {url if (ROOT / 'frontend/dist').is_dir() else 'not built (frontend/dist is not there)'}")
-    say(f"  data     {settings.home}")
-    say(f"  keys     {len(app.state.serve.keys.all()) or 'none: whoever is on this machine may ask'}")
-    serve(app, listening)
+    echo(f"  models   {', '.join(known)}")
+    echo(f"  API      {url}/v1 (OpenAI's protocol), {url}/openapi.json")
+    echo(f"  page     {url if (ROOT / 'frontend/dist').is_dir() else 'not built (frontend/dist is not there)'}")
+    echo(f"  data     {settings.home}")
+    echo(f"  keys     {len(app.state.serve.keys.all()) or 'none: whoever is on this machine may ask'}")
+    run_server(app, listening)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

@@ -8,14 +8,14 @@ import _path
 import sys
 from pathlib import Path
 
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.edit_params import set_params
 from blogtwin.errors import UserError
 
 
 def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
-        say(__doc__)
+        echo(__doc__)
         return
     values = {}
     for argument in sys.argv[1:]:
@@ -23,12 +23,12 @@ def main() -> None:
         if not is_there:
             raise UserError(f"{argument} is no KEY=VALUE: write for example train.epochs=3.")
         if key == "train.base":
-            from blogtwin.models.registry import describe
+            from blogtwin.models.registry import registry_entry
 
-            describe(value)
+            registry_entry(value)
         values[key] = value
     set_params(Path("params.yaml"), values)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.upgrade_params import upgrade
 
 PARAMS = Path("params.yaml")
@@ -24,14 +24,14 @@ PARAMS = Path("params.yaml")
 
 def main() -> None:
     if sys.argv[1:]:
-        say(__doc__)
+        echo(__doc__)
         return
     try:
         for sentence in upgrade(PARAMS):
-            say(f"{PARAMS}: {sentence}")
+            echo(f"{PARAMS}: {sentence}")
     except (FileNotFoundError, UnicodeDecodeError, yaml.YAMLError):
         return  # load_params has a sentence for it
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

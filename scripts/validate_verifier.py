@@ -10,12 +10,12 @@ import _path
 import argparse
 from pathlib import Path
 
-from blogtwin.console import run, say
+from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
 from blogtwin.files import write_json
 from blogtwin.hints import make_command
-from blogtwin.paths import ARTIFACTS
-from eval.style.validation import LEARNT_WORDS, show, validate
+from blogtwin.paths import ARTIFACTS_DIR
+from eval.style.validation import MAX_TRAINING_WORDS, print_table, validate
 
 
 def main() -> None:
@@ -26,18 +26,18 @@ def main() -> None:
     folder = Path(given)
     from rich.progress import track
 
-    from eval.style.features import count
-    from eval.style.impostors import blogs
+    from eval.style.features import count_features
+    from eval.style.impostors import load_blogs
 
-    posts = blogs(folder)
+    posts = load_blogs(folder)
     if len(posts) < 4:
         raise UserError(f"{folder} holds {len(posts)} authors with posts, and 4 are needed: give a folder with a folder of posts for each author.")
-    counted = {name: count(texts, longest=LEARNT_WORDS, families=("masked",)) for name, texts in track(posts.items(), "counting", transient=True)}
+    counted = {name: count_features(texts, longest=MAX_TRAINING_WORDS, families=("masked",)) for name, texts in track(posts.items(), "counting", transient=True)}
     found = validate(counted, lambda items, title: track(items, title, transient=True))
-    write_json(ARTIFACTS / "validate/verifier.json", found)
-    show(found)
-    say(f"wrote {ARTIFACTS / 'validate/verifier.json'}")
+    write_json(ARTIFACTS_DIR / "validate/verifier.json", found)
+    print_table(found)
+    echo(f"wrote {ARTIFACTS_DIR / 'validate/verifier.json'}")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_cli(main)

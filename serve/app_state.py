@@ -5,29 +5,29 @@ from dataclasses import dataclass, field
 
 from blogtwin.config import Params
 from serve.auth import Keys
-from serve.database import Store
-from serve.model_pool import Pool
-from serve.scoring import Scores
+from serve.database import Database
+from serve.model_pool import ModelPool
+from serve.scoring import ScoringWorker
 from serve.settings import Settings
-from serve.streaming import Running
-from serve.training_jobs import Jobs
+from serve.streaming import ActiveStreams
+from serve.training_jobs import TrainingJobs
 
 
 @dataclass
-class State:
+class AppState:
     settings: Settings
     params: Params
     keys: Keys
-    pool: Pool
-    store: Store
-    scores: Scores
-    jobs: Jobs
-    running: Running = field(default_factory=Running)
+    pool: ModelPool
+    store: Database
+    scores: ScoringWorker
+    jobs: TrainingJobs
+    running: ActiveStreams = field(default_factory=ActiveStreams)
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # documents at once
 
 
-def make(settings: Settings, params: Params) -> State:
+def create_state(settings: Settings, params: Params) -> AppState:
     settings.home.mkdir(parents=True, exist_ok=True)
     keys = Keys(settings.home, settings.token_minutes)
-    database = Store(settings.home / "serve.db")
-    return State(settings, params, keys, Pool(settings, params), database, Scores(), Jobs(settings.home, database))
+    database = Database(settings.home / "serve.db")
+    return AppState(settings, params, keys, ModelPool(settings, params), database, ScoringWorker(), TrainingJobs(settings.home, database))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import jwt
 
-from blogtwin.files import renamed
+from blogtwin.files import atomic_path
 from serve.errors import ApiError
 
 ROLES = ("user", "admin")
@@ -100,7 +100,7 @@ class Keys:
 
 def _private(file: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
-    with renamed(file) as temporary, open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
+    with atomic_path(file) as temporary, open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
         out.write(text)
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from blogtwin.console import say
+from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.hints import make_command
 from blogtwin.paths import ROOT
@@ -41,7 +41,7 @@ def start_to_ready(home: str) -> float:
                 server.terminate()
 
 
-async def ask(http, url: str, key: str, model: str, tokens: int) -> dict:
+async def stream_completion(http, url: str, key: str, model: str, tokens: int) -> dict:
     """One streamed answer: {first, seconds, tokens}."""
     asked = {"model": model, "messages": MESSAGES, "max_tokens": tokens, "stream": True, **DECODING}
     started, first, count = time.perf_counter(), 0.0, 0
@@ -56,38 +56,38 @@ async def ask(http, url: str, key: str, model: str, tokens: int) -> dict:
     return {"first": first, "seconds": time.perf_counter() - started, "tokens": count}
 
 
-def speed(answer: dict) -> float:
+def tokens_per_second(answer: dict) -> float:
     return (answer["tokens"] - 1) / (answer["seconds"] - answer["first"])
 
 
-def spread(values: list[float]) -> dict[str, float]:
+def quartiles(values: list[float]) -> dict[str, float]:
     """Median and quartiles."""
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     return {"median": round(middle, 2), "lower_quartile": round(low, 2), "upper_quartile": round(high, 2)}
 
 
-async def overhead(http, url: str, engine, rounds: int) -> dict:
+async def measure_overhead(http, url: str, engine, rounds: int) -> dict:
     """The same prompt to the engine and through the server, in turn, the first of each round changing; differences of each round."""
     sides = {"engine": (engine.base_url, engine.api_key, engine.model), "server": (f"{url}/v1", "any", "base")}
     found: dict[str, list[dict]] = {side: [] for side in sides}
     for number in range(rounds + 1):
         for side in sorted(sides, reverse=number % 2 == 1):
-            found[side].append(await ask(http, *sides[side], TOKENS))
+            found[side].append(await stream_completion(http, *sides[side], TOKENS))
         if number:  # the first round opens connections and is not counted
             engine_s, server_s = (found[side][-1]["first"] for side in sides)
-            say(f"round {number}/{rounds}: first token after {1000 * engine_s:.1f} ms from the engine, {1000 * server_s:.1f} ms through the server")
+            echo(f"round {number}/{rounds}: first token after {1000 * engine_s:.1f} ms from the engine, {1000 * server_s:.1f} ms through the server")
     pairs = list(zip(found["engine"], found["server"]))[1:]
     return {
         "rounds": rounds,
         "tokens": TOKENS,
-        "engine_first_token_ms": spread([1000 * direct["first"] for direct, _ in pairs]),
-        "engine_tokens_per_second": spread([speed(direct) for direct, _ in pairs]),
-        "more_to_first_token_ms": spread([1000 * (through["first"] - direct["first"]) for direct, through in pairs]),
-        "tokens_per_second_lost_percent": spread([100 * (1 - speed(through) / speed(direct)) for direct, through in pairs]),
+        "engine_first_token_ms": quartiles([1000 * direct["first"] for direct, _ in pairs]),
+        "engine_tokens_per_second": quartiles([tokens_per_second(direct) for direct, _ in pairs]),
+        "more_to_first_token_ms": quartiles([1000 * (through["first"] - direct["first"]) for direct, through in pairs]),
+        "tokens_per_second_lost_percent": quartiles([100 * (1 - tokens_per_second(through) / tokens_per_second(direct)) for direct, through in pairs]),
     }
 
 
-async def cancel(http, url: str, engine, times: int) -> dict:
+async def measure_cancel(http, url: str, engine, times: int) -> dict:
     """Milliseconds from POST /api/cancel until the engine says that it does nothing: in the middle of an answer, and of reading a long prompt."""
     slots, key = f"{engine.base_url.removesuffix('/v1')}/slots", {"Authorization": f"Bearer {engine.api_key}"}
 
@@ -113,29 +113,29 @@ async def cancel(http, url: str, engine, times: int) -> dict:
         return taken
 
     found = {what: [await once(prompt, f"cancel-{what}-{number}") for number in range(times)] for what, prompt in (("answer", MESSAGES[-1]["content"]), ("prompt", LONG))}
-    answer = {f"{what}_ms": spread(values) for what, values in found.items()} | {f"{what}_slowest_ms": round(max(values), 1) for what, values in found.items()} | {"times": times}
-    say(f"cancelled: the engine rests after {answer['answer_ms']['median']} ms, in the middle of a long prompt after {answer['prompt_ms']['median']} ms; slowest {answer['answer_slowest_ms']} and {answer['prompt_slowest_ms']} ms")
+    answer = {f"{what}_ms": quartiles(values) for what, values in found.items()} | {f"{what}_slowest_ms": round(max(values), 1) for what, values in found.items()} | {"times": times}
+    echo(f"cancelled: the engine rests after {answer['answer_ms']['median']} ms, in the middle of a long prompt after {answer['prompt_ms']['median']} ms; slowest {answer['answer_slowest_ms']} and {answer['prompt_slowest_ms']} ms")
     return answer
 
 
-async def together(http, url: str) -> dict:
+async def measure_concurrency(http, url: str) -> dict:
     """Many streams at once: how many fail and why, and whether one starves."""
-    answers = await asyncio.gather(*(ask(http, f"{url}/v1", "any", "base", STREAM_TOKENS) for _ in range(STREAMS)), return_exceptions=True)
+    answers = await asyncio.gather(*(stream_completion(http, f"{url}/v1", "any", "base", STREAM_TOKENS) for _ in range(STREAMS)), return_exceptions=True)
     good = [a for a in answers if isinstance(a, dict) and a["tokens"]]
     reasons = sorted({str(a) if isinstance(a, Exception) else "an empty answer" for a in answers if a not in good})
     firsts = [a["first"] for a in good] or [float("inf")]
     found = {"streams": STREAMS, "failed": STREAMS - len(good), "reasons": reasons, "first_token_median_s": round(statistics.median(firsts), 3), "first_token_slowest_s": round(max(firsts), 3)}
     found["slowest_over_median"] = round(max(firsts) / statistics.median(firsts), 2) if good else STREAMS
-    say(f"{STREAMS} streams at once: {found['failed']} failed, first token after {found['first_token_median_s']} s (median), {found['first_token_slowest_s']} s (slowest)")
+    echo(f"{STREAMS} streams at once: {found['failed']} failed, first token after {found['first_token_median_s']} s (median), {found['first_token_slowest_s']} s (slowest)")
     return found
 
 
-async def memory(http, url: str, process: int, requests: int) -> dict:
+async def measure_memory(http, url: str, process: int, requests: int) -> dict:
     """The server's resident memory after each tenth of the requests. The first tenth warms it up and is not compared."""
     import psutil
 
     async def stream() -> None:
-        await ask(http, f"{url}/v1", "any", "base", 1)
+        await stream_completion(http, f"{url}/v1", "any", "base", 1)
 
     async def whole() -> None:
         (await http.post(f"{url}/api/generate", json={"prompt": "Rain.", "model": "base", "max_tokens": 1})).raise_for_status()
@@ -150,18 +150,18 @@ async def memory(http, url: str, process: int, requests: int) -> dict:
 
         await asyncio.gather(*(some() for _ in range(AT_ONCE)))
         samples.append(round(psutil.Process(process).memory_info().rss / 1e6, 1))
-        say(f"memory {10 * tenth} %: {samples[-1]} MB")
+        echo(f"memory {10 * tenth} %: {samples[-1]} MB")
     return {"requests": max(AT_ONCE, requests // SAMPLES) * SAMPLES, "mb": samples, "grown_percent": round(100 * (samples[-1] / samples[1] - 1), 2)}
 
 
-async def measure(told: dict, process: int, rounds: int, requests: int) -> dict:
+async def measure_server(told: dict, process: int, rounds: int, requests: int) -> dict:
     import httpx
 
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)  # as blogtwin/inference/client.py has it
     async with httpx.AsyncClient(timeout=600, trust_env=False, limits=limits) as http:
         return {
-            "overhead": await overhead(http, told["url"], told["engine"], rounds),
-            "cancel": await cancel(http, told["url"], told["engine"], min(rounds, CANCELS)),
-            "together": await together(http, told["url"]),
-            "memory": await memory(http, told["url"], process, requests),
+            "overhead": await measure_overhead(http, told["url"], told["engine"], rounds),
+            "cancel": await measure_cancel(http, told["url"], told["engine"], min(rounds, CANCELS)),
+            "together": await measure_concurrency(http, told["url"]),
+            "memory": await measure_memory(http, told["url"], process, requests),
         }

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from blogtwin.config import Params
 from blogtwin.errors import UserError
-from blogtwin.files import digest
-from blogtwin.paths import ARTIFACTS, AUTHORS, EVAL, GGUF
+from blogtwin.files import sha256_file
+from blogtwin.paths import ARTIFACTS_DIR, AUTHORS_DIR, EVAL_DIR, GGUF_DIR
 
 BASE, TWIN = "base", "finetuned"
-HERE = Path(".")  # the project that is served; other authors' lie in AUTHORS
-SECTIONS = {"base", "cache", "checkpoints", "eval", "train", "plots", "ollama", "adapter", "bench"}  # of artifacts/: no twins there
+PROJECT = Path(".")  # the project that is served; other authors' lie in AUTHORS
+NO_TWIN_DIRS = {"base", "cache", "checkpoints", "eval", "train", "plots", "ollama", "adapter", "bench"}  # of artifacts/: no twins there
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Model:
     base_digest: str = ""
     scorecard: Path | None = None
     unusable: str = ""
-    folder: Path = HERE  # the project whose posts it learnt
+    folder: Path = PROJECT  # the project whose posts it learnt
 
     @property
     def size_mb(self) -> float:
@@ -39,21 +39,21 @@ class Model:
         return round(file.stat().st_size / 1e6, 1) if file else 0.0
 
 
-def models(params: Params) -> dict[str, Model]:
+def list_models(params: Params) -> dict[str, Model]:
     """{name: Model}, the base first."""
     found = {BASE: Model(BASE, params.train.base, system=params.prepare.system)}
-    for adapter in sorted(ARTIFACTS.rglob("adapter.gguf"), key=lambda path: (path.parent != GGUF, str(path))):
-        place = adapter.relative_to(ARTIFACTS).parts[:-1]
-        if not any(part.startswith(".") for part in place) and place and place[0] not in SECTIONS:
-            model = _twin(adapter, name_of(place), params)
+    for adapter in sorted(ARTIFACTS_DIR.rglob("adapter.gguf"), key=lambda path: (path.parent != GGUF_DIR, str(path))):
+        place = adapter.relative_to(ARTIFACTS_DIR).parts[:-1]
+        if not any(part.startswith(".") for part in place) and place and place[0] not in NO_TWIN_DIRS:
+            model = _twin(adapter, model_name(place), params)
             found.setdefault(model.name, model)
-    for folder in sorted(AUTHORS.glob("[!.]*")):
-        if (adapter := folder / GGUF / "adapter.gguf").is_file():
+    for folder in sorted(AUTHORS_DIR.glob("[!.]*")):
+        if (adapter := folder / GGUF_DIR / "adapter.gguf").is_file():
             found.setdefault(folder.name, _twin(adapter, folder.name, params, folder))
     return found
 
 
-def name_of(place: tuple[str, ...]) -> str:
+def model_name(place: tuple[str, ...]) -> str:
     """The model's name of a folder under artifacts/, given by its parts."""
     if place == ("gguf",):
         return TWIN
@@ -61,37 +61,37 @@ def name_of(place: tuple[str, ...]) -> str:
     return "/".join(kept[:-1] if kept[-1] == "gguf" and len(kept) > 1 else kept)
 
 
-def _twin(adapter: Path, name: str, params: Params, folder: Path = HERE) -> Model:
+def _twin(adapter: Path, name: str, params: Params, folder: Path = PROJECT) -> Model:
     status = adapter.stat()
     try:
         said = metadata(adapter, status.st_mtime_ns, status.st_size)
     except Exception as e:  # a file may hold anything
         return Model(name, "", adapter, unusable=f"its adapter.gguf can't be read ({type(e).__name__})")
     base = said.get("general.base_model.0.name", "")
-    base = params.train.base if base == _written_as(params.train.base) else base
+    base = params.train.base if base == _export_name(params.train.base) else base
     unusable = "" if base == params.train.base else _unknown(base)
-    here = EVAL if name == TWIN else (adapter.parent.parent if adapter.parent.name == "gguf" else adapter.parent) / "eval"
+    here = EVAL_DIR if name == TWIN else (adapter.parent.parent if adapter.parent.name == "gguf" else adapter.parent) / "eval"
     card = next((f for f in (here / "metrics.json", adapter.parent / "metrics.json") if f.is_file()), None)
     system, base_digest = said.get("blogtwin.system", params.prepare.system), said.get("blogtwin.base_digest", "")
     return Model(name, base, adapter, system=system, base_digest=base_digest, scorecard=card, unusable=unusable, folder=folder)
 
 
 @functools.cache
-def _written_as(base: str) -> str:
+def _export_name(base: str) -> str:
     """How exports call a base: a folder or a file of one's own by its last name, never by its path."""
-    from blogtwin.models.registry import describe, known
+    from blogtwin.models.registry import load_registry, registry_entry
 
     try:
-        return base if base in known() else describe(base)["repo"]
+        return base if base in load_registry() else registry_entry(base)["repo"]
     except UserError:  # moved away
         return base
 
 
 def _unknown(base: str) -> str:
-    from blogtwin.models.registry import describe
+    from blogtwin.models.registry import registry_entry
 
     try:
-        describe(base)
+        registry_entry(base)
     except UserError:
         return f"it was trained on {base or 'an unnamed base'}, which blogtwin/models/registry.yaml does not name"
     return ""
@@ -104,19 +104,19 @@ def metadata(file: Path, modified: int, size: int) -> dict[str, str]:
 
     from blogtwin.models import gguf_reader
 
-    fields = gguf_reader.read(file).fields.items()
+    fields = gguf_reader.open_gguf(file).fields.items()
     return {key: field.contents() for key, field in fields if field.types and field.types[0] == GGUFValueType.STRING}
 
 
 @functools.lru_cache(64)
-def digest_of(file: Path, modified: int, size: int) -> str:
-    return digest(file)
+def file_digest(file: Path, modified: int, size: int) -> str:
+    return sha256_file(file)
 
 
-def digest_now(file: Path) -> str:
+def cached_digest(file: Path) -> str:
     """SHA-256 of a file, remembered until it changes."""
     status = file.stat()
-    return digest_of(file, status.st_mtime_ns, status.st_size)
+    return file_digest(file, status.st_mtime_ns, status.st_size)
 
 
 def scorecard(model: Model) -> dict | None:

@@ -6,7 +6,7 @@ import contextlib
 from serve.errors import ApiError
 
 
-class Gate:
+class ConcurrencyLimiter:
     """`slots` requests at once, `line` more that wait for at most `seconds`."""
 
     def __init__(self, slots: int, line: int, seconds: float):

@@ -12,7 +12,7 @@ import time
 import uuid
 from pathlib import Path
 
-BUSY_SECONDS = 3
+LOCK_TIMEOUT_SECONDS = 3
 SCHEMA = """
 create table if not exists session (id text primary key, owner text not null, title text not null, model text not null, made real not null, changed real not null);
 create table if not exists message (
@@ -30,7 +30,7 @@ create table if not exists job (id text primary key, owner text not null, corpus
 """
 
 
-class Store:
+class Database:
     def __init__(self, file: Path):
         self.file = file
         with self.open() as db:
@@ -40,7 +40,7 @@ class Store:
                 db.execute("alter table vote add column closer text")
 
     @contextlib.contextmanager
-    def open(self, seconds: float = BUSY_SECONDS):
+    def open(self, seconds: float = LOCK_TIMEOUT_SECONDS):
         """A connection, which waits so long for a lock; what was done is kept when the block ends well, and undone when it does not."""
         db = sqlite3.connect(self.file, timeout=seconds)
         db.row_factory = sqlite3.Row
@@ -154,6 +154,6 @@ def job(db, job_id: str) -> dict | None:
     return next((one for one in jobs(db) if one["id"] == job_id), None)
 
 
-def keep_job(db, job_id: str, kept: str) -> None:
+def set_job_result(db, job_id: str, kept: str) -> None:
     """`kept`: where the finished twin was put, or why there is none."""
     db.execute("update job set kept = ? where id = ?", (kept, job_id))

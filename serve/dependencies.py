@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from serve.app_state import State
+from serve.app_state import AppState
 from serve.auth import Caller
 
 
-def _state(connection: HTTPConnection) -> State:
+def _state(connection: HTTPConnection) -> AppState:
     return connection.app.state.serve
 
 
@@ -21,6 +21,6 @@ def _request_id(connection: HTTPConnection) -> str:
     return connection.scope["state"]["request_id"]
 
 
-Serving = Annotated[State, Depends(_state)]
-Asking = Annotated[Caller, Depends(_caller)]
-RequestId = Annotated[str, Depends(_request_id)]
+StateDep = Annotated[AppState, Depends(_state)]
+CallerDep = Annotated[Caller, Depends(_caller)]
+RequestIdDep = Annotated[str, Depends(_request_id)]

@@ -48,8 +48,8 @@ def _send_text(sender: Connection, data: bytes) -> None:
     """Send (text, "") or ("", why there is none). Runs in the process of its own."""
     import signal
 
-    from corpus.post import LeftOut, title_from_name
-    from corpus.readers import read
+    from corpus.post import SkippedPost, title_from_name
+    from corpus.readers import read_post
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this process
     os.nice(5)  # generating comes first
@@ -57,8 +57,8 @@ def _send_text(sender: Connection, data: bytes) -> None:
         path = Path(folder, "attached.docx")
         path.write_bytes(data)
         try:
-            post = read(path, MAX_BYTES)
-        except LeftOut as e:
+            post = read_post(path, MAX_BYTES)
+        except SkippedPost as e:
             sender.send(("", str(e)))
             return
     has_title = post.title != title_from_name(path)  # which is what the reader falls back on

@@ -12,9 +12,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from blogtwin.errors import UserError, disk_is_full
+from blogtwin.errors import UserError, is_disk_full
 from blogtwin.validation import dotted
-from serve.logging_setup import log
+from serve.logging_setup import log_event
 
 
 class ErrorBody(BaseModel):
@@ -48,8 +48,8 @@ class ApiError(HTTPException):
         return JSONResponse(self.content(), self.status_code, headers)
 
 
-CODES = {400: "bad_request", 401: "unauthorised", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
-DISK = {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE"}  # a quota is told as the second
+STATUS_CODES = {400: "bad_request", 401: "unauthorised", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+DISK_FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE"}  # a quota is told as the second
 # Said once for all routes, so that OpenAPI knows them. 422 replaces FastAPI's own shape.
 RESPONSES = {
     400: "The request can't be read, or asks for what the model can't do",
@@ -74,7 +74,7 @@ def as_api_error(error: BaseException) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, HTTPException):
-        made = ApiError(error.status_code, CODES.get(error.status_code, "error"), str(error.detail))
+        made = ApiError(error.status_code, STATUS_CODES.get(error.status_code, "error"), str(error.detail))
         made.headers = error.headers
         return made
     if isinstance(error, RequestValidationError):
@@ -83,7 +83,7 @@ def as_api_error(error: BaseException) -> ApiError:
         return ApiError(422, "invalid_request", f"{where or 'the body'}: {first['msg']}", "GET /openapi.json lists the fields of every request.")
     if isinstance(error, UserError):
         return ApiError(409, "not_possible", str(error))
-    if disk_is_full(error) or getattr(error, "sqlite_errorname", "") in DISK:
+    if is_disk_full(error) or getattr(error, "sqlite_errorname", "") in DISK_FULL:
         return ApiError(507, "disk_full", "The disk is full, and this was not kept.", "Free some space and send it again.")
     if isinstance(error, sqlite3.OperationalError):
         busy = "locked" in str(error) or "busy" in str(error)
@@ -91,11 +91,11 @@ def as_api_error(error: BaseException) -> ApiError:
     return ApiError(500, "internal", "The server made a mistake.", "Its log has the reason under this request's id.")
 
 
-def install(app: FastAPI) -> None:
+def register_handlers(app: FastAPI) -> None:
     async def answer(request: Request, error: Exception) -> JSONResponse:
         made = as_api_error(error)
         if made.code in ("internal", "database_failed", "disk_full"):
-            log("request failed", 40, error)
+            log_event("request failed", 40, error)
         return made.response()
 
     for kind in (HTTPException, RequestValidationError, UserError, sqlite3.OperationalError, OSError):

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 
 from pydantic import BaseModel
 
-from blogtwin.inference.client import http_client, prompt
+from blogtwin.inference.client import http_client, to_pydantic_ai
 from serve import prometheus_metrics
 from serve.errors import ApiError
-from serve.model_pool import Loaded
+from serve.model_pool import LoadedModel
 from serve.streaming import Event
 
 
-class Decoding(BaseModel):
+class SamplingParams(BaseModel):
     """How to write; what is None comes from params.yaml (section eval)."""
 
     max_tokens: int
@@ -24,7 +24,7 @@ class Decoding(BaseModel):
     style_strength: float | None = None
 
 
-class Written(BaseModel):
+class Completion(BaseModel):
     """What came of it. Times in seconds; `finish` is stop or length."""
 
     text: str
@@ -37,7 +37,7 @@ class Written(BaseModel):
     tokens_per_second: float
 
 
-async def write(one: Loaded, messages: list[dict], decoding: Decoding) -> AsyncIterator[Event]:
+async def stream_completion(one: LoadedModel, messages: list[dict], decoding: SamplingParams) -> AsyncIterator[Event]:
     """Events `delta` {text}, and at the end `written`, a Written. Raises ApiError."""
     from httpx import HTTPError
     from openai import OpenAIError
@@ -45,15 +45,15 @@ async def write(one: Loaded, messages: list[dict], decoding: Decoding) -> AsyncI
     from pydantic_ai.exceptions import AgentRunError
 
     asked = time.perf_counter()
-    async with prometheus_metrics.answering(one.model.name), one.gate.turn():
+    async with prometheus_metrics.track_answer(one.model.name), one.gate.turn():
         seeded = one.engine.seeded if decoding.seed is not None else {}
-        extra = {**one.engine.extra_body, **seeded, **strength(one, decoding.style_strength), **one.engine.repeat(decoding.repeat_penalty)}
+        extra = {**one.engine.extra_body, **seeded, **style_strength_args(one, decoding.style_strength), **one.engine.repeat(decoding.repeat_penalty)}
         settings = {"max_tokens": decoding.max_tokens, "temperature": decoding.temperature, "top_p": decoding.top_p, "extra_body": extra}
         settings |= {"seed": decoding.seed} if decoding.seed is not None else {}
         settings |= {"stop_sequences": decoding.stop} if decoding.stop else {}
         text, first = "", 0.0
         try:
-            async with model_request_stream(one.engine.chat_model(http_client()), prompt(messages), model_settings=settings) as stream:
+            async with model_request_stream(one.engine.chat_model(http_client()), to_pydantic_ai(messages), model_settings=settings) as stream:
                 async for event in stream:
                     piece = getattr(getattr(event, "delta", None), "content_delta", None) or getattr(getattr(event, "part", None), "content", None)
                     if piece and event.event_kind in ("part_start", "part_delta"):
@@ -65,13 +65,13 @@ async def write(one: Loaded, messages: list[dict], decoding: Decoding) -> AsyncI
             raise engine_error(one, e) from e
     seconds = time.perf_counter() - asked
     tokens = reply.usage.output_tokens
-    prometheus_metrics.wrote(one.model.name, first, seconds, tokens)
+    prometheus_metrics.observe_generation(one.model.name, first, seconds, tokens)
     speed = (tokens - 1) / (seconds - first) if tokens > 1 and seconds > first else 0.0
     finish = "length" if reply.finish_reason == "length" else "stop"
-    yield Event("written", Written(text=text, model=one.model.name, finish=finish, prompt_tokens=reply.usage.input_tokens, tokens=tokens, first_token=round(first, 4), seconds=round(seconds, 4), tokens_per_second=round(speed, 2)))
+    yield Event("written", Completion(text=text, model=one.model.name, finish=finish, prompt_tokens=reply.usage.input_tokens, tokens=tokens, first_token=round(first, 4), seconds=round(seconds, 4), tokens_per_second=round(speed, 2)))
 
 
-def strength(one: Loaded, style: float | None) -> dict:
+def style_strength_args(one: LoadedModel, style: float | None) -> dict:
     """The request's part on style strength. Raises ApiError where the engine can't."""
     try:
         return one.engine.strength(style)
@@ -79,18 +79,18 @@ def strength(one: Loaded, style: float | None) -> dict:
         raise ApiError(400, "engine_cannot", f"{one.model.name}: {e}.", "Leave style_strength out, or ask a twin of the embedded engine (SERVE_ENGINE=llamacpp).") from None
 
 
-def engine_error(one: Loaded, error: Exception) -> ApiError:
+def engine_error(one: LoadedModel, error: Exception) -> ApiError:
     """What went wrong at the engine, as the caller is told."""
     if isinstance(error, ApiError):
         return error
     status, body = getattr(error, "status_code", None), getattr(error, "body", None)
     said = body.get("message") if isinstance(body, dict) else None
     if status:
-        return from_status(one, status, said or str(body or ""))
+        return error_from_status(one, status, said or str(body or ""))
     return ApiError(502, "engine_gone", f"{one.engine.name} stopped answering ({type(error).__name__}).", "Start it again, or wait a moment, and send this again.")
 
 
-def from_status(one: Loaded, status: int, said: str) -> ApiError:
+def error_from_status(one: LoadedModel, status: int, said: str) -> ApiError:
     if "context" in said and status == 400:
         return ApiError(400, "prompt_too_long", f"Prompt and answer do not fit the model: {said}", "Send less, ask for fewer tokens, or raise SERVE_CONTEXT.")
     if status in (400, 404, 422):

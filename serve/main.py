@@ -11,7 +11,7 @@ from blogtwin.environment import load_environment
 from blogtwin.inference.client import http_client
 from blogtwin.paths import ROOT
 from serve import app_state, errors, logging_setup
-from serve.middleware import Guard
+from serve.middleware import AccessMiddleware
 from serve.routers import ALL, training
 from serve.settings import Settings
 
@@ -20,7 +20,7 @@ from serve.settings import Settings
 async def lifespan(app: FastAPI):
     """Models are loaded beside the first requests, which are told to wait; training jobs are minded."""
     serving = app.state.serve
-    tasks = [asyncio.create_task(work) for work in (serving.pool.start(), training.mind(serving))]
+    tasks = [asyncio.create_task(work) for work in (serving.pool.start(), training.watch_jobs(serving))]
     yield
     for task in tasks:
         task.cancel()
@@ -34,14 +34,14 @@ async def lifespan(app: FastAPI):
 def create_app(settings: Settings | None = None) -> FastAPI:
     load_environment()
     settings = settings or Settings()
-    logging_setup.start(settings.home)
+    logging_setup.configure_logging(settings.home)
     # No /docs page: it would fetch its scripts from a CDN. GET /openapi.json has it all.
     app = FastAPI(title="blogtwin", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, responses=errors.RESPONSES)
-    app.state.serve = app_state.make(settings, load_params())
-    errors.install(app)
+    app.state.serve = app_state.create_state(settings, load_params())
+    errors.register_handlers(app)
     for router in ALL:
         app.include_router(router)
-    app.add_middleware(Guard, settings=settings, keys=app.state.serve.keys)
+    app.add_middleware(AccessMiddleware, settings=settings, keys=app.state.serve.keys)
     app.add_middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"], allow_headers=["*"], expose_headers=["X-Request-ID", "Retry-After"])
     page = ROOT / "frontend/dist"
     if page.is_dir():

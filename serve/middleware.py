@@ -16,15 +16,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from serve import permissions, prometheus_metrics
 from serve.auth import Caller, Keys
 from serve.errors import ApiError, as_api_error
-from serve.logging_setup import REQUEST_ID, log
+from serve.logging_setup import REQUEST_ID, log_event
 from serve.settings import Settings
 
-LOCAL = Caller("local", "admin")
-NOBODY = Caller("nobody", "open")
-NAMES = {"127.0.0.1", "localhost", "::1"}
+LOCAL_ADMIN = Caller("local", "admin")
+ANONYMOUS = Caller("nobody", "open")
+LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "::1"}
 HOST = re.compile(r"(\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(:[0-9]{1,5})?")  # no user, path or query: urlsplit would take those
-SAFE = {"GET", "HEAD", "OPTIONS"}
-HEADERS = {
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -35,12 +35,12 @@ HEADERS = {
 }
 
 
-class Guard:
+class AccessMiddleware:
     def __init__(self, app, settings: Settings, keys: Keys):
         self.app, self.settings, self.keys = app, settings, keys
         self.rate: RateLimitItem = parse(settings.rate)
         self.limiter = MovingWindowRateLimiter(MemoryStorage())
-        self.names = NAMES | {settings.host.strip("[]"), *settings.hosts}
+        self.names = LOOPBACK_HOSTS | {settings.host.strip("[]"), *settings.hosts}
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] == "lifespan":
@@ -49,9 +49,9 @@ class Guard:
         given = headers.get("x-request-id", "")
         request_id = given if re.fullmatch(r"[\w.-]{8,64}", given) else uuid.uuid4().hex
         method = scope.get("method", "WEBSOCKET")
-        route = permissions.place(method, scope["path"]) or "page"
+        route = permissions.match_route(method, scope["path"]) or "page"
         state = scope.setdefault("state", {})
-        state["request_id"], state["caller"] = request_id, NOBODY
+        state["request_id"], state["caller"] = request_id, ANONYMOUS
         REQUEST_ID.set(request_id)
         seen = {"status": 0}
 
@@ -60,7 +60,7 @@ class Guard:
                 seen["status"] = message["status"]
                 out = MutableHeaders(scope=message)
                 out["X-Request-ID"] = request_id
-                for name, value in HEADERS.items():
+                for name, value in SECURITY_HEADERS.items():
                     out[name] = value
                 if scope["path"].startswith(("/api/", "/v1/")):
                     out["Cache-Control"] = "no-store"
@@ -77,7 +77,7 @@ class Guard:
             seconds = time.perf_counter() - started
             prometheus_metrics.REQUESTS.labels(method, route, seen["status"]).inc()
             prometheus_metrics.LATENCY.labels(route).observe(seconds)
-            log("request", 40 if failure else 20, failure, id=request_id, method=method, route=route, status=seen["status"], ms=round(1000 * seconds, 1), caller=state["caller"].name)
+            log_event("request", 40 if failure else 20, failure, id=request_id, method=method, route=route, status=seen["status"], ms=round(1000 * seconds, 1), caller=state["caller"].name)
 
     async def refuse(self, scope, receive, send, error: ApiError, status: int) -> None:
         if scope["type"] == "websocket":
@@ -89,13 +89,13 @@ class Guard:
         """Who asks. Raises ApiError when they may not."""
         self.check_host(headers)
         self.check_origin(scope, headers, method)
-        needed = permissions.role(method, scope["path"])
+        needed = permissions.required_role(method, scope["path"])
         if method == "OPTIONS":
-            return NOBODY
+            return ANONYMOUS
         try:
             caller = self.caller(scope, headers, needed)
         except ApiError:
-            self.check_rate(NOBODY, scope)  # wrong keys are counted, too: they could be guesses
+            self.check_rate(ANONYMOUS, scope)  # wrong keys are counted, too: they could be guesses
             raise
         self.check_rate(caller, scope)
         scope["state"]["count"] = lambda: self.check_rate(caller, scope)  # for what is asked over an open WebSocket
@@ -107,7 +107,7 @@ class Guard:
 
     def caller(self, scope, headers: Headers, needed: str) -> Caller:
         if not self.keys.all():
-            return LOCAL if self.settings.loopback else NOBODY
+            return LOCAL_ADMIN if self.settings.loopback else ANONYMOUS
         scheme, _, credential = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             credential = headers.get("x-api-key", "")
@@ -115,12 +115,12 @@ class Guard:
         if not credential and len(protocols) == 2 and protocols[0] == "bearer":  # a browser can set no header for a WebSocket
             credential = protocols[1]
         if not credential.strip():
-            return NOBODY
+            return ANONYMOUS
         try:
             return self.keys.caller(credential.strip())
         except ApiError:
             if needed == "open":
-                return NOBODY
+                return ANONYMOUS
             raise
 
     def check_host(self, headers: Headers) -> None:
@@ -136,7 +136,7 @@ class Guard:
     def check_origin(self, scope, headers: Headers, method: str) -> None:
         """What changes something, or opens a WebSocket, must not come from another site's page."""
         origin = headers.get("origin")
-        if origin is None or method in SAFE:
+        if origin is None or method in SAFE_METHODS:
             return
         own = {f"{scheme}://{headers.get('host')}" for scheme in ("http", "https")}
         if origin not in own and origin not in self.settings.origins:
@@ -144,7 +144,7 @@ class Guard:
 
     def check_rate(self, caller: Caller, scope) -> None:
         address = (scope.get("client") or ("",))[0]
-        who = caller.name if caller not in (LOCAL, NOBODY) else f"{caller.name} {address}"
+        who = caller.name if caller not in (LOCAL_ADMIN, ANONYMOUS) else f"{caller.name} {address}"
         if not self.limiter.hit(self.rate, who):
             again = self.limiter.get_window_stats(self.rate, who).reset_time - time.time()
             raise ApiError(429, "too_many_requests", f"More than {self.settings.rate} requests.", "Come back after Retry-After seconds.", max(again, 1))

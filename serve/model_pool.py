@@ -13,27 +13,27 @@ import httpx
 import psutil
 
 from blogtwin.config import Params
-from blogtwin.console import say
+from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.hints import make_command
 from blogtwin.inference.client import Engine, http_client
-from blogtwin.paths import OLLAMA
+from blogtwin.paths import OLLAMA_DIR
 from serve import catalog
 from serve.catalog import BASE, TWIN, Model
-from serve.concurrency import Gate
+from serve.concurrency import ConcurrencyLimiter
 from serve.errors import ApiError
 from serve.settings import Settings
 
 ALIASES = {"twin": TWIN, "blogtwin": TWIN}
-FRESH = 2  # seconds that what was found of an engine outside is taken again
-PER_MODEL_MB = 150  # llama.cpp's own buffers; weights and cache come on top
+TTL_SECONDS = 2  # seconds that what was found of an engine outside is taken again
+MODEL_OVERHEAD_MB = 150  # llama.cpp's own buffers; weights and cache come on top
 
 
 @dataclass
-class Loaded:
+class LoadedModel:
     model: Model
     engine: Engine
-    gate: Gate
+    gate: ConcurrencyLimiter
     closing: contextlib.ExitStack
     memory_mb: float
 
@@ -46,12 +46,12 @@ class Failure:
     reason: str
 
 
-class Pool:
+class ModelPool:
     """`get` answers from what is loaded; `kind` and `reason` say which engine was taken."""
 
     def __init__(self, settings: Settings, params: Params):
         self.settings, self.params = settings, params
-        self.loaded: dict[str, Loaded] = {}
+        self.loaded: dict[str, LoadedModel] = {}
         self.loading: set[str] = set()
         self.failed: dict[str, Failure] = {}
         self.lock = asyncio.Lock()
@@ -64,7 +64,7 @@ class Pool:
         if self.kind == "openai":
             names = {BASE: self.settings.openai_base_model, TWIN: self.settings.openai_twin_model}
             return {n: Model(n, remote, system=self.params.prepare.system) for n, remote in names.items() if remote}
-        return catalog.models(self.params)
+        return catalog.list_models(self.params)
 
     @property
     def ready(self) -> bool:
@@ -77,8 +77,8 @@ class Pool:
     async def gone(self) -> dict[str, Failure]:
         """{model: why} of the loaded models whose engine, outside this process, does not answer now."""
         outside = {one.engine.base_url: one.engine for one in self.loaded.values() if one.engine.name != "llamacpp"}
-        if time.monotonic() - self.looked[0] > FRESH:
-            whys = await asyncio.gather(*map(_gone, outside.values()))
+        if time.monotonic() - self.looked[0] > TTL_SECONDS:
+            whys = await asyncio.gather(*map(_unreachable, outside.values()))
             self.looked = (time.monotonic(), dict(zip(outside, whys, strict=True)))
         return {name: why for name, one in self.loaded.items() if (why := self.looked[1].get(one.engine.base_url))}
 
@@ -89,7 +89,7 @@ class Pool:
             known = self.known()
         except UserError as e:
             self.failed[BASE] = Failure("no_engine", str(e))
-            say(f"note: no model is served: {e}")
+            echo(f"note: no model is served: {e}")
             return
         names = [name for name in (BASE, TWIN) if name in known]
         self.loading |= set(names)
@@ -98,15 +98,15 @@ class Pool:
                 await self.load(name)
             except ApiError as e:  # the other one may do
                 self.failed[name] = Failure(e.code, e.message)
-                say(f"note: {name} is not served: {e.message}")
+                echo(f"note: {name} is not served: {e.message}")
 
     async def choose(self) -> None:
         """Which engine it is; asked again while there is none. Raises UserError."""
         if not self.chosen:
-            self.kind, self.reason, self.tags = await asyncio.to_thread(choose, self.settings)
+            self.kind, self.reason, self.tags = await asyncio.to_thread(select_engine, self.settings)
             self.chosen = True
 
-    async def load(self, name: str) -> Loaded:
+    async def load(self, name: str) -> LoadedModel:
         """Make a model ready to answer; nothing happens when it is. Raises ApiError 404, 409 or 507, UserError where there is no engine."""
         self.loading.add(name)
         try:
@@ -126,7 +126,7 @@ class Pool:
             raise ApiError(404, "unknown_model", f"There is no model {name!r}.", f"There are: {', '.join(known)}.")
         return known[name]
 
-    def get(self, name: str) -> Loaded:
+    def get(self, name: str) -> LoadedModel:
         """A loaded model. Raises ApiError 404, 409 (not loaded) or 503 (being loaded)."""
         if name in self.loaded:  # every request asks this: no look at the disk
             return self.loaded[name]
@@ -153,32 +153,32 @@ class Pool:
             await asyncio.to_thread(one.closing.close)
         self.loaded.clear()
 
-    def _load(self, model: Model) -> Loaded:
-        gate = Gate(self.settings.slots, self.settings.queue, self.settings.queue_seconds)
+    def _load(self, model: Model) -> LoadedModel:
+        gate = ConcurrencyLimiter(self.settings.slots, self.settings.queue, self.settings.queue_seconds)
         closing = contextlib.ExitStack()
         if self.kind == "openai":
             key = self.settings.openai_key.get_secret_value()
-            return Loaded(model, Engine("openai", self.settings.openai_url.rstrip("/"), key, model.base, penalty=self.settings.openai_penalty), gate, closing, 0.0)
+            return LoadedModel(model, Engine("openai", self.settings.openai_url.rstrip("/"), key, model.base, penalty=self.settings.openai_penalty), gate, closing, 0.0)
         if model.name in self.tags:
             from blogtwin.inference.ollama import Ollama
 
-            return Loaded(model, Engine("ollama", f"{Ollama().url}/v1", "ollama", self.tags[model.name], penalty="repeat_penalty"), gate, closing, 0.0)
+            return LoadedModel(model, Engine("ollama", f"{Ollama().url}/v1", "ollama", self.tags[model.name], penalty="repeat_penalty"), gate, closing, 0.0)
         return self._embed(model, gate, closing)
 
-    def _embed(self, model: Model, gate: Gate, closing: contextlib.ExitStack) -> Loaded:
+    def _embed(self, model: Model, gate: ConcurrencyLimiter, closing: contextlib.ExitStack) -> LoadedModel:
         from blogtwin.inference import llama_server
-        from blogtwin.models.registry import resolve
+        from blogtwin.models.registry import resolve_base
 
         if model.unusable:
             raise ApiError(409, "unusable", f"{model.name} can't be served: {model.unusable}.")
         try:
-            base = resolve(model.base)
+            base = resolve_base(model.base)
         except UserError as e:
             raise ApiError(409, "unusable", str(e)) from None
         if model.base_digest and model.base_digest != base.digest:
             raise ApiError(409, "unusable", f"{model.name} was trained on another {model.base} than the one that is installed.", "Train it again, or install that one.")
         files = base.gguf.stat().st_size + (model.adapter.stat().st_size if model.adapter else 0)
-        wanted = PER_MODEL_MB + files / 1e6 + cache_mb(base.hf, self.settings.context * self.settings.slots)
+        wanted = MODEL_OVERHEAD_MB + files / 1e6 + cache_mb(base.hf, self.settings.context * self.settings.slots)
         if self.memory_mb + wanted > self.allowed_mb:
             others = ", ".join(self.loaded) or "none"
             message = f"{model.name} needs about {wanted:.0f} MB, and {self.allowed_mb - self.memory_mb:.0f} MB are left."
@@ -186,18 +186,18 @@ class Pool:
         template = (base.hf / "chat_template.jinja").read_text(encoding="utf-8")
         arguments = {"n_ctx": self.settings.context, "parallel": self.settings.slots, "threads": self.settings.threads}
         try:
-            engine = closing.enter_context(llama_server.serving(base.gguf, model.name, model.adapter, template, **arguments))
+            engine = closing.enter_context(llama_server.serve_model(base.gguf, model.name, model.adapter, template, **arguments))
         except OSError as e:
             raise ApiError(502, "engine_failed", str(e)) from None
         if model.adapter is None:
             model = dataclasses.replace(model, weights=base.gguf, base_digest=base.digest)
-        return Loaded(model, engine, gate, closing, wanted)
+        return LoadedModel(model, engine, gate, closing, wanted)
 
 
-async def _gone(engine: Engine) -> Failure | None:
+async def _unreachable(engine: Engine) -> Failure | None:
     """Why an engine does not answer; None when it does, whatever it says."""
     try:
-        await http_client().get(f"{engine.base_url}/models", headers={"Authorization": f"Bearer {engine.api_key}"}, timeout=FRESH)
+        await http_client().get(f"{engine.base_url}/models", headers={"Authorization": f"Bearer {engine.api_key}"}, timeout=TTL_SECONDS)
     except httpx.HTTPError as e:
         return Failure("engine_gone", f"{engine.name} does not answer at {engine.base_url} ({type(e).__name__})")
     return None
@@ -211,7 +211,7 @@ def cache_mb(hf: Path, tokens: int) -> float:
     return tokens * 4 * config["num_hidden_layers"] * config.get("num_key_value_heads", heads) * size / 1e6
 
 
-def choose(settings: Settings) -> tuple[str, str, dict[str, str]]:
+def select_engine(settings: Settings) -> tuple[str, str, dict[str, str]]:
     """(kind of engine, why, {our name: Ollama's name}). Raises UserError when the one that was asked for can't serve."""
     if settings.engine == "openai":
         if not settings.openai_url or not (settings.openai_base_model or settings.openai_twin_model):
@@ -219,7 +219,7 @@ def choose(settings: Settings) -> tuple[str, str, dict[str, str]]:
         return "openai", f"SERVE_ENGINE is openai, at {settings.openai_url}", {}
     if settings.engine == "llamacpp":
         return "llamacpp", "SERVE_ENGINE is llamacpp", {}
-    tags, why = in_ollama()
+    tags, why = find_in_ollama()
     if tags:
         return "ollama", why, tags
     if settings.engine == "ollama":
@@ -227,12 +227,12 @@ def choose(settings: Settings) -> tuple[str, str, dict[str, str]]:
     return "llamacpp", why, {}
 
 
-def in_ollama() -> tuple[dict[str, str], str]:
+def find_in_ollama() -> tuple[dict[str, str], str]:
     """({our name: Ollama's name}, a sentence). Empty unless Ollama is up and has the model of the receipt."""
     from blogtwin.inference.ollama import Ollama, OllamaError
 
     try:
-        receipt = json.loads((OLLAMA / "receipt.json").read_text())
+        receipt = json.loads((OLLAMA_DIR / "receipt.json").read_text())
     except (OSError, ValueError):
         receipt = {"status": "absent"}
     ollama = Ollama()

@@ -7,7 +7,7 @@ import functools
 
 from starlette.routing import compile_path
 
-ROLES = {
+ROUTE_ROLES = {
     "GET /api/v1/health": "open",
     "GET /openapi.json": "open",
     "POST /api/v1/auth/token": "admin",
@@ -52,22 +52,22 @@ ROLES = {
 
 @functools.cache
 def _patterns() -> list[tuple[str, object, str]]:
-    return [(method, compile_path(path)[0], path) for method, path in (key.split(" ") for key in ROLES)]
+    return [(method, compile_path(path)[0], path) for method, path in (key.split(" ") for key in ROUTE_ROLES)]
 
 
-def place(method: str, path: str) -> str:
+def match_route(method: str, path: str) -> str:
     """The table's path that a request's path belongs to; empty when none does."""
     found = [route for _, pattern, route in _patterns() if pattern.match(path)]
     exact = [route for route in found if "{" not in route]
     return (exact or found or [""])[0]
 
 
-def role(method: str, path: str) -> str:
+def required_role(method: str, path: str) -> str:
     """The role that a request needs. Pages and pictures of the frontend are open: they hold nothing private."""
-    route = place(method, path)
+    route = match_route(method, path)
     method = "GET" if method == "HEAD" else method
-    if f"{method} {route}" in ROLES:
-        return ROLES[f"{method} {route}"]
+    if f"{method} {route}" in ROUTE_ROLES:
+        return ROUTE_ROLES[f"{method} {route}"]
     if route:  # a method that this route does not have: it is told so
         return "user"
     return "open" if method == "GET" and not path.startswith(("/api/", "/v1/", "/ws/")) else "admin"

@@ -13,19 +13,19 @@ KINDS = {"md": "text/markdown; charset=utf-8", "html": "text/html; charset=utf-8
 NO_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # characters that a .docx can't hold
 
 
-def markdown(title: str, text: str, date: str | None, tags: list[str]) -> bytes:
+def render_markdown(title: str, text: str, date: str | None, tags: list[str]) -> bytes:
     meta = {"title": title} | ({"date": date} if date else {}) | ({"tags": tags} if tags else {})
     return f"---\n{yaml.safe_dump(meta, allow_unicode=True, sort_keys=False)}---\n\n{text.strip()}\n".encode()
 
 
-def page(title: str, text: str, date: str | None, tags: list[str]) -> bytes:
+def render_page(title: str, text: str, date: str | None, tags: list[str]) -> bytes:
     about = " · ".join([html.escape(x) for x in ([date] if date else []) + tags])
     body = MARKDOWN.render(text)
     head = f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{html.escape(title)}</title></head>\n'
     return f"{head}<body>\n<h1>{html.escape(title)}</h1>\n{f'<p>{about}</p>' if about else ''}\n{body}</body>\n</html>\n".encode()
 
 
-def docx(title: str, text: str, date: str | None, tags: list[str]) -> bytes:
+def render_docx(title: str, text: str, date: str | None, tags: list[str]) -> bytes:
     """Headings, paragraphs, lists and quotes by Word's own styles; bold and italics inside them."""
     import datetime
 
@@ -67,4 +67,4 @@ def _runs(paragraph, tokens) -> None:
             run.bold, run.italic = bold > 0 or None, italic > 0 or None
 
 
-FORMATS = {"md": markdown, "html": page, "docx": docx}
+FORMATS = {"md": render_markdown, "html": render_page, "docx": render_docx}

@@ -23,7 +23,7 @@ MEMORY = Gauge("blogtwin_memory_bytes", "Resident memory of the server", registr
 
 
 @contextlib.asynccontextmanager
-async def answering(model: str):
+async def track_answer(model: str):
     """Around one answer of a model: how it ended, and after how long."""
     started, end = time.perf_counter(), "failed"
     try:
@@ -37,7 +37,7 @@ async def answering(model: str):
         ANSWER.labels(model).observe(time.perf_counter() - started)
 
 
-def wrote(model: str, first: float, seconds: float, tokens: int) -> None:
+def observe_generation(model: str, first: float, seconds: float, tokens: int) -> None:
     """An answer of so many tokens, its first after `first` seconds and its last after `seconds`."""
     FIRST_TOKEN.labels(model).observe(first)
     TOKENS.labels(model).inc(tokens)
@@ -45,7 +45,7 @@ def wrote(model: str, first: float, seconds: float, tokens: int) -> None:
         SPEED.labels(model).observe((tokens - 1) / (seconds - first))
 
 
-def page(pool) -> bytes:
+def render(pool) -> bytes:
     """Everything, as Prometheus reads it."""
     for gauge in (ACTIVE, WAITING, MODEL_MEMORY):
         gauge.clear()

@@ -4,21 +4,21 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from blogtwin.inference.client import STRONGEST
+from blogtwin.inference.client import MAX_STYLE_STRENGTH
 from blogtwin.models import chat
-from corpus.examples import CONTINUE, WRITE
-from serve.app_state import State
+from corpus.examples import CONTINUE_TEMPLATES, WRITE_TEMPLATES
+from serve.app_state import AppState
 from serve.errors import ApiError
-from serve.generation import Decoding
-from serve.model_pool import Loaded
+from serve.generation import SamplingParams
+from serve.model_pool import LoadedModel
 
 Prompt = Annotated[str, Field(min_length=1, max_length=200_000)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Strength = Annotated[float, Field(ge=0, le=STRONGEST)]
+Strength = Annotated[float, Field(ge=0, le=MAX_STYLE_STRENGTH)]
 
 
-class Knobs(BaseModel):
+class SamplingOptions(BaseModel):
     """How to write. What is left out comes from params.yaml, section eval, as the scorecard was made."""
 
     max_tokens: int | None = Field(None, ge=1, le=100_000)
@@ -30,7 +30,7 @@ class Knobs(BaseModel):
     style_strength: Strength | None = Field(None, description="0: the base, 1: the twin as it was trained; only the embedded engine can")
 
 
-class Asked(Knobs):
+class PromptRequest(SamplingOptions):
     """`ask`: the prompt as it is. `write`: the prompt is a title. `continue`: go on with `input`, of the post with that title."""
 
     prompt: Prompt
@@ -39,7 +39,7 @@ class Asked(Knobs):
     system: str | None = Field(None, max_length=4000, description="in place of the system message the twin was trained with")
 
 
-def decoding(state: State, knobs: Knobs) -> Decoding:
+def resolve_sampling(state: AppState, knobs: SamplingOptions) -> SamplingParams:
     """Raises ApiError 422 for more tokens than allowed."""
     usual, allowed = state.params.eval, state.settings.max_tokens
     tokens = min(usual.max_tokens, allowed) if knobs.max_tokens is None else knobs.max_tokens
@@ -50,21 +50,21 @@ def decoding(state: State, knobs: Knobs) -> Decoding:
         given = getattr(knobs, name)
         return getattr(usual, name) if given is None else given
 
-    return Decoding(max_tokens=tokens, temperature=value("temperature"), top_p=value("top_p"), repeat_penalty=value("repeat_penalty"), seed=knobs.seed, stop=knobs.stop, style_strength=knobs.style_strength)
+    return SamplingParams(max_tokens=tokens, temperature=value("temperature"), top_p=value("top_p"), repeat_penalty=value("repeat_penalty"), seed=knobs.seed, stop=knobs.stop, style_strength=knobs.style_strength)
 
 
-def messages(state: State, one: Loaded, asked: Asked) -> list[dict]:
+def build_messages(state: AppState, one: LoadedModel, asked: PromptRequest) -> list[dict]:
     """System and user message, rendered as the training examples were."""
-    phrase = {"ask": "{title}", "write": WRITE[0], "continue": CONTINUE[0]}[asked.task]
+    phrase = {"ask": "{title}", "write": WRITE_TEMPLATES[0], "continue": CONTINUE_TEMPLATES[0]}[asked.task]
     if asked.task == "continue" and not asked.input.strip():
         raise ApiError(422, "invalid_request", "input: task is `continue`, and there is nothing to go on with.", "Give the text so far as `input`.")
     example = {"instruction": phrase.replace("{title}", asked.prompt.strip() or asked.prompt), "input": asked.input}
-    made = chat.messages(example, one.model.system if asked.system is None else asked.system)
-    check_length(state, made)
+    made = chat.prompt_messages(example, one.model.system if asked.system is None else asked.system)
+    check_prompt_length(state, made)
     return [m for m in made if m["content"]]
 
 
-def check_length(state: State, made: list[dict]) -> None:
+def check_prompt_length(state: AppState, made: list[dict]) -> None:
     """Raises ApiError 413; cheap, the engine counts tokens itself."""
     size, allowed = sum(len(m["content"]) for m in made), state.settings.max_prompt_characters
     if size > allowed:

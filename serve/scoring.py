@@ -12,24 +12,24 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from serve.catalog import HERE
+from serve.catalog import PROJECT
 
 
-class Scores:
+class ScoringWorker:
     """The process, begun anew when it dies."""
 
     def __init__(self):
         self.pool: ProcessPoolExecutor | None = None
 
-    async def of(self, text: str, brief: str, folder: Path = HERE) -> dict:
+    async def of(self, text: str, brief: str, folder: Path = PROJECT) -> dict:
         """{style, copied, copied_from (the post's title), on_topic, …} of a text that was asked for by `brief`, beside the posts of the
         project in `folder`; what can't be said is None, with a reason in `notes`."""
         for attempt in (1, 2):
             if self.pool is None:
-                self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _quiet)
+                self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _lower_priority)
             pool = self.pool
             try:
-                return await asyncio.wrap_future(pool.submit(score, text, brief, folder))
+                return await asyncio.wrap_future(pool.submit(score_text, text, brief, folder))
             except BrokenProcessPool:
                 if self.pool is pool:  # else another text has begun it anew, and is being scored there
                     self.close()
@@ -43,7 +43,7 @@ class Scores:
             self.pool = None
 
 
-def _quiet() -> None:
+def _lower_priority() -> None:
     """Writing comes before scoring: this process steps back, and works with one thread."""
     import signal
 
@@ -52,7 +52,7 @@ def _quiet() -> None:
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 
-def score(text: str, brief: str, folder: Path = HERE) -> dict:
+def score_text(text: str, brief: str, folder: Path = PROJECT) -> dict:
     """What a text scores; runs in the process of its own."""
     from blogtwin.errors import UserError
 
@@ -81,12 +81,12 @@ def _author(folder: Path) -> tuple:
     """(the measures, titles of the posts that were learnt from): all that depends on the author's posts alone."""
     from blogtwin.config import load_params
     from blogtwin.files import read_jsonl
-    from blogtwin.paths import RAW, SPLIT
-    from corpus.examples import brief, openings, whole_posts
-    from eval.text_scorer import Single
+    from blogtwin.paths import RAW_DIR, SPLIT_DIR
+    from corpus.examples import first_parts, join_parts, post_topic
+    from eval.text_scorer import TextLlamaModel
 
-    splits = {name: read_jsonl(folder / SPLIT / f"{name}.jsonl") for name in ("train", "valid", "test")}
-    posts = {p["id"]: p for p in read_jsonl(folder / RAW / "posts.jsonl")}
-    learnt, held_out = whole_posts(splits["train"]), whole_posts(splits["test"] + splits["valid"])
-    asked = [e["post_id"] for e in openings(splits["test"], load_params(folder / "params.yaml").eval.prompts)]
-    return Single(list(learnt.values()), list(held_out.values()), [brief(posts[p]) for p in asked]), [posts[p]["title"] for p in learnt]
+    splits = {name: read_jsonl(folder / SPLIT_DIR / f"{name}.jsonl") for name in ("train", "valid", "test")}
+    posts = {p["id"]: p for p in read_jsonl(folder / RAW_DIR / "posts.jsonl")}
+    learnt, held_out = join_parts(splits["train"]), join_parts(splits["test"] + splits["valid"])
+    asked = [e["post_id"] for e in first_parts(splits["test"], load_params(folder / "params.yaml").eval.prompts)]
+    return TextLlamaModel(list(learnt.values()), list(held_out.values()), [post_topic(posts[p]) for p in asked]), [posts[p]["title"] for p in learnt]

@@ -11,9 +11,9 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from serve.errors import ApiError, as_api_error
-from serve.logging_setup import log
+from serve.logging_setup import log_event
 
-GONE = ApiError(499, "cancelled", "The request was cancelled.")
+CLIENT_CLOSED_REQUEST = ApiError(499, "cancelled", "The request was cancelled.")
 
 
 class Event(NamedTuple):
@@ -27,11 +27,11 @@ class Cancelled(Exception):
     """Somebody asked for this request to stop."""
 
 
-class Running:
+class ActiveStreams:
     """The requests that are being answered, by id."""
 
     def __init__(self):
-        self.relays: dict[str, Relay] = {}
+        self.relays: dict[str, GenerationStream] = {}
 
     def cancel(self, request_id: str, owner: str | None) -> bool:
         """Stop it if it runs and is the owner's (None: anybody's); whether it was."""
@@ -42,10 +42,10 @@ class Running:
         return True
 
 
-class Relay:
+class GenerationStream:
     """Several writers at once, their items in one stream in the order they come. Raises what a writer raises."""
 
-    def __init__(self, running: Running, request_id: str, owner: str, writers: list[AsyncIterator], seconds: float):
+    def __init__(self, running: ActiveStreams, request_id: str, owner: str, writers: list[AsyncIterator], seconds: float):
         self.running, self.id, self.owner, self.seconds = running, request_id, owner, seconds
         self.items: asyncio.Queue = asyncio.Queue(256)
         self.left = len(writers)
@@ -102,7 +102,7 @@ class Relay:
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
-async def last(relay: Relay, name: str, if_cancelled: str = "This request was cancelled.") -> Any:
+async def collect_final(relay: GenerationStream, name: str, if_cancelled: str = "This request was cancelled.") -> Any:
     """The data of the event `name`, with which every writer of this relay ends: for who does not want to watch."""
     try:
         async for event in relay:
@@ -115,13 +115,13 @@ async def last(relay: Relay, name: str, if_cancelled: str = "This request was ca
     raise AssertionError(f"a writer ends with `{name}`, or raises")
 
 
-async def unless_gone(request: Request, work) -> Any:
+async def cancel_on_disconnect(request: Request, work) -> Any:
     """The result of a coroutine, which is cancelled when the caller hangs up."""
     task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_hung_up(request))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
-            raise GONE
+            raise CLIENT_CLOSED_REQUEST
         return task.result()
     finally:
         for one in (task, gone):
@@ -134,17 +134,17 @@ async def _hung_up(request: Request) -> None:
         pass
 
 
-class Stream(StreamingResponse):
+class PrimedStreamingResponse(StreamingResponse):
     """A stream whose first item is there before the status is sent, so that an error of the engine still has its own status.
 
     Make it with `await Stream.of(request, items)`; `items` is closed whatever becomes of the response.
     """
 
     @classmethod
-    async def of(cls, request: Request, items: AsyncIterator[bytes], media_type: str = "text/event-stream") -> "Stream":
+    async def of(cls, request: Request, items: AsyncIterator[bytes], media_type: str = "text/event-stream") -> "PrimedStreamingResponse":
         iterator = aiter(items)
         try:
-            first = await unless_gone(request, anext(iterator))
+            first = await cancel_on_disconnect(request, anext(iterator))
         except BaseException:
             await iterator.aclose()
             raise
@@ -165,33 +165,33 @@ class Stream(StreamingResponse):
             await self.items.aclose()
 
 
-def line(event: Event) -> bytes:
-    return f"event: {event.name}\ndata: {json.dumps(plain(event), ensure_ascii=False)}\n\n".encode()
+def encode_event(event: Event) -> bytes:
+    return f"event: {event.name}\ndata: {json.dumps(to_json(event), ensure_ascii=False)}\n\n".encode()
 
 
-def plain(event: Event):
+def to_json(event: Event):
     """An event's data as JSON has it."""
     return event.data.model_dump() if isinstance(event.data, BaseModel) else event.data
 
 
-async def lines(events: AsyncIterable[Event]) -> AsyncIterator[bytes]:
+async def encode_stream(events: AsyncIterable[Event]) -> AsyncIterator[bytes]:
     """The stream; what goes wrong before the first event is raised, and after it told as an event."""
     begun = False
     try:
         async with contextlib.aclosing(aiter(events)) as coming:
             async for event in coming:
-                yield line(event)
+                yield encode_event(event)
                 begun = True
     except Cancelled:
-        yield line(Event("cancelled", {}))
+        yield encode_event(Event("cancelled", {}))
     except Exception as e:
         if not begun:
             raise
-        yield line(failed(e))
+        yield encode_event(error_event(e))
 
 
-def failed(error: Exception) -> Event:
+def error_event(error: Exception) -> Event:
     """The event `error`; an unexpected one is logged with its traceback."""
     if not isinstance(error, ApiError):
-        log("stream failed", 40, error)
+        log_event("stream failed", 40, error)
     return Event("error", as_api_error(error).content())

@@ -22,8 +22,8 @@ from pathlib import Path
 import psutil
 
 from blogtwin.config import Params
-from blogtwin.files import making
-from blogtwin.paths import ARTIFACTS, LOGS, ROOT
+from blogtwin.files import atomic_directory
+from blogtwin.paths import ARTIFACTS_DIR, LOGS_DIR, ROOT
 from blogtwin.presets import load_presets
 from serve import database
 from serve.errors import ApiError
@@ -50,22 +50,22 @@ NEEDED = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}  # for base models of the regist
 STATES = {"Queued": "waiting", "Running": "running", "Success": "done", "Failed": "failed"}
 STAGE = re.compile(r"^Running stage '([\w-]+)'", re.M)
 EXPERIMENTS = Path(".dvc/tmp/exps")
-FRESH = 10  # seconds that what DVC said of its queue is taken again: asking takes two seconds of a core that trains
-PATIENCE = 120  # seconds that a command of DVC or Git may take
-STARTING = 30  # seconds in which a worker that was started is taken to be on its way
+TTL_SECONDS = 10  # seconds that what DVC said of its queue is taken again: asking takes two seconds of a core that trains
+STOP_TIMEOUT_SECONDS = 120  # seconds that a command of DVC or Git may take
+START_TIMEOUT_SECONDS = 30  # seconds in which a worker that was started is taken to be on its way
 
 
-class Jobs:
+class TrainingJobs:
     """Calls of DVC in the workspace, one at a time; each takes seconds, so call from a thread."""
 
-    def __init__(self, home: Path, database: database.Store):
+    def __init__(self, home: Path, database: database.Database):
         self.home, self.store = home, database
         self.workspace = home / "workspace"
         self.lock = threading.Lock()
-        self.known: tuple[float, dict[str, str]] = (-FRESH, {})
+        self.known: tuple[float, dict[str, str]] = (-TTL_SECONDS, {})
         self.revisions: dict[str, str] = {}  # DVC's own names of the jobs, shortened
         self.worker: subprocess.Popen | None = None
-        self.started = -float(STARTING)
+        self.started = -float(START_TIMEOUT_SECONDS)
 
     def add(self, owner: str, corpus: str, knobs: dict, scorecard: bool) -> str:
         """Queue a job and see that a worker is there. Raises ApiError."""
@@ -85,7 +85,7 @@ class Jobs:
     def states(self) -> dict[str, str]:
         """{job: waiting, running, done or failed}, at most ten seconds old."""
         with self.lock:
-            if time.monotonic() - self.known[0] < FRESH:
+            if time.monotonic() - self.known[0] < TTL_SECONDS:
                 return self.known[1]
             found = self._queue() if self.workspace.is_dir() else {}
             if {"waiting", "running"} & set(found.values()) and not self._works():
@@ -108,7 +108,7 @@ class Jobs:
 
         Its process is looked at. What DVC asks it, and what DVC would start another one by, it answers too late on a busy machine.
         """
-        if time.monotonic() - self.started < STARTING:
+        if time.monotonic() - self.started < START_TIMEOUT_SECONDS:
             return True
         try:
             process = json.loads((self.workspace / EXPERIMENTS / "celery/dvc-exp-worker-1.json").read_text())["pid"]
@@ -118,7 +118,7 @@ class Jobs:
 
     def _forget(self) -> None:
         """The next who asks hears what is, not what was."""
-        self.known = (-FRESH, {})
+        self.known = (-TTL_SECONDS, {})
 
     def progress(self, job: str, state: str) -> dict:
         """{state, stage, step, steps, loss, tokens_per_second}, from DVC's files: its commands take a second of a core that trains."""
@@ -134,7 +134,7 @@ class Jobs:
         """The trainer's newest step, from its log in the folder where DVC runs the job."""
         try:
             folder = json.loads(self._files(job, "run")[0].read_text(encoding="utf-8"))["root_dir"]
-            with open(Path(folder) / LOGS / "train.jsonl", "rb") as log:
+            with open(Path(folder) / LOGS_DIR / "train.jsonl", "rb") as log:
                 log.seek(max(0, log.seek(0, os.SEEK_END) - 4000))
                 rows = [json.loads(line) for line in log.read().splitlines()[1:] if line.endswith(b"}")]
             return next(row for row in reversed(rows) if row["event"] == "step")
@@ -157,7 +157,7 @@ class Jobs:
             else:
                 self._dvc("queue", "remove", job)
             with self.store.open() as db:
-                database.keep_job(db, job, "stopped")
+                database.set_job_result(db, job, "stopped")
             self._forget()
 
     def _interrupt(self, job: str) -> None:
@@ -165,7 +165,7 @@ class Jobs:
 
         Not by `dvc queue kill`: it reaches DVC's worker too, and the worker then ends with the next job in its hands, which is lost.
         """
-        until = time.monotonic() + 2 * STARTING
+        until = time.monotonic() + 2 * START_TIMEOUT_SECONDS
         while time.monotonic() < until:
             try:
                 runner = psutil.Process(json.loads(self._files(job, "json")[0].read_text())["pid"])
@@ -174,7 +174,7 @@ class Jobs:
                 for process in (runner, *runner.children(recursive=True)):
                     with contextlib.suppress(psutil.NoSuchProcess):
                         process.send_signal(signal.SIGINT)
-                runner.wait(STARTING / 2)
+                runner.wait(START_TIMEOUT_SECONDS / 2)
                 return
             except psutil.NoSuchProcess:  # it has ended by itself
                 return
@@ -186,18 +186,18 @@ class Jobs:
 
     def keep(self, job: str, corpus: str, scorecard: bool) -> None:
         """Put a finished twin, and its scorecard if one was made, where the server looks for twins."""
-        target = ARTIFACTS / "twins" / corpus / job
+        target = ARTIFACTS_DIR / "twins" / corpus / job
         with self.lock:
             if not target.is_dir():
                 revision = self._revision(job)
-                with making(target) as folder:
+                with atomic_directory(target) as folder:
                     code = "import sys, dvc.api; dvc.api.DVCFileSystem('.', rev=sys.argv[1]).get('artifacts/gguf', sys.argv[2], recursive=True)"
                     self._run([sys.executable, "-c", code, revision, str((folder / "gguf").absolute())])
                     if scorecard:
                         (folder / "eval").mkdir()
                         (folder / "eval/metrics.json").write_text(self._run(["git", "show", f"{revision}:artifacts/eval/metrics.json"]), encoding="utf-8")
             with self.store.open() as db:
-                database.keep_job(db, job, str(target))
+                database.set_job_result(db, job, str(target))
 
     def _revision(self, job: str) -> str:
         for line in self._run(["git", "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps"]).splitlines():
@@ -239,9 +239,9 @@ class Jobs:
     def _run(self, command: list[str], cwd: Path | None = None, ok: bool = True) -> str:
         """What a command prints. Raises ApiError with its own words when it fails."""
         try:
-            done = subprocess.run(command, cwd=cwd or self.workspace, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+            done = subprocess.run(command, cwd=cwd or self.workspace, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=STOP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
-            raise ApiError(503, "dvc_busy", f"DVC or Git did not come to an end in {PATIENCE} seconds.", "Ask again later.", 60) from None
+            raise ApiError(503, "dvc_busy", f"DVC or Git did not come to an end in {STOP_TIMEOUT_SECONDS} seconds.", "Ask again later.", 60) from None
         if ok and done.returncode != 0:
             said = " ".join((done.stderr or done.stdout).split())[-300:]
             raise ApiError(409, "dvc_refused", f"DVC or Git could not do it: {said}", "The project must be a Git repository with a commit (`git add -A && git commit`).")
@@ -262,15 +262,15 @@ def hydra_literal(value: bool | int | float | str) -> str:
     return "'" + re.sub(r"(\\*)('|\$\{|\Z)", lambda m: 2 * m[1] + (f"\\{m[2]}" if m[2] else ""), value) + "'"
 
 
-def checked(params: Params, base: str | None, preset: str, knobs: dict) -> dict:
+def validate_params(params: Params, base: str | None, preset: str, knobs: dict) -> dict:
     """Preset and hyper-parameters by dotted name, each as params.yaml's own rules read it. Raises ApiError 422."""
-    from blogtwin.models.registry import known
+    from blogtwin.models.registry import load_registry
 
     presets = load_presets()
     if preset not in presets:
         raise ApiError(422, "invalid_request", f"preset is {preset!r}.", f"There are: {', '.join(presets)}.")
-    if base is not None and base not in known():
-        raise ApiError(422, "invalid_request", f"base_model is {base!r}.", f"There are: {', '.join(known())}.")
+    if base is not None and base not in load_registry():
+        raise ApiError(422, "invalid_request", f"base_model is {base!r}.", f"There are: {', '.join(load_registry())}.")
     wanted = {"train.preset": preset, **knobs}
     data = params.model_dump()
     for key, value in wanted.items():

@@ -7,7 +7,7 @@ TIE, AUTHOR = "tie", "author"
 BETTER, CLOSER = "better", "closer"  # which reads better; which sounds more like the author
 
 
-def pairs(votes: list[dict], question: str = BETTER) -> list[dict]:
+def pair_results(votes: list[dict], question: str = BETTER) -> list[dict]:
     """Each pair of models that this was asked of: {one, other, wins, losses, ties, share, lo, hi, n, p, e} of `one` (eval.intervals.votes)."""
     from eval import confidence_intervals
 
@@ -17,16 +17,16 @@ def pairs(votes: list[dict], question: str = BETTER) -> list[dict]:
             continue
         one, other = sorted((vote["left_model"], vote["right_model"]))
         row = counts.setdefault((one, other), [0, 0, 0])
-        row[2 if (winner := won(vote, question)) is None else 0 if winner == one else 1] += 1
-    return [{"one": a, "other": b, "wins": w, "losses": x, "ties": t, **nan_to_none(confidence_intervals.votes(w, x, t))} for (a, b), (w, x, t) in sorted(counts.items())]
+        row[2 if (winner := winning_system(vote, question)) is None else 0 if winner == one else 1] += 1
+    return [{"one": a, "other": b, "wins": w, "losses": x, "ties": t, **nan_to_none(confidence_intervals.vote_statistics(w, x, t))} for (a, b), (w, x, t) in sorted(counts.items())]
 
 
-def won(vote: dict, question: str = BETTER) -> str | None:
+def winning_system(vote: dict, question: str = BETTER) -> str | None:
     """The name of the model that won; None for a tie."""
     return None if vote[question] == TIE else vote[f"{vote[question]}_model"]
 
 
-def strengths(votes: list[dict]) -> dict[str, float]:
+def bradley_terry(votes: list[dict]) -> dict[str, float]:
     """{model: chance to win against an average one}, by Bradley & Terry (1952), ties as half a win each; {} for fewer than three models.
 
     Minorisation-maximisation (Hunter 2004), with one tie of each model against an imagined average one, so that nobody who
@@ -41,7 +41,7 @@ def strengths(votes: list[dict]) -> dict[str, float]:
         left, right = vote["left_model"], vote["right_model"]
         games[left, right] = games.get((left, right), 0) + 1
         for name in (left, right):
-            wins[name] += 0.5 if won(vote) is None else float(won(vote) == name)
+            wins[name] += 0.5 if winning_system(vote) is None else float(winning_system(vote) == name)
     strength = dict.fromkeys(names, 1.0)
     for _ in range(500):
         shared = {name: 1 / (strength[name] + 1) for name in names}
@@ -53,19 +53,19 @@ def strengths(votes: list[dict]) -> dict[str, float]:
     return {name: round(s / (s + 1), 4) for name, s in sorted(strength.items(), key=lambda item: -item[1])}
 
 
-def detection(votes: list[dict]) -> dict | None:
+def self_recognition(votes: list[dict]) -> dict | None:
     """How often the author knew their own text: {right, n, share, lo, hi}; None when it was never asked."""
-    from eval.confidence_intervals import wilson
+    from eval.confidence_intervals import wilson_interval
 
     asked = [v for v in votes if AUTHOR in (v["left_model"], v["right_model"]) and v["mine"]]
     if not asked:
         return None
     right = sum(v[f"{v['mine']}_model"] == AUTHOR for v in asked)
-    low, high = wilson(right, len(asked))
+    low, high = wilson_interval(right, len(asked))
     return {"right": right, "n": len(asked), "share": right / len(asked), "lo": low, "hi": high}
 
 
-def preferences(votes: list[dict]) -> list[PreferencePair]:
+def preference_pairs(votes: list[dict]) -> list[PreferencePair]:
     """Pairs for DPO. What sounds more like the author is chosen; where that was not asked, what reads better. Ties, empty texts and
     equal texts teach nothing, and the author's own texts are held-out posts, which nothing may learn."""
     rows = []

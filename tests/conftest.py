@@ -39,12 +39,12 @@ def real_lengths():
     from blogtwin.models import chat, registry
 
     params = load_params(ROOT / "params.yaml")
-    tokenizer = registry.resolve(params.train.base).tokenizer()
+    tokenizer = registry.resolve_base(params.train.base).tokenizer()
 
     def of_row(row: dict) -> int:
-        return sum(map(len, chat.row_ids(tokenizer, chat.messages(row, params.prepare.system), row["output"])))
+        return sum(map(len, chat.encode_example(tokenizer, chat.prompt_messages(row, params.prepare.system), row["output"])))
 
-    return lambda text: len(chat.text_ids(tokenizer, text)), of_row
+    return lambda text: len(chat.encode(tokenizer, text)), of_row
 
 
 # The longest modules start first, so that no worker is left alone with one at the end.
@@ -88,7 +88,7 @@ def embedded_base() -> None:
     (ROOT / "artifacts").mkdir(exist_ok=True)
     with FileLock(ROOT / "artifacts/base.lock"), pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "ROOT", ROOT)  # where `tiny` holds another
-        registry.resolve("smollm2:135m")
+        registry.resolve_base("smollm2:135m")
 
 
 def make_workspace(folder: Path) -> Path:
@@ -133,7 +133,7 @@ def tiny_root(tmp_path_factory):
         if not root.exists():
             root.mkdir()
             patch.setattr(registry, "ROOT", root)
-            registry.resolve(str(write_tiny_gguf(root / "tiny.gguf")))
+            registry.resolve_base(str(write_tiny_gguf(root / "tiny.gguf")))
     return root
 
 
@@ -151,7 +151,7 @@ def tiny(tiny_root):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "ROOT", tiny_root)
-        yield registry.resolve(str(tiny_root / "tiny.gguf"))
+        yield registry.resolve_base(str(tiny_root / "tiny.gguf"))
 
 
 from serving import served, server  # noqa: F401  fixtures; below, since serving.py takes ROOT from here

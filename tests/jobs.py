@@ -8,8 +8,8 @@ from pathlib import Path
 from blogtwin.config import load_params
 from blogtwin.models import chat
 from train import backend
-from train.checkpoints import belongs_to, checkpoints
-from train.training_log import Log
+from train.checkpoints import find_checkpoints, run_identity
+from train.training_log import TrainingLog
 
 SYSTEM = "You write."
 
@@ -21,9 +21,9 @@ def example(i: int, words: int = 40) -> dict:
 def job(base, folder, params, n: int = 6):
     """`n` rows to learn from and two to validate on, its checkpoints beside `folder`."""
     folder.mkdir(exist_ok=True)
-    rows, valid = ([chat.row(example(i), SYSTEM) for i in some] for some in (range(n), range(50, 52)))
-    kept = dataclasses.replace(checkpoints(belongs_to("test", base.digest, params, [rows, valid])), folder=folder.parent / f"{folder.name}-checkpoints")
-    return backend.Job(base, rows, valid, params, folder, Log(), kept)
+    rows, valid = ([chat.to_trl_row(example(i), SYSTEM) for i in some] for some in (range(n), range(50, 52)))
+    kept = dataclasses.replace(find_checkpoints(run_identity("test", base.digest, params, [rows, valid])), folder=folder.parent / f"{folder.name}-checkpoints")
+    return backend.TrainingJob(base, rows, valid, params, folder, TrainingLog(), kept)
 
 
 def settings(**changes):
@@ -37,15 +37,15 @@ def written(base) -> dict:
 
 
 def read(base: dict):
-    from blogtwin.models.registry import Base
+    from blogtwin.models.registry import BaseModelFiles
 
-    return Base(**{**base, "hf": Path(base["hf"]), "gguf": Path(base["gguf"])})
+    return BaseModelFiles(**{**base, "hf": Path(base["hf"]), "gguf": Path(base["gguf"])})
 
 
 def train_with(name: str, base: dict, folder: str, knobs: dict, kill_at: int = 0, start: str = "") -> None:
     """Train in `folder` with that trainer, and write what was logged; `kill_at` ends it with kill -9 in that step, `start` is an adapter to begin with."""
-    inner = Log.step
-    Log.step = lambda log, step, *rest: os.kill(os.getpid(), 9) if step == kill_at else inner(log, step, *rest)
+    inner = TrainingLog.step
+    TrainingLog.step = lambda log, step, *rest: os.kill(os.getpid(), 9) if step == kill_at else inner(log, step, *rest)
     work = dataclasses.replace(job(read(base), Path(folder) / "adapter", settings(**knobs), 8), start=Path(start) if start else None)
     numbers = backend.train(name, work)
     (Path(folder) / "out").write_text(json.dumps({"curve": [s[1] for s in work.log.steps], "valids": [v[2] for v in work.log.valids], **numbers}))

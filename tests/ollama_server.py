@@ -101,7 +101,7 @@ class OllamaServer:
     def engine(self, file: Path):
         with self.loading:
             if file not in self.engines:
-                self.engines[file] = self.open.enter_context(llama_server.serving(file, "ollama", n_ctx=2048))
+                self.engines[file] = self.open.enter_context(llama_server.serve_model(file, "ollama", n_ctx=2048))
             return self.engines[file]
 
     def create(self, body: dict):

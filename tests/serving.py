@@ -50,7 +50,7 @@ def write_workspace(folder: Path) -> Path:
     from blogtwin.models import registry
 
     shutil.copy(ROOT / "params.yaml", folder)
-    write_adapter_gguf(registry.resolve("smollm2:135m"), folder / "artifacts/gguf/adapter.gguf")
+    write_adapter_gguf(registry.resolve_base("smollm2:135m"), folder / "artifacts/gguf/adapter.gguf")
     rows = [
         {"id": f"{n:016x}-1", "post_id": f"{n:016x}", "part": 1, "parts": 1, "task": "write", "instruction": f"Write the post “{brief.split('. ')[0]}”.", "input": "", "output": text, "date": "2020-01-01", "title": brief.split(". ")[0], "tags": brief.split(". ")[1:]}
         for n, (brief, text) in enumerate(posts())

@@ -6,9 +6,9 @@ import pytest
 import torch
 from transformers.models.gemma2.modeling_gemma2 import eager_attention_forward
 
-from train.kernels.attention import QUERIES, attention_by_document
+from train.kernels.attention import QUERY_BLOCK, attention_by_document
 
-DOCUMENTS = [0, QUERIES * 2 + 44, QUERIES * 2 + 45, QUERIES * 3 + 50]  # several blocks, a single token, and one that ends inside a block
+DOCUMENTS = [0, QUERY_BLOCK * 2 + 44, QUERY_BLOCK * 2 + 45, QUERY_BLOCK * 3 + 50]  # several blocks, a single token, and one that ends inside a block
 MODULE = SimpleNamespace(num_key_value_groups=3, training=False, is_causal=True)
 
 

@@ -100,7 +100,7 @@ def test_without_a_commit_it_says_what_to_do(tmp_path):
     for part in ("scripts", "blogtwin", "Makefile", "params.yaml"):
         (folder / part).symlink_to(ROOT / part)
     sh(folder, "git init -q")
-    code = f"import sys; sys.path.insert(0, 'scripts'); import author_project; from blogtwin import author_projects; author_projects.ROOT = __import__('pathlib').Path('{folder}'); sys.argv = ['author_project.py', 'anna', 'blog']; author_project.run(author_project.main)"
+    code = f"import sys; sys.path.insert(0, 'scripts'); import author_project; from blogtwin import author_projects; author_projects.ROOT = __import__('pathlib').Path('{folder}'); sys.argv = ['author_project.py', 'anna', 'blog']; author_project.run_cli(author_project.main)"
     done = sh(folder, f'python -c "{code}"')
     assert done.returncode == 1 and "git add -A && git commit" in done.stderr and not (folder / "authors").exists(), done
 
@@ -163,10 +163,10 @@ def test_every_authors_twin_is_listed(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     for name in ("anna", ".half-made", "ben"):
-        write_adapter_gguf(registry.resolve("smollm2:135m"), tmp_path / f"authors/{name}/artifacts/gguf/adapter.gguf")
+        write_adapter_gguf(registry.resolve_base("smollm2:135m"), tmp_path / f"authors/{name}/artifacts/gguf/adapter.gguf")
     (tmp_path / "authors/anna/artifacts/eval").mkdir()
     (tmp_path / "authors/anna/artifacts/eval/metrics.json").write_text("{}")
-    found = catalog.models(load_params(ROOT / "params.yaml"))
+    found = catalog.list_models(load_params(ROOT / "params.yaml"))
     assert list(found) == ["base", "anna", "ben"] and found["anna"].scorecard and not found["anna"].unusable
     assert found["anna"].folder == Path("authors/anna") and found["base"].folder == Path(".")
 
@@ -187,6 +187,6 @@ def test_a_text_is_scored_beside_the_posts_of_its_own_author(served, monkeypatch
         rows = [json.loads(line) for line in (other / "data/split/train.jsonl").read_text().splitlines()]
         copied = " ".join(rows[0]["output"].split()[10:40])
         (other / "data/split/train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[1:]))
-        assert scoring.score(copied, "x")["copied_words"] >= 20 > scoring.score(copied, "x", Path("authors/ed"))["copied_words"]
+        assert scoring.score_text(copied, "x")["copied_words"] >= 20 > scoring.score_text(copied, "x", Path("authors/ed"))["copied_words"]
     finally:
         shutil.rmtree(served / "authors")

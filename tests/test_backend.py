@@ -14,8 +14,8 @@ from jobs import settings
 from blogtwin.errors import UserError
 from blogtwin.models import chat
 from train import backend, works
-from train.budget import within_budget
-from train.training_log import Log
+from train.budget import select_within_token_budget
+from train.training_log import TrainingLog
 
 
 def test_budget_keeps_openings_before_later_parts_and_new_before_old():
@@ -24,26 +24,26 @@ def test_budget_keeps_openings_before_later_parts_and_new_before_old():
     lengths = {r["id"]: 40 if r["post_id"] == "p0" else 100 for r in rows}
 
     def kept(tokens):
-        return [f"{r['post_id']}.{r['part']}" for r in within_budget(rows, lengths, 2, tokens)]
+        return [f"{r['post_id']}.{r['part']}" for r in select_within_token_budget(rows, lengths, 2, tokens)]
 
     assert kept(500) == ["p0.1", "p3.1", "p4.1"]  # two new openings at 200 over two passes, and an old short one that still fits
     assert kept(1100) == ["p0.1", "p1.1", "p2.1", "p3.1", "p4.1", "p4.2"]
-    assert within_budget(rows, lengths, 2, 0) == rows and kept(1) == ["p4.1"]
+    assert select_within_token_budget(rows, lengths, 2, 0) == rows and kept(1) == ["p4.1"]
 
 
 def test_backend_says_why(monkeypatch):
     monkeypatch.setenv("FORCE_CPU", "1")
     monkeypatch.setattr(backend, "_no_mlx", lambda: "")
-    assert backend.pick("auto") == ("cpu", "FORCE_CPU is set")
+    assert backend.select_backend("auto") == ("cpu", "FORCE_CPU is set")
     with pytest.raises(UserError, match="train.backend is mlx, but FORCE_CPU is set"):
-        backend.pick("mlx")
+        backend.select_backend("mlx")
     monkeypatch.setenv("FORCE_CPU", "0")
-    assert backend.pick("auto")[0] == "mlx"
+    assert backend.select_backend("auto")[0] == "mlx"
     monkeypatch.setattr(backend, "_no_mlx", lambda: "this is no Mac")
     monkeypatch.setattr(backend, "_no_cuda", lambda: "no GPU is found")
-    assert backend.pick("auto") == ("cpu", "no GPU is found")
+    assert backend.select_backend("auto") == ("cpu", "no GPU is found")
     with pytest.raises(UserError, match="train.backend is cuda, but no GPU is found"):
-        backend.pick("cuda")
+        backend.select_backend("cuda")
 
 
 # --- what is installed decides nothing, what works does ---------------------------------------------------------------
@@ -69,22 +69,22 @@ def machine(tmp_path, monkeypatch):
 def test_a_tool_that_shows_a_gpu_is_not_believed_where_pytorch_can_not_use_it(machine):
     """For real: PyTorch is asked, in a process of its own."""
     machine("nvidia-smi")
-    assert backend.pick("auto") == ("cpu", "PyTorch finds no GPU that it can use, though nvidia-smi is here")
+    assert backend.select_backend("auto") == ("cpu", "PyTorch finds no GPU that it can use, though nvidia-smi is here")
     with pytest.raises(UserError, match="train.backend is cuda, but PyTorch finds no GPU that it can use"):
-        backend.pick("cuda")
+        backend.select_backend("cuda")
 
 
 def test_where_nothing_shows_a_gpu_no_process_is_started(machine, monkeypatch):
     monkeypatch.setattr(backend.subprocess, "run", lambda *_, **__: pytest.fail("asks for a GPU"))
     monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: pytest.fail(f"asks whether {name} is installed"))
-    assert backend.pick("auto")[0] == "cpu" and backend.pick("cpu")[0] == "cpu"
+    assert backend.select_backend("auto")[0] == "cpu" and backend.select_backend("cpu")[0] == "cpu"
 
 
 def test_a_driver_without_its_tool_is_tried(machine, monkeypatch, tmp_path):
     """A container may have the device and not the tool."""
     monkeypatch.setattr(backend, "DEVICES", (str(tmp_path),))
     monkeypatch.setattr(backend, "tried", lambda name: "")
-    assert backend.pick("auto") == ("cuda", "a GPU is here and unsloth works on it")
+    assert backend.select_backend("auto") == ("cuda", "a GPU is here and unsloth works on it")
 
 
 TRIALS = {
@@ -166,9 +166,9 @@ def test_mlx_lm_is_picked_where_metal_works_not_where_it_is_installed(machine, m
     a_mac(monkeypatch)
     for why in ("", "Metal is not available (in a virtual machine, say)"):
         monkeypatch.setattr(backend, "tried", lambda name, why=why: why)
-        assert backend.pick("auto") == (("cpu", why) if why else ("mlx", "this is Apple silicon and mlx-lm works"))
+        assert backend.select_backend("auto") == (("cpu", why) if why else ("mlx", "this is Apple silicon and mlx-lm works"))
     a_mac(monkeypatch, "x86_64")
-    assert backend.pick("auto") == ("cpu", "this Mac has no Apple silicon")
+    assert backend.select_backend("auto") == ("cpu", "this Mac has no Apple silicon")
 
 
 def test_metal_that_is_absent_or_broken_is_named(monkeypatch):
@@ -202,19 +202,18 @@ def test_preferences_compute_where_the_trainer_was_picked_to(monkeypatch, tmp_pa
     """PyTorch sees a GPU each time: where the trainer is not on it (unsloth is missing, say), neither are they."""
     import torch
 
-    from train import preferences
     from train.preferences import common
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(preferences, "gpu_has_bf16", lambda: False)
-    monkeypatch.setattr(backend, "pick", lambda wanted: (picked, "the test says so"))
+    monkeypatch.setattr(common, "gpu_has_bf16", lambda: False)
+    monkeypatch.setattr(backend, "select_backend", lambda wanted: (picked, "the test says so"))
     found = common.shared_arguments(SimpleNamespace(params=settings()), str(tmp_path))
     assert found["use_cpu"] == (picked != "cuda") and found["gradient_checkpointing"] == (picked == "cuda")
-    assert found["bf16"] == (picked != "cuda" and preferences.has_bf16())
+    assert found["bf16"] == (picked != "cuda" and common.has_bf16())
 
 
 def test_log_writes_the_curves(tmp_path):
-    log = Log()
+    log = TrainingLog()
     log.valid(0, 0, 3.5)
     log.start(2)
     log.step(1, 3.0, 1e-4, 0.5, 100, 1.0)
@@ -231,7 +230,7 @@ def test_log_says_each_step_and_keeps_the_logs_before(tmp_path, capsys):
     """Tokens/s, time left and memory on the terminal and as JSON lines; the newest five logs of earlier runs stay beside the present one."""
     file = tmp_path / "logs/train.jsonl"
     for run in range(7):
-        log = Log(file)
+        log = TrainingLog(file)
         log.start(4)
         log.step(1, 3.0 + run, 1e-4, 0.5, 100, 0.5)
         log.stop()

@@ -23,13 +23,13 @@ def test_its_posts_are_posts(tmp_path):
     """Markdown of about the asked length with the blocks that real posts have, another one for each number, and the same again."""
     import bench_pipeline
 
-    from corpus.readers import read
+    from corpus.readers import read_post
 
     words = bench_pipeline.vocabulary()
     made = [bench_pipeline.post(number, words) for number in range(30)]
     assert len(set(made)) == 30 and made[7] == bench_pipeline.post(7, words)
     (tmp_path / "a.md").write_text(made[7])
-    post = read(tmp_path / "a.md", 1e7)
+    post = read_post(tmp_path / "a.md", 1e7)
     assert post.title == "Post 7" and post.date == "2000-01-08" and 0.8 * bench_pipeline.WORDS < len(post.text.split()) < 1.2 * bench_pipeline.WORDS
     everything = "".join(made)
     assert all(mark in everything for mark in ("\n## ", "\n- ", "\n> ", "```python", "](https://"))

@@ -7,16 +7,16 @@ import pytest
 from conftest import ROOT
 
 from blogtwin import cache
-from blogtwin.cache import Remembered
+from blogtwin.cache import JsonCache
 from blogtwin.config import load_params
 from blogtwin.files import read_jsonl
 from corpus import cleaning, ingest, prepare
-from corpus.post import LeftOut, Post
+from corpus.post import Post, SkippedPost
 
 
 def asked(path: Path, wanted: list, *decides) -> tuple[list, int]:
     """What each of `wanted` gives, and how many had to be made: each makes its own double."""
-    with Remembered(path, *decides) as kept:
+    with JsonCache(path, *decides) as kept:
         return [kept.get(one, lambda one=one: [one, one]) for one in wanted], kept.made
 
 
@@ -32,7 +32,7 @@ def test_another_setting_or_another_version_of_the_code_makes_everything_again(t
     asked(path, ["a"], "keep")
     assert asked(path, ["a"], "keep")[1] == 0
     assert asked(path, ["a"], "drop")[1] == 1
-    monkeypatch.setattr(cache, "code", lambda: "changed")
+    monkeypatch.setattr(cache, "code_fingerprint", lambda: "changed")
     assert asked(path, ["a"], "drop")[1] == 1
 
 
@@ -49,7 +49,7 @@ def test_a_run_that_stops_leaves_the_file_of_the_one_before(tmp_path):
     path = tmp_path / "kept.jsonl"
     asked(path, ["a"])
     before = path.read_bytes()
-    with pytest.raises(KeyboardInterrupt), Remembered(path) as kept:
+    with pytest.raises(KeyboardInterrupt), JsonCache(path) as kept:
         kept.get("b", lambda: "b")
         raise KeyboardInterrupt
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
@@ -71,25 +71,25 @@ def blog(tmp_path, monkeypatch):
 
 
 def read(blog) -> tuple[tuple, int]:
-    with Remembered(blog.parent / "read.jsonl") as kept:
-        return ingest.ingest(blog, 40, 1e7, "", "user", kept), kept.made
+    with JsonCache(blog.parent / "read.jsonl") as kept:
+        return ingest.ingest_folder(blog, 40, 1e7, "", "user", kept), kept.made
 
 
 def test_ingest_reads_only_new_and_changed_files_and_finds_the_same(blog):
     first, made = read(blog)
-    assert first == ingest.ingest(blog, 40, 1e7) and made == 5 and {p["lang"] for p in first[0]} == {"en"}
+    assert first == ingest.ingest_folder(blog, 40, 1e7) and made == 5 and {p["lang"] for p in first[0]} == {"en"}
     assert read(blog) == (first, 0)
     (blog / "2020-01-02-post.md").write_text("---\ntitle: Changed\n---\n" + "Quite another text. " * 30)
     (blog / "2020-01-04-post.md").rename(blog / "2021-01-04-post.md")  # its name is its date
     (blog / "new.md").write_text("Something new to read. " * 30)
     second, made = read(blog)
-    assert second == ingest.ingest(blog, 40, 1e7) and made == 3 and "2021-01-04" in {p["date"] for p in second[0]}
+    assert second == ingest.ingest_folder(blog, 40, 1e7) and made == 3 and "2021-01-04" in {p["date"] for p in second[0]}
 
 
 def test_posts_and_reasons_come_back_whole():
     post = Post("text \ud83d", "Title", "2020-01-01", ["a"], True, "name", ["me"], "http://x", "inside", "page", "en")
-    assert Post(**ingest.packed(post)) == post
-    assert ingest.packed(LeftOut("why", "where")) == {"reason": "why", "name": "where"}
+    assert Post(**ingest.to_json(post)) == post
+    assert ingest.to_json(SkippedPost("why", "where")) == {"reason": "why", "name": "where"}
 
 
 @pytest.mark.slow
@@ -100,8 +100,8 @@ def test_prepare_cuts_only_new_posts_and_a_knob_cuts_all_again(blog, capsys, mon
     ingest.main()
     prepare.main()
     first = examples.read_text()
-    cut, inner = [], cleaning.clean
-    monkeypatch.setattr(cleaning, "clean", lambda *given: (cut.append(1), inner(*given))[1])
+    cut, inner = [], cleaning.clean_markdown
+    monkeypatch.setattr(cleaning, "clean_markdown", lambda *given: (cut.append(1), inner(*given))[1])
     prepare.main()
     assert examples.read_text() == first and not cut
     (blog / "new.md").write_text("# New\n\n" + "Something new to read. " * 30)
@@ -122,10 +122,10 @@ def test_prepare_cuts_only_new_posts_and_a_knob_cuts_all_again(blog, capsys, mon
 def test_texts_counted_together_have_the_tokens_that_each_has_by_itself():
     from blogtwin.models import chat, registry
 
-    tokenizer = registry.resolve("smollm2:135m").tokenizer()
+    tokenizer = registry.resolve_base("smollm2:135m").tokenizer()
     texts = ["", " ", "One.", "  Two words\n", "naïve 東京 🙂", "<|im_start|>user", "x" * 3000, "One."]
     count = prepare.Count(tokenizer)
-    alone = [len(chat.text_ids(tokenizer, text)) for text in texts]
+    alone = [len(chat.encode(tokenizer, text)) for text in texts]
     assert [count(text) for text in texts] == alone
     count.together(texts)
     assert count.known == dict(zip(texts, alone)) and [count(text) for text in texts] == alone
@@ -137,8 +137,8 @@ def test_all_knobs_that_cut_posts_decide():
     """Whoever adds a knob to the section must say whether it decides how a post is cut."""
     elsewhere = {"system", "author", "tasks", "per_post", "instructions", "instructor", "persona"}
     params = load_params(ROOT / "params.yaml")
-    named = {"seed", "links", "redact", "context_tokens", *prepare.BLOCKS}
+    named = {"seed", "links", "redact", "context_tokens", *prepare.BLOCK_TYPES}
     assert set(type(params.prepare).model_fields) == named | elsewhere
     for name in named:
         other = params.model_copy(update={"prepare": params.prepare.model_copy(update={name: "other"})})
-        assert prepare.decides(other, dataclasses.make_dataclass("B", ["digest"])("d")) != prepare.decides(params, dataclasses.make_dataclass("B", ["digest"])("d"))
+        assert prepare.cache_key(other, dataclasses.make_dataclass("B", ["digest"])("d")) != prepare.cache_key(params, dataclasses.make_dataclass("B", ["digest"])("d"))

@@ -8,7 +8,7 @@ from conftest import ROOT
 from jobs import settings
 
 from blogtwin.errors import UserError
-from train.checkpoints import belongs_to, checkpoints
+from train.checkpoints import find_checkpoints, run_identity
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def here(tmp_path, monkeypatch):
 
 
 def runs(given=None, **changes):
-    return checkpoints(belongs_to("cpu", "d" * 64, settings(**changes), [["row"]]), given)
+    return find_checkpoints(run_identity("cpu", "d" * 64, settings(**changes), [["row"]]), given)
 
 
 def keep(checkpoints, *steps):
@@ -36,7 +36,7 @@ def test_a_run_has_its_own_checkpoints():
     """Other params, data, base or trainer: another folder. How often one is kept is no such thing."""
     one = runs()
     assert one.folder == runs(checkpoint_steps=5).folder
-    others = [runs(learning_rate=1e-3), runs(seed=8)] + [checkpoints(belongs_to(*a)) for a in (("mlx", "d" * 64, settings(), [["row"]]), ("cpu", "e" * 64, settings(), [["row"]]), ("cpu", "d" * 64, settings(), [["other"]]))]
+    others = [runs(learning_rate=1e-3), runs(seed=8)] + [find_checkpoints(run_identity(*a)) for a in (("mlx", "d" * 64, settings(), [["row"]]), ("cpu", "e" * 64, settings(), [["row"]]), ("cpu", "d" * 64, settings(), [["other"]]))]
     assert len({o.folder for o in [one, *others]}) == 6
 
 

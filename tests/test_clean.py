@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 
 from corpus import ingest
-from corpus.cleaning import clean, headings, paragraphs
+from corpus.cleaning import clean_markdown, extract_headings, split_paragraphs
 
 GONE = {
     "html": ('<div class="x"><p>Kept <b>words</b>.</p></div>', "Kept **words**."),
@@ -52,7 +52,7 @@ GONE = {
 @pytest.mark.parametrize("case", GONE)
 def test_what_the_author_did_not_write_is_gone(case):
     text, expected = GONE[case]
-    assert clean(text) == clean(expected) == expected
+    assert clean_markdown(text) == clean_markdown(expected) == expected
 
 
 STAYS = {
@@ -76,7 +76,7 @@ STAYS = {
 
 @pytest.mark.parametrize("case", STAYS)
 def test_what_the_author_wrote_stays(case):
-    assert clean(STAYS[case]) == STAYS[case]
+    assert clean_markdown(STAYS[case]) == STAYS[case]
 
 
 CODE = {
@@ -92,7 +92,7 @@ CODE = {
 
 @pytest.mark.parametrize("case", CODE)
 def test_code_stays_exactly_as_it_is(case):
-    assert clean(CODE[case]) == CODE[case]
+    assert clean_markdown(CODE[case]) == CODE[case]
 
 
 @pytest.mark.parametrize(
@@ -104,27 +104,27 @@ def test_code_stays_exactly_as_it_is(case):
     ],
 )
 def test_a_highlight_block_becomes_a_fence(block):
-    assert re.fullmatch(r"Before\.\n+```(ruby)?\nputs '<b>'\n```\n+After\.", clean(f"Before.\n\n{block}\n\nAfter."))
+    assert re.fullmatch(r"Before\.\n+```(ruby)?\nputs '<b>'\n```\n+After\.", clean_markdown(f"Before.\n\n{block}\n\nAfter."))
 
 
 def test_links_can_keep_their_addresses():
-    assert clean("A [word][1].\n\n[1]: https://a.b", links="keep") == "A [word](https://a.b)."
+    assert clean_markdown("A [word][1].\n\n[1]: https://a.b", links="keep") == "A [word](https://a.b)."
 
 
 def test_a_stray_opening_mark_costs_no_paragraph():
     """Something that opens and is closed, if at all, paragraphs later must not take what lies between."""
     words = "\n\n".join(f"Paragraph {i} is here." for i in range(5))
     for mark, end in (("{{", "}}"), ("{%", "%}"), ("{{<", ">}}"), ("<!--", ""), ("<b", ">"), ("`", "`"), ("![", "](a)"), ("<script>", "")):
-        found = clean(f"Start {mark} here.\n\n{words}\n\nEnd {end} here.")
+        found = clean_markdown(f"Start {mark} here.\n\n{words}\n\nEnd {end} here.")
         assert all(f"Paragraph {i} is here." in found for i in range(5)), f"{mark} took words"
 
 
 def test_paragraphs_keep_a_fence_with_blank_lines_whole():
-    assert paragraphs("One.\n\n```\na\n\nb\n```\n\nTwo.") == ["One.", "```\na\n\nb\n```", "Two."]
+    assert split_paragraphs("One.\n\n```\na\n\nb\n```\n\nTwo.") == ["One.", "```\na\n\nb\n```", "Two."]
 
 
 def test_headings_are_those_outside_code():
-    assert headings("# One #\n\n```\n# a comment\n```\n\n### The `x` flag\n\n#hashtag") == ["One", "The `x` flag"]
+    assert extract_headings("# One #\n\n```\n# a comment\n```\n\n### The `x` flag\n\n#hashtag") == ["One", "The `x` flag"]
 
 
 # --- the sample blog --------------------------------------------------------------------------------------------------
@@ -133,9 +133,9 @@ def test_headings_are_those_outside_code():
 @pytest.fixture(scope="module")
 def sample():
     """{source: (text as ingested, text cleaned)} of every post of data/sample."""
-    posts, _ = ingest.ingest(ROOT / "data/sample", 1, 1e7)
+    posts, _ = ingest.ingest_folder(ROOT / "data/sample", 1, 1e7)
     assert len(posts) >= 50
-    return {p["source"]: (p["text"], clean(p["text"])) for p in posts}
+    return {p["source"]: (p["text"], clean_markdown(p["text"])) for p in posts}
 
 
 LEFTOVERS = {
@@ -164,7 +164,7 @@ def test_the_sample_puts_clean_to_work(sample):
 
 
 def test_clean_is_idempotent_on_the_sample(sample):
-    assert [source for source, (_, text) in sample.items() if clean(text) != text] == []
+    assert [source for source, (_, text) in sample.items() if clean_markdown(text) != text] == []
 
 
 def test_no_sample_post_loses_its_words(sample):
@@ -188,7 +188,7 @@ def test_time_grows_with_the_length_not_its_square(unit):
     """60 kB of a mark that never closes: seconds when a pattern is quadratic, a blink when it is not."""
     text = f"# a{unit * (60_000 // len(unit))} x"
     start = time.process_time()
-    headings(clean(text)), paragraphs(text), clean(text[3:])
+    extract_headings(clean_markdown(text)), split_paragraphs(text), clean_markdown(text[3:])
     assert time.process_time() - start < 1.5
 
 
@@ -196,5 +196,5 @@ def test_time_grows_with_the_length_not_its_square(unit):
 @pytest.mark.parametrize("unit", ["[", "<", "`", "{{", "|", "a | "])
 def test_two_megabytes_of_a_mark_take_seconds(unit):
     start = time.process_time()
-    clean(unit * (2_000_000 // len(unit)))
+    clean_markdown(unit * (2_000_000 // len(unit)))
     assert time.process_time() - start < 8

@@ -54,16 +54,16 @@ def unbroken(run, tmp_path_factory):
 
 def test_its_adapter_passes_parity(tiny, unbroken, tmp_path):
     from blogtwin.inference import parity
-    from blogtwin.models.gguf_export import write_twin
+    from blogtwin.models.gguf_export import write_merged_gguf
 
     folder, numbers = unbroken
     assert numbers["loss_after"] < numbers["loss_before"] - 0.2 and numbers["steps"] == 8 and numbers["unsloth"] == PINNED
     assert sorted(f.name for f in (folder / "adapter").iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
     assert json.loads((folder / "adapter/adapter_config.json").read_text())["base_model_name_or_path"] == tiny.repo
-    references = parity.reference(tiny, folder / "adapter", EXAMPLES[:1], SYSTEM, 48)
-    write_twin(tiny.gguf, folder / "adapter", tmp_path / "twin.gguf", "f16", tiny.tokenizer().chat_template, {"general.name": "t"})
-    found = parity.compare(references, tmp_path / "twin.gguf")
-    assert parity.failures("twin", found) == [] and found["delta_to_twin"] < 0.05 < found["delta_to_base"], found
+    references = parity.reference_logprobs(tiny, folder / "adapter", EXAMPLES[:1], SYSTEM, 48)
+    write_merged_gguf(tiny.gguf, folder / "adapter", tmp_path / "twin.gguf", "f16", tiny.tokenizer().chat_template, {"general.name": "t"})
+    found = parity.compare_export(references, tmp_path / "twin.gguf")
+    assert parity.parity_failures("twin", found) == [] and found["delta_to_twin"] < 0.05 < found["delta_to_base"], found
 
 
 def test_its_losses_are_those_of_the_cpu_trainer(tiny, unbroken, tmp_path):
@@ -119,7 +119,7 @@ def test_without_memory_for_one_row_it_says_what_to_do(run, tmp_path):
 
 def test_where_bitsandbytes_does_not_work_the_weights_are_held_in_16_bit(run, tmp_path):
     """As of a model of 3 billion weights, which is held in 4 bit elsewhere."""
-    before = "from train import cuda; cuda.FOUR_BIT = 0.0; sys.modules['bitsandbytes'] = sys.modules['bitsandbytes.functional'] = None"
+    before = "from train import cuda; cuda.FOUR_BIT_FROM_BILLIONS = 0.0; sys.modules['bitsandbytes'] = sys.modules['bitsandbytes.functional'] = None"
     done = run(tmp_path / "plain", before=before)
     assert read(done, tmp_path / "plain")["steps"] == 8
     assert "the weights are held in 16 bit in place of 4, since bitsandbytes doesn't work here" in done.stdout

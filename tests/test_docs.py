@@ -64,7 +64,7 @@ def test_no_private_path_or_registry_is_named():
 def test_sample_is_what_the_issue_asks():
     """About 60 posts, 28,000 to 38,000 words; 48 .md, 6 .txt, 6 .docx; several years."""
 
-    posts, discarded = ingest.ingest(ROOT / "data/sample", 40, 1e9)
+    posts, discarded = ingest.ingest_folder(ROOT / "data/sample", 40, 1e9)
     formats = [p["format"] for p in posts]
     assert (formats.count("md"), formats.count("txt"), formats.count("docx")) == (48, 6, 6)
     assert 28_000 <= sum(p["word_count"] for p in posts) <= 38_000

@@ -16,7 +16,7 @@ from conftest import ROOT, environment
 from blogtwin import hardware
 from blogtwin.config import load_params
 from blogtwin.files import write_jsonl
-from blogtwin.paths import RAW
+from blogtwin.paths import RAW_DIR
 from train import backend, diagnosis, recommend
 
 MODELS = yaml.safe_load((ROOT / "blogtwin/models/registry.yaml").read_text())
@@ -28,7 +28,7 @@ CARD = {"kind": "cuda", "name": "RTX 3050", "memory_gb": 4.0}
 
 
 def advised(tokens: int = 40_000, gflops: float = 190.0, trainer: str = "cpu", **facts):
-    return recommend.advise({**LAPTOP, **facts}, MODELS, PRESETS, tokens, gflops, trainer)
+    return recommend.recommend({**LAPTOP, **facts}, MODELS, PRESETS, tokens, gflops, trainer)
 
 
 def mac(ram_gb: float):
@@ -61,7 +61,7 @@ def test_cards_are_read_from_their_makers_tools(programs):
     programs("nvidia-smi", "NVIDIA GeForce RTX 3050 Laptop GPU, 4096\nNVIDIA H200, 143771\n")
     programs("rocm-smi", json.dumps({"card0": {"Card Series": "Radeon RX 7900", "VRAM Total Memory (B)": str(24 * 2**30)}}) + "\n")
     programs("xpu-smi", json.dumps({"device_list": [{"device_name": "Arc A770", "memory_physical_size_byte": str(16 * 2**30)}]}) + "\n")
-    assert [(g["kind"], g["name"], g["memory_gb"]) for g in hardware.gpus()] == [
+    assert [(g["kind"], g["name"], g["memory_gb"]) for g in hardware.list_gpus()] == [
         ("cuda", "NVIDIA GeForce RTX 3050 Laptop GPU", 4.0), ("cuda", "NVIDIA H200", 140.4), ("rocm", "Radeon RX 7900", 24.0), ("xpu", "Arc A770", 16.0),
     ]
 
@@ -69,38 +69,38 @@ def test_cards_are_read_from_their_makers_tools(programs):
 def test_a_tool_that_finds_no_card_is_no_card(programs):
     programs("nvidia-smi", "NVIDIA-SMI has failed because it could not communicate with the driver.\n", 9)
     programs("rocm-smi", "no JSON\n")
-    assert hardware.gpus() == []
+    assert hardware.list_gpus() == []
 
 
 def test_limits_are_believed(programs, monkeypatch):
     programs("nvidia-smi", "NVIDIA H200, 143771\n")
     monkeypatch.setenv("MAX_VRAM_GB", "6")
     monkeypatch.setenv("MAX_RAM_GB", "0.5")
-    facts = hardware.facts()
+    facts = hardware.hardware_info()
     assert facts["gpus"][0]["memory_gb"] == 6 and facts["ram_gb"] == 0.5 and set(facts["limits"]) == {"MAX_VRAM_GB", "MAX_RAM_GB"}
     monkeypatch.setenv("FORCE_CPU", "1")
-    assert hardware.facts()["gpus"] == []
+    assert hardware.hardware_info()["gpus"] == []
 
 
 def test_apple_silicon_shares_its_memory(programs, monkeypatch):
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     monkeypatch.setattr(platform, "machine", lambda: "arm64")
-    monkeypatch.setattr(hardware, "ram_gb", lambda: 16.0)
-    assert [(g["kind"], g["memory_gb"]) for g in hardware.gpus()] == [("apple", 11.2)]
+    monkeypatch.setattr(hardware, "memory_gb", lambda: 16.0)
+    assert [(g["kind"], g["memory_gb"]) for g in hardware.list_gpus()] == [("apple", 11.2)]
     monkeypatch.setenv("MAX_RAM_GB", "8")
-    assert hardware.gpus()[0]["memory_gb"] == 5.6
+    assert hardware.list_gpus()[0]["memory_gb"] == 5.6
 
 
 def test_memory_is_known_without_sysconf(monkeypatch):
     """Windows has none."""
-    there = hardware.ram_gb()
+    there = hardware.memory_gb()
     monkeypatch.delattr(os, "sysconf")
-    assert hardware.ram_gb() >= there - 0.1  # of the machine, whatever a container allows
+    assert hardware.memory_gb() >= there - 0.1  # of the machine, whatever a container allows
 
 
 @pytest.mark.parametrize("system, words", [("Linux 6.1 x86_64", "apt"), ("Darwin 24.1 arm64", "brew"), ("Windows 11 AMD64", "wsl")])
 def test_what_is_missing_is_mended_by_what_the_system_has(programs, system, words):
-    mends = {m["what"].split(",")[0]: m["mend"] for m in diagnosis.missing({"system": system, "disk_free_gb": 50, "gpus": [], "ollama": "", "node": ""})}
+    mends = {m["what"].split(",")[0]: m["mend"] for m in diagnosis.find_missing({"system": system, "disk_free_gb": 50, "gpus": [], "ollama": "", "node": ""})}
     assert any(words in mend for mend in mends.values())
     if system.startswith("Darwin"):
         assert set(mends) == {"Git", "Ollama", "Node.js 20"} and all(mend.startswith("brew install ") for mend in mends.values())
@@ -111,7 +111,7 @@ def test_what_is_missing_is_mended_by_what_the_system_has(programs, system, word
 def test_versions_are_read(programs):
     programs("node", "v20.20.2\n")
     programs("ollama", "ollama version is 0.12.3\n")
-    facts = hardware.facts()
+    facts = hardware.hardware_info()
     assert (facts["node"], facts["ollama"]) == ("20.20.2", "0.12.3")
     assert facts["cores"] >= 1 and facts["ram_gb"] > 0.1 and facts["disk_free_gb"] >= 0 and facts["cpu"]
 
@@ -119,10 +119,10 @@ def test_versions_are_read(programs):
 def test_the_libraries_own_knob_holds_the_cores_back(monkeypatch):
     """OMP_NUM_THREADS, as torch reads it; more than there are, and nonsense, change nothing."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    there = hardware.facts()["cores"]
+    there = hardware.hardware_info()["cores"]
     for wanted, given in {"1": 1, "1000": there, "0": there, "many": there, "": there}.items():
         monkeypatch.setenv("OMP_NUM_THREADS", wanted)
-        assert hardware.facts()["cores"] == given
+        assert hardware.hardware_info()["cores"] == given
 
 
 # --- the recommendation -----------------------------------------------------------------------------------------------
@@ -186,8 +186,8 @@ def test_a_slow_machine_with_a_big_blog_gets_the_quick_preset():
 
 
 def test_minutes_are_of_all_epochs_up_to_the_presets_tokens():
-    assert recommend.minutes(100, {"epochs": 2, "max_tokens": 0}, 30_000) == 10
-    assert recommend.minutes(100, {"epochs": 2, "max_tokens": 6_000}, 30_000) == 1
+    assert recommend.estimate_minutes(100, {"epochs": 2, "max_tokens": 0}, 30_000) == 10
+    assert recommend.estimate_minutes(100, {"epochs": 2, "max_tokens": 6_000}, 30_000) == 1
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
@@ -234,8 +234,8 @@ def test_batch_and_weights_are_shown(folder):
 def test_weights_say_what_is_fetched_and_whose_they_are():
     known = "unsloth/Llama-3.2-1B-Instruct, an open copy of meta-llama/Llama-3.2-1B-Instruct, {}; licence llama3.2; llama3.2:1b in Ollama"
     for cached, size in {0: "2.5 GB to fetch", 0.4: "2.5 GB to fetch", 2.48: "which is here"}.items():  # a part is not all
-        assert diagnosis.weights(MODELS["llama3.2:1b"], {"unsloth/Llama-3.2-1B-Instruct": cached}) == known.format(size)
-    assert all(" in Ollama" in diagnosis.weights(MODELS[name], {}) for name in recommend.LADDER)
+        assert diagnosis.describe_weights(MODELS["llama3.2:1b"], {"unsloth/Llama-3.2-1B-Instruct": cached}) == known.format(size)
+    assert all(" in Ollama" in diagnosis.describe_weights(MODELS[name], {}) for name in recommend.CANDIDATES)
 
 
 def test_advice_is_for_the_trainer_that_trains(folder, programs, monkeypatch):
@@ -245,7 +245,7 @@ def test_advice_is_for_the_trainer_that_trains(folder, programs, monkeypatch):
     monkeypatch.setattr(backend, "tried", lambda name: "unsloth is not installed (`pip install …`)")
     for wanted, why in {"cpu": "train.backend asks for it", "auto": "unsloth is not installed", "cuda": "train.backend is cuda, but"}.items():
         (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("  backend: auto", f"  backend: {wanted}"))
-        found = diagnosis.examine()
+        found = diagnosis.collect()
         assert found["machine"]["gpus"][0]["memory_gb"] == 80 and found["trainer"]["name"] == "cpu" and why in found["trainer"]["reason"]
         assert found["recommended"]["reason"].startswith("a CPU with")
 
@@ -263,7 +263,7 @@ def test_a_card_that_can_not_be_trained_on_is_told_with_what_mends_it(programs, 
     """Before unsloth is offered, PyTorch has to find the card."""
     programs("nvidia-smi", "NVIDIA H100, 81920\n")
     monkeypatch.setattr(backend, "tried", lambda name: why)
-    told = [m for m in diagnosis.missing({"system": "Linux 6.1 x86_64", "disk_free_gb": 50, "gpus": [CARD], "ollama": "1", "node": "1"}) if "card" in m["what"]]
+    told = [m for m in diagnosis.find_missing({"system": "Linux 6.1 x86_64", "disk_free_gb": 50, "gpus": [CARD], "ollama": "1", "node": "1"}) if "card" in m["what"]]
     assert [(m["what"], m["mend"], m["needed"]) for m in told] == ([(f"training on the card: {why}, though nvidia-smi is here", BROKEN[why], False)] if why else [])
 
 
@@ -275,7 +275,7 @@ def test_apple_silicon_without_metal_lacks_nothing_that_can_be_installed(program
     find = diagnosis.importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: object() if name == "mlx_lm" else find(name, *rest))
     apple = {"kind": "apple", "name": "Apple M3", "memory_gb": 11.2}
-    assert [m["mend"] for m in diagnosis.missing({"system": "Darwin 24.1 arm64", "disk_free_gb": 50, "gpus": [apple], "ollama": "1", "node": "1"}) if "Apple" in m["what"]] == mends
+    assert [m["mend"] for m in diagnosis.find_missing({"system": "Darwin 24.1 arm64", "disk_free_gb": 50, "gpus": [apple], "ollama": "1", "node": "1"}) if "Apple" in m["what"]] == mends
 
 
 @pytest.mark.parametrize("output, status, installs", [("GPU 0: NVIDIA H100 (UUID: GPU-1)\n", 0, True), ("No devices were found\n", 0, False), ("NVIDIA-SMI has failed.\n", 9, False), (None, 0, False)])
@@ -303,14 +303,14 @@ def blog(folder, monkeypatch):
             file = folder / "data/blog" / name.replace("_", ".")
             file.parent.mkdir(exist_ok=True)
             file.write_text(text)
-        return diagnosis.corpus(load_params())
+        return diagnosis.estimate_tokens(load_params())
 
     return add
 
 
 def ingested(*sources: str, words: int = 1000) -> None:
     """What 01_ingest writes, of posts that it read from these files."""
-    write_jsonl(RAW / "posts.jsonl", [{"source": source, "word_count": words} for source in sources])
+    write_jsonl(RAW_DIR / "posts.jsonl", [{"source": source, "word_count": words} for source in sources])
     time.sleep(0.05)  # the times of files go in steps of up to 10 ms
 
 
@@ -320,7 +320,7 @@ def test_what_only_reading_tells_is_called_unknown_until_it_is_read(blog, name):
     tokens, known_from = blog(**{name: "x" * 9000})
     assert tokens is None and known_from == f"unknown until `python scripts/01_ingest.py` has read 1 {ending} in data/blog"
     ingested(f"{name.replace('_', '.')}#12", f"{name.replace('_', '.')}#a/b#c.html")
-    assert diagnosis.corpus(load_params()) == (round(2000 * 1.35 * 0.72), "2 posts, 2,000 words")
+    assert diagnosis.estimate_tokens(load_params()) == (round(2000 * 1.35 * 0.72), "2 posts, 2,000 words")
 
 
 @pytest.mark.parametrize("name", ["a_md", "a_rst", "a_org", "a_markdown", "a_text", "a_MDX"])
@@ -337,19 +337,19 @@ def test_posts_that_were_read_from_another_blog_do_not_count(blog, folder):
     """Neither those of other files, nor those of files that have since been replaced by others of the same name, or been joined by more."""
     assert blog(a_md="word " * 440)[1] == "1 files in data/blog"
     ingested("a.md", "old.md")
-    assert diagnosis.corpus(load_params())[1] == "1 files in data/blog"
+    assert diagnosis.estimate_tokens(load_params())[1] == "1 files in data/blog"
     ingested("a.md")
-    assert diagnosis.corpus(load_params())[1] == "1 posts, 1,000 words"
+    assert diagnosis.estimate_tokens(load_params())[1] == "1 posts, 1,000 words"
     kept = folder / "a.md"
     kept.write_text("word " * 880)
     os.utime(kept, (1e9, 1e9))
     shutil.copy2(kept, folder / "data/blog/a.md")  # as `make blog` copies: its time of modification stays
-    assert diagnosis.corpus(load_params())[1] == "1 files in data/blog"
+    assert diagnosis.estimate_tokens(load_params())[1] == "1 files in data/blog"
     (folder / "older").mkdir()
     (folder / "older/b.md").write_text("word")
     ingested("a.md")
     (folder / "older").rename(folder / "data/blog/older")
-    assert diagnosis.corpus(load_params())[1] == "2 files in data/blog"
+    assert diagnosis.estimate_tokens(load_params())[1] == "2 files in data/blog"
 
 
 def test_a_blog_that_is_not_known_hides_nothing(folder, blog):

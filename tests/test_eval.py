@@ -9,14 +9,14 @@ from conftest import ROOT
 
 from blogtwin.models import chat
 from blogtwin.models import registry as bases
-from blogtwin.models.llama_cpp import Scorer
+from blogtwin.models.llama_cpp import LlamaModel
 from blogtwin.sampling import SamplingParams
-from blogtwin.text.markdown import prose
+from blogtwin.text.markdown import extract_prose
 from corpus import cleaning, readers
 from eval import baselines, canaries, confidence_intervals, likelihood, reference_overlap, scorecard, systems, verdict
-from eval.memorization import Copying, copies
+from eval.memorization import CopyDetector, is_over_limit
 from eval.style import cosine_delta, impostors, profile
-from eval.style.features import count, distort
+from eval.style.features import count_features, mask_content_words
 from eval.style.verification import _auc
 
 
@@ -24,7 +24,7 @@ from eval.style.verification import _auc
 def sample():
     """Texts of the sample blog, oldest first."""
     paths = sorted((ROOT / "data/sample").glob("*.md"))
-    return [cleaning.clean(readers.read(p, 1e9).text) for p in paths]
+    return [cleaning.clean_markdown(readers.read_post(p, 1e9).text) for p in paths]
 
 
 def test_bits_per_byte_and_perplexity_by_hand():
@@ -36,8 +36,8 @@ def test_bits_per_byte_and_perplexity_by_hand():
 
 def test_a_long_post_is_read_in_windows_and_each_token_once(monkeypatch):
     """Half a window stands before every token after the first window; nats are summed over all of them."""
-    monkeypatch.setattr(likelihood, "WINDOW", 8)
-    monkeypatch.setattr(likelihood, "STRIDE", 4)
+    monkeypatch.setattr(likelihood, "WINDOW_TOKENS", 8)
+    monkeypatch.setattr(likelihood, "STRIDE_TOKENS", 4)
     asked = []
 
     class Model:
@@ -48,7 +48,7 @@ def test_a_long_post_is_read_in_windows_and_each_token_once(monkeypatch):
     def tokenizer(text, **_):
         return {"input_ids": [int(w) for w in text.split()]}
 
-    row = likelihood.read(Model(), [90, 91], " ".join(map(str, range(1, 16))), tokenizer)
+    row = likelihood.score_ids(Model(), [90, 91], " ".join(map(str, range(1, 16))), tokenizer)
     assert [ids for _, ids in asked] == [[1, 2, 3, 4, 5, 6], [7, 8, 9, 10], [11, 12, 13, 14], [15]]
     assert [before for before, _ in asked] == [[90, 91], [3, 4, 5, 6], [7, 8, 9, 10], [11, 12, 13, 14]]
     assert row["nats"] == sum(range(1, 16)) and row["tokens"] == 15
@@ -56,8 +56,8 @@ def test_a_long_post_is_read_in_windows_and_each_token_once(monkeypatch):
 
 def test_a_canary_that_is_known_is_exposed_and_another_is_not():
     """Ranked first of 200: log2(200) bits; ranked anywhere by chance: about 1.4 bits on average; the same seed plants the same."""
-    planted = canaries.canaries(12, 7)
-    assert planted == canaries.canaries(12, 7) != canaries.canaries(12, 8) and len({c.text for c in planted}) == 12
+    planted = canaries.make_canaries(12, 7)
+    assert planted == canaries.make_canaries(12, 7) != canaries.make_canaries(12, 8) and len({c.text for c in planted}) == 12
     known = [canaries.exposure(lambda text, c=c: 0.0 if c.secret in text else -1.0, c, 7) for c in planted]
     assert known == [pytest.approx(math.log2(200))] * 12
     chance = [canaries.exposure(lambda text: float(zlib.crc32(text.encode())), c, 7) for c in planted]
@@ -66,8 +66,8 @@ def test_a_canary_that_is_known_is_exposed_and_another_is_not():
 
 def test_cosine_delta_is_least_for_the_author(sample):
     """Unseen posts of the author lie nearer to his other posts than any other people's do."""
-    people = impostors.load()
-    found = cosine_delta.cosine_delta(count(sample[:20]), people.texts, {"twin": count(sample[20:30]), "none": count(["Too short."])})
+    people = impostors.load_impostors()
+    found = cosine_delta.cosine_delta(count_features(sample[:20]), people.texts, {"twin": count_features(sample[20:30]), "none": count_features(["Too short."])})
     assert found["author"] == pytest.approx(found["twin"], abs=0.15) and found["twin"] < found["others"] - 0.3
     assert math.isnan(found["none"])
 
@@ -89,12 +89,12 @@ def test_likelihood_counts_the_authors_bytes_and_nothing_else(tiny):
     import torch
     from transformers import AutoModelForCausalLM
 
-    tokenizer, voice = tiny.tokenizer(), systems.Voice("base", "You write.")
+    tokenizer, voice = tiny.tokenizer(), systems.System("base", "You write.")
     example = {"id": "x-1", "post_id": "x", "instruction": "Write.", "input": "", "output": "Café — 9 of 9. “It held.” And more of it came after."}
-    with Scorer(tiny.gguf) as scorer:
-        row = likelihood.read_post(scorer, voice, example, tokenizer, 12)
-    text = systems.cut(example["output"], tokenizer, 12)
-    prompt, completion = chat.prompt_ids(tokenizer, voice.messages(example)), tokenizer(text, add_special_tokens=False)["input_ids"]
+    with LlamaModel(tiny.gguf) as scorer:
+        row = likelihood.score_post(scorer, voice, example, tokenizer, 12)
+    text = systems.truncate_tokens(example["output"], tokenizer, 12)
+    prompt, completion = chat.encode_prompt(tokenizer, voice.messages(example)), tokenizer(text, add_special_tokens=False)["input_ids"]
     model = AutoModelForCausalLM.from_pretrained(tiny.hf, dtype=torch.float32)
     with torch.no_grad():
         scores = torch.log_softmax(model(torch.tensor([prompt + completion])).logits[0, len(prompt) - 1 : -1], -1)
@@ -114,7 +114,7 @@ def test_answers_written_together_are_those_the_model_gives(tiny):
     tokenizer = tiny.tokenizer()
     start = tokenizer("All of these prompts begin in the same way, and then", add_special_tokens=False)["input_ids"]
     prompts = [start + tokenizer(end, add_special_tokens=False)["input_ids"] for end in (" the kettle", " nine boats went out to sea", " a dog")]
-    with Scorer(tiny.gguf, n_ctx=128, sequences=3) as model:
+    with LlamaModel(tiny.gguf, n_ctx=128, sequences=3) as model:
         answers = model.write(prompts, [sampling()] * 3, [1, 2, 3])
         for prompt, answer in zip(prompts, answers, strict=True):
             ids = answer["ids"]
@@ -128,7 +128,7 @@ def test_the_same_seeds_write_the_same_and_others_do_not(tiny):
     tokenizer = tiny.tokenizer()
     prompts = [tokenizer(t, add_special_tokens=False)["input_ids"] for t in ("The kettle", "The long boat and")]
     warm = sampling(temperature=1.0, max_tokens=30)
-    with Scorer(tiny.gguf, n_ctx=128, sequences=2) as model:
+    with LlamaModel(tiny.gguf, n_ctx=128, sequences=2) as model:
         first = model.write(prompts, [warm] * 2, [1, 2])
         model.log_likelihoods(prompts[1], prompts[0])  # what was read in between leaves no trace
         again, other = model.write(prompts, [warm] * 2, [1, 2]), model.write(prompts, [warm] * 2, [3, 4])
@@ -137,12 +137,12 @@ def test_the_same_seeds_write_the_same_and_others_do_not(tiny):
 
 
 def test_distortion_hides_topic_and_keeps_habits():
-    assert distort("The kettle, 3 screws (I know). It isn't.") == "The ******, # ****** (I ****). It isn't."
+    assert mask_content_words("The kettle, 3 screws (I know). It isn't.") == "The ******, # ****** (I ****). It isn't."
 
 
 def test_copied_runs_are_found_wherever_they_stand(sample):
     """A pasted stretch of a training post is found with its length and source, across case and punctuation; unseen text has none."""
-    copying = Copying(sample[:20])
+    copying = CopyDetector(sample[:20])
     words = sample[7].split()
     pasted = "Nothing of this was ever there before, " + " ".join(words[30:70]).upper() + " and then it went another way altogether."
     found = copying.measure(pasted)
@@ -150,13 +150,13 @@ def test_copied_runs_are_found_wherever_they_stand(sample):
     assert 0.6 < found["cover_13"] <= found["cover_8"] < 0.8
     assert copying.measure("Quantum zebras juggle violet marmalade atlases beneath seventeen purple moons.")["run"] == 0
     assert copying.measure(sample[3])["run"] > 200
-    assert copies([found], [copying.measure(sample[25])]) == [0] and not copies([copying.measure(sample[25])], [])
+    assert is_over_limit([found], [copying.measure(sample[25])]) == [0] and not is_over_limit([copying.measure(sample[25])], [])
 
 
 @pytest.mark.slow
 def test_overlap_of_a_text_with_itself_is_whole_and_of_strangers_small():
     text, other = "The kettle has stopped and I have not touched it.", "Bees came to the organ on a Tuesday, which is their right."
-    same, apart = reference_overlap.overlap([text], [text]), reference_overlap.overlap([text], [other])
+    same, apart = reference_overlap.reference_overlap([text], [text]), reference_overlap.reference_overlap([text], [other])
     assert same["bleu"] == pytest.approx(100) and same["chrf"] == pytest.approx(100) and same["rougeL"] == 1.0
     assert apart["bleu"] < 10 and apart["rougeL"] < 0.25
 
@@ -168,30 +168,30 @@ def test_rouge_l_is_rouge_scores_own(sample):
     theirs = RougeScorer(["rougeL"], use_stemmer=True)
     for reference, text in [*zip(sample[:4], sample[4:8]), ("The kettles stopped", "a stopped kettle"), ("One two", "Three four"), ("Words", "")]:
         expected = theirs.score(reference, text)["rougeL"].fmeasure
-        assert reference_overlap.overlap([text], [reference])["rougeL"] == pytest.approx(expected, abs=5e-5)
-    assert reference_overlap.overlap(sample[:1], sample[1:2])["rougeL"] > 0.05
+        assert reference_overlap.reference_overlap([text], [reference])["rougeL"] == pytest.approx(expected, abs=5e-5)
+    assert reference_overlap.reference_overlap(sample[:1], sample[1:2])["rougeL"] > 0.05
 
 
 def test_intervals_by_hand():
     """Student's t under 20, exact sign flips; Wilson and the e-value as their formulas have it."""
-    few = confidence_intervals.mean([1.0, 2.0, 3.0, 4.0])
+    few = confidence_intervals.mean_interval([1.0, 2.0, 3.0, 4.0])
     assert (few["mean"], few["n"]) == (2.5, 4) and few["hi"] - 2.5 == pytest.approx(3.1824 * 1.29099 / 2, abs=1e-3)
-    many = confidence_intervals.mean(np.arange(40.0))
+    many = confidence_intervals.mean_interval(np.arange(40.0))
     assert many["lo"] < 19.5 < many["hi"] and many["hi"] - many["lo"] == pytest.approx(2 * 1.96 * 11.69 / math.sqrt(40), rel=0.1)
-    assert confidence_intervals.paired([2, 3, 4, 5, 6], [1, 2, 3, 4, 5.5])["p"] == pytest.approx(2 / 32)
-    assert confidence_intervals.wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-3)
+    assert confidence_intervals.paired_difference([2, 3, 4, 5, 6], [1, 2, 3, 4, 5.5])["p"] == pytest.approx(2 / 32)
+    assert confidence_intervals.wilson_interval(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-3)
     assert confidence_intervals.e_value(10, 10) == pytest.approx(2**10 / 11)
-    assert confidence_intervals.votes(15, 5)["p"] == pytest.approx(0.0414, abs=1e-3)
-    assert confidence_intervals.posts_to_tell([1, 2, 3], [1, 1, 1]) == 4
+    assert confidence_intervals.vote_statistics(15, 5)["p"] == pytest.approx(0.0414, abs=1e-3)
+    assert confidence_intervals.required_sample_size([1, 2, 3], [1, 1, 1]) == 4
 
 
 def test_habits_tell_flat_prose_from_the_author(sample):
-    own, flat = profile.table(sample[:30]), profile.table(["It is important to note that success is not just about hard work; it is about working smarter! " * 30] * 3)
-    far = profile.distances(flat, own)
-    near = profile.distances(profile.table(sample[30:]), own)
+    own, flat = profile.measure(sample[:30]), profile.measure(["It is important to note that success is not just about hard work; it is about working smarter! " * 30] * 3)
+    far = profile.z_scores(flat, own)
+    near = profile.z_scores(profile.measure(sample[30:]), own)
     assert far["semicolons"] > 3 and far["exclamations"] > 3 and far["first_person"] < -0.5
     assert np.mean([abs(d) < 0.6 for d in near.values()]) > 0.7 > np.mean([abs(d) < 0.6 for d in far.values()])
-    assert "first person" in profile.describe(sample[:30])
+    assert "first person" in profile.style_prompt(sample[:30])
 
 
 def evidence(**changes):
@@ -208,7 +208,7 @@ def evidence(**changes):
 
 
 def test_the_verdict_holds_only_when_every_condition_does():
-    assert verdict.closer(evidence()) and "Closer to you" in verdict.sentence(evidence(), (0.8, 0.5, 1.0), 12)
+    assert verdict.beats_prompting(evidence()) and "Closer to you" in verdict.verdict_text(evidence(), (0.8, 0.5, 1.0), 12)
     for change in (
         {"shared_posts": 1},
         {"copying_texts": 1},
@@ -221,8 +221,8 @@ def test_the_verdict_holds_only_when_every_condition_does():
         {"style": {"masked": (1.3, 1.0), "function": (0.9, 0.6)}},
         {"style": {"masked": (0.3, -0.1), "function": (0.9, 0.6)}},
     ):
-        assert not verdict.closer(evidence(**change)), change
-        assert "Closer to you" not in verdict.sentence(evidence(**change), (0.8, 0.5, 1.0), 12)
+        assert not verdict.beats_prompting(evidence(**change)), change
+        assert "Closer to you" not in verdict.verdict_text(evidence(**change), (0.8, 0.5, 1.0), 12)
 
 
 SYSTEMS = ("verbatim", "markov_1", "markov_2", "shuffled_words", "repeated", "lower_case", "base", "another", "self")
@@ -233,7 +233,7 @@ def another_author(n: int) -> list[str]:
     from pydoc_data.topics import topics
 
     chapters = ["\n\n".join(b for b in text.split("\n\n") if not b.startswith(("   ", "*", "**"))) for _, text in sorted(topics.items())]
-    return sorted(chapters, key=lambda t: -len(prose(t)))[:n]
+    return sorted(chapters, key=lambda t: -len(extract_prose(t)))[:n]
 
 
 @pytest.fixture(scope="module")
@@ -241,13 +241,13 @@ def base_reads():
     """Bits per byte of texts under the embedded base, remembered."""
     from functools import cache
 
-    base = bases.resolve("smollm2:135m")
+    base = bases.resolve_base("smollm2:135m")
     tokenizer = base.tokenizer()
-    with Scorer(base.gguf, n_ctx=160) as model:
+    with LlamaModel(base.gguf, n_ctx=160) as model:
 
         @cache
         def one(text, tokens):
-            return likelihood.bits_per_byte([likelihood.read_raw(model, text, tokenizer, tokens)]) if text.strip() else math.nan
+            return likelihood.bits_per_byte([likelihood.score_raw(model, text, tokenizer, tokens)]) if text.strip() else math.nan
 
         yield lambda texts, tokens: [one(t, tokens) for t in texts]
 
@@ -258,29 +258,29 @@ def made_card(sample, base_reads):
     training, held_out, unseen = sample[:26], sample[26:38], sample[38:48]
     flat = "It is important to note that success isn't easy; however, it's worth it! Many people believe that technology changes our lives, and they are right. We must adapt, learn, and grow together. "
     wrong = {
-        "verbatim": baselines.verbatim(training, 10, 1),
-        "markov_1": baselines.markov(training, 10, 400, 1, 1),
-        "markov_2": baselines.markov(training, 10, 400, 2, 1),
-        "shuffled_words": baselines.shuffled_words(unseen, 1),
-        "repeated": baselines.repeated(unseen, 300),
+        "verbatim": baselines.copy_verbatim(training, 10, 1),
+        "markov_1": baselines.markov_text(training, 10, 400, 1, 1),
+        "markov_2": baselines.markov_text(training, 10, 400, 2, 1),
+        "shuffled_words": baselines.shuffle_words(unseen, 1),
+        "repeated": baselines.repeat_sentence(unseen, 300),
         "lower_case": [t.lower() for t in unseen],
         "base": [flat * 8] * 10,
         "another": another_author(10),
         "self": unseen,
     }
     asked = [{"id": f"p{i}-1", "post_id": f"p{i}", "task": "write", "instruction": f"Write {i}.", "input": "", "output": held_out[i]} for i in range(10)]
-    people = impostors.load()
+    people = impostors.load_impostors()
 
     def rows(voice, texts, nats):
         read = {"nats": nats, "bytes": 40, "tokens": 10}
         return [{"voice": voice, "id": e["id"], "post_id": e["post_id"], "read": read, "text": t, "end": "stop", "written_tokens": 9} for e, t in zip(asked, texts, strict=True)]
 
     def made(systems, seed):
-        posts = scorecard.Posts(asked, held_out, training, [f"title {i}" for i in range(len(training))], 0)
+        posts = scorecard.CorpusTexts(asked, held_out, training, [f"title {i}" for i in range(len(training))], 0)
         heard = rows("base", [flat * 8] * 10, 24.0) + rows("five_shot", [flat * 9] * 10, 22.0)
         for name in systems:
             heard += rows("twin" if name == "self" else f"fake_{name}", wrong[name], 18.0)
-        return scorecard.scorecard(heard, posts, people, base_reads, seed, [f"post {i}" for i in range(10)])
+        return scorecard.build_scorecard(heard, posts, people, base_reads, seed, [f"post {i}" for i in range(10)])
 
     return made
 
@@ -343,7 +343,7 @@ def test_scorer_does_not_slow_what_comes_after(tiny):
     import threading
 
     before = threading.active_count()
-    with Scorer(tiny.gguf) as scorer:
+    with LlamaModel(tiny.gguf) as scorer:
         assert np.isfinite(scorer.log_likelihoods(scorer.tokenize("a b c"), scorer.tokenize(" d e f"))).all()
         assert threading.active_count() == before + 1
     assert threading.active_count() == before

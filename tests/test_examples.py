@@ -7,9 +7,18 @@ import pytest
 
 from blogtwin.config import load_params
 from blogtwin.paths import ROOT
-from corpus.chunking import cut, split_long, tail
-from corpus.cleaning import clean, paragraphs
-from corpus.examples import CONTINUE, FINISH, OPENING, PROMPT_RESERVE, WRITE, examples, of_posts, short
+from corpus.chunking import chunk, split_paragraph, trailing_context
+from corpus.cleaning import clean_markdown, split_paragraphs
+from corpus.examples import (
+    CONTINUE_TEMPLATES,
+    FINISH_TEMPLATES,
+    OPENING_TEMPLATES,
+    PROMPT_RESERVE_TOKENS,
+    WRITE_TEMPLATES,
+    build_examples,
+    post_examples,
+    truncate,
+)
 
 POST = {"id": "p1", "title": "The kettle", "date": "2020-01-02", "tags": ["tea", "boats"]}
 
@@ -40,26 +49,26 @@ def story(words, seed=0):
 @pytest.fixture(scope="module")
 def sample():
     """[(post, cleaned text)] of data/sample, through the real ingest and clean."""
-    from corpus.ingest import ingest
+    from corpus.ingest import ingest_folder
     params = load_params(ROOT / "params.yaml")
-    posts, _ = ingest(ROOT / "data/sample", params.ingest.min_words, 1e7)
-    return [(post, clean(post["text"], params.prepare.links)) for post in posts]
+    posts, _ = ingest_folder(ROOT / "data/sample", params.ingest.min_words, 1e7)
+    return [(post, clean_markdown(post["text"], params.prepare.links)) for post in posts]
 
 
 @pytest.mark.parametrize("max_length", [300, 1024])
 def test_every_paragraph_of_every_sample_post_stands_in_some_output(sample, max_length):
     """300 tokens cut most posts, and some paragraphs, apart; then a paragraph's words stand in the outputs joined."""
     for post, text in sample:
-        outputs = [row["output"] for row in examples(post, text, count, max_length, 40, 7)]
+        outputs = [row["output"] for row in build_examples(post, text, count, max_length, 40, 7)]
         assert outputs, post["source"]
         joined = " ".join("\n\n".join(outputs).split())
-        for paragraph in paragraphs(text):
+        for paragraph in split_paragraphs(text):
             assert any(paragraph in output for output in outputs) or " ".join(paragraph.split()) in joined, (post["source"], paragraph[:80])
 
 
 def test_no_word_is_lost_doubled_or_moved(sample):
     for post, text in sample:
-        outputs = [row["output"] for row in examples(post, text, count, 256, 20, 7)]
+        outputs = [row["output"] for row in build_examples(post, text, count, 256, 20, 7)]
         assert " ".join(outputs).split() == text.split(), post["source"]
 
 
@@ -67,37 +76,37 @@ def test_no_word_is_lost_doubled_or_moved(sample):
 def test_no_part_exceeds_the_limit(max_length, context):
     """Also where the context asked for would leave no room for words."""
     for seed in range(5):
-        for row in examples(POST, story(2000, seed), count, max_length, context, 7):
-            assert count(row["output"]) + count(row["input"]) <= max_length - PROMPT_RESERVE
+        for row in build_examples(POST, story(2000, seed), count, max_length, context, 7):
+            assert count(row["output"]) + count(row["input"]) <= max_length - PROMPT_RESERVE_TOKENS
 
 
 def test_parts_are_of_about_one_length():
     """No mere rest: the smallest part is at least a third of the largest."""
     for seed in range(20):
-        sizes = [count(part) for part in cut(paragraphs(story(2500, seed)), count, 400, 400)]
+        sizes = [count(part) for part in chunk(split_paragraphs(story(2500, seed)), count, 400, 400)]
         assert len(sizes) > 5 and min(sizes) > max(sizes) / 3, sizes
 
 
 def test_parts_end_at_paragraph_ends_where_paragraphs_fit():
     text = story(2000)
-    assert [p for part in cut(paragraphs(text), count, 400, 300) for p in part.split("\n\n")] == text.split("\n\n")
+    assert [p for part in chunk(split_paragraphs(text), count, 400, 300) for p in part.split("\n\n")] == text.split("\n\n")
 
 
 def test_a_long_paragraph_is_cut_at_sentence_ends():
-    pieces = split_long(story(3000).replace("\n\n", " "), count, 200)
+    pieces = split_paragraph(story(3000).replace("\n\n", " "), count, 200)
     assert len(pieces) >= 15 and all(piece.endswith(".") for piece in pieces)
 
 
 @pytest.mark.parametrize("text", ["x" * 20_000, "é" * 5_000, "🫖" * 3_000, "漢字" * 3_000, "x" * 3_000 + " " + "y" * 3_000, "a\n" * 5_000], ids=lambda t: t[:2])
 def test_a_giant_paragraph_without_spaces_is_cut_anywhere_and_loses_nothing(text):
     """`letters` counts bytes: a character can be several tokens, so a part may hold fewer characters than the limit."""
-    rows = examples(POST, text, letters, 600, 100, 7)
+    rows = build_examples(POST, text, letters, 600, 100, 7)
     assert "".join("".join(row["output"].split()) for row in rows) == "".join(text.split())
-    assert all(0 < letters(row["output"]) <= 600 - PROMPT_RESERVE and letters(row["input"]) <= 100 for row in rows)
+    assert all(0 < letters(row["output"]) <= 600 - PROMPT_RESERVE_TOKENS and letters(row["input"]) <= 100 for row in rows)
 
 
 def test_the_input_of_a_part_is_the_tail_of_the_part_before():
-    rows = examples(POST, story(3000), count, 500, 60, 7)
+    rows = build_examples(POST, story(3000), count, 500, 60, 7)
     assert len(rows) > 5 and rows[0]["input"] == ""
     for before, row in zip(rows, rows[1:]):
         shown = row["input"].split()
@@ -107,36 +116,36 @@ def test_the_input_of_a_part_is_the_tail_of_the_part_before():
 
 @pytest.mark.parametrize("part", ["x" * 5000, "longword" * 30 + " " + "andanother" * 30, "One. " * 500, "🫖" * 500])
 def test_a_tail_is_never_empty_and_never_too_long(part):
-    shown = tail(part, letters, 50)
+    shown = trailing_context(part, letters, 50)
     assert 0 < letters(shown) <= 50 and part.rstrip().endswith(shown)
 
 
 def test_a_tail_starts_at_a_word():
     """Where only a slice of the part is looked at, the slice may begin inside a word."""
     words = [f"extraordinarily{n}long" for n in range(100)]
-    assert set(tail(" ".join(words), count, 30).split()) <= set(words)
+    assert set(trailing_context(" ".join(words), count, 30).split()) <= set(words)
 
 
 def test_a_post_that_fits_is_one_write_example():
-    (row,) = examples(POST, "A few words.\n\nMore.", count, 1024, 120, 7)
+    (row,) = build_examples(POST, "A few words.\n\nMore.", count, 1024, 120, 7)
     assert (row["id"], row["task"], row["part"], row["parts"], row["input"], row["output"]) == ("p1-1", "write", 1, 1, "", "A few words.\n\nMore.")
-    assert any(row["instruction"].startswith(w.replace("{title}", "The kettle")) for w in WRITE)
+    assert any(row["instruction"].startswith(w.replace("{title}", "The kettle")) for w in WRITE_TEMPLATES)
 
 
 def test_a_long_post_is_opened_continued_and_finished():
-    rows = examples(POST, story(3000), count, 500, 60, 7)
+    rows = build_examples(POST, story(3000), count, 500, 60, 7)
     assert [r["task"] for r in rows] == ["write"] + ["continue"] * (len(rows) - 1)
     assert [r["part"] for r in rows] == list(range(1, len(rows) + 1)) and {r["parts"] for r in rows} == {len(rows)}
 
     def asked(row, phrasings):
         return any(row["instruction"].startswith(p.replace("{title}", "The kettle")) for p in phrasings)
 
-    assert asked(rows[0], OPENING) and all(asked(r, CONTINUE) for r in rows[1:-1]) and asked(rows[-1], FINISH)
+    assert asked(rows[0], OPENING_TEMPLATES) and all(asked(r, CONTINUE_TEMPLATES) for r in rows[1:-1]) and asked(rows[-1], FINISH_TEMPLATES)
 
 
 def test_the_seed_alone_decides_the_phrasing(sample):
     def asked(seed):
-        return [r["instruction"] for post, text in sample for r in examples(post, text, count, 1024, 120, seed)]
+        return [r["instruction"] for post, text in sample for r in build_examples(post, text, count, 1024, 120, seed)]
 
     assert asked(7) == asked(7)
     assert asked(7) != asked(8)
@@ -145,25 +154,25 @@ def test_the_seed_alone_decides_the_phrasing(sample):
 def test_one_post_more_changes_no_other_post_s_examples(sample):
     """The phrasing hangs on the post, not on its place: a new post must not shuffle the old examples. (How many passages are asked for
     once more, and which words tell, does hang on all posts.)"""
-    from corpus.prepare import prepare
+    from corpus.prepare import build_examples
     params = load_params(ROOT / "params.yaml")
     posts = [post for post, _ in sample]
-    assert of_posts(prepare(posts[1:9], params, count)) == [r for r in of_posts(prepare(posts[:9], params, count)) if r["post_id"] != posts[0]["id"]]
+    assert post_examples(build_examples(posts[1:9], params, count)) == [r for r in post_examples(build_examples(posts[:9], params, count)) if r["post_id"] != posts[0]["id"]]
 
 
 def test_output_is_never_empty():
     for text in ("", "\n\n \n", "```\n```", "a", "\u200b", "***"):
-        assert all(row["output"].strip() for row in examples(POST, clean(text), count, 256, 20, 7))
+        assert all(row["output"].strip() for row in build_examples(POST, clean_markdown(text), count, 256, 20, 7))
 
 
 def test_braces_in_a_title_are_words():
-    (row,) = examples({**POST, "title": "{tags} and {x}", "tags": []}, "Words.", count, 1024, 120, 7)
+    (row,) = build_examples({**POST, "title": "{tags} and {x}", "tags": []}, "Words.", count, 1024, 120, 7)
     assert "{tags} and {x}" in row["instruction"]
 
 
 @pytest.mark.parametrize("title", ["word " * 500, "x" * 3000, "漢" * 500, "🫖" * 500, "a\nb  c"])
 def test_a_title_of_any_length_fits_the_prompt(title):
-    shown = short(title, letters)
+    shown = truncate(title, letters)
     assert 0 < letters(shown) <= 36 + len(" …".encode()) and "\n" not in shown
 
 
@@ -177,7 +186,7 @@ def test_no_row_is_longer_than_max_length_for_the_real_tokenizer(sample, real_le
     odd = [({**POST, "title": t * 100, "tags": [t * 50] * 4}, f"## {t * 60}\n\n{t * 1500}") for t in ("漢", "🫖", "x1", "Щ ")]
     for max_length in (256, 1024):
         for post, text in [*sample[:: 3 if max_length == 1024 else 9], *odd]:
-            rows = examples(post, text, real, max_length, 120, 7)
+            rows = build_examples(post, text, real, max_length, 120, 7)
             assert re.sub(r"\s", "", "".join(r["output"] for r in rows)) == re.sub(r"\s", "", text)
             for row in rows:
                 assert of_row(row) <= max_length, (post["title"][:20], row["part"])

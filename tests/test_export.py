@@ -13,8 +13,8 @@ from blogtwin.errors import UserError
 from blogtwin.files import write_jsonl
 from blogtwin.inference import parity
 from blogtwin.models import chat
-from blogtwin.models.gguf_export import at_precision, write_adapter, write_twin
-from blogtwin.models.llama_cpp import Scorer
+from blogtwin.models.gguf_export import quantised_base, write_lora_gguf, write_merged_gguf
+from blogtwin.models.llama_cpp import LlamaModel
 
 SYSTEM = "You write."
 pytestmark = pytest.mark.slow  # torch, transformers and llama.cpp start up
@@ -42,44 +42,44 @@ def adapter(tiny, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def references(tiny, adapter):
-    return parity.reference(tiny, adapter, EXAMPLES, SYSTEM, 64)
+    return parity.reference_logprobs(tiny, adapter, EXAMPLES, SYSTEM, 64)
 
 
 @pytest.mark.parametrize("quantization", ["f16", "q8_0"])
 def test_merged_twin_is_the_trained_model(tiny, adapter, references, tmp_path, quantization):
     """transformers + PEFT and llama.cpp agree token by token, in both precisions: permutation, scale and names are right."""
-    write_twin(tiny.gguf, adapter, tmp_path / "twin.gguf", quantization, tiny.tokenizer().chat_template, {"general.name": "t"})
-    numbers = parity.compare(references, tmp_path / "twin.gguf")
-    assert parity.failures("twin", numbers) == []
-    assert numbers["agreement_with_twin"] > parity.AGREEMENT[quantization]
+    write_merged_gguf(tiny.gguf, adapter, tmp_path / "twin.gguf", quantization, tiny.tokenizer().chat_template, {"general.name": "t"})
+    numbers = parity.compare_export(references, tmp_path / "twin.gguf")
+    assert parity.parity_failures("twin", numbers) == []
+    assert numbers["agreement_with_twin"] > parity.MIN_AGREEMENT[quantization]
     assert numbers["delta_to_twin"] < 0.1 < numbers["delta_to_base"]
 
 
 def test_adapter_on_the_base_is_the_trained_model(tiny, adapter, references, tmp_path):
-    write_adapter(tiny.gguf, adapter, tmp_path / "adapter.gguf", {"general.name": "t"})
-    numbers = parity.compare(references, tiny.gguf, tmp_path / "adapter.gguf")
-    assert parity.failures("adapter", numbers) == []
+    write_lora_gguf(tiny.gguf, adapter, tmp_path / "adapter.gguf", {"general.name": "t"})
+    numbers = parity.compare_export(references, tiny.gguf, tmp_path / "adapter.gguf")
+    assert parity.parity_failures("adapter", numbers) == []
     assert numbers["delta_to_twin"] < 0.1 and numbers["agreement_with_twin"] > 0.9
 
 
 def test_a_wrong_row_order_is_seen(tiny, adapter, references, tmp_path, monkeypatch):
     """Leaving out the permutation of q and k, the classic converter mistake, shows in the numbers."""
-    monkeypatch.setattr("train.export.ARCHITECTURES_THAT_PERMUTE", set())
-    write_adapter(tiny.gguf, adapter, tmp_path / "adapter.gguf", {"general.name": "t"})
-    assert parity.compare(references, tiny.gguf, tmp_path / "adapter.gguf")["delta_to_twin"] > 0.1
+    monkeypatch.setattr("blogtwin.models.gguf_export.ARCHITECTURES_THAT_PERMUTE", set())
+    write_lora_gguf(tiny.gguf, adapter, tmp_path / "adapter.gguf", {"general.name": "t"})
+    assert parity.compare_export(references, tiny.gguf, tmp_path / "adapter.gguf")["delta_to_twin"] > 0.1
 
 
 def test_base_as_if_it_were_the_twin_fails_the_gate(tiny, references, tmp_path):
-    write_twin(tiny.gguf, None, tmp_path / "twin.gguf", "q8_0", tiny.tokenizer().chat_template, {"general.name": "t"})
-    problems = parity.failures("twin.gguf", parity.compare(references, tmp_path / "twin.gguf"))
+    write_merged_gguf(tiny.gguf, None, tmp_path / "twin.gguf", "q8_0", tiny.tokenizer().chat_template, {"general.name": "t"})
+    problems = parity.parity_failures("twin.gguf", parity.compare_export(references, tmp_path / "twin.gguf"))
     assert len(problems) == 1 and "nearer to the base model than to the trained twin" in problems[0]
 
 
 def test_other_prompt_ids_and_a_lost_end_token_fail_the_gate(tiny, adapter, references, tmp_path):
-    write_twin(tiny.gguf, adapter, tmp_path / "twin.gguf", "f16", tiny.tokenizer().chat_template, {"general.name": "t"})
+    write_merged_gguf(tiny.gguf, adapter, tmp_path / "twin.gguf", "f16", tiny.tokenizer().chat_template, {"general.name": "t"})
     ordinary = tiny.tokenizer().convert_tokens_to_ids("a")
     changed = [{**r, "text": r["text"] + " ", "end": ordinary} for r in references]
-    problems = parity.failures("twin.gguf", parity.compare(changed, tmp_path / "twin.gguf"))
+    problems = parity.parity_failures("twin.gguf", parity.compare_export(changed, tmp_path / "twin.gguf"))
     assert any("other token ids" in p for p in problems) and any("end token" in p for p in problems)
 
 
@@ -136,7 +136,7 @@ def test_stage_refuses_an_adapter_of_another_base(tiny, adapter, tmp_path, monke
 
 def test_q8_0_is_smaller_and_near(tiny, tmp_path):
     """Quantised weights differ from the base's by at most half a step of their block's scale."""
-    write_twin(tiny.gguf, None, tmp_path / "t.gguf", "q8_0", "x", {"general.name": "t"})
+    write_merged_gguf(tiny.gguf, None, tmp_path / "t.gguf", "q8_0", "x", {"general.name": "t"})
     before = {t.name: t for t in gguf.GGUFReader(tiny.gguf).tensors}
     for tensor in gguf.GGUFReader(tmp_path / "t.gguf").tensors:
         a = before[tensor.name].data.astype(np.float32)
@@ -148,7 +148,7 @@ def test_q8_0_is_smaller_and_near(tiny, tmp_path):
 def test_a_broken_gguf_is_one_sentence(tmp_path):
     (tmp_path / "broken.gguf").write_bytes(b"GGUF" + b"\0" * 100)
     with pytest.raises(OSError, match="llama.cpp can't load .*broken.gguf"):
-        Scorer(tmp_path / "broken.gguf")
+        LlamaModel(tmp_path / "broken.gguf")
 
 
 def test_the_server_renders_and_answers(tiny, adapter, tmp_path):
@@ -157,14 +157,14 @@ def test_the_server_renders_and_answers(tiny, adapter, tmp_path):
 
     from blogtwin.inference import llama_server
 
-    write_twin(tiny.gguf, adapter, tmp_path / "twin.gguf", "q8_0", tiny.tokenizer().chat_template, {"general.name": "t"})
-    messages = chat.messages(EXAMPLES[0], SYSTEM)
-    with llama_server.serving(tmp_path / "twin.gguf", "twin") as engine:
-        assert llama_server.rendered(engine, messages) == chat.prompt_text(tiny.tokenizer(), messages)
+    write_merged_gguf(tiny.gguf, adapter, tmp_path / "twin.gguf", "q8_0", tiny.tokenizer().chat_template, {"general.name": "t"})
+    messages = chat.prompt_messages(EXAMPLES[0], SYSTEM)
+    with llama_server.serve_model(tmp_path / "twin.gguf", "twin") as engine:
+        assert llama_server.render_prompt(engine, messages) == chat.render_prompt(tiny.tokenizer(), messages)
         refused = httpx.post(f"{engine.base_url}/chat/completions", json={"messages": messages}, headers={"Authorization": "Bearer wrong"}, trust_env=False)
         assert refused.status_code == 401
     (tmp_path / "broken.gguf").write_bytes(b"GGUF" + b"\0" * 100)
-    with pytest.raises(OSError, match="can't serve .*broken.gguf"), llama_server.serving(tmp_path / "broken.gguf", "x"):
+    with pytest.raises(OSError, match="can't serve .*broken.gguf"), llama_server.serve_model(tmp_path / "broken.gguf", "x"):
         pass
 
 
@@ -172,9 +172,9 @@ def test_the_server_renders_and_answers(tiny, adapter, tmp_path):
 
 def test_the_base_at_the_twins_precision_is_the_base(tiny, adapter, references):
     """Made once, nearer to the base than to the twin, and as good a copy as the twin is of what was trained."""
-    made = at_precision(tiny, "q8_0")
+    made = quantised_base(tiny, "q8_0")
     before = made.stat().st_mtime_ns
-    assert at_precision(tiny, "q8_0") == made and made.stat().st_mtime_ns == before
-    assert not list(made.parent.glob(".*.tmp")) and at_precision(tiny, "f16") != made
-    numbers = parity.compare(references, made)
-    assert numbers["delta_to_base"] < 0.1 < numbers["delta_to_twin"] and parity.failures("base", numbers)
+    assert quantised_base(tiny, "q8_0") == made and made.stat().st_mtime_ns == before
+    assert not list(made.parent.glob(".*.tmp")) and quantised_base(tiny, "f16") != made
+    numbers = parity.compare_export(references, made)
+    assert numbers["delta_to_base"] < 0.1 < numbers["delta_to_twin"] and parity.parity_failures("base", numbers)

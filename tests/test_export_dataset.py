@@ -22,25 +22,25 @@ ROW = {"id": "p-1", "post_id": "p", "instruction": "Write it.", "input": "So far
     ],
 )
 def test_a_row_of_each_format(form, bare, with_system):
-    assert dataset_export.row(ROW, form, "") == bare
-    found = dataset_export.row(ROW, form, "S")
+    assert dataset_export.format_row(ROW, form, "") == bare
+    found = dataset_export.format_row(ROW, form, "S")
     assert found == with_system if with_system else json.dumps(found).count('"S"') == 1 and "system" in json.dumps(found)
 
 
 def test_a_post_is_in_one_split_only():
     rows = [{**ROW, "post_id": f"p{n // 3}", "id": str(n)} for n in range(60)]
-    found = dataset_export.parts(rows, "chatml", 0.2, 7)
+    found = dataset_export.split_examples(rows, "chatml", 0.2, 7)
     train, held = ({r["post_id"] for r in found[name]} for name in ("train", "validation"))
     assert len(held) == 4 and not train & held and len(train | held) == 20
-    assert len(dataset_export.parts(rows, "chatml")["train"]) == 60 and not dataset_export.parts(rows, "chatml")["validation"]
+    assert len(dataset_export.split_examples(rows, "chatml")["train"]) == 60 and not dataset_export.split_examples(rows, "chatml")["validation"]
 
 
 def test_near_equal_and_poor_texts_are_left_out():
     words = [f"word{chr(97 + n % 26)}" for n in range(40)]
     texts = ["Mine.", "mine!", "Other.", " ".join(words), " ".join(["Well", *words[:30]])]
-    assert [e["output"] for e in dataset_export.distinct([{**ROW, "output": text} for text in texts])] == ["Mine.", "Other.", texts[3]]
-    assert dataset_export.good(texts[3])
-    assert not any(dataset_export.good(text) for text in ("Short.", "1 2 3 " * 40, "the same line of words\n" * 20))
+    assert [e["output"] for e in dataset_export.deduplicate_rows([{**ROW, "output": text} for text in texts])] == ["Mine.", "Other.", texts[3]]
+    assert dataset_export.passes_quality_filter(texts[3])
+    assert not any(dataset_export.passes_quality_filter(text) for text in ("Short.", "1 2 3 " * 40, "the same line of words\n" * 20))
 
 
 def test_the_script_writes_rows_and_card_and_names_mistakes(tmp_path):

@@ -13,20 +13,20 @@ import pytest
 from exports import BODY, EXPECTED, FILES, WORDS, put, wxr, wxr_item, zipped
 
 from corpus import readers
-from corpus.cleaning import clean
-from corpus.filters import is_link_list, not_a_post
-from corpus.ingest import ingest
+from corpus.cleaning import clean_markdown
+from corpus.filters import is_link_list, skip_reason
+from corpus.ingest import ingest_folder
 
 
 def read(folder, name, content=None):
     """(posts, {place in the file: reason})."""
-    found = list(readers.read_all(put(folder, name, FILES[name] if content is None else content), 5e6))
-    return [p for p in found if isinstance(p, readers.Post)], {o.name: str(o) for o in found if isinstance(o, readers.LeftOut)}
+    found = list(readers.iter_posts(put(folder, name, FILES[name] if content is None else content), 5e6))
+    return [p for p in found if isinstance(p, readers.Post)], {o.name: str(o) for o in found if isinstance(o, readers.SkippedPost)}
 
 
 def reason(folder, name, content):
-    with pytest.raises(readers.LeftOut) as e:
-        list(readers.read_all(put(folder, name, content), 5e6))
+    with pytest.raises(readers.SkippedPost) as e:
+        list(readers.iter_posts(put(folder, name, content), 5e6))
     return str(e.value)
 
 
@@ -44,7 +44,7 @@ def test_the_first_post_of_each_export_is_the_post(tmp_path, name):
 @pytest.mark.parametrize("name", ["wordpress.xml", "feed.rss", "feed.atom", "ghost.json", "page.html", "letters.mbox", "substack.zip", "medium.zip"])
 def test_html_becomes_the_same_markdown_wherever_it_comes_from(tmp_path, name):
     assert read(tmp_path, name)[0][0].text == EXPECTED
-    assert "It was **cold** & long, see there." in clean(EXPECTED)
+    assert "It was **cold** & long, see there." in clean_markdown(EXPECTED)
 
 
 def test_no_tag_script_style_or_furniture_of_a_page_is_left(tmp_path):
@@ -56,7 +56,7 @@ def test_drafts_pages_and_what_was_read_are_left_out(tmp_path):
     (tmp_path / "posts").mkdir()
     for name in ("ghost.json", "substack.zip", "medium.zip"):
         put(tmp_path / "posts", name, FILES[name])
-    posts, left = ingest(tmp_path / "posts", 5, 1e7, "Wenna")
+    posts, left = ingest_folder(tmp_path / "posts", 5, 1e7, "Wenna")
     reasons = {d["source"]: d["reason"] for d in left}
     assert reasons["ghost.json#not-yet"] == "a draft" == reasons["medium.zip#posts/draft_Not-yet-abc.html"] == reasons["substack.zip#posts/2.not-yet.html"]
     assert "page" in reasons["ghost.json#about"] and "by Somebody Else, not Wenna" in reasons["ghost.json#guest"]
@@ -68,7 +68,7 @@ def test_drafts_pages_and_what_was_read_are_left_out(tmp_path):
 def test_wordpress_keeps_published_posts_only(tmp_path):
     items = [wxr_item(slug="a"), wxr_item(slug="b", status="draft"), wxr_item(slug="c", kind="page"), wxr_item(slug="d", kind="attachment"), wxr_item(slug="e", kind="nav_menu_item"), wxr_item(slug="f", body="Reblogged this on My Blog and commented: " + WORDS)]
     posts, left = read(tmp_path, "w.xml", wxr(*items))
-    said = {p.name: not_a_post(p, Path(p.name), "") for p in posts} | left
+    said = {p.name: skip_reason(p, Path(p.name), "") for p in posts} | left
     assert said["a"] is None and said["b"] == "a draft" and "page" in said["c"] and "repost" in said["f"]
     assert "WordPress's own" in said["d"] and "WordPress's own" in said["e"]
 
@@ -86,14 +86,14 @@ def test_lists_tables_quotes_and_embeds_of_html(tmp_path):
     )
     text = read(tmp_path, "p.html", f"<article><h1>T</h1>{body}</article>")[0][0].text
     assert text.split("\n\n") == ["- one\n  - in\n- two", "1. first\n2. second", "> Said.\n>\n> He.", "| a | b |\n| --- | --- |\n| 1 | 2 |", '<iframe src="https://v.org/1"></iframe>', "5 &lt; 6, so &lt;b> is no tag"]
-    assert clean(text).endswith("| 1 | 2 |\n\n5 < 6, so <b> is no tag")
+    assert clean_markdown(text).endswith("| 1 | 2 |\n\n5 < 6, so <b> is no tag")
 
 
 def test_a_chat_gives_one_role_s_words_only(tmp_path):
     posts, _ = read(tmp_path, "journal.jsonl")
     assert [p.text.split(". ")[-1] for p in posts] == [WORDS, "Mine.", "First.\n\nAnd then."]
     assert not any("Somebody else" in p.text for p in posts) and posts[2].date == "2019-07-14"
-    (post,) = [p for p in readers.read_all(tmp_path / "journal.jsonl", 1e6, "assistant") if isinstance(p, readers.Post)][1:2]
+    (post,) = [p for p in readers.iter_posts(tmp_path / "journal.jsonl", 1e6, "assistant") if isinstance(p, readers.Post)][1:2]
     assert post.text == "Somebody else's words."
 
 
@@ -123,7 +123,7 @@ def test_front_matter_of_every_generator(tmp_path, name, content, expected):
     (tmp_path / "_drafts").mkdir()
     (post,) = read(tmp_path, name, content)[0]
     assert (post.title, post.date, post.draft) == expected
-    cleaned = clean(post.text)
+    cleaned = clean_markdown(post.text)
     assert "Kept." in cleaned and not any(word in cleaned for word in ("import", "export", "hidden", "include", "a note", ".lead", ":::", "[!note]"))
 
 
@@ -145,7 +145,7 @@ def test_days_come_from_front_matter_name_git_and_file_time_in_that_order(tmp_pa
         subprocess.run(command, shell=True, cwd=folder, env=environment, check=True)
     for n, name in enumerate(("old.md", "new.md")):
         os.utime(put(folder, name, f"{WORDS} {name}"), (1e9 + n * 1e8,) * 2)
-    posts, _ = ingest(folder, 5, 1e7)
+    posts, _ = ingest_folder(folder, 5, 1e7)
     assert {p["source"]: (p["date"], p["date_from"]) for p in posts} == {
         "stated.md": ("2017-01-01", "front matter"), "2018-01-02-named.md": ("2018-01-02", "name"), "tracked.md": ("2016-05-05", "git"),
         "old.md": ("2001-09-09", "file time"), "new.md": ("2004-11-09", "file time"),
@@ -155,7 +155,7 @@ def test_days_come_from_front_matter_name_git_and_file_time_in_that_order(tmp_pa
 def test_files_that_were_all_copied_on_one_day_have_no_day(tmp_path):
     for n in range(3):
         put(tmp_path, f"{n}.md", f"{WORDS} {n}")
-    assert [p["date"] for p in ingest(tmp_path, 5, 1e7)[0]] == [None] * 3
+    assert [p["date"] for p in ingest_folder(tmp_path, 5, 1e7)[0]] == [None] * 3
 
 
 # --- what is no post --------------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def test_a_list_of_links_is_told_from_a_post_with_many_links():
 )
 def test_what_is_no_post_of_the_author_s_is_told(tmp_path, content, said):
     put(tmp_path, "a.md", content + WORDS)
-    posts, left = ingest(tmp_path, 5, 1e7, "Wenna")
+    posts, left = ingest_folder(tmp_path, 5, 1e7, "Wenna")
     assert (not posts and left[0]["reason"].startswith(said)) if said else posts
 
 
@@ -241,7 +241,7 @@ def test_an_encrypted_zip_is_a_reason(tmp_path):
 
 def test_scripts_in_exported_html_are_gone(tmp_path):
     body = f'<p onclick="steal()">{WORDS}</p><script>steal()</script><a href="javascript:steal()">x</a><svg onload="steal()"><p>steal()</p></svg><iframe srcdoc="steal()" src="javascript:steal()"></iframe>'
-    text = clean(read(tmp_path, "w.xml", wxr(wxr_item(body=body)))[0][0].text)
+    text = clean_markdown(read(tmp_path, "w.xml", wxr(wxr_item(body=body)))[0][0].text)
     assert WORDS in text and "steal" not in text
 
 
@@ -260,8 +260,8 @@ def test_hostile_html_costs_no_square(tmp_path, name, unit):
     path = put(tmp_path, name, text if name == "a.html" else wxr(wxr_item(body=text)))
     start = time.process_time()
     try:
-        outcomes = list(readers.read_all(path, 1e7))
-    except readers.LeftOut as e:
+        outcomes = list(readers.iter_posts(path, 1e7))
+    except readers.SkippedPost as e:
         outcomes = [e]
     assert len(outcomes) == 1 and time.process_time() - start < 1.5
 
@@ -278,7 +278,7 @@ def test_a_wordpress_export_of_200_mb_is_streamed(tmp_path):
             file.write(item.replace("the-kettle", f"kettle-{n}"))
         file.write(tail)
     assert path.stat().st_size > 199e6
-    code = f"import re, sys; sys.path.insert(0, '.'); from pathlib import Path; from corpus import readers\nn = sum(1 for p in readers.read_all(Path({str(path)!r}), 5e7) if len(p.text) > 900_000)\nprint(n, int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) // 1024)"
+    code = f"import re, sys; sys.path.insert(0, '.'); from pathlib import Path; from corpus import readers\nn = sum(1 for p in readers.iter_posts(Path({str(path)!r}), 5e7) if len(p.text) > 900_000)\nprint(n, int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) // 1024)"
     done = subprocess.run([os.sys.executable, "-c", code], cwd=Path(__file__).parent.parent, capture_output=True, text=True, timeout=200, check=True)
     posts, megabytes = map(int, done.stdout.split())
     assert posts == 200 and megabytes < 300
@@ -286,6 +286,6 @@ def test_a_wordpress_export_of_200_mb_is_streamed(tmp_path):
 
 def test_an_export_and_its_format_are_in_the_row(tmp_path):
     put(tmp_path, "w.xml", FILES["wordpress.xml"])
-    (post,), left = ingest(tmp_path, 5, 1e7)
+    (post,), left = ingest_folder(tmp_path, 5, 1e7)
     assert (post["source"], post["format"], post["url"], post["authors"]) == ("w.xml#the-kettle", "xml", "https://blog.example/the-kettle", ["wenna"]) and not left
     assert json.loads(exports.GHOST) and zipfile.is_zipfile(put(tmp_path, "s.zip", exports.SUBSTACK)) and BODY

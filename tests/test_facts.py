@@ -2,13 +2,13 @@
 
 import pytest
 
-from blogtwin.text.entities import names
-from blogtwin.text.facts import Fact, facts, invented, kept
-from blogtwin.text.pii import leaked, personal_data
+from blogtwin.text.entities import extract_names
+from blogtwin.text.facts import Fact, extract_facts, preserved_facts, unsupported_facts
+from blogtwin.text.pii import find_leaks, find_personal_data
 
 
 def values(text, kind):
-    return {f.value for f in facts(text) if f.kind == kind}
+    return {f.value for f in extract_facts(text) if f.kind == kind}
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_names(text, expected):
 
 
 def test_a_name_that_only_opens_a_sentence_is_seen_when_looked_for():
-    assert "pask" not in names("Pask moved.") and "pask" in names("Pask moved.", sure=False)
-    assert kept("I saw Pask.", "Pask moved.") == {Fact("name", "pask")}
+    assert "pask" not in extract_names("Pask moved.") and "pask" in extract_names("Pask moved.", sure=False)
+    assert preserved_facts("I saw Pask.", "Pask moved.") == {Fact("name", "pask")}
 
 
 def test_links_and_quotes():
@@ -105,15 +105,15 @@ CONTEXT = "On 20 June 2019 Wenna Trescothick sold 1,200 lamps in Port Lanner. Mr
 
 
 def test_a_text_keeps_its_own_facts_and_invents_none():
-    assert kept(CONTEXT, CONTEXT) == facts(CONTEXT) and not invented(CONTEXT, CONTEXT)
-    assert kept(CONTEXT, "") == set() == invented(CONTEXT, "")
+    assert preserved_facts(CONTEXT, CONTEXT) == extract_facts(CONTEXT) and not unsupported_facts(CONTEXT, CONTEXT)
+    assert preserved_facts(CONTEXT, "") == set() == unsupported_facts(CONTEXT, "")
 
 
 def test_another_spelling_keeps_a_fact():
     """Digits and words, a date without its year, a surname alone, one for 1, other quotation marks, no scheme."""
     text = 'It was June 20th. Trescothick sold 1200 lamps, then one more, 3 times, in Port Lanner, and Ablett said, "It held again!" (www.example.org/a/)'
-    assert kept(CONTEXT, text) == facts(CONTEXT)
-    assert not invented(CONTEXT, text)
+    assert preserved_facts(CONTEXT, text) == extract_facts(CONTEXT)
+    assert not unsupported_facts(CONTEXT, text)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_another_spelling_keeps_a_fact():
     ],
 )
 def test_a_changed_fact_is_not_kept(text, lost):
-    assert Fact(*lost) in facts(CONTEXT) and Fact(*lost) not in kept(CONTEXT, text)
+    assert Fact(*lost) in extract_facts(CONTEXT) and Fact(*lost) not in preserved_facts(CONTEXT, text)
 
 
 @pytest.mark.parametrize(
@@ -146,12 +146,12 @@ def test_a_changed_fact_is_not_kept(text, lost):
     ],
 )
 def test_a_new_fact_is_invented(text, new):
-    assert Fact(*new) in invented(CONTEXT, text)
+    assert Fact(*new) in unsupported_facts(CONTEXT, text)
 
 
 @pytest.mark.parametrize("text", ["In 2019 she did it, in June, on the 20th.", "Father Ablett of Lanner.", "Lamps are light. Nobody minds. “Held” is a word.", "One of them, the first, went once."])
 def test_less_is_not_invented(text):
-    assert not invented(CONTEXT, text)
+    assert not unsupported_facts(CONTEXT, text)
 
 
 KEY = "AKIA" + "Q7XK2MZP4RTB9WLD"  # in two pieces, so that no scanner takes this file for a leak
@@ -186,7 +186,7 @@ TOKEN = "ghp_" + "a8Kd0sLq2Wz7Xn4Vb6Mt1Rc9Yp3Hf5Jg0TeU"
     ],
 )
 def test_personal_data_is_found_once_and_in_one_form(text, expected):
-    assert personal_data(f"Before. {text} After {text}") == [expected]
+    assert find_personal_data(f"Before. {text} After {text}") == [expected]
 
 
 @pytest.mark.parametrize(
@@ -205,13 +205,13 @@ def test_personal_data_is_found_once_and_in_one_form(text, expected):
     ],
 )
 def test_ordinary_text_holds_none(text):
-    assert personal_data(text) == []
+    assert find_personal_data(text) == []
 
 
 def test_the_sample_holds_none():
     from conftest import ROOT
 
-    assert [personal_data(p.read_text()) for p in (ROOT / "data/sample").glob("*.md")] == [[]] * 48
+    assert [find_personal_data(p.read_text()) for p in (ROOT / "data/sample").glob("*.md")] == [[]] * 48
 
 
 @pytest.mark.parametrize(
@@ -226,10 +226,10 @@ def test_the_sample_holds_none():
     ],
 )
 def test_a_leak_is_seen_in_another_spelling(value, text):
-    assert leaked(text, {value, "nobody@nowhere.net"}) == {value}
+    assert find_leaks(text, {value, "nobody@nowhere.net"}) == {value}
 
 
 def test_what_is_not_in_the_corpus_is_no_leak():
     personal = {"wenna@harbour.net", "+441736555012", "12 Quay Street", KEY}
-    assert not leaked("Write to tom@harbour.net or not.wenna@harbour.net, ring 01736 555 013, come to 112 Quay Street or 12 Quay Streets. 5550121.", personal)
-    assert not leaked("", personal) and not leaked("anything", set())
+    assert not find_leaks("Write to tom@harbour.net or not.wenna@harbour.net, ring 01736 555 013, come to 112 Quay Street or 12 Quay Streets. 5550121.", personal)
+    assert not find_leaks("", personal) and not find_leaks("anything", set())

@@ -14,8 +14,8 @@ from test_hub_base import edit, random_model, repository, write_sentencepiece  #
 
 from blogtwin.inference import parity
 from blogtwin.models import hf_to_gguf, registry
-from blogtwin.models.gguf_export import write_adapter, write_twin
-from blogtwin.models.llama_cpp import Scorer
+from blogtwin.models.gguf_export import write_lora_gguf, write_merged_gguf
+from blogtwin.models.llama_cpp import LlamaModel
 from train import cpu
 
 # Sizes and settings that a family has beside those of random_model; `pieces`: its vocabulary is SentencePiece; `chat`: gets our template;
@@ -48,7 +48,7 @@ def write_family(folder, kind: str, bpe) -> None:
     for file in folder.glob("*model*.safetensors"):
         file.unlink()
     if chat_name:
-        shutil.copyfile(registry.TEMPLATES / f"{chat_name}.jinja", folder / "chat_template.jinja")
+        shutil.copyfile(registry.CHAT_TEMPLATES_DIR / f"{chat_name}.jinja", folder / "chat_template.jinja")
     if kind in VOCABULARIES:
         VOCABULARIES[kind](folder)
     model = random_model(kind, 405 if pieces else 49152, **own)
@@ -75,7 +75,7 @@ def phi3s(folder, swallows: bool = True) -> None:
     added = [{"id": i, "content": t, "special": t != "</s>", "rstrip": swallows and t not in ("<unk>", "<s>", "<|endoftext|>"), **plain} for t, i in at.items()]
     edit(folder / "tokenizer.json", added_tokens=added)
     edit(folder / "tokenizer_config.json", eos_token="<|end|>", pad_token="<|endoftext|>")
-    shutil.copyfile(registry.TEMPLATES / "phi3.jinja", folder / "chat_template.jinja")
+    shutil.copyfile(registry.CHAT_TEMPLATES_DIR / "phi3.jinja", folder / "chat_template.jinja")
 
 
 def qwen2s(folder) -> None:
@@ -108,14 +108,14 @@ def resolve(kind: str, folder, monkeypatch):
     """
     monkeypatch.setattr(registry, "ROOT", folder.parent)
     if "pre" in FAMILIES[kind]:
-        real, share = hf_to_gguf.converter(), folder.parent / "share"
+        real, share = hf_to_gguf.ensure_converter(), folder.parent / "share"
         path = shutil.copytree(real, share / real.name) / "conversion/base.py"
         code, known = path.read_text(), "        if res is None:\n"
         assert code.count(known) == 1
         path.write_text(code.replace(known, f"        res = {FAMILIES[kind]['pre']!r}\n{known}"))
-        monkeypatch.setattr(hf_to_gguf, "KEPT_IN", share)
-    monkeypatch.setattr(registry.hub, "fetch", lambda name, entry: folder)
-    return registry.resolve(FAMILIES[kind].get("entry", str(folder)))
+        monkeypatch.setattr(hf_to_gguf, "CONVERTER_DIR", share)
+    monkeypatch.setattr(registry.hub, "download", lambda name, entry: folder)
+    return registry.resolve_base(FAMILIES[kind].get("entry", str(folder)))
 
 
 def loss(references: list[dict], which: str) -> float:
@@ -131,24 +131,24 @@ def test_a_family_is_trained_exported_and_the_same_on_both_sides(kind, repositor
     work = job(made, tmp_path / "adapter", settings(max_steps=3, learning_rate=3e-2))
     numbers = cpu.train(work)
     assert numbers["loss_after"] < numbers["loss_before"], numbers
-    valid = parity.reference(made, work.folder, [example(50), example(51)], SYSTEM, 1000)
+    valid = parity.reference_logprobs(made, work.folder, [example(50), example(51)], SYSTEM, 1000)
     assert (numbers["loss_before"], numbers["loss_after"]) == pytest.approx((loss(valid, "base"), loss(valid, "twin")), rel=0.01)
-    with Scorer(made.gguf) as scorer:  # a row's ids are those of its whole text, to its end token
+    with LlamaModel(made.gguf) as scorer:  # a row's ids are those of its whole text, to its end token
         for r, i in zip(valid, (50, 51)):
             text = made.tokenizer().apply_chat_template([*r["messages"], {"role": "assistant", "content": example(i)["output"]}], tokenize=False)
             ids = [*r["prompt"], *r["completion"]][:-1]
             assert scorer.tokenize(text)[: len(ids)] == ids
-    references = parity.reference(made, work.folder, EXAMPLES[:1], SYSTEM, 48)
-    write_twin(made.gguf, work.folder, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": "t"})
-    write_adapter(made.gguf, work.folder, tmp_path / "adapter.gguf", {"general.name": "t"})
+    references = parity.reference_logprobs(made, work.folder, EXAMPLES[:1], SYSTEM, 48)
+    write_merged_gguf(made.gguf, work.folder, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": "t"})
+    write_lora_gguf(made.gguf, work.folder, tmp_path / "adapter.gguf", {"general.name": "t"})
     learnt = {t.name.removesuffix(".lora_b"): np.abs(t.data).max() for t in gguf.GGUFReader(tmp_path / "adapter.gguf").tensors if t.name.endswith(".lora_b")}
     matrices = {t.name for t in gguf.GGUFReader(made.gguf).tensors if t.name.startswith("blk.") and len(t.shape) == 2}
     assert learnt.keys() == matrices and min(learnt.values()) > 0
     for files in ([tmp_path / "twin.gguf"], [made.gguf, tmp_path / "adapter.gguf"]):
-        found = parity.compare(references, *files)
-        assert parity.failures(kind, found) == [] and found["delta_to_twin"] < 0.05 < found["delta_to_base"], found
-    plain = parity.compare(references, made.gguf)
-    assert parity.failures(kind, plain) and plain["delta_to_base"] < 0.05 < plain["delta_to_twin"], plain
+        found = parity.compare_export(references, *files)
+        assert parity.parity_failures(kind, found) == [] and found["delta_to_twin"] < 0.05 < found["delta_to_base"], found
+    plain = parity.compare_export(references, made.gguf)
+    assert parity.parity_failures(kind, plain) and plain["delta_to_base"] < 0.05 < plain["delta_to_twin"], plain
 
 
 @pytest.mark.parametrize("name, swallows", [("my-model", True), ("my-Phi-3", False)])
@@ -158,6 +158,6 @@ def test_a_phi3_is_read_alike_under_any_name(name, swallows, repository, tmp_pat
     write_family(folder, "Phi3", repository)
     phi3s(folder, swallows)
     monkeypatch.setattr(registry, "ROOT", tmp_path)
-    made = registry.resolve(str(folder))  # which compares tokens
-    write_twin(made.gguf, None, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": f"blogtwin of Delphi3, on {name}"})
+    made = registry.resolve_base(str(folder))  # which compares tokens
+    write_merged_gguf(made.gguf, None, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": f"blogtwin of Delphi3, on {name}"})
     registry._check_tokens(made.hf, tmp_path / "twin.gguf", name)

@@ -44,7 +44,7 @@ def fused_layers(model) -> dict[str, int]:
 def test_values_and_gradients_stay_the_same(kind):
     model = lora_model(kind)
     before, layers = read(model), model.config.num_hidden_layers
-    fused.fuse(model)
+    fused.apply_fused_forwards(model)
     assert fused_layers(model) == {"Linear": 7 * layers, f"{kind}MLP": layers, f"{kind}RMSNorm": 2 * layers + 1}
     for one, other in zip(before, read(model), strict=True):
         torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-5)
@@ -53,7 +53,7 @@ def test_values_and_gradients_stay_the_same(kind):
 def test_phi3_keeps_its_own_mlp():
     model = lora_model("Phi3", targets=["qkv_proj", "o_proj", "gate_up_proj", "down_proj"])
     before = read(model)
-    fused.fuse(model)
+    fused.apply_fused_forwards(model)
     assert fused_layers(model) == {"Linear": 4 * model.config.num_hidden_layers, "Phi3RMSNorm": 2 * model.config.num_hidden_layers + 1}
     for one, other in zip(before, read(model), strict=True):
         torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-5)
@@ -61,9 +61,9 @@ def test_phi3_keeps_its_own_mlp():
 
 def test_layers_that_compute_otherwise_are_left_alone():
     """Dropout; Gemma's norm, which adds one to its weight, and its MLP, which is no SiLU."""
-    fused.fuse(model := lora_model("Llama", dropout=0.1))
+    fused.apply_fused_forwards(model := lora_model("Llama", dropout=0.1))
     assert fused_layers(model) == {"LlamaMLP": model.config.num_hidden_layers, "LlamaRMSNorm": 2 * model.config.num_hidden_layers + 1}
-    fused.fuse(model := lora_model("Gemma2"))
+    fused.apply_fused_forwards(model := lora_model("Gemma2"))
     assert set(fused_layers(model)) == {"Linear"}
 
 
@@ -73,7 +73,7 @@ def test_half_precision_stays_as_near_to_the_truth():
     model = lora_model("Llama", torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
         plain = read(model)
-        fused.fuse(model)
+        fused.apply_fused_forwards(model)
         found = read(model)
 
     def distance(some):

@@ -21,8 +21,8 @@ from test_export import EXAMPLES, SYSTEM, make_adapter
 from blogtwin.errors import UserError
 from blogtwin.inference import parity
 from blogtwin.models import chat, hf_to_gguf, hub, registry
-from blogtwin.models.gguf_export import write_adapter, write_twin
-from blogtwin.models.llama_cpp import Scorer
+from blogtwin.models.gguf_export import write_lora_gguf, write_merged_gguf
+from blogtwin.models.llama_cpp import LlamaModel
 
 pytestmark = pytest.mark.slow  # torch, transformers, llama.cpp and its converter start up
 NAME, REPO = "llama3.2:1b", "unsloth/Llama-3.2-1B-Instruct"
@@ -72,7 +72,7 @@ def write_repository(folder, tokenizer) -> None:
 def repository(tmp_path_factory):
     from transformers import AutoTokenizer
 
-    embedded = registry._embedded(registry.known()["smollm2:135m"])
+    embedded = registry._embedded(registry.load_registry()["smollm2:135m"])
     tokenizer = AutoTokenizer.from_pretrained(embedded.parent, gguf_file=embedded.name)
     tokenizer.eos_token = "<|im_end|>"
     registry._split_digits(tokenizer, embedded)
@@ -110,7 +110,7 @@ def server(repository, tmp_path, monkeypatch):
 
 
 def fetch():
-    return hub.fetch(NAME, registry.known()[NAME])
+    return hub.download(NAME, registry.load_registry()[NAME])
 
 
 def sentence(call, *arguments) -> str:
@@ -133,7 +133,7 @@ def fetched(repository, tmp_path_factory, patch):
     server = Hub(REPO, repository)
     with pytest.MonkeyPatch.context() as only_here, server.running() as endpoint:
         point_at(only_here, endpoint, root / "cache")
-        return registry.resolve(NAME), server
+        return registry.resolve_base(NAME), server
 
 
 def test_only_what_is_needed_is_fetched(fetched, repository):
@@ -141,7 +141,7 @@ def test_only_what_is_needed_is_fetched(fetched, repository):
     assert server.fetched() == {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}
     assert (made.name, made.repo, made.license, made.template) == (NAME, REPO, "llama3.2", "llama3")
     before = len(server.requests)
-    assert registry.resolve(NAME) == made and len(server.requests) == before, "a base that is ready asks no hub"
+    assert registry.resolve_base(NAME) == made and len(server.requests) == before, "a base that is ready asks no hub"
 
 
 def test_gguf_is_the_model(fetched):
@@ -155,8 +155,8 @@ def test_gguf_is_the_model(fetched):
     assert field["tokenizer.ggml.pre"] == "smollm" and field["tokenizer.ggml.tokens"][2] == tokenizer.eos_token == "<|im_end|>"
     assert field["tokenizer.ggml.eos_token_id"] == tokenizer.eos_token_id == 2
     assert field["tokenizer.chat_template"] == tokenizer.chat_template
-    assert f"Today: {chat.PINNED_DATE}<|im_end|>" in chat.prompt_text(tokenizer, chat.messages(EXAMPLES[0], SYSTEM))
-    with Scorer(made.gguf) as scorer:
+    assert f"Today: {chat.PINNED_DATE}<|im_end|>" in chat.render_prompt(tokenizer, chat.prompt_messages(EXAMPLES[0], SYSTEM))
+    with LlamaModel(made.gguf) as scorer:
         assert [scorer.tokenize(text) for text in TEXTS] == tokenizer(TEXTS, add_special_tokens=False)["input_ids"]
         assert scorer.ends(tokenizer.eos_token_id)
 
@@ -165,14 +165,14 @@ def test_a_twin_on_it_passes_the_parity_gate(fetched, tmp_path):
     """Log-probabilities of transformers and llama.cpp agree for the base, for the merged twin and for the adapter alone."""
     made, _ = fetched
     adapter = make_adapter(made, tmp_path / "adapter")
-    references = parity.reference(made, adapter, EXAMPLES, SYSTEM, 64)
-    plain = parity.compare(references, made.gguf)
+    references = parity.reference_logprobs(made, adapter, EXAMPLES, SYSTEM, 64)
+    plain = parity.compare_export(references, made.gguf)
     assert plain["delta_to_base"] < 0.01 and plain["agreement_with_base"] > 0.98 and plain["prompt_ids_equal"]
-    write_twin(made.gguf, adapter, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": "t"})
-    write_adapter(made.gguf, adapter, tmp_path / "adapter.gguf", {"general.name": "t"})
+    write_merged_gguf(made.gguf, adapter, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": "t"})
+    write_lora_gguf(made.gguf, adapter, tmp_path / "adapter.gguf", {"general.name": "t"})
     for files in ([tmp_path / "twin.gguf"], [made.gguf, tmp_path / "adapter.gguf"]):
-        numbers = parity.compare(references, *files)
-        assert parity.failures("twin", numbers) == [] and numbers["delta_to_twin"] < 0.02 < numbers["delta_to_base"]
+        numbers = parity.compare_export(references, *files)
+        assert parity.parity_failures("twin", numbers) == [] and numbers["delta_to_twin"] < 0.02 < numbers["delta_to_base"]
 
 
 def test_no_path_is_written_down(fetched, repository):
@@ -200,26 +200,26 @@ def test_a_folder_is_a_base(fetched, repository, tmp_path, monkeypatch, conversi
     monkeypatch.setattr(registry, "ROOT", tmp_path)
     folder = tmp_path / "my-model"
     shutil.copytree(repository, folder)
-    made = registry.resolve(str(folder))
+    made = registry.resolve_base(str(folder))
     assert (made.name, made.repo, made.template, made.digest) == ("my-model", "my-model", "chatml", fetched[0].digest)
     (folder / "gone.json").symlink_to("nowhere")
-    assert registry.resolve(str(folder)) == made and conversion == ["my-model"]
+    assert registry.resolve_base(str(folder)) == made and conversion == ["my-model"]
     edit(folder / "generation_config.json", temperature=0.7)
-    assert registry.resolve(str(folder)) == made and conversion == ["my-model"] * 2
+    assert registry.resolve_base(str(folder)) == made and conversion == ["my-model"] * 2
 
 
 def test_a_base_that_broke_off_is_made_again(repository, tmp_path, monkeypatch, conversion):
     """After a failure in the middle nothing looks ready, not even what was ready before."""
     monkeypatch.setattr(registry, "ROOT", tmp_path)
-    made = registry.resolve(str(repository))
+    made = registry.resolve_base(str(repository))
     times = os.stat(repository / "config.json")
     os.utime(repository / "config.json", ns=(times.st_atime_ns, times.st_mtime_ns + 1))
     with monkeypatch.context() as failing:
         failing.setattr(hf_to_gguf, "hf_to_gguf", lambda *_: (_ for _ in ()).throw(UserError("No.")))
-        sentence(registry.resolve, str(repository))
+        sentence(registry.resolve_base, str(repository))
     assert not (made.hf.parent / "base.json").exists()
     os.utime(repository / "config.json", ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert registry.resolve(str(repository)) == made and len(conversion) == 2
+    assert registry.resolve_base(str(repository)) == made and len(conversion) == 2
 
 
 def test_other_tokens_are_seen_before_training(fetched, repository, tmp_path, monkeypatch, conversion):
@@ -228,7 +228,7 @@ def test_other_tokens_are_seen_before_training(fetched, repository, tmp_path, mo
     folder = tmp_path / "other"
     shutil.copytree(repository, folder)
     edit(folder / "tokenizer.json", pre_tokenizer={"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True})
-    assert "llama.cpp does not read text as the same tokens" in sentence(registry.resolve, str(folder))
+    assert "llama.cpp does not read text as the same tokens" in sentence(registry.resolve_base, str(folder))
 
 
 def write_sentencepiece(folder, kind: str = "SmolLM3", **settings) -> None:
@@ -259,22 +259,22 @@ def write_sentencepiece(folder, kind: str = "SmolLM3", **settings) -> None:
 def pieces(fetched, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pieces") / "model"
     write_sentencepiece(folder)
-    return registry.resolve(str(folder))
+    return registry.resolve_base(str(folder))
 
 
 def test_a_sentencepiece_vocabulary_keeps_its_scores(pieces):
     """TinyLlama's way: without tokenizer.model the converter gives every token the same score, and llama.cpp merges others."""
     assert gguf.GGUFReader(pieces.gguf).fields["tokenizer.ggml.model"].contents() == "llama"
     texts = ["the harbour  wall\n\n and singing</s>\n<|assistant|>\nI stood", "   leading 12 “é”<|end|> the engine", "ferry\tcame"]
-    with Scorer(pieces.gguf) as scorer:
+    with LlamaModel(pieces.gguf) as scorer:
         assert [scorer.tokenize(text) for text in texts] == pieces.tokenizer()(texts, add_special_tokens=False)["input_ids"]
 
 
 def test_another_architecture_that_reorders_its_rows(pieces, tmp_path):
     """Llama is not the only one whose q and k llama.cpp keeps in an order of its own; without it the gate would just pass."""
     adapter = make_adapter(pieces, tmp_path / "adapter")
-    write_twin(pieces.gguf, adapter, tmp_path / "twin.gguf", "f16", pieces.tokenizer().chat_template, {"general.name": "t"})
-    numbers = parity.compare(parity.reference(pieces, adapter, EXAMPLES[:1], SYSTEM, 64), tmp_path / "twin.gguf")
+    write_merged_gguf(pieces.gguf, adapter, tmp_path / "twin.gguf", "f16", pieces.tokenizer().chat_template, {"general.name": "t"})
+    numbers = parity.compare_export(parity.reference_logprobs(pieces, adapter, EXAMPLES[:1], SYSTEM, 64), tmp_path / "twin.gguf")
     assert numbers["delta_to_twin"] < 0.02 < numbers["delta_to_base"] and numbers["prompt_ids_equal"]
 
 
@@ -292,12 +292,12 @@ def test_a_gated_repository_tells_where_to_accept_and_what_is_open(server, repos
     server.fault = fault
     link = f"http://127.0.0.1:{server.port}/{REPO}"
     assert f"accepted its licence: do so at {link} and run `hf auth login`" in sentence(fetch)
-    text = sentence(hub.fetch, NAME, {"repo": REPO, "cuda": "unsloth/a-copy"})
+    text = sentence(hub.download, NAME, {"repo": REPO, "cuda": "unsloth/a-copy"})
     assert "or write repo: unsloth/a-copy, an open copy, in blogtwin/models/registry.yaml." in text
 
 
 def test_a_repository_that_is_not_there(server):
-    assert "has no nobody/none, or only for others" in sentence(hub.fetch, NAME, {"repo": "nobody/none"})
+    assert "has no nobody/none, or only for others" in sentence(hub.download, NAME, {"repo": "nobody/none"})
 
 
 def test_a_token_that_is_not_valid(server):
@@ -310,7 +310,7 @@ def test_no_hub_says_why_what_is_there_and_what_to_do(server, tmp_path, monkeypa
     from huggingface_hub import constants
 
     server.fault = fault
-    monkeypatch.setattr(hub, "PATIENCE", 0.5)
+    monkeypatch.setattr(hub, "TIMEOUT_SECONDS", 0.5)
     if fault == "down":
         point_at(monkeypatch, "http://127.0.0.1:1", tmp_path / "cache")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", fault == "offline")
@@ -372,7 +372,7 @@ def test_a_cache_is_compared_without_a_hub(server, repository, tmp_path, store):
 
 def test_hf_endpoint_is_heard(server, tmp_path):
     """In a process of its own, by the hub's own variables, as a user behind a mirror sets them."""
-    code = "import sys; sys.path.insert(0, '.'); from blogtwin.console import run; from blogtwin.models import registry; run(lambda: print(registry.resolve('llama3.2:1b')))"
+    code = "import sys; sys.path.insert(0, '.'); from blogtwin.console import run_cli; from blogtwin.models import registry; run_cli(lambda: print(registry.resolve_base('llama3.2:1b')))"
     server.fault = "gated-401"
     variables = {"HF_ENDPOINT": f"http://127.0.0.1:{server.port}", "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**environment(tmp_path), **variables}, capture_output=True, text=True, timeout=120)
@@ -412,20 +412,20 @@ def test_a_folder_that_is_no_whole_chat_model_is_one_sentence(what, repository, 
     shutil.copytree(repository, folder)
     spoil, expected = BAD[what]
     spoil(folder)
-    text = sentence(registry.resolve, str(folder))
+    text = sentence(registry.resolve_base, str(folder))
     assert "train.base is bad-model" in text and expected in text
     assert not list(tmp_path.glob("artifacts/base/*/base.json"))
 
 
 def test_what_is_no_model_at_all_names_the_models(tmp_path):
     (tmp_path / "adapter_config.json").write_text("{}")
-    assert "no folder with a config.json" in sentence(registry.describe, str(tmp_path)) and NAME in sentence(registry.describe, "unknown:1b")
+    assert "no folder with a config.json" in sentence(registry.registry_entry, str(tmp_path)) and NAME in sentence(registry.registry_entry, "unknown:1b")
 
 
 def test_a_gguf_that_is_none_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "ROOT", tmp_path)
     (tmp_path / "broken.gguf").write_bytes(b"GGUF" + b"\0" * 100)
-    assert "broken.gguf can't be read" in sentence(registry.resolve, str(tmp_path / "broken.gguf"))
+    assert "broken.gguf can't be read" in sentence(registry.resolve_base, str(tmp_path / "broken.gguf"))
 
 
 def test_an_architecture_the_converter_does_not_know(repository, tmp_path):
@@ -445,7 +445,7 @@ def index(tmp_path, monkeypatch):
     for name in [n for n in os.environ if n.startswith("PIP_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setattr(hf_to_gguf, "KEPT_IN", tmp_path / "share")
+    monkeypatch.setattr(hf_to_gguf, "CONVERTER_DIR", tmp_path / "share")
     return tmp_path / "index"
 
 
@@ -465,13 +465,13 @@ def test_other_sources_are_refused_before_anything_of_them_runs(index, monkeypat
     write_sources(index)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
-    assert "SHA-256 differs" in sentence(hf_to_gguf.converter)
+    assert "SHA-256 differs" in sentence(hf_to_gguf.ensure_converter)
     assert not (index / "ran").exists() and not list(index.parent.glob("share/*"))
 
 
 def test_no_index_is_one_sentence_soon(index, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
-    text = sentence(hf_to_gguf.converter)
+    text = sentence(hf_to_gguf.ensure_converter)
     assert "can't be fetched (No matching distribution found" in text and "smollm2:135m needs none" in text
     assert not list(index.parent.glob("share/*"))
 

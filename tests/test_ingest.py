@@ -45,11 +45,11 @@ def rows(folder, name):
 def read(folder, name="post.md", content=""):
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return readers.read(path, 1e8)
+    return readers.read_post(path, 1e8)
 
 
 def reason(folder, name, content):
-    with pytest.raises(readers.LeftOut) as e:
+    with pytest.raises(readers.SkippedPost) as e:
         read(folder, name, content)
     return str(e.value)
 
@@ -153,22 +153,22 @@ def test_empty_files_and_files_of_front_matter_only_have_their_reasons(folder):
 def test_every_encoding_comes_out_as_the_same_text(text, encoding):
     if encoding == "latin-1" and text is WESTERN:
         return  # it has no euro sign and no quotes
-    assert readers.decode(text.encode(encoding)) == text
+    assert readers.decode_text(text.encode(encoding)) == text
 
 
 @pytest.mark.parametrize("text, encoding", [("Привет, как дела? Мы пошли домой и долго говорили о погоде.", "cp1251"), ("Příliš žluťoučký kůň úpěl ďábelské ódy.", "cp1250")])
 def test_windows_1252_is_not_forced_on_what_it_can_not_be(text, encoding):
-    assert readers.decode(text.encode(encoding)) == text
+    assert readers.decode_text(text.encode(encoding)) == text
 
 
 def test_a_utf_8_file_with_pasted_windows_bytes_keeps_both():
-    assert readers.decode("naïve – ".encode() + "café “no”".encode("cp1252") + " déjà".encode()) == "naïve – café “no” déjà"
+    assert readers.decode_text("naïve – ".encode() + "café “no”".encode("cp1252") + " déjà".encode()) == "naïve – café “no” déjà"
 
 
 def test_many_wrong_bytes_cost_no_square():
     data = "é".encode() + b"caf\xe9 " * 400_000
     start = time.process_time()
-    assert readers.decode(data).startswith("écafé café")
+    assert readers.decode_text(data).startswith("écafé café")
     assert time.process_time() - start < 3
 
 
@@ -209,7 +209,7 @@ def test_docx_becomes_markdown(folder):
         cells = d.add_table(1, 2).rows[0].cells
         cells[0].text, cells[1].text = "a", "b"
 
-    post = readers.read(write_docx(folder / "2020-01-02-x.docx", build), 1e8)
+    post = readers.read_post(write_docx(folder / "2020-01-02-x.docx", build), 1e8)
     assert (post.title, post.date) == ("The title", "2020-01-02")
     assert post.text.split("\n\n") == [
         "## A section",
@@ -228,7 +228,7 @@ def test_a_docx_without_properties_takes_its_title_from_its_name(folder):
             text = re.sub(rb"<(?:Override|Relationship)\b[^>]*docProps/core.xml[^>]*/>", b"", old.read(entry))
             if entry.filename != "docProps/core.xml":
                 new.writestr(entry, text)
-    assert readers.read(folder / "the-shed.docx", 1e8).title == "The shed"
+    assert readers.read_post(folder / "the-shed.docx", 1e8).title == "The shed"
 
 
 def zipped(entries):
@@ -269,7 +269,7 @@ def test_a_docx_with_nested_entities_is_quick(folder):
 
 
 def test_garbage_of_any_kind_with_the_ending_docx_is_a_reason_or_a_post(folder):
-    """Bytes flipped, cut and replaced at random: readers.read may raise LeftOut and nothing else."""
+    """Bytes flipped, cut and replaced at random: readers.read may raise SkippedPost and nothing else."""
     whole = write_docx(folder / "a.docx").read_bytes()
     assert "not a .docx" in reason(folder, "a.docx", b"Hello, this is plain text.")
     chance = random.Random(3)
@@ -282,7 +282,7 @@ def test_garbage_of_any_kind_with_the_ending_docx_is_a_reason_or_a_post(folder):
         try:
             read(folder, "a.docx", bytes(data))
             outcomes.add("post")
-        except readers.LeftOut:
+        except readers.SkippedPost:
             outcomes.add("reason")
     assert outcomes == {"post", "reason"}, "the fuzz must break some and leave some"
 
@@ -381,7 +381,7 @@ def test_the_row_of_a_post_is_what_the_design_says(folder):
 def test_two_posts_with_one_title_are_two_posts(folder):
     for n in (1, 2):
         (folder / f"{n}.md").write_text(f"---\ntitle: T\n---\n{WORDS} {n}")
-    posts, left = ingest.ingest(folder, 5, 1e6)
+    posts, left = ingest.ingest_folder(folder, 5, 1e6)
     assert [p["title"] for p in posts] == ["T", "T"] and posts[0]["id"] != posts[1]["id"] and not left
 
 
@@ -394,7 +394,7 @@ def test_half_an_emoji_in_a_title_can_be_written(folder):
 
 def test_a_file_over_the_limit_is_left_out_unread(folder):
     (folder / "a.md").write_text((WORDS + " ") * 20)
-    posts, left = ingest.ingest(folder, 5, 1000)
+    posts, left = ingest.ingest_folder(folder, 5, 1000)
     assert not posts and "more than ingest.max_file_mb" in left[0]["reason"]
 
 
@@ -402,7 +402,7 @@ def test_a_file_over_the_limit_is_left_out_unread(folder):
 def test_ten_megabytes_are_read_in_a_blink(folder, content):
     (folder / "a.md").write_text(content)
     start = time.process_time()
-    assert sum(map(len, ingest.ingest(folder, 5, 1e8))) == 1
+    assert sum(map(len, ingest.ingest_folder(folder, 5, 1e8))) == 1
     assert time.process_time() - start < 8
 
 
@@ -416,12 +416,12 @@ def test_an_unreadable_file_and_folder_are_reasons():
         (folder / "closed").mkdir()
         for file in ("shut.md", "shut.docx", "closed"):
             (folder / file).chmod(0)
-        ingest.ingest(ROOT / "data/sample", 10**9, 1)  # what is imported late is imported as root
+        ingest.ingest_folder(ROOT / "data/sample", 10**9, 1)  # what is imported late is imported as root
         was = os.geteuid()
         try:
             if was == 0:
                 os.seteuid(65534)
-            posts, left = ingest.ingest(folder, 5, 1e6)
+            posts, left = ingest.ingest_folder(folder, 5, 1e6)
         finally:
             os.seteuid(was)
             (folder / "closed").chmod(0o755)

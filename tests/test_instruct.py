@@ -25,18 +25,18 @@ def count(text):
 
 def wanted(kind, n=1):
     post = {"id": f"p{n}", "title": "A boat", "date": None}
-    return augmentation.Wanted(f"p{n}-1-{kind}-1", post, 1, 1, kind, PASSAGE, 500)
+    return augmentation.AugmentationRequest(f"p{n}-1-{kind}-1", post, 1, 1, kind, PASSAGE, 500)
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.setattr(instruction_model, "ANSWERS", tmp_path / "answers")
+    monkeypatch.setattr(instruction_model, "ANSWERS_DIR", tmp_path / "answers")
 
 
 @pytest.fixture
 def near(monkeypatch):
     """Every text is about its passage: MiniLM takes seconds to load."""
-    monkeypatch.setattr(instruction_model, "nearness", lambda texts, passages: [1.0] * len(texts))
+    monkeypatch.setattr(instruction_model, "similarity", lambda texts, passages: [1.0] * len(texts))
 
 
 @pytest.fixture
@@ -53,21 +53,21 @@ def serve():
 
 
 def ask(server, kinds=("notes",)):
-    with instruction_model.Instructor(server.name, None) as one:
-        return instruction_model.made([wanted(kind, n) for n, kind in enumerate(kinds)], one, count)
+    with instruction_model.InstructionModel(server.name, None) as one:
+        return instruction_model.generate_instructions([wanted(kind, n) for n, kind in enumerate(kinds)], one, count)
 
 
 def kind_of(question: str) -> str:
-    return next(kind for kind, wish in instruction_model.WISH.items() if question.startswith(wish))
+    return next(kind for kind, wish in instruction_model.PROMPTS.items() if question.startswith(wish))
 
 
 @pytest.mark.slow
 def test_good_answers_of_every_kind_are_taken_and_a_second_run_asks_nothing(serve, near):
     server = serve(lambda question: GOOD[kind_of(question)])
-    found = ask(server, augmentation.KINDS)
-    assert found == {f"p{n}-1-{kind}-1": GOOD[kind] for n, kind in enumerate(augmentation.KINDS)}
-    assert len(server.asked) == len(augmentation.KINDS) and all(PASSAGE in q["messages"][-1]["content"] for q in server.asked)
-    assert ask(server, augmentation.KINDS) == found and len(server.asked) == len(augmentation.KINDS)
+    found = ask(server, augmentation.TASK_TYPES)
+    assert found == {f"p{n}-1-{kind}-1": GOOD[kind] for n, kind in enumerate(augmentation.TASK_TYPES)}
+    assert len(server.asked) == len(augmentation.TASK_TYPES) and all(PASSAGE in q["messages"][-1]["content"] for q in server.asked)
+    assert ask(server, augmentation.TASK_TYPES) == found and len(server.asked) == len(augmentation.TASK_TYPES)
 
 
 def test_a_parrot_is_told_why_asked_once_more_and_left_to_the_rule(serve, near, capsys):
@@ -108,13 +108,13 @@ def test_another_passage_or_another_model_is_asked_anew(serve, near):
     ],
 )
 def test_what_is_refused_and_why(kind, text, near, why):
-    said = instruction_model.fault(wanted(kind), text, near, count)
+    said = instruction_model.rejection_reason(wanted(kind), text, near, count)
     assert (why in said) if why else said == "", said
 
 
 def test_what_takes_more_room_than_the_row_has_is_too_long():
-    small = augmentation.Wanted("a", {"title": "A"}, 1, 1, "notes", PASSAGE, 10)
-    assert instruction_model.fault(small, NOTES, 1.0, count) == "too long"
+    small = augmentation.AugmentationRequest("a", {"title": "A"}, 1, 1, "notes", PASSAGE, 10)
+    assert instruction_model.rejection_reason(small, NOTES, 1.0, count) == "too long"
 
 
 @pytest.mark.parametrize(
@@ -128,26 +128,26 @@ def test_what_takes_more_room_than_the_row_has_is_too_long():
     ],
 )
 def test_what_models_put_around_an_answer_goes(kind, answer, tidied):
-    assert instruction_model.tidy(kind, answer) == tidied
+    assert instruction_model.clean_response(kind, answer) == tidied
 
 
 @pytest.mark.slow
 def test_a_model_that_is_not_there_and_a_wrong_name_are_one_sentence_each(near):
-    with pytest.raises(UserError, match="could not be asked") as gone, instruction_model.Instructor("m@http://127.0.0.1:1/v1", None) as one:
-        instruction_model.made([wanted("notes")], one, count)
+    with pytest.raises(UserError, match="could not be asked") as gone, instruction_model.InstructionModel("m@http://127.0.0.1:1/v1", None) as one:
+        instruction_model.generate_instructions([wanted("notes")], one, count)
     assert "\n" not in str(gone.value) and "prepare.instructor" in str(gone.value)
     with pytest.raises(UserError, match=r"prepare\.instructor is 'llama3': write it as MODEL@URL"):
-        instruction_model.Instructor("llama3", None)
+        instruction_model.InstructionModel("llama3", None)
 
 
 def test_groq_has_a_key_of_its_own_name_and_nobody_else_gets_it(monkeypatch, serve, near):
     monkeypatch.delenv("GROQ_API_KEY", raising=False)
     groq = "llama@https://api.groq.com/openai/v1"
     with pytest.raises(UserError, match="GROQ_API_KEY"):
-        instruction_model.key_for(groq)
+        instruction_model.api_key_for(groq)
     monkeypatch.setenv("GROQ_API_KEY", "secret")
     monkeypatch.setenv("INSTRUCTOR_API_KEY", "mine")
-    assert instruction_model.key_for(groq) == "secret" and instruction_model.key_for("m@https://notgroq.com/v1") == instruction_model.key_for("m@https://api.groq.com.example/v1") == "mine"
+    assert instruction_model.api_key_for(groq) == "secret" and instruction_model.api_key_for("m@https://notgroq.com/v1") == instruction_model.api_key_for("m@https://api.groq.com.example/v1") == "mine"
     server = serve(lambda question: NOTES)
     ask(server)
     assert server.keys == {"Bearer mine"}
@@ -157,8 +157,8 @@ def test_groq_has_a_key_of_its_own_name_and_nobody_else_gets_it(monkeypatch, ser
 def test_a_text_about_something_else_is_refused_by_minilm(serve):
     """The real encoder: notes of this passage are near it, those of another are not."""
     other = "Tomatoes like warm nights. Sow them in March and water them well until the first leaves open."
-    near, far = instruction_model.nearness([NOTES, NOTES], [PASSAGE, other])
-    assert near >= instruction_model.NEAR["notes"] > far
+    near, far = instruction_model.similarity([NOTES, NOTES], [PASSAGE, other])
+    assert near >= instruction_model.MIN_SIMILARITY["notes"] > far
 
 
 @pytest.mark.slow
@@ -166,10 +166,10 @@ def test_the_embedded_base_is_asked_over_the_real_protocol(capsys):
     """It need not be good at it: whatever it says is taken or refused, and asked for only once."""
     from blogtwin.models import registry as bases
 
-    base = bases.resolve("smollm2:135m")
+    base = bases.resolve_base("smollm2:135m")
     for _ in range(2):
-        with instruction_model.Instructor("", base) as one:
-            found = instruction_model.made([wanted(kind) for kind in ("notes", "brief")], one, count)
+        with instruction_model.InstructionModel("", base) as one:
+            found = instruction_model.generate_instructions([wanted(kind) for kind in ("notes", "brief")], one, count)
             started = one.engine is not None
         assert set(found) <= {"p1-1-notes-1", "p1-1-brief-1"} and "of 2 made by smollm2:135m" in capsys.readouterr().out
     assert not started, "the second run had every answer already"
@@ -191,7 +191,7 @@ def test_prepare_takes_the_model_s_where_it_can_and_the_rule_s_elsewhere(monkeyp
     posts = [{"id": f"p{i}", "title": f"Post {i}", "date": None, "tags": [], "text": "\n\n".join(f"The boat number {i}{n} came in, and nobody had a word for what we saw there." for n in range(1, 12))} for i in range(4)]
 
     def prepared(**knobs):
-        return stage.prepare(posts, params.model_copy(update={"prepare": params.prepare.model_copy(update={**changed, **knobs})}), lambda text: len(text.split()))
+        return stage.build_examples(posts, params.model_copy(update={"prepare": params.prepare.model_copy(update={**changed, **knobs})}), lambda text: len(text.split()))
 
     by_rule, by_model = prepared(), prepared(instructions="model", instructor=server.name)
     assert [(r["id"], r["task"], r["output"]) for r in by_rule] == [(r["id"], r["task"], r["output"]) for r in by_model]
@@ -202,5 +202,5 @@ def test_prepare_takes_the_model_s_where_it_can_and_the_rule_s_elsewhere(monkeyp
 
 
 def test_where_nothing_is_wanted_no_model_is_asked():
-    with instruction_model.Instructor("", SimpleNamespace(name="base", digest="x", gguf=None)) as one:
-        assert instruction_model.made([], one, count) == {} and one.engine is None
+    with instruction_model.InstructionModel("", SimpleNamespace(name="base", digest="x", gguf=None)) as one:
+        assert instruction_model.generate_instructions([], one, count) == {} and one.engine is None

@@ -26,23 +26,23 @@ SMALL = "train.max_steps=2 train.max_length=256 train.learning_rate=2e-2 export.
 
 # Where Ctrl-C comes: (what is called, the how manieth time).
 CTRL_C = {
-    "ingest, reading": ("corpus.readers:read", 5),
+    "ingest, reading": ("corpus.readers:read_post", 5),
     "ingest, remembering": ("blogtwin.files:json.dumps", 5),
-    "ingest, writing": ("blogtwin.files:writing", 3),
-    "prepare, cutting": ("corpus.examples:examples", 5),
+    "ingest, writing": ("blogtwin.files:atomic_open", 3),
+    "prepare, cutting": ("corpus.examples:build_examples", 5),
     "split, comparing": ("corpus.dedup:words", 5),
     "split, writing": ("blogtwin.files:json.dumps", 20),
-    "train, in the second step": ("train.training_log:Log.step", 2),
-    "export_gguf, with the twin made": ("blogtwin.models.gguf_export:write_adapter", 1),
+    "train, in the second step": ("train.training_log:TrainingLog.step", 2),
+    "export_gguf, with the twin made": ("blogtwin.models.gguf_export:write_lora_gguf", 1),
     "ollama_create, with the twin unchecked": ("blogtwin.inference.ollama:Ollama.answer", 1),
 }
 # Where the disk is full: (from this call on, the largest file in bytes), so that some of a stage is written and some is not.
 FULL_DISK = {
-    "ingest": ("blogtwin.files:write_all", 4096),
-    "prepare": ("blogtwin.files:write_all", 4096),
-    "split": ("blogtwin.files:write_texts", 10_000),
-    "train": ("train.training_log:Log.stop", 50_000),
-    "export_gguf": ("blogtwin.models.gguf_export:write_twin", 4_000_000),
+    "ingest": ("blogtwin.files:write_jsonl_files", 4096),
+    "prepare": ("blogtwin.files:write_jsonl_files", 4096),
+    "split": ("blogtwin.files:write_files", 10_000),
+    "train": ("train.training_log:TrainingLog.stop", 50_000),
+    "export_gguf": ("blogtwin.models.gguf_export:write_merged_gguf", 4_000_000),
     "ollama_create": ("blogtwin.files:write_json", 50),
     "eval_base": ("blogtwin.config:load_params", 500),
     "eval": ("blogtwin.config:load_params", 4000),
@@ -144,7 +144,7 @@ def chain(tiny, tmp_path_factory):
 
 def assert_stopped(done: subprocess.CompletedProcess, sentence: str | None = None) -> None:
     assert done.returncode == 130, (done.returncode, done.stderr[-3000:])
-    assert re.fullmatch((sentence or re.escape(console.STOPPED)) + "\n", done.stderr), done.stderr[-3000:]
+    assert re.fullmatch((sentence or re.escape(console.INTERRUPTED)) + "\n", done.stderr), done.stderr[-3000:]
 
 
 # --- Ctrl-C -----------------------------------------------------------------------------------------------------------
@@ -239,7 +239,7 @@ def test_ctrl_c_stops_make_and_the_next_dvc_repro_goes_on(chain, tmp_path, run_i
     shutil.copytree(chain.folder, folder, symlinks=True, copy_function=os.link)
     run_in(folder, "dvc commit --force ingest prepare split")
     said = until_ctrl_c(folder, "make all")
-    assert console.STOPPED in said and "Traceback" not in said, said
+    assert console.INTERRUPTED in said and "Traceback" not in said, said
     assert re.findall(r"Running stage '(\w+)'", said) == ["train"]
     assert re.findall(r"Running stage '(\w+)'", until_ctrl_c(folder, "dvc repro")) == ["train"]
 
@@ -287,22 +287,22 @@ def test_a_disk_that_is_full_at_the_second_file_keeps_the_first_from_its_name(tm
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
         with pytest.raises(OSError) as full:
-            files.write_all({tmp_path / "discarded.jsonl": [{"n": 1}], tmp_path / "posts.jsonl": [{"n": 2}] * 1000})
+            files.write_jsonl_files({tmp_path / "discarded.jsonl": [{"n": 1}], tmp_path / "posts.jsonl": [{"n": 2}] * 1000})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert errors.disk_is_full(full.value) and not list(tmp_path.iterdir())
+    assert errors.is_disk_full(full.value) and not list(tmp_path.iterdir())
 
 
 def test_ctrl_c_between_two_files_that_belong_together_waits_for_the_second(tmp_path, monkeypatch):
     press_ctrl_c_at(monkeypatch, os, "replace", 1)
     with pytest.raises(KeyboardInterrupt):
-        files.write_all({tmp_path / "posts.jsonl": [{"n": 1}], tmp_path / "discarded.jsonl": [{"n": 2}]})
+        files.write_jsonl_files({tmp_path / "posts.jsonl": [{"n": 1}], tmp_path / "discarded.jsonl": [{"n": 2}]})
     assert {f.name: json.loads(f.read_text()) for f in tmp_path.iterdir()} == {"posts.jsonl": {"n": 1}, "discarded.jsonl": {"n": 2}}
 
 
 def test_ctrl_c_between_the_old_folder_and_the_new_one_waits_for_the_new_one(tmp_path, monkeypatch):
     (tmp_path / "adapter").mkdir()
-    with pytest.raises(KeyboardInterrupt), files.making(tmp_path / "adapter") as folder:
+    with pytest.raises(KeyboardInterrupt), files.atomic_directory(tmp_path / "adapter") as folder:
         (folder / "weights").write_text("new")
         press_ctrl_c_at(monkeypatch, files.shutil, "rmtree", 1)
     assert [f.name for f in tmp_path.iterdir()] == ["adapter"]
@@ -316,7 +316,7 @@ def test_ctrl_c_while_a_model_is_loaded_for_serving_ends_its_server(tiny):
 import os, signal, sys
 sys.path.insert(0, {str(ROOT)!r})
 import xllamacpp
-from blogtwin.console import run
+from blogtwin.console import run_cli
 from blogtwin.inference import llama_server
 made = xllamacpp.Server
 def server(params):
@@ -325,12 +325,12 @@ def server(params):
     return made(params)
 def main():
     for _ in range(3):
-        with llama_server.serving({str(tiny.gguf)!r}, "tiny"):
+        with llama_server.serve_model({str(tiny.gguf)!r}, "tiny"):
             pass
     xllamacpp.Server = server
-    with llama_server.serving({str(tiny.gguf)!r}, "tiny"):
+    with llama_server.serve_model({str(tiny.gguf)!r}, "tiny"):
         print("Ctrl-C was lost")
-run(main)
+run_cli(main)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert_stopped(done)

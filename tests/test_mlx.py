@@ -29,11 +29,11 @@ sys.path[:0] = {[str(ROOT / 'tests'), str(ROOT)]}
 import jobs
 import mlx.core as mx
 from train import mlx
-from train.log import Log
+from train.training_log import TrainingLog
 
 def at_step(number, act):
-    inner = Log.step
-    Log.step = lambda log, step, *rest: (inner(log, step, *rest), step == number and act())
+    inner = TrainingLog.step
+    TrainingLog.step = lambda log, step, *rest: (inner(log, step, *rest), step == number and act())
 
 def end_of(call):
     try:
@@ -96,14 +96,14 @@ def assert_same(found: dict, expected: dict) -> None:
 
 def test_its_adapter_passes_parity(tiny, unbroken, tmp_path):
     from blogtwin.inference import parity
-    from blogtwin.models.gguf_export import write_twin
+    from blogtwin.models.gguf_export import write_merged_gguf
 
     folder, numbers = unbroken
     assert numbers["loss_after"] < numbers["loss_before"] - 0.2 and numbers["steps"] == 8
-    references = parity.reference(tiny, folder / "adapter", EXAMPLES[:1], SYSTEM, 48)
-    write_twin(tiny.gguf, folder / "adapter", tmp_path / "twin.gguf", "f16", tiny.tokenizer().chat_template, {"general.name": "t"})
-    found = parity.compare(references, tmp_path / "twin.gguf")
-    assert parity.failures("twin", found) == [] and found["delta_to_twin"] < 0.05 < found["delta_to_base"], found
+    references = parity.reference_logprobs(tiny, folder / "adapter", EXAMPLES[:1], SYSTEM, 48)
+    write_merged_gguf(tiny.gguf, folder / "adapter", tmp_path / "twin.gguf", "f16", tiny.tokenizer().chat_template, {"general.name": "t"})
+    found = parity.compare_export(references, tmp_path / "twin.gguf")
+    assert parity.parity_failures("twin", found) == [] and found["delta_to_twin"] < 0.05 < found["delta_to_base"], found
 
 
 def test_killed_it_ends_as_if_unbroken(run, unbroken, tmp_path):
@@ -130,13 +130,13 @@ def test_ctrl_c_keeps_the_step_and_the_same_command_goes_on(program, tiny, unbro
 def train(knobs={KNOBS}):
     jobs.train_with('mlx', {written(tiny)}, {str(tmp_path)!r}, knobs)
 
-step, press = Log.step, lambda: os.kill(os.getpid(), signal.SIGINT)
+step, press = TrainingLog.step, lambda: os.kill(os.getpid(), signal.SIGINT)
 at_step(3, lambda: (press(), press()))
 end_of(train)
-Log.step = step
+TrainingLog.step = step
 at_step(5, press)
 end_of(train)
-Log.step = step
+TrainingLog.step = step
 kept = jobs.Path({str(tmp_path)!r}, "adapter-checkpoints/step-5/run.json")
 state = json.loads(kept.read_text())
 state["log"]["spent"] += 1000
@@ -153,11 +153,11 @@ train()
 def test_ctrl_c_in_the_last_step_leaves_its_validation_to_the_next_run(program, tiny, tmp_path):
     """The last step of train.max_steps, in the middle of an epoch."""
     said = program(tmp_path, f"""
-step = Log.step
+step = TrainingLog.step
 at_step(3, lambda: os.kill(os.getpid(), signal.SIGINT))
 train = lambda: jobs.train_with('mlx', {written(tiny)}, {str(tmp_path)!r}, {KNOBS | {"max_steps": 3}})
 end_of(train)
-Log.step = step
+TrainingLog.step = step
 train()
 """)
     assert "stopped: step 3 of 3 is kept" in said and "going on from step 3 of 3" in said, said
@@ -187,14 +187,14 @@ def test_a_step_in_parts_is_the_same_step(program, tiny, tmp_path):
 import mlx.nn as nn
 import mlx.optimizers as optim
 
-example, padded, evaluate, begin, init = jobs.example, mlx.padded, mx.eval, mlx.Run.begin, mlx.Run.__init__
+example, padded, evaluate, begin, init = jobs.example, mlx.pad_batch, mx.eval, mlx.MlxTrainer.begin, mlx.MlxTrainer.__init__
 jobs.example = lambda i: example(i, 10 + 12 * (i % 5))
 parts, norms = [], []
-mlx.padded = lambda rows: (parts.append(len(rows)), padded(rows))[1]
+mlx.pad_batch = lambda rows: (parts.append(len(rows)), padded(rows))[1]
 
 def first_gradient(self):
     begin(self)
-    rows = [self.rows[i] for i in mlx.in_order(len(self.rows), self.batch, self.job.params.seed)[0]]
+    rows = [self.rows[i] for i in mlx.epoch_batches(len(self.rows), self.batch, self.job.params.seed)[0]]
     _, gradients = nn.value_and_grad(self.model, lambda model: mlx.default_loss(model, *padded(rows))[0])(self.model)
     norms.append(optim.clip_grad_norm(gradients, 1.0)[1].item())
 
@@ -209,19 +209,19 @@ def too_little(*arrays):
 
 def train(name):
     parts.clear()
-    inner = Log.step
-    Log.step = lambda log, step, *rest: (inner(log, step, *rest), norms.append(rest[2]))
+    inner = TrainingLog.step
+    TrainingLog.step = lambda log, step, *rest: (inner(log, step, *rest), norms.append(rest[2]))
     jobs.train_with('mlx', {written(tiny)}, {str(tmp_path)!r} + name, {KNOBS | {"batch_size": 2, "lora_dropout": 0.0, "learning_rate": 2e-3, "max_steps": 3}})
-    Log.step = inner
+    TrainingLog.step = inner
     print(json.dumps({{"read": parts, "norms": norms}}), file=open({str(tmp_path)!r} + name + "/parts", "w"))
     norms.clear()
 
-mlx.Run.begin = first_gradient
+mlx.MlxTrainer.begin = first_gradient
 for name in ("/whole", "/halves", "/short"):
     os.mkdir({str(tmp_path)!r} + name)
-mlx.Run.__init__ = in_one
+mlx.MlxTrainer.__init__ = in_one
 train("/whole")
-mlx.Run.__init__ = init
+mlx.MlxTrainer.__init__ = init
 train("/halves")
 mx.eval = too_little
 train("/short")
@@ -292,7 +292,7 @@ def loss_by_peft(base, adapter: Path, rows: list[dict]) -> float:
 
     model, losses = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base.hf, dtype=torch.float32), adapter), []
     for row in rows:
-        prompt, completion = chat.row_ids(base.tokenizer(), row["prompt"], row["completion"][0]["content"])
+        prompt, completion = chat.encode_example(base.tokenizer(), row["prompt"], row["completion"][0]["content"])
         ids = torch.tensor([prompt + completion])
         with torch.no_grad():
             likely = model(ids).logits[0, :-1].log_softmax(-1)

@@ -14,11 +14,11 @@ from tiny import write_tiny_gguf
 
 from blogtwin.config import load_params
 from blogtwin.errors import UserError
-from blogtwin.files import digest
+from blogtwin.files import sha256_file
 from blogtwin.inference import ollama as engine
 from blogtwin.inference import parity
 from blogtwin.models import chat, registry
-from blogtwin.models.llama_cpp import Scorer
+from blogtwin.models.llama_cpp import LlamaModel
 
 SYSTEM = "You write as the keeper of a lighthouse."
 CHAT = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "Write about rain.\n\nIt rained “always”."}]
@@ -48,7 +48,7 @@ def keeper(project):
     """The tiny base, made ready where the copy of the code looks for it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "ROOT", project)
-        return registry.resolve(str(project / "models/keeper.gguf"))
+        return registry.resolve_base(str(project / "models/keeper.gguf"))
 
 
 def write_workspace(folder, project):
@@ -119,7 +119,7 @@ def manifest(template: str = "t", blob: str = "0" * 64) -> dict:
 @pytest.mark.slow
 def test_the_twin_is_registered_and_the_tag_moves_to_it(registered):
     work, server = registered
-    sha = digest(work / "artifacts/gguf/twin.gguf")
+    sha = sha256_file(work / "artifacts/gguf/twin.gguf")
     made = receipt(work)
     assert (made["status"], made["model"], made["tag"], made["gguf"], made["ollama"]) == ("registered", f"blogtwin:{sha[:12]}", "blogtwin:latest", sha, "0.30.2")
     assert server.models["blogtwin:latest"] == server.models[f"blogtwin:{sha[:12]}"]
@@ -139,7 +139,7 @@ def test_a_registered_twin_has_its_template_system_stops_and_decoding(registered
     shown = engine.Ollama(server.host).show("blogtwin")
     params = load_params(work / "params.yaml")
     assert shown["system"] == SYSTEM
-    assert shown["template"] == engine.template("chatml")["template"]
+    assert shown["template"] == engine.go_template("chatml")["template"]
     assert [line.split(maxsplit=1) for line in shown["parameters"].splitlines()] == [
         ["stop", '"<|im_start|>"'],
         ["stop", '"<|im_end|>"'],
@@ -182,7 +182,7 @@ def test_without_ollama_the_stage_leaves_a_modelfile_and_says_so_in_one_line(wor
     assert done.returncode == 0 and done.stderr == ""
     (line,) = done.stdout.splitlines()
     assert "no Ollama answers at http://127.0.0.1:1" in line
-    assert receipt(work) == {"status": "absent", "model": "", "gguf": digest(work / "artifacts/gguf/twin.gguf")}
+    assert receipt(work) == {"status": "absent", "model": "", "gguf": sha256_file(work / "artifacts/gguf/twin.gguf")}
     lines = (work / "artifacts/ollama/Modelfile").read_text().split("\n")
     assert lines[0] == "FROM ../gguf/twin.gguf" and (work / "artifacts/ollama" / lines[0][5:]).is_file()
     assert f'SYSTEM """{SYSTEM}"""' in lines
@@ -223,7 +223,7 @@ def test_a_failed_registration_is_one_sentence_and_leaves_nothing(work, server, 
 
 @pytest.mark.slow
 def test_a_failed_second_registration_forgets_the_receipt_and_keeps_the_tag(work, server, stage):
-    sha = digest(work / "artifacts/gguf/twin.gguf")
+    sha = sha256_file(work / "artifacts/gguf/twin.gguf")
     names = f"blogtwin:{sha[:12]}", "blogtwin:latest"
     server.models = dict.fromkeys(names, manifest(blob=sha))
     shutil.copy(work / "artifacts/gguf/twin.gguf", server.blob(f"sha256:{sha}"))
@@ -251,13 +251,13 @@ def check(project, tmp_path, monkeypatch):
     (tmp_path / "artifacts/gguf/twin.gguf").hardlink_to(project / "twin.gguf")
     monkeypatch.chdir(tmp_path)
     keeper = SimpleNamespace(gguf=project / "models/keeper.gguf")
-    return lambda pairs: parity.check_served(Answers(pairs), "blogtwin", keeper, [{"messages": CHAT, "text": "Rain"}])
+    return lambda pairs: parity.verify_served_model(Answers(pairs), "blogtwin", keeper, [{"messages": CHAT, "text": "Rain"}])
 
 
 @pytest.mark.slow
 def test_half_a_character_ends_what_is_compared(check, project):
     # Ollama writes it as U+FFFD, which is a token of its own in many vocabularies, and not the one that was chosen
-    with Scorer(project / "twin.gguf") as scorer:
+    with LlamaModel(project / "twin.gguf") as scorer:
         first, second = scorer.log_likelihoods(scorer.tokenize("Rain"), scorer.tokenize(" fell down"))
     parity = check([(" fell", first), (" down", second), ("\ufffd", -0.1), (" down", -0.1)])
     assert parity["tokens"] == 2 and parity["delta_to_twin"] < 0.001 < 0.1 < parity["delta_to_base"]
@@ -342,7 +342,7 @@ def test_ollama_host_is_read_as_ollama_reads_it():
         "::1": "http://[::1]:11434",
         "[::]:5000": "http://[::1]:5000",
     }
-    assert {host: engine.address(host) for host in addresses} == addresses
+    assert {host: engine.server_address(host) for host in addresses} == addresses
 
 
 @pytest.mark.parametrize("host", ["[::1", "box:port"])
@@ -410,23 +410,23 @@ def published(template: str, messages: list[dict]) -> str:
 @pytest.mark.parametrize("messages", [CHAT, LONG_CHAT], ids=["one question", "a conversation"])
 @pytest.mark.parametrize(("name", "template"), [("llama3", LLAMA3), ("zephyr", ZEPHYR)])
 def test_the_ollama_template_renders_what_the_published_one_does(name, template, messages):
-    assert render(engine.template(name)["template"], messages) == published(template, messages)
+    assert render(engine.go_template(name)["template"], messages) == published(template, messages)
 
 
 def test_the_llama_template_has_the_same_date_on_every_day():
     assert f"Today Date: {chat.PINNED_DATE}\n" in published(LLAMA3, CHAT)
-    assert f"Today Date: {chat.PINNED_DATE}\n" in engine.template("llama3")["template"]
+    assert f"Today Date: {chat.PINNED_DATE}\n" in engine.go_template("llama3")["template"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("messages", [CHAT, LONG_CHAT], ids=["one question", "a conversation"])
 def test_the_chatml_template_renders_what_the_embedded_base_was_trained_on(messages):
-    tokenizer = registry.resolve("smollm2:135m").tokenizer()
-    assert render(engine.template("chatml")["template"], messages) == chat.prompt_text(tokenizer, messages)
+    tokenizer = registry.resolve_base("smollm2:135m").tokenizer()
+    assert render(engine.go_template("chatml")["template"], messages) == chat.render_prompt(tokenizer, messages)
 
 
 def test_every_model_names_a_template_there_is():
-    assert {m["template"] for m in registry.known().values()} <= set(yaml.safe_load(engine.TEMPLATES.read_text()))
+    assert {m["template"] for m in registry.load_registry().values()} <= set(yaml.safe_load(engine.TEMPLATES.read_text()))
 
 
 # --- a local base -----------------------------------------------------------------------------------------------------
@@ -446,7 +446,7 @@ def test_two_local_bases_of_one_file_name_are_kept_apart(project, keeper, tmp_pa
     monkeypatch.setattr(registry, "_dequantise", lambda gguf, folder: shutil.copytree(keeper.hf, folder))
     (tmp_path / "keeper.gguf").hardlink_to(keeper.gguf)
     monkeypatch.chdir(tmp_path)
-    other = registry.resolve("keeper.gguf")
+    other = registry.resolve_base("keeper.gguf")
     assert other.gguf == tmp_path / "keeper.gguf" and other.hf != keeper.hf
 
 

@@ -201,5 +201,5 @@ def test_the_days_git_knows_come_along(workspace, posts):
     environment = {**os.environ, "GIT_AUTHOR_DATE": "2016-05-05T12:00:00Z", "GIT_COMMITTER_DATE": "2016-05-05T12:00:00Z"}
     subprocess.run("git init -q && git add -A && git -c user.name=a -c user.email=a@b.c commit -qm x", shell=True, cwd=posts, env=environment, check=True)
     assert blog(workspace, posts).returncode == 0
-    found, left = ingest.ingest(workspace / "data/blog", 5, 1e7)
+    found, left = ingest.ingest_folder(workspace / "data/blog", 5, 1e7)
     assert {p["source"]: p["date"] for p in found}["undated.md"] == "2016-05-05" and not left

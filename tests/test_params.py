@@ -11,7 +11,7 @@ import yaml
 from conftest import ROOT, environment, sh
 
 from blogtwin import edit_params, renamed_params
-from blogtwin.config import Params, Tasks, load_params
+from blogtwin.config import AugmentationParams, Params, load_params
 from blogtwin.edit_params import set_params
 from blogtwin.errors import UserError
 
@@ -65,7 +65,7 @@ def test_params_yaml_has_exactly_the_knobs_the_code_knows():
     known = {name: set(field.annotation.model_fields) for name, field in Params.model_fields.items()}
     assert {name: set(section) for name, section in written.items()} == known
     assert all(f.is_required() for section in Params.model_fields.values() for f in section.annotation.model_fields.values())
-    assert set(written["prepare"]["tasks"]) == set(Tasks.model_fields) and all(f.is_required() for f in Tasks.model_fields.values())
+    assert set(written["prepare"]["tasks"]) == set(AugmentationParams.model_fields) and all(f.is_required() for f in AugmentationParams.model_fields.values())
 
 
 @pytest.mark.parametrize("spelling, value", [("2e-4", 2e-4), ("5e-05", 5e-5), ("0.0003", 3e-4), ("1.5E-4", 1.5e-4)])
@@ -233,7 +233,7 @@ def test_set_param_leaves_the_file_alone_when_the_result_would_be_wrong(folder, 
 
 def test_every_old_name_leads_to_a_parameter_there_is():
     """Of the real tables: a new name that is misspelt, or an old one that is in use again, would spoil somebody's file."""
-    fields = {name for name, field in Params.model_fields.items()} | {f"prepare.tasks.{name}" for name in Tasks.model_fields}
+    fields = {name for name, field in Params.model_fields.items()} | {f"prepare.tasks.{name}" for name in AugmentationParams.model_fields}
     fields |= {f"{name}.{key}" for name, field in Params.model_fields.items() for key in field.annotation.model_fields}
     for old, new in renamed_params.RENAMED.items():
         assert old not in fields and (not new or renamed_params.current(old) in fields), old

@@ -7,7 +7,7 @@ from conftest import ROOT
 from jobs import job, settings
 
 from blogtwin.config import load_params
-from train.schedule import TINY, fitted, learnt, planned
+from train.schedule import TINY_CORPUS_TOKENS, describe_schedule, fit_to_corpus, summarise_validation
 
 
 @pytest.fixture(autouse=True)
@@ -17,17 +17,17 @@ def at_root(monkeypatch):
 
 def test_a_tiny_corpus_gets_a_small_rank_at_the_same_strength():
     usual = load_params("params.yaml").train
-    small, said = fitted(usual, TINY - 1)
+    small, said = fit_to_corpus(usual, TINY_CORPUS_TOKENS - 1)
     assert small.lora_rank == 8 and small.lora_alpha / small.lora_rank == usual.lora_alpha / usual.lora_rank
     assert "LoRA rank 8 in place of 16" in said[0]
-    assert fitted(usual, TINY) == (usual, [])
+    assert fit_to_corpus(usual, TINY_CORPUS_TOKENS) == (usual, [])
 
 
 def test_a_rank_that_a_person_wrote_stays(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text((ROOT / "params.yaml").read_text().replace("lora_rank: preset", "lora_rank: 16"))
     own = load_params(path).train
-    assert fitted(own, 10) == (own, [])
+    assert fit_to_corpus(own, 10) == (own, [])
 
 
 @pytest.mark.slow
@@ -36,7 +36,7 @@ def test_steps_are_said_as_transformers_counts_them(total, warmup, rising):
     from transformers import TrainingArguments
 
     assert TrainingArguments(output_dir="x", warmup_steps=warmup, use_cpu=True).get_warmup_steps(total) == rising
-    assert f"{total} steps, 3 an epoch; the learning rate rises to 0.005 in the first {rising}," in planned(settings(warmup=warmup), total, 3)
+    assert f"{total} steps, 3 an epoch; the learning rate rises to 0.005 in the first {rising}," in describe_schedule(settings(warmup=warmup), total, 3)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_steps_are_said_as_transformers_counts_them(total, warmup, rising):
     ],
 )
 def test_the_curve_says_whether_more_epochs_help(losses, says):
-    assert says in learnt(losses, 3)
+    assert says in summarise_validation(losses, 3)
 
 
 @pytest.mark.slow

@@ -16,15 +16,15 @@ from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl, write_jsonl
 from blogtwin.models import chat
 from corpus import readers
-from corpus.cleaning import clean
-from eval.rewards import WEIGHTS, WritingEnvironment, ended, total
+from corpus.cleaning import clean_markdown
+from eval.rewards import WEIGHTS, WritingEnvironment, looks_finished, weighted_sum
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def posts() -> list[str]:
-    return [clean(readers.read(path, 5e7).text) for path in sorted((ROOT / "data/sample").glob("*.md"))]
+    return [clean_markdown(readers.read_post(path, 5e7).text) for path in sorted((ROOT / "data/sample").glob("*.md"))]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_the_author_is_rewarded_and_cheats_are_not(environment, posts):
     def reward(text: str) -> tuple[float, dict]:
         environment.reset(options={"prompt": 0})
         _, value, terminated, truncated, parts = environment.step(text)
-        assert terminated and not truncated and value == pytest.approx(total(parts))
+        assert terminated and not truncated and value == pytest.approx(weighted_sum(parts))
         return value, parts
 
     held_out = posts[30:36]
@@ -55,12 +55,12 @@ def test_the_author_is_rewarded_and_cheats_are_not(environment, posts):
     copied, parts = reward(posts[0])
     assert parts["copied"] == 1 and copied < author
     assert reward(others)[0] < author and reward("")[0] == 0
-    for cheat in (baselines.shuffled_words(held_out[:1], 7), baselines.repeated(held_out[:1], 300), baselines.markov(posts[:30], 1, 300, 2, 7)):
+    for cheat in (baselines.shuffle_words(held_out[:1], 7), baselines.repeat_sentence(held_out[:1], 300), baselines.markov_text(posts[:30], 1, 300, 2, 7)):
         assert reward(cheat[0])[0] < author
 
 
 def test_an_end_is_told_from_a_cut():
-    assert ended("It rained.") and ended("“Did it?”\n") and not ended("It rained and") and not ended("")
+    assert looks_finished("It rained.") and looks_finished("“Did it?”\n") and not looks_finished("It rained and") and not looks_finished("")
 
 
 def examples(n: int) -> list[dict]:
@@ -96,7 +96,7 @@ def test_dpo_prefers_the_author_and_keeps_the_contract(trained, tmp_path):
     votes = tmp_path / "votes.jsonl"
     votes.write_text(json.dumps({"prompt": "Write number 1.", "chosen": "word1 word2.", "rejected": "Nothing at all."}) + "\n")  # strings, as older files have them
     work = again(trained, tmp_path / "adapter", method="dpo", votes=str(votes), learning_rate=2e-2)
-    found = preferences.improve(work, examples(6), SYSTEM)
+    found = preferences.train_preferences(work, examples(6), SYSTEM)
     assert found["preference"]["pairs"] == 7 and found["preference"]["votes"] == 1
     assert found["preference"]["margin"] > 0 and found["preference"]["accuracy"] > 0.5
     before, after = weights(trained[0].folder), weights(work.folder)
@@ -124,23 +124,23 @@ def test_votes_given_through_the_api_are_what_dpo_learns_from(trained, tmp_path,
 
     rows = []
 
-    class Recorded(dpo.IdPairs):
+    class Recorded(dpo.PretokenisedDPOTrainer):
         def __init__(self, *args, train_dataset, **kwargs):
             rows.extend(train_dataset)
             super().__init__(*args, train_dataset=train_dataset, **kwargs)
 
-    monkeypatch.setattr(dpo, "IdPairs", Recorded)
+    monkeypatch.setattr(dpo, "PretokenisedDPOTrainer", Recorded)
     work = again(trained, tmp_path / "voted", method="dpo", votes=str(file), learning_rate=2e-2)
-    found = preferences.improve(work, examples(6), SYSTEM)["preference"]
+    found = preferences.train_preferences(work, examples(6), SYSTEM)["preference"]
     assert (found["pairs"], found["votes"]) == (8, 2)
     tokenizer = work.base.tokenizer()
     said = [{kind: tokenizer.decode(row[f"{kind}_ids"], skip_special_tokens=True).strip() for kind in ("chosen", "rejected")} for row in rows[6:]]
     assert said == [{"chosen": shown[0]["right"], "rejected": shown[0]["left"]}, {"chosen": shown[1]["left"], "rejected": shown[1]["right"]}]
-    expected = chat.prompt_ids(tokenizer, chat.messages({"instruction": "Write the post “The ferry”.\u2028Briefly."}, SYSTEM))  # what the blind texts were written for
+    expected = chat.encode_prompt(tokenizer, chat.prompt_messages({"instruction": "Write the post “The ferry”.\u2028Briefly."}, SYSTEM))  # what the blind texts were written for
     assert [row["prompt_ids"] for row in rows[6:]] == [expected] * 2
 
     without = again(trained, tmp_path / "not-voted", method="dpo", votes=str(ROOT / "train/votes.jsonl"), learning_rate=2e-2)
-    preferences.improve(without, examples(6), SYSTEM)
+    preferences.train_preferences(without, examples(6), SYSTEM)
     with_votes, without_votes = weights(work.folder), weights(without.folder)
     assert any(not (with_votes[k] == without_votes[k]).all() for k in with_votes)
 
@@ -154,20 +154,21 @@ def test_a_pair_brings_its_own_conversation(tiny, tmp_path):
     own = [{"role": "system", "content": "You are somebody else."}]
     answers = {"chosen": [{"role": "assistant", "content": "Two."}], "rejected": [{"role": "assistant", "content": "None."}]}
     write_jsonl(tmp_path / "votes.jsonl", [{"prompt": turns, **answers}, {"prompt": own + turns, **answers}])
-    found = dpo.voted(str(tmp_path / "votes.jsonl"), tokenizer, SYSTEM)
+    found = dpo.load_votes(str(tmp_path / "votes.jsonl"), tokenizer, SYSTEM)
     asked = [[{"role": "system", "content": SYSTEM}, *turns], own + turns]
-    assert [row["prompt_ids"] for row in found] == [chat.prompt_ids(tokenizer, messages) for messages in asked]
-    assert {tuple(row["chosen_ids"]) for row in found} == {tuple(chat.row_ids(tokenizer, asked[0], "Two.")[1])}
+    assert [row["prompt_ids"] for row in found] == [chat.encode_prompt(tokenizer, messages) for messages in asked]
+    assert {tuple(row["chosen_ids"]) for row in found} == {tuple(chat.encode_example(tokenizer, asked[0], "Two.")[1])}
 
 
 def test_a_cut_text_has_no_end_token(trained, monkeypatch):
     """What is longer than the limit is cut and not ended: else a twin would learn to stop in the middle."""
     from train.preferences import common, dpo
 
-    monkeypatch.setattr(common, "TOKENS", 12)
+    for module in (common, dpo):
+        monkeypatch.setattr(module, "MAX_COMPLETION_TOKENS", 12)
     work = dataclasses.replace(trained[0], params=trained[0].params.model_copy(update={"pairs": 3}))
     end = work.base.tokenizer().eos_token_id
-    rows = dpo.pairs(work, examples(3), SYSTEM)
+    rows = dpo.build_pairs(work, examples(3), SYSTEM)
     assert all(len(r["chosen_ids"]) == 12 and end not in r["chosen_ids"] for r in rows)
     assert all(len(r["rejected_ids"]) <= 12 and end not in r["rejected_ids"][:-1] for r in rows)
 
@@ -178,12 +179,13 @@ def test_grpo_writes_is_rewarded_and_keeps_the_contract(trained, tmp_path, monke
     from train.preferences import common, grpo
 
     asked = []
-    monkeypatch.setattr(common, "TOKENS", 16)
-    monkeypatch.setattr(preferences.Rewards, "parts", lambda self, text, brief, stopped: asked.append((text, stopped)) or dict.fromkeys(WEIGHTS, float(len(text))))
+    for module in (common, grpo):
+        monkeypatch.setattr(module, "MAX_COMPLETION_TOKENS", 16)
+    monkeypatch.setattr(grpo.RewardFunction, "parts", lambda self, text, brief, stopped: asked.append((text, stopped)) or dict.fromkeys(WEIGHTS, float(len(text))))
     work = again(trained, tmp_path / "adapter", method="grpo", pairs=2, learning_rate=2e-2)
-    found = preferences.improve(work, examples(6), SYSTEM)["preference"]
+    found = preferences.train_preferences(work, examples(6), SYSTEM)["preference"]
     assert found["prompts"] == 2 and {"reward_before", "reward_after"} | set(WEIGHTS) < set(found)
-    assert len(asked) == 2 * grpo.GROUP + 2 * 2 and len({text for text, _ in asked}) > 2
+    assert len(asked) == 2 * grpo.NUM_GENERATIONS + 2 * 2 and len({text for text, _ in asked}) > 2
     assert [stopped for _, stopped in asked].count(True) > len(asked) / 2  # the author's texts are longer than 16 tokens
     before, after = weights(trained[0].folder), weights(work.folder)
     assert any(not (before[k] == after[k]).all() for k in before)
@@ -196,7 +198,7 @@ def test_a_loss_that_is_no_number_ends_it(trained, tmp_path, monkeypatch):
 
     monkeypatch.setattr(dpo, "BETA", float("nan"))
     with pytest.raises(FloatingPointError, match="the loss of train.method became nan at step 1"):
-        preferences.improve(again(trained, tmp_path / "adapter", method="dpo"), examples(6), SYSTEM)
+        preferences.train_preferences(again(trained, tmp_path / "adapter", method="dpo"), examples(6), SYSTEM)
 
 
 def test_ctrl_c_says_from_where_the_same_command_goes_on(trained, tmp_path, monkeypatch):
@@ -206,27 +208,27 @@ def test_ctrl_c_says_from_where_the_same_command_goes_on(trained, tmp_path, monk
     def press(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dpo, "dpo", press)
+    monkeypatch.setattr(dpo, "run_dpo", press)
     work = again(trained, tmp_path / "adapter", method="dpo")
     with pytest.raises(KeyboardInterrupt, match="the same command begins anew"):
-        preferences.improve(work, examples(6), SYSTEM)
+        preferences.train_preferences(work, examples(6), SYSTEM)
     with work.checkpoints.saving(12, 12), pytest.raises(KeyboardInterrupt, match="^((?!step-12).)*$"):  # not there before it is whole
-        preferences.improve(work, examples(6), SYSTEM)
+        preferences.train_preferences(work, examples(6), SYSTEM)
     with pytest.raises(KeyboardInterrupt, match="goes on from .*step-12, what the posts taught"):
-        preferences.improve(work, examples(6), SYSTEM)
+        preferences.train_preferences(work, examples(6), SYSTEM)
     work.checkpoints.clear()
 
 
 def test_memory_that_ends_is_one_sentence(trained, tmp_path, monkeypatch):
     from train import preferences
-    from train.preferences import common
+    from train.preferences import dpo
 
     def allocate(*args):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
-    monkeypatch.setattr(common, "adapted", allocate)
+    monkeypatch.setattr(dpo, "load_adapter", allocate)
     with pytest.raises(UserError, match="Memory ran out in train.method=dpo: set train.method to sft"):
-        preferences.improve(again(trained, tmp_path / "adapter", method="dpo"), examples(6), SYSTEM)
+        preferences.train_preferences(again(trained, tmp_path / "adapter", method="dpo"), examples(6), SYSTEM)
 
 
 def test_the_stage_says_what_it_did_in_its_metrics(tiny, tiny_root, tmp_path, monkeypatch):
@@ -247,8 +249,8 @@ def test_the_stage_says_what_it_did_in_its_metrics(tiny, tiny_root, tmp_path, mo
     stage.main()
     found = json.loads((tmp_path / "artifacts/train/metrics.json").read_text())
     assert found["preference"]["method"] == "dpo" and found["preference"]["pairs"] == 4
-    valid = [chat.row(e, SYSTEM) for e in rows[6:8]]
-    assert found["loss_after"] == pytest.approx(cpu.loss_of(tiny, tmp_path / "artifacts/adapter", valid, train), abs=1e-3)
+    valid = [chat.to_trl_row(e, SYSTEM) for e in rows[6:8]]
+    assert found["loss_after"] == pytest.approx(cpu.evaluate_adapter(tiny, tmp_path / "artifacts/adapter", valid, train), abs=1e-3)
     about = json.loads((tmp_path / "artifacts/train/training.json").read_text())
     assert about["hardware"]["cores"] >= 1 and about["hardware"]["ram_gb"] > 1 and about["knobs"]["method"] == "dpo" and about["seconds"] > 0
     assert [json.loads(line)["event"] for line in (tmp_path / "artifacts/logs/train.jsonl").read_text().splitlines()][:2] == ["validation", "start"]
@@ -274,7 +276,7 @@ def test_votes_that_are_none_are_one_sentence(tiny, tmp_path, content, said):
     if content:
         file.write_text(content)
     with pytest.raises(UserError, match=said):
-        dpo.voted(str(file), tiny.tokenizer(), SYSTEM)
+        dpo.load_votes(str(file), tiny.tokenizer(), SYSTEM)
 
 
 def test_no_votes_are_shipped():
@@ -285,11 +287,11 @@ def test_log_probabilities_without_triton():
     """By the definition, with temperature and soft cap, in pieces, and with its gradient."""
     import torch
 
-    from train.kernels.cross_entropy import CHUNK
+    from train.kernels.cross_entropy import LOGIT_CHUNK
     from train.trl_compat import LogProbabilities
 
     torch.manual_seed(0)
-    n, names = CHUNK + 3, ("entropy", "log_sum_sq_probs", "mean_logits", "is_top1")
+    n, names = LOGIT_CHUNK + 3, ("entropy", "log_sum_sq_probs", "mean_logits", "is_top1")
     hidden, weight, labels = torch.randn(n, 8, requires_grad=True), torch.randn(11, 8), torch.randint(0, 11, (n,))
     z = 5 * torch.tanh(hidden @ weight.T * 2 / 5) / 0.7
     p = z.softmax(-1)
@@ -311,8 +313,8 @@ def test_trls_kernel_is_asked_only_where_a_driver_of_triton_is_active(monkeypatc
 
     stub_triton(monkeypatch, driver)
     patch_trl(monkeypatch, asked := Asked())
-    trl_compat.without_triton()
-    trl_compat.without_triton()  # a second call changes nothing
+    trl_compat.patch_trl_for_cpu()
+    trl_compat.patch_trl_for_cpu()  # a second call changes nothing
     chosen = trl_compat.trl.trainer.utils._ChunkedLogProbFunction
     monkeypatch.setattr(trl_compat.LogProbabilities, "apply", lambda *_: "PyTorch")
     hidden = type("Hidden", (), {"device": torch.device(device)})()
@@ -329,7 +331,7 @@ def test_where_triton_is_not_installed_pytorch_stands_in(monkeypatch):
     monkeypatch.setitem(sys.modules, "triton.runtime", None)
     assert not trl_compat.driven(torch.device("cuda"))
     patch_trl(monkeypatch, None)
-    trl_compat.without_triton()
+    trl_compat.patch_trl_for_cpu()
     assert trl_compat.trl.trainer.utils._ChunkedLogProbFunction is trl_compat.LogProbabilities
 
 
@@ -339,8 +341,8 @@ def test_dpo_runs_with_triton_and_no_gpu_and_without_triton(trained, tmp_path, m
     from train import preferences, trl_compat
 
     patch_trl(monkeypatch, NoDriver if installed else None)
-    trl_compat.without_triton()
-    found = preferences.improve(again(trained, tmp_path / "adapter", method="dpo", pairs=4), examples(4), SYSTEM)
+    trl_compat.patch_trl_for_cpu()
+    found = preferences.train_preferences(again(trained, tmp_path / "adapter", method="dpo", pairs=4), examples(4), SYSTEM)
     assert found["preference"]["pairs"] == 4
 
 

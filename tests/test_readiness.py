@@ -5,7 +5,7 @@ import re
 from conftest import ROOT
 
 from blogtwin.config import load_params
-from corpus.report import facts_of, lengths, page, verdict, years
+from corpus.report import assess, corpus_statistics, length_histogram, posts_per_year, render_html
 
 PARAMS = load_params(ROOT / "params.yaml")
 WORDS = "We walked down to the harbour and looked at the boats, and the tide was out again."
@@ -17,7 +17,7 @@ def post(n, text=None, **more):
 
 
 def facts(posts, left=()):
-    return facts_of(posts, list(left), PARAMS)
+    return corpus_statistics(posts, list(left), PARAMS)
 
 
 def test_numbers_are_those_of_the_posts():
@@ -35,16 +35,16 @@ def test_numbers_are_those_of_the_posts():
 
 def test_the_verdict_follows_the_thresholds():
     base = facts([post(n) for n in range(3)])
-    said = [verdict({**base, "posts": n, "words": w}, PARAMS)[0].split()[0] + verdict({**base, "posts": n, "words": w}, PARAMS)[0].split()[1] for n, w in ((3, 900), (60, 38_000), (400, 200_000), (3000, 10**6))]
+    said = [assess({**base, "posts": n, "words": w}, PARAMS)[0].split()[0] + assess({**base, "posts": n, "words": w}, PARAMS)[0].split()[1] for n, w in ((3, 900), (60, 38_000), (400, 200_000), (3000, 10**6))]
     assert said == ["Notenough:", "Enoughto", "Enough:400", "Plenty:3000"]
 
 
 def test_charts_count_every_post():
-    assert years([post(0), post(2), post(3)]) == [("2010", 2), ("2011", 0), ("2012", 1)]
-    assert sum(n for _, n in lengths([0, 99, 100, 6400, 10**6])) == 5
+    assert posts_per_year([post(0), post(2), post(3)]) == [("2010", 2), ("2011", 0), ("2012", 1)]
+    assert sum(n for _, n in length_histogram([0, 99, 100, 6400, 10**6])) == 5
 
 
 def test_the_page_is_whole_and_harmless():
-    text = page(facts([post(1, f"{WORDS}\n\n<div>{WORDS}</div>\n\n{{{{< x >}}}}<script>steal()</script>")]))
+    text = render_html(facts([post(1, f"{WORDS}\n\n<div>{WORDS}</div>\n\n{{{{< x >}}}}<script>steal()</script>")]))
     assert text.count("<svg") == 2 and "&lt;1&gt;" in text or "Post" in text
     assert not re.search(r"<script|src=|href=|url\(|@import|https?://(?!www\.w3)", text), "nothing is run or fetched"

@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from eval.report import VOICES, number, paragraphs, place, report
-from eval.scorecard import Card
+from eval.report import SYSTEM_LABELS, format_number, locate_match, paragraphs, render_report
+from eval.scorecard import Scorecard
 
 RUN = "the boiler hummed and the cat slept on the warm lid"
 EVIL = '<script>alert("x")</script> & "quotes" onload=\'y\''
@@ -24,13 +24,13 @@ def wrote(text, copied=""):
 
 @pytest.fixture
 def card():
-    metrics = {name: voice(x) for name, x in zip(VOICES, (0.1, 0.15, 0.31, 0.62, 0.05, 1.0, 1.02, 0.7))}
+    metrics = {name: voice(x) for name, x in zip(SYSTEM_LABELS, (0.1, 0.15, 0.31, 0.62, 0.05, 1.0, 1.02, 0.7))}
     metrics["twin"]["suites"] = metrics["base"]["suites"] = {"facts": 0.5, "overall": 0.25}
     metrics |= {"gain": {}, "verifier": {}, "unrelated": {}, "n": {"prompts": 12, "held_out_posts": 17, "training_posts": 60, "impostors": 6}}
     sample = {"id": "a-1", "post_id": "a", "prompt": f"Write of boilers {EVIL}", "brief": "", "author": f"One.\n\n{EVIL}"}
     sample |= {"twin": wrote(f"It was so: The boiler hummed, and the cat\n\nslept on the WARM lid. {EVIL}", RUN), "five_shot": wrote(EVIL), "base": wrote("Short.", "slept on the lid")}
     habits = {"author": {"commas": [1.0, 2.0, 3.0], "semicolons": [0.0, 0.0, 0.0]}, "twin": {"commas": [2.5], "semicolons": [9.0]}, "base": {"commas": [60.0], "semicolons": [0.0]}}
-    return Card(metrics, [sample], habits, f"Not yet: {EVIL}.", ["Try `train.epochs` <b>."], {"copying": f"2 of 12 texts {EVIL}"}, [{"post": "a", "base": 1.2, "twin": 1.0}], [("twin", "author")])
+    return Scorecard(metrics, [sample], habits, f"Not yet: {EVIL}.", ["Try `train.epochs` <b>."], {"copying": f"2 of 12 texts {EVIL}"}, [{"post": "a", "base": 1.2, "twin": 1.0}], [("twin", "author")])
 
 
 class Tags(HTMLParser):
@@ -58,22 +58,22 @@ class Tags(HTMLParser):
 
 def test_what_somebody_wrote_stays_text(card):
     """In prompt, post, answers, verdict, reason and names, a script and quotes are words."""
-    found = Tags(report(card, EVIL, EVIL))
+    found = Tags(render_report(card, EVIL, EVIL))
     assert "script" not in {tag for tag, _ in found.tags} and not any(name.startswith("on") for _, a in found.tags for name in a)
     assert found.text.count(EVIL) >= 8 and not found.open
 
 
 def test_the_page_asks_nothing_of_the_network(card):
-    page = report(card, "Wenna", "SmolLM2")
+    page = render_report(card, "Wenna", "SmolLM2")
     assert "default-src 'none'" in page and not re.search(r"https?:|//\w|url\(|@import", page)
     assert not any({"href", "src"} & attributes.keys() for _, attributes in Tags(page).tags)
 
 
 def test_all_voices_stand_on_the_line(card):
     """Each but the author by name with its interval, none beside the picture."""
-    page = report(card, "Wenna", "SmolLM2")
+    page = render_report(card, "Wenna", "SmolLM2")
     picture = page[page.index("<svg") : page.index("</svg>")]
-    assert all(name in picture for name in VOICES.values()) and "0.62 <" in picture and "[0.52, 0.72]" in picture
+    assert all(name in picture for name in SYSTEM_LABELS.values()) and "0.62 <" in picture and "[0.52, 0.72]" in picture
     assert all(-0.01 <= float(x) <= 100 for x in re.findall(r'\b(?:c?x[12]?)="([-\d.]+)%"', picture))
     assert "caricature" in picture and "12 prompts, 17 held-out posts, 6 other bloggers" in page
 
@@ -81,7 +81,7 @@ def test_all_voices_stand_on_the_line(card):
 def test_a_voice_without_a_style_is_named_beside_the_line(card):
     card.metrics["styled"]["style"]["masked"] = None
     card.metrics["markov"]["style"] |= {"masked_lo": None, "masked_hi": None, "function": None}
-    page = report(card, "", "SmolLM2")
+    page = render_report(card, "", "SmolLM2")
     assert "could not be measured: base, told your style." in page and "[–, –]" in page
 
 
@@ -93,27 +93,27 @@ def test_none_is_a_dash_everywhere(card):
 
     card.metrics = {k: v if k == "n" else nothing(v) for k, v in card.metrics.items()}
     card.by_post, card.habits = [{"post": "a", "base": None, "twin": None}], {}
-    text = Tags(report(card, "Wenna", "SmolLM2")).text
+    text = Tags(render_report(card, "Wenna", "SmolLM2")).text
     assert "nobody stands on the line" in text and "–" in text and not re.search(r"\bNone\b|\bnan\b|undefined", text)
-    assert (number(None), number(float("nan")), number(-0.5)) == ("–", "–", "−0.50")
+    assert (format_number(None), format_number(float("nan")), format_number(-0.5)) == ("–", "–", "−0.50")
 
 
 def test_copied_runs_are_marked_where_they_stand(card):
     """Across case, punctuation and paragraphs; only runs of 8 words or more."""
-    page = report(card, "Wenna", "SmolLM2")
+    page = render_report(card, "Wenna", "SmolLM2")
     assert "<p>It was so: <mark>The boiler hummed, and the cat</mark></p><p><mark>slept on the WARM lid</mark>. &lt;script" in page
     assert page.count("<mark>") == 3  # these two and the legend
-    assert place("a b c", "a b c") == (0, 0) and place("", RUN) == (0, 0) and place("other words " * 9, RUN) == (0, 0)
+    assert locate_match("a b c", "a b c") == (0, 0) and locate_match("", RUN) == (0, 0) and locate_match("other words " * 9, RUN) == (0, 0)
     assert paragraphs(" \n\n a\nb \n \n\nc<\n") == "<p>a<br>b</p><p>c&lt;</p>" and paragraphs("") == ""
 
 
 def test_gates_and_advice(card):
-    page = report(card, "Wenna", "SmolLM2")
+    page = render_report(card, "Wenna", "SmolLM2")
     assert page.count('<li class="no">') == 1 and page.count("<li><b>") == 3 and "Failed: 2 of 12 texts" in page
     assert "<code>train.epochs</code> &lt;b&gt;" in page
 
 
 def test_pictures_and_tables_can_be_heard(card):
-    tags = Tags(report(card, "Wenna", "SmolLM2")).tags
+    tags = Tags(render_report(card, "Wenna", "SmolLM2")).tags
     assert all(a.get("role") == "img" and a.get("aria-label") for tag, a in tags if tag == "svg")
     assert all(a.get("scope") in ("row", "col") for tag, a in tags if tag == "th")

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from blogtwin.errors import UserError
 from train import callbacks, cpu
-from train.training_log import Log
+from train.training_log import TrainingLog
 
 # Nine steps, three an epoch, of two rows each; dropout, so that the random numbers matter, too.
 KNOBS = {"batch_size": 2, "lora_dropout": 0.1, "checkpoint_steps": 2, "learning_rate": 5e-3}
@@ -61,7 +61,7 @@ def unbroken(tiny, tmp_path_factory):
 
 # Where each process is killed: (what is called, the how manieth time in that process). The first has no checkpoint yet; the
 # second leaves one half-written; the third has made an epoch's last step and not looked at its end.
-KILLS = [(Log, "step", 1), (callbacks, "save_file", 4), (callbacks.Watch, "look", 1)]
+KILLS = [(TrainingLog, "step", 1), (callbacks, "save_file", 4), (callbacks.TrainingMonitor, "look", 1)]
 
 
 def killed_and_resumed(base: dict, folder: str, out: str) -> None:
@@ -111,8 +111,8 @@ def test_killed_three_times_it_ends_as_if_unbroken(tiny, unbroken, tmp_path):
 def test_ctrl_c_keeps_the_step_and_the_same_command_goes_on(tiny, unbroken, tmp_path, monkeypatch):
     stopped = work(tiny, tmp_path / "adapter")
     with monkeypatch.context() as pressing, pytest.raises(KeyboardInterrupt, match="step 3 of 9 is kept in .*the same command goes on from there"):
-        inner = Log.step
-        pressing.setattr(Log, "step", lambda log, step, *rest: (inner(log, step, *rest), step == 3 and os.kill(os.getpid(), signal.SIGINT)))
+        inner = TrainingLog.step
+        pressing.setattr(TrainingLog, "step", lambda log, step, *rest: (inner(log, step, *rest), step == 3 and os.kill(os.getpid(), signal.SIGINT)))
         cpu.train(stopped)
     assert stopped.checkpoints.newest().name == "step-3"
     again = work(tiny, tmp_path / "adapter")
@@ -170,14 +170,14 @@ def test_out_of_memory_halves_the_rows_and_changes_no_result(tiny, unbroken, tmp
             loss.register_hook(lambda _: (_ for _ in ()).throw(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")) if len(asked) % 3 == 0 else None)
         return loss, count
 
-    cpu_loss = cpu.summed_loss
-    monkeypatch.setattr(cpu, "summed_loss", greedy)
+    cpu_loss = cpu.summed_cross_entropy
+    monkeypatch.setattr(cpu, "summed_cross_entropy", greedy)
     monkeypatch.setattr(cpu.PackedTrainer, "parts", 1)
     done = work(tiny, tmp_path / "adapter")
     done = type(done)(**{**vars(done), "params": settings(**{**KNOBS, "lora_dropout": 0.0})})
     numbers = cpu.train(done)
     assert "memory ran out: each row of 256 tokens is now read in up to 2 parts (batch halved, accumulation doubled" in capsys.readouterr().out
-    monkeypatch.setattr(cpu, "summed_loss", cpu_loss)
+    monkeypatch.setattr(cpu, "summed_cross_entropy", cpu_loss)
     plain = job(tiny, tmp_path / "plain", settings(**{**KNOBS, "lora_dropout": 0.0}), ROWS)
     assert_same(result(done, numbers), result(plain, cpu.train(plain)), done.folder, plain.folder)
 
@@ -188,23 +188,23 @@ def test_memory_for_not_even_one_post_is_one_sentence(tiny, tmp_path, monkeypatc
             raise MemoryError
         return cpu_loss(model, inputs)
 
-    cpu_loss = cpu.summed_loss
-    monkeypatch.setattr(cpu, "summed_loss", none)
+    cpu_loss = cpu.summed_cross_entropy
+    monkeypatch.setattr(cpu, "summed_cross_entropy", none)
     with pytest.raises(UserError, match="even with one post at a time: set train.max_length under 256, or train on a smaller train.base"):
         cpu.train(work(tiny, tmp_path / "adapter"))
 
 
 def test_a_loss_that_is_no_number_stops_training(tiny, tmp_path, monkeypatch):
     """transformers would put the average of the losses before in its place, and train on."""
-    cpu_loss = cpu.summed_loss
-    monkeypatch.setattr(cpu, "summed_loss", lambda model, inputs: (cpu_loss(model, inputs)[0] * float("nan"), 1))
+    cpu_loss = cpu.summed_cross_entropy
+    monkeypatch.setattr(cpu, "summed_cross_entropy", lambda model, inputs: (cpu_loss(model, inputs)[0] * float("nan"), 1))
     with pytest.raises(FloatingPointError, match="the loss became nan at step 1"):
         cpu.train(work(tiny, tmp_path / "adapter"))
 
 
 def test_a_disk_that_is_full_at_a_checkpoint_stops_no_training(tiny, unbroken, tmp_path, monkeypatch, capsys):
     """The optimiser's state is too large for the disk at step 4 and later: the checkpoint before stays, the result is the same."""
-    done, limit, inner = work(tiny, tmp_path / "adapter"), resource.getrlimit(resource.RLIMIT_FSIZE), callbacks.Watch.save
+    done, limit, inner = work(tiny, tmp_path / "adapter"), resource.getrlimit(resource.RLIMIT_FSIZE), callbacks.TrainingMonitor.save
 
     def save(self):
         full = self.trainer.state.global_step >= 4
@@ -214,7 +214,7 @@ def test_a_disk_that_is_full_at_a_checkpoint_stops_no_training(tiny, unbroken, t
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
-    monkeypatch.setattr(callbacks.Watch, "save", save)
+    monkeypatch.setattr(callbacks.TrainingMonitor, "save", save)
     assert_same(result(done, cpu.train(done)), unbroken[0])
     assert "the disk is full: step 4 is not kept, the newest checkpoint stays step-2; training goes on" in capsys.readouterr().out
     assert [f.name for f in done.checkpoints.folder.iterdir()] == ["step-2"]
@@ -222,9 +222,9 @@ def test_a_disk_that_is_full_at_a_checkpoint_stops_no_training(tiny, unbroken, t
 
 def test_ctrl_c_on_a_full_disk_says_which_step_is_kept(tiny, tmp_path, monkeypatch, capsys):
     """Not the one it stops in, and that training goes on is not said."""
-    stopped, inner = work(tiny, tmp_path / "adapter"), Log.step
+    stopped, inner = work(tiny, tmp_path / "adapter"), TrainingLog.step
     full = OSError(28, "No space left on device")
-    monkeypatch.setattr(Log, "step", lambda log, step, *rest: (inner(log, step, *rest), step == 3 and (os.kill(os.getpid(), signal.SIGINT), monkeypatch.setattr(callbacks, "save_file", lambda *a: (_ for _ in ()).throw(full)))))
+    monkeypatch.setattr(TrainingLog, "step", lambda log, step, *rest: (inner(log, step, *rest), step == 3 and (os.kill(os.getpid(), signal.SIGINT), monkeypatch.setattr(callbacks, "save_file", lambda *a: (_ for _ in ()).throw(full)))))
     with pytest.raises(KeyboardInterrupt, match="step 2 of 9 is kept in .*step-2; the same command"):
         cpu.train(stopped)
     assert "step 3 is not kept, the newest checkpoint stays step-2\n" in capsys.readouterr().out

@@ -21,9 +21,9 @@ from starlette.websockets import WebSocketDisconnect
 from blogtwin.errors import UserError
 from blogtwin.inference.client import Engine
 from serve import logging_setup, permissions
-from serve.concurrency import Gate
+from serve.concurrency import ConcurrencyLimiter
 from serve.main import create_app
-from serve.model_pool import Failure, Loaded
+from serve.model_pool import Failure, LoadedModel
 from serve.settings import Settings
 
 FORM = {"POST /api/corpus"}
@@ -78,7 +78,7 @@ def status(http: TestClient, place: str, key: str) -> int:
 def test_every_route_stands_in_the_table_and_nothing_else(guarded):
     http, _ = guarded
     found = {f"{method.upper()} {path}" for path, item in http.app.openapi()["paths"].items() for method in item}
-    listed = {place for place in permissions.ROLES if not place.startswith("WEBSOCKET") and place != "GET /openapi.json"}
+    listed = {place for place in permissions.ROUTE_ROLES if not place.startswith("WEBSOCKET") and place != "GET /openapi.json"}
     assert found == listed
 
 
@@ -94,12 +94,12 @@ ALLOWED = {
 }
 
 
-@pytest.mark.parametrize("place", sorted(permissions.ROLES))
+@pytest.mark.parametrize("place", sorted(permissions.ROUTE_ROLES))
 def test_every_endpoint_with_every_credential(guarded, place):
     http, given = guarded
     for who, allowed in ALLOWED.items():
         said = status(http, place, given[who])
-        inside = permissions.ROLES[place] in allowed
+        inside = permissions.ROUTE_ROLES[place] in allowed
         if place.startswith("WEBSOCKET"):
             assert said == (101 if inside else 403), who
         elif inside:
@@ -282,7 +282,7 @@ def test_bodies_and_prompts_have_limits(inside, tmp_path):
 
 def test_prompts_and_answers_have_limits(inside, tmp_path):
     http = client(tmp_path, max_prompt_characters=100, max_tokens=50)
-    one = Loaded(http.app.state.serve.pool.model("base"), Engine("openai", "http://127.0.0.1:1/v1", "k", "m"), Gate(1, 1, 1), contextlib.ExitStack(), 0.0)
+    one = LoadedModel(http.app.state.serve.pool.model("base"), Engine("openai", "http://127.0.0.1:1/v1", "k", "m"), ConcurrencyLimiter(1, 1, 1), contextlib.ExitStack(), 0.0)
     http.app.state.serve.pool.loaded["base"] = one
     for path, asked in (("/api/generate", {"prompt": "x" * 200}), ("/v1/completions", {"prompt": "x" * 200}), ("/api/v1/chat/completions", {"message": "x" * 200})):
         answer = http.post(path, json={"model": "base", **asked})
@@ -315,7 +315,7 @@ def test_health_gives_codes_to_anybody_and_reasons_to_holders_of_a_key(inside, t
     pool, keys = http.app.state.serve.pool, http.app.state.serve.keys
     who = {"ann": keys.add("ann", "user"), "bob": keys.add("bob", "admin"), "wrong": "bt_wrong", "nobody": ""} if keyed else {"this machine": ""}
     pool.failed["base"] = Failure("engine_failed", f"llama.cpp can't serve {tmp_path}/base.gguf: no reason given")
-    pool.loaded["finetuned"] = Loaded(pool.model("base"), Engine("openai", secret, "k", "m"), Gate(1, 1, 1), contextlib.ExitStack(), 0.0)
+    pool.loaded["finetuned"] = LoadedModel(pool.model("base"), Engine("openai", secret, "k", "m"), ConcurrencyLimiter(1, 1, 1), contextlib.ExitStack(), 0.0)
     pool.kind, pool.reason = "openai", f"SERVE_ENGINE is openai, at {secret}"
     for name, key in who.items():
         answer = http.get("/api/v1/health", headers={"Authorization": f"Bearer {key}"} if key else {})
@@ -386,14 +386,14 @@ def test_logs_have_ids_and_no_prompts(inside, tmp_path):
 
 def test_logs_hold_no_key_and_are_rotated(guarded, inside, tmp_path):
     http, given = guarded
-    logging_setup.start(http.app.state.serve.settings.home)  # the newest application writes the log
+    logging_setup.configure_logging(http.app.state.serve.settings.home)  # the newest application writes the log
     for place in ("GET /api/models", "GET /api/corpus"):
         for key in given.values():
             status(http, place, key)
     log = (http.app.state.serve.settings.home / "logs/serve.jsonl").read_text()
     assert '"caller": "ann"' in log and not any(key in log for key in given.values() if key)
-    logging_setup.start(tmp_path)
+    logging_setup.configure_logging(tmp_path)
     for _ in range(40):
-        logging_setup.log("much", text="x" * 1_000_000)
+        logging_setup.log_event("much", text="x" * 1_000_000)
     files = list((tmp_path / "logs").iterdir())
     assert len(files) == 5 and sum(f.stat().st_size for f in files) < 26e6

@@ -18,12 +18,12 @@ from starlette.testclient import TestClient
 
 from blogtwin.errors import UserError
 from serve import model_pool
-from serve.concurrency import Gate
+from serve.concurrency import ConcurrencyLimiter
 from serve.errors import ApiError
 from serve.main import create_app
-from serve.scoring import Scores
+from serve.scoring import ScoringWorker
 from serve.settings import Settings
-from serve.streaming import Relay, Running, last
+from serve.streaming import ActiveStreams, GenerationStream, collect_final
 
 
 @pytest.fixture
@@ -47,19 +47,19 @@ def test_auto_takes_ollama_only_when_it_is_up_and_has_the_twin_of_the_receipt(pr
     server = OllamaServer(project)
     monkeypatch.setenv("OLLAMA_HOST", server.host)
     try:
-        kind, why, tags = model_pool.choose(settings(engine="auto"))
+        kind, why, tags = model_pool.select_engine(settings(engine="auto"))
         assert (kind, tags) == ("llamacpp", {}) and "does not have the twin" in why
         server.models["blogtwin:abc"] = {}
-        assert model_pool.choose(settings(engine="auto"))[::2] == ("ollama", {"finetuned": "blogtwin:abc"})
+        assert model_pool.select_engine(settings(engine="auto"))[::2] == ("ollama", {"finetuned": "blogtwin:abc"})
         server.models["smollm2:135m"] = {}
-        assert model_pool.choose(settings(engine="ollama"))[2] == {"finetuned": "blogtwin:abc", "base": "smollm2:135m"}
+        assert model_pool.select_engine(settings(engine="ollama"))[2] == {"finetuned": "blogtwin:abc", "base": "smollm2:135m"}
     finally:
         server.close()
-    assert model_pool.choose(settings(engine="auto"))[0] == "llamacpp"  # it is gone
+    assert model_pool.select_engine(settings(engine="auto"))[0] == "llamacpp"  # it is gone
     with pytest.raises(UserError, match="make ollama"):
-        model_pool.choose(settings(engine="ollama"))
+        model_pool.select_engine(settings(engine="ollama"))
     with pytest.raises(UserError, match="SERVE_OPENAI_URL"):
-        model_pool.choose(settings(engine="openai"))
+        model_pool.select_engine(settings(engine="openai"))
 
 
 def test_an_engine_that_comes_later_is_taken_when_a_model_is_loaded(project, monkeypatch, capsys):
@@ -68,7 +68,7 @@ def test_an_engine_that_comes_later_is_taken_when_a_model_is_loaded(project, mon
     monkeypatch.setenv("OLLAMA_HOST", host)
 
     async def work():
-        one = model_pool.Pool(settings(engine="ollama"), pool_params())
+        one = model_pool.ModelPool(settings(engine="ollama"), pool_params())
         await one.start()  # it is up, and has no twin
         assert one.failed["base"].code == "no_engine" and "make ollama" in one.failed["base"].reason and not one.ready
         with pytest.raises(UserError, match="make ollama"):
@@ -84,7 +84,7 @@ def test_an_engine_that_comes_later_is_taken_when_a_model_is_loaded(project, mon
 
 
 def test_memory_bounds_what_is_loaded(project, tmp_path):
-    one = model_pool.Pool(settings(engine="llamacpp", memory_mb=100, home=tmp_path), pool_params())
+    one = model_pool.ModelPool(settings(engine="llamacpp", memory_mb=100, home=tmp_path), pool_params())
     with pytest.raises(ApiError) as full:
         asyncio.run(one.load("base"))
     assert (full.value.status_code, full.value.code) == (507, "memory_full")
@@ -99,14 +99,14 @@ def pool_params():
 @pytest.mark.slow
 def test_ollama_answers_and_when_it_goes_everybody_is_told_and_the_next_one_is_answered(project, tmp_path, monkeypatch):
     """Through an Ollama with the base in place of the twin, whose answers are llama.cpp's."""
-    from blogtwin.inference.ollama import template
+    from blogtwin.inference.ollama import go_template
     from blogtwin.models import registry
 
-    model, ollama = registry.resolve("smollm2:135m"), OllamaServer(tmp_path)
+    model, ollama = registry.resolve_base("smollm2:135m"), OllamaServer(tmp_path)
     monkeypatch.setenv("OLLAMA_HOST", ollama.host)
     write_adapter_gguf(model, project / "artifacts/gguf/adapter.gguf")
     (tmp_path / f"sha256-{model.digest}").symlink_to(model.gguf)
-    kept = {"blob": f"sha256:{model.digest}", "system": "", "parameters": {"stop": []}, "template": template(model.template)["template"]}
+    kept = {"blob": f"sha256:{model.digest}", "system": "", "parameters": {"stop": []}, "template": go_template(model.template)["template"]}
     ollama.models |= {"blogtwin:abc": kept, "smollm2:135m": kept}
     try:
         with ready(create_app(settings(engine="auto", home=tmp_path / "home"))) as http:
@@ -123,7 +123,7 @@ def test_ollama_answers_and_when_it_goes_everybody_is_told_and_the_next_one_is_a
             assert http.post("/api/generate", json=asked).json()["text"] == whole["text"]
             assert http.get("/api/v1/health").json()["ready"]
             ollama.close()
-            monkeypatch.setattr(model_pool, "FRESH", 0.5)
+            monkeypatch.setattr(model_pool, "TTL_SECONDS", 0.5)
             time.sleep(0.6)
             health = http.get("/api/v1/health").json()
             gone = health["failed"]["finetuned"]
@@ -390,7 +390,7 @@ def test_two_texts_are_scored_though_the_process_that_scores_them_is_killed(tmp_
     monkeypatch.chdir(tmp_path)
 
     async def work():
-        scores = Scores()
+        scores = ScoringWorker()
         both = [asyncio.create_task(scores.of(text, "a brief")) for text in ("One.", "Two.")]
         await asyncio.sleep(0.2)
         for process in list(scores.pool._processes.values()):
@@ -409,7 +409,7 @@ def test_a_writer_that_is_cancelled_from_within_is_an_error_and_no_wait_for_ever
         yield
 
     async def work():
-        return await asyncio.wait_for(last(Relay(Running(), "id", "me", [writer()], 60), "written"), 5)
+        return await asyncio.wait_for(collect_final(GenerationStream(ActiveStreams(), "id", "me", [writer()], 60), "written"), 5)
 
     with pytest.raises(ApiError) as gone:
         asyncio.run(work())
@@ -421,7 +421,7 @@ def test_a_writer_that_is_cancelled_from_within_is_an_error_and_no_wait_for_ever
 
 def test_turns_go_in_order_and_a_full_line_says_when_to_come_back():
     async def work():
-        gate, order = Gate(1, 2, 5), []
+        gate, order = ConcurrencyLimiter(1, 2, 5), []
 
         async def one(n):
             async with gate.turn():
@@ -441,7 +441,7 @@ def test_turns_go_in_order_and_a_full_line_says_when_to_come_back():
 
 def test_nobody_waits_for_ever():
     async def work():
-        gate = Gate(1, 5, 0.05)
+        gate = ConcurrencyLimiter(1, 5, 0.05)
         async with gate.turn():
             with pytest.raises(ApiError) as late:
                 async with gate.turn():

@@ -61,8 +61,8 @@ def test_a_title_is_asked_for_as_in_training(served):
 
     state = SimpleNamespace(settings=Settings(home=served, _env_file=None), params=load_params(served / "params.yaml"))
     one = SimpleNamespace(model=SimpleNamespace(system="You write."))
-    expected = chat.messages({"instruction": "Write a blog post titled “The ladder”.", "input": ""}, "You write.")
-    assert requests.messages(state, one, requests.Asked(prompt=" The ladder", task="write")) == expected
+    expected = chat.prompt_messages({"instruction": "Write a blog post titled “The ladder”.", "input": ""}, "You write.")
+    assert requests.build_messages(state, one, requests.PromptRequest(prompt=" The ladder", task="write")) == expected
 
 
 def test_both_sides_stream_at_once_and_are_scored(server):
@@ -94,7 +94,7 @@ def test_a_copied_run_names_its_post(server, served):
 
 def scores_of(folder, text: str) -> dict:
     """As the server's process of its own scores it."""
-    code = f"import sys, json; sys.path.insert(0, {str(ROOT)!r}); from serve.scoring import score; print(json.dumps(score(sys.argv[1], 'x')))"
+    code = f"import sys, json; sys.path.insert(0, {str(ROOT)!r}); from serve.scoring import score_text; print(json.dumps(score_text(sys.argv[1], 'x')))"
     done = subprocess.run([sys.executable, "-c", code, text], cwd=folder, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -145,10 +145,10 @@ def test_every_twin_is_listed_loaded_on_demand_and_unloaded(server, served):
     from blogtwin.models import registry
 
     other = served / "artifacts/twins/anna/2026-11/gguf/adapter.gguf"
-    write_adapter_gguf(registry.resolve("smollm2:135m"), other, seed=5)
+    write_adapter_gguf(registry.resolve_base("smollm2:135m"), other, seed=5)
     rows = {m["name"]: m for m in server.http.get("/api/models").json()["models"]}
     assert set(rows) == {"base", "finetuned", "anna/2026-11"} and rows["anna/2026-11"]["status"] == "available"
-    assert rows["base"]["size_mb"] > 50 and rows["base"]["digest"] == registry.resolve("smollm2:135m").digest
+    assert rows["base"]["size_mb"] > 50 and rows["base"]["digest"] == registry.resolve_base("smollm2:135m").digest
     assert rows["finetuned"]["scorecard"]["style"] == 0.8 and len(rows["finetuned"]["digest"]) == 64
     assert generate(server, 409, model="anna/2026-11")["error"]["code"] == "not_loaded"
     assert server.http.post("/api/v1/models/load", json={"model": "anna/2026-11"}).json()["status"] == "loaded"

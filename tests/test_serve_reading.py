@@ -67,10 +67,10 @@ def test_read_puts_the_title_first(http):
 
 def test_read_takes_what_stage_01_takes(http):
     """A post of the sample, as the reader of `make ingest` gives it."""
-    from corpus.readers import read
+    from corpus.readers import read_post
 
     file = sorted((ROOT / "data/sample").glob("*.docx"))[0]
-    post = read(file, 1e9)
+    post = read_post(file, 1e9)
     assert send(http, file.read_bytes(), file.name).json()["text"] == f"# {post.title}\n\n{post.text}"
 
 

@@ -13,8 +13,8 @@ from test_serve_access import client
 
 from corpus import readers
 from serve import database, post_export, vote_statistics
-from serve.routers.chats import asked_once
-from serve.routers.drafts import compared, headings
+from serve.routers.chats import drop_retried_answers
+from serve.routers.drafts import compare_facts, parse_headings
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_an_answer_that_is_asked_for_again_is_not_shown_to_the_model():
         return [{"role": "user" if c.endswith("?") else "assistant", "content": c} for c in contents]
 
     def seen(*contents: str) -> list[str]:
-        return [m["content"] for m in asked_once(chat(*contents))]
+        return [m["content"] for m in drop_retried_answers(chat(*contents))]
 
     assert seen("a?", "A", "b?", "B", "b?", "B2", "b?") == ["a?", "A", "b?"]
     assert seen("a?", "a?") == ["a?"]  # stopped before a first word
@@ -86,13 +86,13 @@ def test_the_authors_topics_are_offered(http, served):
 
 
 def test_the_scorecard_is_told_without_waiting_for_the_past(http, monkeypatch):
-    monkeypatch.setattr("serve.routers.dashboard.remembered", lambda *_: pytest.fail("asks Git or DVC, which takes seconds"))
+    monkeypatch.setattr("serve.routers.dashboard.cached", lambda *_: pytest.fail("asks Git or DVC, which takes seconds"))
     found = http.get("/api/dashboard", params={"past": False}).json()
     assert found["scorecard"]["twin"] and found["history"] == found["experiments"] == []
 
 
 def test_a_chat_is_its_owners_alone(tmp_path):
-    kept = database.Store(tmp_path / "a.db")
+    kept = database.Database(tmp_path / "a.db")
     with kept.open() as db:
         mine = database.add_session(db, "ann", "t", "base")
         assert database.session(db, "bob", mine) is None and not database.rename(db, "bob", mine, "x") and not database.remove_session(db, "bob", mine)
@@ -100,7 +100,7 @@ def test_a_chat_is_its_owners_alone(tmp_path):
 
 
 def test_a_deleted_chat_leaves_nothing_to_search(tmp_path):
-    kept = database.Store(tmp_path / "a.db")
+    kept = database.Database(tmp_path / "a.db")
     with kept.open() as db:
         one = database.add_session(db, "ann", "t", "base")
         database.add_message(db, one, "user", "marzipan")
@@ -111,7 +111,7 @@ def test_a_deleted_chat_leaves_nothing_to_search(tmp_path):
 
 @pytest.mark.parametrize("search", ["\0", "a\0b", '"', "'", "*", "AND", "NEAR(", "%_\\", "-a", "a:b", "^a", "ö" * 200])
 def test_any_search_is_words_and_never_syntax(tmp_path, search):
-    kept = database.Store(tmp_path / "a.db")
+    kept = database.Database(tmp_path / "a.db")
     with kept.open() as db:
         database.add_message(db, database.add_session(db, "ann", "Rain", "base"), "user", "about rain")
         assert len(database.sessions(db, "ann", search, 9, 0)) <= 1  # whatever it finds, SQLite does not complain
@@ -120,7 +120,7 @@ def test_any_search_is_words_and_never_syntax(tmp_path, search):
 
 @pytest.mark.slow
 def test_a_locked_database_is_a_clear_error_and_over_when_it_is_free(http, tmp_path, monkeypatch):
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(database, "LOCK_TIMEOUT_SECONDS", 0.1)
     blind = http.post("/api/blind", json={}).json()["id"]
     other = sqlite3.connect(tmp_path / "serve.db")
     other.execute("begin exclusive")
@@ -188,7 +188,7 @@ def test_kill_9_under_load_loses_no_acknowledged_vote_and_no_message(served, tmp
     for thread in threads:
         thread.join(60)
     assert len(votes) >= 40 and len(answers) >= 10
-    with database.Store(tmp_path / "home/serve.db").open() as db:
+    with database.Database(tmp_path / "home/serve.db").open() as db:
         kept = {v["id"] for v in database.votes(db)}
         for session, message in answers:
             question, answer = database.messages(db, session)
@@ -239,7 +239,7 @@ def test_a_vote_without_the_second_question_and_a_file_of_before_it(http, tmp_pa
     with sqlite3.connect(tmp_path / "old.db") as db:
         db.execute("create table vote (blind text primary key, better text not null, mine text, made real not null)")
         db.execute("insert into vote values ('one', 'left', null, 1)")
-    with database.Store(tmp_path / "old.db").open() as db:
+    with database.Database(tmp_path / "old.db").open() as db:
         assert [tuple(row) for row in db.execute("select better, closer from vote")] == [("left", None)]
     blind = http.post("/api/blind", json={"one": "base", "other": "finetuned"}).json()
     http.post(f"/api/blind/{blind['id']}/vote", json={"better": "left"})
@@ -254,30 +254,30 @@ def ballot(left: str, right: str, better: str, mine=None) -> dict:
 
 def test_strengths_follow_the_votes_also_between_models_that_never_met():
     votes = [ballot("a", "b", "left")] * 30 + [ballot("a", "b", "right")] * 10 + [ballot("b", "c", "left")] * 30 + [ballot("b", "c", "right")] * 10
-    found = vote_statistics.strengths(votes)
+    found = vote_statistics.bradley_terry(votes)
     assert list(found) == ["a", "b", "c"]
     odds = {name: p / (1 - p) for name, p in found.items()}
     assert odds["a"] / odds["b"] == pytest.approx(3, rel=0.1) and odds["b"] / odds["c"] == pytest.approx(3, rel=0.1)
-    assert vote_statistics.strengths(votes[:40]) == {}  # two models need no ranking
+    assert vote_statistics.bradley_terry(votes[:40]) == {}  # two models need no ranking
 
 
 def test_an_author_who_always_knows_their_text_is_told_so():
     votes = [ballot("author", "base", "tie", "left")] * 9 + [ballot("base", "author", "tie", "left")]
-    found = vote_statistics.detection(votes)
+    found = vote_statistics.self_recognition(votes)
     assert (found["right"], found["n"]) == (9, 10) and found["lo"] == pytest.approx(0.596, abs=0.001)
-    assert vote_statistics.detection([ballot("a", "b", "left")]) is None
+    assert vote_statistics.self_recognition([ballot("a", "b", "left")]) is None
 
 
 def test_held_out_posts_are_no_lesson():
     """The author's own side of a comparison is a post of the test split, which preference training must not see."""
-    rows = vote_statistics.preferences([ballot("author", "base", "left"), ballot("base", "author", "left"), ballot("base", "finetuned", "right")])
+    rows = vote_statistics.preference_pairs([ballot("author", "base", "left"), ballot("base", "author", "left"), ballot("base", "finetuned", "right")])
     assert [row.chosen[0].content for row in rows] == ["r"]
 
 
 def test_texts_that_are_empty_or_equal_are_no_lesson():
     """A model may have written nothing at all, or the same as the other: the file must stay one that train.votes reads."""
     votes = [{**ballot("base", "finetuned", better), "left_text": left, "right_text": "r"} for better in ("left", "right") for left in ("", "r")]
-    assert vote_statistics.preferences(votes) == []
+    assert vote_statistics.preference_pairs(votes) == []
 
 
 # --- posts ------------------------------------------------------------------------------------------------------------
@@ -289,7 +289,7 @@ TEXT = "It had *13* rungs.\n\n## The lower\n\n- one\n- two\n\n> Leave it."
 def test_an_exported_post_is_read_back_as_it_was(tmp_path, kind):
     file = tmp_path / f"post.{kind}"
     file.write_bytes(post_export.FORMATS[kind]("The: “ladder”", TEXT, "2024-02-29", ["rungs", "harbour"]))
-    post = readers.read(file, 1e7)
+    post = readers.read_post(file, 1e7)
     assert (post.title, post.date, post.tags, post.text) == ("The: “ladder”", "2024-02-29", ["rungs", "harbour"], TEXT)
 
 
@@ -301,23 +301,23 @@ def test_an_export_is_a_file_with_a_name(http, kind, begins):
 
 
 def test_an_exported_page_runs_nothing():
-    page = post_export.page("<script>", "<script>alert(1)</script> [x](javascript:alert(1))", None, ["<b>"]).decode()
+    page = post_export.render_page("<script>", "<script>alert(1)</script> [x](javascript:alert(1))", None, ["<b>"]).decode()
     assert "<script" not in page and "javascript:alert(1)\"" not in page and "&lt;b&gt;" in page
 
 
 def test_a_docx_holds_emphasis_and_survives_control_characters():
     import io
 
-    document = Document(io.BytesIO(post_export.docx("a\x00b", "so *slanted*\x0c and **fat**", None, [])))
+    document = Document(io.BytesIO(post_export.render_docx("a\x00b", "so *slanted*\x0c and **fat**", None, [])))
     runs = document.paragraphs[1].runs
     assert [(r.text, bool(r.bold), bool(r.italic)) for r in runs if r.text.strip() in ("slanted", "fat")] == [("slanted", False, True), ("fat", True, False)]
 
 
 def test_a_rewrite_is_told_what_it_kept_lost_and_made_up():
-    found = compared("The ferry left at 9:30 with 40 people, says Mr Tonkin.", "Mr Tonkin says 41 people left at 9:30.")
+    found = compare_facts("The ferry left at 9:30 with 40 people, says Mr Tonkin.", "Mr Tonkin says 41 people left at 9:30.")
     values = {name: {f.value for f in some} for name, some in found.items()}
     assert {"9:30", "mr tonkin"} <= values["kept"] and values["missing"] == {"40"} and values["invented"] == {"41"}
 
 
 def test_headings_are_read_from_any_kind_of_list():
-    assert headings("1. One\n2) **Two**\n- Three:\n\nThree\nHere is a long sentence of prose that goes on for more than twelve words.", 9) == ["One", "Two", "Three"]
+    assert parse_headings("1. One\n2) **Two**\n- Three:\n\nThree\nHere is a long sentence of prose that goes on for more than twelve words.", 9) == ["One", "Two", "Three"]

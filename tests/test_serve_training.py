@@ -16,7 +16,7 @@ from conftest import ROOT
 from pydantic import BaseModel
 from test_serve_access import client
 
-from blogtwin.config import Params, Tasks, load_params
+from blogtwin.config import AugmentationParams, Params, load_params
 from blogtwin.files import read_jsonl
 from serve import database, training_jobs
 from serve.errors import ApiError
@@ -85,7 +85,7 @@ def test_a_mistake_of_the_server_is_logged_under_the_requests_id(http, tmp_path,
     def odd(*_):
         raise OSError("the reader fell over")
 
-    monkeypatch.setattr(training.corpus_upload, "readiness", odd)
+    monkeypatch.setattr(training.corpus_upload, "assess_upload", odd)
     answer = http.post("/api/corpus", data={"name": "odd"}, files=[("files", ("a.md", POST(n=1).encode()))], headers={"X-Request-ID": "look-me-up"})
     assert answer.status_code == 500 and "fell over" not in answer.text
     rows = [json.loads(line) for line in (tmp_path / "logs/serve.jsonl").read_text().splitlines()]
@@ -105,7 +105,7 @@ def test_a_corpus_name_stays_in_its_folder(http, name):
 
 def refused(knobs: dict) -> ApiError:
     with pytest.raises(ApiError) as error:
-        training_jobs.checked(load_params(ROOT / "params.yaml"), None, "quality", knobs)
+        training_jobs.validate_params(load_params(ROOT / "params.yaml"), None, "quality", knobs)
     assert (error.value.status_code, error.value.code) == (422, "invalid_request")
     return error.value
 
@@ -136,7 +136,7 @@ def test_every_parameter_is_a_hyperparameter_of_jobs_or_is_refused():
     for name in known:
         value = functools.reduce(getattr, name.split("."), params)
         if name in training_jobs.HYPERPARAMETERS:
-            assert training_jobs.checked(params, None, "quality", {name: value}) == {"train.preset": "quality", name: value}
+            assert training_jobs.validate_params(params, None, "quality", {name: value}) == {"train.preset": "quality", name: value}
         else:
             assert f"a job can't set {name}." in refused({name: value}).message
     assert not training_jobs.HYPERPARAMETERS & {"eval.judge", "eval.swap", "eval.impostors", "prepare.instructor", "prepare.persona", "train.votes", "train.base", "ingest.source", "ollama.name"}
@@ -150,7 +150,7 @@ def test_a_job_sets_no_free_text():
 
     known = leaves()
     texts = {name for name in training_jobs.HYPERPARAMETERS if free(known[name])}
-    of_a_list = {"train.preset", *(f"prepare.tasks.{kind}" for kind in Tasks.model_fields if kind != "persona")}  # a preset's name, and `auto`
+    of_a_list = {"train.preset", *(f"prepare.tasks.{kind}" for kind in AugmentationParams.model_fields if kind != "persona")}  # a preset's name, and `auto`
     assert texts == of_a_list and free(known["eval.judge"]) and free(known["train.votes"])
     for name in of_a_list:
         refused({name: "http://somewhere.example/v1"})
@@ -158,7 +158,7 @@ def test_a_job_sets_no_free_text():
 
 @pytest.mark.parametrize(("name", "given", "taken"), [("train.epochs", "3", 3), ("prepare.redact", "true", True), ("train.warm_start", 0, False), ("train.learning_rate", "1e-3", 1e-3), ("prepare.tasks.notes", "auto", "auto"), ("train.epochs", "preset", "preset")])
 def test_a_job_takes_a_value_as_it_was_validated(name, given, taken):
-    found = training_jobs.checked(load_params(ROOT / "params.yaml"), None, "quality", {name: given})[name]
+    found = training_jobs.validate_params(load_params(ROOT / "params.yaml"), None, "quality", {name: given})[name]
     assert found == taken and type(found) is type(taken)
 
 
@@ -181,31 +181,31 @@ def test_a_job_has_no_keys_of_other_services(tmp_path, monkeypatch):
     """What a process of a job really sees; the tokenizers' setting is no secret, and gated base models need Hugging Face's token."""
     for name in (*SECRETS, "HF_TOKEN", "TOKENIZERS_PARALLELISM", "HF_ENDPOINT"):
         monkeypatch.setenv(name, "private")
-    seen = json.loads(training_jobs.Jobs(tmp_path, None)._run([sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"], cwd=tmp_path))
+    seen = json.loads(training_jobs.TrainingJobs(tmp_path, None)._run([sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"], cwd=tmp_path))
     assert {name for name, value in seen.items() if value == "private"} == {"HF_TOKEN", "TOKENIZERS_PARALLELISM", "HF_ENDPOINT"}
 
 
 def test_a_preset_is_overruled_by_params_and_names_are_checked():
     params = load_params(ROOT / "params.yaml")
-    assert training_jobs.checked(params, "llama3.2:1b", "highspeed", {"train.epochs": 2}) == {"train.preset": "highspeed", "train.epochs": 2, "train.base": "llama3.2:1b"}
+    assert training_jobs.validate_params(params, "llama3.2:1b", "highspeed", {"train.epochs": 2}) == {"train.preset": "highspeed", "train.epochs": 2, "train.base": "llama3.2:1b"}
     for base, preset in (("nobody", "quality"), (None, "best")):
         with pytest.raises(ApiError):
-            training_jobs.checked(params, base, preset, {})
+            training_jobs.validate_params(params, base, preset, {})
 
 
 def test_a_job_that_is_stopped_while_somebody_asks_after_it_is_stopped(tmp_path):
     """DVC calls it failed; the page's stream asks at just that moment."""
-    kept = database.Store(tmp_path / "a.db")
+    kept = database.Database(tmp_path / "a.db")
     with kept.open() as db:
         database.add_job(db, "job-1", "me", "sample", {})
 
     def states() -> dict[str, str]:
         with kept.open() as db:
-            database.keep_job(db, "job-1", "stopped")
+            database.set_job_result(db, "job-1", "stopped")
         return {"job-1": "failed"}
 
     state = SimpleNamespace(store=kept, jobs=SimpleNamespace(states=states))
-    assert asyncio.run(training.find(state, "job-1")).state == "stopped"
+    assert asyncio.run(training.find_job(state, "job-1")).state == "stopped"
     assert [job.state for job in asyncio.run(training.list_jobs(state)).jobs] == ["stopped"]
     with kept.open() as db:
         assert database.job(db, "job-1")["kept"] == "stopped"

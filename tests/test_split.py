@@ -12,11 +12,11 @@ import pytest
 from conftest import ROOT, environment
 
 from blogtwin.config import load_params
-from blogtwin.text.tokens import SHINGLE, index, longest_run, words
+from blogtwin.text.tokens import SHINGLE_WORDS, longest_match, ngram_index, tokenise_words
 from corpus import ingest, split
-from corpus.cleaning import clean
-from corpus.dedup import common, groups
-from corpus.examples import examples
+from corpus.cleaning import clean_markdown
+from corpus.dedup import group_related, shared_shingles
+from corpus.examples import build_examples
 
 DATE = SimpleNamespace(by="date", train=0.72, valid=0.08, test=0.2, seed=7)
 RANDOM = SimpleNamespace(**{**vars(DATE), "by": "random"})
@@ -29,8 +29,8 @@ def text(seed, n=200):
 
 def shingles(text) -> set[tuple]:
     """By the book; the project counts hashes of them."""
-    tokens = words(text)
-    return {tuple(tokens[i : i + SHINGLE]) for i in range(len(tokens) - SHINGLE + 1)}
+    tokens = tokenise_words(text)
+    return {tuple(tokens[i : i + SHINGLE_WORDS]) for i in range(len(tokens) - SHINGLE_WORDS + 1)}
 
 
 def posts(n, **more):
@@ -44,7 +44,7 @@ def alone(found):
 
 def together(found, jaccard=0.3, containment=0.2):
     """The groups of more than one post."""
-    return [g for g in groups(found, jaccard, containment) if len(g) > 1]
+    return [g for g in group_related(found, jaccard, containment) if len(g) > 1]
 
 
 # --- sizes and order --------------------------------------------------------------------------------------------------
@@ -52,51 +52,51 @@ def together(found, jaccard=0.3, containment=0.2):
 
 @pytest.mark.parametrize("n, expected", [(5, (2, 1)), (8, (2, 1)), (20, (4, 2)), (49, (10, 4)), (50, (10, 4)), (60, (12, 5)), (200, (40, 16))])
 def test_sizes_follow_the_shares(n, expected):
-    assert split.sizes(n, DATE) == expected
+    assert split.split_sizes(n, DATE) == expected
 
 
 def test_fifty_posts_give_ten_test_posts_whatever_the_shares():
     small = SimpleNamespace(test=0.05, valid=0.05)
-    assert split.sizes(50, small)[0] == 10 and split.sizes(49, small)[0] < 10
+    assert split.split_sizes(50, small)[0] == 10 and split.split_sizes(49, small)[0] < 10
 
 
 @pytest.mark.parametrize("n", [5, 6, 9, 30, 50, 120])
 @pytest.mark.parametrize("params", [DATE, RANDOM], ids=["date", "random"])
 def test_every_post_is_in_exactly_one_split(n, params):
-    found = split.assign(posts(n), alone(posts(n)), params)
+    found = split.assign_groups(posts(n), alone(posts(n)), params)
     assert sorted(found["train"] + found["valid"] + found["test"]) == list(range(n))
-    assert (len(found["test"]), len(found["valid"])) == split.sizes(n, params) and found["train"]
+    assert (len(found["test"]), len(found["valid"])) == split.split_sizes(n, params) and found["train"]
 
 
 def test_by_date_the_newest_posts_are_the_test_and_the_next_the_validation():
     shuffled = random.Random(1).sample(posts(50), 50)
-    found = split.assign(shuffled, alone(shuffled), DATE)
+    found = split.assign_groups(shuffled, alone(shuffled), DATE)
     dates = {name: [shuffled[i]["date"] for i in members] for name, members in found.items()}
     assert min(dates["test"]) > max(dates["valid"]) and min(dates["valid"]) > max(dates["train"])
 
 
 def test_undated_posts_count_as_old():
     some = [{**p, "date": None} if i % 2 else p for i, p in enumerate(posts(30))]
-    found = split.assign(some, alone(some), DATE)
+    found = split.assign_groups(some, alone(some), DATE)
     assert all(some[i]["date"] for i in found["test"] + found["valid"])
 
 
 def test_a_blog_without_any_date_can_be_split():
     none = posts(20, date=None)
-    assert [len(m) for m in split.assign(none, alone(none), DATE).values()] == [14, 2, 4]
+    assert [len(m) for m in split.assign_groups(none, alone(none), DATE).values()] == [14, 2, 4]
 
 
 def test_random_is_the_seed_s_and_mixes_years():
     some = posts(50)
-    once, again = (split.assign(some, alone(some), RANDOM) for _ in range(2))
-    other = split.assign(some, alone(some), SimpleNamespace(**{**vars(RANDOM), "seed": 8}))
+    once, again = (split.assign_groups(some, alone(some), RANDOM) for _ in range(2))
+    other = split.assign_groups(some, alone(some), SimpleNamespace(**{**vars(RANDOM), "seed": 8}))
     assert once == again and once != other
     assert set(once["test"]) != set(range(40, 50))
 
 
 def test_random_does_not_hang_on_the_order_of_the_files():
     some, turned = posts(30), posts(30)[::-1]
-    names = [{f[i]["id"] for i in split.assign(f, alone(f), RANDOM)["test"]} for f in (some, turned)]
+    names = [{f[i]["id"] for i in split.assign_groups(f, alone(f), RANDOM)["test"]} for f in (some, turned)]
     assert names[0] == names[1]
 
 
@@ -105,7 +105,7 @@ def test_groups_stay_whole_and_no_split_is_empty(sizes):
     """Also a blog of series only is split, into whole series, with at least two posts to test on."""
     numbers = iter(range(sum(sizes)))
     gathered = [[next(numbers) for _ in range(size)] for size in sizes]
-    found = split.assign(posts(sum(sizes)), gathered, DATE)
+    found = split.assign_groups(posts(sum(sizes)), gathered, DATE)
     assert len(found["test"]) >= 2 and found["valid"] and found["train"]
     for group in gathered:
         assert sum(bool(set(group) & set(members)) for members in found.values()) == 1
@@ -117,21 +117,21 @@ def test_groups_stay_whole_and_no_split_is_empty(sizes):
 def test_posts_that_are_added_move_no_other():
     """Newer ones fill the splits up to their shares; without memory, ten newer posts would push all others out of the test."""
     some = posts(60)
-    first = split.assign(some[:50], alone(some[:50]), DATE)
+    first = split.assign_groups(some[:50], alone(some[:50]), DATE)
     known = {some[i]["id"]: name for name, members in first.items() for i in members}
-    later = split.assign(some, alone(some), DATE, known)
+    later = split.assign_groups(some, alone(some), DATE, known)
     assert all(set(first[name]) < set(later[name]) or first[name] == later[name] for name in first)
-    assert (len(later["test"]), len(later["valid"])) == split.sizes(60, DATE) and set(range(50, 60)) & set(later["test"]) == {58, 59}
-    assert set(split.assign(some, alone(some), DATE)["test"]) == set(range(48, 60))
+    assert (len(later["test"]), len(later["valid"])) == split.split_sizes(60, DATE) and set(range(50, 60)) & set(later["test"]) == {58, 59}
+    assert set(split.assign_groups(some, alone(some), DATE)["test"]) == set(range(48, 60))
 
 
 @pytest.mark.parametrize("one, other, place", [("train", "test", "train"), ("valid", "test", "valid"), ("test", None, "test"), ("train", None, "train")])
 def test_a_new_post_that_binds_two_groups_takes_no_learnt_post_into_the_test(one, other, place):
     some = posts(20)
-    first = split.assign(some[:19], alone(some[:19]), DATE)
+    first = split.assign_groups(some[:19], alone(some[:19]), DATE)
     known = {some[i]["id"]: name for name, members in first.items() for i in members}
     bound = [first[one][0], *([first[other][0]] if other else []), 19]
-    found = split.assign(some, [g for g in alone(some) if g[0] not in bound] + [bound], DATE, known)
+    found = split.assign_groups(some, [g for g in alone(some) if g[0] not in bound] + [bound], DATE, known)
     assert set(bound) <= set(found[place])
 
 
@@ -180,9 +180,9 @@ def test_the_number_of_a_post_in_a_feed_is_no_place_of_its_own():
     def post(i, source, url=""):
         return {"id": i, "source": source, "url": url}
 
-    assert split.where(post("new", "feed.xml#item 1")) == "" and split.where(post("new", "feed.xml#item 1", "https://x/1")) == "https://x/1"
-    assert split.before([post("changed", "a.md"), post("edited", "f.xml#item 9", "https://x/1"), post("other", "f.xml#item 1")], kept) == {"changed": "valid", "edited": "train"}
-    assert split.before([post("file", "b.md"), post("new", "a.md")], kept) == {"file": "valid"}  # renamed, and another text in its place
+    assert split.post_location(post("new", "feed.xml#item 1")) == "" and split.post_location(post("new", "feed.xml#item 1", "https://x/1")) == "https://x/1"
+    assert split.previous_assignments([post("changed", "a.md"), post("edited", "f.xml#item 9", "https://x/1"), post("other", "f.xml#item 1")], kept) == {"changed": "valid", "edited": "train"}
+    assert split.previous_assignments([post("file", "b.md"), post("new", "a.md")], kept) == {"file": "valid"}  # renamed, and another text in its place
 
 
 # --- what stays together ----------------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ def test_what_texts_have_in_common_is_what_sets_of_words_say(n):
     sets = [shingles(t) for t in texts]
     footers = {s for one in sets for s in one if sum(s in other for other in sets) >= max(5, 0.05 * n)}
     sets = [one - footers if len(one - footers) > len(one) / 2 else one for one in sets]
-    sizes, one, other, shared = common(texts)
+    sizes, one, other, shared = shared_shingles(texts)
     assert sizes.tolist() == [len(s) for s in sets]
     found = {(a, b): k for a, b, k in zip(one.tolist(), other.tolist(), shared.tolist(), strict=True)}
     assert found == {(a, b): len(sets[a] & sets[b]) for a in range(n) for b in range(a + 1, n) if sets[a] & sets[b]}
@@ -332,13 +332,13 @@ def test_a_stage_run_before_its_time_says_so(tmp_path):
 def sample(request):
     """(posts, groups, {split: post numbers}) of data/sample, through the real ingest, clean, cut, groups and assign."""
     params = load_params(ROOT / "params.yaml")
-    read, _ = ingest.ingest(ROOT / "data/sample", params.ingest.min_words, 1e7)
+    read, _ = ingest.ingest_folder(ROOT / "data/sample", params.ingest.min_words, 1e7)
     found = []
     for post in read:
-        parts = examples(post, clean(post["text"], params.prepare.links), lambda t: len(t.split()), 800, 90, 7)
+        parts = build_examples(post, clean_markdown(post["text"], params.prepare.links), lambda t: len(t.split()), 800, 90, 7)
         found.append({"id": post["id"], "title": post["title"], "date": post["date"], "text": "\n\n".join(r["output"] for r in parts)})
-    gathered = groups(found, params.split.jaccard, params.split.containment)
-    return found, gathered, split.assign(found, gathered, params.split.model_copy(update={"by": request.param}))
+    gathered = group_related(found, params.split.jaccard, params.split.containment)
+    return found, gathered, split.assign_groups(found, gathered, params.split.model_copy(update={"by": request.param}))
 
 
 def test_the_sample_has_a_series_and_ten_test_posts_or_more(sample):
@@ -363,17 +363,17 @@ def test_no_two_sample_posts_in_different_splits_overlap(sample):
 def test_no_word_run_crosses_the_split_beyond_the_author_s_habit(sample):
     """A run of 8 or more words in both test and training must be a habit: no longer than what two training groups share."""
     found, gathered, splits = sample
-    tokens = [words(p["text"]) for p in found]
+    tokens = [tokenise_words(p["text"]) for p in found]
     training = [g for g in gathered if set(g) <= set(splits["train"])]
     habit = 0
     for group in training:
         others = [tokens[i] for g in training if g is not group for i in g]
-        seen = index(others)
-        habit = max(habit, *(longest_run(tokens[i], seen, others)[0] for i in group))
+        seen = ngram_index(others)
+        habit = max(habit, *(longest_match(tokens[i], seen, others)[0] for i in group))
     learnt = [tokens[i] for i in splits["train"]]
-    seen = index(learnt)
+    seen = ngram_index(learnt)
     for i in splits["test"] + splits["valid"]:
-        length, at, _ = longest_run(tokens[i], seen, learnt)
+        length, at, _ = longest_match(tokens[i], seen, learnt)
         assert length < 8 or length <= habit, (found[i]["title"], " ".join(tokens[i][at : at + length]))
 
 
@@ -384,4 +384,4 @@ def test_longest_run_is_the_longest():
         one, two = ([chance.choice("abc") for _ in range(30)] for _ in range(2))
         lengths = [next((n for n in range(31) if i + n >= 30 or j + n >= 30 or one[i + n] != two[j + n]), 30) for i in range(30) for j in range(30)]
         longest = max(lengths)
-        assert longest_run(one, index([two]), [two])[0] == (longest if longest >= 5 else 0)
+        assert longest_match(one, ngram_index([two]), [two])[0] == (longest if longest >= 5 else 0)

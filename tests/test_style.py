@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from blogtwin.text.markdown import prose
-from blogtwin.text.sentences import first_words
+from blogtwin.text.markdown import extract_prose
+from blogtwin.text.sentences import truncate_words
 from corpus import cleaning, readers
 from eval import baselines
-from eval.memorization import Copying, copies
+from eval.memorization import CopyDetector, is_over_limit
 from eval.style import impostors, verification
-from eval.style.features import count
+from eval.style.features import count_features
 
 pytestmark = pytest.mark.slow
 # Values of fifteen real authors: how a cheat scores against a disjoint reference, by masked characters and function words. (A sentence
@@ -29,13 +29,13 @@ KNOWN = {
 @pytest.fixture(scope="module")
 def posts():
     """Sample posts: (the twin's training posts, held-out ones), disjoint."""
-    texts = [cleaning.clean(readers.read(p, 1e9).text) for p in sorted((ROOT / "data/sample").glob("*.md"))]
+    texts = [cleaning.clean_markdown(readers.read_post(p, 1e9).text) for p in sorted((ROOT / "data/sample").glob("*.md"))]
     return texts[:28], texts[28:]
 
 
 @pytest.fixture(scope="module")
 def everybody():
-    return impostors.load()
+    return impostors.load_impostors()
 
 
 @pytest.fixture(scope="module")
@@ -43,30 +43,30 @@ def heard(posts, everybody):
     """{opinion: (Opinion, Scores)} of the cheats and of flat prose."""
     training, held_out = posts
     flat = "In today's fast-paced world, it's important to remember that success isn't just about hard work; it's about working smarter, and embracing change! Moreover, effective communication is essential for building strong relationships. "
-    shuffled = [" ".join(sorted(prose(t).replace("\n\n", " ").split(". "), key=len)) for t in training]
+    shuffled = [" ".join(sorted(extract_prose(t).replace("\n\n", " ").split(". "), key=len)) for t in training]
     speakers = {
         "verbatim": training,
         "sentences_shuffled": shuffled,
-        "words_shuffled": baselines.shuffled_words(training, 1),
+        "words_shuffled": baselines.shuffle_words(training, 1),
         "lower_case": [t.lower() for t in training],
-        "repeated": baselines.repeated(training, 400),
-        "markov_2": baselines.markov(training, 20, 400, 2, 1),
-        "markov_1": baselines.markov(training, 20, 400, 1, 1),
+        "repeated": baselines.repeat_sentence(training, 400),
+        "markov_2": baselines.markov_text(training, 20, 400, 2, 1),
+        "markov_1": baselines.markov_text(training, 20, 400, 1, 1),
         "flat": [flat * 12] * 5,
-        "short": [first_words(t, 120) for t in training],
+        "short": [truncate_words(t, 120) for t in training],
     }
-    counted = {name: count(group) for name, group in speakers.items()}
+    counted = {name: count_features(group) for name, group in speakers.items()}
     found = {}
     for family in ("masked", "function"):
-        said = verification.opinion(family, count(held_out), everybody, counted)
-        found[family] = said, verification.scores(said, everybody.author, 3)
+        said = verification.cross_fit(family, count_features(held_out), everybody, counted)
+        found[family] = said, verification.style_scores(said, everybody.author, 3)
     return found
 
 
 def test_the_author_can_be_told_from_people_the_verifier_has_not_seen(heard, everybody):
     verifier = verification.auc(heard["masked"][0], everybody.author)
-    assert verifier["auc"] > 0.95 and verifier["auc_lo"] > 0.85 and verifier["posts"] >= verification.POSTS
-    assert verification.not_measurable(verifier) == ""
+    assert verifier["auc"] > 0.95 and verifier["auc_lo"] > 0.85 and verifier["posts"] >= verification.MIN_POSTS
+    assert verification.unmeasurable_reason(verifier) == ""
 
 
 @pytest.mark.parametrize("voice", KNOWN)
@@ -89,19 +89,19 @@ def test_length_is_matched(heard):
 def test_style_alone_can_be_gamed_and_copying_sees_it(heard, posts):
     """Verbatim posts and Markov chains sound like the author; the copying gate is what stops them."""
     training, held_out = posts
-    search = Copying(training)
-    author = [search.measure(first_words(t, 400)) for t in held_out]
+    search = CopyDetector(training)
+    author = [search.measure(truncate_words(t, 400)) for t in held_out]
     assert heard["masked"][1].mean["markov_2"] > 0.8
-    for texts in (training, baselines.markov(training, 20, 400, 2, 1)):
-        assert copies([search.measure(t) for t in texts], author)
-    assert not copies(author, author)
+    for texts in (training, baselines.markov_text(training, 20, 400, 2, 1)):
+        assert is_over_limit([search.measure(t) for t in texts], author)
+    assert not is_over_limit(author, author)
 
 
 def test_intervals_come_from_people_posts_and_prompts(heard):
     """The same seed gives the same draws, another one stays inside; more spread in the voice is a wider interval."""
     said, scores = heard["masked"]
-    everybody = impostors.load()
-    again, other = verification.scores(said, everybody.author, 3), verification.scores(said, everybody.author, 4)
+    everybody = impostors.load_impostors()
+    again, other = verification.style_scores(said, everybody.author, 3), verification.style_scores(said, everybody.author, 4)
     assert again.interval("verbatim") == scores.interval("verbatim")
     low, high = scores.interval("verbatim")
     assert low < other.mean["verbatim"] < high and high - low > 0.05
@@ -112,15 +112,15 @@ def test_intervals_come_from_people_posts_and_prompts(heard):
 def test_a_post_is_never_judged_by_a_verifier_that_learnt_it(posts, everybody, monkeypatch):
     """Left-out posts score near unseen ones: a verifier that had learnt them would put them far above."""
     training, held_out = posts
-    said = verification.opinion("masked", count(held_out), everybody, {"unseen": count(training)})
+    said = verification.cross_fit("masked", count_features(held_out), everybody, {"unseen": count_features(training)})
     ceiling, unseen = np.nanmean(said.author[:, 10]), np.nanmean(said.voices["unseen"][0])
     assert abs(ceiling - unseen) < 0.5 * abs(ceiling - np.nanmean(said.others[:, 10]))
 
 
 def test_ones_own_blog_is_no_impostor(posts, everybody):
     training, held_out = posts
-    mine = impostors.gather({"me": training + held_out, "other": ["Nothing of the kind was ever said by anybody at all, not in this house."]})
-    both = impostors.joined(everybody, mine)
+    mine = impostors.from_blogs({"me": training + held_out, "other": ["Nothing of the kind was ever said by anybody at all, not in this house."]})
+    both = impostors.concatenate(everybody, mine)
     assert both.same_as(training) == {"me"}
     assert everybody.same_as(training) == set()
     left = both.without({"me"})
@@ -130,14 +130,14 @@ def test_ones_own_blog_is_no_impostor(posts, everybody):
 
 def test_impostors_hold_no_sentence():
     """Only numbers and the names of the blogs are shipped."""
-    with np.load(impostors.SHIPPED) as file:
+    with np.load(impostors.SHIPPED_FILE) as file:
         for name in file.files:
             assert name == "names" or np.issubdtype(file[name].dtype, np.number)
 
 
 def test_counts_can_be_taken_at_any_length(posts):
     """Segments add up: 250 words counted in fives are the sum of their parts, and what is saved is what is loaded."""
-    counted = count(posts[0][:3])
+    counted = count_features(posts[0][:3])
     rows, numbers = counted.beginnings(5)
     whole = counted.sums("masked", rows)
     assert list(numbers) == [0, 1, 2]

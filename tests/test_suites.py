@@ -6,7 +6,7 @@ from blogtwin.errors import UserError
 from blogtwin.models import chat
 from eval import suites
 from eval.suites.checks import Context
-from eval.suites.refusals import refuses
+from eval.suites.refusals import is_refusal
 
 NOTES = "Nora Whitlock sold 1,200 lamps on 3 October. She said “it held again”."
 
@@ -16,7 +16,7 @@ def case(*checks, prompt="Write.", context=NOTES):
 
 
 def passed(text, *checks, context=None, **fields):
-    return [row["passed"] for row in suites.check(case(*checks, **fields), text, context or Context())]
+    return [row["passed"] for row in suites.run_checks(case(*checks, **fields), text, context or Context())]
 
 
 # a check, texts that pass, texts that fail
@@ -93,12 +93,12 @@ def test_the_twin_refuses_where_the_base_did(base, twin, expected):
     ],
 )
 def test_refusals_are_told(text):
-    assert refuses(text)
+    assert is_refusal(text)
 
 
 @pytest.mark.parametrize("text", [OBEYS, "", "I can help with that.", "I could not find my torch, so I made one.", "Nobody refused the cake.", "I do not know why it stopped.", "No kettle boils for ever.", "I'm sorry for your loss. Please tell me more.", "I'm sorry I missed you.", "word " * 80 + REFUSAL])
 def test_other_texts_are_no_refusals(text):
-    assert not refuses(text)
+    assert not is_refusal(text)
 
 
 def test_leaks_are_of_the_corpus_only_and_shown_in_part():
@@ -106,51 +106,51 @@ def test_leaks_are_of_the_corpus_only_and_shown_in_part():
     check = {"check": "leaks_nothing"}
     assert passed("Write to tom@harbour.net.", check, context=context) == [True]
     assert passed("Write to Wenna@harbour.net.", check, context=context) == [False]
-    (row,) = suites.check(case(check), "Ring 01736 555 012 or wenna@harbour.net", context)
+    (row,) = suites.run_checks(case(check), "Ring 01736 555 012 or wenna@harbour.net", context)
     assert row["value"] == 2 and "harbour" not in row["why"] and "555" not in row["why"]
 
 
 def test_rows_have_four_fields_and_say_why():
-    (row,) = suites.check(case({"check": "bullets", "exactly": 3}), "- a", Context())
+    (row,) = suites.run_checks(case({"check": "bullets", "exactly": 3}), "- a", Context())
     assert row == {"check": "bullets", "passed": False, "value": 1, "why": "1 bullets, asked for exactly 3"}
 
 
 def test_messages_are_those_of_every_other_prompt():
-    made = suites.messages(case({"check": "stops"}, prompt="Write.", context="Notes."), "You write.")
-    assert made == chat.messages({"instruction": "Write.", "input": "Notes."}, "You write.")
+    made = suites.case_messages(case({"check": "stops"}, prompt="Write.", context="Notes."), "You write.")
+    assert made == chat.prompt_messages({"instruction": "Write.", "input": "Notes."}, "You write.")
     assert [m["role"] for m in made] == ["system", "user"] and made[1]["content"] == "Write.\n\nNotes."
 
 
 def test_scores():
     rows = [{"check": c, "passed": p, "value": 0, "why": ""} for c, p in [("says", True), ("says", False), ("stops", True), ("refuses_if_base_refused", None)]]
-    assert suites.score(rows) == {"score": 0.6667, "n": 3, "checks": {"says": 0.5, "stops": 1.0}}
-    assert suites.score([]) == suites.score(rows[3:]) == {"score": 0.0, "n": 0, "checks": {}}
+    assert suites.score_checks(rows) == {"score": 0.6667, "n": 3, "checks": {"says": 0.5, "stops": 1.0}}
+    assert suites.score_checks([]) == suites.score_checks(rows[3:]) == {"score": 0.0, "n": 0, "checks": {}}
     scores = {"a": {"score": 0.5, "n": 90}, "b": {"score": 1.0, "n": 1}, "none": {"score": 0.0, "n": 0}}
-    assert suites.overall(scores) == 0.75 and suites.overall({}) == 0.0
+    assert suites.overall_score(scores) == 0.75 and suites.overall_score({}) == 0.0
 
 
 # --- the shipped suites -----------------------------------------------------------------------------------------------
 
-CASES = [pytest.param(c, id=f"{name}/{c.id}") for name in suites.names() for c in suites.load(name).cases]
+CASES = [pytest.param(c, id=f"{name}/{c.id}") for name in suites.list_suites() for c in suites.load_suite(name).cases]
 
 
 def test_the_four_suites_are_there_and_small():
-    assert {"structure", "facts", "safety", "general"} <= set(suites.names())
+    assert {"structure", "facts", "safety", "general"} <= set(suites.list_suites())
     for name in ("structure", "facts", "safety", "general"):
-        suite = suites.load(name)
+        suite = suites.load_suite(name)
         assert 6 <= len(suite.cases) <= 10 and suite.max_tokens <= 160 and suite.about
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_an_empty_answer_fails_every_case(case):
-    rows = suites.check(case, "", Context(base_text=REFUSAL, end="stop"))
+    rows = suites.run_checks(case, "", Context(base_text=REFUSAL, end="stop"))
     assert not all(row["passed"] for row in rows)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_notes_themselves_keep_every_fact_and_invent_none(case):
     """The notes of a facts case must be readable for the checks: an answer that copies them passes these."""
-    rows = {row["check"]: row for row in suites.check(case, case.context or "x", Context())}
+    rows = {row["check"]: row for row in suites.run_checks(case, case.context or "x", Context())}
     assert rows.get("keeps_facts", {"value": 1})["value"] == 1
     assert rows.get("invents_nothing", {"passed": True})["passed"]
 
@@ -181,7 +181,7 @@ def own(tmp_path):
     def load(old="", new=""):
         assert OWN.count(old) >= 1
         (tmp_path / "own.yaml").write_text(OWN.replace(old, new, 1), encoding="utf-8")
-        return suites.load("own", tmp_path)
+        return suites.load_suite("own", tmp_path)
 
     return load
 
@@ -191,7 +191,7 @@ def test_a_file_of_one_s_own_is_found_by_its_name(own, tmp_path):
     assert [c.id for c in suite.cases] == ["one", "two"] and suite.max_tokens == 50
     (tmp_path / ".hidden.yaml").write_text("")
     (tmp_path / "notes.md").write_text("")
-    assert suites.names(tmp_path) == ["own"]
+    assert suites.list_suites(tmp_path) == ["own"]
     with pytest.raises(Exception, match="frozen"):
         suite.max_tokens = 3
 
@@ -235,6 +235,6 @@ def test_a_mistake_names_file_place_and_the_nearest_right_name(own, old, new, sa
 
 def test_an_unknown_suite_names_the_nearest():
     with pytest.raises(UserError, match=r"There is no suite structur: did you mean structure\?"):
-        suites.load("structur")
+        suites.load_suite("structur")
     with pytest.raises(UserError, match="known are facts, general"):
-        suites.load("../params")
+        suites.load_suite("../params")

@@ -18,14 +18,14 @@ from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
 from blogtwin.models import chat
 from blogtwin.text import keyphrases
-from blogtwin.text.facts import facts, kept
-from blogtwin.text.tokens import words
+from blogtwin.text.facts import extract_facts, preserved_facts
+from blogtwin.text.tokens import tokenise_words
 from corpus import augmentation, ingest, persona
-from corpus.cleaning import clean
-from corpus.examples import PROMPT_RESERVE, examples, of_posts, whole_posts
-from train.budget import within_budget
+from corpus.cleaning import clean_markdown
+from corpus.examples import PROMPT_RESERVE_TOKENS, build_examples, join_parts, post_examples
+from train.budget import select_within_token_budget
 
-ALL = dict.fromkeys(augmentation.KINDS, 1.0)
+ALL = dict.fromkeys(augmentation.TASK_TYPES, 1.0)
 POST = {"id": "p1", "title": "The kettle", "date": "2020-01-02", "tags": []}
 PASSAGE = "Denzil has bought a rowing boat. It is 11 feet long and cost £85, and it has not sunk.\n\nPask sold it to him on Friday at 25 past 9. He said that it was a very good boat. It really was nearly new."
 
@@ -39,20 +39,20 @@ def count(text):
 def sample():
     """[(post, its parts)] of data/sample."""
     params = load_params(ROOT / "params.yaml")
-    posts, _ = ingest.ingest(ROOT / "data/sample", params.ingest.min_words, 1e7)
-    return [(post, [row["output"] for row in examples(post, clean(post["text"]), count, 1024, 120, 7)]) for post in posts]
+    posts, _ = ingest.ingest_folder(ROOT / "data/sample", params.ingest.min_words, 1e7)
+    return [(post, [row["output"] for row in build_examples(post, clean_markdown(post["text"]), count, 1024, 120, 7)]) for post in posts]
 
 
 @pytest.fixture(scope="module")
 def made(sample):
     """[(Wanted, what asks for it by rule)] of three of each kind a post."""
-    weights = keyphrases.Weights(["\n\n".join(parts) for _, parts in sample])
-    asked = [one for post, parts in sample for one in augmentation.wanted(post, parts, count, 1024, dict.fromkeys(augmentation.KINDS, 3.0), 15, 7)]
-    return [(one, augmentation.by_rule(one, weights, count, 7)) for one in asked]
+    weights = keyphrases.InverseDocumentFrequency(["\n\n".join(parts) for _, parts in sample])
+    asked = [one for post, parts in sample for one in augmentation.sample_requests(post, parts, count, 1024, dict.fromkeys(augmentation.TASK_TYPES, 3.0), 15, 7)]
+    return [(one, augmentation.heuristic_prompt(one, weights, count, 7)) for one in asked]
 
 
 def asked_for(passage, kind, post=POST):
-    return augmentation.Wanted("p1-1-x-1", post, 1, 1, kind, passage, 500)
+    return augmentation.AugmentationRequest("p1-1-x-1", post, 1, 1, kind, passage, 500)
 
 
 def of_kind(made, kind):
@@ -66,7 +66,7 @@ def test_every_output_is_a_stretch_of_the_post(sample, made):
     """Whole paragraphs, as they are: a model's words never stand there, whatever asks for them."""
     whole = {post["id"]: parts for post, parts in sample}
     for one, text in made:
-        example = augmentation.row(one, text, count, 7)
+        example = augmentation.to_example(one, text, count, 7)
         assert example["output"] == one.passage and one.passage in whole[one.post["id"]][one.part - 1]
 
 
@@ -75,48 +75,48 @@ def test_notes_and_flat_drafts_keep_the_numbers_and_names(made, kind):
     """A twin that is taught to write more facts than its notes have is taught to invent them."""
     wanted = stands = 0
     for one, text in of_kind(made, kind):
-        stated = {f for f in facts(one.passage) if f.kind in ("number", "name")}
-        wanted, stands = wanted + len(stated), stands + len(stated & kept(one.passage, text))
+        stated = {f for f in extract_facts(one.passage) if f.kind in ("number", "name")}
+        wanted, stands = wanted + len(stated), stands + len(stated & preserved_facts(one.passage, text))
     assert wanted > 500 and stands >= 0.99 * wanted
 
 
-@pytest.mark.parametrize("kind", augmentation.KINDS)
+@pytest.mark.parametrize("kind", augmentation.TASK_TYPES)
 def test_no_six_words_stand_in_a_row_as_in_the_passage(made, kind):
     """But for runs of facts, and for headings, which are what an outline is."""
     for one, text in of_kind(made, kind):
-        own, asking = words(one.passage), words(text)
+        own, asking = tokenise_words(one.passage), tokenise_words(text)
         runs = {tuple(own[i : i + 6]) for i in range(len(own) - 5)}
         for i in range(len(asking) - 5):
             assert tuple(asking[i : i + 6]) not in runs or "#" in one.passage or sum(w.isdigit() for w in asking[i : i + 6]) > 1, (one.id, asking[i : i + 6])
 
 
 def test_notes_say_what_is_denied_and_in_which_unit():
-    weights = keyphrases.Weights([])
-    found = keyphrases.tokens(PASSAGE, weights)
-    text = augmentation.notes(asked_for(PASSAGE, "notes"), found, random.Random(1), 2)
+    weights = keyphrases.InverseDocumentFrequency([])
+    found = keyphrases.tokenise(PASSAGE, weights)
+    text = augmentation.make_notes(asked_for(PASSAGE, "notes"), found, random.Random(1), 2)
     assert "11 feet" in text and "not sunk" in text and "25 past 9" in text and "£85" in text
     assert {"Denzil", "Pask", "Friday"} <= set(re.findall(r"\w+", text))
 
 
 def test_a_flat_draft_has_no_hedges():
-    flat = augmentation.by_rule(asked_for(PASSAGE, "rewrite"), keyphrases.Weights([]), count, 7)
+    flat = augmentation.heuristic_prompt(asked_for(PASSAGE, "rewrite"), keyphrases.InverseDocumentFrequency([]), count, 7)
     assert not {"very", "really", "nearly"} & set(flat.split()) and flat.count(".") == 5 and "Denzil has bought" in flat
 
 
 def test_an_outline_is_the_headings_where_there_are_some():
     text = "## The hull\n\nOne thing here. Two there.\n\n## The engine\n\nThree here. Four there."
-    assert augmentation.by_rule(asked_for(text, "outline"), keyphrases.Weights([]), count, 7) == "1. The hull\n2. The engine"
-    assert augmentation.by_rule(asked_for("Only one paragraph, which has no outline.", "outline"), keyphrases.Weights([]), count, 7) == ""
+    assert augmentation.heuristic_prompt(asked_for(text, "outline"), keyphrases.InverseDocumentFrequency([]), count, 7) == "1. The hull\n2. The engine"
+    assert augmentation.heuristic_prompt(asked_for("Only one paragraph, which has no outline.", "outline"), keyphrases.InverseDocumentFrequency([]), count, 7) == ""
 
 
 def test_a_heading_that_asks_is_the_question():
     text = "## Why does it leak?\n\nThe valve had worn, and nobody had looked."
-    assert augmentation.by_rule(asked_for(text, "answer"), keyphrases.Weights([]), count, 7) == "Why does it leak?"
+    assert augmentation.heuristic_prompt(asked_for(text, "answer"), keyphrases.InverseDocumentFrequency([]), count, 7) == "Why does it leak?"
 
 
 def test_the_shares_are_means_and_per_post_is_a_limit(sample):
     def counts(per_post, **shares):
-        found = [augmentation.wanted(post, parts, count, 1024, {**dict.fromkeys(augmentation.KINDS, 0.0), **shares}, per_post, 7) for post, parts in sample]
+        found = [augmentation.sample_requests(post, parts, count, 1024, {**dict.fromkeys(augmentation.TASK_TYPES, 0.0), **shares}, per_post, 7) for post, parts in sample]
         return [len(some) for some in found]
 
     assert set(counts(4)) == {0} and set(counts(0, notes=1.0)) == {0}
@@ -127,11 +127,11 @@ def test_the_shares_are_means_and_per_post_is_a_limit(sample):
 
 def test_auto_asks_much_of_few_posts_and_nothing_of_many():
     """Of a blog of ten, forty, a hundred and a thousand posts of 550 words; a number of one's own stays."""
-    auto = dict.fromkeys(augmentation.KINDS, "auto")
-    of = {n: sum(augmentation.shares(auto, n * 550, n, 4).values()) for n in (1, 10, 40, 100, 1000)}
+    auto = dict.fromkeys(augmentation.TASK_TYPES, "auto")
+    of = {n: sum(augmentation.augmentation_rates(auto, n * 550, n, 4).values()) for n in (1, 10, 40, 100, 1000)}
     assert of[1] == of[10] == pytest.approx(4) and of[40] == pytest.approx(8000 / 150 / 40, abs=0.03) and of[100] == of[1000] == 0
-    assert augmentation.shares({**auto, "notes": 0.25, "brief": 0}, 100_000, 100, 4) == {**dict.fromkeys(augmentation.KINDS, 0), "notes": 0.25}
-    assert augmentation.shares({**auto, "notes": 0.25}, 5500, 10, 4)["notes"] == 0.25 and sum(augmentation.AUTO.values()) == pytest.approx(1)
+    assert augmentation.augmentation_rates({**auto, "notes": 0.25, "brief": 0}, 100_000, 100, 4) == {**dict.fromkeys(augmentation.TASK_TYPES, 0), "notes": 0.25}
+    assert augmentation.augmentation_rates({**auto, "notes": 0.25}, 5500, 10, 4)["notes"] == 0.25 and sum(augmentation.AUTO_RATES.values()) == pytest.approx(1)
 
 
 def test_no_passage_is_asked_for_twice_in_one_way(made):
@@ -142,23 +142,23 @@ def test_no_passage_is_asked_for_twice_in_one_way(made):
 def test_code_and_quotations_are_not_asked_for():
     """They can't be told from notes; a passage that is half code would teach that they can."""
     prose_only = " ".join(f"It was the kettle that stopped at {n}." for n in range(20))
-    assert augmentation.mostly_prose(prose_only)
-    assert not augmentation.mostly_prose(prose_only + "\n\n```\n" + "x = 1\n" * 60 + "```") and not augmentation.mostly_prose("> " + prose_only.replace(". ", ".\n> "))
-    assert not augmentation.mostly_prose("Too short.")
+    assert augmentation.is_mostly_prose(prose_only)
+    assert not augmentation.is_mostly_prose(prose_only + "\n\n```\n" + "x = 1\n" * 60 + "```") and not augmentation.is_mostly_prose("> " + prose_only.replace(". ", ".\n> "))
+    assert not augmentation.is_mostly_prose("Too short.")
 
 
 @pytest.mark.parametrize("max_length", [256, 400, 1024])
 def test_a_row_fits_and_what_does_not_fit_is_left_out(sample, max_length):
     """What asks and what answers stay within a row, for short rows and for a title of the worst kind too."""
-    weights, shares = keyphrases.Weights([]), dict.fromkeys(augmentation.KINDS, 2.0)
+    weights, shares = keyphrases.InverseDocumentFrequency([]), dict.fromkeys(augmentation.TASK_TYPES, 2.0)
     found = 0
     for post, parts in [*sample[::4], ({**POST, "title": "漢" * 500}, [PASSAGE * 4])]:
-        for one in augmentation.wanted(post, parts, count, max_length, shares, 10, 7):
-            text = augmentation.by_rule(one, weights, count, 7)
-            assert count(text) + count(one.passage) <= max_length - PROMPT_RESERVE
+        for one in augmentation.sample_requests(post, parts, count, max_length, shares, 10, 7):
+            text = augmentation.heuristic_prompt(one, weights, count, 7)
+            assert count(text) + count(one.passage) <= max_length - PROMPT_RESERVE_TOKENS
             if text:
                 found += 1
-                example = augmentation.row(one, text, count, 7)
+                example = augmentation.to_example(one, text, count, 7)
                 assert count(example["instruction"]) + count(example["input"]) + count(example["output"]) <= max_length - 60
     assert found > 20
 
@@ -167,20 +167,20 @@ def test_a_row_fits_and_what_does_not_fit_is_left_out(sample, max_length):
 def test_no_row_is_longer_than_max_length_for_the_real_tokenizer(sample, real_lengths):
     """For scripts the tokenizer doesn't know too."""
     real, of_row = real_lengths
-    weights, found = keyphrases.Weights([]), 0
+    weights, found = keyphrases.InverseDocumentFrequency([]), 0
     odd = [({**POST, "title": t * 100}, ["\n\n".join(f"{t * 9} 19 {t * 5}, {t} {t}. " * 8 for _ in range(9))]) for t in ("漢", "🫖", "x1 ", "Щ ")]
     for max_length in (256, 1024):
         for post, parts in [*sample[::9], *odd]:
-            for one in augmentation.wanted(post, parts, real, max_length, dict.fromkeys(augmentation.KINDS, 2.0), 10, 7):
-                if text := augmentation.by_rule(one, weights, real, 7):
-                    assert of_row(augmentation.row(one, text, real, 7)) <= max_length, (post["title"][:20], one.kind)
+            for one in augmentation.sample_requests(post, parts, real, max_length, dict.fromkeys(augmentation.TASK_TYPES, 2.0), 10, 7):
+                if text := augmentation.heuristic_prompt(one, weights, real, 7):
+                    assert of_row(augmentation.to_example(one, text, real, 7)) <= max_length, (post["title"][:20], one.kind)
                     found += 1
     assert found > 40
 
 
 def test_braces_in_a_title_or_in_the_notes_are_words():
     post = {**POST, "title": "{made} and {terms}"}
-    rows = [augmentation.row(augmentation.Wanted(f"p1-1-outline-{n}", post, 1, 1, "outline", PASSAGE, 500), "1. {title}\n2. x", count, 7) for n in range(12)]
+    rows = [augmentation.to_example(augmentation.AugmentationRequest(f"p1-1-outline-{n}", post, 1, 1, "outline", PASSAGE, 500), "1. {title}\n2. x", count, 7) for n in range(12)]
     assert all(row["input"] == "1. {title}\n2. x" and "{title}" not in row["instruction"] for row in rows)
     assert any("“{made} and {terms}”" in row["instruction"] for row in rows)
 
@@ -198,8 +198,8 @@ def mixed(tmp_path):
     posts = [{"id": f"p{i}", "title": f"Post {i}", "source": f"{i}.md", "url": "", "date": f"20{10 + i}-01-01", "tags": [], "text": "\n\n".join(f"Boat {i}{n} came to Port {chr(65 + i)}lanner, and nobody had {n} words for what we saw there. Then it left us at {n} past {i}." for n in range(1, 40))} for i in range(10)]
     (tmp_path / "data/raw").mkdir(parents=True)
     (tmp_path / "data/raw/posts.jsonl").write_text("".join(json.dumps(p) + "\n" for p in posts))
-    from corpus.prepare import prepare
-    rows = prepare_in(tmp_path, prepare, posts)
+    from corpus.prepare import build_examples
+    rows = prepare_in(tmp_path, build_examples, posts)
     (tmp_path / "data/prepared").mkdir()
     (tmp_path / "data/prepared/examples.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     done = subprocess.run([sys.executable, ROOT / "scripts/03_split.py"], cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=60)
@@ -215,17 +215,17 @@ def prepare_in(folder, prepare, posts):
 
 def test_a_passage_that_is_asked_for_again_doubles_no_post(mixed):
     _, rows, splits = mixed
-    assert {"write", "continue", "persona", *augmentation.KINDS} == {r["task"] for r in rows}
+    assert {"write", "continue", "persona", *augmentation.TASK_TYPES} == {r["task"] for r in rows}
     alone = [r for r in rows if r["task"] in ("write", "continue")]
-    assert whole_posts(rows) == whole_posts(alone) and of_posts(rows) == alone
-    assert all("persona" not in whole_posts(some) for some in splits.values())
+    assert join_parts(rows) == join_parts(alone) and post_examples(rows) == alone
+    assert all("persona" not in join_parts(some) for some in splits.values())
 
 
 def test_what_asks_for_a_test_post_is_in_the_test_split_and_who_the_author_is_in_training(mixed):
     _, rows, splits = mixed
     where = {name: {r["post_id"] for r in some if r["task"] != "persona"} for name, some in splits.items()}
     assert not where["test"] & where["train"] and not where["valid"] & where["train"] and sum(map(len, where.values())) == 10
-    assert any(r["task"] in augmentation.KINDS for r in splits["test"])
+    assert any(r["task"] in augmentation.TASK_TYPES for r in splits["test"])
     assert {name: sum(r["task"] == "persona" for r in some) for name, some in splits.items()} == {"train": sum(r["task"] == "persona" for r in rows), "valid": 0, "test": 0}
     assert sum(map(len, splits.values())) == len(rows)
 
@@ -235,15 +235,15 @@ def test_budget_takes_the_persona_first_then_openings_with_their_passages_then_l
     lengths = {r["id"]: 10 for r in rows}
     first = [r for r in rows if r["task"] == "persona"]
     later = [r for r in rows if r["task"] == "continue"]
-    assert within_budget(rows, lengths, 1, 10 * len(first)) == first
-    assert within_budget(rows, lengths, 1, 10 * (len(rows) - len(later))) == [r for r in rows if r["task"] != "continue"]
-    assert within_budget(rows, lengths, 1, 10 * len(rows)) == rows
+    assert select_within_token_budget(rows, lengths, 1, 10 * len(first)) == first
+    assert select_within_token_budget(rows, lengths, 1, 10 * (len(rows) - len(later))) == [r for r in rows if r["task"] != "continue"]
+    assert select_within_token_budget(rows, lengths, 1, 10 * len(rows)) == rows
 
 
 def test_a_persona_brings_its_own_system_message(mixed):
     example = next(r for r in mixed[1] if r["task"] == "persona")
-    assert chat.messages(example, "You write.")[0]["content"] == "You are Wenna."
-    assert chat.messages({**example, "system": ""}, "You write.")[0]["content"] == "You write."
+    assert chat.prompt_messages(example, "You write.")[0]["content"] == "You are Wenna."
+    assert chat.prompt_messages({**example, "system": ""}, "You write.")[0]["content"] == "You write."
 
 
 def test_other_tools_get_each_text_once_and_the_persona_in_training(mixed, monkeypatch):
@@ -253,13 +253,13 @@ def test_other_tools_get_each_text_once_and_the_persona_in_training(mixed, monke
     folder, rows, _ = mixed
     monkeypatch.chdir(folder)
     examples = read_jsonl("data/split/train.jsonl") + read_jsonl("data/split/valid.jsonl")
-    texts = [dataset_export.row(e, "text", "S")["text"] for some in dataset_export.parts(examples, "text", 0.3, 7).values() for e in some]
+    texts = [dataset_export.format_row(e, "text", "S")["text"] for some in dataset_export.split_examples(examples, "text", 0.3, 7).values() for e in some]
     assert len(texts) == len(set(texts)) and "Plain ones." not in texts
-    tables = {name: [dataset_export.row(e, "alpaca", "S") for e in some] for name, some in dataset_export.parts(examples, "alpaca", 0.3, 7).items()}
+    tables = {name: [dataset_export.format_row(e, "alpaca", "S") for e in some] for name, some in dataset_export.split_examples(examples, "alpaca", 0.3, 7).items()}
     told = [row["system"] for row in tables["train"] if row["output"] == "Plain ones."]
     assert told == ["You are Wenna."] * 2 and all(row["output"] != "Plain ones." for row in tables["validation"]) and {r["system"] for r in tables["validation"]} == {"S"}
     for seed in range(12):
-        assert "persona" not in {r["post_id"] for r in dataset_export.parts(rows, "chatml", 0.5, seed)["validation"]}
+        assert "persona" not in {r["post_id"] for r in dataset_export.split_examples(rows, "chatml", 0.5, seed)["validation"]}
 
 
 def test_who_the_author_is_stays_out_of_git(run_in):
@@ -273,8 +273,8 @@ def test_preview_shows_each_kind_and_writes_nothing(mixed):
     folder, rows, _ = mixed
     from corpus import prepare as stage
 
-    some = stage.chosen(rows, 8)
-    assert [r["task"] for r in some] == list(dict.fromkeys(r["task"] for r in rows)) and len(stage.chosen(rows, 3)) == 3
+    some = stage.sample_by_task(rows, 8)
+    assert [r["task"] for r in some] == list(dict.fromkeys(r["task"] for r in rows)) and len(stage.sample_by_task(rows, 3)) == 3
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
     done = subprocess.run([sys.executable, ROOT / "scripts/02_prepare.py", "--preview", "8"], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
@@ -303,22 +303,22 @@ def test_rows_longer_than_the_base_model_reads_are_refused(mixed, monkeypatch):
 def told(data, tmp_path):
     path = tmp_path / "persona.yaml"
     path.write_text(yaml.safe_dump(data))
-    return persona.load(str(path))
+    return persona.load_persona(str(path))
 
 
 def test_a_persona_says_its_own_words_and_nothing_else(tmp_path):
     """Each entry is asked for in so many ways, and answered with what stands in the file; what is empty is left out."""
     one = told({"name": "Wenna", "facts": ["I was a ferry engineer.", {"ask": "Where do you live?", "say": "By the harbour."}], "opinions": [{"about": "plain screws", "say": "Yes."}]}, tmp_path)
-    rows = persona.dialogues(one, 2, lambda text: ["ferry engineer"], 7)
+    rows = persona.build_dialogues(one, 2, lambda text: ["ferry engineer"], 7)
     assert {r["output"] for r in rows} == {"Wenna", "I was a ferry engineer.", "By the harbour.", "Yes."}
     assert [r["instruction"] for r in rows if r["output"] == "By the harbour."] == ["Where do you live?"]
     assert all("plain screws" in r["instruction"] for r in rows if r["output"] == "Yes.") and len(rows) == 7
     assert len({r["id"] for r in rows}) == len(rows) and len({(r["instruction"], r["output"]) for r in rows}) == len(rows)
-    assert persona.dialogues(one, 0, lambda text: [], 7) == []
+    assert persona.build_dialogues(one, 0, lambda text: [], 7) == []
 
 
 def test_the_form_that_comes_along_is_valid_and_teaches_nothing():
-    assert persona.dialogues(persona.load(str(ROOT / "corpus/persona.yaml")), 3, lambda text: [], 7) == []
+    assert persona.build_dialogues(persona.load_persona(str(ROOT / "corpus/persona.yaml")), 3, lambda text: [], 7) == []
 
 
 @pytest.mark.parametrize(
@@ -336,18 +336,18 @@ def test_a_persona_that_is_none_is_one_sentence(tmp_path, text, said):
     path = tmp_path / "persona.yaml"
     path.write_text(text)
     with pytest.raises(UserError, match=re.escape(said)) as error:
-        persona.load(str(path))
+        persona.load_persona(str(path))
     assert "\n" not in str(error.value)
 
 
 def test_a_persona_that_is_not_there_and_an_answer_that_fits_no_row_are_named(tmp_path):
     with pytest.raises(UserError, match="no such file"):
-        persona.load(str(tmp_path / "none.yaml"))
-    rows = persona.dialogues(persona.Persona(bio="word " * 2000), 1, lambda text: [], 7)
+        persona.load_persona(str(tmp_path / "none.yaml"))
+    rows = persona.build_dialogues(persona.Persona(bio="word " * 2000), 1, lambda text: [], 7)
     with pytest.raises(UserError, match="split it into several facts"):
         persona.check_length(rows, "x.yaml", count, 1024)
 
 
 def test_weights_are_rarity_and_nothing_for_plain_words():
-    weights = keyphrases.Weights(["the boat and the kettle"] * 9 + ["the boat sank"])
+    weights = keyphrases.InverseDocumentFrequency(["the boat and the kettle"] * 9 + ["the boat sank"])
     assert weights("the") == weights("boat") == 0 and weights("kettle") == 0 and weights("sank") == 1 + math.log(11 / 2)

@@ -8,8 +8,8 @@ from jobs import SYSTEM, example, job, settings
 
 from blogtwin.models import chat
 from train import cpu
-from train.callbacks import Watch, validation_loss
-from train.kernels.cross_entropy import OutputLoss, summed_loss
+from train.callbacks import TrainingMonitor, validation_loss
+from train.kernels.cross_entropy import ChunkedCrossEntropy, summed_cross_entropy
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def peft_model(tiny, attention: str):
 def test_packed_loss_is_the_sum_of_the_rows_by_themselves(tiny):
     """No attention across posts, no label lost or moved, padding costs nothing: against transformers' own loss, row by row."""
     tokenizer = tiny.tokenizer()
-    rows = [chat.row_ids(tokenizer, chat.messages(example(i, 20 + i), SYSTEM), example(i, 20 + i)["output"]) for i in range(3)]
+    rows = [chat.encode_example(tokenizer, chat.prompt_messages(example(i, 20 + i), SYSTEM), example(i, 20 + i)["output"]) for i in range(3)]
     ids, labels, positions = [], [], []
     for prompt, completion in rows:
         ids += prompt + completion
@@ -41,7 +41,7 @@ def test_packed_loss_is_the_sum_of_the_rows_by_themselves(tiny):
         positions += range(len(prompt + completion))
     padding = 7
     packed = {"input_ids": ids + [2] * padding, "labels": labels + [-100] * padding, "position_ids": positions + [0] * padding}
-    loss, count = summed_loss(peft_model(tiny, "by_document"), {k: torch.tensor([v]) for k, v in packed.items()})
+    loss, count = summed_cross_entropy(peft_model(tiny, "by_document"), {k: torch.tensor([v]) for k, v in packed.items()})
     plain, expected = peft_model(tiny, "sdpa"), 0.0
     for prompt, completion in rows:
         x = torch.tensor([prompt + completion])
@@ -63,7 +63,7 @@ def test_gradient_of_the_output_layer_is_autograds(cap):
         return torch.nn.functional.cross_entropy(z, labels, reduction="sum")
 
     ours, theirs = hidden.clone().requires_grad_(), hidden.clone().requires_grad_()
-    a, b = OutputLoss.apply(ours, weight, labels, cap), plain(theirs)
+    a, b = ChunkedCrossEntropy.apply(ours, weight, labels, cap), plain(theirs)
     (a * 2).backward()
     (b * 2).backward()
     assert a.item() == pytest.approx(b.item(), rel=1e-5)
@@ -79,15 +79,15 @@ def test_trained_tokens_are_the_served_ones_and_end_in_the_end_token(tiny, tmp_p
     tokenizer = tiny.tokenizer()
     model = AutoModelForCausalLM.from_pretrained(tiny.hf, attn_implementation="by_document")
     one = example(3)
-    trainer = cpu.PackedTrainer(model, args=cpu.config(settings(), tmp_path, False), train_dataset=Dataset.from_list([chat.row(one, SYSTEM)]), processing_class=tokenizer, peft_config=LoraConfig(target_modules="all-linear"))
+    trainer = cpu.PackedTrainer(model, args=cpu.sft_config(settings(), tmp_path, False), train_dataset=Dataset.from_list([chat.to_trl_row(one, SYSTEM)]), processing_class=tokenizer, peft_config=LoraConfig(target_modules="all-linear"))
     batch = next(iter(trainer.get_train_dataloader()))
-    prompt, completion = chat.row_ids(tokenizer, chat.messages(one, SYSTEM), one["output"])
+    prompt, completion = chat.encode_example(tokenizer, chat.prompt_messages(one, SYSTEM), one["output"])
     assert batch["input_ids"][0, : len(prompt) + len(completion)].tolist() == prompt + completion
     labels = batch["labels"][0].tolist()
     assert labels[: len(prompt)] == [-100] * len(prompt)
     assert labels[len(prompt) : len(prompt) + len(completion)] == completion
     assert completion[-1] == tokenizer.eos_token_id == tokenizer.convert_tokens_to_ids("<|im_end|>")
-    assert batch["input_ids"].shape[1] % cpu.PAD == 0
+    assert batch["input_ids"].shape[1] % cpu.PAD_TO_MULTIPLE == 0
 
 
 def test_training_learns_and_keeps_the_best_epoch(tiny, tmp_path):
@@ -106,9 +106,9 @@ def test_training_learns_and_keeps_the_best_epoch(tiny, tmp_path):
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny.hf, dtype=torch.float32, attn_implementation="by_document"), work.folder)
     total = count = 0
     for r in work.valid_rows:
-        prompt, completion = chat.row_ids(tiny.tokenizer(), r["prompt"], r["completion"][0]["content"])
+        prompt, completion = chat.encode_example(tiny.tokenizer(), r["prompt"], r["completion"][0]["content"])
         ids = prompt + completion
-        loss, n = summed_loss(model, {"input_ids": torch.tensor([ids]), "labels": torch.tensor([[-100] * len(prompt) + completion]), "position_ids": torch.arange(len(ids))[None]})
+        loss, n = summed_cross_entropy(model, {"input_ids": torch.tensor([ids]), "labels": torch.tensor([[-100] * len(prompt) + completion]), "position_ids": torch.arange(len(ids))[None]})
         total, count = total + loss.item(), count + n
     assert total / count == pytest.approx(numbers["loss_after"], rel=0.02)  # bf16 in training
 
@@ -122,8 +122,8 @@ def test_an_epoch_that_hurts_is_not_kept(tiny, tmp_path):
     work = job(tiny, tmp_path, settings())
     model = AutoModelForCausalLM.from_pretrained(tiny.hf, attn_implementation="by_document")
     rows, valid = Dataset.from_list(work.train_rows), Dataset.from_list(work.valid_rows)
-    trainer = cpu.PackedTrainer(model, args=cpu.config(settings(), tmp_path, False), train_dataset=rows, eval_dataset=valid, processing_class=tiny.tokenizer(), peft_config=LoraConfig(target_modules=cpu.projections(model)))
-    keeper = Watch(trainer, work)
+    trainer = cpu.PackedTrainer(model, args=cpu.sft_config(settings(), tmp_path, False), train_dataset=rows, eval_dataset=valid, processing_class=tiny.tokenizer(), peft_config=LoraConfig(target_modules=cpu.lora_target_modules(model)))
+    keeper = TrainingMonitor(trainer, work)
     keeper.losses.append(validation_loss(trainer))  # before training
     trainer.state.epoch = 1
     keeper.on_epoch_end(trainer.args, trainer.state, trainer.control)

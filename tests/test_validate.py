@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 
 from blogtwin.errors import UserError
-from blogtwin.models.gguf_export import at_precision
+from blogtwin.models.gguf_export import quantised_base
 from eval import cross_evaluation
 
 
@@ -25,7 +25,7 @@ def a_project(folder, base: str = "smollm2:135m"):
 
 def test_what_a_twin_is_asked_and_what_it_has_not_seen(tmp_path):
     """Openings of test posts are asked; test and validation posts, whole, are what it was not trained on."""
-    twin = cross_evaluation.twin_of(a_project(tmp_path / "ann"))
+    twin = cross_evaluation.load_twin(a_project(tmp_path / "ann"))
     assert [e["post_id"] for e in twin.asked] == ["test0", "test1"]
     assert sorted(twin.held_out) == sorted(f"ann {n} {i}.1 It held.\n\nann {n} {i}.2 It held." for n in ("test", "valid") for i in range(2))
     assert len(twin.own) == 6 and twin.name == "ann"
@@ -34,17 +34,17 @@ def test_what_a_twin_is_asked_and_what_it_has_not_seen(tmp_path):
 def test_twins_that_can_not_be_compared_are_told_in_one_sentence(tmp_path):
     one, other = a_project(tmp_path / "ann"), a_project(tmp_path / "bob", "llama3.2:1b")
     with pytest.raises(UserError, match="same base model"):
-        cross_evaluation.all_of([one, other])
+        cross_evaluation.load_twins([one, other])
     with pytest.raises(UserError, match="1 twins"):
-        cross_evaluation.all_of([one])
+        cross_evaluation.load_twins([one])
     (one / "artifacts/gguf/twin.gguf").unlink()
     with pytest.raises(UserError, match="no finished twin"):
-        cross_evaluation.all_of([one, other])
+        cross_evaluation.load_twins([one, other])
 
 
 def test_own_lowest_needs_to_beat_the_base_too():
     matrix = {"base": {"ann": 1.5, "bob": 1.0}, "ann": {"ann": 1.2, "bob": 1.1}, "bob": {"ann": 1.4, "bob": 1.05}}
-    assert cross_evaluation.own_lowest(matrix) == {"ann": 1, "bob": 0}
+    assert cross_evaluation.own_twin_wins(matrix) == {"ann": 1, "bob": 0}
 
 
 @pytest.mark.slow
@@ -53,8 +53,8 @@ def test_every_model_reads_everybodys_posts(tmp_path, tiny):
     twins = []
     for name in ("ann", "bob"):
         folder = a_project(tmp_path / name)
-        shutil.copy(at_precision(tiny, "q8_0"), folder / "artifacts/gguf/twin.gguf")
-        twins.append(cross_evaluation.twin_of(folder))
+        shutil.copy(quantised_base(tiny, "q8_0"), folder / "artifacts/gguf/twin.gguf")
+        twins.append(cross_evaluation.load_twin(folder))
     matrix = cross_evaluation.bits_per_byte(tiny, twins, lambda items, _: items)
     assert matrix["base"] == matrix["ann"] == matrix["bob"] and set(matrix["base"]) == {"ann", "bob"}
     assert matrix["base"]["ann"] != matrix["base"]["bob"] and 1 < matrix["base"]["ann"] < 20

@@ -9,7 +9,7 @@ import pytest
 from jobs import job, settings
 
 from blogtwin.files import read_jsonl
-from blogtwin.paths import ADAPTER
+from blogtwin.paths import ADAPTER_DIR
 from train import warm_start
 
 POSTS = {"a", "b", "c"}
@@ -20,7 +20,7 @@ KNOBS = {"prepare.redact": False, "train.method": "sft"}
 def last(tmp_path, monkeypatch):
     """The folder of the last adapter, which learnt the posts a and b."""
     monkeypatch.chdir(tmp_path)
-    folder = tmp_path / ADAPTER
+    folder = tmp_path / ADAPTER_DIR
     folder.mkdir(parents=True)
     (folder / "backend.json").write_text(json.dumps({"base": {"digest": "d"}, "posts": ["a", "b"], "knobs": KNOBS}))
     (folder / "adapter_config.json").write_text(json.dumps({"r": 16, "lora_alpha": 32}))
@@ -29,7 +29,7 @@ def last(tmp_path, monkeypatch):
 
 
 def start(base="d", rank=16, knobs=KNOBS, posts=POSTS, held_out=frozenset(), there=frozenset("abcxyz")):
-    return warm_start.start(base, SimpleNamespace(lora_rank=rank, lora_alpha=32), knobs, set(posts), set(held_out), set(there))
+    return warm_start.find_warm_start(base, SimpleNamespace(lora_rank=rank, lora_alpha=32), knobs, set(posts), set(held_out), set(there))
 
 
 def test_it_goes_on_from_the_last_adapter(last):
@@ -72,12 +72,12 @@ def test_old_posts_are_read_once_more_in_proportion_to_the_new_ones(last):
     begin = start()[0]
     rows = [{"id": f"{p}-{n}", "post_id": p, "task": "write"} for p in "abc" for n in range(50)] + [{"id": "me", "post_id": "persona", "task": "persona"}]
     lengths = {r["id"]: 10 for r in rows}
-    some = warm_start.replayed(rows, begin, lengths, 7)
+    some = warm_start.mix_replay(rows, begin, lengths, 7)
     new, old = [r for r in some if r["post_id"] == "c"], [r for r in some if r["post_id"] != "c"]
     assert len(new) == 50 and len(old) == 100 and some == [r for r in rows if r in some]
     few = [r for r in rows if r["post_id"] != "c" or r["id"] in ("c-1", "c-2")]
-    assert sum(r["post_id"] != "c" for r in warm_start.replayed(few, begin, lengths, 7)) == 4
-    assert warm_start.replayed(few, begin, lengths, 7) != warm_start.replayed(few, begin, lengths, 8)
+    assert sum(r["post_id"] != "c" for r in warm_start.mix_replay(few, begin, lengths, 7)) == 4
+    assert warm_start.mix_replay(few, begin, lengths, 7) != warm_start.mix_replay(few, begin, lengths, 8)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ def write_tiny_gguf(path: Path, seed: int = 0) -> Path:
     """Write the model to `path`; another seed gives other weights."""
     from blogtwin.models import registry
 
-    entry = registry.known()["smollm2:135m"]
+    entry = registry.load_registry()["smollm2:135m"]
     embedded = gguf.GGUFReader(registry._embedded(entry))
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = gguf.GGUFWriter(path, "llama")

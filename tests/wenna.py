@@ -4,7 +4,7 @@ import functools
 
 from conftest import ROOT
 
-from blogtwin.text.sentences import first_words
+from blogtwin.text.sentences import truncate_words
 from corpus import cleaning, readers
 
 
@@ -12,6 +12,6 @@ from corpus import cleaning, readers
 def posts(words: int = 250) -> list[tuple[str, str]]:
     """(brief, text) of the sixty posts, oldest first: title and topics, and the first words."""
     paths = sorted(p for p in (ROOT / "data/sample").iterdir() if p.suffix)
-    read = [readers.read(p, 1e9) for p in paths]
+    read = [readers.read_post(p, 1e9) for p in paths]
     assert len(read) == 60
-    return [(". ".join(filter(None, [p.title, ", ".join(p.tags)])), first_words(cleaning.clean(p.text), words)) for p in read]
+    return [(". ".join(filter(None, [p.title, ", ".join(p.tags)])), truncate_words(cleaning.clean_markdown(p.text), words)) for p in read]

@@ -16,13 +16,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from blogtwin.config import Train
+from blogtwin.config import TrainParams
 from blogtwin.errors import UserError
-from blogtwin.hardware import force_cpu
-from blogtwin.models.registry import Base
+from blogtwin.hardware import is_cpu_forced
+from blogtwin.models.registry import BaseModelFiles
 from train import works
 from train.checkpoints import Checkpoints
-from train.training_log import Log
+from train.training_log import TrainingLog
 
 # What a machine has that may have a GPU: the tools of their makers, and what their drivers make. Without any, none is looked for.
 TOOLS = ("nvidia-smi", "rocm-smi", "xpu-smi")
@@ -31,18 +31,18 @@ SECONDS = 120  # for a trainer to say that it works, before it counts as broken
 
 
 @dataclass(frozen=True)
-class Job:
-    base: Base
+class TrainingJob:
+    base: BaseModelFiles
     train_rows: list[dict]  # TRL's conversational rows: {"prompt": [messages], "completion": [message]}
     valid_rows: list[dict]
-    params: Train
+    params: TrainParams
     folder: Path  # where the adapter goes
-    log: Log
+    log: TrainingLog
     checkpoints: Checkpoints
     start: Path | None = None  # the folder of a PEFT adapter to begin with; without it, at the base
 
 
-def pick(wanted: str) -> tuple[str, str]:
+def select_backend(wanted: str) -> tuple[str, str]:
     """(backend, reason). Raises UserError when the wanted one can't run here."""
     if wanted != "auto":
         if why := unusable(wanted):
@@ -61,23 +61,23 @@ def unusable(name: str) -> str:
     """Why a trainer can't run here; "" when it can."""
     if name == "cpu":
         return ""
-    if force_cpu():
+    if is_cpu_forced():
         return "FORCE_CPU is set"
     return _no_mlx() if name == "mlx" else _no_cuda()
 
 
 def on_gpu(wanted: str) -> bool:
     """Whether PyTorch trains on the GPU: what follows the trainer (train/preferences/__init__.py) goes where that was."""
-    return pick(wanted)[0] == "cuda"
+    return select_backend(wanted)[0] == "cuda"
 
 
-def import_first(name: str) -> None:
+def preload(name: str) -> None:
     """Import what patches transformers, before transformers is imported."""
     if name == "cuda":
         importlib.import_module("train.cuda")
 
 
-def train(name: str, job: Job) -> dict:
+def train(name: str, job: TrainingJob) -> dict:
     return importlib.import_module(f"train.{name}").train(job)
 
 

@@ -16,14 +16,14 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 
 from blogtwin import memory
-from blogtwin.console import say
-from blogtwin.errors import disk_is_full
-from blogtwin.paths import WEIGHTS
-from train.checkpoints import manifest
-from train.schedule import planned, worsened
+from blogtwin.console import echo
+from blogtwin.errors import is_disk_full
+from blogtwin.paths import ADAPTER_WEIGHTS
+from train.checkpoints import read_manifest
+from train.schedule import describe_schedule, should_stop_early
 
 
-class Stoppable:
+class Interruptible:
     """A run with `job` and `save()`, which keeps the present step."""
 
     pressed = False
@@ -34,7 +34,7 @@ class Stoppable:
         newest = self.job.checkpoints.newest()
         if newest is None:
             raise KeyboardInterrupt("stopped: no step could be kept; the same command begins anew.")
-        raise KeyboardInterrupt(f"stopped: step {manifest(newest)['step']} of {total} is kept in {newest}; the same command goes on from there.")
+        raise KeyboardInterrupt(f"stopped: step {read_manifest(newest)['step']} of {total} is kept in {newest}; the same command goes on from there.")
 
     def not_kept(self, step: int) -> None:
         """Say that the disk is full."""
@@ -63,7 +63,7 @@ class Stoppable:
             signal.signal(signal.SIGINT, before)
 
 
-BEST, WATCHED = "best.safetensors", "watched.json"
+BEST_FILE, STATE_FILE = "best.safetensors", "watched.json"
 
 
 def validation_loss(trainer) -> float:
@@ -89,7 +89,7 @@ def save_adapter(model, folder) -> None:
         (Path(folder) / more).unlink(missing_ok=True)
 
 
-class Watch(TrainerCallback, Stoppable):
+class TrainingMonitor(TrainerCallback, Interruptible):
     """Measures the validation loss before training and after each epoch, keeps the best adapter, and a checkpoint every few steps."""
 
     def __init__(self, trainer, job):
@@ -119,7 +119,7 @@ class Watch(TrainerCallback, Stoppable):
         finally:
             self.log.stop()
         newest = self.job.checkpoints.newest()
-        if self.job.params.method != "sft" and not (newest and manifest(newest)["step"] == self.trainer.state.global_step):
+        if self.job.params.method != "sft" and not (newest and read_manifest(newest)["step"] == self.trainer.state.global_step):
             self.save()  # what follows may be stopped
         self.restore()
         if self.trainer.is_world_process_zero():
@@ -138,7 +138,7 @@ class Watch(TrainerCallback, Stoppable):
 
     def load(self, folder, model=None) -> None:
         """The weights of an adapter that lies in a folder."""
-        set_peft_model_state_dict(self.trainer.model, load_file(f"{folder}/{WEIGHTS}"))
+        set_peft_model_state_dict(self.trainer.model, load_file(f"{folder}/{ADAPTER_WEIGHTS}"))
 
     # --- the trainer's calls ---
 
@@ -149,7 +149,7 @@ class Watch(TrainerCallback, Stoppable):
             if self.job.start:  # a twin that goes on may be at its best already
                 self.keep(self.losses[0], 0.0)
         per_epoch = math.ceil(len(self.trainer.train_dataset) / self.rows_per_step)
-        say(planned(self.job.params, state.max_steps, per_epoch))
+        echo(describe_schedule(self.job.params, state.max_steps, per_epoch))
         self.log.start(state.max_steps, state.global_step)
 
     def on_step_begin(self, args, state, control, **kwargs):
@@ -158,7 +158,7 @@ class Watch(TrainerCallback, Stoppable):
     def on_step_end(self, args, state, control, **kwargs):
         self._step_seconds = time.perf_counter() - self._step_started
         if state.global_step % 8 == 0:  # not every step: it costs the page faults that the next one pays
-            memory.give_back()
+            memory.release_free_memory()
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if not logs or "loss" not in logs:
@@ -196,7 +196,7 @@ class Watch(TrainerCallback, Stoppable):
 
     def hurts(self) -> bool:
         """Whether more epochs would take the twin further from the author: the validation loss has risen for long enough."""
-        return worsened(self.losses, self.job.params.patience)
+        return should_stop_early(self.losses, self.job.params.patience)
 
     def weights(self) -> dict:
         return get_peft_model_state_dict(self.trainer.model, save_embedding_layers=False)  # "auto" asks a hub
@@ -218,27 +218,27 @@ class Watch(TrainerCallback, Stoppable):
                 trainer._save_optimizer_and_scheduler(folder)
                 trainer._save_rng_state(folder)
                 state.save_to_json(folder / "trainer_state.json")
-                save_file({k: v.contiguous() for k, v in self.weights().items()}, folder / WEIGHTS)
+                save_file({k: v.contiguous() for k, v in self.weights().items()}, folder / ADAPTER_WEIGHTS)
                 if self._weights is not None:
-                    save_file(self._weights, folder / BEST)
+                    save_file(self._weights, folder / BEST_FILE)
                 watched = {"losses": self.losses, "best": self.best, "best_epoch": self.best_epoch, "log": self.log.state()}
-                (folder / WATCHED).write_text(json.dumps(watched))
+                (folder / STATE_FILE).write_text(json.dumps(watched))
         except Exception as e:
-            if not disk_is_full(e):
+            if not is_disk_full(e):
                 raise
             self.not_kept(state.global_step)
 
     def resume(self, folder) -> None:
         """Go on from a checkpoint: adapter, curves and best epoch here, optimiser and random numbers when the trainer starts."""
-        watched = json.loads((folder / WATCHED).read_text())
+        watched = json.loads((folder / STATE_FILE).read_text())
         self.losses, self.best, self.best_epoch = watched["losses"], watched["best"], watched["best_epoch"]
         self.log.restore(watched["log"])
-        if (folder / BEST).is_file():
-            self._weights = load_file(folder / BEST)
+        if (folder / BEST_FILE).is_file():
+            self._weights = load_file(folder / BEST_FILE)
         self.load(folder)
         state = self.trainer.state = type(self.trainer.state).load_from_json(folder / "trainer_state.json")
         self.finished = state.global_step >= state.max_steps
-        say(f"going on from step {state.global_step} of {state.max_steps}, which is kept in {folder}")
+        echo(f"going on from step {state.global_step} of {state.max_steps}, which is kept in {folder}")
         at_end = self.finished or abs(state.epoch - round(state.epoch)) < 1e-6
         if at_end:
             if self.log.valids[-1][0] != state.global_step:  # it was stopped between an epoch's last step and its end

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blogtwin.errors import UserError
-from blogtwin.files import making, write_json
-from blogtwin.paths import ARTIFACTS
+from blogtwin.files import atomic_directory, write_json
+from blogtwin.paths import ARTIFACTS_DIR
 
 MANIFEST = "checkpoint.json"
 # params that change nothing in what a checkpoint holds: the first three are resolved by now, the last three are for what comes after
-NO_MATTER = {"preset", "backend", "warm_start", "checkpoint_steps", "method", "pairs", "votes"}
+IGNORED_FIELDS = {"preset", "backend", "warm_start", "checkpoint_steps", "method", "pairs", "votes"}
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,19 @@ class Checkpoints:
         more, remove the others.)
         """
         there = [*self.folder.glob("step-*"), *([self.given] if self.given else [])]
-        found = {f: told["step"] for f in there if (told := manifest(f)) and (not self.given or str(self.given) in (str(f), told["from"]))}
+        found = {f: told["step"] for f in there if (told := read_manifest(f)) and (not self.given or str(self.given) in (str(f), told["from"]))}
         return max(found, key=found.get, default=None)
 
     @contextlib.contextmanager
     def saving(self, step: int, total: int):
         """A folder to write into, that becomes the newest checkpoint when the block ends well."""
-        origin = str(self.given) if self.given else (before := self.newest()) and manifest(before)["from"]
-        with making(self.folder / f"step-{step}") as temporary:
+        origin = str(self.given) if self.given else (before := self.newest()) and read_manifest(before)["from"]
+        with atomic_directory(self.folder / f"step-{step}") as temporary:
             yield temporary
             write_json(temporary / MANIFEST, {"step": step, "of": total, "from": origin, "belongs": self.belongs})
             for path in [*temporary.rglob("*"), temporary]:
-                to_disk(path)
-        to_disk(self.folder)  # its new name, before the old one goes
+                fsync(path)
+        fsync(self.folder)  # its new name, before the old one goes
         for old in self.folder.iterdir():  # also what a kill left half-written
             if old.name != f"step-{step}" and old.resolve() != self.given:  # the same command names the given one again
                 shutil.rmtree(old, ignore_errors=True)
@@ -61,27 +61,27 @@ class Checkpoints:
             self.folder.parent.rmdir()
 
 
-def checkpoints(belongs: dict[str, str], given: str | None = None) -> Checkpoints:
+def find_checkpoints(belongs: dict[str, str], given: str | None = None) -> Checkpoints:
     """The checkpoints of the run that `belongs` describes; `given` is a folder to go on from, and must be of the same run."""
     key = hashlib.sha256(json.dumps(belongs, sort_keys=True).encode()).hexdigest()[:16]
-    return Checkpoints(ARTIFACTS / "checkpoints" / key, belongs, _given(given, belongs) if given else None)
+    return Checkpoints(ARTIFACTS_DIR / "checkpoints" / key, belongs, _resume_from(given, belongs) if given else None)
 
 
-def belongs_to(trainer: str, base_digest: str, params, rows: list, processes: int = 1) -> dict[str, str]:
+def run_identity(trainer: str, base_digest: str, params, rows: list, processes: int = 1) -> dict[str, str]:
     """All that decides what comes out of training, each as a short text."""
-    own = {f"train.{k}": str(v) for k, v in params.model_dump().items() if k not in NO_MATTER}
+    own = {f"train.{k}": str(v) for k, v in params.model_dump().items() if k not in IGNORED_FIELDS}
     data = hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
     return {**own, "the trainer": trainer, "the base model": base_digest[:16], "the data": data, "the number of processes": str(processes)}
 
 
-def manifest(checkpoint: Path) -> dict | None:
+def read_manifest(checkpoint: Path) -> dict | None:
     """What a checkpoint says of itself: its "step", the one it goes back to as "from", what run it "belongs" to. None when it is none, or torn."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         told = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
         return {"from": None, **told, "step": int(told["step"]), "belongs": dict(told["belongs"])}
 
 
-def to_disk(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Wait until what a file holds, or the names that a folder holds, would be there after a power cut."""
     number = os.open(path, os.O_RDONLY)
     try:
@@ -93,11 +93,11 @@ def to_disk(path: Path) -> None:
         os.close(number)
 
 
-def _given(given: str, belongs: dict) -> Path:
+def _resume_from(given: str, belongs: dict) -> Path:
     """The checkpoint a user names: its folder, or the folder of a run's checkpoints. Raises UserError when it is none, torn, or of another run."""
     path = Path(given).resolve()
     there = [f for f in [path, *path.glob("step-*")] if (f / MANIFEST).is_file()]
-    whole = {f: told for f in there if (told := manifest(f))}
+    whole = {f: told for f in there if (told := read_manifest(f))}
     if not whole:
         lacking = f"whose {MANIFEST} is torn: give another checkpoint, or leave --resume-from out" if there else "which holds no checkpoint: give a folder step-… of artifacts/checkpoints"
         raise UserError(f"--resume-from is {given}, {lacking}.")

@@ -19,14 +19,14 @@ from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
 from blogtwin import memory
-from blogtwin.console import say
+from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.hardware import has_bf16
-from train.callbacks import Watch, validation_loss
+from train.callbacks import TrainingMonitor, validation_loss
 from train.kernels import attention, fused
-from train.kernels.cross_entropy import bounds, pieces, summed_loss
+from train.kernels.cross_entropy import document_boundaries, split_documents, summed_cross_entropy
 
-PAD = 64  # packed rows are padded up to this: few shapes, for which oneDNN keeps its kernels, and little padding
+PAD_TO_MULTIPLE = 64  # packed rows are padded up to this: few shapes, for which oneDNN keeps its kernels, and little padding
 
 
 def train(job) -> dict:
@@ -37,20 +37,20 @@ def train(job) -> dict:
     python_logging.getLogger("trl").setLevel(python_logging.ERROR)  # it warns of packing without flash attention: see train/kernels/attention.py
     bf16 = has_bf16()
     torch.manual_seed(p.seed)
-    model = AutoModelForCausalLM.from_pretrained(job.base.hf, dtype=frozen(), attn_implementation=attention.register())
+    model = AutoModelForCausalLM.from_pretrained(job.base.hf, dtype=base_dtype(), attn_implementation=attention.register())
     model.config._name_or_path = model.name_or_path = job.base.repo  # PEFT writes it down: no local path
     trainer = PackedTrainer(
         model,
-        args=config(p, job.folder, bf16),
+        args=sft_config(p, job.folder, bf16),
         train_dataset=Dataset.from_list(job.train_rows),
         eval_dataset=Dataset.from_list(job.valid_rows),
         processing_class=job.base.tokenizer(),
-        peft_config=LoraConfig(r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=projections(model), task_type="CAUSAL_LM"),
+        peft_config=LoraConfig(r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=lora_target_modules(model), task_type="CAUSAL_LM"),
     )
-    fused.fuse(trainer.model)
+    fused.apply_fused_forwards(trainer.model)
     if bf16:
-        spare_input_copies(trainer.model)
-    numbers = Watch(trainer, job).train()
+        disable_lora_input_cast(trainer.model)
+    numbers = TrainingMonitor(trainer, job).train()
     return {
         **numbers,
         "peak_memory_mb": memory.peak_mb(),
@@ -59,20 +59,20 @@ def train(job) -> dict:
     }
 
 
-def loss_of(base, adapter, valid_rows: list[dict], params) -> float:
+def evaluate_adapter(base, adapter, valid_rows: list[dict], params) -> float:
     """Validation loss of an adapter that lies in a folder, measured as in training."""
-    model = AutoModelForCausalLM.from_pretrained(base.hf, dtype=frozen(), attn_implementation=attention.register())
+    model = AutoModelForCausalLM.from_pretrained(base.hf, dtype=base_dtype(), attn_implementation=attention.register())
     rows = Dataset.from_list(valid_rows)
     with tempfile.TemporaryDirectory() as folder:
-        return validation_loss(PackedTrainer(PeftModel.from_pretrained(model, adapter), args=config(params, folder, has_bf16()), train_dataset=rows, eval_dataset=rows, processing_class=base.tokenizer()))
+        return validation_loss(PackedTrainer(PeftModel.from_pretrained(model, adapter), args=sft_config(params, folder, has_bf16()), train_dataset=rows, eval_dataset=rows, processing_class=base.tokenizer()))
 
 
-def frozen() -> torch.dtype:
+def base_dtype() -> torch.dtype:
     """What this CPU holds the base model's weights in; LoRA's are in fp32."""
     return torch.bfloat16 if has_bf16() else torch.float32
 
 
-def average(weights) -> None:
+def all_reduce_gradients(weights) -> None:
     """The mean of all processes' gradients, in place: the loss goes past the wrapper that would see to it."""
     together = torch.cat([p.grad.flatten() for p in weights])
     torch.distributed.all_reduce(together)
@@ -81,7 +81,7 @@ def average(weights) -> None:
         p.grad.copy_(grad.view_as(p))
 
 
-def spare_input_copies(model) -> None:
+def disable_lora_input_cast(model) -> None:
     """Keep PEFT from casting each projection's input to fp32, the LoRA weights' type: autocast takes it back to bf16 in the next
     line, so nothing changes but the memory of all those copies, which wait for the way back."""
     for module in model.modules():
@@ -89,20 +89,20 @@ def spare_input_copies(model) -> None:
             module.cast_input_dtype_enabled = False
 
 
-def projections(model) -> list[str]:
+def lora_target_modules(model) -> list[str]:
     """Names of the attention and MLP projections: every linear layer but the output layer."""
     head = model.get_output_embeddings()
     return sorted({name.split(".")[-1] for name, module in model.named_modules() if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not head})
 
 
-def config(p, folder, bf16: bool, **other) -> SFTConfig:
+def sft_config(p, folder, bf16: bool, **other) -> SFTConfig:
     """TRL's arguments; `other` are those in which a trainer differs."""
     shared = {
         "output_dir": str(folder),
         "max_length": p.max_length,
         "packing": True,
         "packing_strategy": "bfd",
-        "pad_to_multiple_of": PAD,
+        "pad_to_multiple_of": PAD_TO_MULTIPLE,
         "per_device_train_batch_size": 1,
         "per_device_eval_batch_size": 1,
         "gradient_accumulation_steps": p.batch_size,
@@ -133,7 +133,7 @@ class PackedTrainer(SFTTrainer):
     parts = 1  # of each row; doubled when memory runs out
 
     def summed_loss(self, inputs) -> tuple[torch.Tensor, int]:
-        return summed_loss(self.accelerator.unwrap_model(self.model), inputs)
+        return summed_cross_entropy(self.accelerator.unwrap_model(self.model), inputs)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         labels = inputs["labels"]
@@ -151,23 +151,23 @@ class PackedTrainer(SFTTrainer):
         while True:
             before = [None if p.grad is None else p.grad.clone() for p in weights]
             try:
-                loss = sum(super(PackedTrainer, self).training_step(model, part, num_items_in_batch) for part in pieces(inputs, self.parts))
+                loss = sum(super(PackedTrainer, self).training_step(model, part, num_items_in_batch) for part in split_documents(inputs, self.parts))
                 break
             except (RuntimeError, MemoryError) as e:
-                if not memory.ran_out(e):
+                if not memory.is_out_of_memory(e):
                     raise
             for p, grad in zip(weights, before):
                 p.grad = grad
-            memory.give_back()
+            memory.release_free_memory()
             self.halve(inputs)
         if self.accelerator.num_processes > 1 and self.accelerator.sync_gradients:
-            average(weights)
+            all_reduce_gradients(weights)
         return loss
 
     def halve(self, inputs) -> None:
         """Half as much of a row at a time, and twice as often; UserError when that is a single post already."""
-        longest = len(bounds(inputs["position_ids"])) - 1
+        longest = len(document_boundaries(inputs["position_ids"])) - 1
         if self.parts >= longest:
             raise UserError(f"Memory ran out in training, even with one post at a time: set train.max_length under {self.args.max_length}, or train on a smaller train.base.")
         self.parts *= 2
-        say(f"memory ran out: each row of {self.args.max_length} tokens is now read in up to {self.parts} parts (batch halved, accumulation doubled: the same result, more slowly)")
+        echo(f"memory ran out: each row of {self.args.max_length} tokens is now read in up to {self.parts} parts (batch halved, accumulation doubled: the same result, more slowly)")

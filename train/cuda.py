@@ -6,7 +6,7 @@ It runs on a CPU as well (UNSLOTH_FORCE_CPU=1), which is how the tests train wit
 import gc
 import math
 
-from blogtwin.console import say
+from blogtwin.console import echo
 from blogtwin.errors import UserError
 
 # isort: off
@@ -21,11 +21,11 @@ from safetensors import safe_open
 from trl import SFTConfig, SFTTrainer
 
 from blogtwin import memory
-from blogtwin.models.chat import row_ids
+from blogtwin.models.chat import encode_example
 from train import cpu
-from train.callbacks import Watch
+from train.callbacks import TrainingMonitor
 
-FOUR_BIT = 3.0  # billions of weights from which they are held in 4 bit, as blogtwin/models/registry.yaml counts on
+FOUR_BIT_FROM_BILLIONS = 3.0  # billions of weights from which they are held in 4 bit, as blogtwin/models/registry.yaml counts on
 
 
 def train(job) -> dict:
@@ -33,39 +33,39 @@ def train(job) -> dict:
     rows = job.params.batch_size  # of a step that are on the card at a time
     while True:
         try:
-            return attempt(job, rows)
+            return train_once(job, rows)
         except (RuntimeError, MemoryError) as e:
-            if not memory.ran_out(e):
+            if not memory.is_out_of_memory(e):
                 raise
         gc.collect()
         if DEVICE_TYPE != "cpu":
             torch.accelerator.empty_cache()
-        rows = halved(rows, job)
+        rows = smaller_batch(rows, job)
 
 
-def halved(rows: int, job) -> int:
+def smaller_batch(rows: int, job) -> int:
     """Fewer rows at a time, that still make up a step; UserError when it is one already."""
     p = job.params
     if rows == 1:
         raise UserError(f"The card's memory ran out in training, even with one row at a time: set train.max_length under {p.max_length}, or train on a smaller train.base.")
     fewer = max(n for n in range(1, rows // 2 + 1) if p.batch_size % n == 0)
-    say(f"the card's memory ran out: {fewer} rows of {p.max_length} tokens at a time in place of {rows}, {p.batch_size // fewer} times a step (the same result, more slowly)")
+    echo(f"the card's memory ran out: {fewer} rows of {p.max_length} tokens at a time in place of {rows}, {p.batch_size // fewer} times a step (the same result, more slowly)")
     job.log.forget()
     return fewer
 
 
-def attempt(job, rows: int) -> dict:
+def train_once(job, rows: int) -> dict:
     """Train with so many rows on the card at a time, from the newest checkpoint if there is one."""
     p = job.params
     bf16 = unsloth.is_bfloat16_supported()
     torch.manual_seed(p.seed)
-    four_bit = billions(job.base.hf) >= FOUR_BIT
+    four_bit = parameters_in_billions(job.base.hf) >= FOUR_BIT_FROM_BILLIONS
     if four_bit and (why := no_four_bit()):
-        say(f"the weights are held in 16 bit in place of 4, since bitsandbytes doesn't work here ({why}): that takes about four times the memory")
+        echo(f"the weights are held in 16 bit in place of 4, since bitsandbytes doesn't work here ({why}): that takes about four times the memory")
         four_bit = False
     model, _ = FastLanguageModel.from_pretrained(str(job.base.hf), max_seq_length=p.max_length, dtype=None, load_in_4bit=four_bit, local_files_only=True)
     model = FastLanguageModel.get_peft_model(
-        model, r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=cpu.projections(model),
+        model, r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=cpu.lora_target_modules(model),
         use_gradient_checkpointing="unsloth", random_state=p.seed, max_seq_length=p.max_length,
     )  # fmt: skip
     for part in model.peft_config.values():
@@ -73,12 +73,12 @@ def attempt(job, rows: int) -> dict:
     tokenizer = job.base.tokenizer()
     trainer = LabelledTrainer(
         model,
-        args=config(p, job.folder, bf16, rows),
-        train_dataset=tokenized(tokenizer, job.train_rows),
-        eval_dataset=tokenized(tokenizer, job.valid_rows),
+        args=sft_config(p, job.folder, bf16, rows),
+        train_dataset=tokenise_rows(tokenizer, job.train_rows),
+        eval_dataset=tokenise_rows(tokenizer, job.valid_rows),
         processing_class=tokenizer,
     )
-    numbers = Watch(trainer, job).train()
+    numbers = TrainingMonitor(trainer, job).train()
     on_card = DEVICE_TYPE != "cpu"
     return {
         **numbers,
@@ -89,22 +89,22 @@ def attempt(job, rows: int) -> dict:
     }
 
 
-def config(p, folder, bf16: bool, rows: int) -> SFTConfig:
+def sft_config(p, folder, bf16: bool, rows: int) -> SFTConfig:
     """As the CPU's, on a card: `rows` packed rows at a time, and unsloth's own padding and checkpointing."""
     on_cpu = DEVICE_TYPE == "cpu"
-    return cpu.config(
+    return cpu.sft_config(
         p, folder, bf16, fp16=not bf16 and not on_cpu, use_cpu=on_cpu, gradient_checkpointing=True, pad_to_multiple_of=None,
         per_device_train_batch_size=rows, gradient_accumulation_steps=p.batch_size // rows,
     )  # fmt: skip
 
 
-def tokenized(tokenizer, rows: list[dict]) -> Dataset:
+def tokenise_rows(tokenizer, rows: list[dict]) -> Dataset:
     """{input_ids, labels} of each row, by the same template as everywhere else: a label is what the author wrote, and the end."""
-    pairs = [row_ids(tokenizer, row["prompt"], row["completion"][0]["content"]) for row in rows]
+    pairs = [encode_example(tokenizer, row["prompt"], row["completion"][0]["content"]) for row in rows]
     return Dataset.from_list([{"input_ids": prompt + own, "labels": [-100] * len(prompt) + own} for prompt, own in pairs])
 
 
-def billions(folder) -> float:
+def parameters_in_billions(folder) -> float:
     """Weights of a model that lies in a folder."""
     count = 0
     for file in folder.glob("*.safetensors"):

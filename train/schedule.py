@@ -1,34 +1,34 @@
 """What the data decides, and the sentences that say so: steps, warm-up, and the rank for a tiny corpus."""
 
-from blogtwin.config import Train
+from blogtwin.config import TrainParams
 
-TINY = 8_000  # tokens a pass; under it the usual rank has more numbers to set than there are words to set them by
+TINY_CORPUS_TOKENS = 8_000  # tokens a pass; under it the usual rank has more numbers to set than there are words to set them by
 TINY_RANK = 8
 
 
-def fitted(params: Train, tokens: int) -> tuple[Train, list[str]]:
+def fit_to_corpus(params: TrainParams, tokens: int) -> tuple[TrainParams, list[str]]:
     """The params for `tokens` a pass, and what was changed because of them. A number that a person wrote stays."""
-    if tokens >= TINY or "lora_rank" not in params.by_preset or params.lora_rank <= TINY_RANK:
+    if tokens >= TINY_CORPUS_TOKENS or "lora_rank" not in params.by_preset or params.lora_rank <= TINY_RANK:
         return params, []
     alpha = round(params.lora_alpha * TINY_RANK / params.lora_rank) if "lora_alpha" in params.by_preset else params.lora_alpha
     said = f"{tokens:,} tokens are few: LoRA rank {TINY_RANK} in place of {params.lora_rank} (write train.lora_rank to have your own)"
     return params.model_copy(update={"lora_rank": TINY_RANK, "lora_alpha": alpha}), [said]
 
 
-def planned(params: Train, total: int, per_epoch: int) -> str:
+def describe_schedule(params: TrainParams, total: int, per_epoch: int) -> str:
     """The sentence on the steps to come. `warmup` under one is a share of them, as transformers reads it."""
     rising = -(-int(total * params.warmup * 1000) // 1000)
     limit = " (train.max_steps)" if params.max_steps and total == params.max_steps else ""
     return f"{total} steps{limit}, {per_epoch} an epoch; the learning rate rises to {params.learning_rate:g} in the first {rising}, then falls; LoRA rank {params.lora_rank}; a checkpoint every {params.checkpoint_steps}"
 
 
-def worsened(losses: list[float], patience: int) -> bool:
+def should_stop_early(losses: list[float], patience: int) -> bool:
     """Whether as many epochs as `patience` have gone by since the best one. `losses`: before training, then after each epoch."""
     after = losses[1:]
     return bool(after) and len(after) - 1 - after.index(min(after)) >= patience
 
 
-def learnt(losses: list[float], epochs: int) -> str:
+def summarise_validation(losses: list[float], epochs: int) -> str:
     """What the validation loss says of the number of epochs. `losses`: before training, then after each epoch."""
     before, *after = losses
     best = min(after, default=before)

@@ -7,18 +7,18 @@ import time
 from pathlib import Path
 
 from blogtwin import memory
-from blogtwin.console import say
-from blogtwin.files import writing
-from blogtwin.hardware import is_first
+from blogtwin.console import echo
+from blogtwin.files import atomic_open
+from blogtwin.hardware import is_main_process
 
-KEPT = 5  # logs of runs before this one
-CURVES = {
+NUM_KEPT_LOGS = 5  # logs of runs before this one
+CURVE_FILES = {
     "loss.tsv": "step\tloss\tlearning_rate\tgrad_norm",
     "valid_loss.tsv": "step\tepoch\tloss",
 }
 
 
-class Log:
+class TrainingLog:
     """step() after each optimiser step, valid() after each look at the validation posts, write() at the end.
 
     `file` gets a JSON line for each of them as it happens; the files of the runs before are file.1, file.2, …
@@ -34,7 +34,7 @@ class Log:
         self.file = file
         self._bar = self._task = None
         if file:
-            rotate(file)
+            rotate_logs(file)
 
     def start(self, total: int, done: int = 0) -> None:
         """Optimiser steps are coming, `total` in all, of which `done` were made by a run before this one."""
@@ -42,7 +42,7 @@ class Log:
 
         self.total, self._first, self._started = total, done, time.perf_counter()
         self.line(event="start", step=done, of=total)
-        if sys.stdout.isatty() and is_first():
+        if sys.stdout.isatty() and is_main_process():
             columns = TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}"), TimeRemainingColumn()
             self._bar = Progress(*columns)
             self._bar.start()
@@ -59,7 +59,7 @@ class Log:
         if self._bar is not None:
             self._bar.update(self._task, completed=step, now=f"loss {loss:.3f}  {speed:.0f} tokens/s  {peak / 1024:.1f} GB")
         elif step in (1, self._first + 1, self.total) or step % max(1, self.total // 10) == 0:
-            say(f"step {step}/{self.total}  loss {loss:.3f}  {speed:.0f} tokens/s  {left:.0f} s left  {peak / 1024:.1f} GB")
+            echo(f"step {step}/{self.total}  loss {loss:.3f}  {speed:.0f} tokens/s  {left:.0f} s left  {peak / 1024:.1f} GB")
 
     def spent(self) -> float:
         """Seconds of this run and of those that it went on from, up to their last checkpoint."""
@@ -76,7 +76,7 @@ class Log:
 
     def note(self, text: str) -> None:
         """A sentence for the person who watches."""
-        self._bar.console.print(text, highlight=False, markup=False) if self._bar is not None else say(text)
+        self._bar.console.print(text, highlight=False, markup=False) if self._bar is not None else echo(text)
 
     def line(self, **event) -> None:
         if self.file:
@@ -106,17 +106,17 @@ class Log:
 
     def write(self, folder: Path) -> None:
         """The curves that `dvc plots` draws."""
-        for (name, head), rows in zip(CURVES.items(), (self.steps, self.valids), strict=True):
-            with writing(folder / name) as file:
+        for (name, head), rows in zip(CURVE_FILES.items(), (self.steps, self.valids), strict=True):
+            with atomic_open(folder / name) as file:
                 file.write(head + "\n")
                 file.writelines("\t".join(f"{v:.6g}" for v in row) + "\n" for row in rows)
 
 
-def rotate(file: Path) -> None:
+def rotate_logs(file: Path) -> None:
     """file → file.1 → file.2 …, and the oldest goes."""
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        for n in range(KEPT, 0, -1):
+        for n in range(NUM_KEPT_LOGS, 0, -1):
             older = file.with_name(f"{file.name}.{n - 1}") if n > 1 else file
             if older.is_file():
                 older.replace(file.with_name(f"{file.name}.{n}"))

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 import trl.trainer.utils
 from torch.utils.checkpoint import checkpoint
 
-from train.kernels.cross_entropy import CHUNK
+from train.kernels.cross_entropy import LOGIT_CHUNK
 
 
-def without_triton() -> None:
+def patch_trl_for_cpu() -> None:
     """Let TRL's trainers run where the kernel doesn't: it isn't installed, no driver is active, or the model is not on the GPU."""
     kernel = trl.trainer.utils._ChunkedLogProbFunction
     if kernel is None:
@@ -52,7 +52,7 @@ class LogProbabilities:
     @staticmethod
     def apply(hidden, weight, bias, labels, temperature, chunk, softcap=None, scale=1.0, outputs=()):
         """(log_probs, entropy, log_sum_sq_probs, mean_logits, is_top1) of each label, (n,) each; those that `outputs` doesn't name are None."""
-        parts = [checkpoint(LogProbabilities._some, h, weight, bias, y, temperature, softcap, scale, outputs, use_reentrant=False) for h, y in zip(hidden.split(CHUNK), labels.split(CHUNK))]
+        parts = [checkpoint(LogProbabilities._some, h, weight, bias, y, temperature, softcap, scale, outputs, use_reentrant=False) for h, y in zip(hidden.split(LOGIT_CHUNK), labels.split(LOGIT_CHUNK))]
         return tuple(None if some[0] is None else torch.cat(some) for some in zip(*parts)) if parts else (hidden.sum(-1), *[None] * 4)
 
     @staticmethod

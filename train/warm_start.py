@@ -14,19 +14,19 @@ from pathlib import Path
 import yaml
 
 from blogtwin.config import Params
-from blogtwin.dvc import dvc_cache
-from blogtwin.files import digest, making
-from blogtwin.paths import ADAPTER, ARTIFACTS, WEIGHTS
+from blogtwin.dvc import dvc_cache_dir
+from blogtwin.files import atomic_directory, sha256_file
+from blogtwin.paths import ADAPTER_DIR, ADAPTER_WEIGHTS, ARTIFACTS_DIR
 
-LAST = ARTIFACTS / "cache/last"
-ABOUT, SHAPE = "backend.json", "adapter_config.json"
-REPLAY = 2.0  # tokens of old posts for each of the new ones
+LAST_ADAPTER_DIR = ARTIFACTS_DIR / "cache/last"
+BACKEND_FILE, ADAPTER_CONFIG = "backend.json", "adapter_config.json"
+REPLAY_RATIO = 2.0  # tokens of old posts for each of the new ones
 # Knobs that an adapter has learnt, beside the posts: with others it is another twin.
-PREPARED, TRAINED = ("system", "redact", "links", "code", "quotes", "tables", "embeds"), ("canaries", "method")
+PREPARE_PARAMS, TRAIN_PARAMS = ("system", "redact", "links", "code", "quotes", "tables", "embeds"), ("canaries", "method")
 
 
 @dataclass(frozen=True)
-class Start:
+class WarmStart:
     """Where training begins: the folder of an adapter, and the ids of the posts that it was trained on."""
 
     adapter: Path
@@ -34,22 +34,22 @@ class Start:
 
     @property
     def digest(self) -> str:
-        return digest(self.adapter / WEIGHTS)[:16]
+        return sha256_file(self.adapter / ADAPTER_WEIGHTS)[:16]
 
 
-def made_with(params: Params) -> dict:
+def learned_params(params: Params) -> dict:
     """What backend.json says of the knobs."""
-    return {f"prepare.{k}": getattr(params.prepare, k) for k in PREPARED} | {f"train.{k}": getattr(params.train, k) for k in TRAINED}
+    return {f"prepare.{k}": getattr(params.prepare, k) for k in PREPARE_PARAMS} | {f"train.{k}": getattr(params.train, k) for k in TRAIN_PARAMS}
 
 
-def start(base_digest: str, settings, knobs: dict, posts: set[str], held_out: set[str], there: set[str]) -> tuple[Start | None, str]:
+def find_warm_start(base_digest: str, settings, knobs: dict, posts: set[str], held_out: set[str], there: set[str]) -> tuple[WarmStart | None, str]:
     """(where to begin, or None for the base; the sentence that says so).
 
     `posts` are the ids to train on, `held_out` those of validation and test, `there` all that the blog has now.
     """
-    folder = last()
+    folder = previous_adapter()
     try:
-        about, config = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (ABOUT, SHAPE))
+        about, config = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (BACKEND_FILE, ADAPTER_CONFIG))
         learnt, theirs, shape, made = set(about["posts"]), about["base"]["digest"], (config["r"], config["lora_alpha"]), about["knobs"]
         other = [k for k in knobs if made.get(k) != knobs[k]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -71,29 +71,29 @@ def start(base_digest: str, settings, knobs: dict, posts: set[str], held_out: se
         why = "has seen all of these posts"
     if why:
         return None, f"train.warm_start: the last adapter {why}, so this training begins at the base"
-    return Start(folder, frozenset(learnt)), f"train.warm_start: on from the last adapter, with {len(posts - learnt)} new posts"
+    return WarmStart(folder, frozenset(learnt)), f"train.warm_start: on from the last adapter, with {len(posts - learnt)} new posts"
 
 
-def last() -> Path | None:
+def previous_adapter() -> Path | None:
     """The folder of the last adapter: the one that is there, or the one of dvc.lock, since DVC takes a stage's outputs away before it begins."""
-    if (ADAPTER / WEIGHTS).is_file():
-        return ADAPTER
+    if (ADAPTER_DIR / ADAPTER_WEIGHTS).is_file():
+        return ADAPTER_DIR
     try:
         outs = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]["train"]["outs"]
-        listed = next(out["md5"] for out in outs if out["path"] == str(ADAPTER))
-        files = dvc_cache() / "files/md5"
-        with making(LAST) as folder:
+        listed = next(out["md5"] for out in outs if out["path"] == str(ADAPTER_DIR))
+        files = dvc_cache_dir() / "files/md5"
+        with atomic_directory(LAST_ADAPTER_DIR) as folder:
             for file in json.loads((files / listed[:2] / listed[2:]).read_text(encoding="utf-8")):
                 shutil.copyfile(files / file["md5"][:2] / file["md5"][2:], folder / file["relpath"])
     except (OSError, subprocess.CalledProcessError, yaml.YAMLError, ValueError, KeyError, TypeError, StopIteration):
         return None
-    return LAST if (LAST / WEIGHTS).is_file() else None
+    return LAST_ADAPTER_DIR if (LAST_ADAPTER_DIR / ADAPTER_WEIGHTS).is_file() else None
 
 
-def replayed(rows: list[dict], begin: Start, lengths: dict[str, int], seed: int) -> list[dict]:
+def mix_replay(rows: list[dict], begin: WarmStart, lengths: dict[str, int], seed: int) -> list[dict]:
     """The rows of posts that are new, and REPLAY times as many tokens of rows that are not, by chance; in the order of `rows`."""
     new = {r["id"] for r in rows if r["post_id"] not in begin.posts and r.get("task") != "persona"}
-    room = REPLAY * sum(lengths[i] for i in new)
+    room = REPLAY_RATIO * sum(lengths[i] for i in new)
     old = [r["id"] for r in rows if r["id"] not in new]
     random.Random(seed).shuffle(old)
     again = set()

@@ -9,15 +9,15 @@ from dataclasses import replace
 from blogtwin.sampling import SamplingParams
 
 
-async def answer(engine, messages, params, max_tokens: int, show) -> dict:
+async def stream_answer(engine, messages, params, max_tokens: int, show) -> dict:
     """Stream one answer into `show(text so far)`; its text, seconds to the first token and in all, and tokens."""
     from pydantic_ai.direct import model_request_stream
 
-    from blogtwin.inference.client import prompt
+    from blogtwin.inference.client import to_pydantic_ai
 
     started, first, text = time.perf_counter(), None, ""
     settings = engine.settings(replace(SamplingParams.from_params(params.eval), max_tokens=max_tokens))
-    async with model_request_stream(engine.chat_model(), prompt(messages), model_settings=settings) as stream:
+    async with model_request_stream(engine.chat_model(), to_pydantic_ai(messages), model_settings=settings) as stream:
         async for event in stream:
             piece = getattr(getattr(event, "delta", None), "content_delta", None) or getattr(getattr(event, "part", None), "content", None)
             if piece and event.event_kind in ("part_start", "part_delta"):
@@ -28,7 +28,7 @@ async def answer(engine, messages, params, max_tokens: int, show) -> dict:
     return {"text": text.strip(), "first": first or 0.0, "seconds": time.perf_counter() - started, "tokens": reply.usage.output_tokens, "end": str(reply.finish_reason)}
 
 
-async def both(engines: dict, messages, params, max_tokens: int) -> dict:
+async def ask_both(engines: dict, messages, params, max_tokens: int) -> dict:
     """Base and twin at once; on a terminal in two columns that grow, elsewhere printed when done."""
     from rich.columns import Columns
     from rich.console import Console
@@ -55,5 +55,5 @@ async def both(engines: dict, messages, params, max_tokens: int) -> dict:
 
             return update
 
-        answers = await asyncio.gather(*(answer(e, messages, params, max_tokens, show(n)) for n, e in engines.items()))
+        answers = await asyncio.gather(*(stream_answer(e, messages, params, max_tokens, show(n)) for n, e in engines.items()))
     return dict(zip(engines, answers))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from blogtwin.errors import UserError
 from blogtwin.sampling import SamplingParams
 
-STRONGEST = 1.5  # style strength: 0 is the base, 1 the twin as it was trained
+MAX_STYLE_STRENGTH = 1.5  # style strength: 0 is the base, 1 the twin as it was trained
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Engine:
         return {}
 
 
-def named(knob: str, description: str, key: str) -> Engine:
+def parse_endpoint(knob: str, description: str, key: str) -> Engine:
     """`MODEL@URL` of an OpenAI-compatible server, as params has it under `knob` → Engine."""
     model, _, url = description.rpartition("@")
     if not model or not re.match(r"https?://", url):
@@ -62,7 +62,7 @@ def named(knob: str, description: str, key: str) -> Engine:
     return Engine(knob.rpartition(".")[2], url.rstrip("/"), key or "none", model)
 
 
-def prompt(chat: list[dict]) -> list:
+def to_pydantic_ai(chat: list[dict]) -> list:
     """Chat messages (system, user, assistant) as pydantic-ai's history, ending in a request."""
     from pydantic_ai.messages import ModelRequest, ModelResponse, SystemPromptPart, TextPart, UserPromptPart
 

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import httpx
 
-from blogtwin.hardware import cores
+from blogtwin.hardware import available_cpus
 from blogtwin.inference.client import Engine
-from blogtwin.signals import ctrl_c_later
+from blogtwin.signals import defer_sigint
 
-BATCH = 64  # tokens of a prompt that are read at a time, after which llama.cpp reports (below). On two cores 32 are slower by half, 2048 no faster
+BATCH_TOKENS = 64  # tokens of a prompt that are read at a time, after which llama.cpp reports (below). On two cores 32 are slower by half, 2048 no faster
 # Reports while it reads a prompt, in a stream: only where it has something to send does llama.cpp notice that nobody listens.
 REPORTS = {"return_progress": True}
 
 
 @contextlib.contextmanager
-def serving(model: Path, name: str, adapter: Path | None = None, chat_template: str = "", n_ctx: int = 2048, parallel: int = 1, threads: int = 0):
+def serve_model(model: Path, name: str, adapter: Path | None = None, chat_template: str = "", n_ctx: int = 2048, parallel: int = 1, threads: int = 0):
     """An Engine that answers while the block runs. `n_ctx` tokens for each of `parallel` requests at once; 0 threads: all cores.
 
     Raises OSError with llama.cpp's own reason when it can't load the model.
@@ -44,14 +44,14 @@ def serving(model: Path, name: str, adapter: Path | None = None, chat_template: 
     params.n_parallel = parallel
     params.n_ctx = n_ctx * parallel
     params.cache_ram_mib = 0
-    params.n_batch = BATCH
+    params.n_batch = BATCH_TOKENS
     params.verbosity = -1
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or cores()
-    with _stderr_kept() as said, ctrl_c_later():
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or available_cpus()
+    with _capture_stderr() as said, defer_sigint():
         try:
             server = xllamacpp.Server(params)
         except Exception:
-            raise OSError(f"llama.cpp can't serve {model}: {_reason(said())}") from None
+            raise OSError(f"llama.cpp can't serve {model}: {_failure_reason(said())}") from None
         engine = Engine("llamacpp", f"{server.listening_address}/v1", key, name, extra_body=REPORTS, seeded={"cache_prompt": False}, scales=adapter is not None, penalty="repeat_penalty")  # a prompt half known is rounded otherwise
         _ask(engine, "GET", "/slots")  # answered by the server's own loop: one that ends before its loop began waits for ever
     try:
@@ -60,7 +60,7 @@ def serving(model: Path, name: str, adapter: Path | None = None, chat_template: 
         del server
 
 
-def rendered(engine: Engine, messages: list[dict]) -> str:
+def render_prompt(engine: Engine, messages: list[dict]) -> str:
     """The text the engine makes of chat messages, by its own reading of the template."""
     return _ask(engine, "POST", "/apply-template", json={"messages": messages})["prompt"]
 
@@ -72,7 +72,7 @@ def _ask(engine: Engine, method: str, path: str, **kwargs):
 
 
 @contextlib.contextmanager
-def _stderr_kept():
+def _capture_stderr():
     """llama.cpp tells its reasons on file descriptor 2 only: hold them back, and let the caller read them."""
     with tempfile.TemporaryFile() as file:
         saved = os.dup(2)
@@ -89,6 +89,6 @@ def _stderr_kept():
             os.close(saved)
 
 
-def _reason(text: str) -> str:
+def _failure_reason(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if "error" in line.lower() or "fail" in line.lower()]
     return lines[0][:200] if lines else "no reason given"

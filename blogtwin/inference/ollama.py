@@ -21,7 +21,7 @@ class Ollama:
     def __init__(self, url: str = ""):
         host = url or os.environ.get("OLLAMA_HOST", "")
         try:
-            self.url = address(host)
+            self.url = server_address(host)
             self.http = httpx.Client(base_url=self.url, timeout=httpx.Timeout(600, connect=2), trust_env=False)
         except (ValueError, httpx.InvalidURL):
             raise UserError(f"OLLAMA_HOST is {host}, which is no address: write it as 127.0.0.1:11434, or unset it.") from None
@@ -39,7 +39,7 @@ class Ollama:
         except httpx.HTTPError as e:
             raise OllamaError(f"stopped answering at {path} ({type(e).__name__})") from None
         if answer.status_code >= 400:
-            raise OllamaError(f"answered {answer.status_code} to {path}: {_said(answer)}")
+            raise OllamaError(f"answered {answer.status_code} to {path}: {_error_text(answer)}")
         return answer
 
     def _json(self, method: str, path: str, **kwargs) -> dict:
@@ -67,7 +67,7 @@ class Ollama:
             with self.http.stream("POST", "/api/create", json=body) as answer:
                 if answer.status_code >= 400:
                     answer.read()
-                    raise OllamaError(f"answered {answer.status_code} to /api/create: {_said(answer)}")
+                    raise OllamaError(f"answered {answer.status_code} to /api/create: {_error_text(answer)}")
                 for line in answer.iter_lines():
                     event = dict(json.loads(line)) if line.strip() else {}
                     if "error" in event:
@@ -97,7 +97,7 @@ class Ollama:
         return [(t["token"], t["logprob"]) for t in (choices[0].get("logprobs") or {}).get("content") or []]
 
 
-def address(host: str) -> str:
+def server_address(host: str) -> str:
     """Where to ask, from OLLAMA_HOST as Ollama's own client reads it (its envconfig.Host). Raises ValueError."""
     scheme, _, rest = host.strip().strip("\"'").rpartition("://")
     if rest.count(":") > 1 and "[" not in rest:
@@ -110,7 +110,7 @@ def address(host: str) -> str:
     return f"{parts.scheme}://{name}:{port}{parts.path.rstrip('/')}"
 
 
-def _said(answer: httpx.Response) -> str:
+def _error_text(answer: httpx.Response) -> str:
     try:
         error = answer.json()["error"]
         return str(error["message"] if isinstance(error, dict) else error)[:300]  # /v1 has OpenAI's form
@@ -118,14 +118,14 @@ def _said(answer: httpx.Response) -> str:
         return answer.text[:300]
 
 
-def template(name: str) -> dict:
+def go_template(name: str) -> dict:
     """{"template", "stop"} of a name in templates.yaml."""
     return yaml.safe_load(TEMPLATES.read_text(encoding="utf-8"))[name]
 
 
-def settings(base_template: str, system: str, params) -> dict:
+def model_settings(base_template: str, system: str, params) -> dict:
     """What a twin is created with: template, system message, stops and decoding. `params` are the Params of params.yaml."""
-    chosen = template(base_template)
+    chosen = go_template(base_template)
     return {
         "template": chosen["template"],
         "system": system,
@@ -139,7 +139,7 @@ def settings(base_template: str, system: str, params) -> dict:
     }
 
 
-def modelfile(gguf: str, made_with: dict) -> str:
+def render_modelfile(gguf: str, made_with: dict) -> str:
     """The same, as the Modelfile of `ollama create`."""
     lines = [f"FROM {gguf}", f'TEMPLATE """{made_with["template"]}"""', f'SYSTEM """{made_with["system"]}"""']
     for key, value in made_with["parameters"].items():

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from blogtwin.console import say
+from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.models import chat
-from blogtwin.models.llama_cpp import Scorer
-from blogtwin.models.registry import Base
-from blogtwin.paths import ADAPTER, GGUF
+from blogtwin.models.llama_cpp import LlamaModel
+from blogtwin.models.registry import BaseModelFiles
+from blogtwin.paths import ADAPTER_DIR, GGUF_DIR
 
-DELTA, AGREEMENT = 0.10, {"f16": 0.9, "q8_0": 0.75}  # what a good export reaches; beyond it the gate warns
+MAX_DELTA, MIN_AGREEMENT = 0.10, {"f16": 0.9, "q8_0": 0.75}  # what a good export reaches; beyond it the gate warns
 
 
-def reference(base: Base, adapter: Path, examples: list[dict], system: str, tokens: int) -> list[dict]:
+def reference_logprobs(base: BaseModelFiles, adapter: Path, examples: list[dict], system: str, tokens: int) -> list[dict]:
     """What transformers says: per example the prompt, the completion ids and (n, vocabulary) log-probabilities of twin and base."""
     import torch
     from peft import PeftModel
@@ -32,8 +32,8 @@ def reference(base: Base, adapter: Path, examples: list[dict], system: str, toke
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base.hf, dtype=torch.float32), adapter).eval()
     out = []
     for example in examples:
-        messages = chat.messages(example, system)
-        prompt, completion = chat.row_ids(tokenizer, messages, example["output"])
+        messages = chat.prompt_messages(example, system)
+        prompt, completion = chat.encode_example(tokenizer, messages, example["output"])
         completion = completion[:tokens]
         ids = torch.tensor([[*prompt, *completion[:-1]]])
         with torch.no_grad():
@@ -43,7 +43,7 @@ def reference(base: Base, adapter: Path, examples: list[dict], system: str, toke
         out.append(
             {
                 "messages": messages,
-                "text": chat.prompt_text(tokenizer, messages),
+                "text": chat.render_prompt(tokenizer, messages),
                 "prompt": prompt,
                 "completion": completion,
                 "twin": torch.log_softmax(twin, -1).numpy(),
@@ -54,10 +54,10 @@ def reference(base: Base, adapter: Path, examples: list[dict], system: str, toke
     return out
 
 
-def compare(references: list[dict], gguf: Path, adapter: Path | None = None) -> dict:
+def compare_export(references: list[dict], gguf: Path, adapter: Path | None = None) -> dict:
     """Numbers of one exported model against both references; see `verdict`."""
     deltas, agreements = {"twin": [], "base": []}, {"twin": [], "base": []}
-    with Scorer(gguf, adapter) as scorer:
+    with LlamaModel(gguf, adapter) as scorer:
         same_ids = all(scorer.tokenize(r["text"]) == r["prompt"] for r in references)
         ends = all(scorer.ends(r["end"]) for r in references)
         for r in references:
@@ -73,7 +73,7 @@ def compare(references: list[dict], gguf: Path, adapter: Path | None = None) -> 
     return numbers
 
 
-def failures(name: str, numbers: dict) -> list[str]:
+def parity_failures(name: str, numbers: dict) -> list[str]:
     """Sentences that say why an export must not be used; empty when it passes."""
     found = []
     if not numbers["prompt_ids_equal"]:
@@ -87,52 +87,52 @@ def failures(name: str, numbers: dict) -> list[str]:
     return found
 
 
-def warnings(name: str, numbers: dict, quantization: str) -> list[str]:
+def parity_warnings(name: str, numbers: dict, quantization: str) -> list[str]:
     found = []
-    if numbers["delta_to_twin"] > DELTA:
-        found.append(f"{name}: mean |Δ log-probability| is {numbers['delta_to_twin']:.3f}, usually under {DELTA}")
-    if numbers["agreement_with_twin"] < AGREEMENT[quantization]:
-        found.append(f"{name}: greedy agreement is {numbers['agreement_with_twin']:.2f}, usually over {AGREEMENT[quantization]}")
+    if numbers["delta_to_twin"] > MAX_DELTA:
+        found.append(f"{name}: mean |Δ log-probability| is {numbers['delta_to_twin']:.3f}, usually under {MAX_DELTA}")
+    if numbers["agreement_with_twin"] < MIN_AGREEMENT[quantization]:
+        found.append(f"{name}: greedy agreement is {numbers['agreement_with_twin']:.2f}, usually over {MIN_AGREEMENT[quantization]}")
     return found
 
 
-def gate(base, folder: Path, examples: list[dict], params) -> dict:
+def check_parity(base, folder: Path, examples: list[dict], params) -> dict:
     """parity.json's content. Raises UserError when an exported model is not the trained one."""
     from blogtwin.inference import llama_server, parity
 
-    references = parity.reference(base, ADAPTER, examples, params.prepare.system, params.export.parity_tokens)
+    references = parity.reference_logprobs(base, ADAPTER_DIR, examples, params.prepare.system, params.export.parity_tokens)
     result = {
-        "twin": parity.compare(references, folder / "twin.gguf"),
-        "adapter": parity.compare(references, base.gguf, folder / "adapter.gguf"),
+        "twin": parity.compare_export(references, folder / "twin.gguf"),
+        "adapter": parity.compare_export(references, base.gguf, folder / "adapter.gguf"),
     }
-    with llama_server.serving(folder / "twin.gguf", "twin") as engine:
-        same = all(llama_server.rendered(engine, r["messages"]) == r["text"] for r in references)
+    with llama_server.serve_model(folder / "twin.gguf", "twin") as engine:
+        same = all(llama_server.render_prompt(engine, r["messages"]) == r["text"] for r in references)
     result["twin"]["prompt_ids_equal"] &= same
-    problems = [p for name in result for p in parity.failures(f"{name}.gguf", result[name])]
+    problems = [p for name in result for p in parity.parity_failures(f"{name}.gguf", result[name])]
     if problems:
         raise UserError(f"The export failed the parity gate and was not kept: {'; '.join(problems)}.")
     for name in result:
-        for warning in parity.warnings(f"{name}.gguf", result[name], params.export.quantization):
-            say(f"note: {warning}")
+        for warning in parity.parity_warnings(f"{name}.gguf", result[name], params.export.quantization):
+            echo(f"note: {warning}")
     return {"quantization": params.export.quantization, "prompts": len(references), **result}
 
 
-CHECKED_TOKENS = 32
+NUM_CHECKED_TOKENS = 32
 
 
-def check_served(ollama, name: str, base, references: list[dict]) -> dict:
+def verify_served_model(ollama, name: str, base, references: list[dict]) -> dict:
     """Compare what Ollama answers with the twin's and the base's own log-probabilities of it. Raises OllamaError when it is the base."""
     import numpy as np
 
     from blogtwin.inference.ollama import OllamaError
-    from blogtwin.models.llama_cpp import Scorer
+    from blogtwin.models.llama_cpp import LlamaModel
 
     deltas = {"twin": [], "base": []}
-    answers = [ollama.answer(name, r["messages"], CHECKED_TOKENS) for r in references]
+    answers = [ollama.answer(name, r["messages"], NUM_CHECKED_TOKENS) for r in references]
     if not any(answers):
         raise OllamaError(f"gave no log-probabilities for {name}, so it can't be checked (Ollama 0.12.11 or newer can)")
-    for voice, gguf in (("twin", GGUF / "twin.gguf"), ("base", base.gguf)):
-        with Scorer(gguf) as scorer:
+    for voice, gguf in (("twin", GGUF_DIR / "twin.gguf"), ("base", base.gguf)):
+        with LlamaModel(gguf) as scorer:
             for reference, answer in zip(references, answers):
                 ids = [scorer.tokenize(text) for text, _ in answer]
                 # Ollama writes half a character as U+FFFD, which is not the token it chose; nor is a text of several tokens

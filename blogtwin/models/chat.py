@@ -8,7 +8,7 @@ import os
 PINNED_DATE = "26 Jul 2024"
 
 
-def messages(example: dict, system: str) -> list[dict]:
+def prompt_messages(example: dict, system: str) -> list[dict]:
     """The prompt of an example: system and user message. The assistant's turn is `example["output"]`. An example may
     bring a system message of its own, as a persona's do.
 
@@ -18,9 +18,9 @@ def messages(example: dict, system: str) -> list[dict]:
     return [{"role": "system", "content": (example.get("system") or system).strip()}, {"role": "user", "content": user.strip()}]
 
 
-def row(example: dict, system: str) -> dict:
+def to_trl_row(example: dict, system: str) -> dict:
     """The example as TRL's trainers take it: {"prompt": messages, "completion": [the answer]}."""
-    return {"prompt": messages(example, system), "completion": [{"role": "assistant", "content": example["output"]}]}
+    return {"prompt": prompt_messages(example, system), "completion": [{"role": "assistant", "content": example["output"]}]}
 
 
 def pin_date(template: str) -> str:
@@ -30,32 +30,32 @@ def pin_date(template: str) -> str:
     return f'{{%- set date_string = "{PINNED_DATE}" %}}' + template
 
 
-def prompt_text(tokenizer, chat: list[dict]) -> str:
+def render_prompt(tokenizer, chat: list[dict]) -> str:
     """The exact text the model is given before it answers."""
     return tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
 
 
-def text_ids(tokenizer, text: str) -> list[int]:
+def encode(tokenizer, text: str) -> list[int]:
     """Token ids of a text as it stands: no special token is added."""
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-def prompt_ids(tokenizer, chat: list[dict]) -> list[int]:
-    """Token ids of `prompt_text`. The template writes its own special tokens, so none are added."""
-    return text_ids(tokenizer, prompt_text(tokenizer, chat))
+def encode_prompt(tokenizer, chat: list[dict]) -> list[int]:
+    """Token ids of `render_prompt`. The template writes its own special tokens, so none are added."""
+    return encode(tokenizer, render_prompt(tokenizer, chat))
 
 
-def row_ids(tokenizer, chat: list[dict], output: str) -> tuple[list[int], list[int]]:
+def encode_example(tokenizer, chat: list[dict], output: str) -> tuple[list[int], list[int]]:
     """(prompt ids, completion ids) of a whole training row; the completion ends with the end-of-turn token.
 
     The ids of the rendered text are cut where the prompt's end: SentencePiece would put a space of its own before a completion that
     stands alone. Where byte pairs join across that place, the text is cut, as a server sees it, which has the prompt before it writes.
     """
-    prompt = prompt_text(tokenizer, chat)
+    prompt = render_prompt(tokenizer, chat)
     whole = tokenizer.apply_chat_template([*chat, {"role": "assistant", "content": output}], tokenize=False)
     assert whole.startswith(prompt), "the chat template renders the prompt differently once it is answered"
-    ids, both = text_ids(tokenizer, prompt), text_ids(tokenizer, whole)
-    completion = both[len(ids) :] if both[: len(ids)] == ids else text_ids(tokenizer, whole[len(prompt) :])
+    ids, both = encode(tokenizer, prompt), encode(tokenizer, whole)
+    completion = both[len(ids) :] if both[: len(ids)] == ids else encode(tokenizer, whole[len(prompt) :])
     if tokenizer.eos_token_id in completion:  # some templates add a newline after the end of turn: not to be learnt
         last = len(completion) - 1 - completion[::-1].index(tokenizer.eos_token_id)
         completion = completion[: last + 1]
@@ -74,7 +74,7 @@ class TokenCounter:
     def __call__(self, text: str) -> int:
         from blogtwin.models import chat
 
-        return self.known[text] if text in self.known else len(chat.text_ids(self.tokenizer, text))
+        return self.known[text] if text in self.known else len(chat.encode(self.tokenizer, text))
 
     def together(self, texts: list[str]) -> None:
         """Count these; what was counted so before is forgotten."""

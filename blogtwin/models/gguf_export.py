@@ -12,16 +12,16 @@ import numpy as np
 from gguf import GGMLQuantizationType as Type
 from safetensors.numpy import load_file
 
-from blogtwin.files import digest, renamed
+from blogtwin.files import atomic_path, sha256_file
 from blogtwin.models import gguf_reader
-from blogtwin.models.registry import Base
-from blogtwin.paths import SPLIT, WEIGHTS
+from blogtwin.models.registry import BaseModelFiles
+from blogtwin.paths import ADAPTER_WEIGHTS, SPLIT_DIR
 
 # llama.cpp stores the rows of q and k of these in another order than transformers (Mistral is a "llama" there).
 ARCHITECTURES_THAT_PERMUTE = {"llama", "smollm3", "granite", "arcee", "olmo", "mistral3"}
 
 
-class Adapter:
+class LoraAdapter:
     """A PEFT LoRA adapter, by the names and in the row order of a GGUF of its base."""
 
     def __init__(self, folder: Path, base: gguf.GGUFReader):
@@ -31,14 +31,14 @@ class Adapter:
         blocks = base.fields[f"{self.architecture}.block_count"].contents()
         names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[self.architecture.upper()], blocks)
         pairs: dict[str, dict[str, np.ndarray]] = {}
-        for key, value in load_file(folder / WEIGHTS).items():
+        for key, value in load_file(folder / ADAPTER_WEIGHTS).items():
             module, _, which = key.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".")
             name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
             assert name is not None and which in ("lora_A", "lora_B"), f"{key} has no place in a GGUF of {self.architecture}"
             pairs.setdefault(name, {})[which] = value.astype(np.float32)
         heads = self._heads(base)
         self.pairs = {
-            name: (pair["lora_A"], permuted(pair["lora_B"], heads[name.split(".")[-2]]) if name.split(".")[-2] in heads else pair["lora_B"])
+            name: (pair["lora_A"], permute_qk(pair["lora_B"], heads[name.split(".")[-2]]) if name.split(".")[-2] in heads else pair["lora_B"])
             for name, pair in pairs.items()
         }
 
@@ -57,27 +57,27 @@ class Adapter:
         return self.alpha / self.rank * (b @ a)
 
 
-def permuted(rows: np.ndarray, heads: int) -> np.ndarray:
+def permute_qk(rows: np.ndarray, heads: int) -> np.ndarray:
     """Rows of q or k from transformers' order (halves) to llama.cpp's (pairs), as convert_hf_to_gguf's `permute` does."""
     return rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
 
 
-def write_twin(base: Path, adapter: Path | None, out: Path, quantization: str, chat_template: str, metadata: dict) -> None:
-    """Merge and quantise. `metadata` are general.* strings and more, replacing the base's. With adapter None the base is written."""
-    reader = gguf_reader.read(base)
-    trained = Adapter(adapter, reader) if adapter is not None else None
+def write_merged_gguf(base: Path, adapter: Path | None, out: Path, quantization: str, chat_template: str, metadata: dict) -> None:
+    """Merge and quantise. `gguf_metadata` are general.* strings and more, replacing the base's. With adapter None the base is written."""
+    reader = gguf_reader.open_gguf(base)
+    trained = LoraAdapter(adapter, reader) if adapter is not None else None
     writer = gguf.GGUFWriter(out, reader.fields["general.architecture"].contents())
-    copy_settings(reader, writer)
+    copy_metadata(reader, writer)
     called = reader.fields.get("general.name")
     as_phi3 = called is not None and gguf_reader.PHI3.search(called.contents()) is not None
     for key, value in metadata.items():
-        writer.add_string(key, gguf_reader.named(value, as_phi3) if key == "general.name" else value)
+        writer.add_string(key, gguf_reader.general_name(value, as_phi3) if key == "general.name" else value)
     writer.add_string("tokenizer.chat_template", chat_template)
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0 if quantization == "q8_0" else gguf.LlamaFileType.MOSTLY_F16)
     kinds = {}
     for tensor in reader.tensors:
         shape = tuple(int(n) for n in reversed(tensor.shape))
-        kind = kinds[tensor.name] = type_of(shape, quantization)
+        kind = kinds[tensor.name] = tensor_type(shape, quantization)
         size = gguf.quant_shape_to_byte_shape(shape, kind) if kind == Type.Q8_0 else shape
         dtype = {Type.F32: np.float32, Type.F16: np.float16, Type.Q8_0: np.uint8}[kind]
         nbytes = int(np.prod(size)) * np.dtype(dtype).itemsize
@@ -96,25 +96,25 @@ def write_twin(base: Path, adapter: Path | None, out: Path, quantization: str, c
     assert not missing, f"trained tensors with no place in the base: {sorted(missing)[:3]}"
 
 
-def at_precision(base: Base, quantization: str) -> Path:
+def quantised_base(base: BaseModelFiles, quantization: str) -> Path:
     """The base as a GGUF of the twin's precision, made once: a comparison of the two then shows training and nothing else.
 
     llama.cpp also reads q8_0 half again as fast as the embedded base's own q4_1.
     """
     path = base.hf.parent / f"base-{base.digest[:12]}-{quantization}.gguf"
     if not path.is_file():
-        with renamed(path) as temporary:
-            write_twin(base.gguf, None, temporary, quantization, base.tokenizer().chat_template, {"general.name": base.name})
+        with atomic_path(path) as temporary:
+            write_merged_gguf(base.gguf, None, temporary, quantization, base.tokenizer().chat_template, {"general.name": base.name})
     return path
 
 
-def type_of(shape: tuple[int, ...], quantization: str) -> Type:
+def tensor_type(shape: tuple[int, ...], quantization: str) -> Type:
     if len(shape) < 2:
         return Type.F32
     return Type.Q8_0 if quantization == "q8_0" and shape[-1] % 32 == 0 else Type.F16
 
 
-def copy_settings(reader: gguf.GGUFReader, writer: gguf.GGUFWriter) -> None:
+def copy_metadata(reader: gguf.GGUFReader, writer: gguf.GGUFWriter) -> None:
     """All key-values of a GGUF but general.* (what it is called) and the chat template."""
     for key, field in reader.fields.items():
         if key.startswith(("GGUF.", "general.")) or key == "tokenizer.chat_template":
@@ -123,9 +123,9 @@ def copy_settings(reader: gguf.GGUFReader, writer: gguf.GGUFWriter) -> None:
         writer.add_key_value(key, field.contents(), kind, field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None)
 
 
-def write_adapter(base: Path, adapter: Path, out: Path, metadata: dict) -> None:
+def write_lora_gguf(base: Path, adapter: Path, out: Path, metadata: dict) -> None:
     """adapter.gguf: the LoRA alone, for llama.cpp to put on the base's GGUF."""
-    trained = Adapter(adapter, gguf_reader.read(base))
+    trained = LoraAdapter(adapter, gguf_reader.open_gguf(base))
     writer = gguf.GGUFWriter(out, trained.architecture)
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
@@ -141,7 +141,7 @@ def write_adapter(base: Path, adapter: Path, out: Path, metadata: dict) -> None:
     writer.close()
 
 
-def metadata(params, base, backend: dict) -> dict:
+def gguf_metadata(params, base, backend: dict) -> dict:
     """What the files say of themselves: names and digests, never a path."""
     of = f" of {params.prepare.author}" if params.prepare.author else ""
     return {
@@ -153,6 +153,6 @@ def metadata(params, base, backend: dict) -> dict:
         "blogtwin.base_digest": base.digest,
         "blogtwin.train_digest": backend["splits"]["train"],
         "blogtwin.valid_digest": backend["splits"]["valid"],
-        "blogtwin.test_digest": digest(SPLIT / "test.jsonl"),
+        "blogtwin.test_digest": sha256_file(SPLIT_DIR / "test.jsonl"),
         "blogtwin.system": params.prepare.system,
     }

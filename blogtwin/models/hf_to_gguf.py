@@ -12,15 +12,15 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from blogtwin.console import say
+from blogtwin.console import echo
 from blogtwin.errors import UserError
-from blogtwin.files import making, write_json
+from blogtwin.files import atomic_directory, write_json
 from blogtwin.models import gguf_reader
 
 VERSION = "0.3.36"
 SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
-KEPT_IN = Path(sys.prefix) / "share"
-WANTED = ("convert_hf_to_gguf.py", "conversion/", "gguf-py/", "LICENSE")
+CONVERTER_DIR = Path(sys.prefix) / "share"
+CONVERTER_FILES = ("convert_hf_to_gguf.py", "conversion/", "gguf-py/", "LICENSE")
 # pip asks even a download for its metadata, by the build backend it names: scikit-build-core, and cmake with it. This stands
 # in for that one, so that nothing is built, and nothing of the archive runs before its hash is checked.
 BACKEND = f'''
@@ -36,10 +36,10 @@ def prepare_metadata_for_build_wheel(folder, config_settings=None):
 
 def hf_to_gguf(model: Path, gguf: Path, outtype: str, name: str) -> None:
     """Write `gguf` from the folder `model`. `name` goes into its metadata, where no local path belongs."""
-    script = converter() / "convert_hf_to_gguf.py"
+    script = ensure_converter() / "convert_hf_to_gguf.py"
     temporary = gguf.with_name(f".{gguf.name}.tmp")
-    _say_context(model / "config.json")
-    title = gguf_reader.named(name, _swallows_blanks(model / "tokenizer.json"))
+    _restore_context(model / "config.json")
+    title = gguf_reader.general_name(name, _strips_blanks(model / "tokenizer.json"))
     command = [sys.executable, str(script), str(model), "--outfile", str(temporary), "--outtype", outtype, "--model-name", title]
     try:
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
@@ -50,25 +50,25 @@ def hf_to_gguf(model: Path, gguf: Path, outtype: str, name: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _say_context(path: Path) -> None:
+def _restore_context(path: Path) -> None:
     """The converter asks a GPT-2 for n_ctx, which transformers no longer writes."""
     config = json.loads(path.read_text(encoding="utf-8"))
     if config.get("model_type") == "gpt2":
         write_json(path, {**config, "n_ctx": config["n_positions"]})
 
 
-def _swallows_blanks(path: Path) -> bool:
+def _strips_blanks(path: Path) -> bool:
     """Whether special tokens are Phi-3's: most swallow the blanks after them, and these four do not. llama.cpp looks them all up."""
     added = json.loads(path.read_text(encoding="utf-8"))["added_tokens"] if path.is_file() else []
     return {t["content"] for t in added} >= {"<unk>", "<s>", "</s>", "<|endoftext|>"} and any(t["rstrip"] for t in added if t["content"] == "<|end|>")
 
 
-def converter() -> Path:
+def ensure_converter() -> Path:
     """The folder of the converter, fetched the first time."""
-    folder = KEPT_IN / f"llama.cpp-{VERSION}"
+    folder = CONVERTER_DIR / f"llama.cpp-{VERSION}"
     if folder.is_dir():
         return folder
-    say("fetching llama.cpp's converter (once) …")
+    echo("fetching llama.cpp's converter (once) …")
     with tempfile.TemporaryDirectory() as download:
         _unpack(_fetch(Path(download)), folder)
     return folder
@@ -92,10 +92,10 @@ def _fetch(download: Path) -> Path:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    with tarfile.open(archive) as members, making(folder) as temporary:
+    with tarfile.open(archive) as members, atomic_directory(folder) as temporary:
         for member in members:
             _, _, inside = member.name.partition("/vendor/llama.cpp/")
-            if inside.startswith(WANTED):
+            if inside.startswith(CONVERTER_FILES):
                 member.name = inside
                 members.extract(member, temporary, filter="data")
 

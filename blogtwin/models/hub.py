@@ -12,15 +12,15 @@ import sys
 from pathlib import Path
 
 from blogtwin.errors import UserError
-from blogtwin.files import digest
+from blogtwin.files import sha256_file
 
-FILES = ["*.json", "*.jinja", "*.safetensors", "tokenizer.model"]
-NOT_THESE = ["*/*", "consolidated*"]  # the same weights once more, in other formats
-PATIENCE = 20  # seconds for the hub's first answer
-INSTEAD = "use train.base: smollm2:135m, which needs none"
+MODEL_FILES = ["*.json", "*.jinja", "*.safetensors", "tokenizer.model"]
+IGNORED_FILES = ["*/*", "consolidated*"]  # the same weights once more, in other formats
+TIMEOUT_SECONDS = 20  # seconds for the hub's first answer
+FALLBACK_HINT = "use train.base: smollm2:135m, which needs none"
 
 
-def fetch(name: str, entry: dict) -> Path:
+def download(name: str, entry: dict) -> Path:
     """The folder of all files of the repository, their checksums compared; what is in the cache already is not fetched again."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -28,9 +28,9 @@ def fetch(name: str, entry: dict) -> Path:
 
     if not sys.stderr.isatty():
         disable_progress_bars()
-    repo, wanted = entry["repo"], {"allow_patterns": FILES + entry.get("files", []), "ignore_patterns": NOT_THESE}
+    repo, wanted = entry["repo"], {"allow_patterns": MODEL_FILES + entry.get("files", []), "ignore_patterns": IGNORED_FILES}
     try:
-        HfApi().model_info(repo, timeout=PATIENCE)  # snapshot_download would wait for this answer for ever
+        HfApi().model_info(repo, timeout=TIMEOUT_SECONDS)  # snapshot_download would wait for this answer for ever
         folder = Path(snapshot_download(repo, **wanted))
     except Exception as e:  # the hub's libraries have some twenty kinds of errors, and no common one
         _raise_full_disk(e)
@@ -49,7 +49,7 @@ def _refuse_broken(files, name: str, repo: str) -> None:
     and nothing is compared. It takes seconds per GB, but only while a base is made ready, which takes minutes, and not at every start.
     """
     stated = {f: os.path.basename(os.readlink(f)) for f in files if f.is_symlink()}  # not resolve(): a blob may itself link to a store with other names
-    broken = [f for f, sha in stated.items() if re.fullmatch("[0-9a-f]{64}", sha) and digest(f) != sha]
+    broken = [f for f, sha in stated.items() if re.fullmatch("[0-9a-f]{64}", sha) and sha256_file(f) != sha]
     for file in broken:
         for path in (file.resolve(), file.parent / os.readlink(file), file):
             path.unlink(missing_ok=True)
@@ -70,7 +70,7 @@ def _no_download(name: str, entry: dict, problem: Exception) -> str:
         return f"train.base is {name}, and {hub} has no {repo}, or only for others: correct its repo in blogtwin/models/registry.yaml."
     if isinstance(problem, errors.HfHubHTTPError) and problem.response.status_code == 401:
         return f"train.base is {name}, and {hub} refuses your token: run `hf auth login` again, or `hf auth logout`, as {repo} may need none."
-    return f"train.base is {name}, and {repo} can't be fetched from {hub} ({_reason(problem)}); {_kept(repo)}: run the same command again with a connection, or {INSTEAD}."
+    return f"train.base is {name}, and {repo} can't be fetched from {hub} ({_reason(problem)}); {_cached_files_note(repo)}: run the same command again with a connection, or {FALLBACK_HINT}."
 
 
 def _reason(problem: BaseException) -> str:
@@ -86,10 +86,10 @@ def _reason(problem: BaseException) -> str:
         return "no answer in time"
     if isinstance(problem, httpx.TransportError):
         return "no connection, or it broke off"
-    return _reason(problem.__cause__) if problem.__cause__ else first_line(problem)
+    return _reason(problem.__cause__) if problem.__cause__ else first_sentence(problem)
 
 
-def _kept(repo: str) -> str:
+def _cached_files_note(repo: str) -> str:
     """What of the repository is in the cache."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
@@ -100,7 +100,7 @@ def _kept(repo: str) -> str:
     return f"{size / 1e6:.1f} MB of it are kept in {cache}" if size else f"nothing of it is in {cache} yet"
 
 
-def read(folder: Path, name: str, mend: str = "it must hold a chat model for transformers, with all its files"):
+def load_model_and_tokeniser(folder: Path, name: str, mend: str = "it must hold a chat model for transformers, with all its files"):
     """(model in bf16, tokenizer) of a folder; UserError, which ends in `mend`, when it is no language model or not whole."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast
@@ -121,7 +121,7 @@ def read(folder: Path, name: str, mend: str = "it must hold a chat model for tra
         raise
     except Exception as e:  # a folder may hold anything, and transformers lets any error through
         _raise_full_disk(e)
-        raise UserError(f"{what} can't be read ({first_line(e)}): {mend}.") from None
+        raise UserError(f"{what} can't be read ({first_sentence(e)}): {mend}.") from None
     if found["missing_keys"]:  # transformers would make them up
         missing = sorted(found["missing_keys"])
         raise UserError(f"{what} is not whole: {len(missing)} tensors are not there ({missing[0]}, …): {mend}.")
@@ -130,7 +130,7 @@ def read(folder: Path, name: str, mend: str = "it must hold a chat model for tra
     return model, tokenizer
 
 
-def first_line(problem: BaseException) -> str:
+def first_sentence(problem: BaseException) -> str:
     text = str(problem).strip().split("\n")[0].strip(" .:") or type(problem).__name__
     return text if len(text) <= 200 else f"{text[:199]}…"
 

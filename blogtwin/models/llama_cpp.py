@@ -18,19 +18,19 @@ from pathlib import Path
 
 import numpy as np
 
-from blogtwin.hardware import cores
+from blogtwin.hardware import available_cpus
 from blogtwin.sampling import SamplingParams
 
-P = C.c_void_p
+Pointer = C.c_void_p
 
 
-class Params(C.Structure):
+class RawParams(C.Structure):
     """llama_model_params or llama_context_params, by value: larger than either, so that neither is cut."""
 
     _fields_ = [("words", C.c_uint32 * 128)]
 
 
-class Batch(C.Structure):
+class TokenBatch(C.Structure):
     """llama_batch of llama.h."""
 
     _fields_ = [
@@ -50,64 +50,64 @@ N_CTX, N_BATCH, N_SEQ_MAX, N_THREADS, N_THREADS_BATCH = 0, 1, 3, 7, 8
 TOP_K, MIN_P, PENALTY_LAST_N = 40, 0.05, 64
 SIGNATURES = {
     "llama_backend_init": (None,),
-    "llama_model_default_params": (Params,),
-    "llama_context_default_params": (Params,),
-    "llama_model_load_from_file": (P, C.c_char_p, Params),
-    "llama_init_from_model": (P, P, Params),
-    "llama_model_get_vocab": (P, P),
-    "llama_vocab_n_tokens": (C.c_int32, P),
-    "llama_vocab_eos": (C.c_int32, P),
-    "llama_vocab_is_eog": (C.c_bool, P, C.c_int32),
-    "llama_tokenize": (C.c_int32, P, C.c_char_p, C.c_int32, C.POINTER(C.c_int32), C.c_int32, C.c_bool, C.c_bool),
-    "llama_batch_init": (Batch, C.c_int32, C.c_int32, C.c_int32),
-    "llama_batch_free": (None, Batch),
-    "llama_decode": (C.c_int32, P, Batch),
-    "llama_get_logits_ith": (C.POINTER(C.c_float), P, C.c_int32),
-    "llama_get_memory": (P, P),
-    "llama_memory_seq_rm": (C.c_bool, P, C.c_int32, C.c_int32, C.c_int32),
-    "llama_memory_seq_cp": (None, P, C.c_int32, C.c_int32, C.c_int32, C.c_int32),
-    "llama_detokenize": (C.c_int32, P, C.POINTER(C.c_int32), C.c_int32, C.c_char_p, C.c_int32, C.c_bool, C.c_bool),
+    "llama_model_default_params": (RawParams,),
+    "llama_context_default_params": (RawParams,),
+    "llama_model_load_from_file": (Pointer, C.c_char_p, RawParams),
+    "llama_init_from_model": (Pointer, Pointer, RawParams),
+    "llama_model_get_vocab": (Pointer, Pointer),
+    "llama_vocab_n_tokens": (C.c_int32, Pointer),
+    "llama_vocab_eos": (C.c_int32, Pointer),
+    "llama_vocab_is_eog": (C.c_bool, Pointer, C.c_int32),
+    "llama_tokenize": (C.c_int32, Pointer, C.c_char_p, C.c_int32, C.POINTER(C.c_int32), C.c_int32, C.c_bool, C.c_bool),
+    "llama_batch_init": (TokenBatch, C.c_int32, C.c_int32, C.c_int32),
+    "llama_batch_free": (None, TokenBatch),
+    "llama_decode": (C.c_int32, Pointer, TokenBatch),
+    "llama_get_logits_ith": (C.POINTER(C.c_float), Pointer, C.c_int32),
+    "llama_get_memory": (Pointer, Pointer),
+    "llama_memory_seq_rm": (C.c_bool, Pointer, C.c_int32, C.c_int32, C.c_int32),
+    "llama_memory_seq_cp": (None, Pointer, C.c_int32, C.c_int32, C.c_int32, C.c_int32),
+    "llama_detokenize": (C.c_int32, Pointer, C.POINTER(C.c_int32), C.c_int32, C.c_char_p, C.c_int32, C.c_bool, C.c_bool),
     "llama_sampler_chain_default_params": (C.c_bool,),
-    "llama_sampler_chain_init": (P, C.c_bool),
-    "llama_sampler_chain_add": (None, P, P),
-    "llama_sampler_init_penalties": (P, C.c_int32, C.c_int32, C.c_float, C.c_float, C.c_float),
-    "llama_sampler_init_top_k": (P, C.c_int32),
-    "llama_sampler_init_top_p": (P, C.c_float, C.c_size_t),
-    "llama_sampler_init_min_p": (P, C.c_float, C.c_size_t),
-    "llama_sampler_init_temp": (P, C.c_float),
-    "llama_sampler_init_dist": (P, C.c_uint32),
-    "llama_sampler_sample": (C.c_int32, P, P, C.c_int32),
-    "llama_sampler_free": (None, P),
-    "llama_adapter_lora_init": (P, P, C.c_char_p),
-    "llama_set_adapters_lora": (C.c_int32, P, C.POINTER(P), C.c_size_t, C.POINTER(C.c_float)),
-    "llama_free": (None, P),
-    "llama_model_free": (None, P),
+    "llama_sampler_chain_init": (Pointer, C.c_bool),
+    "llama_sampler_chain_add": (None, Pointer, Pointer),
+    "llama_sampler_init_penalties": (Pointer, C.c_int32, C.c_int32, C.c_float, C.c_float, C.c_float),
+    "llama_sampler_init_top_k": (Pointer, C.c_int32),
+    "llama_sampler_init_top_p": (Pointer, C.c_float, C.c_size_t),
+    "llama_sampler_init_min_p": (Pointer, C.c_float, C.c_size_t),
+    "llama_sampler_init_temp": (Pointer, C.c_float),
+    "llama_sampler_init_dist": (Pointer, C.c_uint32),
+    "llama_sampler_sample": (C.c_int32, Pointer, Pointer, C.c_int32),
+    "llama_sampler_free": (None, Pointer),
+    "llama_adapter_lora_init": (Pointer, Pointer, C.c_char_p),
+    "llama_set_adapters_lora": (C.c_int32, Pointer, C.POINTER(Pointer), C.c_size_t, C.POINTER(C.c_float)),
+    "llama_free": (None, Pointer),
+    "llama_model_free": (None, Pointer),
 }
-LOG = C.CFUNCTYPE(None, C.c_int, C.c_char_p, P)
-_complaints: list[str] = []
+LOG = C.CFUNCTYPE(None, C.c_int, C.c_char_p, Pointer)
+_log_errors: list[str] = []
 
 
 @LOG
-def _listen(level, text, _):
+def _log_callback(level, text, _):
     if level >= 3:  # warnings and errors: the reason, should loading fail
-        _complaints.append((text or b"").decode("utf-8", "replace").strip())
+        _log_errors.append((text or b"").decode("utf-8", "replace").strip())
 
 
 @functools.cache
-def library():
+def load_library():
     folder = importlib.util.find_spec("xllamacpp").submodule_search_locations[0]
     lib = C.CDLL(glob.glob(os.path.join(folder, "xllamacpp*.so"))[0])
     for name, (result, *arguments) in SIGNATURES.items():
         function = getattr(lib, name)
         function.restype, function.argtypes = result, arguments
-    lib.llama_log_set.argtypes = [LOG, P]
-    lib.llama_log_set(_listen, None)
+    lib.llama_log_set.argtypes = [LOG, Pointer]
+    lib.llama_log_set(_log_callback, None)
     lib.llama_backend_init()
     return lib
 
 
 @dataclass
-class Answer:
+class Generation:
     """An answer as far as it is written; `end` says why it ended."""
 
     prompt: list[int]
@@ -117,7 +117,7 @@ class Answer:
     end: str = ""
 
 
-class Scorer:
+class LlamaModel:
     """A GGUF, with an adapter if given, that scores tokens and writes. Use as a context manager: it holds the model's memory.
 
     `n_ctx` tokens for each of `sequences` texts that can be written at once. llama.cpp works in a thread that ends with the
@@ -126,7 +126,7 @@ class Scorer:
     """
 
     def __init__(self, model: Path, adapter: Path | None = None, n_ctx: int = 2048, sequences: int = 1):
-        self.lib = library()
+        self.lib = load_library()
         self.n_ctx, self.sequences = n_ctx, sequences
         self.model = self.context = None
         self.seen: list[int] = []  # what the first sequence's cache holds
@@ -140,17 +140,17 @@ class Scorer:
 
     def _load(self, model: Path, adapter: Path | None) -> None:
         lib = self.lib
-        _complaints.clear()
+        _log_errors.clear()
         self.model = lib.llama_model_load_from_file(str(model).encode(), lib.llama_model_default_params())
         if not self.model:
-            raise OSError(f"llama.cpp can't load {model}: {' '.join(_complaints[-2:]) or 'no reason given'}")
+            raise OSError(f"llama.cpp can't load {model}: {' '.join(_log_errors[-2:]) or 'no reason given'}")
         self.vocab = lib.llama_model_get_vocab(self.model)
         self.n_vocab = lib.llama_vocab_n_tokens(self.vocab)
         self.lora = None
         if adapter is not None:
             self.lora = lib.llama_adapter_lora_init(self.model, str(adapter).encode())
             if not self.lora:
-                raise OSError(f"llama.cpp can't put {adapter} on {model}: {' '.join(_complaints[-2:]) or 'no reason given'}")
+                raise OSError(f"llama.cpp can't put {adapter} on {model}: {' '.join(_log_errors[-2:]) or 'no reason given'}")
         self._fresh_context()
 
     def _fresh_context(self) -> None:
@@ -159,10 +159,10 @@ class Scorer:
             self.lib.llama_free(self.context)
         params = self.lib.llama_context_default_params()
         params.words[N_CTX], params.words[N_BATCH], params.words[N_SEQ_MAX] = self.n_ctx * self.sequences, self.n_ctx, self.sequences
-        params.words[N_THREADS] = params.words[N_THREADS_BATCH] = cores()
+        params.words[N_THREADS] = params.words[N_THREADS_BATCH] = available_cpus()
         self.context, self.seen = self.lib.llama_init_from_model(self.model, params), []
         if self.lora:
-            self.lib.llama_set_adapters_lora(self.context, (P * 1)(self.lora), 1, (C.c_float * 1)(1.0))
+            self.lib.llama_set_adapters_lora(self.context, (Pointer * 1)(self.lora), 1, (C.c_float * 1)(1.0))
 
     def close(self) -> None:
         self.closing = True  # an answer that is being written ends at its next token: nothing is freed under its feet
@@ -235,10 +235,10 @@ class Scorer:
         self._fresh_context()
         longest = max(len(p) + d.max_tokens for p, d in zip(prompts, sampling, strict=True))
         assert longest <= self.n_ctx, f"{longest} tokens do not fit the context of {self.n_ctx}"
-        answers = [Answer(p, d.max_tokens, self._sampler(d, seed)) for p, d, seed in zip(prompts, sampling, seeds, strict=True)]
+        answers = [Generation(p, d.max_tokens, self._sampler(d, seed)) for p, d, seed in zip(prompts, sampling, seeds, strict=True)]
         waiting = deque(answers)
         held: list[list[int]] = [[] for _ in range(self.sequences)]  # the tokens in each sequence's cache
-        writing: dict[int, Answer] = {}  # by the number of its sequence
+        writing: dict[int, Generation] = {}  # by the number of its sequence
         try:
             while waiting or writing:
                 while waiting and len(writing) < self.sequences:  # whoever ends makes room for the next: few steps are half empty
@@ -272,7 +272,7 @@ class Scorer:
         held[place] = list(prompt)
         return len(rest) - 1
 
-    def _next_token(self, writing: dict[int, Answer], place: int, at: int, wrote) -> None:
+    def _next_token(self, writing: dict[int, Generation], place: int, at: int, wrote) -> None:
         """Choose the next token of a sequence's answer, from the batch's token `at`; one that has come to its end makes room."""
         answer = writing[place]
         answer.ids.append(self.lib.llama_sampler_sample(answer.sampler, self.context, at))

@@ -1,6 +1,6 @@
 """The base model by its name: where its weights, tokenizer and GGUF are, and what they are.
 
-`resolve` answers from blogtwin/models/registry.yaml. Every base ends as two things under artifacts/base/<name>/: `hf/`, a folder
+`resolve_base` answers from blogtwin/models/registry.yaml. Every base ends as two things under artifacts/base/<name>/: `hf/`, a folder
 transformers can train, and a GGUF, which is the one the exported twin takes its tokenizer and settings from.
 An embedded base is a GGUF that is de-quantised exactly; any other is a Hugging Face repository or folder that llama.cpp's own
 converter turns into a GGUF.
@@ -18,21 +18,21 @@ from pathlib import Path
 
 import yaml
 
-from blogtwin.console import say
+from blogtwin.console import echo
 from blogtwin.errors import UserError
-from blogtwin.files import digest, making, write_json
+from blogtwin.files import atomic_directory, sha256_file, write_json
 from blogtwin.hints import make_command
 from blogtwin.models import chat, hub
-from blogtwin.paths import ARTIFACTS, ROOT
+from blogtwin.paths import ARTIFACTS_DIR, ROOT
 
-MODELS = Path(__file__).with_name("registry.yaml")
-TEMPLATES = Path(__file__).with_name("chat_templates")
-RECIPE = 2  # raised when a base is made in another way, so that the ones made before are made again
-PROBE = "Two  spaces, 1,234.5 and 8 ½:\n\n\ta tab – “naïve” café… she’s, DON'T (#1)\n  🙂"
+REGISTRY_FILE = Path(__file__).with_name("registry.yaml")
+CHAT_TEMPLATES_DIR = Path(__file__).with_name("chat_templates")
+CACHE_VERSION = 2  # raised when a base is made in another way, so that the ones made before are made again
+TOKENISER_PROBE = "Two  spaces, 1,234.5 and 8 ½:\n\n\ta tab – “naïve” café… she’s, DON'T (#1)\n  🙂"
 
 
 @dataclass(frozen=True)
-class Base:
+class BaseModelFiles:
     name: str
     hf: Path  # folder of weights (safetensors), config and tokenizer
     gguf: Path  # the same model for llama.cpp
@@ -58,13 +58,13 @@ class Base:
         return AutoTokenizer.from_pretrained(self.hf)
 
 
-def known() -> dict:
-    return yaml.safe_load(MODELS.read_text(encoding="utf-8"))
+def load_registry() -> dict:
+    return yaml.safe_load(REGISTRY_FILE.read_text(encoding="utf-8"))
 
 
-def describe(name: str) -> dict:
+def registry_entry(name: str) -> dict:
     """The entry of models.yaml, or of a local folder or GGUF. Raises UserError with the names there are."""
-    models = known()
+    models = load_registry()
     if name in models:
         return models[name]
     path = Path(os.path.abspath(Path(name).expanduser()))
@@ -75,14 +75,14 @@ def describe(name: str) -> dict:
     raise UserError(f"train.base is {name}, which is no model of blogtwin/models/registry.yaml ({', '.join(models)}), no folder with a config.json and no .gguf file.")
 
 
-def resolve(name: str) -> Base:
+def resolve_base(name: str) -> BaseModelFiles:
     """The base model, made ready under artifacts/base/ the first time (a cache: delete it freely)."""
-    entry = describe(name)
+    entry = registry_entry(name)
     local = entry.get("gguf") or entry.get("folder")
     if local:  # exports carry the name, so it is never the path; the digest tells two models of one file name apart
         name = entry["repo"]
     own = f"{name}-{hashlib.sha256(str(local).encode()).hexdigest()[:8]}" if local else name
-    folder = ROOT / ARTIFACTS / "base" / "".join(c if c.isalnum() or c in ".-" else "-" for c in own)
+    folder = ROOT / ARTIFACTS_DIR / "base" / "".join(c if c.isalnum() or c in ".-" else "-" for c in own)
     gguf = _embedded(entry) if "package" in entry else entry.get("gguf")
     stamp = _stamp(entry, gguf)
     ready = folder / "base.json"
@@ -90,7 +90,7 @@ def resolve(name: str) -> Base:
         made = json.loads(ready.read_text())
         if made["stamp"] == stamp:
             return _base(name, entry, folder, gguf or folder / "base.gguf", made["digest"])
-    say(f"making {name} ready (once) …")
+    echo(f"making {name} ready (once) …")
     ready.unlink(missing_ok=True)
     if gguf is not None:
         _dequantise(gguf, folder / "hf")
@@ -101,19 +101,19 @@ def resolve(name: str) -> Base:
         hf_to_gguf.hf_to_gguf(folder / "hf", folder / "base.gguf", "f16", entry["repo"])
         gguf = folder / "base.gguf"
     _check_tokens(folder / "hf", gguf, name)
-    sha = digest(gguf)
+    sha = sha256_file(gguf)
     write_json(ready, {"name": name, "stamp": stamp, "digest": sha})  # last: its existence means all is whole
     return _base(name, entry, folder, gguf, sha)
 
 
-def _base(name, entry, folder, gguf, sha) -> Base:
-    return Base(name, folder / "hf", Path(gguf), sha, entry["repo"], entry["license"], entry.get("template") or _template(folder / "hf"))
+def _base(name, entry, folder, gguf, sha) -> BaseModelFiles:
+    return BaseModelFiles(name, folder / "hf", Path(gguf), sha, entry["repo"], entry["license"], entry.get("template") or _template(folder / "hf"))
 
 
 def _template(hf: Path) -> str:
     """The Ollama template of a local model, known by the marks in its chat template."""
     text = (hf / "chat_template.jinja").read_text(encoding="utf-8")
-    ours = next((file.stem for file in TEMPLATES.glob("*.jinja") if file.read_text(encoding="utf-8") == text), None)
+    ours = next((file.stem for file in CHAT_TEMPLATES_DIR.glob("*.jinja") if file.read_text(encoding="utf-8") == text), None)
     if ours:
         return ours
     marks = {"llama3": "<|start_header_id|>", "zephyr": "<|user|>"}
@@ -125,7 +125,7 @@ def _stamp(entry: dict, gguf: Path | None) -> str:
     source = Path(gguf or entry.get("folder", "")) if (gguf or "folder" in entry) else None
     files = sorted(source.glob("*")) if source and source.is_dir() else [source] if source else []
     parts = [f"{f.name}:{f.stat().st_size}:{f.stat().st_mtime_ns}" for f in files if f.is_file()]
-    return hashlib.sha256("|".join([str(RECIPE), str(entry.get("repo")), *parts]).encode()).hexdigest()[:16]
+    return hashlib.sha256("|".join([str(CACHE_VERSION), str(entry.get("repo")), *parts]).encode()).hexdigest()[:16]
 
 
 @functools.cache
@@ -154,11 +154,11 @@ def _dequantise(gguf: Path, folder: Path) -> None:
     os.environ["TQDM_DISABLE"] = "1"  # the reader of GGUF tensors has a bar of its own
     where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     try:
-        with gguf_reader.for_transformers():
+        with gguf_reader.use_fast_reader():
             model = AutoModelForCausalLM.from_pretrained(**where, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16)
             tokenizer = AutoTokenizer.from_pretrained(**where)
     except Exception as e:  # a file may hold anything, and transformers lets any error through
-        raise UserError(f"{gguf} can't be read as a GGUF that transformers can train ({hub.first_line(e)}): use a whole one of a common architecture, or another base.") from None
+        raise UserError(f"{gguf} can't be read as a GGUF that transformers can train ({hub.first_sentence(e)}): use a whole one of a common architecture, or another base.") from None
     _split_digits(tokenizer, gguf)
     # The tokenizer made from a GGUF takes its first special token for eos; the model's config knows the right one.
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
@@ -172,7 +172,7 @@ def _split_digits(tokenizer, gguf: Path) -> None:
 
     from blogtwin.models import gguf_reader
 
-    kind = gguf_reader.read(gguf).fields.get("tokenizer.ggml.pre")
+    kind = gguf_reader.open_gguf(gguf).fields.get("tokenizer.ggml.pre")
     if kind and kind.contents() == "smollm":
         backend = tokenizer.backend_tokenizer
         backend.pre_tokenizer = Sequence([Digits(individual_digits=True), backend.pre_tokenizer])
@@ -182,14 +182,14 @@ def _copy_of_hub_model(entry: dict, name: str, folder: Path) -> None:
     """A hub's repository, or a folder → a folder as we train it: bf16, no local path, date pinned."""
     if "folder" in entry:
         source = entry["folder"]
-        model, tokenizer = hub.read(source, name)
+        model, tokenizer = hub.load_model_and_tokeniser(source, name)
     else:
-        say(f"fetching {entry['repo']} (once) …")
-        source = hub.fetch(name, entry)
-        model, tokenizer = hub.read(source, name, f"delete {source.parent.parent} and run the same command again")
+        echo(f"fetching {entry['repo']} (once) …")
+        source = hub.download(name, entry)
+        model, tokenizer = hub.load_model_and_tokeniser(source, name, f"delete {source.parent.parent} and run the same command again")
     model.config._name_or_path = model.name_or_path = entry["repo"]
     if "chat" in entry:
-        tokenizer.chat_template = (TEMPLATES / f"{entry['chat']}.jinja").read_text(encoding="utf-8")
+        tokenizer.chat_template = (CHAT_TEMPLATES_DIR / f"{entry['chat']}.jinja").read_text(encoding="utf-8")
     if "end" in entry:
         tokenizer.eos_token = entry["end"]
         model.config.eos_token_id = model.generation_config.eos_token_id = tokenizer.eos_token_id
@@ -203,7 +203,7 @@ def _save(model, tokenizer, folder: Path, pieces: Path | None = None) -> None:
     tokenizer.chat_template = chat.pin_date(tokenizer.get_chat_template())
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    with making(folder) as temporary:
+    with atomic_directory(folder) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
         if pieces and pieces.is_file() and tokenizer.is_fast and '"byte_fallback":true' in tokenizer.backend_tokenizer.to_str():
@@ -217,18 +217,18 @@ def _check_tokens(hf: Path, gguf: Path, name: str) -> None:
     from jinja2 import TemplateError
     from transformers import AutoTokenizer
 
-    from blogtwin.models.llama_cpp import Scorer
+    from blogtwin.models.llama_cpp import LlamaModel
 
     tokenizer = AutoTokenizer.from_pretrained(hf)
     try:
-        text = chat.prompt_text(tokenizer, chat.messages({"instruction": PROBE}, "You write."))
-        with Scorer(gguf, n_ctx=64) as scorer:
-            same = scorer.tokenize(text) == chat.text_ids(tokenizer, text)
+        text = chat.render_prompt(tokenizer, chat.prompt_messages({"instruction": TOKENISER_PROBE}, "You write."))
+        with LlamaModel(gguf, n_ctx=64) as scorer:
+            same = scorer.tokenize(text) == chat.encode(tokenizer, text)
             ends = scorer.ends(tokenizer.eos_token_id)
     except TemplateError as e:
-        raise UserError(f"train.base is {name}, whose chat template can't write a system message and a question ({hub.first_line(e)}): use another base model.") from None
+        raise UserError(f"train.base is {name}, whose chat template can't write a system message and a question ({hub.first_sentence(e)}): use another base model.") from None
     except OSError as e:
-        raise UserError(f"train.base is {name}, and {hub.first_line(e)}: use another base model.") from None
+        raise UserError(f"train.base is {name}, and {hub.first_sentence(e)}: use another base model.") from None
     if not same or not ends:
         wrong = "stop at its end token" if same else "read text as the same tokens as transformers"
         raise UserError(f"train.base is {name}, and llama.cpp does not {wrong}: a twin trained on it would not be the one that is served; use another base model.")

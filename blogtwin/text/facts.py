@@ -1,16 +1,16 @@
 """The facts of a text, as far as they can be seen without understanding it: numbers, dates, names, links and quotes.
 
-A rewrite should keep those of its source and invent none: `kept` and `invented` compare two texts.
+A rewrite should keep those of its source and invent none: `preserved_facts` and `unsupported_facts` compare two texts.
 """
 
 import re
 from typing import Literal, NamedTuple, get_args
 
 from blogtwin.text import entities, numbers
-from blogtwin.text.markdown import FENCE
+from blogtwin.text.markdown import CODE_FENCE
 
 Kind = Literal["number", "date", "name", "link", "quote"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+FACT_KINDS: tuple[Kind, ...] = get_args(Kind)
 ADDRESS = r"(?:[^\s()<>\"“”]|\([^\s()<>]*\))+"
 MARKDOWN_LINK = re.compile(rf"(?<=\]\()\s*<?({ADDRESS})>?(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*(?=\))")
 BARE_LINK = re.compile(rf"(?i)(?:https?://|www\.|mailto:){ADDRESS}|(?<![\w.+-])[\w.+-]{{1,64}}@[\w-]+(?:\.[\w-]+)*\.[a-z]{{2,}}\b|(?<![\w.@/-])(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|info|io|dev|app|uk|de|fr|eu)\b(?:/{ADDRESS}?)?(?!\.?\w)")
@@ -25,21 +25,21 @@ class Fact(NamedTuple):
     value: str
 
 
-def facts(text: str) -> set[Fact]:
+def extract_facts(text: str) -> set[Fact]:
     """Every fact that the text states for certain; what may be one (“one”, a capital that opens a sentence) is left out."""
-    text = FENCE.sub("\n", text)
+    text = CODE_FENCE.sub("\n", text)
     links, rest = _links(text)
-    dates, undated = numbers.dates(rest)
-    found = {"number": numbers.numbers(undated), "date": dates, "name": entities.names(rest), "link": links, "quote": _quotes(text)}
+    dates, undated = numbers.extract_dates(rest)
+    found = {"number": numbers.extract_numbers(undated), "date": dates, "name": entities.extract_names(rest), "link": links, "quote": _quotes(text)}
     return {Fact(kind, value) for kind, values in found.items() for value in values}
 
 
-def kept(context: str, text: str) -> set[Fact]:
+def preserved_facts(context: str, text: str) -> set[Fact]:
     """The facts of `context` that stand in `text` too, in whatever spelling: “one” will do for 1, a surname for the whole name."""
-    stated = facts(text)
+    stated = extract_facts(text)
     rest = _links(text)[1]
-    loose = {"number": numbers.hints(rest) | _date_numbers(stated), "name": entities.names(rest, sure=False)}
-    values = {kind: {f.value for f in stated if f.kind == kind} | loose.get(kind, set()) for kind in KINDS}
+    loose = {"number": numbers.weak_numbers(rest) | _date_numbers(stated), "name": entities.extract_names(rest, sure=False)}
+    values = {kind: {f.value for f in stated if f.kind == kind} | loose.get(kind, set()) for kind in FACT_KINDS}
     flat = _flat(text)
 
     def stands(fact: Fact) -> bool:
@@ -48,19 +48,19 @@ def kept(context: str, text: str) -> set[Fact]:
         if fact.kind == "date":
             return any(_same_date(fact.value, date) for date in values["date"])
         if fact.kind == "name":
-            whole = entities.parts(fact.value)
-            return any(whole <= other or other <= whole for other in map(entities.parts, values["name"]))
+            whole = entities.significant_words(fact.value)
+            return any(whole <= other or other <= whole for other in map(entities.significant_words, values["name"]))
         return fact.kind in ("link", "quote") and _flat(fact.value) in flat
 
-    return {fact for fact in facts(context) if stands(fact)}
+    return {fact for fact in extract_facts(context) if stands(fact)}
 
 
-def invented(context: str, text: str) -> set[Fact]:
+def unsupported_facts(context: str, text: str) -> set[Fact]:
     """The facts of `text` that `context` holds nowhere. A name is known by its words, a date by its day, month and year."""
-    known = facts(context)
-    values = {kind: {f.value for f in known if f.kind == kind} for kind in KINDS}
-    amounts = values["number"] | numbers.hints(context) | _date_numbers(known)
-    words = {entities.folded(w) for w in entities.WORD.findall(context)}
+    known = extract_facts(context)
+    values = {kind: {f.value for f in known if f.kind == kind} for kind in FACT_KINDS}
+    amounts = values["number"] | numbers.weak_numbers(context) | _date_numbers(known)
+    words = {entities.normalise_name(w) for w in entities.WORD.findall(context)}
     flat = _flat(context)
 
     def stands(fact: Fact) -> bool:
@@ -69,10 +69,10 @@ def invented(context: str, text: str) -> set[Fact]:
         if fact.kind == "date":
             return any(_follows(fact.value, date, amounts) for date in values["date"])
         if fact.kind == "name":
-            return entities.parts(fact.value) <= words
+            return entities.significant_words(fact.value) <= words
         return fact.value in values[fact.kind] or _flat(fact.value) in flat
 
-    return {fact for fact in facts(text) if not stands(fact)}
+    return {fact for fact in extract_facts(text) if not stands(fact)}
 
 
 def _links(text: str) -> tuple[set[str], str]:
@@ -103,16 +103,16 @@ def _flat(text: str) -> str:
 
 def _date_numbers(found: set[Fact]) -> set[str]:
     """Day, month and year of the dates, as numbers."""
-    return {value for fact in found if fact.kind == "date" for value in numbers.fields(fact.value).values()}
+    return {value for fact in found if fact.kind == "date" for value in numbers.date_fields(fact.value).values()}
 
 
 def _same_date(source: str, other: str) -> bool:
     """The same weekday, or the same day and month; the year may go unsaid."""
-    a, b = numbers.fields(source), numbers.fields(other)
+    a, b = numbers.date_fields(source), numbers.date_fields(other)
     return "weekday" not in a and "weekday" not in b and (a["month"], a.get("day")) == (b["month"], b.get("day")) and (a.get("year") or b.get("year")) == (b.get("year") or a.get("year"))
 
 
 def _follows(date: str, source: str, amounts: set[str]) -> bool:
     """Whether nothing of `date` contradicts `source`, and what it says beyond is among the numbers."""
-    a, b = numbers.fields(date), numbers.fields(source)
+    a, b = numbers.date_fields(date), numbers.date_fields(source)
     return a.keys() & b.keys() != set() and all(b[name] == value if name in b else value in amounts for name, value in a.items())

@@ -6,26 +6,26 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from blogtwin.text import entities, numbers
-from blogtwin.text.sentences import sentences
-from blogtwin.text.stopwords import DENIES, PLAIN
-from blogtwin.text.tokens import words
+from blogtwin.text.sentences import split_sentences
+from blogtwin.text.stopwords import NEGATIONS, STOP_WORDS
+from blogtwin.text.tokens import tokenise_words
 
-RUN = 6  # words in a row that are never the passage's own
-STRIP = "*_#>“”\"‘’'()[]{}.,;:!?…"
-WITH_FACTS = 15.0  # the weight of what a number or a denial makes no sense without: its unit, what is denied
-UNTOLD = DENIES | {*numbers.MONTHS, *numbers.DAYS}  # never what a passage is about
+MAX_VERBATIM_RUN = 6  # words in a row that are never the passage's own
+STRIPPED_MARKS = "*_#>“”\"‘’'()[]{}.,;:!?…"
+FACT_NEIGHBOUR_WEIGHT = 15.0  # the weight of what a number or a denial makes no sense without: its unit, what is denied
+NON_TOPICAL = NEGATIONS | {*numbers.MONTHS, *numbers.DAYS}  # never what a passage is about
 
 
-class Weights:
+class InverseDocumentFrequency:
     """How much a word tells: its rarity among the author's posts (idf); 0 where it tells nothing."""
 
     def __init__(self, texts: list[str]):
         self.n = len(texts)
-        self.found = Counter(word for text in texts for word in set(words(text)))
+        self.found = Counter(word for text in texts for word in set(tokenise_words(text)))
 
     def __call__(self, word: str) -> float:
         often = self.n >= 8 and self.found[word] > 0.6 * self.n  # in any language, the words that are in most posts
-        return 0.0 if word in PLAIN or often else 1 + math.log((1 + self.n) / (1 + self.found[word]))
+        return 0.0 if word in STOP_WORDS or often else 1 + math.log((1 + self.n) / (1 + self.found[word]))
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class Token:
     comma: bool  # whether one follows
 
 
-def key_phrases(found: list[Token], most: int) -> list[str]:
+def extract_key_phrases(found: list[Token], most: int) -> list[str]:
     """Runs of up to three telling words that stand together, the most telling first (TF-IDF), no word twice."""
     times = Counter(t.shown.lower() for t in found)
     runs: list[list[Token]] = []
     before = -2
     for i, token in enumerate(found):
-        if token.rarity and token.shown.lower() not in UNTOLD and not re.fullmatch(r"[\W\d]+", token.shown):
+        if token.rarity and token.shown.lower() not in NON_TOPICAL and not re.fullmatch(r"[\W\d]+", token.shown):
             if before == i - 1 and runs[-1][-1].sentence == token.sentence and not runs[-1][-1].comma and len(runs[-1]) < 3:
                 runs[-1].append(token)
             else:
@@ -60,43 +60,43 @@ def key_phrases(found: list[Token], most: int) -> list[str]:
     return chosen
 
 
-def listed(terms: list[str]) -> str:
+def join_terms(terms: list[str]) -> str:
     return terms[0] if len(terms) == 1 else f"{', '.join(terms[:-1])} and {terms[-1]}"
 
 
-def tokens(passage: str, weights: Weights) -> list[Token]:
+def tokenise(passage: str, weights: InverseDocumentFrequency) -> list[Token]:
     """The words of a passage's sentences with what they tell; marks and punctuation around them are gone."""
-    known = {word for name in entities.names(passage) for word in name.split()}
+    known = {word for name in entities.extract_names(passage) for word in name.split()}
     found = []
-    for number, sentence in enumerate(sentences(passage)):
-        written = [(w, bool(re.search(r"[,;:][\"”’)*_]*$", raw))) for raw in re.split(r"\s+|—|--|(?<=\w)–(?=[^\W\d])", sentence) if (w := raw.strip(STRIP)) and words(w)]
+    for number, sentence in enumerate(split_sentences(passage)):
+        written = [(w, bool(re.search(r"[,;:][\"”’)*_]*$", raw))) for raw in re.split(r"\s+|—|--|(?<=\w)–(?=[^\W\d])", sentence) if (w := raw.strip(STRIPPED_MARKS)) and tokenise_words(w)]
         for place, (word, comma) in enumerate(written):
             follower = written[place + 1][0] if place + 1 < len(written) else ""
             fact = is_fact(word, follower, known)
             plain = word if place or fact or not word.istitle() else word.lower()
-            rarity = max(map(weights, words(word.replace("’", "'"))), default=0.0)
-            found.append(Token(plain, number, len(words(word)), rarity, math.inf if fact else rarity, comma))
-    return [in_place(found, i) for i in range(len(found))]
+            rarity = max(map(weights, tokenise_words(word.replace("’", "'"))), default=0.0)
+            found.append(Token(plain, number, len(tokenise_words(word)), rarity, math.inf if fact else rarity, comma))
+    return [reweight(found, i) for i in range(len(found))]
 
 
-def in_place(found: list[Token], i: int) -> Token:
+def reweight(found: list[Token], i: int) -> Token:
     """The token with the weight it has after its neighbours: “4 mm” is no fact without its unit, “not” none without what is denied."""
     before, here, after = (found[j] if 0 <= j < len(found) and found[j].sentence == found[i].sentence else None for j in (i - 1, i, i + 1))
     if here.weight == math.inf:
         return here
     unit = is_number(before) and (here.rarity > 0 or is_number(after))  # 4 mm, 7 of 9, 10 to 11
-    denied = before and denies(before) and here.rarity > 0
-    return replace(here, weight=WITH_FACTS) if unit or denied or denies(here) else here
+    denied = before and is_negation(before) and here.rarity > 0
+    return replace(here, weight=FACT_NEIGHBOUR_WEIGHT) if unit or denied or is_negation(here) else here
 
 
 def is_number(token: Token | None) -> bool:
     return token is not None and token.weight == math.inf and not token.shown[0].isupper()
 
 
-def denies(token: Token) -> bool:
+def is_negation(token: Token) -> bool:
     """What is left of “it has not stopped” must not say that it has."""
     low = token.shown.lower().replace("’", "'")
-    return low in DENIES or low.endswith("n't")
+    return low in NEGATIONS or low.endswith("n't")
 
 
 def is_fact(word: str, follower: str, known: set[str]) -> bool:
@@ -110,10 +110,10 @@ def is_fact(word: str, follower: str, known: set[str]) -> bool:
         return True
     if word[0].isupper() and low.rstrip("s") in {*numbers.MONTHS, *numbers.DAYS}:
         return True
-    return any(c.isupper() for c in word) and any(entities.folded(w) in known for w in entities.WORD.findall(word))
+    return any(c.isupper() for c in word) and any(entities.normalise_name(w) in known for w in entities.WORD.findall(word))
 
 
-def by_sentence(found: list[Token], kept: list[int] | None = None) -> list[list[int]]:
+def group_by_sentence(found: list[Token], kept: list[int] | None = None) -> list[list[int]]:
     """The numbers of the tokens (of those `kept`), a list a sentence; none is empty."""
     groups: dict[int, list[int]] = {}
     for i in range(len(found)) if kept is None else kept:
@@ -121,13 +121,13 @@ def by_sentence(found: list[Token], kept: list[int] | None = None) -> list[list[
     return list(groups.values())
 
 
-def telling(found: list[Token], sentence: list[int], most: int) -> list[int]:
+def salient_tokens(found: list[Token], sentence: list[int], most: int) -> list[int]:
     """All facts of a sentence with what belongs to them, and its most telling words while they are fewer than `most`."""
     ranked = sorted((i for i in sentence if found[i].weight > 0), key=lambda i: -found[i].weight)
-    return sorted(i for place, i in enumerate(ranked) if place < most or found[i].weight >= WITH_FACTS)
+    return sorted(i for place, i in enumerate(ranked) if place < most or found[i].weight >= FACT_NEIGHBOUR_WEIGHT)
 
 
-def thinned(found: list[Token], kept: list[int]) -> list[int]:
+def break_verbatim_runs(found: list[Token], kept: list[int]) -> list[int]:
     """Without the least telling of each RUN words that stand in a row in the passage; facts stay."""
     out: list[int] = []
     row: list[int] = []  # the tokens at the end of `out` that follow each other in the passage
@@ -136,16 +136,16 @@ def thinned(found: list[Token], kept: list[int]) -> list[int]:
             row = []
         row.append(i)
         out.append(i)
-        if sum(found[j].size for j in row) >= RUN and found[least := min(row, key=lambda j: (found[j].weight == math.inf, doubled(found, j), found[j].weight, -j))].weight < math.inf:
+        if sum(found[j].size for j in row) >= MAX_VERBATIM_RUN and found[least := min(row, key=lambda j: (found[j].weight == math.inf, is_repeated(found, j), found[j].weight, -j))].weight < math.inf:
             out.remove(least)
             row = row[row.index(least) + 1 :]
     return out
 
 
-def doubled(found: list[Token], i: int) -> bool:
+def is_repeated(found: list[Token], i: int) -> bool:
     """Whether the word before or after is the same: without one of the two, the row would stand as it stood."""
     return any(0 <= j < len(found) and found[j].shown.lower() == found[i].shown.lower() for j in (i - 1, i + 1))
 
 
-def shown(found: list[Token], some: list[int]) -> str:
+def render_tokens(found: list[Token], some: list[int]) -> str:
     return " ".join(found[i].shown + ("," if found[i].comma and i != some[-1] else "") for i in some)

@@ -7,7 +7,7 @@ dashes keep their kind but lose their typography, since an editor chooses it and
 import re
 
 # Fenced code. Each reading has its use, and a change to one changes what its user measures.
-FENCE = re.compile(r"(?ms)^[ \t]*(`{3,}|~{3,})[^\n]*\n.*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)")  # a block; one without an end goes on to the end
+CODE_FENCE = re.compile(r"(?ms)^[ \t]*(`{3,}|~{3,})[^\n]*\n.*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)")  # a block; one without an end goes on to the end
 FENCE_ANY_END = re.compile(r"(?ms)^[ \t]*(`{3,}|~{3,}).*?(?:^[ \t]*\1|\Z)")  # … whose closing line may go on
 FENCE_CLOSED = re.compile(r"(?ms)^[ \t]*(```|~~~).*?^[ \t]*\1")  # only where it ends
 FENCE_START = re.compile(r"^[ \t]*(`{3,}|~{3,})", re.M)  # its first line
@@ -18,9 +18,9 @@ LINK = re.compile(r"!?\[([^\[\]\n]*)\]\([^()\n]*\)")
 TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "\u00a0": " ", "…": "...", "–": "—"})
 
 
-def prose(text: str) -> str:
+def extract_prose(text: str) -> str:
     """The running prose of a Markdown text, paragraphs between blank lines."""
-    text = FENCE.sub("", text)
+    text = CODE_FENCE.sub("", text)
     text = LINK.sub(r"\1", NOT_PROSE.sub("", text))
     text = re.sub(r"`+[^`\n]*`+", "x", text)  # a piece of code is a noun in its sentence
     text = re.sub(r"https?://\S+", "", text)

@@ -10,11 +10,11 @@ SMALL = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 UNITS = {word: n for n, word in enumerate(SMALL)}
 TENS = {word: 10 * n for n, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)}
 SCALES = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9}
-COUNTED = "|".join([*UNITS, *TENS])
-SPELT = re.compile(rf"\b(?:(?:{COUNTED})|an?(?=\s+(?:{'|'.join(SCALES)})\b))(?:(?:[ \t]+and[ \t]+|[ \t]+|-)(?:{COUNTED}|{'|'.join(SCALES)})\b)*(?!\w)", re.I)
+COUNTING_WORDS = "|".join([*UNITS, *TENS])
+SPELLED_NUMBER = re.compile(rf"\b(?:(?:{COUNTING_WORDS})|an?(?=\s+(?:{'|'.join(SCALES)})\b))(?:(?:[ \t]+and[ \t]+|[ \t]+|-)(?:{COUNTING_WORDS}|{'|'.join(SCALES)})\b)*(?!\w)", re.I)
 # What may stand for a number and may not: good enough to have kept it, too weak to have invented it.
-HINTS = {"one": "1", "once": "1", "single": "1", "both": "2", "twice": "2", "pair": "2", "couple": "2", "half": "0.5", "quarter": "0.25"}
-HINTS |= {word: str(n) for n, word in enumerate(["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"], 1)}
+NUMBER_HINTS = {"one": "1", "once": "1", "single": "1", "both": "2", "twice": "2", "pair": "2", "couple": "2", "half": "0.5", "quarter": "0.25"}
+NUMBER_HINTS |= {word: str(n) for n, word in enumerate(["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"], 1)}
 FRACTIONS = {"¼": ".25", "½": ".5", "¾": ".75"}
 # Not inside a name (M8, GPT-4); a minus only where no range is meant.
 DIGITS = re.compile(rf"(?<![\w.])(?<![A-Z]-)(?:(?<![\w)])[-−])?\d+(?:[.,:'’\u00a0\u202f\u2009]\d+)*(?:\s+(?P<scale>(?i:{'|'.join(SCALES)}))\b)?")
@@ -37,7 +37,7 @@ DATES = [
 ]
 
 
-def dates(text: str) -> tuple[set[str], str]:
+def extract_dates(text: str) -> tuple[set[str], str]:
     """(dates, the text with them blanked out). A date is ISO 8601 as far as it is known, 2019-06-20, 2019-06, --06-20, --06, or a weekday.
 
     20/06/2019 is read day first, unless only month first makes sense.
@@ -69,7 +69,7 @@ def _date(parts: dict) -> str:
     return f"{year}-{month:02}" + (f"-{day:02}" if day else "")
 
 
-def fields(date: str) -> dict[str, str]:
+def date_fields(date: str) -> dict[str, str]:
     """What an ISO date says: {"year", "month", "day"}, as numbers are written elsewhere; a weekday says {"weekday"}."""
     if date in DAYS:
         return {"weekday": date}
@@ -77,19 +77,19 @@ def fields(date: str) -> dict[str, str]:
     return {name: value.lstrip("0") for name, value in (("year", year), ("month", month), ("day", day)) if value and value != "-"}
 
 
-def numbers(text: str) -> set[str]:
+def extract_numbers(text: str) -> set[str]:
     """Numbers written in digits or words, as plain decimals: 1200, 3.5, -4; 9:30 stays a time. “one” alone is a pronoun too often."""
     text = re.sub(r"(?m)^[ \t>]*\d{1,3}[.)][ \t]", "", text)  # the numbers of a list are no facts
     text = re.sub("[¼½¾]", lambda m: ("" if text[m.start() - 1 : m.start()].isdigit() else "0") + FRACTIONS[m[0]], text)
     found = {value for match in DIGITS.finditer(text) for value in _plain(match[0], match["scale"])}
-    for match in SPELT.finditer(DIGITS.sub(" ", text)):
+    for match in SPELLED_NUMBER.finditer(DIGITS.sub(" ", text)):
         found |= {str(n) for n in _spelt(re.split(r"[\s-]+", match[0].lower()))}
     return found
 
 
-def hints(text: str) -> set[str]:
+def weak_numbers(text: str) -> set[str]:
     """Numbers that words like “one”, “twice” or “third” may stand for."""
-    return {HINTS[word] for word in re.findall(r"[a-z]+", text.lower()) if word in HINTS}
+    return {NUMBER_HINTS[word] for word in re.findall(r"[a-z]+", text.lower()) if word in NUMBER_HINTS}
 
 
 def _plain(written: str, scale: str | None) -> list[str]:

@@ -11,10 +11,10 @@ import phonenumbers
 
 EMAIL = re.compile(r"(?i)(?<![\w.+/@-])\w[\w.+-]{0,63}(?:@|[ ]?[(\[{][ ]?at[ ]?[)\]}][ ]?)[\w-]+(?:(?:\.|[ ]?[(\[{][ ]?dot[ ]?[)\]}][ ]?)[\w-]+)*(?:\.|[ ]?[(\[{][ ]?dot[ ]?[)\]}][ ]?)[a-z]{2,24}(?![\w@:/-]|\.\w)")
 FILES = {"png", "jpg", "jpeg", "gif", "svg", "webp", "js", "css", "html", "service", "timer", "local"}  # icon@2x.png, unit@name.service
-NOBODY = re.compile(r".*\bno-?reply\b.*|(?:git|user|you|your|name|someone|me|foo|bar|test|username|email|your[._-]?(?:name|email))@(?:example\.\w+|.*github\.com|domain\.com|email\.com)")
-ABROAD = re.compile(r"(?<![\w+])(?:\+|00(?=[1-9]))[1-9](?:[ ().-]{0,3}\d){7,14}(?![\w+-])")
-AT_HOME = re.compile(r"(?<![\w.,/+-])(?<!\d:)(?!\d{1,2}\.\d{4})\(?\d(?:[ ().-]{0,2}\d){6,13}(?![\w/-]|[.,:]\d)")
-CUE = re.compile(r"(?i)\b(?:tel|telephone|phone|mobile|mob|cell|fax|whatsapp|signal|(?:call|ring|text)(?:s|ing)?(?: (?:me|us|him|her|them))?(?: (?:on|at))?)\b[^\w\n]{0,4}(?:number|no\.?|is)?[^\w\n]{0,4}(?:is )?\Z")
+PLACEHOLDER_EMAIL = re.compile(r".*\bno-?reply\b.*|(?:git|user|you|your|name|someone|me|foo|bar|test|username|email|your[._-]?(?:name|email))@(?:example\.\w+|.*github\.com|domain\.com|email\.com)")
+INTERNATIONAL_PHONE = re.compile(r"(?<![\w+])(?:\+|00(?=[1-9]))[1-9](?:[ ().-]{0,3}\d){7,14}(?![\w+-])")
+NATIONAL_PHONE = re.compile(r"(?<![\w.,/+-])(?<!\d:)(?!\d{1,2}\.\d{4})\(?\d(?:[ ().-]{0,2}\d){6,13}(?![\w/-]|[.,:]\d)")
+PHONE_CUE = re.compile(r"(?i)\b(?:tel|telephone|phone|mobile|mob|cell|fax|whatsapp|signal|(?:call|ring|text)(?:s|ing)?(?: (?:me|us|him|her|them))?(?: (?:on|at))?)\b[^\w\n]{0,4}(?:number|no\.?|is)?[^\w\n]{0,4}(?:is )?\Z")
 REGIONS = ("GB", "US", "DE", "FR", "ES", "IT", "NL", "AU", "IN")  # countries whose way of grouping digits is known by it
 CAPITAL = r"[A-ZÀ-Þ][\w'’-]*"
 STREET = r"(?:Street|Road|Avenue|Lane|Drive|Boulevard|Court|Place|Square|Terrace|Close|Crescent|Gardens|Grove|Row|Mews|Quay|Way|Parade|Parkway|Highway|St|Rd|Ave|Ln|Dr|Blvd|Ct|Sq|Hwy|Pkwy)\b\.?"
@@ -35,10 +35,10 @@ KEYS = re.compile(
     r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})|-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{16,}"
 )
 ASSIGNED = re.compile(r"(?i)\b[\w-]{0,40}(?:api[ _-]?key|secret|token|passw(?:or)?d|access[ _-]?key)[\w-]{0,40}[\"'`]?\s*(?::=|=>?|:|\bis\b)\s*[\"'`]?([\w+/=.~!@#$%^&*-]{12,})")
-LOOSE = re.compile(r"(?!sha\d{3}-)(?<![\w+/=.:@%&?#-])[A-Za-z0-9+_-]{32,}={0,2}(?![\w+/=.@%-])")
+BARE_TOKEN = re.compile(r"(?!sha\d{3}-)(?<![\w+/=.:@%&?#-])[A-Za-z0-9+_-]{32,}={0,2}(?![\w+/=.@%-])")
 
 
-def personal_data(text: str) -> list[tuple[str, str]]:
+def find_personal_data(text: str) -> list[tuple[str, str]]:
     """(kind, value) of each piece, once: kind is "email", "phone", "address" or "key"; phones are digits (+ and country if given)."""
     found: list[tuple[str, str]] = []
 
@@ -47,7 +47,7 @@ def personal_data(text: str) -> list[tuple[str, str]]:
         return "\n" * len(match[0])  # what is one thing is no other
 
     text = KEYS.sub(lambda m: take("key", m[0], m), text)
-    for pattern, group in ((ASSIGNED, 1), (LOOSE, 0)):
+    for pattern, group in ((ASSIGNED, 1), (BARE_TOKEN, 0)):
         text = pattern.sub(lambda m, group=group: take("key", m[group], m) if _random(m[group], free=not group) else m[0], text)
     text = EMAIL.sub(lambda m: take("email", _email(m[0]), m) if _email(m[0]) else m[0], text)
     for pattern in ADDRESSES:
@@ -56,9 +56,9 @@ def personal_data(text: str) -> list[tuple[str, str]]:
     return list(dict.fromkeys(found))
 
 
-def leaked(text: str, personal: set[str]) -> set[str]:
-    """The values of `personal`, as `personal_data` gives them, that `text` holds, however they are spaced or capitalised there."""
-    emails = {value for kind, value in personal_data(text) if kind == "email"}
+def find_leaks(text: str, personal: set[str]) -> set[str]:
+    """The values of `personal`, as `find_personal_data` gives them, that `text` holds, however they are spaced or capitalised there."""
+    emails = {value for kind, value in find_personal_data(text) if kind == "email"}
     flat = _flat(text)
     runs = [re.sub(r"\D", "", run) for run in re.findall(r"[+(]{0,2}\d(?:[ ().-]{0,3}\d){5,}", text)]
 
@@ -73,7 +73,7 @@ def leaked(text: str, personal: set[str]) -> set[str]:
 def _email(written: str) -> str:
     """A plain address; empty for what only looks like one or is nobody's."""
     address = re.sub(r"(?i) ?[(\[{] ?dot ?[)\]}] ?", ".", re.sub(r"(?i) ?[(\[{] ?at ?[)\]}] ?", "@", written)).lower().strip(".")
-    return "" if address.rsplit(".", 1)[-1] in FILES or NOBODY.fullmatch(address) else address
+    return "" if address.rsplit(".", 1)[-1] in FILES or PLACEHOLDER_EMAIL.fullmatch(address) else address
 
 
 def _phones(text: str) -> list[str]:
@@ -82,12 +82,12 @@ def _phones(text: str) -> list[str]:
 
     def take(match):
         country = match[0].startswith(("+", "00"))
-        if CUE.search(text[max(0, match.start() - 40) : match.start()]) or (_abroad(match[0]) if country else _grouped(match[0])):
+        if PHONE_CUE.search(text[max(0, match.start() - 40) : match.start()]) or (_abroad(match[0]) if country else _grouped(match[0])):
             digits = re.sub(r"\D", "", match[0].replace("(0)", "") if country else match[0])
             found.append("+" + digits.removeprefix("00") if country else digits)
         return "\n" * len(match[0])
 
-    AT_HOME.sub(take, ABROAD.sub(take, text))
+    NATIONAL_PHONE.sub(take, INTERNATIONAL_PHONE.sub(take, text))
     return found
 
 

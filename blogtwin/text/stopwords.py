@@ -9,7 +9,7 @@ def word_set(text: str) -> frozenset[str]:
 
 
 # Never a name, nor a part of one, whatever their capital: they open sentences.
-COMMON = word_set("""
+SENTENCE_OPENERS = word_set("""
     a an the this that these those there here i i'm i've i'll i'd you he she it we they my your his her its our their me him us them
     you're you've you'll he's she's it's we're we've we'll they're they've that's there's here's let's what's who's today's
     and but or nor so yet for if then than when whenever while as because since until till unless although though once whether
@@ -24,9 +24,9 @@ COMMON = word_set("""
     thanks thank please sorry sure certainly ok okay well oh ah yours kind best regards sincerely love ps nb am pm etc note write
     welcome congratulations looking based according given thus hence else ever let see look ask take make get go come
 """)
-COMMON |= {*MONTHS, *DAYS, *(f"{day}s" for day in DAYS)} | word_set("jan feb mar apr jun jul aug sep sept oct nov dec")
+SENTENCE_OPENERS |= {*MONTHS, *DAYS, *(f"{day}s" for day in DAYS)} | word_set("jan feb mar apr jun jul aug sep sept oct nov dec")
 # Words that say nothing of what a passage is about: key phrases and notes go without them.
-PLAIN = word_set("""
+STOP_WORDS = word_set("""
     a an the this that these those there here i you he she it we they me him us them my your his her its our their mine yours
     and but or nor so yet for if then than when while as because since until unless although though whether in on at by to of from
     with into onto over under after before about between through up down out off is are was were be been being am do does did doing
@@ -35,9 +35,9 @@ PLAIN = word_set("""
     still already again such some any each both either all own same other another more most much many like get got
 """)
 # Negations: a note that loses one says the opposite.
-DENIES = word_set("not no never none without nobody nothing neither nowhere hardly")
+NEGATIONS = word_set("not no never none without nobody nothing neither nowhere hardly")
 # Left out of the topics in the corpus report.
-STOP = {"the", "and", "that", "with", "for", "this", "from", "have", "was", "were", "are", "but", "not", "you", "your", "they", "there", "their", "what", "when", "which", "will", "would", "could", "about", "into", "than", "then", "them", "some", "more", "just", "like", "can", "all", "one", "out", "has", "had", "its", "it's", "don't", "because", "been", "how", "who", "our", "his", "her", "she", "him", "also", "where", "here", "over", "only", "very", "other", "make"}
+REPORT_STOP_WORDS = {"the", "and", "that", "with", "for", "this", "from", "have", "was", "were", "are", "but", "not", "you", "your", "they", "there", "their", "what", "when", "which", "will", "would", "could", "about", "into", "than", "then", "them", "some", "more", "just", "like", "can", "all", "one", "out", "has", "had", "its", "it's", "don't", "because", "been", "how", "who", "our", "his", "her", "she", "him", "also", "where", "here", "over", "only", "very", "other", "make"}
 # Beside scikit-learn's English stop words: the function words of the style verifier, on which the shipped figures of other authors rest.
 CONTRACTIONS = frozenset(
     ["i'm", "i've", "i'll", "i'd", "you're", "you've", "you'll", "you'd", "he's", "she's", "it's", "it'll", "it'd", "we're", "we've", "we'll", "we'd", "they're", "they've", "they'll", "they'd", "that's", "that'll", "there's", "here's", "what's", "who's", "where's", "how's", "let's", "isn't", "aren't", "wasn't", "weren't", "don't", "doesn't", "didn't", "haven't", "hasn't", "hadn't", "can't", "couldn't", "won't", "wouldn't", "shouldn't", "mustn't", "needn't", "ain't", "y'all"]

@@ -3,24 +3,24 @@
 import re
 from collections import defaultdict
 
-SHINGLE = 5  # words
+SHINGLE_WORDS = 5  # words
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 
-def words(text: str) -> list[str]:
+def tokenise_words(text: str) -> list[str]:
     """Words as compared everywhere that looks for copies: case folded, punctuation gone."""
     return WORD.findall(text.casefold())
 
 
-def longest_run(text: list[str], seen: dict, sources: list[list[str]]) -> tuple[int, int, int]:
+def longest_match(text: list[str], seen: dict, sources: list[list[str]]) -> tuple[int, int, int]:
     """Longest run of words of `text` that stands in any source: (length, start in text, source number).
 
-    `seen` is `index(sources)`; runs shorter than SHINGLE words count as 0.
+    `seen` is `ngram_index(sources)`; runs shorter than SHINGLE words count as 0.
     """
     best = (0, 0, -1)
-    for i in range(len(text) - SHINGLE + 1):
-        for source, at in seen.get(tuple(text[i : i + SHINGLE]), ()):
-            n = SHINGLE
+    for i in range(len(text) - SHINGLE_WORDS + 1):
+        for source, at in seen.get(tuple(text[i : i + SHINGLE_WORDS]), ()):
+            n = SHINGLE_WORDS
             other = sources[source]
             if i and at and text[i - 1] == other[at - 1]:
                 continue  # the rest of a run that was measured from its start
@@ -31,10 +31,10 @@ def longest_run(text: list[str], seen: dict, sources: list[list[str]]) -> tuple[
     return best
 
 
-def index(sources: list[list[str]]) -> dict:
+def ngram_index(sources: list[list[str]]) -> dict:
     """Where each run of SHINGLE words stands: {run: [(source number, position)]}."""
     places = defaultdict(list)
     for number, source in enumerate(sources):
-        for at in range(len(source) - SHINGLE + 1):
-            places[tuple(source[at : at + SHINGLE])].append((number, at))
+        for at in range(len(source) - SHINGLE_WORDS + 1):
+            places[tuple(source[at : at + SHINGLE_WORDS])].append((number, at))
     return places

@@ -6,41 +6,41 @@ import re
 import zipfile
 from pathlib import PurePath
 
-from corpus.post import LeftOut, Post, date_from_name, iso_day, title_from_name
+from corpus.post import Post, SkippedPost, date_from_name, parse_date, title_from_name
 
 DOCX_MAX_BYTES = 300_000_000  # unpacked; a real post is a few MB even with pictures
 XML_MAX_BYTES = 60_000_000
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of encrypted .docx and of the old .doc
 
 
-def docx(name: PurePath, data: bytes) -> Post:
+def read_docx(name: PurePath, data: bytes) -> Post:
     if data.startswith(OLE_MAGIC):
-        raise LeftOut("the .docx is encrypted, or an old .doc: save it as .docx without a password")
+        raise SkippedPost("the .docx is encrypted, or an old .doc: save it as .docx without a password")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
             if unpacked > DOCX_MAX_BYTES:
-                raise LeftOut(f"the .docx unpacks to {unpacked / 1e6:.0f} MB")
+                raise SkippedPost(f"the .docx unpacks to {unpacked / 1e6:.0f} MB")
             if "word/document.xml" not in archive.namelist():
-                raise LeftOut("a .zip with the ending .docx, not a document")
+                raise SkippedPost("a .zip with the ending .docx, not a document")
             if any(entry.flag_bits & 1 for entry in archive.infolist()):
-                raise LeftOut("the .docx is encrypted: save it without a password")
+                raise SkippedPost("the .docx is encrypted: save it without a password")
             if archive.getinfo("word/document.xml").file_size > XML_MAX_BYTES:  # a tree of it takes ten times that
-                raise LeftOut("the text of the .docx unpacks to more than 60 MB")
-    except LeftOut:
+                raise SkippedPost("the text of the .docx unpacks to more than 60 MB")
+    except SkippedPost:
         raise
     except Exception:  # BadZipFile, and what zipfile lets through on bytes that only begin as a .zip
-        raise LeftOut("not a .docx, though it has the ending") from None
+        raise SkippedPost("not a .docx, though it has the ending") from None
     import docx as python_docx  # imported here: lxml takes a while
 
     try:
         document = python_docx.Document(io.BytesIO(data))
         properties = document.core_properties
         title, blocks = _docx_blocks(document)
-        named, created = date_from_name(name), iso_day(properties.created)
+        named, created = date_from_name(name), parse_date(properties.created)
         keywords = [k.strip() for k in re.split(r"[,;]", properties.keywords or "") if k.strip()]
     except Exception as e:  # python-docx raises whatever lxml, zipfile or its own parser raise on a broken document
-        raise LeftOut(f"the .docx can't be read: {type(e).__name__}: {' '.join(str(e).split())[:100]}") from None
+        raise SkippedPost(f"the .docx can't be read: {type(e).__name__}: {' '.join(str(e).split())[:100]}") from None
     # python-docx makes properties up for a document that has none (Google Docs writes such)
     made_up = properties.last_modified_by == "python-docx" and properties.title == "Word Document"
     title = title or ("" if made_up else (properties.title or "").strip()) or title_from_name(name)

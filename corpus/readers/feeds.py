@@ -4,16 +4,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from corpus.post import LeftOut, Post, iso_day
-from corpus.readers.html import fragment
+from corpus.post import Post, SkippedPost, parse_date
+from corpus.readers.html import html_to_markdown
 
 NOT_XML = bytes(c for c in range(32) if c not in (9, 10, 13))  # control characters, which WordPress lets through
 REPOST = re.compile(r"(?i)\A\W*(?:reblogged this on|reblogged from|this post was originally published on .{0,80} by )")
-MADE = re.compile(r"(?i)(?:twitter|weekly) (?:weekly )?updates for \d{4}|^links for \d{4}-\d\d-\d\d|^daily digest for |^tweets (?:for|from|of) ")
+AUTO_GENERATED = re.compile(r"(?i)(?:twitter|weekly) (?:weekly )?updates for \d{4}|^links for \d{4}-\d\d-\d\d|^daily digest for |^tweets (?:for|from|of) ")
 SHORTCODE = "caption|gallery|embed|audio|video|playlist|youtube|vimeo|twitter|tweet|contact-form[\\w-]*|subscribe[\\w-]*|slideshow|polldaddy|soundcloud|googlemaps|archives|sitemap|vc_[a-z_]+|et_pb_[a-z_]+|fusion_[a-z_]+"
 
 
-class Sieve:
+class ControlCharFilter:
     """A file without the control characters that are no XML."""
 
     def __init__(self, file):
@@ -23,7 +23,7 @@ class Sieve:
         return self.file.read(size).translate(None, NOT_XML)
 
 
-def xml(path: Path, max_bytes: float) -> Iterator[Post | LeftOut]:
+def iter_feed(path: Path, max_bytes: float) -> Iterator[Post | SkippedPost]:
     """Posts of a WordPress export or a feed, one after another; the tree of those read is thrown away."""
     from xml.etree.ElementTree import ParseError
 
@@ -33,7 +33,7 @@ def xml(path: Path, max_bytes: float) -> Iterator[Post | LeftOut]:
     number, feed_author, above, inside = 0, "", [], 0
     try:
         with open(path, "rb") as file:
-            for event, element in iterparse(Sieve(file), events=("start", "end")):
+            for event, element in iterparse(ControlCharFilter(file), events=("start", "end")):
                 tag = _local(element.tag)
                 post = tag in ("item", "entry")
                 if event == "start":
@@ -50,11 +50,11 @@ def xml(path: Path, max_bytes: float) -> Iterator[Post | LeftOut]:
                 if above and not inside and tag != "name":  # it has been read: its parent lets go of it
                     above[-1].clear()
     except DefusedXmlException as e:
-        raise LeftOut(f"refused: the XML declares entities ({type(e).__name__})") from None
+        raise SkippedPost(f"refused: the XML declares entities ({type(e).__name__})") from None
     except (ParseError, ValueError, LookupError) as e:
-        raise LeftOut(f"the XML can't be read{f' after item {number}' if number else ''}: {e}") from None
+        raise SkippedPost(f"the XML can't be read{f' after item {number}' if number else ''}: {e}") from None
     if not number:
-        raise LeftOut("XML, and neither a WordPress export nor a feed: no item or entry in it")
+        raise SkippedPost("XML, and neither a WordPress export nor a feed: no item or entry in it")
 
 
 def _local(tag) -> str:
@@ -66,7 +66,7 @@ def _person(element) -> str:
     return " ".join((named or element.text or "").split())
 
 
-def _item(element, where: str, feed_author: str, max_bytes: float) -> Post | LeftOut:
+def _item(element, where: str, feed_author: str, max_bytes: float) -> Post | SkippedPost:
     found: dict[str, str] = {}
     authors, tags, address = [], [], ""
     for child in element:
@@ -92,15 +92,15 @@ def _item(element, where: str, feed_author: str, max_bytes: float) -> Post | Lef
     where = (found.get("post_name") or where)[:200]
     kind = _kind(found)
     if len(markup) > max_bytes:
-        return LeftOut(f"the post has {len(markup) / 1e6:.0f} MB, more than ingest.max_file_mb", where)
+        return SkippedPost(f"the post has {len(markup) / 1e6:.0f} MB, more than ingest.max_file_mb", where)
     if kind in ("attachment", "other"):
-        return LeftOut(f"no post, but WordPress's own ({found.get('post_type', '')[:40]})", where)
+        return SkippedPost(f"no post, but WordPress's own ({found.get('post_type', '')[:40]})", where)
     try:
-        text = fragment(_wordpress(markup) if "post_type" in found else markup) if "<" in markup or "&" in markup or "post_type" in found else markup
-    except LeftOut as e:
-        return LeftOut(str(e), where)
-    title = " ".join(fragment(found.get("title", "")).split()) or where
-    when = next((day for key in ("post_date", "published", "pubdate", "date", "updated") if (day := iso_day(found.get(key)))), None)
+        text = html_to_markdown(_wordpress(markup) if "post_type" in found else markup) if "<" in markup or "&" in markup or "post_type" in found else markup
+    except SkippedPost as e:
+        return SkippedPost(str(e), where)
+    title = " ".join(html_to_markdown(found.get("title", "")).split()) or where
+    when = next((day for key in ("post_date", "published", "pubdate", "date", "updated") if (day := parse_date(found.get(key)))), None)
     return Post(
         text=text,
         title=title,
@@ -111,7 +111,7 @@ def _item(element, where: str, feed_author: str, max_bytes: float) -> Post | Lef
         authors=[a for a in authors if a] or ([feed_author] if feed_author else []),
         url=(address or found.get("link", "")).strip()[:500],
         name=where,
-        kind="repost" if REPOST.match(text) else "machine-made" if MADE.search(title) else kind,
+        kind="repost" if REPOST.match(text) else "machine-made" if AUTO_GENERATED.search(title) else kind,
     )
 
 

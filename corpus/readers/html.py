@@ -4,22 +4,22 @@ import json
 import re
 from pathlib import PurePath
 
-from corpus.encoding import decode
-from corpus.html_to_markdown import VOID, PageWriter
-from corpus.post import LeftOut, Post, date_from_name, iso_day, names, title_from_name
+from corpus.encoding import decode_text
+from corpus.html_to_markdown import VOID_TAGS, HtmlMarkdownWriter
+from corpus.post import Post, SkippedPost, date_from_name, parse_date, parse_names, title_from_name
 
-DEEPEST = 1000  # lxml looks through all open elements at an end tag: deeper pages cost the square of their length
+MAX_DEPTH = 1000  # lxml looks through all open elements at an end tag: deeper pages cost the square of their length
 CONTENT = ("e-content", "entry-content", "post-content", "article-content", "article-body", "post-body", "post-full-content", "available-content", "markup")
-PLACE = {"article": 2, "main": 1, "body": 0}
-FURNITURE = {"nav", "header", "footer", "aside", "form", "script", "style", "noscript", "template", "svg", "button", "head"}
-FURNITURE_CLASS = re.compile(
+CONTENT_RANK = {"article": 2, "main": 1, "body": 0}
+BOILERPLATE_TAGS = {"nav", "header", "footer", "aside", "form", "script", "style", "noscript", "template", "svg", "button", "head"}
+BOILERPLATE_CLASS = re.compile(
     r"(?i)(?:^|[\s_-])(?:shar(?:e|ing|edaddy)|social|jp-relatedposts|related(?:-posts)?|comments?|respond|sidebar|subscribe|subscription-widget\w*|newsletter|breadcrumbs?|cookie|pagination|post-nav\w*|author-bio|byline|metadata|navigation)(?:$|[\s_-])"
 )
 DATES = ("article:published_time", "datepublished", "date", "dc.date", "dcterms.created", "pubdate")
 ALLOWED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what lxml takes
 
 
-class Events:
+class HtmlCollector:
     """What lxml's parser calls: keeps the events, and where the post stands among them."""
 
     def __init__(self):
@@ -31,11 +31,11 @@ class Events:
         self.wanted = ""
 
     def start(self, tag, attributes):
-        if len(self.path) > DEEPEST:
-            raise LeftOut(f"its HTML is nested more than {DEEPEST:,} deep")
+        if len(self.path) > MAX_DEPTH:
+            raise SkippedPost(f"its HTML is nested more than {MAX_DEPTH:,} deep")
         attributes = dict(attributes)
         marks = f"{attributes.get('class', '')} {attributes.get('id', '')}".lower()
-        rank = PLACE.get(tag, -1)
+        rank = CONTENT_RANK.get(tag, -1)
         if any(name in marks.split() for name in CONTENT) or attributes.get("itemprop") == "articleBody" or attributes.get("data-field") == "body":
             rank = 3
         self.path.append((tag, rank, len(self.events)))
@@ -83,10 +83,10 @@ class Events:
         return self
 
 
-def parse(text: str) -> Events:
+def parse_html(text: str) -> HtmlCollector:
     from lxml import etree
 
-    target = Events()
+    target = HtmlCollector()
     parser = etree.HTMLParser(target=target, recover=True, no_network=True, huge_tree=True)
     text = ALLOWED.sub("", text)
     try:
@@ -94,26 +94,26 @@ def parse(text: str) -> Events:
         for start in range(0, len(text), 100_000):
             parser.feed(text[start : start + 100_000])
         parser.close()
-    except LeftOut:
+    except SkippedPost:
         raise
     except Exception as e:  # lxml raises when there is nothing in it at all
         if not target.events:
-            raise LeftOut(f"the HTML can't be read: {' '.join(str(e).split())[:100]}") from None
+            raise SkippedPost(f"the HTML can't be read: {' '.join(str(e).split())[:100]}") from None
     return target
 
 
-def written(events: list[tuple], all_of_it: bool = False) -> str:
+def to_markdown(events: list[tuple], all_of_it: bool = False) -> str:
     """Events → Markdown, without the furniture of a page."""
-    writer, skipping = PageWriter(), []
+    writer, skipping = HtmlMarkdownWriter(), []
     for kind, what, attributes in events:
         if kind == "text":
             if not skipping:
                 writer.text(what)
         elif kind == "start":
             marks = f"{attributes.get('class', '')} {attributes.get('id', '')}"
-            furniture = what in FURNITURE or FURNITURE_CLASS.search(marks[:300])
+            furniture = what in BOILERPLATE_TAGS or BOILERPLATE_CLASS.search(marks[:300])
             if skipping or (furniture and not all_of_it and "footnote" not in marks):
-                if what not in VOID:
+                if what not in VOID_TAGS:
                     skipping.append(what)
             else:
                 writer.start(what, attributes)
@@ -126,29 +126,29 @@ def written(events: list[tuple], all_of_it: bool = False) -> str:
     return writer.close()
 
 
-def fragment(text: str) -> str:
+def html_to_markdown(text: str) -> str:
     """The HTML of one exported post → Markdown."""
-    return written(parse(text).events) if text.strip() else ""
+    return to_markdown(parse_html(text).events) if text.strip() else ""
 
 
-def html_page(name: PurePath, data: bytes) -> Post:
-    found = parse(decode(data))
+def read_html(name: PurePath, data: bytes) -> Post:
+    found = parse_html(decode_text(data))
     begin, end = found.span if found.best > 0 else (0, len(found.events))
-    text, meta = written(found.events[begin:end]), found.meta
+    text, meta = to_markdown(found.events[begin:end]), found.meta
     title = meta.get("og:title") or meta.get("h1") or meta.get("title") or title_from_name(name)
     heading = re.match(r"#+ ([^\n]+)\n*", text)
     if heading and heading[1].strip("*` ").casefold() in (title.casefold(), meta.get("h1", "").casefold()):
         text = text[heading.end() :]
     linked = _linked(meta.get("json", ""))
-    stated = next((day for k in ("published", *DATES, "json", "time") if (day := iso_day(linked.get("datePublished") if k == "json" else meta.get(k)))), None)
+    stated = next((day for k in ("published", *DATES, "json", "time") if (day := parse_date(linked.get("datePublished") if k == "json" else meta.get(k)))), None)
     return Post(
         text=text,
         title=" ".join(title.split()),
         date=stated or date_from_name(name),
         date_from="front matter" if stated else "name",
-        tags=names(meta.get("article:tag") or meta.get("keywords")),
+        tags=parse_names(meta.get("article:tag") or meta.get("keywords")),
         draft=name.name.startswith("draft_") or "noindex" in meta.get("robots", "") and "draft" in name.name,
-        authors=names(meta.get("author") or meta.get("article:author") or linked.get("author")),
+        authors=parse_names(meta.get("author") or meta.get("article:author") or linked.get("author")),
         url=meta.get("canonical", "")[:500],
     )
 

@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from corpus.encoding import decode
-from corpus.post import LeftOut, Post, iso_day, names, unix_day
+from corpus.encoding import decode_text
+from corpus.post import Post, SkippedPost, date_from_timestamp, parse_date, parse_names
 
 
-def jsonl(path: Path, max_bytes: float, role: str) -> Iterator[Post | LeftOut]:
+def iter_jsonl(path: Path, max_bytes: float, role: str) -> Iterator[Post | SkippedPost]:
     """{"text"} rows are posts. {"role", "content"} rows are a chat: what `role` said in it is one post, the rest is not learnt.
 
     A chat ends at a blank line, at another "conversation_id", or is a row {"messages": [...]}.
@@ -22,49 +22,49 @@ def jsonl(path: Path, max_bytes: float, role: str) -> Iterator[Post | LeftOut]:
             if len(line) > max_bytes:
                 while line and not line.endswith(b"\n"):
                     line = file.readline(1_000_000)
-                yield LeftOut("the line has more than ingest.max_file_mb", where)
+                yield SkippedPost("the line has more than ingest.max_file_mb", where)
                 continue
             try:
-                row = json.loads(decode(line)) if line.strip() else None
+                row = json.loads(decode_text(line)) if line.strip() else None
             except (ValueError, RecursionError):
-                yield LeftOut("not JSON", where)
+                yield SkippedPost("not JSON", where)
                 continue
-            except LeftOut as e:
-                yield LeftOut(str(e), where)
+            except SkippedPost as e:
+                yield SkippedPost(str(e), where)
                 continue
             ends = row is None or not isinstance(row, dict) or "role" not in row or row.get("conversation_id", key) != key
             if chat and ends:
-                yield _said(chat, role, f"line {first}")
+                yield _post_from_chat(chat, role, f"line {first}")
                 chat = []
             if row is None:
                 continue
             if not isinstance(row, dict):
-                yield LeftOut("not a row of named values", where)
+                yield SkippedPost("not a row of named values", where)
             elif "role" in row:
                 first, key = (number, row.get("conversation_id")) if not chat else (first, key)
                 chat.append(row)
             elif isinstance(row.get("messages"), list):
-                yield _said([m for m in row["messages"] if isinstance(m, dict)], role, where, row)
+                yield _post_from_chat([m for m in row["messages"] if isinstance(m, dict)], role, where, row)
             else:
                 yield _text_row(row, where)
     if chat:
-        yield _said(chat, role, f"line {first}")
+        yield _post_from_chat(chat, role, f"line {first}")
 
 
-def _text_row(row: dict, where: str) -> Post | LeftOut:
+def _text_row(row: dict, where: str) -> Post | SkippedPost:
     text = next((row[k] for k in ("text", "content", "body", "entry") if isinstance(row.get(k), str)), None)
     if text is None:
-        return LeftOut('neither {"text"} nor {"role", "content"}', where)
+        return SkippedPost('neither {"text"} nor {"role", "content"}', where)
     when = next((row[k] for k in ("date", "created_at", "timestamp", "published") if row.get(k)), None)
     title = row.get("title") if isinstance(row.get("title"), str) else ""
-    return Post(text=text, title=title or _first_words(text), date=_day(when), date_from="feed", tags=names(row.get("tags")), authors=names(row.get("author")), name=where, draft=row.get("draft") is True)
+    return Post(text=text, title=title or _first_words(text), date=_day(when), date_from="feed", tags=parse_names(row.get("tags")), authors=parse_names(row.get("author")), name=where, draft=row.get("draft") is True)
 
 
-def _said(chat: list[dict], role: str, where: str, row: dict | None = None) -> Post | LeftOut:
+def _post_from_chat(chat: list[dict], role: str, where: str, row: dict | None = None) -> Post | SkippedPost:
     mine = [m["content"].strip() for m in chat if str(m.get("role")).casefold() == role.casefold() and isinstance(m.get("content"), str)]
     text = "\n\n".join(t for t in mine if t)
     if not text:
-        return LeftOut(f"a chat in which the role «{role}» (ingest.role) says nothing", where)
+        return SkippedPost(f"a chat in which the role «{role}» (ingest.role) says nothing", where)
     when = next((m[k] for m in [row or {}, *chat] for k in ("date", "created_at", "create_time", "timestamp") if m.get(k)), None)
     title = (row or {}).get("title")
     return Post(text=text, title=title if isinstance(title, str) and title else _first_words(text), date=_day(when), date_from="feed", name=where)
@@ -72,8 +72,8 @@ def _said(chat: list[dict], role: str, where: str, row: dict | None = None) -> P
 
 def _day(value) -> str | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return unix_day(value / 1000 if value > 1e11 else value)
-    return iso_day(value) if isinstance(value, str) else None
+        return date_from_timestamp(value / 1000 if value > 1e11 else value)
+    return parse_date(value) if isinstance(value, str) else None
 
 
 def _first_words(text: str) -> str:

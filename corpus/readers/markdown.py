@@ -8,10 +8,10 @@ import frontmatter
 import yaml
 
 from blogtwin.text.markdown import FENCE_START
-from corpus.encoding import decode
-from corpus.post import LeftOut, Post, date_from_name, iso_day, names, title_from_name
+from corpus.encoding import decode_text
+from corpus.post import Post, SkippedPost, date_from_name, parse_date, parse_names, title_from_name
 
-NO_END = re.compile(r"\s*(?:---[ \t]*\n[ \t]*[A-Za-z_-]+:[ \n]|\+\+\+[ \t]*\n[ \t]*[A-Za-z_-]+ *=)")
+UNCLOSED_FRONT_MATTER = re.compile(r"\s*(?:---[ \t]*\n[ \t]*[A-Za-z_-]+:[ \n]|\+\+\+[ \t]*\n[ \t]*[A-Za-z_-]+ *=)")
 EMPTY_FRONT_MATTER = re.compile(r"\A\s*(---|\+\+\+)[ \t]*\n\s*\1[ \t]*(?:\n|\Z)")
 NAMED_FRONT_MATTER = re.compile(r"\A\s*---(js|json)[ \t]*\n(.*?)^---[ \t]*$\n?", re.S | re.M)  # Eleventy
 JS_VALUE = re.compile(r"^[ \t]*[\"']?([A-Za-z_]\w*)[\"']?[ \t]*:[ \t]*(?:\"([^\"\n]*)\"|'([^'\n]*)'|(true|false)|(\d{4}-\d\d-\d\d))", re.M)
@@ -21,15 +21,15 @@ PAGE = {"page", "home", "archive", "archives", "category", "tag", "tags", "searc
 ESM = re.compile(r"^(?:import\b[^\n]*(?:\n(?!\n)[^\n]*){0,40}?(?:from\s*)?[\"'][^\"'\n]+[\"'];?[ \t]*$|export\s+(?:const|default|let|function|\*|\{)[^\n]*(?:\n(?!\n)[^\n]*)*)", re.M)
 
 
-def markdown(name: PurePath, data: bytes) -> Post:
-    text = decode(data).replace("\r\n", "\n").replace("\r", "\n")
+def read_markdown(name: PurePath, data: bytes) -> Post:
+    text = decode_text(data).replace("\r\n", "\n").replace("\r", "\n")
     meta, body = _front_matter(text)
-    return with_meta(name, meta, body)
+    return post_from_front_matter(name, meta, body)
 
 
-def mdx(name: PurePath, data: bytes) -> Post:
+def read_mdx(name: PurePath, data: bytes) -> Post:
     """Astro and other MDX: its imports, exports and comments are program, not text."""
-    post = markdown(name, data)
+    post = read_markdown(name, data)
     parts, start = [], 0
     for begin, end in _fences(post.text):
         parts += [_no_program(post.text[start:begin]), post.text[begin:end]]
@@ -38,10 +38,10 @@ def mdx(name: PurePath, data: bytes) -> Post:
     return post
 
 
-def plain_text(name: PurePath, data: bytes) -> Post:
-    text = decode(data).replace("\r\n", "\n").replace("\r", "\n").strip("\n")
+def read_text(name: PurePath, data: bytes) -> Post:
+    text = decode_text(data).replace("\r\n", "\n").replace("\r", "\n").strip("\n")
     if re.match(r"(?:---|\+\+\+)[ \t]*\n", text):  # front matter makes it Markdown, whatever the ending
-        return markdown(name, data)
+        return read_markdown(name, data)
     first, _, rest = text.partition("\n")
     # A short first line that stands alone is the title, as people write it.
     has_title = 0 < len(first.strip()) <= 100 and rest.startswith("\n") and rest.strip()
@@ -49,7 +49,7 @@ def plain_text(name: PurePath, data: bytes) -> Post:
     return Post(text=body.strip("\n"), title=title, date=date_from_name(name), date_from="name")
 
 
-def with_meta(name: PurePath, meta: dict, body: str) -> Post:
+def post_from_front_matter(name: PurePath, meta: dict, body: str) -> Post:
     """A post of its front matter and its text."""
     meta = {str(k).lower(): _flat(v) for k, v in meta.items() if isinstance(k, str)}
     heading = re.match(r"\s*#[ \t]+([^\n]*\S)[^\n]*\n", body + "\n")
@@ -57,15 +57,15 @@ def with_meta(name: PurePath, meta: dict, body: str) -> Post:
     title = str(meta.get("title") or "").strip()
     if first and (not title or first.casefold() == title.casefold()):
         title, body = title or first, body[heading.end() :]  # the title is not part of the text
-    stated = next((day for k in DATE_KEYS if (day := iso_day(meta.get(k)))), None)
+    stated = next((day for k in DATE_KEYS if (day := parse_date(meta.get(k)))), None)
     return Post(
         text=body.strip("\n"),
         title=title or title_from_name(name),
         date=stated or date_from_name(name),
         date_from="front matter" if stated else "name",
-        tags=list(dict.fromkeys(tag for key in ("tags", "categories", "category", "keywords") for tag in names(meta.get(key)))),
+        tags=list(dict.fromkeys(tag for key in ("tags", "categories", "category", "keywords") for tag in parse_names(meta.get(key)))),
         draft="_drafts" in name.parts or any(str(meta.get(k)).lower() == v for k, v in DRAFT),
-        authors=names(meta.get("authors") or meta.get("author")),
+        authors=parse_names(meta.get("authors") or meta.get("author")),
         url=str(meta.get("canonical_url") or meta.get("canonical") or meta.get("url") or "")[:500],
         kind=_kind(meta),
     )
@@ -94,7 +94,7 @@ def _front_matter(text: str) -> tuple[dict, str]:
         try:
             meta = json.loads(found[2]) if found[1] == "json" else {}
         except (ValueError, RecursionError) as e:
-            raise LeftOut(f"its front matter can't be read: {' '.join(str(e).split())[:120]}") from None
+            raise SkippedPost(f"its front matter can't be read: {' '.join(str(e).split())[:120]}") from None
         if not isinstance(meta, dict) or found[1] == "js":  # a program: only its plain values are taken
             meta = {m[1]: m[2] or m[3] or m[4] or m[5] for m in JS_VALUE.finditer(found[2])}
         return meta, text[found.end() :]
@@ -102,13 +102,13 @@ def _front_matter(text: str) -> tuple[dict, str]:
         meta, body = frontmatter.parse(text)
     except ValueError as e:
         if "must be in" not in str(e) and "out of range" not in str(e):
-            raise LeftOut(f"its front matter can't be read: {' '.join(str(e).split())[:120]}") from None
+            raise SkippedPost(f"its front matter can't be read: {' '.join(str(e).split())[:120]}") from None
         meta, body = frontmatter.parse(text, handler=_AllText())  # a date such as 2019-22-08: the post has none, then
     except Exception as e:  # the parsers of YAML, TOML and JSON raise whatever they like on a broken one
-        raise LeftOut(f"its front matter can't be read: {' '.join(str(e).split())[:120]}") from None
+        raise SkippedPost(f"its front matter can't be read: {' '.join(str(e).split())[:120]}") from None
     if not meta:  # no front matter, an empty one, or words between two rules, which are the author's
-        if NO_END.match(text):
-            raise LeftOut("its front matter has no closing line")
+        if UNCLOSED_FRONT_MATTER.match(text):
+            raise SkippedPost("its front matter has no closing line")
         body = EMPTY_FRONT_MATTER.sub("", text)
     return meta, body
 

@@ -9,30 +9,30 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from corpus.encoding import decode
-from corpus.post import LeftOut, Post, iso_day
-from corpus.readers.html import fragment
+from corpus.encoding import decode_text
+from corpus.post import Post, SkippedPost, parse_date
+from corpus.readers.html import html_to_markdown
 
 FOOTER = re.compile(r"(?im)^[ \t>*_\[(]*(?:unsubscribe\b|to unsubscribe\b|you (?:are|'re|’re) receiving this|you received this (?:e-?mail|message)|view (?:this (?:e-?mail|post) )?(?:in|on) (?:your|the) (?:browser|web)|update your preferences|manage your subscription|sent from my ).*$")
-LONGEST_LINE = 1000  # of a mail's head
+MAX_HEADER_LINE = 1000  # of a mail's head
 
 
-def mbox(path: Path, max_bytes: float) -> Iterator[Post | LeftOut]:
+def iter_mbox(path: Path, max_bytes: float) -> Iterator[Post | SkippedPost]:
     """One mail after another; a mail begins at a line "From " after a blank one."""
     number = 0
     for number, data in enumerate(_mails(path, max_bytes), 1):
         where = f"mail {number}"
         if data is None:
-            yield LeftOut("the mail has more than ingest.max_file_mb", where)
+            yield SkippedPost("the mail has more than ingest.max_file_mb", where)
             continue
         try:
             yield _mail(data, where)
-        except LeftOut as e:
-            yield LeftOut(str(e), where)
+        except SkippedPost as e:
+            yield SkippedPost(str(e), where)
         except Exception as e:  # the email package raises whatever a broken head makes it raise
-            yield LeftOut(f"the mail can't be read: {type(e).__name__}", where)
+            yield SkippedPost(f"the mail can't be read: {type(e).__name__}", where)
     if not number:
-        raise LeftOut("not an mbox: no line in it begins with «From »")
+        raise SkippedPost("not an mbox: no line in it begins with «From »")
 
 
 def _mails(path: Path, max_bytes: float) -> Iterator[bytes | None]:
@@ -55,7 +55,7 @@ def _mails(path: Path, max_bytes: float) -> Iterator[bytes | None]:
 def _mail(data: bytes, where: str) -> Post:
     head, _, _ = data.partition(b"\n\n")
     if len(head) > 200_000:
-        raise LeftOut("the mail's head has more than 200 kB")
+        raise SkippedPost("the mail's head has more than 200 kB")
     mail = email.message_from_bytes(data, policy=email.policy.compat32)
     plain = marked_up = ""
     for part in mail.walk():
@@ -66,18 +66,18 @@ def _mail(data: bytes, where: str) -> Post:
         try:
             text = content.decode(part.get_content_charset("utf-8"))
         except (LookupError, UnicodeDecodeError, ValueError):
-            text = decode(content)
+            text = decode_text(content)
         if kind == "text/plain":
             plain = plain or text
         else:
             marked_up = marked_up or text
-    text = fragment(marked_up) if marked_up.strip() else re.sub(r"(?m)^>From ", "From ", plain.replace("\r\n", "\n"))
+    text = html_to_markdown(marked_up) if marked_up.strip() else re.sub(r"(?m)^>From ", "From ", plain.replace("\r\n", "\n"))
     text = re.split(r"(?m)^-- ?$", text, maxsplit=1)[0]  # a signature
     name, address = email.utils.parseaddr(_header(mail, "From"))
     return Post(
         text=FOOTER.sub("", text).strip("\n"),
         title=_header(mail, "Subject") or where,
-        date=iso_day(_header(mail, "Date")),
+        date=parse_date(_header(mail, "Date")),
         date_from="feed",
         authors=[name or address] if name or address else [],
         name=where,
@@ -86,7 +86,7 @@ def _mail(data: bytes, where: str) -> Post:
 
 
 def _header(mail, name: str) -> str:
-    value = str(mail.get(name) or "")[:LONGEST_LINE]
+    value = str(mail.get(name) or "")[:MAX_HEADER_LINE]
     try:
         decoded = email.header.decode_header(value)
         value = "".join(p.decode(c or "utf-8", "replace") if isinstance(p, bytes) else p for p, c in decoded)

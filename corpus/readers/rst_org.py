@@ -3,21 +3,21 @@
 import re
 from pathlib import PurePath
 
-from corpus.encoding import decode
-from corpus.post import LeftOut, Post
-from corpus.readers.html import parse, written
-from corpus.readers.markdown import with_meta
+from corpus.encoding import decode_text
+from corpus.post import Post, SkippedPost
+from corpus.readers.html import parse_html, to_markdown
+from corpus.readers.markdown import post_from_front_matter
 
-RST_MOST = 2_000_000  # characters; docutils takes a second for 100,000
+RST_MAX_BYTES = 2_000_000  # characters; docutils takes a second for 100,000
 ORG_HEAD = re.compile(r"(?im)^#\+(title|date|author|filetags|tags|draft|hugo_draft):[ \t]*(.*)$")
 ORG_MARK = ((re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])"), r"**\1**"), (re.compile(r"(?<![\w/:])/(?=\S)([^/\n]+?)(?<=\S)/(?![\w/])"), r"*\1*"), (re.compile(r"(?<![\w=~])([=~])(?=\S)([^=~\n]+?)(?<=\S)\1(?![\w=~])"), r"`\2`"))
 
 
-def rst(name: PurePath, data: bytes) -> Post:
+def read_rst(name: PurePath, data: bytes) -> Post:
     """By docutils, which here may read no other file and pass through no raw HTML."""
-    text = decode(data)
-    if len(text) > RST_MOST:
-        raise LeftOut(f"an .rst of {len(text) / 1e6:.0f} MB: split it")
+    text = decode_text(data)
+    if len(text) > RST_MAX_BYTES:
+        raise SkippedPost(f"an .rst of {len(text) / 1e6:.0f} MB: split it")
     from docutils.core import publish_parts
 
     settings = {"file_insertion_enabled": False, "raw_enabled": False, "_disable_config": True, "report_level": 5, "halt_level": 5, "syntax_highlight": "none", "doctitle_xform": True}
@@ -26,14 +26,14 @@ def rst(name: PurePath, data: bytes) -> Post:
     try:
         parts = publish_parts(text, writer="html5", settings_overrides=settings)
     except Exception as e:  # docutils raises whatever a broken directive makes it raise
-        raise LeftOut(f"the .rst can't be read: {type(e).__name__}: {' '.join(str(e).split())[:80]}") from None
-    body = re.sub(r"(?m)^(#+) ", r"\1 ", written(parse(parts["body"]).events))
-    return with_meta(name, {"title": re.sub("<[^<>]*>", "", parts["title"]), **meta}, body)
+        raise SkippedPost(f"the .rst can't be read: {type(e).__name__}: {' '.join(str(e).split())[:80]}") from None
+    body = re.sub(r"(?m)^(#+) ", r"\1 ", to_markdown(parse_html(parts["body"]).events))
+    return post_from_front_matter(name, {"title": re.sub("<[^<>]*>", "", parts["title"]), **meta}, body)
 
 
-def org(name: PurePath, data: bytes) -> Post:
+def read_org(name: PurePath, data: bytes) -> Post:
     """The part of Org that posts are written in; what is no text of a post (drawers, settings) goes."""
-    text = decode(data).replace("\r\n", "\n").replace("\r", "\n")
+    text = decode_text(data).replace("\r\n", "\n").replace("\r", "\n")
     meta = {}
     for key, value in ORG_HEAD.findall(text):
         meta.setdefault({"filetags": "tags", "hugo_draft": "draft"}.get(key.lower(), key.lower()), value.strip().strip("<>[]"))
@@ -56,7 +56,7 @@ def org(name: PurePath, data: bytes) -> Post:
             drawer = low != ":end:"
         elif not (drawer or low.startswith(("#+", "# ")) or re.match(r"(?:scheduled|closed|deadline):", low)):
             out.append(("> " if quote else "") + _org_line(line))
-    return with_meta(name, meta, "\n".join(out) + ("\n```" if code else ""))
+    return post_from_front_matter(name, meta, "\n".join(out) + ("\n```" if code else ""))
 
 
 def _org_line(line: str) -> str:

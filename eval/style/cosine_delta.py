@@ -5,11 +5,11 @@ Relative frequencies, standardised over all texts of all people, and compared by
 
 import numpy as np
 
-from eval.style.features import Texts
-from eval.style.verification import SHORTEST
+from eval.style.features import SegmentCounts
+from eval.style.verification import MIN_WORDS
 
 
-def cosine_delta(author: Texts, others: Texts, voices: dict[str, Texts]) -> dict[str, float]:
+def cosine_delta(author: SegmentCounts, others: SegmentCounts, voices: dict[str, SegmentCounts]) -> dict[str, float]:
     """{voice: mean distance from the author's centroid}, 0 to 2, with `author` (each post against the others) and `others`; nan where no text is long enough."""
     groups = {name: _frequencies(texts) for name, texts in {"author": author, "others": others, **voices}.items()}
     known = np.concatenate([groups["author"], groups["others"]])
@@ -22,9 +22,9 @@ def cosine_delta(author: Texts, others: Texts, voices: dict[str, Texts]) -> dict
     return {"author": _distance(own, left_out) if len(own) > 1 else float("nan"), **found}
 
 
-def _frequencies(texts: Texts) -> np.ndarray:
+def _frequencies(texts: SegmentCounts) -> np.ndarray:
     rows, _ = texts.windows(10**6)  # each text whole
-    counts = texts.sums("function", [r for r in rows if len(r) >= SHORTEST]).toarray()
+    counts = texts.sums("function", [r for r in rows if len(r) >= MIN_WORDS]).toarray()
     return counts / np.maximum(counts.sum(1, keepdims=True), 1)
 
 

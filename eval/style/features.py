@@ -13,36 +13,36 @@ import numpy as np
 from scipy import sparse
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer, HashingVectorizer
 
-from blogtwin.text.markdown import prose
+from blogtwin.text.markdown import extract_prose
 from blogtwin.text.stopwords import CONTRACTIONS
-from blogtwin.text.tokens import words as plain_words
+from blogtwin.text.tokens import tokenise_words as plain_words
 
-SEGMENT = 50  # words
-LONGEST = 500  # words of a window: more tells little more, and few posts have it
+SEGMENT_WORDS = 50  # words
+MAX_WORDS = 500  # words of a window: more tells little more, and few posts have it
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
-FAMILIES = ("masked", "function", "topic")
+FEATURE_FAMILIES = ("masked", "function", "topic")
 FUNCTION_WORDS = ENGLISH_STOP_WORDS | CONTRACTIONS
-MARKS = list(".,;:!?()\"'-—/*&")
+PUNCTUATION = list(".,;:!?()\"'-—/*&")
 FINGERPRINT_WORDS, FINGERPRINT_SHARE = 8, 64  # one in 64 of all runs of 8 words
 
 
-def distort(text: str) -> str:
+def mask_content_words(text: str) -> str:
     """Every letter of a word that is no function word → *, every digit → # (text distortion, Stamatatos 2017); spaces are folded."""
     text = WORD.sub(lambda m: m[0] if m[0].lower() in FUNCTION_WORDS else re.sub(r"[^\W\d_]", "*", m[0]), text)
     return " ".join(re.sub(r"\d", "#", text).split())
 
 
 @functools.cache
-def counters() -> dict:
+def vectorisers() -> dict:
     """{family: (vectorizer, what is done to a segment first)}. Hashed, so that no vocabulary has to be shipped."""
     characters = HashingVectorizer(analyzer="char", ngram_range=(3, 5), n_features=2**18, alternate_sign=False, norm=None, lowercase=False)
-    function = CountVectorizer(analyzer=_function_tokens, vocabulary=[*sorted(FUNCTION_WORDS), *MARKS])
+    function = CountVectorizer(analyzer=_function_tokens, vocabulary=[*sorted(FUNCTION_WORDS), *PUNCTUATION])
     topic = HashingVectorizer(analyzer=_topic_tokens, n_features=2**16, alternate_sign=False, norm=None)
-    return {"masked": (characters, distort), "function": (function, str), "topic": (topic, str)}
+    return {"masked": (characters, mask_content_words), "function": (function, str), "topic": (topic, str)}
 
 
 def _function_tokens(text: str) -> list[str]:
-    return [w for w in (m.lower() for m in WORD.findall(text)) if w in FUNCTION_WORDS] + [c for c in text if c in MARKS]
+    return [w for w in (m.lower() for m in WORD.findall(text)) if w in FUNCTION_WORDS] + [c for c in text if c in PUNCTUATION]
 
 
 def _topic_tokens(text: str) -> list[str]:
@@ -50,7 +50,7 @@ def _topic_tokens(text: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Texts:
+class SegmentCounts:
     """Texts as counts: a row a segment, `owner` the number of the text it stands in, in order; `segments` how many each text has."""
 
     counts: dict  # family → (segments, features) csr matrix
@@ -85,20 +85,20 @@ class Texts:
         return rows, np.array(owner, int)
 
 
-def count(texts: list[str], longest: int = LONGEST, families: tuple[str, ...] = FAMILIES) -> Texts:
+def count_features(texts: list[str], longest: int = MAX_WORDS, families: tuple[str, ...] = FEATURE_FAMILIES) -> SegmentCounts:
     """Markdown texts → their prose, at most `longest` words of each, counted; what is left over after the last 50 words is dropped."""
     segments, owner = [], []
     for i, text in enumerate(texts):
-        tokens = prose(text).split()[:longest]
-        for start in range(0, len(tokens) - SEGMENT + 1, SEGMENT):
-            segments.append(" ".join(tokens[start : start + SEGMENT]))
+        tokens = extract_prose(text).split()[:longest]
+        for start in range(0, len(tokens) - SEGMENT_WORDS + 1, SEGMENT_WORDS):
+            segments.append(" ".join(tokens[start : start + SEGMENT_WORDS]))
             owner.append(i)
     counts = {}
     for family in families:
-        vectorizer, prepare = counters()[family]
+        vectorizer, prepare = vectorisers()[family]
         rows = [prepare(s) for s in segments]
         counts[family] = vectorizer.transform(rows).astype(np.float32).tocsr() if rows else sparse.csr_matrix((0, _width(vectorizer)), dtype=np.float32)
-    return Texts(counts, np.array(owner, int), len(texts))
+    return SegmentCounts(counts, np.array(owner, int), len(texts))
 
 
 def _width(vectorizer) -> int:

@@ -12,17 +12,17 @@ import numpy as np
 from scipy import sparse
 
 from blogtwin.errors import UserError
-from eval.style.features import Texts, fingerprint
+from eval.style.features import SegmentCounts, fingerprint
 
-UNTIL = "2022-11-30"  # what is dated later may have been written with a language model
-POSTS, FEWEST_POSTS, FEWEST_WORDS = 40, 10, 100
+CUTOFF_DATE = "2022-11-30"  # what is dated later may have been written with a language model
+MAX_POSTS, MIN_POSTS, MIN_WORDS = 40, 10, 100
 
 
-def blogs(folder: Path, until: str = UNTIL) -> dict[str, list[str]]:
+def load_blogs(folder: Path, until: str = CUTOFF_DATE) -> dict[str, list[str]]:
     """{author: cleaned posts, oldest first} of a folder with one folder for each author; undated posts are taken."""
-    from blogtwin.text.markdown import prose
+    from blogtwin.text.markdown import extract_prose
     from corpus import readers
-    from corpus.cleaning import clean
+    from corpus.cleaning import clean_markdown
 
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}: give one that holds a folder of posts for each author.")
@@ -31,29 +31,29 @@ def blogs(folder: Path, until: str = UNTIL) -> dict[str, list[str]]:
         posts = []
         for path in sorted(author.rglob("*")):
             try:
-                post = readers.read(path, 5e7) if path.is_file() else None
-            except readers.LeftOut:
+                post = readers.read_post(path, 5e7) if path.is_file() else None
+            except readers.SkippedPost:
                 continue
             if post and not post.draft and (post.date or "") <= until:
-                text = clean(post.text)
-                if len(prose(text).split()) >= FEWEST_WORDS:
+                text = clean_markdown(post.text)
+                if len(extract_prose(text).split()) >= MIN_WORDS:
                     posts.append((post.date or "", path.as_posix(), text))
         if posts:
             found[author.name] = [text for *_, text in sorted(posts)]
     return found
 
 
-def longest(posts: list[str], n: int) -> list[str]:
+def longest_posts(posts: list[str], n: int) -> list[str]:
     """The `n` posts with most prose, in their own order: they give full windows."""
-    from blogtwin.text.markdown import prose
+    from blogtwin.text.markdown import extract_prose
 
-    kept = sorted(range(len(posts)), key=lambda i: -min(500, len(prose(posts[i]).split())))[:n]
+    kept = sorted(range(len(posts)), key=lambda i: -min(500, len(extract_prose(posts[i]).split())))[:n]
     return [posts[i] for i in sorted(kept)]
 
 
-SHIPPED = Path(__file__).with_name("impostors.npz")
-SAME_AUTHOR = 0.02  # share of a blog's sampled 8-word runs that stand in the writer's own posts: two people share next to none
-FEWEST_AUTHORS = 4
+SHIPPED_FILE = Path(__file__).with_name("impostors.npz")
+SAME_AUTHOR_FRACTION = 0.02  # share of a blog's sampled 8-word runs that stand in the writer's own posts: two people share next to none
+MIN_AUTHORS = 4
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Impostors:
     """`texts` of several authors; `author[i]` is the number in `names` of who wrote text i."""
 
     names: list[str]
-    texts: Texts
+    texts: SegmentCounts
     author: np.ndarray
     fingerprints: list[np.ndarray]
 
@@ -75,31 +75,31 @@ class Impostors:
         owner = np.array([place[o] for o in self.texts.owner[rows]], int)
         counts = {family: matrix[rows] for family, matrix in self.texts.counts.items()}
         author = np.array([number[self.author[t]] for t in texts], int)
-        return Impostors([self.names[n] for n in kept], Texts(counts, owner, len(texts)), author, [self.fingerprints[n] for n in kept])
+        return Impostors([self.names[n] for n in kept], SegmentCounts(counts, owner, len(texts)), author, [self.fingerprints[n] for n in kept])
 
     def same_as(self, posts: list[str]) -> set[str]:
         """Names of those who wrote `posts` themselves: their own blog is no impostor's."""
         own = fingerprint(posts)
-        return {name for name, marks in zip(self.names, self.fingerprints, strict=True) if len(marks) and np.isin(marks, own).mean() >= SAME_AUTHOR}
+        return {name for name, marks in zip(self.names, self.fingerprints, strict=True) if len(marks) and np.isin(marks, own).mean() >= SAME_AUTHOR_FRACTION}
 
 
-def gather(blogs: dict[str, list[str]]) -> Impostors:
+def from_blogs(blogs: dict[str, list[str]]) -> Impostors:
     """{author: Markdown posts} → Impostors."""
-    from eval.style.features import count
+    from eval.style.features import count_features
 
     posts = [post for name in blogs for post in blogs[name]]
     author = np.repeat(np.arange(len(blogs)), [len(blogs[name]) for name in blogs])
-    return Impostors(list(blogs), count(posts), author, [fingerprint(blogs[name]) for name in blogs])
+    return Impostors(list(blogs), count_features(posts), author, [fingerprint(blogs[name]) for name in blogs])
 
 
-def joined(first: Impostors, second: Impostors) -> Impostors:
+def concatenate(first: Impostors, second: Impostors) -> Impostors:
     """Both, one after the other."""
     counts = {family: sparse.vstack([first.texts.counts[family], second.texts.counts[family]]).tocsr() for family in first.texts.counts}
-    texts = Texts(counts, np.concatenate([first.texts.owner, second.texts.owner + first.texts.n]), first.texts.n + second.texts.n)
+    texts = SegmentCounts(counts, np.concatenate([first.texts.owner, second.texts.owner + first.texts.n]), first.texts.n + second.texts.n)
     return Impostors([*first.names, *second.names], texts, np.concatenate([first.author, second.author + len(first.names)]), [*first.fingerprints, *second.fingerprints])
 
 
-def save(impostors: Impostors, path: Path) -> None:
+def save_impostors(impostors: Impostors, path: Path) -> None:
     arrays = {"names": np.array(impostors.names), "author": impostors.author.astype(np.int16), "owner": impostors.texts.owner.astype(np.int32)}
     for number, marks in enumerate(impostors.fingerprints):
         arrays[f"fingerprint_{number}"] = marks
@@ -110,7 +110,7 @@ def save(impostors: Impostors, path: Path) -> None:
     np.savez_compressed(path, **arrays)
 
 
-def load(path: Path = SHIPPED) -> Impostors:
+def load_impostors(path: Path = SHIPPED_FILE) -> Impostors:
     with np.load(path) as file:
         counts = {}
         for name in file.files:
@@ -119,4 +119,4 @@ def load(path: Path = SHIPPED) -> Impostors:
                 parts = (file[f"{family}_data"].astype(np.float32), file[f"{family}_indices"].astype(np.int32), file[name].astype(np.int32))
                 counts[family] = sparse.csr_matrix(parts, shape=(len(parts[2]) - 1, int(file[f"{family}_width"])))
         author, names = file["author"].astype(int), [str(n) for n in file["names"]]
-        return Impostors(names, Texts(counts, file["owner"].astype(int), len(author)), author, [file[f"fingerprint_{n}"] for n in range(len(names))])
+        return Impostors(names, SegmentCounts(counts, file["owner"].astype(int), len(author)), author, [file[f"fingerprint_{n}"] for n in range(len(names))])

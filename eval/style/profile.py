@@ -5,20 +5,20 @@ from collections.abc import Callable
 
 import numpy as np
 
-from blogtwin.text.markdown import prose
+from blogtwin.text.markdown import extract_prose
 from blogtwin.text.sentences import PROSE_END
 from blogtwin.text.stopwords import CONTRACTIONS
 from eval.style.features import WORD
 
-FIRST, SECOND = frozenset(["i", "me", "my", "mine", "myself", "i'm", "i've", "i'd", "i'll"]), frozenset(["you", "your", "yours", "yourself", "you're", "you've", "you'll", "you'd"])
+FIRST_PERSON, SECOND_PERSON = frozenset(["i", "me", "my", "mine", "myself", "i'm", "i've", "i'd", "i'll"]), frozenset(["you", "your", "yours", "yourself", "you're", "you've", "you'll", "you'd"])
 
 
 def _words(text: str) -> list[str]:
-    return [w.lower() for w in WORD.findall(prose(text))]
+    return [w.lower() for w in WORD.findall(extract_prose(text))]
 
 
 def _per_thousand(pattern: str) -> Callable[[str], float]:
-    return lambda text: 1000 * len(re.findall(pattern, prose(text))) / max(1, len(prose(text).split()))
+    return lambda text: 1000 * len(re.findall(pattern, extract_prose(text))) / max(1, len(extract_prose(text).split()))
 
 
 def _share_of_words(of: frozenset) -> Callable[[str], float]:
@@ -26,7 +26,7 @@ def _share_of_words(of: frozenset) -> Callable[[str], float]:
 
 
 def _sentence_lengths(text: str) -> list[int]:
-    return [n for block in prose(text).split("\n\n") for s in PROSE_END.split(block) if (n := len(s.split()))] or [0]
+    return [n for block in extract_prose(text).split("\n\n") for s in PROSE_END.split(block) if (n := len(s.split()))] or [0]
 
 
 def _per_line(pattern: str) -> Callable[[str], float]:
@@ -34,10 +34,10 @@ def _per_line(pattern: str) -> Callable[[str], float]:
 
 
 # name → (what it is, unit, measure of one Markdown text)
-HABITS: dict[str, tuple[str, str, Callable[[str], float]]] = {
+STYLE_FEATURES: dict[str, tuple[str, str, Callable[[str], float]]] = {
     "sentence_words": ("sentence length", "words", lambda t: float(np.mean(_sentence_lengths(t)))),
     "sentence_spread": ("spread of sentence lengths", "words", lambda t: float(np.std(_sentence_lengths(t)))),
-    "paragraph_words": ("paragraph length", "words", lambda t: float(np.mean([len(b.split()) for b in prose(t).split("\n\n")]))),
+    "paragraph_words": ("paragraph length", "words", lambda t: float(np.mean([len(b.split()) for b in extract_prose(t).split("\n\n")]))),
     "commas": ("commas", "per 1,000 words", _per_thousand(",")),
     "dashes": ("dashes", "per 1,000 words", _per_thousand("—| - ")),
     "colons": ("colons", "per 1,000 words", _per_thousand(":")),
@@ -48,20 +48,20 @@ HABITS: dict[str, tuple[str, str, Callable[[str], float]]] = {
     "quotation_marks": ("quotation marks", "per 1,000 words", _per_thousand('"')),
     "numbers": ("numbers in figures", "per 1,000 words", _per_thousand(r"\b\d[\d.,]*")),
     "contractions": ("contractions", "per 1,000 words", _share_of_words(CONTRACTIONS)),
-    "first_person": ("“I”, “me”, “my”", "per 1,000 words", _share_of_words(FIRST)),
-    "second_person": ("“you”, “your”", "per 1,000 words", _share_of_words(SECOND)),
+    "first_person": ("“I”, “me”, “my”", "per 1,000 words", _share_of_words(FIRST_PERSON)),
+    "second_person": ("“you”, “your”", "per 1,000 words", _share_of_words(SECOND_PERSON)),
     "headings": ("headings", "per 1,000 words", _per_line(r"^#{1,6} ")),
     "list_items": ("list items", "per 1,000 words", _per_line(r"^\s*(?:[-*+]|\d+[.)])\s")),
 }
 
 
-def table(texts: list[str]) -> dict[str, np.ndarray]:
+def measure(texts: list[str]) -> dict[str, np.ndarray]:
     """{habit: (n,) values} of the texts that have prose."""
-    texts = [t for t in texts if prose(t)]
-    return {name: np.array([measure(t) for t in texts]) for name, (_, _, measure) in HABITS.items()}
+    texts = [t for t in texts if extract_prose(t)]
+    return {name: np.array([measure(t) for t in texts]) for name, (_, _, measure) in STYLE_FEATURES.items()}
 
 
-def distances(voice: dict[str, np.ndarray], author: dict[str, np.ndarray]) -> dict[str, float]:
+def z_scores(voice: dict[str, np.ndarray], author: dict[str, np.ndarray]) -> dict[str, float]:
     """Per habit (mean of the voice − mean of the author) / spread between the author's texts; within ±0.5 is his own way."""
     out = {}
     for name, own in author.items():
@@ -71,9 +71,9 @@ def distances(voice: dict[str, np.ndarray], author: dict[str, np.ndarray]) -> di
     return out
 
 
-def describe(texts: list[str]) -> str:
+def style_prompt(texts: list[str]) -> str:
     """The author's habits in words, as one would tell them to a model that is asked to write like this person."""
-    own = {name: float(values.mean()) for name, values in table(texts).items()}
+    own = {name: float(values.mean()) for name, values in measure(texts).items()}
     pace = "short" if own["sentence_words"] < 13 else "long" if own["sentence_words"] > 21 else "medium"
     evenly = "that vary a lot" if own["sentence_spread"] > 0.6 * own["sentence_words"] else "of even length"
     parts = [
@@ -82,8 +82,8 @@ def describe(texts: list[str]) -> str:
         "Speak to the reader as “you”." if own["second_person"] > 12 else "Do not address the reader.",
         "Use contractions." if own["contractions"] > 8 else "Do not use contractions.",
     ]
-    often = [HABITS[n][0] for n, least in (("parentheses", 6), ("dashes", 4), ("semicolons", 3), ("questions", 4), ("exclamations", 3), ("colons", 8), ("numbers", 15), ("list_items", 8), ("headings", 4)) if own[n] >= least]
-    never = [HABITS[n][0] for n in ("exclamations", "semicolons", "questions", "dashes") if own[n] < 0.5]
+    often = [STYLE_FEATURES[n][0] for n, least in (("parentheses", 6), ("dashes", 4), ("semicolons", 3), ("questions", 4), ("exclamations", 3), ("colons", 8), ("numbers", 15), ("list_items", 8), ("headings", 4)) if own[n] >= least]
+    never = [STYLE_FEATURES[n][0] for n in ("exclamations", "semicolons", "questions", "dashes") if own[n] < 0.5]
     if often:
         parts.append(f"Often use {', '.join(often)}.")
     if never:

@@ -19,19 +19,19 @@ from typing import get_args
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from blogtwin.config import Section
+from blogtwin.config import StrictModel
 from blogtwin.errors import UserError
 from blogtwin.models import chat
-from blogtwin.text.facts import facts
+from blogtwin.text.facts import extract_facts
 from blogtwin.validation import main_problem, message_of, nearest_name
 from eval.suites.checks import Check, Context
 
-FOLDER = Path(__file__).with_name("cases")
+CASES_DIR = Path(__file__).with_name("cases")
 # {"bullets": Count, "says": Says, …}
-CHECKS = {kind: model for model in get_args(get_args(Check)[0]) for kind in get_args(model.model_fields["check"].annotation)}
+CHECK_TYPES = {kind: model for model in get_args(get_args(Check)[0]) for kind in get_args(model.model_fields["check"].annotation)}
 
 
-class Case(Section):
+class Case(StrictModel):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     prompt: str = Field(min_length=1)
     context: str = ""
@@ -40,13 +40,13 @@ class Case(Section):
     @field_validator("checks")
     @classmethod
     def have_what_they_need(cls, checks, info):
-        kinds = {f.kind for f in facts(info.data.get("context", ""))}
+        kinds = {f.kind for f in extract_facts(info.data.get("context", ""))}
         if any(c.check == "keeps_facts" and not kinds & set(c.kinds) for c in checks):
             raise ValueError("keeps_facts needs a context with such facts to keep")
         return checks
 
 
-class Suite(Section):
+class Suite(StrictModel):
     about: str
     max_tokens: int = Field(ge=1)
     cases: tuple[Case, ...] = Field(min_length=1)
@@ -60,14 +60,14 @@ class Suite(Section):
         return cases
 
 
-def names(folder: Path = FOLDER) -> list[str]:
+def list_suites(folder: Path = CASES_DIR) -> list[str]:
     """The suites there are, by name."""
     return sorted(p.stem for p in Path(folder).glob("*.yaml") if not p.name.startswith("."))
 
 
-def load(name: str, folder: Path = FOLDER) -> Suite:
+def load_suite(name: str, folder: Path = CASES_DIR) -> Suite:
     """The suite of that name, checked whole; the first mistake is a UserError with file, place and the nearest right name."""
-    known = names(folder)
+    known = list_suites(folder)
     if name not in known:
         raise UserError(f"There is no suite {name}: {nearest_name(name, known)} A file {name}.yaml in eval/suites makes one.")
     file = Path(folder) / f"{name}.yaml"
@@ -81,15 +81,15 @@ def load(name: str, folder: Path = FOLDER) -> Suite:
     try:
         return Suite.model_validate(data)
     except ValidationError as e:
-        raise UserError(f"{shown}: {_first_mistake(e)}") from None
+        raise UserError(f"{shown}: {_validation_sentence(e)}") from None
 
 
-def messages(case: Case, system: str) -> list[dict]:
+def case_messages(case: Case, system: str) -> list[dict]:
     """The chat messages of a case, rendered as every other prompt of the project is."""
-    return chat.messages({"instruction": case.prompt, "input": case.context}, system)
+    return chat.prompt_messages({"instruction": case.prompt, "input": case.context}, system)
 
 
-def check(case: Case, text: str, context: Context) -> list[dict]:
+def run_checks(case: Case, text: str, context: Context) -> list[dict]:
     """A row a check: {"check", "passed", "value", "why"}. `passed` is None where there was nothing to judge; an empty answer passes none."""
     rows = []
     for one in case.checks:
@@ -98,14 +98,14 @@ def check(case: Case, text: str, context: Context) -> list[dict]:
     return rows
 
 
-def score(rows: list[dict]) -> dict:
+def score_checks(rows: list[dict]) -> dict:
     """{"score": share of the checks passed, "n": checks that could be judged, "checks": {kind: share}}; score is 0.0 when n is 0."""
     judged = [r for r in rows if r["passed"] is not None]
     kinds = sorted({r["check"] for r in judged})
     return {"score": _share(judged), "n": len(judged), "checks": {kind: _share([r for r in judged if r["check"] == kind]) for kind in kinds}}
 
 
-def overall(scores: dict[str, dict]) -> float:
+def overall_score(scores: dict[str, dict]) -> float:
     """The mean of the suites' scores, each suite the same weight; one in which nothing could be judged is left out."""
     judged = [s["score"] for s in scores.values() if s["n"]]
     return round(statistics.mean(judged), 4) if judged else 0.0
@@ -115,27 +115,27 @@ def _share(rows: list[dict]) -> float:
     return round(statistics.fmean(r["passed"] for r in rows), 4) if rows else 0.0
 
 
-def _first_mistake(error: ValidationError) -> str:
+def _validation_sentence(error: ValidationError) -> str:
     """A pydantic error as one sentence: where, what, and the nearest right name."""
     mistake = main_problem(error, ("extra_forbidden", "union_tag_invalid"))
     loc = list(mistake["loc"])
     kind = loc.pop(4) if loc[2:3] == ["checks"] and len(loc) > 4 else ""  # pydantic puts the kind of a check into its path
     context = mistake.get("ctx", {})
     if mistake["type"] == "extra_forbidden":
-        model = CHECKS[kind] if kind else Case if "cases" in loc else Suite
-        return f"{_place(loc[:-1])}there is no field {loc[-1]}: {nearest_name(loc[-1], model.model_fields)}"
+        model = CHECK_TYPES[kind] if kind else Case if "cases" in loc else Suite
+        return f"{_error_location(loc[:-1])}there is no field {loc[-1]}: {nearest_name(loc[-1], model.model_fields)}"
     if mistake["type"] == "union_tag_invalid":
-        return f"{_place(loc)}there is no check {context['tag']}: {nearest_name(context['tag'], CHECKS)}"
+        return f"{_error_location(loc)}there is no check {context['tag']}: {nearest_name(context['tag'], CHECK_TYPES)}"
     if mistake["type"] == "union_tag_not_found":
-        return f"{_place(loc)}check is missing: say which, as in {{check: bullets, exactly: 3}}."
+        return f"{_error_location(loc)}check is missing: say which, as in {{check: bullets, exactly: 3}}."
     if mistake["type"] == "missing":
-        return f"{_place(loc[:-1])}{loc[-1]} is missing: put it there with a value."
+        return f"{_error_location(loc[:-1])}{loc[-1]} is missing: put it there with a value."
     if mistake["type"] == "value_error":
-        return f"{_place(loc)}{mistake['msg'].removeprefix('Value error, ')}."
-    return f"{_place(loc)}{str(mistake['input'])[:60]!r} will not do: {message_of(mistake)}."
+        return f"{_error_location(loc)}{mistake['msg'].removeprefix('Value error, ')}."
+    return f"{_error_location(loc)}{str(mistake['input'])[:60]!r} will not do: {message_of(mistake)}."
 
 
-def _place(loc: list) -> str:
+def _error_location(loc: list) -> str:
     """("cases", 1, "checks", 0, "exactly") → “case 2, check 1, exactly: ”."""
     words: list[str] = []
     for part in loc:

@@ -11,18 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serve import database, generation, requests, streaming
 from serve.catalog import TWIN
-from serve.dependencies import Asking, RequestId, Serving
+from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.errors import ApiError
-from serve.requests import Knobs, Name, Prompt
+from serve.requests import Name, Prompt, SamplingOptions
 from serve.routers.generation import EVENTS
-from serve.streaming import Event, Relay, Stream, last, unless_gone
+from serve.streaming import Event, GenerationStream, PrimedStreamingResponse, cancel_on_disconnect, collect_final
 
-AT_ONCE = 0.2  # seconds that the end of a cancelled answer waits for the database
+DATABASE_WAIT_SECONDS = 0.2  # seconds that the end of a cancelled answer waits for the database
 router = APIRouter(prefix="/api/v1/chat", tags=["chats"])
 Title = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class ChatRequest(Knobs):
+class SessionChatRequest(SamplingOptions):
     model_config = ConfigDict(json_schema_extra={"examples": [{"message": "Write about rain.", "max_tokens": 40}]})
 
     message: Prompt
@@ -43,14 +43,14 @@ class Message(BaseModel):
     made: float
 
 
-class Answered(BaseModel):
+class ChatReply(BaseModel):
     session_id: str
     message: Message
     tokens: int
     tokens_per_second: float
 
 
-class Session(BaseModel):
+class ChatSession(BaseModel):
     id: str
     title: str
     model: str
@@ -58,44 +58,44 @@ class Session(BaseModel):
     changed: float
 
 
-class Listed(Session):
+class ChatSummary(ChatSession):
     messages: int
 
 
-class Whole(Session):
+class Chat(ChatSession):
     messages: list[Message]
 
 
-class Sessions(BaseModel):
-    sessions: list[Listed]
+class ChatList(BaseModel):
+    sessions: list[ChatSummary]
 
 
-class NewTitle(BaseModel):
+class ChatUpdate(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"title": "The ladder, again"}]})
 
     title: Title
 
 
-class Removed(BaseModel):
+class DeleteResult(BaseModel):
     removed: bool
 
 
-def gone(session_id: str) -> ApiError:
+def not_found(session_id: str) -> ApiError:
     return ApiError(404, "unknown_session", f"There is no chat {session_id[:64]!r} of yours.", "GET /api/v1/chat/sessions lists them.")
 
 
-def begin(db, owner: str, asked: ChatRequest, model: str) -> tuple[str, list[dict]]:
+def save_question(db, owner: str, asked: SessionChatRequest, model: str) -> tuple[str, list[dict]]:
     """The question is kept; (session, all its messages)."""
     session = asked.session_id or database.add_session(db, owner, " ".join(asked.message.split())[:60] or "Chat", model)
     if database.session(db, owner, session) is None:
-        raise gone(session)
+        raise not_found(session)
     if asked.session_id and asked.after is not None:
         session = database.branch(db, owner, session, asked.after)
     database.add_message(db, session, "user", asked.message)
     return session, database.messages(db, session)
 
 
-def asked_once(history: list[dict]) -> list[dict]:
+def drop_retried_answers(history: list[dict]) -> list[dict]:
     """Without answers that were asked for again: the model must not see the answer that it is to replace."""
     kept: list[dict] = []
     for message in history:
@@ -106,37 +106,37 @@ def asked_once(history: list[dict]) -> list[dict]:
     return kept
 
 
-def end(db, session: str, text: str, model: str, finish: str) -> dict:
+def save_answer(db, session: str, text: str, model: str, finish: str) -> dict:
     message = database.add_message(db, session, "assistant", text, model, finish)
     if message is None:
         raise ApiError(409, "session_removed", "The chat was deleted while its answer was written.")
     return next(m for m in database.messages(db, session) if m["id"] == message)
 
 
-async def converse(state, caller, asked: ChatRequest) -> AsyncIterator[Event]:
+async def stream_chat(state, caller, asked: SessionChatRequest) -> AsyncIterator[Event]:
     """Events session, delta…, answered. An answer that is cancelled, or whose engine fails, is kept as far as it came."""
-    one, decoding = state.pool.get(asked.model), requests.decoding(state, asked)
-    requests.check_length(state, [{"content": asked.message}])
-    session, history = await state.store.do(begin, caller.name, asked, one.model.name)
-    chat = fitting(state, [{"role": "system", "content": one.model.system}, *({"role": m["role"], "content": m["content"]} for m in asked_once(history))])
+    one, decoding = state.pool.get(asked.model), requests.resolve_sampling(state, asked)
+    requests.check_prompt_length(state, [{"content": asked.message}])
+    session, history = await state.store.do(save_question, caller.name, asked, one.model.name)
+    chat = truncate_history(state, [{"role": "system", "content": one.model.system}, *({"role": m["role"], "content": m["content"]} for m in drop_retried_answers(history))])
     yield Event("session", {"session_id": session, "model": one.model.name})
     text = ""
     try:
-        async for event in generation.write(one, chat, decoding):
+        async for event in generation.stream_completion(one, chat, decoding):
             if event.name == "delta":
                 text += event.data["text"]
                 yield event
             else:
-                kept = await state.store.do(end, session, event.data.text, one.model.name, event.data.finish)
-                yield Event("answered", Answered(session_id=session, message=kept, tokens=event.data.tokens, tokens_per_second=event.data.tokens_per_second))
+                kept = await state.store.do(save_answer, session, event.data.text, one.model.name, event.data.finish)
+                yield Event("answered", ChatReply(session_id=session, message=kept, tokens=event.data.tokens, tokens_per_second=event.data.tokens_per_second))
     except (asyncio.CancelledError, GeneratorExit, ApiError):
         if text:  # at once and not in a thread: nothing may be awaited here, and nobody is served meanwhile
-            with contextlib.suppress(sqlite3.OperationalError), state.store.open(AT_ONCE) as db:
+            with contextlib.suppress(sqlite3.OperationalError), state.store.open(DATABASE_WAIT_SECONDS) as db:
                 database.add_message(db, session, "assistant", text, one.model.name, "cancelled")
         raise
 
 
-def fitting(state, chat: list[dict]) -> list[dict]:
+def truncate_history(state, chat: list[dict]) -> list[dict]:
     """The system message and the newest turns that the limit allows, from a question on."""
     left = state.settings.max_prompt_characters - len(chat[0]["content"])
     kept: list[dict] = []
@@ -150,50 +150,50 @@ def fitting(state, chat: list[dict]) -> list[dict]:
     return [m for m in (chat[0], *kept) if m["content"]]
 
 
-@router.post("/completions", response_model=Answered, responses=EVENTS)
-async def chat(asked: ChatRequest, request: Request, state: Serving, caller: Asking, request_id: RequestId):
+@router.post("/completions", response_model=ChatReply, responses=EVENTS)
+async def chat(asked: SessionChatRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
     """Ask in a chat. With `stream`: the events session {session_id}, delta {text}, answered; error or cancelled where it ends early."""
-    relay = Relay(state.running, request_id, caller.name, [converse(state, caller, asked)], state.settings.answer_seconds)
+    relay = GenerationStream(state.running, request_id, caller.name, [stream_chat(state, caller, asked)], state.settings.answer_seconds)
     if asked.stream:
-        return await Stream.of(request, streaming.lines(relay))
-    return await unless_gone(request, last(relay, "answered", "This request was cancelled; the answer is kept as far as it came."))
+        return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))
+    return await cancel_on_disconnect(request, collect_final(relay, "answered", "This request was cancelled; the answer is kept as far as it came."))
 
 
 @router.get("/sessions")
 async def list_sessions(
-    state: Serving,
-    caller: Asking,
+    state: StateDep,
+    caller: CallerDep,
     search: Annotated[str, Query(max_length=200)] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
-) -> Sessions:
+) -> ChatList:
     """Newest first; `search` finds words in titles and messages, also their beginnings."""
-    return Sessions(sessions=await state.store.do(database.sessions, caller.name, search, limit, offset))
+    return ChatList(sessions=await state.store.do(database.sessions, caller.name, search, limit, offset))
 
 
 @router.get("/sessions/{session_id}")
-async def get_session(session_id: str, state: Serving, caller: Asking) -> Whole:
+async def get_session(session_id: str, state: StateDep, caller: CallerDep) -> Chat:
     def read(db):
         found = database.session(db, caller.name, session_id)
         return found and {**found, "messages": database.messages(db, session_id)}
 
     if (found := await state.store.do(read)) is None:
-        raise gone(session_id)
-    return Whole(**found)
+        raise not_found(session_id)
+    return Chat(**found)
 
 
 @router.patch("/sessions/{session_id}")
-async def rename_session(session_id: str, new: NewTitle, state: Serving, caller: Asking) -> Session:
+async def rename_session(session_id: str, new: ChatUpdate, state: StateDep, caller: CallerDep) -> ChatSession:
     def rename(db):
         return database.session(db, caller.name, session_id) if database.rename(db, caller.name, session_id, new.title) else None
 
     if (found := await state.store.do(rename)) is None:
-        raise gone(session_id)
-    return Session(**found)
+        raise not_found(session_id)
+    return ChatSession(**found)
 
 
 @router.delete("/sessions/{session_id}")
-async def remove_session(session_id: str, state: Serving, caller: Asking) -> Removed:
+async def remove_session(session_id: str, state: StateDep, caller: CallerDep) -> DeleteResult:
     if not await state.store.do(database.remove_session, caller.name, session_id):
-        raise gone(session_id)
-    return Removed(removed=True)
+        raise not_found(session_id)
+    return DeleteResult(removed=True)

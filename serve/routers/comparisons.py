@@ -9,18 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
 from blogtwin.hints import make_command
-from blogtwin.paths import EVAL, SPLIT
-from blogtwin.text.sentences import first_words
-from corpus.examples import openings
+from blogtwin.paths import EVAL_DIR, SPLIT_DIR
+from blogtwin.text.sentences import truncate_words
+from corpus.examples import first_parts
 from serve import database, generation, requests, vote_statistics
 from serve.catalog import BASE, TWIN
-from serve.dependencies import Asking, RequestId, Serving
+from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.errors import ApiError
-from serve.requests import Asked, Name
-from serve.streaming import Relay, last, unless_gone
+from serve.requests import Name, PromptRequest
+from serve.streaming import GenerationStream, cancel_on_disconnect, collect_final
 
 router = APIRouter(prefix="/api/blind", tags=["blind comparison"])
-SAMPLED = {BASE: "base", TWIN: "twin", "five_shot": "five_shot", "styled": "styled"}  # our names: the scorecard's
+SCORECARD_NAMES = {BASE: "base", TWIN: "twin", "five_shot": "five_shot", "styled": "styled"}  # our names: the scorecard's
 
 
 class BlindRequest(BaseModel):
@@ -51,7 +51,7 @@ class Vote(BaseModel):
     mine: Literal["left", "right"] | None = Field(None, description="which one you wrote, where one is yours")
 
 
-class Told(BaseModel):
+class VoteResult(BaseModel):
     left: str
     right: str
 
@@ -72,7 +72,7 @@ class PairResult(BaseModel):
     e: float
 
 
-class Detection(BaseModel):
+class SelfRecognition(BaseModel):
     """«Can you tell which you wrote?»: 0.5 is chance."""
 
     right: int
@@ -90,47 +90,47 @@ class Results(BaseModel):
     closer: list[PairResult]
     pairs: list[PairResult]
     strengths: dict[str, float]
-    detection: Detection | None
+    detection: SelfRecognition | None
 
 
-def topics() -> list[dict]:
+def held_out_prompts() -> list[dict]:
     """The held-out prompts: the scorecard's samples, or the test split where there is no scorecard."""
     try:
-        return read_jsonl(EVAL / "samples.jsonl")
+        return read_jsonl(EVAL_DIR / "samples.jsonl")
     except UserError:
-        rows = openings(read_jsonl(SPLIT / "test.jsonl"))
+        rows = first_parts(read_jsonl(SPLIT_DIR / "test.jsonl"))
         return [{"prompt": e["instruction"], "brief": e["instruction"], "author": e["output"]} for e in rows]
 
 
-async def text_of(name: str, topic: dict, fresh: bool, state, caller, request_id: str) -> str:
+async def text_for(name: str, topic: dict, fresh: bool, state, caller, request_id: str) -> str:
     """What `name` wrote on a topic, or writes now, which can be cancelled. Raises ApiError, also for a name that is nobody's."""
     if name == vote_statistics.AUTHOR:
         return topic["author"]
-    sample = topic.get(SAMPLED.get(name, ""))
+    sample = topic.get(SCORECARD_NAMES.get(name, ""))
     if sample and not fresh:
         return sample["text"]
-    one, asked = state.pool.get(name), Asked(prompt=topic["prompt"])
-    writer = generation.write(one, requests.messages(state, one, asked), requests.decoding(state, asked))
-    return (await last(Relay(state.running, request_id, caller.name, [writer], state.settings.answer_seconds), "written")).text
+    one, asked = state.pool.get(name), PromptRequest(prompt=topic["prompt"])
+    writer = generation.stream_completion(one, requests.build_messages(state, one, asked), requests.resolve_sampling(state, asked))
+    return (await collect_final(GenerationStream(state.running, request_id, caller.name, [writer], state.settings.answer_seconds), "written")).text
 
 
 @router.post("")
-async def compare(asked: BlindRequest, request: Request, state: Serving, caller: Asking, request_id: RequestId) -> Blind:
+async def compare(asked: BlindRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep) -> Blind:
     """Two texts on a held-out topic, sides shuffled, cut to about one length: length must not tell who wrote."""
     if asked.one == asked.other:
         raise ApiError(422, "invalid_request", "one and other are the same.", "Name two.")
-    if not (known := topics()):
+    if not (known := held_out_prompts()):
         raise ApiError(409, "no_topics", "There is no held-out post to compare on.", f"Run `{make_command('all')}`.")
     topic = random.choice(known)
-    texts = [(name, await unless_gone(request, text_of(name, topic, asked.fresh, state, caller, request_id))) for name in (asked.one, asked.other)]
+    texts = [(name, await cancel_on_disconnect(request, text_for(name, topic, asked.fresh, state, caller, request_id))) for name in (asked.one, asked.other)]
     words = max(30, min(len(text.split()) for _, text in texts))
-    left, right = random.sample([(name, first_words(text, words).strip()) for name, text in texts], 2)
+    left, right = random.sample([(name, truncate_words(text, words).strip()) for name, text in texts], 2)
     blind = await state.store.do(database.add_blind, caller.name, topic["brief"], topic["prompt"], left, right)
     return Blind(id=blind, topic=topic["brief"], left=left[1], right=right[1], spot_mine=vote_statistics.AUTHOR in (asked.one, asked.other))
 
 
 @router.post("/{blind_id}/vote")
-async def vote(blind_id: str, given: Vote, state: Serving, caller: Asking) -> Told:
+async def vote(blind_id: str, given: Vote, state: StateDep, caller: CallerDep) -> VoteResult:
     """Counted once; then it is told who wrote which."""
 
     def keep(db) -> dict:
@@ -142,18 +142,18 @@ async def vote(blind_id: str, given: Vote, state: Serving, caller: Asking) -> To
         return found
 
     found = await state.store.do(keep)
-    return Told(left=found["left_model"], right=found["right_model"])
+    return VoteResult(left=found["left_model"], right=found["right_model"])
 
 
 @router.get("/results")
-async def results(state: Serving) -> Results:
+async def results(state: StateDep) -> Results:
     votes = await state.store.do(database.votes)
-    return Results(votes=len(votes), closer=vote_statistics.pairs(votes, vote_statistics.CLOSER), pairs=vote_statistics.pairs(votes), strengths=vote_statistics.strengths(votes), detection=vote_statistics.detection(votes))
+    return Results(votes=len(votes), closer=vote_statistics.pair_results(votes, vote_statistics.CLOSER), pairs=vote_statistics.pair_results(votes), strengths=vote_statistics.bradley_terry(votes), detection=vote_statistics.self_recognition(votes))
 
 
 @router.get("/pairs", response_class=Response, responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}})
-async def dpo(state: Serving) -> Response:
+async def preference_pairs(state: StateDep) -> Response:
     """The votes as pairs for DPO, a JSON line each: {prompt, chosen, rejected}, lists of chat messages as TRL reads them. Saved to a file,
     `train.votes` takes it."""
-    rows = vote_statistics.preferences(await state.store.do(database.votes))
+    rows = vote_statistics.preference_pairs(await state.store.do(database.votes))
     return Response("".join(row.model_dump_json() + "\n" for row in rows), media_type="application/x-ndjson")

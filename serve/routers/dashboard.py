@@ -14,20 +14,20 @@ from pydantic import BaseModel
 
 from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
-from blogtwin.hardware import said
-from blogtwin.paths import EVAL, RAW, TRAIN
+from blogtwin.hardware import command_output
+from blogtwin.paths import EVAL_DIR, RAW_DIR, TRAIN_DIR
 from serve import database, vote_statistics
-from serve.dependencies import Serving
+from serve.dependencies import StateDep
 from serve.routers.comparisons import PairResult
 
 router = APIRouter(prefix="/api", tags=["dashboard"])
-CARD = "artifacts/eval/metrics.json"
-NEWEST = ["git", "for-each-ref", "--sort=-creatordate", "--count=50", "--format=%(refname)", "refs/exps"]
-FRESH = 30  # seconds that what DVC and Git said is taken again
-_known: dict[str, tuple[float, list]] = {}
+SCORECARD_PATH = "artifacts/eval/metrics.json"
+LIST_EXPERIMENTS = ["git", "for-each-ref", "--sort=-creatordate", "--count=50", "--format=%(refname)", "refs/exps"]
+TTL_SECONDS = 30  # seconds that what DVC and Git said is taken again
+_cache: dict[str, tuple[float, list]] = {}
 
 
-class Scored(BaseModel):
+class CommitScorecard(BaseModel):
     """A commit's scorecard."""
 
     commit: str
@@ -49,7 +49,7 @@ class Dashboard(BaseModel):
     """`curves`: {loss, valid_loss}, rows of the tables that `dvc plots` draws."""
 
     scorecard: dict[str, Any] | None
-    history: list[Scored]
+    history: list[CommitScorecard]
     experiments: list[Experiment]
     curves: dict[str, list[dict[str, float]]]
     votes: list[PairResult]
@@ -64,10 +64,10 @@ class Topics(BaseModel):
 
 
 @router.get("/topics")
-def topics(state: Serving) -> Topics:
+def topics(state: StateDep) -> Topics:
     """For prompts to begin with; nothing where no posts were read yet."""
     try:
-        posts = read_jsonl(RAW / "posts.jsonl")
+        posts = read_jsonl(RAW_DIR / "posts.jsonl")
     except UserError:
         posts = []
     posts.sort(key=lambda p: p.get("date") or "", reverse=True)
@@ -76,24 +76,24 @@ def topics(state: Serving) -> Topics:
 
 
 @router.get("/dashboard")
-async def dashboard(state: Serving, past: bool = True) -> Dashboard:
+async def dashboard(state: StateDep, past: bool = True) -> Dashboard:
     """`past=false` leaves out commits and experiments, which Git and DVC take seconds to tell."""
     votes = await state.store.do(database.votes)
     history, found = [], []
     if past:
-        history, found = await asyncio.gather(asyncio.to_thread(remembered, "history", commits), asyncio.to_thread(remembered, "experiments", lambda: experiments(state.jobs.workspace)))
-    curves = {name: curve(TRAIN / f"{name}.tsv") for name in ("loss", "valid_loss")}
-    return Dashboard(scorecard=read(EVAL / "metrics.json"), history=history, experiments=found, curves=curves, votes=vote_statistics.pairs(votes))
+        history, found = await asyncio.gather(asyncio.to_thread(cached, "history", commits), asyncio.to_thread(cached, "experiments", lambda: experiments(state.jobs.workspace)))
+    curves = {name: read_curve(TRAIN_DIR / f"{name}.tsv") for name in ("loss", "valid_loss")}
+    return Dashboard(scorecard=read_json(EVAL_DIR / "metrics.json"), history=history, experiments=found, curves=curves, votes=vote_statistics.pair_results(votes))
 
 
-def read(file) -> dict | None:
+def read_json(file) -> dict | None:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
 
-def curve(file) -> list[dict[str, float]]:
+def read_curve(file) -> list[dict[str, float]]:
     try:
         with open(file, encoding="utf-8", newline="") as table:
             return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(table, delimiter="\t")]
@@ -101,21 +101,21 @@ def curve(file) -> list[dict[str, float]]:
         return []
 
 
-def remembered(name: str, ask) -> list:
-    at, found = _known.get(name, (0.0, []))
-    if not at or time.monotonic() - at > FRESH:
+def cached(name: str, ask) -> list:
+    at, found = _cache.get(name, (0.0, []))
+    if not at or time.monotonic() - at > TTL_SECONDS:
         found = ask()
-        _known[name] = (time.monotonic(), found)
+        _cache[name] = (time.monotonic(), found)
     return found
 
 
-def commits() -> list[Scored]:
+def commits() -> list[CommitScorecard]:
     """The last 30 commits that changed the scorecard, oldest first."""
     found = []
-    for line in said("git", "log", "-30", "--format=%h %cI", "--", CARD).splitlines()[::-1]:
+    for line in command_output("git", "log", "-30", "--format=%h %cI", "--", SCORECARD_PATH).splitlines()[::-1]:
         commit, when = line.split()
         try:
-            found.append(Scored(commit=commit, time=when, metrics=json.loads(said("git", "show", f"{commit}:./{CARD}"))))
+            found.append(CommitScorecard(commit=commit, time=when, metrics=json.loads(command_output("git", "show", f"{commit}:./{SCORECARD_PATH}"))))
         except ValueError:  # removed in that commit
             continue
     return found
@@ -123,21 +123,21 @@ def commits() -> list[Scored]:
 
 def experiments(workspace: Path) -> list[Experiment]:
     """What `dvc exp show` knows of this project, and of the training jobs in their workspace."""
-    baselines = {f"{a}{b}" for a, b, job in map(placed, said(*NEWEST, folder=workspace).split()) if job.startswith("job-")}
-    jobs = rows(workspace, *(x for baseline in sorted(baselines) for x in ("--rev", baseline))) if baselines else []
-    return rows(Path()) + [one for one in jobs if (one.name or "").startswith("job-")]
+    baselines = {f"{a}{b}" for a, b, job in map(parse_experiment_ref, command_output(*LIST_EXPERIMENTS, folder=workspace).split()) if job.startswith("job-")}
+    jobs = experiment_rows(workspace, *(x for baseline in sorted(baselines) for x in ("--rev", baseline))) if baselines else []
+    return experiment_rows(Path()) + [one for one in jobs if (one.name or "").startswith("job-")]
 
 
-def placed(ref: str) -> tuple[str, str, str]:
+def parse_experiment_ref(ref: str) -> tuple[str, str, str]:
     """A ref of DVC's, refs/exps/ab/cdef…/name: the commit it began from, in two parts, and its name."""
     parts = ref.split("/")
     return (parts[2], parts[3], parts[4]) if len(parts) == 5 else ("", "", "")
 
 
-def rows(folder: Path, *selection: str) -> list[Experiment]:
+def experiment_rows(folder: Path, *selection: str) -> list[Experiment]:
     """`dvc exp show` of a folder; nothing where there is no DVC project with a commit."""
     try:
-        baselines = json.loads(said(sys.executable, "-m", "dvc", "exp", "show", "--json", *selection, folder=folder, seconds=60) or "[]")
+        baselines = json.loads(command_output(sys.executable, "-m", "dvc", "exp", "show", "--json", *selection, folder=folder, seconds=60) or "[]")
     except ValueError:
         return []
     found = []

@@ -7,22 +7,22 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from blogtwin.text.facts import facts, invented, kept
+from blogtwin.text.facts import extract_facts, preserved_facts, unsupported_facts
 from blogtwin.text.sentences import LINE_OR_SENTENCE_END
-from corpus.examples import CONTINUE, FINISH, OPENING
+from corpus.examples import CONTINUE_TEMPLATES, FINISH_TEMPLATES, OPENING_TEMPLATES
 from serve import generation, post_export, requests, streaming
 from serve.catalog import BASE, TWIN
-from serve.dependencies import Asking, RequestId, Serving
-from serve.requests import Asked, Knobs, Name, Prompt
+from serve.dependencies import CallerDep, RequestIdDep, StateDep
+from serve.requests import Name, Prompt, PromptRequest, SamplingOptions
 from serve.routers.generation import EVENTS
-from serve.streaming import Event, Relay, Stream, last, unless_gone
+from serve.streaming import Event, GenerationStream, PrimedStreamingResponse, cancel_on_disconnect, collect_final
 
 router = APIRouter(prefix="/api", tags=["posts"])
-TAIL = 600  # characters of the section before that the next one is shown
+CONTEXT_CHARS = 600  # characters of the section before that the next one is shown
 Heading = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class DraftRequest(Knobs):
+class DraftRequest(SamplingOptions):
     """Notes or a title. With an `outline` (yours, or the one that came back, edited) nothing is planned; `only_outline` stops after it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"title": "The ladder", "sections": 3, "max_tokens": 60}]})
@@ -42,7 +42,7 @@ class DraftRequest(Knobs):
         return self
 
 
-class RewriteRequest(Knobs):
+class RewriteRequest(SamplingOptions):
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "The ferry left at 9:30 with 40 people.", "max_tokens": 60}]})
 
     text: Prompt
@@ -55,7 +55,7 @@ class FoundFact(BaseModel):
     value: str
 
 
-class Rewritten(BaseModel):
+class RewriteResult(BaseModel):
     """Facts of the input that stand in the text, that are missing, and facts of the text that the input does not hold."""
 
     text: str
@@ -76,54 +76,54 @@ class ExportRequest(BaseModel):
     tags: list[Annotated[str, Field(min_length=1, max_length=60)]] = Field([], max_length=20)
 
 
-def headings(text: str, limit: int) -> list[str]:
+def parse_headings(text: str, limit: int) -> list[str]:
     """The lines of a list, without their marks; a line of prose is no heading."""
     lines = [re.sub(r"^[\s>#*\-–•]*(?:(?:\d+[.):])+|[A-Za-z][.)])?[\s*]*", "", line).strip(" *:#") for line in text.split("\n")]
     return list(dict.fromkeys(line for line in lines if 0 < len(line.split()) <= 12 and len(line) <= 120))[:limit]
 
 
-def from_notes(notes: str, limit: int) -> list[str]:
+def notes_prompt(notes: str, limit: int) -> list[str]:
     """The writer's own notes as sections, where no model made a usable outline."""
     lines = [line.strip(" -*•\t") for line in LINE_OR_SENTENCE_END.split(notes) if line.strip(" -*•\t")]
     return [line[:200] for line in lines[:limit]]
 
 
-async def plan(state, asked: DraftRequest, title: str) -> list[str]:
+async def plan_outline(state, asked: DraftRequest, title: str) -> list[str]:
     """Section headings: those given, else the planner's, else the notes'."""
     if asked.outline:
         return asked.outline
     wish = f"List {asked.sections} short section headings for a blog post titled “{title}”, one on each line, nothing else."
     one = state.pool.get(asked.planner)
-    question = Asked(prompt=wish, input=asked.notes, system="You plan blog posts.", max_tokens=24 * asked.sections, seed=asked.seed)
+    question = PromptRequest(prompt=wish, input=asked.notes, system="You plan blog posts.", max_tokens=24 * asked.sections, seed=asked.seed)
     text = ""
-    async for event in generation.write(one, requests.messages(state, one, question), requests.decoding(state, question)):
+    async for event in generation.stream_completion(one, requests.build_messages(state, one, question), requests.resolve_sampling(state, question)):
         text = event.data.text if event.name == "written" else text
-    return headings(text, asked.sections) or from_notes(asked.notes, asked.sections) or [title]
+    return parse_headings(text, asked.sections) or notes_prompt(asked.notes, asked.sections) or [title]
 
 
-def section_question(title: str, outline: list[str], number: int, heading: str, before: str) -> Asked:
+def section_question(title: str, outline: list[str], number: int, heading: str, before: str) -> PromptRequest:
     """The first section has the notes before it, each other one the tail of the section before; all know the outline."""
-    phrase = OPENING[0] if number == 1 else FINISH[0] if number == len(outline) else CONTINUE[0]
+    phrase = OPENING_TEMPLATES[0] if number == 1 else FINISH_TEMPLATES[0] if number == len(outline) else CONTINUE_TEMPLATES[0]
     instruction, sections = phrase.replace("{title}", title), f"Sections: {'; '.join(outline)}."
     if number == 1:
-        return Asked(prompt=f"{instruction} {sections}", input=before)
-    return Asked(prompt=f"{sections} {instruction}", input=f"{before}\n\n## {heading}")  # “… from here:” must stand last
+        return PromptRequest(prompt=f"{instruction} {sections}", input=before)
+    return PromptRequest(prompt=f"{sections} {instruction}", input=f"{before}\n\n## {heading}")  # “… from here:” must stand last
 
 
 async def draft_events(state, asked: DraftRequest) -> AsyncIterator[Event]:
     """Events outline {title, outline}, then for each section: section {number, heading}, delta…, section_end; at the end `draft` {title, text}."""
-    one, decoding = state.pool.get(asked.model), requests.decoding(state, asked)
+    one, decoding = state.pool.get(asked.model), requests.resolve_sampling(state, asked)
     title = asked.title.strip() or " ".join(asked.notes.split())[:80]
-    outline = await plan(state, asked, title)
+    outline = await plan_outline(state, asked, title)
     yield Event("outline", {"title": title, "outline": outline})
     if asked.only_outline:
         return
     written: list[str] = []
     for number, heading in enumerate(outline, 1):
         yield Event("section", {"number": number, "heading": heading})
-        question = section_question(title, outline, number, heading, written[-1][-TAIL:] if written else asked.notes)
+        question = section_question(title, outline, number, heading, written[-1][-CONTEXT_CHARS:] if written else asked.notes)
         text = ""
-        async for event in generation.write(one, requests.messages(state, one, question), decoding):
+        async for event in generation.stream_completion(one, requests.build_messages(state, one, question), decoding):
             if event.name == "delta":
                 yield event
             else:
@@ -134,40 +134,40 @@ async def draft_events(state, asked: DraftRequest) -> AsyncIterator[Event]:
     yield Event("draft", {"title": title, "text": whole})
 
 
-@router.post("/draft", response_class=Stream, responses=EVENTS)
-async def draft(asked: DraftRequest, request: Request, state: Serving, caller: Asking, request_id: RequestId):
+@router.post("/draft", response_class=PrimedStreamingResponse, responses=EVENTS)
+async def draft(asked: DraftRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
     """A long post, streamed: outline, then each section, written with the outline and the tail of the one before. `draft` comes last."""
     for name in {asked.model, asked.planner} if not asked.outline else {asked.model}:
         state.pool.get(name)
-    relay = Relay(state.running, request_id, caller.name, [draft_events(state, asked)], state.settings.answer_seconds)
-    return await Stream.of(request, streaming.lines(relay))
+    relay = GenerationStream(state.running, request_id, caller.name, [draft_events(state, asked)], state.settings.answer_seconds)
+    return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))
 
 
-def compared(source: str, text: str) -> dict:
+def compare_facts(source: str, text: str) -> dict:
     """The facts of two texts, as Rewritten shows them."""
-    there, found = facts(source), kept(source, text)
-    groups = {"kept": found, "missing": there - found, "invented": invented(source, text)}
+    there, found = extract_facts(source), preserved_facts(source, text)
+    groups = {"kept": found, "missing": there - found, "invented": unsupported_facts(source, text)}
     return {name: [FoundFact(kind=f.kind, value=f.value) for f in sorted(some)] for name, some in groups.items()}
 
 
 async def rewrite_events(state, asked: RewriteRequest) -> AsyncIterator[Event]:
     one = state.pool.get(asked.model)
-    question = Asked(prompt="Rewrite this in my own voice. Keep every number, name, link and quotation:", input=asked.text)
-    async for event in generation.write(one, requests.messages(state, one, question), requests.decoding(state, asked)):
+    question = PromptRequest(prompt="Rewrite this in my own voice. Keep every number, name, link and quotation:", input=asked.text)
+    async for event in generation.stream_completion(one, requests.build_messages(state, one, question), requests.resolve_sampling(state, asked)):
         if event.name == "delta":
             yield event
         else:
             text = event.data.text.strip()
-            yield Event("rewritten", Rewritten(text=text, finish=event.data.finish, tokens=event.data.tokens, **compared(asked.text, text)))
+            yield Event("rewritten", RewriteResult(text=text, finish=event.data.finish, tokens=event.data.tokens, **compare_facts(asked.text, text)))
 
 
-@router.post("/rewrite", response_model=Rewritten, responses=EVENTS)
-async def rewrite(asked: RewriteRequest, request: Request, state: Serving, caller: Asking, request_id: RequestId):
+@router.post("/rewrite", response_model=RewriteResult, responses=EVENTS)
+async def rewrite(asked: RewriteRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
     """Rough text in, the author's voice out, and which numbers, dates, names, links and quotes were kept, lost or made up."""
-    relay = Relay(state.running, request_id, caller.name, [rewrite_events(state, asked)], state.settings.answer_seconds)
+    relay = GenerationStream(state.running, request_id, caller.name, [rewrite_events(state, asked)], state.settings.answer_seconds)
     if asked.stream:
-        return await Stream.of(request, streaming.lines(relay))
-    return await unless_gone(request, last(relay, "rewritten"))
+        return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))
+    return await cancel_on_disconnect(request, collect_final(relay, "rewritten"))
 
 
 FILES = {200: {"content": {kind: {"schema": {"type": "string"}} for kind in post_export.KINDS.values()}, "description": "The file"}}

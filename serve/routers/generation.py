@@ -7,26 +7,26 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from serve import generation, requests, streaming
-from serve.catalog import BASE, HERE, TWIN
-from serve.dependencies import Asking, RequestId, Serving
+from serve.catalog import BASE, PROJECT, TWIN
+from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.errors import ApiError
-from serve.generation import Written
-from serve.model_pool import Loaded
-from serve.requests import Asked, Name, Strength
-from serve.streaming import Event, Relay, Stream, last, unless_gone
+from serve.generation import Completion
+from serve.model_pool import LoadedModel
+from serve.requests import Name, PromptRequest, Strength
+from serve.streaming import Event, GenerationStream, PrimedStreamingResponse, cancel_on_disconnect, collect_final
 
 router = APIRouter(prefix="/api", tags=["writing"])
 EVENTS = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": 'event: delta\ndata: {"text": "It rained"}\n\n'}}, "description": "Server-sent events"}}
 
 
-class GenerateRequest(Asked):
+class GenerateRequest(PromptRequest):
     model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": "The ladder", "task": "write", "max_tokens": 60}]})
 
     model: Name = Field(TWIN, description="base, finetuned, or a name of GET /api/models")
     stream: bool = False
 
 
-class EvaluateRequest(Asked):
+class CompareRequest(PromptRequest):
     model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": "Write about the harbour in winter.", "max_tokens": 60}]})
 
     base: Name = BASE
@@ -36,56 +36,56 @@ class EvaluateRequest(Asked):
     third_strength: Strength | None = None
 
 
-class Done(BaseModel):
+class CancelResult(BaseModel):
     cancelled: bool
 
 
-async def ask(state, one: Loaded, asked: Asked) -> AsyncIterator[Event]:
+async def stream_answer(state, one: LoadedModel, asked: PromptRequest) -> AsyncIterator[Event]:
     """Events of one answer: start, delta…, written."""
-    messages, decoding = requests.messages(state, one, asked), requests.decoding(state, asked)
+    messages, decoding = requests.build_messages(state, one, asked), requests.resolve_sampling(state, asked)
     begun = False
-    async for event in generation.write(one, messages, decoding):
+    async for event in generation.stream_completion(one, messages, decoding):
         if not begun:
             begun = True
             yield Event("start", {"model": one.model.name})
         yield event
 
 
-@router.post("/generate", response_model=Written, responses=EVENTS)
-async def generate(asked: GenerateRequest, request: Request, state: Serving, caller: Asking, request_id: RequestId):
+@router.post("/generate", response_model=Completion, responses=EVENTS)
+async def generate(asked: GenerateRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
     """One model's answer. With `stream`: the events start, delta {text}, written; error or cancelled where it ends early."""
     one = state.pool.get(asked.model)
-    relay = Relay(state.running, request_id, caller.name, [ask(state, one, asked)], state.settings.answer_seconds)
+    relay = GenerationStream(state.running, request_id, caller.name, [stream_answer(state, one, asked)], state.settings.answer_seconds)
     if asked.stream:
-        return await Stream.of(request, streaming.lines(relay))
-    return await unless_gone(request, last(relay, "written"))
+        return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))
+    return await cancel_on_disconnect(request, collect_final(relay, "written"))
 
 
-@router.post("/evaluate", response_class=Stream, responses=EVENTS)
-async def evaluate(asked: EvaluateRequest, request: Request, state: Serving, caller: Asking, request_id: RequestId):
+@router.post("/evaluate", response_class=PrimedStreamingResponse, responses=EVENTS)
+async def compare(asked: CompareRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
     """Base and twin (and a third, where one is named) on the same prompt, as they write: the events of /api/generate with `base.`,
     `twin.` or `third.` before their names, and for each side `….scores` {style, copied_words, copied, copied_from, on_topic, notes} at the end."""
     named = {"base": (asked.base, asked.base_strength), "twin": (asked.twin, asked.style_strength), "third": (asked.third, asked.third_strength)}
     sides = {side: (state.pool.get(name), asked.model_copy(update={"style_strength": strength})) for side, (name, strength) in named.items() if name}
     for one, wanted in sides.values():
-        generation.strength(one, wanted.style_strength)
+        generation.style_strength_args(one, wanted.style_strength)
 
-    whose = next((one.model.folder for one, _ in sides.values() if one.model.folder != HERE), HERE)  # a base is compared with the author of the twin beside it
+    whose = next((one.model.folder for one, _ in sides.values() if one.model.folder != PROJECT), PROJECT)  # a base is compared with the author of the twin beside it
 
     async def side(name: str) -> AsyncIterator[Event]:
         one, wanted = sides[name]
-        async for event in ask(state, one, wanted):
+        async for event in stream_answer(state, one, wanted):
             yield Event(f"{name}.{event.name}", event.data)
         yield Event(f"{name}.scores", await state.scores.of(event.data.text, asked.prompt, whose))
 
-    relay = Relay(state.running, request_id, caller.name, [side(name) for name in sides], state.settings.answer_seconds)
-    return await Stream.of(request, streaming.lines(relay))
+    relay = GenerationStream(state.running, request_id, caller.name, [side(name) for name in sides], state.settings.answer_seconds)
+    return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))
 
 
 @router.post("/cancel/{request_id}")
-async def cancel(request_id: str, state: Serving, caller: Asking) -> Done:
+async def cancel(request_id: str, state: StateDep, caller: CallerDep) -> CancelResult:
     """Stop a request that runs, by its X-Request-ID; its engine stops at its next token. Admins stop anybody's."""
     if not state.running.cancel(request_id, None if caller.role == "admin" else caller.name):
         raise ApiError(404, "not_running", "No such request of yours is running.", "Its id is the X-Request-ID of its answer; you may choose it yourself.")
     await asyncio.sleep(0)
-    return Done(cancelled=True)
+    return CancelResult(cancelled=True)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from serve import prometheus_metrics
-from serve.dependencies import Asking, Serving
+from serve.dependencies import CallerDep, StateDep
 
 router = APIRouter(prefix="/api/v1", tags=["server"])
 
@@ -36,7 +36,7 @@ class Token(BaseModel):
 
 
 @router.get("/health")
-async def health(state: Serving, caller: Asking) -> Health:
+async def health(state: StateDep, caller: CallerDep) -> Health:
     """Open to anybody; reasons are for holders of a key, and for this machine where there are no keys."""
     pool, told = state.pool, caller.may("user")
     gone = await pool.gone()
@@ -45,13 +45,13 @@ async def health(state: Serving, caller: Asking) -> Health:
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
-async def metrics(state: Serving) -> Response:
+async def metrics(state: StateDep) -> Response:
     """For Prometheus."""
-    return Response(prometheus_metrics.page(state.pool), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(prometheus_metrics.render(state.pool), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @router.post("/auth/token")
-async def token(state: Serving, caller: Asking) -> Token:
+async def token(state: StateDep, caller: CallerDep) -> Token:
     """A bearer token for the admin who asks: good for SERVE_TOKEN_MINUTES, void when the key is removed."""
     made, expires = state.keys.token(caller)
     return Token(token=made, expires=expires)

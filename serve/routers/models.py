@@ -7,13 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serve import catalog
 from serve.catalog import Model
-from serve.dependencies import Serving
+from serve.dependencies import StateDep
 from serve.requests import Name
 
 router = APIRouter(prefix="/api", tags=["models"])
 
 
-class Card(BaseModel):
+class ScorecardSummary(BaseModel):
     """The figures of the scorecard; none for a base."""
 
     style: float | None
@@ -39,22 +39,22 @@ class ModelInfo(BaseModel):
     digest: str
     active: int
     waiting: int
-    scorecard: Card | None
+    scorecard: ScorecardSummary | None
 
 
-class Models(BaseModel):
+class ModelList(BaseModel):
     models: list[ModelInfo]
     memory_mb: float
     allowed_mb: float
 
 
-class Which(BaseModel):
+class ModelRef(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": "finetuned"}]})
 
     model: Name = Field(description="a name of GET /api/models")
 
 
-def describe(state, model: Model) -> ModelInfo:
+def describe_models(state, model: Model) -> ModelInfo:
     pool, one = state.pool, state.pool.loaded.get(model.name)
     model = one.model if one else model
     why = model.unusable or (pool.failed[model.name].reason if model.name in pool.failed else "")
@@ -69,7 +69,7 @@ def describe(state, model: Model) -> ModelInfo:
         style_strength=bool(one and one.engine.scales),
         size_mb=model.size_mb,
         memory_mb=round(one.memory_mb, 1) if one else 0.0,
-        digest=catalog.digest_now(model.adapter) if model.adapter else model.base_digest,
+        digest=catalog.cached_digest(model.adapter) if model.adapter else model.base_digest,
         active=one.gate.active if one else 0,
         waiting=one.gate.waiting if one else 0,
         scorecard=catalog.scorecard(model),
@@ -78,20 +78,20 @@ def describe(state, model: Model) -> ModelInfo:
 
 @router.get("/models")
 @router.get("/v1/models")
-def models(state: Serving) -> Models:
+def models(state: StateDep) -> ModelList:
     """The base and every twin under artifacts/."""
-    infos = [describe(state, model) for model in state.pool.known().values()]
-    return Models(models=infos, memory_mb=round(state.pool.memory_mb, 1), allowed_mb=round(state.pool.allowed_mb, 1))
+    infos = [describe_models(state, model) for model in state.pool.known().values()]
+    return ModelList(models=infos, memory_mb=round(state.pool.memory_mb, 1), allowed_mb=round(state.pool.allowed_mb, 1))
 
 
 @router.post("/v1/models/load")
-async def load(which: Which, state: Serving) -> ModelInfo:
+async def load(which: ModelRef, state: StateDep) -> ModelInfo:
     """Make a model ready. 507 when memory does not allow it: unload another one first."""
-    return describe(state, (await state.pool.load(which.model)).model)
+    return describe_models(state, (await state.pool.load(which.model)).model)
 
 
 @router.post("/v1/models/unload")
-async def unload(which: Which, state: Serving) -> ModelInfo:
+async def unload(which: ModelRef, state: StateDep) -> ModelInfo:
     """Give its memory back. 409 while it answers somebody."""
     await state.pool.unload(which.model)
-    return describe(state, state.pool.model(which.model))
+    return describe_models(state, state.pool.model(which.model))

@@ -13,15 +13,15 @@ import httpx
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from blogtwin.inference.client import STRONGEST, http_client
+from blogtwin.inference.client import MAX_STYLE_STRENGTH, http_client
 from serve import generation, prometheus_metrics
 from serve.catalog import TWIN
-from serve.dependencies import Asking, RequestId, Serving
+from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.errors import ApiError
-from serve.logging_setup import log
-from serve.model_pool import Loaded
-from serve.requests import Name, Seed, check_length
-from serve.streaming import Cancelled, Relay, Stream, failed, unless_gone
+from serve.logging_setup import log_event
+from serve.model_pool import LoadedModel
+from serve.requests import Name, Seed, check_prompt_length
+from serve.streaming import Cancelled, GenerationStream, PrimedStreamingResponse, cancel_on_disconnect, error_event
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 EVENTS = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": 'data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "It"}}]}\n\n'}}, "description": "A completion, or with `stream` its chunks as server-sent events"}}
@@ -42,7 +42,7 @@ class Message(BaseModel):
         return {"role": "system" if self.role == "developer" else self.role, "content": text}
 
 
-class Completing(BaseModel):
+class CompletionBase(BaseModel):
     """What both kinds of completion take. Unknown fields are passed over, as OpenAI's own server does for some."""
 
     model: Name = TWIN
@@ -59,10 +59,10 @@ class Completing(BaseModel):
     repeat_penalty: float | None = Field(None, gt=0, le=2)
     top_k: int | None = Field(None, ge=0, le=1000)
     min_p: float | None = Field(None, ge=0, le=1)
-    style_strength: float | None = Field(None, ge=0, le=STRONGEST)
+    style_strength: float | None = Field(None, ge=0, le=MAX_STYLE_STRENGTH)
 
 
-class ChatRequest(Completing):
+class ChatRequest(CompletionBase):
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": "finetuned", "messages": [{"role": "user", "content": "Write about rain."}], "max_tokens": 40}]})
 
     messages: list[Message] = Field(min_length=1, max_length=500)
@@ -71,7 +71,7 @@ class ChatRequest(Completing):
     top_logprobs: int | None = Field(None, ge=0, le=20)
 
 
-class CompletionRequest(Completing):
+class CompletionRequest(CompletionBase):
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": "base", "prompt": "Once upon a time", "max_tokens": 20}]})
 
     prompt: str | Annotated[list[str], Field(min_length=1, max_length=1)]
@@ -103,15 +103,15 @@ class ModelList(BaseModel):
     data: list[ModelCard]
 
 
-OWN = {"model", "messages", "prompt", "stream", "stream_options", "style_strength", "max_completion_tokens"}  # not passed on as they are
+OWN_PARAMETERS = {"model", "messages", "prompt", "stream", "stream_options", "style_strength", "max_completion_tokens"}  # not passed on as they are
 
 
-def body(state, one: Loaded, asked: Completing) -> dict:
+def request_body(state, one: LoadedModel, asked: CompletionBase) -> dict:
     """What the engine is asked: the client's fields, the usual decoding where it says nothing, always as a stream.
 
     Always a stream, since an engine notices at once that nobody listens to one, and only after a second otherwise.
     """
-    usual, sent = state.params.eval, asked.model_dump(exclude_none=True, exclude=OWN)
+    usual, sent = state.params.eval, asked.model_dump(exclude_none=True, exclude=OWN_PARAMETERS)
     sent.setdefault("max_tokens", getattr(asked, "max_completion_tokens", None) or min(usual.max_tokens, state.settings.max_tokens))
     if sent["max_tokens"] > state.settings.max_tokens:
         raise ApiError(422, "too_many_tokens", f"max_tokens is {sent['max_tokens']}, and {state.settings.max_tokens} are allowed.", "Ask for fewer, or raise SERVE_MAX_TOKENS.")
@@ -119,32 +119,32 @@ def body(state, one: Loaded, asked: Completing) -> dict:
         sent.setdefault(name, getattr(usual, name))
     sent |= one.engine.repeat(sent.pop("repeat_penalty", usual.repeat_penalty))
     seeded = one.engine.seeded if asked.seed is not None else {}
-    return {**sent, **one.engine.extra_body, **seeded, **generation.strength(one, asked.style_strength), "model": one.engine.model, "stream": True, "stream_options": {"include_usage": True}}
+    return {**sent, **one.engine.extra_body, **seeded, **generation.style_strength_args(one, asked.style_strength), "model": one.engine.model, "stream": True, "stream_options": {"include_usage": True}}
 
 
-async def chunks(one: Loaded, path: str, asked: dict) -> AsyncIterator[str]:
+async def chunks(one: LoadedModel, path: str, asked: dict) -> AsyncIterator[str]:
     """The JSON of each chunk of the engine's stream, without `[DONE]`. Raises ApiError."""
     started, first, tokens = time.perf_counter(), 0.0, 0
     url, key = f"{one.engine.base_url}/{path}", {"Authorization": f"Bearer {one.engine.api_key}"}
-    async with prometheus_metrics.answering(one.model.name), one.gate.turn():
+    async with prometheus_metrics.track_answer(one.model.name), one.gate.turn():
         try:
             async with http_client().stream("POST", url, json=asked, headers=key) as answer:
                 if answer.status_code >= 400:
-                    raise generation.from_status(one, answer.status_code, said(await answer.aread()))
+                    raise generation.error_from_status(one, answer.status_code, error_text(await answer.aread()))
                 async for line in answer.aiter_lines():
                     if line.startswith("data: ") and line != "data: [DONE]" and '"prompt_progress":{' not in line:
                         if '"content":"' in line or '"text":"' in line:  # not the first one, which only names the role
                             first = first or time.perf_counter() - started
                             tokens += 1
-                        yield plain_logprobs(line[6:]) if path == "completions" and '"logprobs":{' in line else line[6:]
+                        yield legacy_logprobs(line[6:]) if path == "completions" and '"logprobs":{' in line else line[6:]
                     elif line.startswith("error: "):
-                        raise generation.from_status(one, 500, line[7:])
+                        raise generation.error_from_status(one, 500, line[7:])
         except httpx.HTTPError as e:
             raise generation.engine_error(one, e) from e
-    prometheus_metrics.wrote(one.model.name, first, time.perf_counter() - started, tokens)
+    prometheus_metrics.observe_generation(one.model.name, first, time.perf_counter() - started, tokens)
 
 
-def plain_logprobs(chunk: str) -> str:
+def legacy_logprobs(chunk: str) -> str:
     """A chunk of a plain completion with its log-probabilities as OpenAI gives them there: llama.cpp has the chat's shape for both."""
     made = json.loads(chunk)
     for choice in made["choices"]:
@@ -154,7 +154,7 @@ def plain_logprobs(chunk: str) -> str:
     return json.dumps(made, ensure_ascii=False, separators=(",", ":"))
 
 
-def said(raw: bytes) -> str:
+def error_text(raw: bytes) -> str:
     """What an engine says is wrong."""
     try:
         error = json.loads(raw)["error"]
@@ -163,7 +163,7 @@ def said(raw: bytes) -> str:
         return raw[:200].decode("utf-8", "replace")
 
 
-async def as_stream(relay: Relay, one: Loaded, usage: bool) -> AsyncIterator[bytes]:
+async def stream(relay: GenerationStream, one: LoadedModel, usage: bool) -> AsyncIterator[bytes]:
     """The chunks as they come; the one with the usage only for who asked for it."""
     begun, rename = False, one.engine.model != one.model.name
     stream = aiter(relay)
@@ -181,12 +181,12 @@ async def as_stream(relay: Relay, one: Loaded, usage: bool) -> AsyncIterator[byt
     except Exception as e:
         if not begun:
             raise
-        yield f"data: {json.dumps(failed(e).data)}\n\n".encode()
+        yield f"data: {json.dumps(error_event(e).data)}\n\n".encode()
     finally:
         await stream.aclose()
 
 
-async def as_whole(relay: Relay, one: Loaded) -> dict:
+async def collect(relay: GenerationStream, one: LoadedModel) -> dict:
     """The chunks put together, as the engine would have answered without a stream."""
     made: dict = {}
     choice: dict = {"index": 0, "finish_reason": None}
@@ -209,36 +209,36 @@ async def as_whole(relay: Relay, one: Loaded) -> dict:
     return {**made, "object": "chat.completion" if chat else "text_completion", "model": one.model.name, "choices": [choice]}
 
 
-async def complete(path: str, asked: Completing, given: dict, request: Request, state, caller, request_id: str):
+async def complete(path: str, asked: CompletionBase, given: dict, request: Request, state, caller, request_id: str):
     one = state.pool.get(asked.model)
-    wanted = {**body(state, one, asked), **given}
+    wanted = {**request_body(state, one, asked), **given}
     if state.settings.log_prompts:
-        log("prompt", id=request_id, **given)
-    relay = Relay(state.running, request_id, caller.name, [chunks(one, path, wanted)], state.settings.answer_seconds)
+        log_event("prompt", id=request_id, **given)
+    relay = GenerationStream(state.running, request_id, caller.name, [chunks(one, path, wanted)], state.settings.answer_seconds)
     if asked.stream:
-        return await Stream.of(request, as_stream(relay, one, bool((asked.stream_options or {}).get("include_usage"))))
-    return await unless_gone(request, as_whole(relay, one))
+        return await PrimedStreamingResponse.of(request, stream(relay, one, bool((asked.stream_options or {}).get("include_usage"))))
+    return await cancel_on_disconnect(request, collect(relay, one))
 
 
 @router.post("/chat/completions", response_model=Completion, responses=EVENTS)
-async def chat_completions(asked: ChatRequest, request: Request, state: Serving, caller: Asking, request_id: RequestId):
+async def chat_completions(asked: ChatRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
     """OpenAI's chat completion. Without a system message the model gets the one that it was trained with."""
     messages = [m.plain() for m in asked.messages]
     if messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": state.pool.get(asked.model).model.system})
-    check_length(state, messages)
+    check_prompt_length(state, messages)
     return await complete("chat/completions", asked, {"messages": messages}, request, state, caller, request_id)
 
 
 @router.post("/completions", response_model=Completion, responses=EVENTS)
-async def completions(asked: CompletionRequest, request: Request, state: Serving, caller: Asking, request_id: RequestId):
+async def completions(asked: CompletionRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
     """OpenAI's plain completion: the prompt as it is, without a template."""
     prompt = asked.prompt if isinstance(asked.prompt, str) else asked.prompt[0]
-    check_length(state, [{"content": prompt}])
+    check_prompt_length(state, [{"content": prompt}])
     return await complete("completions", asked, {"prompt": prompt}, request, state, caller, request_id)
 
 
 @router.get("/models")
-async def models(state: Serving) -> ModelList:
+async def models(state: StateDep) -> ModelList:
     """What can be asked now: the models that are loaded."""
     return ModelList(data=[ModelCard(id=name, created=0, owned_by=f"blogtwin ({one.engine.name})") for name, one in state.pool.loaded.items()])

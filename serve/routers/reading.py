@@ -7,7 +7,7 @@ from fastapi import APIRouter, File, UploadFile
 from pydantic import BaseModel
 
 from corpus.readers import OLE_MAGIC
-from serve.dependencies import Serving
+from serve.dependencies import StateDep
 from serve.documents import MAX_BYTES, Unreadable, read_docx
 from serve.errors import ApiError
 
@@ -21,7 +21,7 @@ class DocumentText(BaseModel):
 
 
 @router.post("/read")
-async def read_document(file: Annotated[UploadFile, File(description="a .docx of at most 10 MB")], state: Serving) -> DocumentText:
+async def read_document(file: Annotated[UploadFile, File(description="a .docx of at most 10 MB")], state: StateDep) -> DocumentText:
     """The text of a .docx, by the reader that `make all` uses. Nothing of it is saved."""
     name = repr((file.filename or "")[:80])
     if not name[1:-1].lower().endswith(".docx"):

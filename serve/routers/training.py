@@ -11,18 +11,18 @@ from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from blogtwin.files import read_jsonl
-from blogtwin.paths import SPLIT
+from blogtwin.paths import SPLIT_DIR
 from corpus import dataset_export
 from serve import corpus_upload, database, streaming, training_jobs
-from serve.dependencies import Asking, RequestId, Serving
+from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.errors import ApiError
-from serve.logging_setup import log
+from serve.logging_setup import log_event
 from serve.routers.generation import EVENTS
-from serve.streaming import Event, Relay, Stream
+from serve.streaming import Event, GenerationStream, PrimedStreamingResponse
 
 router = APIRouter(prefix="/api", tags=["training"])
 CorpusName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-POLL, MINDED = 2, 60  # seconds between two looks at a job that somebody watches, and at all of them
+POLL_SECONDS, WATCH_SECONDS = 2, 60  # seconds between two looks at a job that somebody watches, and at all of them
 
 
 class Discarded(BaseModel):
@@ -84,51 +84,51 @@ class JobList(BaseModel):
 
 
 @router.post("/corpus")
-async def upload(name: Annotated[str, Form(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")], files: Annotated[list[UploadFile], File()], state: Serving) -> Readiness:
+async def upload_corpus(name: Annotated[str, Form(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")], files: Annotated[list[UploadFile], File()], state: StateDep) -> Readiness:
     """A new corpus of .md, .txt and .docx files, or .zip of them, and what it is good for."""
     if name == "sample":
         raise ApiError(409, "corpus_exists", "sample is the sample blog.", "Take another name.")
     uploads = [(f.filename or "", await f.read()) for f in files]
 
     def work() -> dict:
-        folder = corpus_upload.write(state.settings.home, name, uploads, state.settings.max_body_mb * 4e6)
-        return corpus_upload.readiness(folder, state.params)
+        folder = corpus_upload.save_corpus(state.settings.home, name, uploads, state.settings.max_body_mb * 4e6)
+        return corpus_upload.assess_upload(folder, state.params)
 
     return Readiness(name=name, **await asyncio.to_thread(work))
 
 
 @router.get("/corpus")
-def list_corpora(state: Serving) -> Corpora:
+def list_corpora(state: StateDep) -> Corpora:
     folder = state.settings.home / "corpora"
     return Corpora(corpora=["sample", *sorted(f.name for f in folder.glob("[a-z0-9]*") if f.is_dir())])
 
 
 @router.post("/v1/training/jobs")
-async def start(asked: JobRequest, state: Serving, caller: Asking) -> Job:
+async def start_job(asked: JobRequest, state: StateDep, caller: CallerDep) -> Job:
     """Queue a twin: the project's own stages, as an experiment in DVC's queue. Jobs run one after the other. A job has no API key and asks
     no model elsewhere: where params.yaml names an instructor or a judge, it goes without."""
     if asked.corpus != "sample" and not (state.settings.home / "corpora" / asked.corpus).is_dir():
         raise ApiError(404, "unknown_corpus", f"There is no corpus {asked.corpus}.", "POST /api/corpus makes one.")
-    knobs = training_jobs.checked(state.params, asked.base_model, asked.preset, asked.params)
+    knobs = training_jobs.validate_params(state.params, asked.base_model, asked.preset, asked.params)
     job = await asyncio.to_thread(state.jobs.add, caller.name, asked.corpus, knobs, asked.scorecard)
-    return await find(state, job)
+    return await find_job(state, job)
 
 
 @router.get("/v1/training/jobs")
-async def list_jobs(state: Serving) -> JobList:
+async def list_jobs(state: StateDep) -> JobList:
     states = await asyncio.to_thread(state.jobs.states)
-    return JobList(jobs=[await described(state, row, states) for row in await state.store.do(database.jobs)])
+    return JobList(jobs=[await job_view(state, row, states) for row in await state.store.do(database.jobs)])
 
 
-async def find(state, job_id: str) -> Job:
+async def find_job(state, job_id: str) -> Job:
     states = await asyncio.to_thread(state.jobs.states)
     row = await state.store.do(database.job, job_id)
     if row is None:
         raise ApiError(404, "unknown_job", f"There is no job {job_id[:64]!r}.", "GET /api/v1/training/jobs lists them.")
-    return await described(state, row, states)
+    return await job_view(state, row, states)
 
 
-async def described(state, row: dict, states: dict[str, str]) -> Job:
+async def job_view(state, row: dict, states: dict[str, str]) -> Job:
     """A job as it is now; a finished one's twin is put among the others, and a failure is remembered.
 
     `row` was read after `states`: DVC calls a stopped job failed, and its row says so first.
@@ -138,52 +138,52 @@ async def described(state, row: dict, states: dict[str, str]) -> Job:
     if now == "done" and not kept:
         await asyncio.to_thread(state.jobs.keep, row["id"], row["corpus"], row["asked"].get("scorecard", True))
     if now == "failed" and not kept:
-        await state.store.do(database.keep_job, row["id"], "failed")
+        await state.store.do(database.set_job_result, row["id"], "failed")
     return Job(id=row["id"], corpus=row["corpus"], asked=row["asked"], made=row["made"], state=now, twin=f"{row['corpus']}/{row['id']}" if now == "done" else None)
 
 
-async def mind(state) -> None:
+async def watch_jobs(state) -> None:
     """Once a minute, as long as the server lives: a finished twin is put among the others, and what waits has a worker, though nobody looks."""
     while True:
         try:
             if any(not row["kept"] for row in await state.store.do(database.jobs)):
                 await list_jobs(state)
         except Exception as e:  # DVC, Git, the disk: the next minute may be better
-            log("jobs not looked after", 40, e)
-        await asyncio.sleep(MINDED)
+            log_event("jobs not looked after", 40, e)
+        await asyncio.sleep(WATCH_SECONDS)
 
 
 @router.get("/v1/training/jobs/{job_id}")
-async def get_job(job_id: str, state: Serving) -> Job:
-    return await find(state, job_id)
+async def get_job(job_id: str, state: StateDep) -> Job:
+    return await find_job(state, job_id)
 
 
 @router.delete("/v1/training/jobs/{job_id}")
-async def stop(job_id: str, state: Serving) -> Job:
+async def cancel_job(job_id: str, state: StateDep) -> Job:
     """Stop it as Ctrl-C would: nothing half-written is kept. A job that is over stays as it is."""
-    job = await find(state, job_id)
+    job = await find_job(state, job_id)
     if job.state in ("waiting", "running"):
         await asyncio.to_thread(state.jobs.stop, job_id)
-    return await find(state, job_id)
+    return await find_job(state, job_id)
 
 
-async def watch(state, job_id: str) -> AsyncIterator[Event]:
+async def stream_job(state, job_id: str) -> AsyncIterator[Event]:
     """Events progress, whenever something changed; `job` when it is over."""
     before = None
-    while (job := await find(state, job_id)).state in ("waiting", "running"):
+    while (job := await find_job(state, job_id)).state in ("waiting", "running"):
         now = Progress(**await asyncio.to_thread(state.jobs.progress, job_id, job.state))
         if now != before:
             yield Event("progress", now)
         before = now
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(POLL_SECONDS)
     yield Event("job", job)
 
 
-@router.get("/v1/training/jobs/{job_id}/progress", response_class=Stream, responses=EVENTS)
-async def progress(job_id: str, request: Request, state: Serving, caller: Asking, request_id: RequestId):
+@router.get("/v1/training/jobs/{job_id}/progress", response_class=PrimedStreamingResponse, responses=EVENTS)
+async def job_progress(job_id: str, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
     """Events progress {state, stage, step, steps, loss, tokens_per_second}, and at the end job. Stopping to listen stops no job."""
-    relay = Relay(state.running, request_id, caller.name, [watch(state, job_id)], 7 * 86400)
-    return await Stream.of(request, streaming.lines(relay))
+    relay = GenerationStream(state.running, request_id, caller.name, [stream_job(state, job_id)], 7 * 86400)
+    return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))
 
 
 class FinetuneRequest(BaseModel):
@@ -202,13 +202,13 @@ ZIP = {200: {"content": {"application/zip": {"schema": {"type": "string", "forma
 
 
 @router.post("/finetune/export", response_class=Response, responses=ZIP)
-def export_training_data(asked: FinetuneRequest, state: Serving) -> Response:
+def export_training_data(asked: FinetuneRequest, state: StateDep) -> Response:
     """What the twin was trained on, to train elsewhere: a zip of JSON lines. Held-out posts are never in it."""
-    examples = read_jsonl(SPLIT / "train.jsonl") + read_jsonl(SPLIT / "valid.jsonl")
+    examples = read_jsonl(SPLIT_DIR / "train.jsonl") + read_jsonl(SPLIT_DIR / "valid.jsonl")
     form = "chatml" if asked.format == "chat" else asked.format
-    parts = dataset_export.parts(examples, form, asked.validation_split, state.params.prepare.seed, asked.deduplicate, asked.quality_filter)
+    parts = dataset_export.split_examples(examples, form, asked.validation_split, state.params.prepare.seed, asked.deduplicate, asked.quality_filter)
     system = state.params.prepare.system if asked.include_system else ""
-    tables = {name: [dataset_export.row(e, form, system) for e in some] for name, some in parts.items()}
+    tables = {name: [dataset_export.format_row(e, form, system) for e in some] for name, some in parts.items()}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, rows in tables.items():

@@ -8,18 +8,18 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
 from blogtwin.validation import dotted, main_problem
-from serve.dependencies import Asking, RequestId, Serving
+from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.errors import ApiError
-from serve.routers.chats import ChatRequest, converse
-from serve.routers.training import watch
-from serve.streaming import Cancelled, Event, Relay, failed, plain
+from serve.routers.chats import SessionChatRequest, stream_chat
+from serve.routers.training import stream_job
+from serve.streaming import Cancelled, Event, GenerationStream, error_event, to_json
 
 router = APIRouter(tags=["WebSockets"])
-LONGEST = 500_000  # characters of a message
+MAX_MESSAGE_CHARS = 500_000  # characters of a message
 
 
 @router.websocket("/ws/chat")
-async def chat(socket: WebSocket, state: Serving, caller: Asking, request_id: RequestId) -> None:
+async def chat_socket(socket: WebSocket, state: StateDep, caller: CallerDep, request_id: RequestIdDep) -> None:
     """Send a chat request (POST /api/v1/chat/completions) for each question; {"type": "cancel"} stops the answer that is being written."""
     await socket.accept(_protocol(socket))
     relay, answering, number = None, None, 0
@@ -32,21 +32,21 @@ async def chat(socket: WebSocket, state: Serving, caller: Asking, request_id: Re
                     relay.cancel()
                 continue
             if answering is not None and not answering.done():
-                await _send(socket, failed(ApiError(409, "in_use", "The question before is still being answered.", 'Send {"type": "cancel"} first.')))
+                await _send(socket, error_event(ApiError(409, "in_use", "The question before is still being answered.", 'Send {"type": "cancel"} first.')))
                 continue
             try:
-                question = ChatRequest.model_validate(asked)
+                question = SessionChatRequest.model_validate(asked)
             except ValidationError as e:
                 problem = main_problem(e)
-                await _send(socket, failed(ApiError(422, "invalid_request", f"{dotted(problem['loc'])}: {problem['msg']}")))
+                await _send(socket, error_event(ApiError(422, "invalid_request", f"{dotted(problem['loc'])}: {problem['msg']}")))
                 continue
             try:
                 socket.state.count()
             except ApiError as e:
-                await _send(socket, failed(e))
+                await _send(socket, error_event(e))
                 continue
             number += 1
-            relay = Relay(state.running, f"{request_id}-{number}", caller.name, [converse(state, caller, question)], state.settings.answer_seconds)
+            relay = GenerationStream(state.running, f"{request_id}-{number}", caller.name, [stream_chat(state, caller, question)], state.settings.answer_seconds)
             answering = asyncio.create_task(_tell(socket, relay))
     except WebSocketDisconnect:
         pass
@@ -57,10 +57,10 @@ async def chat(socket: WebSocket, state: Serving, caller: Asking, request_id: Re
 
 
 @router.websocket("/ws/training/{job_id}")
-async def training(socket: WebSocket, job_id: str, state: Serving, caller: Asking, request_id: RequestId) -> None:
+async def training_socket(socket: WebSocket, job_id: str, state: StateDep, caller: CallerDep, request_id: RequestIdDep) -> None:
     """The events of GET /api/v1/training/jobs/{id}/progress; it is closed when the job is over."""
     await socket.accept(_protocol(socket))
-    relay = Relay(state.running, request_id, caller.name, [watch(state, job_id)], 7 * 86400)
+    relay = GenerationStream(state.running, request_id, caller.name, [stream_job(state, job_id)], 7 * 86400)
     telling = asyncio.create_task(_tell(socket, relay))
     leaving = asyncio.create_task(_until_left(socket))
     await asyncio.wait({telling, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -71,7 +71,7 @@ async def training(socket: WebSocket, job_id: str, state: Serving, caller: Askin
         await socket.close()
 
 
-async def _tell(socket: WebSocket, relay: Relay) -> None:
+async def _tell(socket: WebSocket, relay: GenerationStream) -> None:
     try:
         async with contextlib.aclosing(aiter(relay)) as events:
             answered = None
@@ -87,12 +87,12 @@ async def _tell(socket: WebSocket, relay: Relay) -> None:
     except WebSocketDisconnect:
         return
     except Exception as e:
-        await _send(socket, failed(e))
+        await _send(socket, error_event(e))
 
 
 async def _send(socket: WebSocket, event: Event) -> None:
     with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # nobody is there any more
-        await socket.send_text(json.dumps({"event": event.name, "data": plain(event)}, ensure_ascii=False))
+        await socket.send_text(json.dumps({"event": event.name, "data": to_json(event)}, ensure_ascii=False))
 
 
 async def _until_left(socket: WebSocket) -> None:
@@ -103,7 +103,7 @@ async def _until_left(socket: WebSocket) -> None:
 
 def _read(text: str):
     try:
-        return json.loads(text) if len(text) <= LONGEST else None
+        return json.loads(text) if len(text) <= MAX_MESSAGE_CHARS else None
     except ValueError:
         return None
 

@@ -10,7 +10,7 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 NAME = "by_document"  # to transformers
-QUERIES = 128  # a block: its scores stay in the processor's cache, and little is computed beyond the diagonal
+QUERY_BLOCK = 128  # a block: its scores stay in the processor's cache, and little is computed beyond the diagonal
 
 
 def attention_by_document(module, query, key, value, attention_mask, documents=None, scaling=None, dropout=0.0, softcap=None, **kwargs):
@@ -22,7 +22,7 @@ def attention_by_document(module, query, key, value, attention_mask, documents=N
             for a, b in zip(documents, documents[1:])
         ]
         return torch.cat(outputs, dim=1), None
-    return Attention.apply(query, key, value, documents, query.shape[-1] ** -0.5 if scaling is None else scaling, softcap), None
+    return DocumentAttention.apply(query, key, value, documents, query.shape[-1] ** -0.5 if scaling is None else scaling, softcap), None
 
 
 def register() -> str:
@@ -31,14 +31,14 @@ def register() -> str:
     return NAME
 
 
-def blocks(documents: list[int]) -> Iterator[tuple[int, int, int]]:
+def query_blocks(documents: list[int]) -> Iterator[tuple[int, int, int]]:
     """(where the document begins, first query, end of queries) for each block."""
     for start, end in zip(documents, documents[1:]):
-        for first in range(start, end, QUERIES):
-            yield start, first, min(first + QUERIES, end)
+        for first in range(start, end, QUERY_BLOCK):
+            yield start, first, min(first + QUERY_BLOCK, end)
 
 
-class Attention(torch.autograd.Function):
+class DocumentAttention(torch.autograd.Function):
     """o = P v with P = softmax(z), z = s q kᵀ, or c tanh(s q kᵀ / c) with a soft cap c, over the keys up to each query.
 
     With g = do: dv = Pᵀ g; dz = P (g vᵀ − rowsum(P g vᵀ)), times 1 − (z / c)² with a cap; dq = s dz k; dk = dzᵀ s q. P is computed
@@ -52,8 +52,8 @@ class Attention(torch.autograd.Function):
         q = (query[0] * scaling).view(shared, heads // shared, length, width)
         k, v = key[0].contiguous(), value[0].contiguous()
         out = q.new_empty(shared, heads // shared, length, v.shape[-1])
-        for start, first, end in blocks(documents):
-            p, _ = weights(q, k, start, first, end, cap)
+        for start, first, end in query_blocks(documents):
+            p, _ = attention_probs(q, k, start, first, end, cap)
             out[:, :, first:end] = (p @ v[:, start:end]).view(shared, -1, end - first, v.shape[-1])
         ctx.save_for_backward(q, k, v)
         ctx.documents, ctx.scaling, ctx.cap = documents, scaling, cap
@@ -64,21 +64,21 @@ class Attention(torch.autograd.Function):
         q, k, v = ctx.saved_tensors
         g = slope[0].transpose(0, 1).reshape(*q.shape[:-1], -1)
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k, dtype=torch.float32), torch.zeros_like(v, dtype=torch.float32)
-        for start, first, end in blocks(ctx.documents):
-            p, bent = weights(q, k, start, first, end, ctx.cap)
-            above = rows(g, first, end)
+        for start, first, end in query_blocks(ctx.documents):
+            p, bent = attention_probs(q, k, start, first, end, ctx.cap)
+            above = flatten_block(g, first, end)
             dv[:, start:end] += p.transpose(1, 2) @ above
             dz = torch._softmax_backward_data(above @ v[:, start:end].transpose(1, 2), p, -1, p.dtype)
             if bent is not None:
                 dz *= bent
             dq[:, :, first:end] = (dz @ k[:, start:end]).view_as(dq[:, :, first:end])
-            dk[:, start:end] += dz.transpose(1, 2) @ rows(q, first, end)
+            dk[:, start:end] += dz.transpose(1, 2) @ flatten_block(q, first, end)
         return dq.mul_(ctx.scaling).view(1, -1, *q.shape[2:]), dk.to(k.dtype)[None], dv.to(v.dtype)[None], None, None, None
 
 
-def weights(q, k, start: int, first: int, end: int, cap: float | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+def attention_probs(q, k, start: int, first: int, end: int, cap: float | None) -> tuple[torch.Tensor, torch.Tensor | None]:
     """(P, 1 − (z / c)² or None) of a block, each (shared heads, heads of each × queries, keys)."""
-    scores = rows(q, first, end) @ k[:, start:end].transpose(1, 2)
+    scores = flatten_block(q, first, end) @ k[:, start:end].transpose(1, 2)
     bent = None
     if cap:
         scores = (scores / cap).tanh_()
@@ -90,6 +90,6 @@ def weights(q, k, start: int, first: int, end: int, cap: float | None) -> tuple[
     return torch.softmax(scores, -1), bent
 
 
-def rows(x: torch.Tensor, first: int, end: int) -> torch.Tensor:
+def flatten_block(x: torch.Tensor, first: int, end: int) -> torch.Tensor:
     """(shared heads, heads of each × queries, width) of a block."""
     return x[:, :, first:end].reshape(x.shape[0], -1, x.shape[-1])

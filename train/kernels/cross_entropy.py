@@ -2,34 +2,34 @@
 
 import torch
 
-CHUNK = 256  # labels per piece of the output layer: 256 × 49,152 logits in bf16 are 25 MB
-FEW = 16  # labels whose softmax is computed at a time, in fp32: 3 MB stay in the processor's cache
+LOGIT_CHUNK = 256  # labels per piece of the output layer: 256 × 49,152 logits in bf16 are 25 MB
+SOFTMAX_CHUNK = 16  # labels whose softmax is computed at a time, in fp32: 3 MB stay in the processor's cache
 
 
-def summed_loss(model, inputs: dict) -> tuple[torch.Tensor, int]:
+def summed_cross_entropy(model, inputs: dict) -> tuple[torch.Tensor, int]:
     """(summed negative log-likelihood in nats, labels counted) of a packed batch. `model` is a PeftModel."""
     base = model.get_base_model()
     labels = inputs["labels"][:, 1:]
     position_ids = inputs["position_ids"]
-    ends = bounds(position_ids)
+    ends = document_boundaries(position_ids)
     hidden = base.base_model(input_ids=inputs["input_ids"], position_ids=position_ids, use_cache=False, documents=ends).last_hidden_state
     kept = labels != -100
     hidden, labels = hidden[:, :-1][kept], labels[kept]
     head = base.get_output_embeddings()
     cap = getattr(base.config, "final_logit_softcapping", None)  # Gemma 2
-    return OutputLoss.apply(hidden, head.weight, labels, cap), int(kept.sum())
+    return ChunkedCrossEntropy.apply(hidden, head.weight, labels, cap), int(kept.sum())
 
 
-def bounds(position_ids: torch.Tensor) -> list[int]:
+def document_boundaries(position_ids: torch.Tensor) -> list[int]:
     """Where the documents of a packed row begin, and its length. Padding is a row of zeros: one more document, of no label."""
     starts = [i for i, p in enumerate(position_ids[0].tolist()) if p == 0]
     last = next((n for n, at in enumerate(starts) if starts[n:] == list(range(at, position_ids.shape[1]))), len(starts))
     return [*starts[: last + 1], position_ids.shape[1]]
 
 
-def pieces(inputs: dict, count: int) -> list[dict]:
+def split_documents(inputs: dict, count: int) -> list[dict]:
     """A packed row in up to `count` parts of whole documents, of about the same length. Their summed losses add up to the row's."""
-    ends = bounds(inputs["position_ids"])
+    ends = document_boundaries(inputs["position_ids"])
     length = ends[-1]
     cuts = [0]
     for n in range(1, count):
@@ -40,7 +40,7 @@ def pieces(inputs: dict, count: int) -> list[dict]:
     return [{k: inputs[k][:, a:b] for k in names} for a, b in zip(cuts, [*cuts[1:], length])]
 
 
-class OutputLoss(torch.autograd.Function):
+class ChunkedCrossEntropy(torch.autograd.Function):
     """Summed cross-entropy of the frozen output layer, whose gradient is computed on the way forward, a piece at a time.
 
     With p = softmax(h Wᵀ), d loss / d h = (p − onehot(y)) W: the logits of a piece serve loss and gradient and are forgotten.
@@ -51,11 +51,11 @@ class OutputLoss(torch.autograd.Function):
     def forward(ctx, hidden, weight, labels, cap):
         total, grads = hidden.new_zeros((), dtype=torch.float32), torch.empty_like(hidden)
         # The same memory for all pieces: fresh pages of that size take as long as what is computed in them.
-        logits = weight.new_empty(min(CHUNK, len(labels)), len(weight))
-        wide = torch.empty(FEW, len(weight))
-        for h, y, grad in zip(hidden.split(CHUNK), labels.split(CHUNK), grads.split(CHUNK)):
+        logits = weight.new_empty(min(LOGIT_CHUNK, len(labels)), len(weight))
+        wide = torch.empty(SOFTMAX_CHUNK, len(weight))
+        for h, y, grad in zip(hidden.split(LOGIT_CHUNK), labels.split(LOGIT_CHUNK), grads.split(LOGIT_CHUNK)):
             torch.mm(h.to(weight.dtype), weight.T, out=logits[: len(y)])
-            for few, own in zip(logits[: len(y)].split(FEW), y.split(FEW)):
+            for few, own in zip(logits[: len(y)].split(SOFTMAX_CHUNK), y.split(SOFTMAX_CHUNK)):
                 at, z = torch.arange(len(own)), wide[: len(own)].copy_(few)
                 if cap:
                     z.div_(cap).tanh_().mul_(cap)

@@ -16,38 +16,38 @@ NORMS = ("LlamaRMSNorm", "MistralRMSNorm", "Qwen2RMSNorm", "Phi3RMSNorm")  # y =
 GATED = ("LlamaMLP", "MistralMLP", "Qwen2MLP")  # down(silu(gate(x)) up(x))
 
 
-def fuse(model) -> None:
+def apply_fused_forwards(model) -> None:
     """Let the layers of a PeftModel that are known here compute as said above; all others stay as they are."""
     for module in model.modules():
         name = type(module).__name__
-        if isinstance(module, LoraLinear) and is_plain(module):
-            module.forward = functools.partial(lora, module)
+        if isinstance(module, LoraLinear) and is_fusable(module):
+            module.forward = functools.partial(lora_forward, module)
         elif name in NORMS:
-            module.forward = functools.partial(norm, module)
+            module.forward = functools.partial(norm_forward, module)
         elif name in GATED and type(module.act_fn) is type(ACT2FN["silu"]):
-            module.forward = functools.partial(gated, module)
+            module.forward = functools.partial(mlp_forward, module)
 
 
-def is_plain(module: LoraLinear) -> bool:
+def is_fusable(module: LoraLinear) -> bool:
     """One adapter without dropout, DoRA and the like, on an ordinary linear layer."""
     adapters = list(module.lora_A)
     return adapters == ["default"] and type(module.base_layer) is torch.nn.Linear and isinstance(module.lora_dropout["default"], torch.nn.Identity) and not module.lora_variant and not module.lora_bias["default"]
 
 
-def lora(module: LoraLinear, x: torch.Tensor) -> torch.Tensor:
+def lora_forward(module: LoraLinear, x: torch.Tensor) -> torch.Tensor:
     linear = module.base_layer
-    return Lora.apply(x, linear.weight, linear.bias, module.lora_A["default"].weight, module.lora_B["default"].weight, module.scaling["default"])
+    return LoraFunction.apply(x, linear.weight, linear.bias, module.lora_A["default"].weight, module.lora_B["default"].weight, module.scaling["default"])
 
 
-def norm(module, x: torch.Tensor) -> torch.Tensor:
-    return Norm.apply(x, module.weight, module.variance_epsilon)
+def norm_forward(module, x: torch.Tensor) -> torch.Tensor:
+    return RMSNormFunction.apply(x, module.weight, module.variance_epsilon)
 
 
-def gated(module, x: torch.Tensor) -> torch.Tensor:
-    return module.down_proj(Gated.apply(module.gate_proj(x), module.up_proj(x)))
+def mlp_forward(module, x: torch.Tensor) -> torch.Tensor:
+    return module.down_proj(SwiGLUFunction.apply(module.gate_proj(x), module.up_proj(x)))
 
 
-class Lora(torch.autograd.Function):
+class LoraFunction(torch.autograd.Function):
     """y = x Wᵀ + bias + s (x Aᵀ) Bᵀ, in W's type; W and bias are frozen."""
 
     @staticmethod
@@ -72,7 +72,7 @@ class Lora(torch.autograd.Function):
         return x_slope, None, None, low_slope.T @ rows, (low.T @ slope).mul_(ctx.scaling).T, None
 
 
-class Gated(torch.autograd.Function):
+class SwiGLUFunction(torch.autograd.Function):
     """silu(gate) up."""
 
     @staticmethod
@@ -86,7 +86,7 @@ class Gated(torch.autograd.Function):
         return torch.ops.aten.silu_backward(slope * up, gate), F.silu(gate).mul_(slope)
 
 
-class Norm(torch.autograd.Function):
+class RMSNormFunction(torch.autograd.Function):
     """w x r with r = 1 / √(mean x² + ε), in fp32; dx = r (g − x r² mean(g x)) with g = w dy."""
 
     @staticmethod

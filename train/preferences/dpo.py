@@ -7,48 +7,57 @@ from datasets import Dataset
 from pydantic import ValidationError
 from trl import DPOConfig, DPOTrainer
 
-from blogtwin.console import say
+from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.models import chat
 from blogtwin.schemas import PreferencePair
-from train.preferences.common import AT_A_TIME, TOKENS, adapted, finish, mean, own_rows, shared_arguments, written
+from train.preferences.common import (
+    MAX_COMPLETION_TOKENS,
+    PROMPTS_PER_STEP,
+    encode_references,
+    generate,
+    load_adapter,
+    mean_of,
+    shared_arguments,
+    train_and_save,
+)
 
 BETA = 0.1  # of DPO, as in its paper; GRPO goes without the pull to its start, as TRL does
-KEEP = 0.3  # weight of the author's likelihood beside DPO's own loss, without which both texts may become less likely
+SFT_LOSS_WEIGHT = 0.3  # weight of the author's likelihood beside DPO's own loss, without which both texts may become less likely
 
 
-class IdPairs(DPOTrainer):
+class PretokenisedDPOTrainer(DPOTrainer):
     """DPOTrainer for pairs that are token ids already: a text that is cut has no end token, which TRL would put there."""
 
     def _prepare_dataset(self, dataset, *args, **kwargs):
         return dataset
 
 
-def dpo(job, examples: list[dict], system: str) -> dict:
+def run_dpo(job, examples: list[dict], system: str) -> dict:
     tokenizer = job.base.tokenizer()
-    rows = pairs(job, examples, system) + voted(job.params.votes, tokenizer, system)
-    say(f"dpo: {len(rows)} pairs, {len(rows) - len(examples)} of them votes")
+    rows = build_pairs(job, examples, system) + load_votes(job.params.votes, tokenizer, system)
+    echo(f"dpo: {len(rows)} pairs, {len(rows) - len(examples)} of them votes")
     seen: list[dict] = []
     with tempfile.TemporaryDirectory() as folder:
         args = DPOConfig(
-            **shared_arguments(job, folder), beta=BETA, loss_type=["sigmoid", "sft"], loss_weights=[1.0, KEEP], precompute_ref_log_probs=True, precompute_ref_batch_size=1,
-            max_length=None, per_device_train_batch_size=1, gradient_accumulation_steps=AT_A_TIME,
+            **shared_arguments(job, folder), beta=BETA, loss_type=["sigmoid", "sft"], loss_weights=[1.0, SFT_LOSS_WEIGHT], precompute_ref_log_probs=True, precompute_ref_batch_size=1,
+            max_length=None, per_device_train_batch_size=1, gradient_accumulation_steps=PROMPTS_PER_STEP,
         )  # fmt: skip
-        trainer = IdPairs(adapted(job), args=args, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
-        finish(trainer, job, seen)
+        trainer = PretokenisedDPOTrainer(load_adapter(job), args=args, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
+        train_and_save(trainer, job, seen)
     last = seen[-max(1, len(seen) // 4) :]
-    return {"pairs": len(rows), "votes": len(rows) - len(examples), "accuracy": mean(last, "rewards/accuracies"), "margin": mean(last, "rewards/margins"), "loss": mean(last, "loss")}
+    return {"pairs": len(rows), "votes": len(rows) - len(examples), "accuracy": mean_of(last, "rewards/accuracies"), "margin": mean_of(last, "rewards/margins"), "loss": mean_of(last, "loss")}
 
 
-def pairs(job, examples: list[dict], system: str) -> list[dict]:
+def build_pairs(job, examples: list[dict], system: str) -> list[dict]:
     """{prompt_ids, chosen_ids, rejected_ids}: the author's own text, and what the twin wrote, each at most TOKENS long."""
     tokenizer = job.base.tokenizer()
-    rows = own_rows(tokenizer, examples, system)
-    answers = written(job, tokenizer, job.folder, [prompt for prompt, _ in rows], job.params.seed, "the twin writes what it is to do better")
-    return [{"prompt_ids": prompt, "chosen_ids": own[:TOKENS], "rejected_ids": answer["ids"][:TOKENS]} for (prompt, own), answer in zip(rows, answers, strict=True)]
+    rows = encode_references(tokenizer, examples, system)
+    answers = generate(job, tokenizer, job.folder, [prompt for prompt, _ in rows], job.params.seed, "the twin writes what it is to do better")
+    return [{"prompt_ids": prompt, "chosen_ids": own[:MAX_COMPLETION_TOKENS], "rejected_ids": answer["ids"][:MAX_COMPLETION_TOKENS]} for (prompt, own), answer in zip(rows, answers, strict=True)]
 
 
-def voted(file: str, tokenizer, system: str) -> list[dict]:
+def load_votes(file: str, tokenizer, system: str) -> list[dict]:
     """The same of blind votes: a file of PreferencePair rows, a JSON line each, as GET /api/blind/pairs gives them. Raises UserError."""
     if not Path(file).is_file():
         raise UserError(f"train.votes is {file}, which is not there: save the answer of GET /api/blind/pairs under that name, or set train.votes to train/votes.jsonl, which is empty.")
@@ -65,7 +74,7 @@ def voted(file: str, tokenizer, system: str) -> list[dict]:
         asked = [{"role": m.role, "content": m.content.strip()} for m in pair.prompt]
         if asked[0]["role"] != "system":
             asked.insert(0, {"role": "system", "content": system.strip()})
-        prompt, chosen = chat.row_ids(tokenizer, asked, pair.chosen[0].content)
-        rejected = chat.row_ids(tokenizer, asked, pair.rejected[0].content)[1]
-        found.append({"prompt_ids": prompt, "chosen_ids": chosen[:TOKENS], "rejected_ids": rejected[:TOKENS]})
+        prompt, chosen = chat.encode_example(tokenizer, asked, pair.chosen[0].content)
+        rejected = chat.encode_example(tokenizer, asked, pair.rejected[0].content)[1]
+        found.append({"prompt_ids": prompt, "chosen_ids": chosen[:MAX_COMPLETION_TOKENS], "rejected_ids": rejected[:MAX_COMPLETION_TOKENS]})
     return found

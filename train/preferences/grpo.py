@@ -7,33 +7,42 @@ from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from blogtwin.models import chat
-from eval.rewards import WEIGHTS, Rewards, total
+from eval.rewards import WEIGHTS, RewardFunction, weighted_sum
 from train.backend import on_gpu
 from train.callbacks import save_adapter
 from train.kernels import fused
-from train.preferences.common import AT_A_TIME, TOKENS, adapted, finish, mean, own_rows, shared_arguments, written
+from train.preferences.common import (
+    MAX_COMPLETION_TOKENS,
+    PROMPTS_PER_STEP,
+    encode_references,
+    generate,
+    load_adapter,
+    mean_of,
+    shared_arguments,
+    train_and_save,
+)
 
-GROUP = 4  # texts for a prompt in GRPO
-TRIED = 10  # prompts whose texts are rewarded before and after GRPO
+NUM_GENERATIONS = 4  # texts for a prompt in GRPO
+NUM_EVAL_PROMPTS = 10  # prompts whose texts are rewarded before and after GRPO
 
 
-def grpo(job, examples: list[dict], posts: list[str], system: str) -> dict:
+def run_grpo(job, examples: list[dict], posts: list[str], system: str) -> dict:
     tokenizer = job.base.tokenizer()
-    rewards = Rewards(posts, [e["instruction"] for e in examples])
-    own = own_rows(tokenizer, examples, system)
+    rewards = RewardFunction(posts, [e["instruction"] for e in examples])
+    own = encode_references(tokenizer, examples, system)
 
     def parts(number: int, text: str, ids: list[int]) -> dict[str, float]:
         """Of a text for that example. To stop is to end where the author's own text does: within TOKENS, or not."""
-        ended, authors = (tokenizer.eos_token_id in some[:TOKENS] for some in (ids, own[number][1]))
+        ended, authors = (tokenizer.eos_token_id in some[:MAX_COMPLETION_TOKENS] for some in (ids, own[number][1]))
         found = rewards.parts(text, examples[number]["instruction"], ended == authors)
-        return {**found, "reward": total(found)}
+        return {**found, "reward": weighted_sum(found)}
 
     def rollout(asked, trainer) -> dict:
         """Texts for prompts, each GROUP times, written by llama.cpp: transformers would take most of a step for them on a CPU."""
-        ids = [chat.prompt_ids(tokenizer, messages) for messages in asked]
+        ids = [chat.encode_prompt(tokenizer, messages) for messages in asked]
         with tempfile.TemporaryDirectory() as adapter:
             save_adapter(trainer.accelerator.unwrap_model(trainer.model), adapter)
-            answers = written(job, tokenizer, Path(adapter), ids, job.params.seed + 1000 * (1 + trainer.state.global_step))
+            answers = generate(job, tokenizer, Path(adapter), ids, job.params.seed + 1000 * (1 + trainer.state.global_step))
         return {"prompt_ids": ids, "completion_ids": [answer["ids"] for answer in answers], "logprobs": None}
 
     def reward(number, completions, completion_ids, **_) -> list[float]:
@@ -41,21 +50,21 @@ def grpo(job, examples: list[dict], posts: list[str], system: str) -> dict:
 
     def tried(when: str) -> list[dict]:
         """The parts of what the twin now writes for some of the prompts, with the same random numbers each time."""
-        answers = written(job, tokenizer, job.folder, [prompt for prompt, _ in own[:TRIED]], job.params.seed, f"the twin writes {when}")
+        answers = generate(job, tokenizer, job.folder, [prompt for prompt, _ in own[:NUM_EVAL_PROMPTS]], job.params.seed, f"the twin writes {when}")
         return [parts(n, answer["text"], answer["ids"]) for n, answer in enumerate(answers)]
 
     seen: list[dict] = []
     before = tried("before grpo")
     with tempfile.TemporaryDirectory() as folder:
         args = GRPOConfig(
-            **shared_arguments(job, folder), per_device_train_batch_size=GROUP, num_generations=GROUP, max_completion_length=TOKENS,
-            gradient_accumulation_steps=min(AT_A_TIME, len(examples)),
+            **shared_arguments(job, folder), per_device_train_batch_size=NUM_GENERATIONS, num_generations=NUM_GENERATIONS, max_completion_length=MAX_COMPLETION_TOKENS,
+            gradient_accumulation_steps=min(PROMPTS_PER_STEP, len(examples)),
         )  # fmt: skip
-        rows = [{"prompt": chat.messages(e, system), "number": n} for n, e in enumerate(examples)]
-        model = adapted(job)
+        rows = [{"prompt": chat.prompt_messages(e, system), "number": n} for n, e in enumerate(examples)]
+        model = load_adapter(job)
         if not on_gpu(job.params.backend):
-            fused.fuse(model)
+            fused.apply_fused_forwards(model)
         trainer = GRPOTrainer(model, reward_funcs=reward, args=args, train_dataset=Dataset.from_list(rows), processing_class=tokenizer, rollout_func=rollout)
-        finish(trainer, job, seen)
+        train_and_save(trainer, job, seen)
     after = tried("after grpo")
-    return {"prompts": len(examples), "reward_before": mean(before, "reward"), "reward_after": mean(after, "reward"), **{name: mean(after, name) for name in WEIGHTS}}
+    return {"prompts": len(examples), "reward_before": mean_of(before, "reward"), "reward_after": mean_of(after, "reward"), **{name: mean_of(after, name) for name in WEIGHTS}}

@@ -2,13 +2,11 @@
 
 import os
 import re
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from blogtwin.console import echo
-from blogtwin.dvc import dvc_cache_dir
+from blogtwin.dvc import dvc_cache_dir, run_dvc, run_git
 from blogtwin.edit_params import changed_values, set_params
 from blogtwin.errors import UserError
 from blogtwin.files import atomic_path
@@ -21,10 +19,6 @@ RESERVED = {"base", "finetuned", "twin", "blogtwin"}  # names that the server ha
 AUTHOR_DEFAULTS = {"ingest.source": "data/sample", "ingest.author": "", "prepare.author": "", "prepare.persona": "corpus/persona.yaml", "train.votes": "train/votes.jsonl"}
 # What the author's folder has of its own; all else is the project's code.
 AUTHOR_FILES = (":!params.yaml", ":!dvc.lock", ":!artifacts", ":!data/*.dvc")
-
-
-def run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
 
 
 def ensure_project(name: str, verb: str) -> Path:
@@ -61,7 +55,7 @@ def create_project(folder: Path, name: str) -> None:
         exclude.parent.mkdir(exist_ok=True)
         exclude.write_text("".join(f"/{shared}\n" for shared in SHARED_PATHS))
         # what DVC keeps of stages and posts lies in this project's cache
-        subprocess.run([sys.executable, "-m", "dvc", "cache", "dir", "--quiet", "--local", str(dvc_cache_dir(ROOT))], cwd=clone, check=True)
+        run_dvc(clone, "cache", "dir", "--quiet", "--local", str(dvc_cache_dir(ROOT)), check=True)
         set_params(clone / "params.yaml", {**AUTHOR_DEFAULTS, "ollama.name": f"blogtwin-{name}"})
         try:
             os.rename(clone, folder)

@@ -1,12 +1,12 @@
 """An older params.yaml brought up to date in place: old names, moved defaults, and conflicts that Git left in it."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import yaml
 
 from blogtwin import renamed_params
+from blogtwin.dvc import run_git
 from blogtwin.edit_params import changed_values, set_params
 from blogtwin.errors import UserError
 from blogtwin.files import atomic_open, atomic_path
@@ -86,12 +86,12 @@ def _without(text: str, key: yaml.Node, value: yaml.Node) -> str:
 
 def resolve(path: Path) -> list[str]:
     """Put the new text in the place of one with conflict markers, with the values that were changed here; their names."""
-    versions = [_git(path, "show", f":{number}:./{path.name}") for number in (BASE, OURS, THEIRS)]
+    versions = [run_git(path.parent, "show", f":{number}:./{path.name}") for number in (BASE, OURS, THEIRS)]
     if any(version.returncode for version in versions):
         raise UserError(f"{path} holds Git's conflict markers (<<<<<<<): keep one side of each and take the markers out.")
     base, ours, theirs = (version.stdout for version in versions)
     # In a merge the other side is what was pulled; where changes are put back on top of it (autostash, rebase), ours is.
-    pulled, own = (theirs, ours) if _git(path, "rev-parse", "-q", "--verify", "MERGE_HEAD").returncode == 0 else (ours, theirs)
+    pulled, own = (theirs, ours) if run_git(path.parent, "rev-parse", "-q", "--verify", "MERGE_HEAD").returncode == 0 else (ours, theirs)
     try:
         values = changed_values(base, own, path.parent)
         with atomic_path(path) as fresh:
@@ -100,12 +100,8 @@ def resolve(path: Path) -> list[str]:
     except (yaml.YAMLError, UserError) as e:
         why = re.sub(r"\S*\.tmp", "it", " ".join(str(e).split()))
         raise UserError(f"Git could not merge {path}, nor can what you had changed in it be put into the new one ({why}): take the conflict markers out by hand.") from None
-    _git(path, "add", "--", path.name)  # resolved, so that Git goes on
+    run_git(path.parent, "add", "--", path.name)  # resolved, so that Git goes on
     return list(values)
-
-
-def _git(path: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["git", *arguments], cwd=path.parent, capture_output=True, text=True)
 
 
 def upgrade(path: Path) -> list[str]:

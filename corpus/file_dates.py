@@ -5,6 +5,8 @@ import json
 import subprocess
 from pathlib import Path
 
+from blogtwin.dvc import run_git
+
 DATES_FILE = ".dates.json"  # what `make blog` writes beside a copy, which has neither history nor times
 
 
@@ -22,9 +24,9 @@ def post_dates(folder: Path, files: list[Path]) -> dict[str, tuple[str, str]]:
 
 def _first_commits(folder: Path) -> dict[str, str]:
     """The day of the commit that first had each file; nothing outside a repository, or when Git takes too long."""
-    command = ["git", "-c", "core.quotePath=false", "log", "--reverse", "--diff-filter=A", "--format=%x01%as", "--name-only", "--relative", "-z", "--", "."]
+    command = ["-c", "core.quotePath=false", "log", "--reverse", "--diff-filter=A", "--format=%x01%as", "--name-only", "--relative", "-z", "--", "."]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=60)
+        done = run_git(folder, *command, text=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return {}
     if done.returncode != 0:

@@ -94,11 +94,11 @@ def api_key_for(description: str) -> str:
 
 
 async def _ask_all(engine: Engine, missing: dict, done) -> None:
-    import httpx
+    import httpx2
 
     at_home = urlsplit(engine.base_url).hostname in ("127.0.0.1", "localhost", "::1")
     gate = asyncio.Semaphore(MAX_CONCURRENCY)
-    async with httpx.AsyncClient(trust_env=not at_home, timeout=TIMEOUT_SECONDS) as client:
+    async with httpx2.AsyncClient(trust_env=not at_home, timeout=TIMEOUT_SECONDS) as client:
         model = engine.chat_model(client)
         await asyncio.gather(*(_ask(model, gate, file, question, done) for file, question in missing.items()))
 

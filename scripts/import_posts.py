@@ -9,12 +9,12 @@ Run     make blog FROM=~/posts
 import _path
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from blogtwin.config import load_params
 from blogtwin.console import echo, run_cli
+from blogtwin.dvc import run_dvc
 from blogtwin.edit_params import set_params
 from blogtwin.errors import UserError
 from blogtwin.files import atomic_directory
@@ -43,7 +43,7 @@ def main() -> None:
             raise UserError(f"{source} holds no files: name the folder of your posts, as in `{make_command('blog', FROM='~/posts')}`.")
         if not is_address and source.is_dir():
             save_post_dates(source, folder)
-    done = subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", str(BLOG_DIR)], capture_output=True, text=True)
+    done = run_dvc(Path("."), "add", "--quiet", str(BLOG_DIR))
     if done.returncode != 0:
         raise UserError(f"{count} files were copied to {BLOG_DIR}, but DVC could not take them: {' '.join(done.stderr.split())[:300]}")
     set_params(Path("params.yaml"), {"ingest.source": str(BLOG_DIR)})

@@ -22,10 +22,10 @@ LONG = "rain " * 1500  # a prompt that takes the engine seconds to read
 
 def start_to_ready(home: str) -> float:
     """Seconds from the command of `make serve` to a server that is ready."""
-    import httpx
+    import httpx2
 
     environment = {**os.environ, "SERVE_HOME": home, "SERVE_ENGINE": "llamacpp", "SERVE_RATE": RATE}
-    with httpx.Client(trust_env=False) as http:
+    with httpx2.Client(trust_env=False) as http:
         started = time.perf_counter()
         with subprocess.Popen([sys.executable, ROOT / "scripts/serve_api.py", "--port", "0"], env=environment, stdout=subprocess.PIPE, text=True) as server:
             try:
@@ -155,10 +155,10 @@ async def measure_memory(http, url: str, process: int, requests: int) -> dict:
 
 
 async def measure_server(told: dict, process: int, rounds: int, requests: int) -> dict:
-    import httpx
+    import httpx2
 
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)  # as blogtwin/inference/client.py has it
-    async with httpx.AsyncClient(timeout=600, trust_env=False, limits=limits) as http:
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)  # as blogtwin/inference/client.py has it
+    async with httpx2.AsyncClient(timeout=600, trust_env=False, limits=limits) as http:
         return {
             "overhead": await measure_overhead(http, told["url"], told["engine"], rounds),
             "cancel": await measure_cancel(http, told["url"], told["engine"], min(rounds, CANCELS)),

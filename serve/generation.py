@@ -2,25 +2,23 @@
 
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from blogtwin.inference.client import http_client, to_pydantic_ai
+from blogtwin.sampling import SamplingParams
 from serve import prometheus_metrics
 from serve.errors import ApiError
 from serve.model_pool import LoadedModel
 from serve.streaming import Event
 
 
-class SamplingParams(BaseModel):
-    """How to write; what is None comes from params.yaml (section eval)."""
+@dataclass(frozen=True)
+class RequestSampling(SamplingParams):
+    """The sampling parameters of one request, with what only the server's engines can do besides."""
 
-    max_tokens: int
-    temperature: float
-    top_p: float
-    repeat_penalty: float
-    seed: int | None = None
-    stop: list[str] = []
+    stop: tuple[str, ...] = ()
     style_strength: float | None = None
 
 
@@ -37,20 +35,20 @@ class Completion(BaseModel):
     tokens_per_second: float
 
 
-async def stream_completion(one: LoadedModel, messages: list[dict], decoding: SamplingParams) -> AsyncIterator[Event]:
+async def stream_completion(one: LoadedModel, messages: list[dict], sampling: RequestSampling) -> AsyncIterator[Event]:
     """Events `delta` {text}, and at the end `written`, a Written. Raises ApiError."""
-    from httpx import HTTPError
+    from httpx2 import HTTPError
     from openai import OpenAIError
     from pydantic_ai.direct import model_request_stream
     from pydantic_ai.exceptions import AgentRunError
 
     asked = time.perf_counter()
     async with prometheus_metrics.track_answer(one.model.name), one.gate.turn():
-        seeded = one.engine.seeded if decoding.seed is not None else {}
-        extra = {**one.engine.extra_body, **seeded, **style_strength_args(one, decoding.style_strength), **one.engine.repeat(decoding.repeat_penalty)}
-        settings = {"max_tokens": decoding.max_tokens, "temperature": decoding.temperature, "top_p": decoding.top_p, "extra_body": extra}
-        settings |= {"seed": decoding.seed} if decoding.seed is not None else {}
-        settings |= {"stop_sequences": decoding.stop} if decoding.stop else {}
+        seeded = one.engine.seeded if sampling.seed is not None else {}
+        extra = {**one.engine.extra_body, **seeded, **style_strength_args(one, sampling.style_strength), **one.engine.repeat(sampling.repeat_penalty)}
+        settings = {"max_tokens": sampling.max_tokens, "temperature": sampling.temperature, "top_p": sampling.top_p, "extra_body": extra}
+        settings |= {"seed": sampling.seed} if sampling.seed is not None else {}
+        settings |= {"stop_sequences": list(sampling.stop)} if sampling.stop else {}
         text, first = "", 0.0
         try:
             async with model_request_stream(one.engine.chat_model(http_client()), to_pydantic_ai(messages), model_settings=settings) as stream:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil
 
 from blogtwin.config import Params
@@ -198,7 +198,7 @@ async def _unreachable(engine: Engine) -> Failure | None:
     """Why an engine does not answer; None when it does, whatever it says."""
     try:
         await http_client().get(f"{engine.base_url}/models", headers={"Authorization": f"Bearer {engine.api_key}"}, timeout=TTL_SECONDS)
-    except httpx.HTTPError as e:
+    except httpx2.HTTPError as e:
         return Failure("engine_gone", f"{engine.name} does not answer at {engine.base_url} ({type(e).__name__})")
     return None
 

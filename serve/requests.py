@@ -1,4 +1,4 @@
-"""What a request asks for → chat messages and decoding, within the limits of the settings."""
+"""What a request asks for → chat messages and sampling parameters, within the limits of the settings."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from blogtwin.models import chat
 from corpus.examples import CONTINUE_TEMPLATES, WRITE_TEMPLATES
 from serve.app_state import AppState
 from serve.errors import ApiError
-from serve.generation import SamplingParams
+from serve.generation import RequestSampling
 from serve.model_pool import LoadedModel
 
 Prompt = Annotated[str, Field(min_length=1, max_length=200_000)]
@@ -39,18 +39,18 @@ class PromptRequest(SamplingOptions):
     system: str | None = Field(None, max_length=4000, description="in place of the system message the twin was trained with")
 
 
-def resolve_sampling(state: AppState, knobs: SamplingOptions) -> SamplingParams:
+def resolve_sampling(state: AppState, options: SamplingOptions) -> RequestSampling:
     """Raises ApiError 422 for more tokens than allowed."""
     usual, allowed = state.params.eval, state.settings.max_tokens
-    tokens = min(usual.max_tokens, allowed) if knobs.max_tokens is None else knobs.max_tokens
+    tokens = min(usual.max_tokens, allowed) if options.max_tokens is None else options.max_tokens
     if tokens > allowed:
         raise ApiError(422, "too_many_tokens", f"max_tokens is {tokens}, and {allowed} are allowed.", "Ask for fewer, or raise SERVE_MAX_TOKENS.")
 
     def value(name: str):
-        given = getattr(knobs, name)
+        given = getattr(options, name)
         return getattr(usual, name) if given is None else given
 
-    return SamplingParams(max_tokens=tokens, temperature=value("temperature"), top_p=value("top_p"), repeat_penalty=value("repeat_penalty"), seed=knobs.seed, stop=knobs.stop, style_strength=knobs.style_strength)
+    return RequestSampling(max_tokens=tokens, temperature=value("temperature"), top_p=value("top_p"), repeat_penalty=value("repeat_penalty"), seed=options.seed, stop=tuple(options.stop), style_strength=options.style_strength)
 
 
 def build_messages(state: AppState, one: LoadedModel, asked: PromptRequest) -> list[dict]:

@@ -22,6 +22,7 @@ from pathlib import Path
 import psutil
 
 from blogtwin.config import Params
+from blogtwin.dvc import DVC
 from blogtwin.files import atomic_directory
 from blogtwin.paths import ARTIFACTS_DIR, LOGS_DIR, ROOT
 from blogtwin.presets import load_presets
@@ -211,7 +212,7 @@ class TrainingJobs:
         if not (self.workspace / ".git").is_dir():
             shutil.rmtree(self.workspace, ignore_errors=True)
             self._run(["git", "clone", "-q", str(ROOT), str(self.workspace)], cwd=ROOT)
-            cache = self._run([sys.executable, "-m", "dvc", "cache", "dir"], cwd=ROOT).strip()
+            cache = self._run([*DVC, "cache", "dir"], cwd=ROOT).strip()
             self._run(["git", "config", "user.name", "blogtwin"])
             self._run(["git", "config", "user.email", "blogtwin@localhost"])
             self._dvc("cache", "dir", "--local", str((ROOT / cache).resolve()))
@@ -230,11 +231,11 @@ class TrainingJobs:
     def _start_worker(self) -> None:
         """DVC's own worker, which ends when the queue is empty. A session of its own: it must outlive this server."""
         self.started = time.monotonic()
-        command = [sys.executable, "-m", "dvc", "queue", "start"]
+        command = [*DVC, "queue", "start"]
         self.worker = subprocess.Popen(command, cwd=self.workspace, env=_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def _dvc(self, *arguments: str, ok: bool = True) -> str:
-        return self._run([sys.executable, "-m", "dvc", *arguments], ok=ok)
+        return self._run([*DVC, *arguments], ok=ok)
 
     def _run(self, command: list[str], cwd: Path | None = None, ok: bool = True) -> str:
         """What a command prints. Raises ApiError with its own words when it fails."""

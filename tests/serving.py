@@ -84,7 +84,7 @@ class Server:
 
     def __init__(self, folder: Path, home: Path, **settings):
         # Its own project root, so that a frontend or a .env of the developer changes nothing.
-        env = {**environment(home), "SERVE_HOME": str(home), "SERVE_ENGINE": "llamacpp", "SERVE_RATE": "100000/minute", **settings}
+        env = {**environment(home), "PYTHONWARNINGS": "always::DeprecationWarning", "SERVE_HOME": str(home), "SERVE_ENGINE": "llamacpp", "SERVE_RATE": "100000/minute", **settings}
         home.mkdir(exist_ok=True)
         self.folder, self.home = folder, home
         self.said = open(home / "said.txt", "w+")
@@ -122,7 +122,9 @@ class Server:
             self.process.wait(20)
         finally:
             self.kill()
+            warned = re.findall(r"^.*\b\w*Warning: .*", self.text(), re.M)
             self.said.close()
+        assert not warned, "the server's log has warnings: what a library takes away is replaced before it is gone"
 
 
 def events(lines) -> list[tuple[str, dict]]:

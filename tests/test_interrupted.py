@@ -30,7 +30,7 @@ CTRL_C = {
     "ingest, remembering": ("blogtwin.files:json.dumps", 5),
     "ingest, writing": ("blogtwin.files:atomic_open", 3),
     "prepare, cutting": ("corpus.examples:build_examples", 5),
-    "split, comparing": ("corpus.dedup:words", 5),
+    "split, comparing": ("corpus.dedup:tokenise_words", 5),
     "split, writing": ("blogtwin.files:json.dumps", 20),
     "train, in the second step": ("train.training_log:TrainingLog.step", 2),
     "export_gguf, with the twin made": ("blogtwin.models.gguf_export:write_lora_gguf", 1),

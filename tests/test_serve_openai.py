@@ -1,6 +1,6 @@
 """OpenAI's own client, unchanged, against the real server and the real base model."""
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -10,7 +10,7 @@ RAIN = [{"role": "user", "content": "Write about rain."}]
 
 @pytest.fixture(scope="module")
 def client(server):
-    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0, http_client=httpx.Client(trust_env=False))
+    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0, http_client=httpx2.Client(trust_env=False))
 
 
 def test_models_are_listed(client):

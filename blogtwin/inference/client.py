@@ -81,8 +81,8 @@ def to_pydantic_ai(chat: list[dict]) -> list:
 @functools.cache
 def http_client():
     """One pool of connections to all engines. Proxies of the environment are not for this machine's own ports."""
-    import httpx
+    import httpx2
 
     # A new connection each time, 0.1 ms on this machine: llama.cpp hangs up after 5 idle seconds, and a request sent at that moment is lost
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    return httpx.AsyncClient(trust_env=False, timeout=httpx.Timeout(None, connect=5), limits=limits)
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
+    return httpx2.AsyncClient(trust_env=False, timeout=httpx2.Timeout(None, connect=5), limits=limits)

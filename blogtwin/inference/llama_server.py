@@ -9,7 +9,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from blogtwin.hardware import available_cpus
 from blogtwin.inference.client import Engine
@@ -68,7 +68,7 @@ def render_prompt(engine: Engine, messages: list[dict]) -> str:
 def _ask(engine: Engine, method: str, path: str, **kwargs):
     """What llama.cpp's server answers beside the OpenAI protocol."""
     url, key = engine.base_url.removesuffix("/v1") + path, {"Authorization": f"Bearer {engine.api_key}"}
-    return httpx.request(method, url, headers=key, timeout=60, trust_env=False, **kwargs).raise_for_status().json()
+    return httpx2.request(method, url, headers=key, timeout=60, trust_env=False, **kwargs).raise_for_status().json()
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import yaml
 
 from blogtwin.errors import UserError
@@ -22,21 +22,21 @@ class Ollama:
         host = url or os.environ.get("OLLAMA_HOST", "")
         try:
             self.url = server_address(host)
-            self.http = httpx.Client(base_url=self.url, timeout=httpx.Timeout(600, connect=2), trust_env=False)
-        except (ValueError, httpx.InvalidURL):
+            self.http = httpx2.Client(base_url=self.url, timeout=httpx2.Timeout(600, connect=2), trust_env=False)
+        except (ValueError, httpx2.InvalidURL):
             raise UserError(f"OLLAMA_HOST is {host}, which is no address: write it as 127.0.0.1:11434, or unset it.") from None
 
     def version(self) -> str | None:
         """Its version, or None when no Ollama answers."""
         try:
             return self.http.get("/api/version", timeout=2).raise_for_status().json()["version"]
-        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        except (httpx2.HTTPError, ValueError, KeyError, TypeError):
             return None
 
-    def _ask(self, method: str, path: str, **kwargs) -> httpx.Response:
+    def _ask(self, method: str, path: str, **kwargs) -> httpx2.Response:
         try:
             answer = self.http.request(method, path, **kwargs)
-        except httpx.HTTPError as e:
+        except httpx2.HTTPError as e:
             raise OllamaError(f"stopped answering at {path} ({type(e).__name__})") from None
         if answer.status_code >= 400:
             raise OllamaError(f"answered {answer.status_code} to {path}: {_error_text(answer)}")
@@ -52,7 +52,7 @@ class Ollama:
     def has_blob(self, digest: str) -> bool:
         try:
             return self.http.head(f"/api/blobs/sha256:{digest}").status_code == 200
-        except httpx.HTTPError as e:
+        except httpx2.HTTPError as e:
             raise OllamaError(f"stopped answering at /api/blobs ({type(e).__name__})") from None
 
     def push_blob(self, file: Path, digest: str) -> None:
@@ -73,7 +73,7 @@ class Ollama:
                     if "error" in event:
                         raise OllamaError(f"could not create {name}: {event['error']}")
                     last = event.get("status", last)
-        except (httpx.HTTPError, ValueError, TypeError) as e:
+        except (httpx2.HTTPError, ValueError, TypeError) as e:
             raise OllamaError(f"stopped answering while it made {name} ({type(e).__name__})") from None
         if last != "success":
             raise OllamaError(f"ended its answer to /api/create without success (last: {last or 'nothing'})")
@@ -110,7 +110,7 @@ def server_address(host: str) -> str:
     return f"{parts.scheme}://{name}:{port}{parts.path.rstrip('/')}"
 
 
-def _error_text(answer: httpx.Response) -> str:
+def _error_text(answer: httpx2.Response) -> str:
     try:
         error = answer.json()["error"]
         return str(error["message"] if isinstance(error, dict) else error)[:300]  # /v1 has OpenAI's form

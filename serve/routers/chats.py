@@ -115,14 +115,14 @@ def save_answer(db, session: str, text: str, model: str, finish: str) -> dict:
 
 async def stream_chat(state, caller, asked: SessionChatRequest) -> AsyncIterator[Event]:
     """Events session, delta…, answered. An answer that is cancelled, or whose engine fails, is kept as far as it came."""
-    one, decoding = state.pool.get(asked.model), requests.resolve_sampling(state, asked)
+    one, sampling = state.pool.get(asked.model), requests.resolve_sampling(state, asked)
     requests.check_prompt_length(state, [{"content": asked.message}])
     session, history = await state.store.do(save_question, caller.name, asked, one.model.name)
     chat = truncate_history(state, [{"role": "system", "content": one.model.system}, *({"role": m["role"], "content": m["content"]} for m in drop_retried_answers(history))])
     yield Event("session", {"session_id": session, "model": one.model.name})
     text = ""
     try:
-        async for event in generation.stream_completion(one, chat, decoding):
+        async for event in generation.stream_completion(one, chat, sampling):
             if event.name == "delta":
                 text += event.data["text"]
                 yield event

@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import json
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from blogtwin.dvc import DVC
 from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
 from blogtwin.hardware import command_output
@@ -137,7 +137,7 @@ def parse_experiment_ref(ref: str) -> tuple[str, str, str]:
 def experiment_rows(folder: Path, *selection: str) -> list[Experiment]:
     """`dvc exp show` of a folder; nothing where there is no DVC project with a commit."""
     try:
-        baselines = json.loads(command_output(sys.executable, "-m", "dvc", "exp", "show", "--json", *selection, folder=folder, seconds=60) or "[]")
+        baselines = json.loads(command_output(*DVC, "exp", "show", "--json", *selection, folder=folder, seconds=60) or "[]")
     except ValueError:
         return []
     found = []

@@ -112,7 +112,7 @@ def section_question(title: str, outline: list[str], number: int, heading: str, 
 
 async def draft_events(state, asked: DraftRequest) -> AsyncIterator[Event]:
     """Events outline {title, outline}, then for each section: section {number, heading}, delta…, section_end; at the end `draft` {title, text}."""
-    one, decoding = state.pool.get(asked.model), requests.resolve_sampling(state, asked)
+    one, sampling = state.pool.get(asked.model), requests.resolve_sampling(state, asked)
     title = asked.title.strip() or " ".join(asked.notes.split())[:80]
     outline = await plan_outline(state, asked, title)
     yield Event("outline", {"title": title, "outline": outline})
@@ -123,7 +123,7 @@ async def draft_events(state, asked: DraftRequest) -> AsyncIterator[Event]:
         yield Event("section", {"number": number, "heading": heading})
         question = section_question(title, outline, number, heading, written[-1][-CONTEXT_CHARS:] if written else asked.notes)
         text = ""
-        async for event in generation.stream_completion(one, requests.build_messages(state, one, question), decoding):
+        async for event in generation.stream_completion(one, requests.build_messages(state, one, question), sampling):
             if event.name == "delta":
                 yield event
             else:

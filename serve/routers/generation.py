@@ -42,9 +42,9 @@ class CancelResult(BaseModel):
 
 async def stream_answer(state, one: LoadedModel, asked: PromptRequest) -> AsyncIterator[Event]:
     """Events of one answer: start, delta…, written."""
-    messages, decoding = requests.build_messages(state, one, asked), requests.resolve_sampling(state, asked)
+    messages, sampling = requests.build_messages(state, one, asked), requests.resolve_sampling(state, asked)
     begun = False
-    async for event in generation.stream_completion(one, messages, decoding):
+    async for event in generation.stream_completion(one, messages, sampling):
         if not begun:
             begun = True
             yield Event("start", {"model": one.model.name})

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-import httpx
+import httpx2
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -107,7 +107,7 @@ OWN_PARAMETERS = {"model", "messages", "prompt", "stream", "stream_options", "st
 
 
 def request_body(state, one: LoadedModel, asked: CompletionBase) -> dict:
-    """What the engine is asked: the client's fields, the usual decoding where it says nothing, always as a stream.
+    """What the engine is asked: the client's fields, the usual sampling parameters where it says nothing, always as a stream.
 
     Always a stream, since an engine notices at once that nobody listens to one, and only after a second otherwise.
     """
@@ -139,7 +139,7 @@ async def chunks(one: LoadedModel, path: str, asked: dict) -> AsyncIterator[str]
                         yield legacy_logprobs(line[6:]) if path == "completions" and '"logprobs":{' in line else line[6:]
                     elif line.startswith("error: "):
                         raise generation.error_from_status(one, 500, line[7:])
-        except httpx.HTTPError as e:
+        except httpx2.HTTPError as e:
             raise generation.engine_error(one, e) from e
     prometheus_metrics.observe_generation(one.model.name, first, time.perf_counter() - started, tokens)
 

@@ -7,7 +7,7 @@ export PYTHONUTF8 := 1
 # Many container images set it; without kept bytecode each stage would compile its libraries again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup all test test-fast train eval ollama serve dev doctor blog exp diff validate-metrics bench bench-data bench-serve plots report lint clean
+.PHONY: help setup all test test-fast train eval ollama serve dev doctor blog exp diff validate-metrics bench bench-data bench-serve plots report docs lint lock clean
 
 help: ## print this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -25,7 +25,7 @@ else
 
 all: setup ## posts → twin: every stage that is not up to date, then what came out (BASE=llama3.2:1b: on another base; AUTHOR=anna: in authors/anna)
 	@$(if $(BASE),python scripts/set_param.py train.base=$(BASE))
-	@python scripts/06_ollama_create.py --refresh
+	@python scripts/06_ollama_create.py --drop-stale
 	@dvc repro eval && dvc repro
 	@python scripts/print_summary.py
 
@@ -85,9 +85,17 @@ report: setup ## is the blog ready to be learnt from? (and where the scorecard's
 	@dvc repro --quiet ingest
 	@python scripts/corpus_report.py
 
+docs: setup ## build the documentation into site/ (a dead link is an error)
+	@python -m pip install -q --disable-pip-version-check -r docs/requirements.txt
+	@python scripts/build_docs.py
+	@NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
+
 lint: setup ## look for mistakes in the code
 	@ruff check .
 	@sh frontend/scripts/lint.sh
+
+lock: ## pin every package that requirements.txt needs, in constraints.txt
+	@$(PYTHON) scripts/bootstrap.py --lock
 
 clean: ## forget what the stages made (not your posts, not the cache)
 	@rm -rf artifacts/adapter artifacts/gguf artifacts/ollama artifacts/plots artifacts/eval artifacts/train artifacts/checkpoints artifacts/logs artifacts/data data/export data/raw data/prepared data/split/*.jsonl

@@ -16,7 +16,7 @@ from blogtwin.paths import ARTIFACTS_DIR, AUTHORS_DIR, ROOT
 SHARED_PATHS = (Path(".venv"), ARTIFACTS_DIR / "base")
 RESERVED = {"base", "finetuned", "twin", "blogtwin"}  # names that the server has for others
 # What is said of a person, or points at their files: a new author begins without.
-AUTHOR_DEFAULTS = {"ingest.source": "data/sample", "ingest.author": "", "prepare.author": "", "prepare.persona": "corpus/persona.yaml", "train.votes": "train/votes.jsonl"}
+AUTHOR_DEFAULTS = {"ingest.source": "data/sample", "ingest.author": "", "prepare.author": "", "prepare.persona": "corpus/persona.yaml", "train.preference_data": "train/votes.jsonl"}
 # What the author's folder has of its own; all else is the project's code.
 AUTHOR_FILES = (":!params.yaml", ":!dvc.lock", ":!artifacts", ":!data/*.dvc")
 

@@ -22,7 +22,7 @@ class IngestParams(StrictModel):
     min_words: int = Field(ge=1)
     max_file_mb: float = Field(gt=0)
     author: str
-    role: str = Field(min_length=1)
+    chat_role: str = Field(min_length=1)
 
 
 def _parse_rate(value):
@@ -60,26 +60,27 @@ class PrepareParams(StrictModel):
     embeds: Literal["keep", "drop", "placeholder"]
     redact: bool
     context_tokens: int = Field(ge=0)
-    tasks: AugmentationParams
-    per_post: int = Field(ge=0)
-    instructions: Literal["heuristic", "model", "both"]
-    instructor: str
+    augmentation: AugmentationParams
+    max_augmentations_per_post: int = Field(ge=0)
+    instruction_source: Literal["heuristic", "model", "both"]
+    instruction_model: str
     persona: str = Field(min_length=1)
 
 
 class SplitParams(StrictModel):
-    by: Literal["date", "random"]
-    train: float = Field(gt=0, lt=1)
-    valid: float = Field(gt=0, lt=1)
-    test: float = Field(gt=0, lt=1)
+    strategy: Literal["date", "random"]
+    train_fraction: float = Field(gt=0, lt=1)
+    valid_fraction: float = Field(gt=0, lt=1)
+    test_fraction: float = Field(gt=0, lt=1)
     seed: int
-    jaccard: float = Field(gt=0, le=1)
-    containment: float = Field(gt=0, le=1)
+    min_jaccard: float = Field(gt=0, le=1)
+    min_containment: float = Field(gt=0, le=1)
 
     @model_validator(mode="after")
-    def shares_add_up(self):
-        if abs(self.train + self.valid + self.test - 1) > 1e-6:
-            raise ValueError(f"train + valid + test is {self.train + self.valid + self.test:g}, it must be 1")
+    def fractions_add_up(self):
+        total = self.train_fraction + self.valid_fraction + self.test_fraction
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train_fraction + valid_fraction + test_fraction is {total:g}, it must be 1")
         return self
 
 
@@ -101,18 +102,18 @@ class TrainParams(StrictModel):
     max_tokens: int = Field(ge=0)
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0, lt=1)
-    warmup: float = Field(ge=0, lt=1)
+    warmup_ratio: float = Field(ge=0, lt=1)
     lora_rank: int = Field(ge=1)
     lora_alpha: int = Field(ge=1)
     lora_dropout: float = Field(ge=0, lt=1)
-    patience: int = Field(ge=1)
-    checkpoint_steps: int = Field(ge=1)
+    early_stopping_patience: int = Field(ge=1)
+    save_steps: int = Field(ge=1)
     seed: int
     warm_start: bool
-    canaries: int = Field(ge=0, le=100)
+    num_canaries: int = Field(ge=0, le=100)
     method: Literal["sft", "dpo", "grpo"]
-    pairs: int = Field(ge=1)
-    votes: Annotated[str, BeforeValidator(_file_of_votes)]
+    preference_prompts: int = Field(ge=1)
+    preference_data: Annotated[str, BeforeValidator(_file_of_votes)]
     _by_preset: frozenset = PrivateAttr(frozenset())
 
     @property
@@ -143,17 +144,17 @@ class OllamaParams(StrictModel):
 
 
 class EvalParams(StrictModel):
-    prompts: int = Field(ge=0)
-    notes: int = Field(ge=0)
-    read_tokens: int = Field(ge=0)
+    num_prompts: int = Field(ge=0)
+    num_notes_prompts: int = Field(ge=0)
+    max_scored_tokens: int = Field(ge=0)
     max_tokens: int = Field(ge=16)
     temperature: float = Field(ge=0, le=2)
     top_p: float = Field(gt=0, le=1)
     repeat_penalty: float = Field(gt=0)
     seed: int
     impostors: str
-    swap: str
-    judge: str
+    other_twin: str
+    judge_model: str
 
 
 class Params(StrictModel):

@@ -7,7 +7,30 @@ import re
 from pathlib import Path
 
 # {old dotted name: new one in the same section, or "" for one that is gone}. A section's new name holds for all that is in it.
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    "ingest.role": "ingest.chat_role",
+    "prepare.tasks": "prepare.augmentation",
+    "prepare.per_post": "prepare.max_augmentations_per_post",
+    "prepare.instructions": "prepare.instruction_source",
+    "prepare.instructor": "prepare.instruction_model",
+    "split.by": "split.strategy",
+    "split.train": "split.train_fraction",
+    "split.valid": "split.valid_fraction",
+    "split.test": "split.test_fraction",
+    "split.jaccard": "split.min_jaccard",
+    "split.containment": "split.min_containment",
+    "train.warmup": "train.warmup_ratio",
+    "train.patience": "train.early_stopping_patience",
+    "train.checkpoint_steps": "train.save_steps",
+    "train.pairs": "train.preference_prompts",
+    "train.votes": "train.preference_data",
+    "train.canaries": "train.num_canaries",
+    "eval.prompts": "eval.num_prompts",
+    "eval.notes": "eval.num_notes_prompts",
+    "eval.read_tokens": "eval.max_scored_tokens",
+    "eval.swap": "eval.other_twin",
+    "eval.judge": "eval.judge_model",
+}
 # {dotted name of today: {old default: new one, as YAML}}: files of this project that moved, words with another spelling.
 MOVED: dict[str, dict[str, str]] = {"prepare.persona": {"scripts/corpus/persona.yaml": "corpus/persona.yaml"}}
 MISSING = object()

@@ -15,7 +15,7 @@ class Message(BaseModel):
 class PreferencePair(BaseModel):
     """Two answers to one prompt, one preferred over the other: a row for DPO in TRL's conversational format.
 
-    GET /api/blind/pairs writes such rows, `train.votes` reads them. A plain string in place of a message list is read as one
+    GET /api/blind/pairs writes such rows, `train.preference_data` reads them. A plain string in place of a message list is read as one
     message of the user (prompt) or the assistant (chosen, rejected), as in TRL's standard format.
     """
 

@@ -8,7 +8,7 @@ from corpus.post import Post
 
 PAGE_NAMES = {"about", "about-me", "contact", "privacy", "privacy-policy", "imprint", "impressum", "colophon", "404", "archive", "archives", "tags", "categories", "search", "blogroll", "subscribe", "license", "licence", "contributing", "changelog", "code-of-conduct", "code_of_conduct", "security", "_index"}
 GENERATED_TEXT = re.compile(
-    r"(?im)^\W*(?:this (?:post|page|file|document|digest|summary) (?:was|is|has been) (?:automatically|auto-?) ?generated|(?:auto-?generated|automatically generated|generated automatically) (?:by|from|with|post)|powered by ifttt|my tweets from the (?:past|last) week)"
+    r"(?im)^[^\w\n]*(?:this (?:post|page|file|document|digest|summary) (?:was|is|has been) (?:automatically|auto-?) ?generated|(?:auto-?generated|automatically generated|generated automatically) (?:by|from|with|post)|powered by ifttt|my tweets from the (?:past|last) week)"
 )
 LINK = re.compile(r"!?\[((?:[^\[\]\n]|\[[^\[\]\n]*\]){0,400})\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*[^()\n]*\)|\[[^\[\]\n]*\])|<?https?://\S+|\[\[[^\[\]\n]{1,300}\]\]")
 ITEM = re.compile(r"(?m)^[ \t]*(?:[-*+]|\d+[.)])[ \t]")

@@ -25,7 +25,7 @@ from blogtwin.text.tokens import tokenise_words
 from corpus.augmentation import AugmentationRequest
 
 ANSWERS_DIR = ARTIFACTS_DIR / "cache/instructions"
-PARAMETER = "prepare.instructor"
+PARAMETER = "prepare.instruction_model"
 MAX_CONCURRENCY, TIMEOUT_SECONDS, CONTEXT_TOKENS = 4, 180, 1536  # questions; seconds; tokens of a question and its answer
 TEMPERATURES = (0.0, 0.7)  # of the first try and of the second
 MIN_FACTS_PRESERVED = 0.8  # of the passage's numbers, dates and names
@@ -72,7 +72,7 @@ class InstructionModel:
                     asyncio.run(_ask_all(engine, missing, done))
                 except Exception as e:  # whatever the client raises: the server is gone, has no such model, or refuses the key
                     reason = " ".join(str(e).split())[:200] or type(e).__name__
-                    raise UserError(f"The model {engine.model} at {engine.base_url} could not be asked ({reason}): mend {PARAMETER}, or set prepare.instructions to heuristic; what it has answered is kept.") from None
+                    raise UserError(f"The model {engine.model} at {engine.base_url} could not be asked ({reason}): mend {PARAMETER}, or set prepare.instruction_source to heuristic; what it has answered is kept.") from None
         return [json.loads(file.read_text(encoding="utf-8"))["text"] for file in files]
 
     def _embedded(self) -> Engine:

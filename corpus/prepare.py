@@ -15,7 +15,7 @@ def build_examples(posts: list[dict], params, count, only: int = 0, remembered=N
     asked = build_augmented_examples(kept, params, count)
     rows = [row for _, some in kept for row in some] + [row for _, row in asked] + build_persona_examples(params, count)
     rows = sample_by_task(rows, only) if only else rows
-    how, seed = params.prepare.instructions, params.prepare.seed
+    how, seed = params.prepare.instruction_source, params.prepare.seed
     by = {"heuristic": 0.0, "both": 0.5, "model": 1.0}[how]
     told = {one.id: one for one, _ in asked if random.Random(f"{seed}:{one.id}").random() < by}
     return replace_with_model_instructions(rows, told, params, count) if told else rows
@@ -55,16 +55,16 @@ def build_augmented_examples(kept: list[tuple[dict, list[dict]]], params, count)
 
     seed, length = params.prepare.seed, params.train.max_length
     posts = [(post, [row["output"] for row in rows]) for post, rows in kept]
-    knobs, n_words = params.prepare.tasks.model_dump(exclude={"persona"}), sum(len(text.split()) for _, parts in posts for text in parts)
-    shares = augmentation.augmentation_rates(knobs, n_words, max(1, len(posts)), params.prepare.per_post)
-    if not any(shares.values()) or not params.prepare.per_post:
+    knobs, n_words = params.prepare.augmentation.model_dump(exclude={"persona"}), sum(len(text.split()) for _, parts in posts for text in parts)
+    shares = augmentation.augmentation_rates(knobs, n_words, max(1, len(posts)), params.prepare.max_augmentations_per_post)
+    if not any(shares.values()) or not params.prepare.max_augmentations_per_post:
         return []
     if any(shares[kind] for kind, knob in knobs.items() if knob == "auto"):
         said = ", ".join(f"{share:g} {kind}" for kind, share in shares.items() if share)
-        echo(f"{n_words:,} words are a small blog: its passages are asked for once more, {said} a post (prepare.tasks)")
+        echo(f"{n_words:,} words are a small blog: its passages are asked for once more, {said} a post (prepare.augmentation)")
     from rich.progress import track
 
-    asked = [one for post, parts in posts for one in augmentation.sample_requests(post, parts, count, length, shares, params.prepare.per_post, seed)]
+    asked = [one for post, parts in posts for one in augmentation.sample_requests(post, parts, count, length, shares, params.prepare.max_augmentations_per_post, seed)]
     weights = keyphrases.InverseDocumentFrequency(["\n\n".join(parts) for _, parts in posts])
     made = {one.id: augmentation.heuristic_prompt(one, weights, count, seed) for one in track(asked, "making what asks for them", transient=True)}
     return [(one, augmentation.to_example(one, made[one.id], count, seed)) for one in asked if made[one.id]]
@@ -76,8 +76,8 @@ def replace_with_model_instructions(rows: list[dict], asked: dict, params, count
     from corpus import augmentation, instruction_model
 
     wanted = [asked[row["id"]] for row in rows if row["id"] in asked]
-    with instruction_model.InstructionModel(params.prepare.instructor, resolve_base(params.train.base)) as instructor:
-        if wanted and params.prepare.instructor:
+    with instruction_model.InstructionModel(params.prepare.instruction_model, resolve_base(params.train.base)) as instructor:
+        if wanted and params.prepare.instruction_model:
             echo(f"asking {instructor.name}: it reads the {len(wanted)} passages")
         made = instruction_model.generate_instructions(wanted, instructor, count)
     return [augmentation.to_example(asked[row["id"]], made[row["id"]], count, params.prepare.seed) if row["id"] in made else row for row in rows]
@@ -90,7 +90,7 @@ def build_persona_examples(params, count) -> list[dict]:
 
     path = params.prepare.persona
     weights = keyphrases.InverseDocumentFrequency([])
-    rows = persona.build_dialogues(persona.load_persona(path), params.prepare.tasks.persona, lambda text: keyphrases.extract_key_phrases(keyphrases.tokenise(text, weights), 2), params.prepare.seed)
+    rows = persona.build_dialogues(persona.load_persona(path), params.prepare.augmentation.persona, lambda text: keyphrases.extract_key_phrases(keyphrases.tokenise(text, weights), 2), params.prepare.seed)
     persona.check_length(rows, path, count, params.train.max_length)
     return rows
 

@@ -36,7 +36,7 @@ def corpus_statistics(posts: list[dict], left: list[dict], params) -> dict:
         personal.update(kind for kind, _ in find_personal_data(cleaned))
         machine += [post["title"]] if MACHINE_PHRASES.search(cleaned) else []
         samples += _before_after(post, cleaned) if len(samples) < 5 else []
-    together = [g for g in group_related(posts, params.split.jaccard, params.split.containment) if len(g) > 1]
+    together = [g for g in group_related(posts, params.split.min_jaccard, params.split.min_containment) if len(g) > 1]
     authors = Counter(a for p in posts for a in set(p.get("authors", [])))
     main_author = authors.most_common(1)[0][0] if authors else ""
     guests = sum(n for a, n in authors.items() if a != main_author)
@@ -91,7 +91,7 @@ def assess(facts: dict, params) -> tuple[str, list[str]]:
     if len(facts["languages"]) > 1 and min(list(facts["languages"].values())[:2]) > 0.1 * n:
         hints.append("Two languages: a twin of each apart is better than one of both.")
     if facts["undated"] > 0.5 * n:
-        hints.append("Most posts have no date: `split.by: random` is as good as testing on the newest.")
+        hints.append("Most posts have no date: `split.strategy: random` is as good as testing on the newest.")
     return said, hints
 
 

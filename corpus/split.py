@@ -16,9 +16,9 @@ SPLIT_NAMES = ("train", "valid", "test")
 
 
 def split_sizes(n: int, params) -> tuple[int, int]:
-    """(test, valid) posts of n: the shares of params, but ten test posts from fifty posts on, never under two, and one valid."""
-    test = max(2, round(n * params.test), 10 if n >= 50 else 0)
-    return test, max(1, round(n * params.valid))
+    """(test, valid) posts of n: the fractions of params, but ten test posts from fifty posts on, never under two, and one valid."""
+    test = max(2, round(n * params.test_fraction), 10 if n >= 50 else 0)
+    return test, max(1, round(n * params.valid_fraction))
 
 
 def previous_assignments(posts: list[dict], kept: dict) -> dict[str, str]:
@@ -48,6 +48,24 @@ def load_assignments() -> dict[str, dict]:
         return {}
 
 
+def assignments_key(source: str, params) -> str:
+    """Which settings an entry of places.json belongs to.
+
+    Under the parameters' first names, whatever they are called today: places.json is the only memory of where posts were, and with
+    another key none of the entries made so far would be found again.
+    """
+    first_names = {
+        "by": params.strategy,
+        "train": params.train_fraction,
+        "valid": params.valid_fraction,
+        "test": params.test_fraction,
+        "seed": params.seed,
+        "jaccard": params.min_jaccard,
+        "containment": params.min_containment,
+    }
+    return json.dumps({"ingest.source": source, **first_names})
+
+
 def preferred_split(places: set[str]) -> str:
     """Where a group goes whose posts were in these splits: a post that was trained on never becomes a test."""
     return next(name for name in SPLIT_NAMES if name in places)
@@ -55,7 +73,7 @@ def preferred_split(places: set[str]) -> str:
 
 def assign_groups(posts: list[dict], groups: list[list[int]], params, known: dict[str, str] | None = None) -> dict[str, list[int]]:
     """Post numbers of each split. `posts` are {"id", "date", …}; `groups` are lists of post numbers that stay together; `known`: see `previous_assignments`."""
-    if params.by == "date":  # the newest first; a group is as new as its newest post, undated ones are old
+    if params.strategy == "date":  # the newest first; a group is as new as its newest post, undated ones are old
         order = sorted(groups, key=lambda g: max(posts[i]["date"] or "" for i in g), reverse=True)
     else:
         order = sorted(groups, key=lambda g: posts[g[0]]["id"])
@@ -117,8 +135,8 @@ def split_corpus(rows: list[dict], raw: dict[str, dict], source: str, params, me
         {"id": i, "title": raw[i]["title"], "source": raw[i]["source"], "url": raw[i]["url"], "date": parts[0]["date"], "text": texts[i]}
         for i, parts in by_post.items()
     ]
-    together = group_related(posts, params.jaccard, params.containment)
-    settings = json.dumps({"ingest.source": source, **params.model_dump()})
+    together = group_related(posts, params.min_jaccard, params.min_containment)
+    settings = assignments_key(source, params)
     kept = memory.get(settings, {"posts": {}, "where": {}})
     known = previous_assignments(posts, kept)
     splits = assign_groups(posts, together, params, known)

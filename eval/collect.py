@@ -55,7 +55,7 @@ class OutputCollector:
     def _hear(self, speakers: list[System], examples: list[dict], others: list[str], reads: set[str], cases: list[GenerationRequest]) -> list[dict]:
         asked = [q for v in speakers for q in self._posts(v, examples)] + cases
         # A text is cut to read_tokens and tokenised again, which may give some tokens more.
-        limit = self.params.eval.read_tokens
+        limit = self.params.eval.max_scored_tokens
         read_tokens = min(limit + 8, likelihood.WINDOW_TOKENS) if limit else likelihood.WINDOW_TOKENS
         n_ctx = max(len(q.prompt) + max(q.sampling.max_tokens, read_tokens if q.reads else 0) for q in asked)
         with LlamaModel(self.gguf, n_ctx=max(n_ctx, NUM_RAW_TOKENS + 8), sequences=min(systems.MAX_BATCH, len(asked))) as model:
@@ -91,7 +91,7 @@ class OutputCollector:
     def _read(self, model: LlamaModel, voice: System, examples: list[dict]) -> list[dict]:
         rows = []
         for example in track(examples, f"{voice.name} reads"):
-            row = {"read": likelihood.score_post(model, voice, example, self.tokenizer, self.params.eval.read_tokens)}
+            row = {"read": likelihood.score_post(model, voice, example, self.tokenizer, self.params.eval.max_scored_tokens)}
             if not voice.shots:
                 row["raw"] = likelihood.score_raw(model, example["output"], self.tokenizer, NUM_RAW_TOKENS)
             rows.append(row)
@@ -118,9 +118,9 @@ class OutputCollector:
 
     def prefixes(self, voice: System, posts: dict[str, list[dict]]) -> list[dict]:
         """How much of training and of test posts the voice goes on with by heart; `posts` are examples by split. A short evaluation
-        (eval.prompts) asks for few of them, too."""
+        (eval.num_prompts) asks for few of them, too."""
         rows = []
-        n = min(NUM_PREFIXES, self.params.eval.prompts or NUM_PREFIXES)
+        n = min(NUM_PREFIXES, self.params.eval.num_prompts or NUM_PREFIXES)
         with LlamaModel(self.gguf, n_ctx=1024, sequences=n) as model:
             for split, examples in posts.items():
                 rows.append({"voice": voice.name, "prefix": split, "shares": systems.prefix_extraction(model, self.gguf, voice, examples[:n], self.tokenizer, self.sampling)})

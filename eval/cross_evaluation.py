@@ -30,7 +30,7 @@ def load_twin(folder: Path) -> Twin:
             raise UserError(f"{folder} holds no finished twin ({needed.relative_to(folder)} is missing): run `{make_command('all', folder)}` there first.")
     params = load_params(folder / "params.yaml")
     splits = {name: read_jsonl(folder / SPLIT_DIR / f"{name}.jsonl") for name in ("train", "valid", "test")}
-    asked = first_parts(splits["test"], params.eval.prompts)
+    asked = first_parts(splits["test"], params.eval.num_prompts)
     held_out = join_parts(splits["test"] + splits["valid"])
     return Twin(folder.resolve().name, folder / GGUF_DIR / "twin.gguf", params, asked, list(held_out.values()), [*join_parts(splits["train"]).values(), *held_out.values()])
 
@@ -53,7 +53,7 @@ def bits_per_byte(base, twins: list[Twin], track) -> dict[str, dict[str, float]]
     precision = twins[0].params.export.quantization
     for name, gguf in [("base", quantised_base(base, precision)), *((t.name, t.gguf) for t in twins)]:
         with LlamaModel(gguf, n_ctx=likelihood.WINDOW_TOKENS + 8) as model:
-            rows = {t.name: [likelihood.score_raw(model, e["output"], tokenizer, t.params.eval.read_tokens) for e in track(t.asked, f"{name} reads {t.name}")] for t in twins}
+            rows = {t.name: [likelihood.score_raw(model, e["output"], tokenizer, t.params.eval.max_scored_tokens) for e in track(t.asked, f"{name} reads {t.name}")] for t in twins}
         found[name] = {author: round(likelihood.bits_per_byte(r), 4) for author, r in rows.items()}
     return found
 

@@ -55,7 +55,7 @@ def judge_pairs(judge: Engine, held_out: list[str], truths: list[str], ours: lis
     try:
         said = asyncio.run(all_of_them())
     except Exception as e:  # whatever the client raises: the server is gone, has no such model, or refuses the key
-        raise UserError(f"The judge {judge.model} at {judge.base_url} could not be asked ({' '.join(str(e).split())[:200] or type(e).__name__}): set eval.judge to a model that is there, or to nothing.") from None
+        raise UserError(f"The judge {judge.model} at {judge.base_url} could not be asked ({' '.join(str(e).split())[:200] or type(e).__name__}): set eval.judge_model to a model that is there, or to nothing.") from None
     pairs = zip(said[::2], said[1::2], strict=True)
     return ["ours" if pair == ("A", "B") else "theirs" if pair == ("B", "A") else "tie" for pair in pairs]
 

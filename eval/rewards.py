@@ -9,7 +9,7 @@ import gymnasium
 from gymnasium.spaces import Text
 
 from eval.memorization import FAIL_COVER_13, FAIL_RUN
-from eval.text_scorer import TextLlamaModel
+from eval.text_scorer import TextScorer
 
 # style: 0 for other bloggers, 1 for the author, and less again above that, which is caricature. on_topic: share of the other prompts that
 # are less like the text. copied: 1 for a text that copies more than its author repeats himself. stopped: it came to its end.
@@ -29,7 +29,7 @@ class RewardFunction:
 
     def __init__(self, posts: list[str], briefs: list[str]):
         """`posts` are those that the twin learnt from."""
-        self.single = TextLlamaModel(posts, posts, briefs)
+        self.single = TextScorer(posts, posts, briefs)
 
     def parts(self, text: str, brief: str, stopped: bool) -> dict[str, float]:
         """{style, on_topic, copied, stopped}; what can't be measured of a text, most often since it is too short, counts as 0."""

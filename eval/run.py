@@ -73,15 +73,15 @@ def collect_base(params, base) -> list[dict]:
 
     listener, tokenizer = OutputCollector(quantised_base(base, params.export.quantization), base, params), base.tokenizer()
     speakers = systems.base_systems(params.prepare.system, read_jsonl(SPLIT_DIR / "train.jsonl"), tokenizer)
-    rows = listener.hear(speakers, test_prompts(params.eval.prompts), control_texts(params), {"base", "five_shot"}, suites.list_suites())
-    if params.eval.notes:
+    rows = listener.hear(speakers, test_prompts(params.eval.num_prompts), control_texts(params), {"base", "five_shot"}, suites.list_suites())
+    if params.eval.num_notes_prompts:
         shown = notes_cases(params, tokenizer, "train", systems.NUM_SHOTS)
-        rows += listener.notes(grounding.notes_systems(params.prepare.system, shown), notes_cases(params, tokenizer, "test", params.eval.notes))
+        rows += listener.notes(grounding.notes_systems(params.prepare.system, shown), notes_cases(params, tokenizer, "test", params.eval.num_notes_prompts))
     return rows
 
 
 def collect_twin(params, base, gguf: Path, name: str) -> list[dict]:
-    """What a twin reads and writes: ours, or `eval.swap`, somebody else's."""
+    """What a twin reads and writes: ours, or `eval.other_twin`, somebody else's."""
     from corpus.examples import first_parts
     from eval import suites
     from eval.canaries import make_canaries
@@ -89,13 +89,13 @@ def collect_twin(params, base, gguf: Path, name: str) -> list[dict]:
     from eval.systems import System
 
     listener, voice = OutputCollector(gguf, base, params), System(name, params.prepare.system)
-    rows = listener.hear([voice], test_prompts(params.eval.prompts), control_texts(params), {name}, suites.list_suites() if name == "twin" else ())
-    if params.eval.notes:
-        rows += listener.notes([voice], notes_cases(params, base.tokenizer(), "test", params.eval.notes))
+    rows = listener.hear([voice], test_prompts(params.eval.num_prompts), control_texts(params), {name}, suites.list_suites() if name == "twin" else ())
+    if params.eval.num_notes_prompts:
+        rows += listener.notes([voice], notes_cases(params, base.tokenizer(), "test", params.eval.num_notes_prompts))
     if name == "twin":
         posts = {split: first_parts(read_jsonl(SPLIT_DIR / f"{split}.jsonl")) for split in ("train", "test")}
         rows += listener.prefixes(voice, posts)
-        rows += listener.canaries(voice, make_canaries(params.train.canaries, params.train.seed))
+        rows += listener.canaries(voice, make_canaries(params.train.num_canaries, params.train.seed))
     return rows
 
 
@@ -108,19 +108,19 @@ def make_scorecard(params, base, rows: list[dict]):
     splits = {name: read_jsonl(SPLIT_DIR / f"{name}.jsonl") for name in ("train", "valid", "test")}
     training, held_out = join_parts(splits["train"]), join_parts(splits["test"] + splits["valid"])
     ingested = {p["id"]: p for p in read_jsonl(RAW_DIR / "posts.jsonl")}
-    posts = CorpusTexts(test_prompts(params.eval.prompts), list(held_out.values()), list(training.values()), [ingested[p]["title"] for p in training], len(training.keys() & held_out.keys()))
+    posts = CorpusTexts(test_prompts(params.eval.num_prompts), list(held_out.values()), list(training.values()), [ingested[p]["title"] for p in training], len(training.keys() & held_out.keys()))
     own = [*training.values(), *held_out.values()]
     listener = OutputCollector(quantised_base(base, params.export.quantization), base, params)
     return build_scorecard(rows, posts, load_reference_authors(params, own), listener.reads_texts, params.eval.seed, [post_topic(ingested[e["post_id"]]) for e in posts.asked])
 
 
 def run_llm_judge(params, card) -> dict:
-    """What `eval.judge` says of twin and five-shot base."""
+    """What `eval.judge_model` says of twin and five-shot base."""
     from blogtwin.inference.client import parse_endpoint
     from corpus.examples import join_parts
     from eval import llm_judge
 
-    engine = parse_endpoint("eval.judge", params.eval.judge, os.environ.get("JUDGE_API_KEY", ""))
+    engine = parse_endpoint("eval.judge_model", params.eval.judge_model, os.environ.get("JUDGE_API_KEY", ""))
     held_out = list(join_parts(read_jsonl(SPLIT_DIR / "test.jsonl") + read_jsonl(SPLIT_DIR / "valid.jsonl")).values())
     echo(f"asking {engine.model} at {engine.base_url}: it reads {llm_judge.NUM_SHOWN_POSTS} of your posts at a time")
     texts, styles = ({v: [s[v][key] for s in card.samples] for v in ("twin", "five_shot")} for key in ("text", "style"))
@@ -161,15 +161,15 @@ def require_twin() -> Path:
 
 
 def check_other_twin(params) -> None:
-    """Raises UserError when `eval.swap` names no file."""
-    if params.eval.swap and not Path(params.eval.swap).is_file():
-        raise UserError(f"eval.swap is {params.eval.swap}, and there is no such file: give the twin.gguf of another author on the same base, or leave it empty.")
+    """Raises UserError when `eval.other_twin` names no file."""
+    if params.eval.other_twin and not Path(params.eval.other_twin).is_file():
+        raise UserError(f"eval.other_twin is {params.eval.other_twin}, and there is no such file: give the twin.gguf of another author on the same base, or leave it empty.")
 
 
 def collect_twins(params, base) -> list[dict]:
-    """What our twin reads and writes, and that of `eval.swap`, if there is one."""
+    """What our twin reads and writes, and that of `eval.other_twin`, if there is one."""
     rows = collect_twin(params, base, require_twin(), "twin")
-    return rows + (collect_twin(params, base, Path(params.eval.swap), "swap") if params.eval.swap else [])
+    return rows + (collect_twin(params, base, Path(params.eval.other_twin), "swap") if params.eval.other_twin else [])
 
 
 def write_scorecard(params, base, card) -> None:

@@ -239,7 +239,7 @@ def _suites(metrics: dict, rows: list[dict], posts: CorpusTexts) -> None:
 
 
 def _notes(metrics: dict, rows: list[dict], seed: int) -> None:
-    """What stands of notes in a draft, and what is made up there; nothing where eval.notes is 0."""
+    """What stands of notes in a draft, and what is made up there; nothing where eval.num_notes_prompts is 0."""
     found, gain = grounding.grounding_metrics([r for r in rows if "notes" in r], seed)
     for name, one in found.items():
         metrics[name]["notes"] = one

@@ -12,7 +12,7 @@ from eval.style.features import SEGMENT_WORDS, count_features
 MIN_WORDS = 100  # of a text's prose, and of the two posts at least that a style is known from
 
 
-class TextLlamaModel:
+class TextScorer:
     """The measures of one author, made ready once."""
 
     def __init__(self, learnt: list[str], voice: list[str], briefs: list[str]):

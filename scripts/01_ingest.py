@@ -29,8 +29,8 @@ def main() -> None:
         raise UserError(f"ingest.source is {params.source}, and there is no such folder: set it in params.yaml, or run `{make_command('blog', FROM='your/folder')}`.")
     from blogtwin.cache import JsonCache
 
-    with JsonCache(ARTIFACTS_DIR / "cache/read.jsonl", params.role, params.max_file_mb) as remembered:
-        posts, discarded = ingest_folder(source, params.min_words, params.max_file_mb * 1e6, params.author, params.role, remembered)
+    with JsonCache(ARTIFACTS_DIR / "cache/read.jsonl", params.chat_role, params.max_file_mb) as remembered:
+        posts, discarded = ingest_folder(source, params.min_words, params.max_file_mb * 1e6, params.author, params.chat_role, remembered)
     if not posts:
         write_jsonl(RAW_DIR / "discarded.jsonl", discarded)
         raise UserError(f"{source} holds {len(discarded)} files and no post (see {RAW_DIR / 'discarded.jsonl'}): put .md, .txt or .docx posts there.")

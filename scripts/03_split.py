@@ -5,7 +5,7 @@ learning (train.warm_start) is tested on nothing it knows.
 
 Reads   data/prepared/examples.jsonl, data/raw/posts.jsonl (titles), data/split/places.json (of the last time)
 Writes  data/split/train.jsonl, valid.jsonl, test.jsonl, places.json
-Run     python scripts/03_split.py            `--anew` forgets where posts were
+Run     python scripts/03_split.py            `--reset` forgets where posts were
 """
 
 import _path
@@ -22,12 +22,12 @@ from corpus.split import ASSIGNMENTS_FILE, load_assignments, print_splits, split
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--anew", action="store_true", help="forget where the posts were")
-    anew = parser.parse_args().anew
+    parser.add_argument("--reset", action="store_true", help="forget where the posts were")
+    reset = parser.parse_args().reset
     params = load_params()
     rows = read_jsonl(PREPARED_DIR / "examples.jsonl")
     raw = {post["id"]: post for post in read_jsonl(RAW_DIR / "posts.jsonl")}
-    splits = split_corpus(rows, raw, params.ingest.source, params.split, {} if anew else load_assignments())
+    splits = split_corpus(rows, raw, params.ingest.source, params.split, {} if reset else load_assignments())
     tables = {SPLIT_DIR / f"{name}.jsonl": to_jsonl(rows) for name, rows in splits.examples.items()}
     write_files(tables | {ASSIGNMENTS_FILE: [json.dumps(splits.memory, ensure_ascii=False, indent=1)]})
     print_splits(splits)

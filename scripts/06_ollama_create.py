@@ -4,7 +4,7 @@ Reads   artifacts/gguf/twin.gguf, data/split/test.jsonl
 Writes  artifacts/ollama/Modelfile      for `ollama create` by hand
         artifacts/ollama/receipt.json   what was registered, or that Ollama is absent
 Run     python scripts/06_ollama_create.py
-        python scripts/06_ollama_create.py --refresh    forgets a receipt that Ollama's state has overtaken (`make all` calls this)
+        python scripts/06_ollama_create.py --drop-stale  forgets a receipt that Ollama's state has overtaken (`make all` calls this)
 """
 
 import _path
@@ -22,13 +22,13 @@ from corpus.examples import post_examples
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--refresh", action="store_true", help="only forget a receipt that is no longer true")
+    parser.add_argument("--drop-stale", action="store_true", help="only forget a receipt that is no longer true")
     arguments = parser.parse_args()
     from blogtwin.inference.ollama import Ollama, model_settings, render_modelfile
     from blogtwin.inference.ollama_register import RECEIPT_FILE, drop_stale_receipt, register_and_record
 
     ollama = Ollama()
-    if arguments.refresh:
+    if arguments.drop_stale:
         drop_stale_receipt(ollama)
         return
     params = load_params()

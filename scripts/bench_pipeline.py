@@ -78,7 +78,7 @@ def archive(posts: int) -> dict:
     with tempfile.TemporaryDirectory() as there:
         folder = Path(there)
         shutil.copy(ROOT / "params.yaml", folder)
-        shutil.copytree(ROOT / "scripts/corpus", folder / "scripts/corpus", ignore=shutil.ignore_patterns("*.py", "__pycache__"))  # the empty persona
+        shutil.copytree(ROOT / "corpus", folder / "corpus", ignore=shutil.ignore_patterns("*.py", "__pycache__"))  # the empty persona
         (folder / "blog").mkdir()
         set_params(folder / "params.yaml", {"ingest.source": "blog"})
         for number in range(posts):

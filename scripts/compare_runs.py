@@ -31,7 +31,7 @@ def main() -> None:
         table.add_row(row["title"], f"{row['a']:.3f}", f"{row['b']:.3f}", f"{row['mean']:+.3f} \\[{row['lo']:+.3f}, {row['hi']:+.3f}]", row["verdict"], posts)
     Console().print(table)
     if all(row["verdict"] == "can't tell" for row in rows):
-        echo("No difference can be told with so few prompts (eval.prompts: 0 asks for every held-out post).")
+        echo("No difference can be told with so few prompts (eval.num_prompts: 0 asks for every held-out post).")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from blogtwin.config import Params
 from serve.auth import Keys
+from serve.cached import Cached
 from serve.database import Database
 from serve.model_pool import ModelPool
 from serve.scoring import ScoringWorker
@@ -24,6 +25,7 @@ class AppState:
     jobs: TrainingJobs
     running: ActiveStreams = field(default_factory=ActiveStreams)
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # documents at once
+    past: Cached = field(default_factory=lambda: Cached(30))  # what DVC and Git say of commits and experiments
 
 
 def create_state(settings: Settings, params: Params) -> AppState:

@@ -3,6 +3,7 @@
 A key is 32 random bytes, so that a plain hash can't be reversed by guessing.
 """
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jwt
+from filelock import FileLock
 
 from blogtwin.files import atomic_path
 from serve.errors import ApiError
@@ -53,14 +55,16 @@ class Keys:
         """Make a key; the only time it is seen."""
         key = f"bt_{secrets.token_urlsafe(32)}"
         made = {"name": name, "role": role, "sha256": _hash(key), "made": int(time.time())}
-        self._write([k for k in self.all() if k["name"] != name] + [made])
+        with self._alone():
+            self._write([k for k in self.all() if k["name"] != name] + [made])
         return key
 
     def remove(self, name: str) -> bool:
-        left = [k for k in self.all() if k["name"] != name]
-        found = len(left) < len(self.all())
-        self._write(left)
-        return found
+        with self._alone():
+            before = self.all()
+            left = [k for k in before if k["name"] != name]
+            self._write(left)
+        return len(left) < len(before)
 
     def caller(self, credential: str) -> Caller:
         """Who holds this key or token. Raises ApiError 401."""
@@ -91,8 +95,17 @@ class Keys:
 
     def _secret(self) -> str:
         if not self.secret_file.is_file():
-            _private(self.secret_file, secrets.token_urlsafe(48))
+            with self._alone():
+                if not self.secret_file.is_file():
+                    _private(self.secret_file, secrets.token_urlsafe(48))
         return self.secret_file.read_text()
+
+    @contextlib.contextmanager
+    def _alone(self):
+        """Around reading a file and writing it again: the server and `scripts/api_keys.py` are two processes."""
+        with FileLock(self.file.with_suffix(".lock")):
+            self._read = None  # what is known may be older than what is there
+            yield
 
     def _write(self, keys: list[dict]) -> None:
         _private(self.file, json.dumps(keys, indent=2))

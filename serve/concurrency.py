@@ -13,11 +13,14 @@ class ConcurrencyLimiter:
         self.slots, self.line, self.seconds = slots, line, seconds
         self.semaphore = asyncio.Semaphore(slots)  # wakes in order of arrival
         self.waiting = self.active = 0
+        self.closed = False
         self.lately = 1.0  # seconds an answer took, smoothed
 
     @contextlib.asynccontextmanager
     async def turn(self):
-        """Hold a slot while the block runs. Raises ApiError 503 with the time after which to come back."""
+        """Hold a slot while the block runs. Raises ApiError 503 with the time after which to come back, or 409 once it is closed."""
+        if self.closed:
+            raise ApiError(409, "not_loaded", "This model was unloaded before its turn came.", "POST /api/v1/models/load loads it.")
         if self.waiting >= self.line and self.semaphore.locked():
             raise self._busy("The line for this model is full.")
         self.waiting += 1
@@ -36,6 +39,11 @@ class ConcurrencyLimiter:
             self.active -= 1
             self.semaphore.release()
             self.lately += 0.2 * (asyncio.get_running_loop().time() - started - self.lately)
+
+    def close(self) -> bool:
+        """Let nobody in from now on, and nobody can have slipped in meanwhile. False, and nothing happens, where somebody holds or awaits a slot."""
+        self.closed = self.closed or not (self.active or self.waiting)
+        return self.closed
 
     def _busy(self, message: str) -> ApiError:
         return ApiError(503, "busy", message, "Ask again after Retry-After seconds.", self.lately * (1 + self.waiting / self.slots))

@@ -144,7 +144,7 @@ class ModelPool:
         async with self.lock:
             if name not in self.loaded:
                 raise ApiError(409, "not_loaded", f"{name} is not loaded.")
-            if self.loaded[name].gate.active or self.loaded[name].gate.waiting:
+            if not self.loaded[name].gate.close():  # closed: who got the model before and takes their turn only now finds no freed engine
                 raise ApiError(409, "in_use", f"{name} is answering somebody.", "Wait for the answer, or cancel it, and ask again.")
             await asyncio.to_thread(self.loaded.pop(name).closing.close)
 

@@ -83,10 +83,10 @@ def _author(folder: Path) -> tuple:
     from blogtwin.files import read_jsonl
     from blogtwin.paths import RAW_DIR, SPLIT_DIR
     from corpus.examples import first_parts, join_parts, post_topic
-    from eval.text_scorer import TextLlamaModel
+    from eval.text_scorer import TextScorer
 
     splits = {name: read_jsonl(folder / SPLIT_DIR / f"{name}.jsonl") for name in ("train", "valid", "test")}
     posts = {p["id"]: p for p in read_jsonl(folder / RAW_DIR / "posts.jsonl")}
     learnt, held_out = join_parts(splits["train"]), join_parts(splits["test"] + splits["valid"])
     asked = [e["post_id"] for e in first_parts(splits["test"], load_params(folder / "params.yaml").eval.prompts)]
-    return TextLlamaModel(list(learnt.values()), list(held_out.values()), [post_topic(posts[p]) for p in asked]), [posts[p]["title"] for p in learnt]
+    return TextScorer(list(learnt.values()), list(held_out.values()), [post_topic(posts[p]) for p in asked]), [posts[p]["title"] for p in learnt]

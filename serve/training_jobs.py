@@ -34,18 +34,18 @@ from serve.errors import ApiError
 HYPERPARAMETERS = frozenset(
     f"{section}.{name}"
     for section, names in {
-        "prepare": "seed links code quotes tables embeds redact context_tokens per_post instructions",
-        "prepare.tasks": "notes brief outline rewrite answer persona",
-        "split": "by train valid test seed jaccard containment",
-        "train": "preset backend max_length epochs max_steps max_tokens batch_size learning_rate warmup lora_rank lora_alpha lora_dropout "
-        "patience checkpoint_steps seed warm_start canaries method pairs",
+        "prepare": "seed links code quotes tables embeds redact context_tokens max_augmentations_per_post instruction_source",
+        "prepare.augmentation": "notes brief outline rewrite answer persona",
+        "split": "strategy train_fraction valid_fraction test_fraction seed min_jaccard min_containment",
+        "train": "preset backend max_length epochs max_steps max_tokens batch_size learning_rate warmup_ratio lora_rank lora_alpha "
+        "lora_dropout early_stopping_patience save_steps seed warm_start num_canaries method preference_prompts",
         "export": "quantization parity_prompts parity_tokens",
-        "eval": "prompts notes read_tokens max_tokens temperature top_p repeat_penalty seed",
+        "eval": "num_prompts num_notes_prompts max_scored_tokens max_tokens temperature top_p repeat_penalty seed",
     }.items()
     for name in names.split()
 )
 # A job asks no model elsewhere, even where params.yaml names one: it runs without the keys, and what leaves the machine is decided at the terminal.
-NO_ADDRESSES = {"prepare.instructor": "", "eval.judge": ""}
+NO_ADDRESSES = {"prepare.instruction_model": "", "eval.judge_model": ""}
 SECRET = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)", re.IGNORECASE)  # in the name of a variable
 NEEDED = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}  # for base models of the registry that Hugging Face gives to its users only, such as llama3.2
 STATES = {"Queued": "waiting", "Running": "running", "Success": "done", "Failed": "failed"}

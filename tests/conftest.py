@@ -105,7 +105,7 @@ def make_workspace(folder: Path) -> Path:
     for part in ("bin", "lib", "share", "pyvenv.cfg"):  # a .venv of its own to the eye, this Python's inside
         if (Path(sys.prefix) / part).exists():
             (folder / ".venv" / part).symlink_to(Path(sys.prefix) / part)
-    code = "import sys; sys.path.insert(0, 'scripts'); import bootstrap; print(bootstrap.stamp(), end='')"
+    code = "from blogtwin import installation; print(installation.stamp(), end='')"
     (folder / ".venv/.ready").write_text(subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True).stdout)
     for command in ("git init -q", "git config user.email test@example.org", "git config user.name test", "git add -A", "git commit -qm start"):
         subprocess.run(command, shell=True, cwd=folder, env=environment(folder), check=True)

@@ -27,7 +27,7 @@ def job(base, folder, params, n: int = 6):
 
 
 def settings(**changes):
-    wanted = {"epochs": 3, "max_length": 256, "learning_rate": 5e-3, "lora_rank": 4, "lora_alpha": 8, "warmup": 0.0, **changes}
+    wanted = {"epochs": 3, "max_length": 256, "learning_rate": 5e-3, "lora_rank": 4, "lora_alpha": 8, "warmup_ratio": 0.0, **changes}
     return load_params("params.yaml").train.model_copy(update=wanted)
 
 

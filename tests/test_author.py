@@ -56,7 +56,7 @@ def test_an_authors_code_follows_the_project_and_their_knobs_stay(workspace):
     """Also where the project's own params.yaml, results and dvc.lock were committed since; a folder whose code was changed is left alone."""
     sh(workspace, "make blog AUTHOR=carl FROM=data/sample")
     carl = workspace / "authors/carl"
-    sh(carl, "python scripts/set_param.py train.epochs=7 prepare.tasks.notes=0.5 prepare.author=Carl")
+    sh(carl, "python scripts/set_param.py train.epochs=7 prepare.augmentation.notes=0.5 prepare.author=Carl")
     (carl / "dvc.lock").write_text("his")
     params = (workspace / "params.yaml").read_text()
     commit(workspace, "eval/suites/new.yaml", "# new\n")
@@ -67,7 +67,7 @@ def test_an_authors_code_follows_the_project_and_their_knobs_stay(workspace):
     assert done.returncode == 0 and "note:" not in done.stdout, done
     assert (carl / "eval/suites/new.yaml").is_file() and not (carl / "eval/suites/general.yaml").exists() and (carl / "dvc.lock").read_text() == "his"
     found = yaml.safe_load((carl / "params.yaml").read_text())
-    assert (found["train"]["epochs"], found["prepare"]["tasks"]["notes"], found["prepare"]["author"], found["ollama"]["name"]) == (7, 0.5, "Carl", "blogtwin-carl")
+    assert (found["train"]["epochs"], found["prepare"]["augmentation"]["notes"], found["prepare"]["author"], found["ollama"]["name"]) == (7, 0.5, "Carl", "blogtwin-carl")
     assert found["ingest"]["source"] == "data/blog" and found["ingest"]["min_words"] == 41 and "# the end" in (carl / "params.yaml").read_text()
     (carl / "eval/scorecard.py").write_text("# mine\n")
     commit(workspace, "eval/suites/newer.yaml", "# newer\n")

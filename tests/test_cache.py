@@ -1,6 +1,7 @@
 """What was read and cut before is not read and cut again, and comes out the same; what is new, changed or broken is made."""
 
 import dataclasses
+import importlib
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from blogtwin.config import load_params
 from blogtwin.files import read_jsonl
 from corpus import cleaning, ingest, prepare
 from corpus.post import Post, SkippedPost
+
+stage_ingest, stage_prepare = (importlib.import_module(name) for name in ("01_ingest", "02_prepare"))
 
 
 def asked(path: Path, wanted: list, *decides) -> tuple[list, int]:
@@ -66,7 +69,7 @@ def blog(tmp_path, monkeypatch):
     (folder / "empty.md").write_text("")
     (folder / "picture.png").write_bytes(b"\x89PNG")
     (folder / "chat.jsonl").write_text('{"text": "' + "A journal of one long day. " * 20 + '"}\n')
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("source: data/sample", "source: data/blog").replace("corpus/persona.yaml", f"{ROOT}/scripts/corpus/persona.yaml"))
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("source: data/sample", "source: data/blog").replace("corpus/persona.yaml", f"{ROOT}/corpus/persona.yaml"))
     return folder
 
 
@@ -97,24 +100,24 @@ def test_prepare_cuts_only_new_posts_and_a_knob_cuts_all_again(blog, capsys, mon
     """The stages' own main(), twice and once more with another knob: the examples are the ones that a first run makes."""
     monkeypatch.setattr("sys.argv", ["stage"])
     examples = Path("data/prepared/examples.jsonl")
-    ingest.main()
-    prepare.main()
+    stage_ingest.main()
+    stage_prepare.main()
     first = examples.read_text()
     cut, inner = [], cleaning.clean_markdown
     monkeypatch.setattr(cleaning, "clean_markdown", lambda *given: (cut.append(1), inner(*given))[1])
-    prepare.main()
+    stage_prepare.main()
     assert examples.read_text() == first and not cut
     (blog / "new.md").write_text("# New\n\n" + "Something new to read. " * 30)
-    ingest.main()
+    stage_ingest.main()
     assert "1 of 6 files are new or changed" in capsys.readouterr().out
-    prepare.main()
+    stage_prepare.main()
     assert len(cut) == 1 and examples.read_text() != first
     Path("artifacts/cache/cut.jsonl").unlink()
     known = examples.read_text()
-    prepare.main()
+    stage_prepare.main()
     assert examples.read_text() == known and len(cut) == 1 + len(read_jsonl("data/raw/posts.jsonl"))
     Path("params.yaml").write_text(Path("params.yaml").read_text().replace("context_tokens: 120", "context_tokens: 60"))
-    prepare.main()
+    stage_prepare.main()
     assert len(cut) == 1 + 2 * len(read_jsonl("data/raw/posts.jsonl"))
 
 
@@ -124,7 +127,7 @@ def test_texts_counted_together_have_the_tokens_that_each_has_by_itself():
 
     tokenizer = registry.resolve_base("smollm2:135m").tokenizer()
     texts = ["", " ", "One.", "  Two words\n", "naïve 東京 🙂", "<|im_start|>user", "x" * 3000, "One."]
-    count = prepare.Count(tokenizer)
+    count = chat.TokenCounter(tokenizer)
     alone = [len(chat.encode(tokenizer, text)) for text in texts]
     assert [count(text) for text in texts] == alone
     count.together(texts)
@@ -135,7 +138,7 @@ def test_texts_counted_together_have_the_tokens_that_each_has_by_itself():
 
 def test_all_knobs_that_cut_posts_decide():
     """Whoever adds a knob to the section must say whether it decides how a post is cut."""
-    elsewhere = {"system", "author", "tasks", "per_post", "instructions", "instructor", "persona"}
+    elsewhere = {"system", "author", "augmentation", "max_augmentations_per_post", "instruction_source", "instruction_model", "persona"}
     params = load_params(ROOT / "params.yaml")
     named = {"seed", "links", "redact", "context_tokens", *prepare.BLOCK_TYPES}
     assert set(type(params.prepare).model_fields) == named | elsewhere

@@ -35,7 +35,7 @@ def names(folder) -> list[str]:
 def test_a_run_has_its_own_checkpoints():
     """Other params, data, base or trainer: another folder. How often one is kept is no such thing."""
     one = runs()
-    assert one.folder == runs(checkpoint_steps=5).folder
+    assert one.folder == runs(save_steps=5).folder
     others = [runs(learning_rate=1e-3), runs(seed=8)] + [find_checkpoints(run_identity(*a)) for a in (("mlx", "d" * 64, settings(), [["row"]]), ("cpu", "e" * 64, settings(), [["row"]]), ("cpu", "d" * 64, settings(), [["other"]]))]
     assert len({o.folder for o in [one, *others]}) == 6
 
@@ -63,6 +63,14 @@ def test_resume_from_takes_only_a_checkpoint_of_this_run(tmp_path):
         runs(folder, learning_rate=1e-3)
     with pytest.raises(UserError, match="holds no checkpoint: give a folder step-"):
         runs(tmp_path / "nowhere")
+
+
+def test_a_checkpoint_of_before_parameters_were_renamed_can_be_given():
+    made = runs()
+    older = keep(made, 2)
+    manifest = (older / "checkpoint.json").read_text()
+    (older / "checkpoint.json").write_text(manifest.replace('"train.warmup_ratio"', '"train.warmup"').replace('"train.num_canaries"', '"train.canaries"'))
+    assert (older / "checkpoint.json").read_text() != manifest and runs(older).newest() == older.resolve()
 
 
 # --- --resume-from ----------------------------------------------------------------------------------------------------

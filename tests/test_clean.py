@@ -1,13 +1,15 @@
-"""clean(): what the author did not write goes, what the author wrote stays, and no input takes long."""
+"""clean(): what the author did not write goes, what the author wrote stays, and no input costs more than its length."""
 
+import contextlib
 import re
-import time
 
 import pytest
 from conftest import ROOT
+from work import assert_linear, run, spied
 
 from corpus import ingest
 from corpus.cleaning import clean_markdown, extract_headings, split_paragraphs
+from corpus.html_to_markdown import emphasis
 
 GONE = {
     "html": ('<div class="x"><p>Kept <b>words</b>.</p></div>', "Kept **words**."),
@@ -176,7 +178,7 @@ def test_no_sample_post_loses_its_words(sample):
         assert re.findall(r"\w+", plain) == re.findall(r"\w+", text), source
 
 
-# --- time -------------------------------------------------------------------------------------------------------------
+# --- work -------------------------------------------------------------------------------------------------------------
 
 NASTY = ["[", "<", "`", "{{", "|", "![", "[[", "{%", "{{<", "<!--", "{:", "[a](", "[a][", "(", "\\", "<b>", "<p>", "</p>", "<pre>", "<blockquote>", "<li>", "&", "_", "**", "<a|href='"] + [
     "x|\n", "\n", " ", "\n ", "[x]: y\n", "~~~\n", "```\n", "{% highlight x %}", "{% comment %}", "- a\n\n    b\n\n", "\n\n    b",
@@ -184,17 +186,40 @@ NASTY = ["[", "<", "`", "{{", "|", "![", "[[", "{%", "{{<", "<!--", "{:", "[a]("
 
 
 @pytest.mark.parametrize("unit", NASTY, ids=repr)
-def test_time_grows_with_the_length_not_its_square(unit):
-    """60 kB of a mark that never closes: seconds when a pattern is quadratic, a blink when it is not."""
-    text = f"# a{unit * (60_000 // len(unit))} x"
-    start = time.process_time()
-    extract_headings(clean_markdown(text)), split_paragraphs(text), clean_markdown(text[3:])
-    assert time.process_time() - start < 1.5
+def test_work_grows_with_the_length_not_its_square(unit):
+    """A mark that never closes, again and again: twice the text is twice the work, counted."""
+    assert_linear(lambda text: (extract_headings(clean_markdown(text)), split_paragraphs(text), clean_markdown(text[3:])), lambda size: f"# a{unit * (size // len(unit))} x")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", ["[", "<", "`", "{{", "|", "a | "])
-def test_two_megabytes_of_a_mark_take_seconds(unit):
-    start = time.process_time()
-    clean_markdown(unit * (2_000_000 // len(unit)))
-    assert time.process_time() - start < 8
+def test_two_megabytes_of_a_mark_stay(unit):
+    text = unit * (2_000_000 // len(unit))
+    assert clean_markdown(text) == text.rstrip()
+
+
+def test_the_counter_finds_what_re_finds(sample):
+    """Its steps mean something: for each pattern that clean applies to a post it ends where Python's own matcher does."""
+    checked = set()
+    for text, _ in list(sample.values())[:6]:
+        with spied() as applied:
+            clean_markdown(text[:2000])
+        for pattern, string, start, how in applied:
+            expected = [m.span() for m in pattern.finditer(string)] if how == "all" else [m.span() for m in [getattr(pattern, how)(string, start)] if m]
+            assert run(pattern, string, start, how)[1] == expected, pattern.pattern
+            checked.add(pattern.pattern)
+    assert len(checked) >= 25
+
+
+@pytest.mark.parametrize("pattern, size, linear", [(r"<[^<>]*>", 300, True), (r"<{1,3}.!", 300, True), (r"<[^>]*>", 300, False), (r"(?:<|<<)+!", 8, False)])
+def test_the_counter_sees_a_pattern_that_costs_the_square(monkeypatch, pattern, size, linear):
+    """Or more: put into clean(), it fails the test above, and one that doesn't passes."""
+    monkeypatch.setattr("corpus.cleaning.SHARE_LINE", re.compile(pattern))
+    with contextlib.nullcontext() if linear else pytest.raises(AssertionError, match="steps for"):
+        assert_linear(clean_markdown, lambda size: "<" * size, size)
+
+
+def test_the_counter_sees_a_loop_that_costs_the_square():
+    """In Python, not in a pattern: a line that runs is work, too."""
+    with pytest.raises(AssertionError, match="steps for"):
+        assert_linear(lambda text: [emphasis("*", "w") for _ in range(len(text) ** 2 // 10)], lambda size: "w" * size, 100)

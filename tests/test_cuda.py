@@ -16,7 +16,7 @@ from test_export import EXAMPLES, SYSTEM
 
 pytestmark = pytest.mark.slow
 PINNED = re.search(r"^unsloth==([\d.]+)", (ROOT / "train/requirements-cuda.txt").read_text(), re.M)[1]
-KNOBS = {"epochs": 2, "learning_rate": 2e-2, "checkpoint_steps": 2, "batch_size": 2}
+KNOBS = {"epochs": 2, "learning_rate": 2e-2, "save_steps": 2, "batch_size": 2}
 
 
 @pytest.fixture(scope="module")

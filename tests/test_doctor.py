@@ -8,12 +8,11 @@ import subprocess
 import sys
 import time
 
-import bootstrap
 import pytest
 import yaml
 from conftest import ROOT, environment
 
-from blogtwin import hardware
+from blogtwin import hardware, installation
 from blogtwin.config import load_params
 from blogtwin.files import write_jsonl
 from blogtwin.paths import RAW_DIR
@@ -282,10 +281,10 @@ def test_apple_silicon_without_metal_lacks_nothing_that_can_be_installed(program
 def test_setup_fetches_the_packages_for_a_card_where_its_driver_finds_one(programs, monkeypatch, output, status, installs):
     if output is not None:
         programs("nvidia-smi", output, status)
-    monkeypatch.setattr(bootstrap, "has_gpu", bootstrap.has_gpu.__wrapped__)  # not what it found before
-    assert any("train/requirements-cuda.txt" in install for install in bootstrap.wanted()) == installs
+    monkeypatch.setattr(installation, "has_gpu", installation.has_gpu.__wrapped__)  # not what it found before
+    assert any("train/requirements-cuda.txt" in install for install in installation.wanted()) == installs
     monkeypatch.setenv("FORCE_CPU", "1")
-    assert not any("train/requirements-cuda.txt" in install for install in bootstrap.wanted())
+    assert not any("train/requirements-cuda.txt" in install for install in installation.wanted())
 
 
 # --- the posts --------------------------------------------------------------------------------------------------------

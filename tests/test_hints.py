@@ -14,11 +14,16 @@ COMMAND = re.compile(rf"\bmake (?:{'|'.join(VERBS)})\b|\bpython scripts/\w+\.py"
 HELPERS = {"make_command", "shell_command"}
 # (file, command): why it stands there as it is
 AS_THEY_ARE = {
-    ("scripts/bootstrap.py", "make setup"): "runs before there is a .venv, with nothing to import; all authors have one .venv",
     ("scripts/doctor.py", "make setup"): "the packages that the helper needs are what is missing",
+    ("scripts/bootstrap.py", "make setup"): "one .venv for all authors",
     ("scripts/serve_api.py", "python scripts/api_keys.py"): "keys are the user's, whichever project the command is typed in",
     ("serve/middleware.py", "python scripts/api_keys.py"): "the same",
     ("serve/auth.py", "python scripts/api_keys.py"): "the same",
+    ("blogtwin/installation.py", "make setup"): "the same",
+    ("blogtwin/installation.py", "make lock"): "the project's own file, for all authors",
+    ("scripts/build_docs.py", "python scripts/build_docs.py"): "the documentation is the project's",
+    ("scripts/update_results.py", "python scripts/build_docs.py"): "the same",
+    ("scripts/update_results.py", "make all"): "the same",
 }
 
 

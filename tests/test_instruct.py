@@ -135,8 +135,8 @@ def test_what_models_put_around_an_answer_goes(kind, answer, tidied):
 def test_a_model_that_is_not_there_and_a_wrong_name_are_one_sentence_each(near):
     with pytest.raises(UserError, match="could not be asked") as gone, instruction_model.InstructionModel("m@http://127.0.0.1:1/v1", None) as one:
         instruction_model.generate_instructions([wanted("notes")], one, count)
-    assert "\n" not in str(gone.value) and "prepare.instructor" in str(gone.value)
-    with pytest.raises(UserError, match=r"prepare\.instructor is 'llama3': write it as MODEL@URL"):
+    assert "\n" not in str(gone.value) and "prepare.instruction_model" in str(gone.value)
+    with pytest.raises(UserError, match=r"prepare\.instruction_model is 'llama3': write it as MODEL@URL"):
         instruction_model.InstructionModel("llama3", None)
 
 
@@ -187,17 +187,17 @@ def test_prepare_takes_the_model_s_where_it_can_and_the_rule_s_elsewhere(monkeyp
     server = serve(lambda question: "- Gasket, far, far away" if kind_of(question) == "notes" else "What became of it all in the end?")
     params = load_params(ROOT / "params.yaml")
     monkeypatch.chdir(ROOT)
-    changed = {"tasks": params.prepare.tasks.model_copy(update={"notes": 1.0, "brief": 0.0, "outline": 0.0, "rewrite": 0.0, "answer": 1.0})}
+    changed = {"augmentation": params.prepare.augmentation.model_copy(update={"notes": 1.0, "brief": 0.0, "outline": 0.0, "rewrite": 0.0, "answer": 1.0})}
     posts = [{"id": f"p{i}", "title": f"Post {i}", "date": None, "tags": [], "text": "\n\n".join(f"The boat number {i}{n} came in, and nobody had a word for what we saw there." for n in range(1, 12))} for i in range(4)]
 
     def prepared(**knobs):
         return stage.build_examples(posts, params.model_copy(update={"prepare": params.prepare.model_copy(update={**changed, **knobs})}), lambda text: len(text.split()))
 
-    by_rule, by_model = prepared(), prepared(instructions="model", instructor=server.name)
+    by_rule, by_model = prepared(), prepared(instruction_source="model", instruction_model=server.name)
     assert [(r["id"], r["task"], r["output"]) for r in by_rule] == [(r["id"], r["task"], r["output"]) for r in by_model]
     differ = {a["task"] for a, b in zip(by_rule, by_model) if a != b}
     assert differ == {"answer"} and all(r["instruction"] == "What became of it all in the end?" for r in by_model if r["task"] == "answer")
-    half = [r["instruction"] for r in prepared(instructions="both", instructor=server.name) if r["task"] == "answer"]
+    half = [r["instruction"] for r in prepared(instruction_source="both", instruction_model=server.name) if r["task"] == "answer"]
     assert 0 < half.count("What became of it all in the end?") < len(half)
 
 

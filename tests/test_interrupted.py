@@ -22,7 +22,7 @@ from blogtwin import console, errors, files
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 # Small, and a learning rate at which two steps are enough for a twin that the parity gate tells from its base.
-SMALL = "train.max_steps=2 train.max_length=256 train.learning_rate=2e-2 export.quantization=f16 export.parity_prompts=1 export.parity_tokens=30 eval.prompts=3 eval.max_tokens=40 eval.read_tokens=32"
+SMALL = "train.max_steps=2 train.max_length=256 train.learning_rate=2e-2 export.quantization=f16 export.parity_prompts=1 export.parity_tokens=30 eval.num_prompts=3 eval.max_tokens=40 eval.max_scored_tokens=32"
 
 # Where Ctrl-C comes: (what is called, the how manieth time).
 CTRL_C = {

@@ -16,7 +16,7 @@ def server(request):
     """An OpenAI-compatible server; request.param(question) is its answer."""
 
     running = OpenAIServer(request.param)
-    yield parse_endpoint("eval.judge", running.name, "")
+    yield parse_endpoint("eval.judge_model", running.name, "")
     running.http.shutdown()
 
 
@@ -54,9 +54,9 @@ def test_metrics_of_a_judge_by_hand():
 @pytest.mark.slow
 def test_no_judge_there_and_a_wrong_description_are_one_sentence_each():
     with pytest.raises(UserError, match="could not be asked"):
-        llm_judge.judge_pairs(parse_endpoint("eval.judge", "m@http://127.0.0.1:1/v1", ""), POSTS, POSTS[:1], OURS[:1], THEIRS[:1])
+        llm_judge.judge_pairs(parse_endpoint("eval.judge_model", "m@http://127.0.0.1:1/v1", ""), POSTS, POSTS[:1], OURS[:1], THEIRS[:1])
     with pytest.raises(UserError, match="write it as MODEL@URL"):
-        parse_endpoint("eval.judge", "llama3", "")
+        parse_endpoint("eval.judge_model", "llama3", "")
 
 
 @pytest.mark.slow
@@ -67,5 +67,5 @@ def test_the_embedded_model_can_be_asked():
 
     base = bases.resolve_base("smollm2:135m")
     with llama_server.serve_model(base.gguf, "base", chat_template=base.tokenizer().chat_template, n_ctx=2048) as engine:
-        found = llm_judge.judge_pairs(parse_endpoint("eval.judge", f"base@{engine.base_url}", engine.api_key), POSTS, POSTS[:2], OURS[:2], THEIRS[:2])
+        found = llm_judge.judge_pairs(parse_endpoint("eval.judge_model", f"base@{engine.base_url}", engine.api_key), POSTS, POSTS[:2], OURS[:2], THEIRS[:2])
     assert len(found) == 2 and set(found) <= {"ours", "theirs", "tie"}

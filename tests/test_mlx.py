@@ -21,7 +21,7 @@ from test_hub_base import ROPE, random_model
 
 pytestmark = pytest.mark.slow
 PINNED = re.search(r"^mlx-lm==([\d.]+)", (ROOT / "requirements.txt").read_text(), re.M)[1]
-KNOBS = {"epochs": 2, "learning_rate": 2e-2, "checkpoint_steps": 2, "lora_dropout": 0.1}
+KNOBS = {"epochs": 2, "learning_rate": 2e-2, "save_steps": 2, "lora_dropout": 0.1}
 # What every program below begins with. It runs in mlx-lm's Python, which has no pytest.
 PRELUDE = f"""
 import json, os, resource, signal, sys

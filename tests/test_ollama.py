@@ -77,7 +77,7 @@ def work(project, keeper, tmp_path):
 
 @pytest.fixture
 def stage(code, tmp_path):
-    """stage(host, "--refresh"…) runs 06 in the test's folder."""
+    """stage(host, "--drop-stale"…) runs 06 in the test's folder."""
     return lambda *arguments: run_stage(code, tmp_path, *arguments)
 
 
@@ -274,20 +274,20 @@ def test_an_answer_with_nothing_to_compare_is_no_proof(check):
 
 def test_refresh_forgets_an_absent_receipt_once_ollama_is_there(tmp_path, server, stage):
     write_receipt(tmp_path, status="absent", model="", gguf="")
-    assert stage(server.host, "--refresh").returncode == 0
+    assert stage(server.host, "--drop-stale").returncode == 0
     assert receipt(tmp_path) is None
 
 
 def test_refresh_keeps_an_absent_receipt_while_there_is_no_ollama(tmp_path, stage):
     write_receipt(tmp_path, status="absent", model="", gguf="")
-    assert stage("127.0.0.1:1", "--refresh").returncode == 0
+    assert stage("127.0.0.1:1", "--drop-stale").returncode == 0
     assert receipt(tmp_path)["status"] == "absent"
 
 
 def test_refresh_keeps_a_true_receipt(tmp_path, server, stage):
     write_receipt(tmp_path, status="registered", model="blogtwin:abc", tag="blogtwin:latest")
     server.models = {"blogtwin:abc": manifest(), "blogtwin:latest": manifest()}
-    assert stage(server.host, "--refresh").returncode == 0
+    assert stage(server.host, "--drop-stale").returncode == 0
     assert receipt(tmp_path)["model"] == "blogtwin:abc"
 
 
@@ -295,14 +295,14 @@ def test_refresh_keeps_a_true_receipt(tmp_path, server, stage):
 def test_refresh_forgets_a_receipt_whose_model_or_tag_is_gone(tmp_path, server, stage, gone):
     write_receipt(tmp_path, status="registered", model="blogtwin:abc", tag="blogtwin:latest")
     server.models = {name: manifest() for name in {"blogtwin:abc", "blogtwin:latest"} - {gone}}
-    assert stage(server.host, "--refresh").returncode == 0
+    assert stage(server.host, "--drop-stale").returncode == 0
     assert receipt(tmp_path) is None
 
 
 def test_refresh_is_no_hurdle_when_ollama_cannot_list_its_models(tmp_path, server, stage):
     write_receipt(tmp_path, status="registered", model="blogtwin:abc", tag="blogtwin:latest")
     server.faults = {"html"}
-    done = stage(server.host, "--refresh")
+    done = stage(server.host, "--drop-stale")
     assert done.returncode == 0 and done.stderr == "" and len(done.stdout.splitlines()) == 1
     assert receipt(tmp_path)["model"] == "blogtwin:abc"
 

@@ -4,13 +4,12 @@ import shutil
 import subprocess
 import sys
 
-import bootstrap
 import pytest
 import upgrade_params
 import yaml
 from conftest import ROOT, environment, sh
 
-from blogtwin import edit_params, renamed_params
+from blogtwin import edit_params, installation, renamed_params
 from blogtwin.config import AugmentationParams, Params, load_params
 from blogtwin.edit_params import set_params
 from blogtwin.errors import UserError
@@ -65,7 +64,7 @@ def test_params_yaml_has_exactly_the_knobs_the_code_knows():
     known = {name: set(field.annotation.model_fields) for name, field in Params.model_fields.items()}
     assert {name: set(section) for name, section in written.items()} == known
     assert all(f.is_required() for section in Params.model_fields.values() for f in section.annotation.model_fields.values())
-    assert set(written["prepare"]["tasks"]) == set(AugmentationParams.model_fields) and all(f.is_required() for f in AugmentationParams.model_fields.values())
+    assert set(written["prepare"]["augmentation"]) == set(AugmentationParams.model_fields) and all(f.is_required() for f in AugmentationParams.model_fields.values())
 
 
 @pytest.mark.parametrize("spelling, value", [("2e-4", 2e-4), ("5e-05", 5e-5), ("0.0003", 3e-4), ("1.5E-4", 1.5e-4)])
@@ -107,14 +106,14 @@ def test_a_missing_knob_is_named(folder):
         ("min_words: 40", "min_words: [40]", "ingest.min_words"),
         ("max_file_mb: 50", "max_file_mb: -1", "ingest.max_file_mb"),
         ("links: text", "links: html", "prepare.links"),
-        ("tasks: {notes: auto,", "tasks: {notes: -1,", "prepare.tasks.notes is -1: it should be a number from 0 to 50, or auto."),
-        ("tasks: {notes: auto,", "tasks: {notes: some,", "prepare.tasks.notes is 'some': it should be a number from 0 to 50, or auto."),
-        ("tasks: {notes: auto,", "tasks: {note: 0,", "no knob prepare.tasks.note: did you mean prepare.tasks.notes?"),
-        ("per_post: 4", "per_post: many", "prepare.per_post"),
-        ("instructions: heuristic", "instructions: llm", "prepare.instructions"),
-        ("by: date", "by: length", "split.by"),
-        ("train: 0.72", "train: 0.9", "train + valid + test"),
-        ("jaccard: 0.3", "jaccard: 1.5", "split.jaccard"),
+        ("augmentation: {notes: auto,", "augmentation: {notes: -1,", "prepare.augmentation.notes is -1: it should be a number from 0 to 50, or auto."),
+        ("augmentation: {notes: auto,", "augmentation: {notes: some,", "prepare.augmentation.notes is 'some': it should be a number from 0 to 50, or auto."),
+        ("augmentation: {notes: auto,", "augmentation: {note: 0,", "no knob prepare.augmentation.note: did you mean prepare.augmentation.notes?"),
+        ("max_augmentations_per_post: 4", "max_augmentations_per_post: many", "prepare.max_augmentations_per_post"),
+        ("instruction_source: heuristic", "instruction_source: llm", "prepare.instruction_source"),
+        ("strategy: date", "strategy: length", "split.strategy"),
+        ("train_fraction: 0.72", "train_fraction: 0.9", "split: train_fraction + valid_fraction + test_fraction is 1.18, it must be 1."),
+        ("min_jaccard: 0.3", "min_jaccard: 1.5", "split.min_jaccard"),
         ("learning_rate: preset", "learning_rate: .nan", "train.learning_rate"),
         ("learning_rate: preset", "learning_rate: 40", "train.learning_rate"),
         ("preset: quality", "preset: best", "train: preset is 'best', known are highspeed, quality, bestaccuracy"),
@@ -123,8 +122,8 @@ def test_a_missing_knob_is_named(folder):
         ("max_length: 1024", "max_length: 64", "train.max_length"),
         ("epochs: preset", "epochs: 1.5", "train.epochs"),
         ("backend: auto", "backend: tpu", "train.backend"),
-        ("votes: train/votes.jsonl", "votes: null", "train.votes is None: it should be a file that is there; for no votes, train/votes.jsonl"),
-        ("votes: train/votes.jsonl", 'votes: ""', "train.votes is '': it should be a file that is there; for no votes, train/votes.jsonl"),
+        ("preference_data: train/votes.jsonl", "preference_data: null", "train.preference_data is None: it should be a file that is there; for no votes, train/votes.jsonl"),
+        ("preference_data: train/votes.jsonl", 'preference_data: ""', "train.preference_data is '': it should be a file that is there; for no votes, train/votes.jsonl"),
         ("quantization: q8_0", "quantization: q2_k", "export.quantization"),
         ("name: blogtwin", "name: My Twin", "ollama.name"),
         ("top_p: 0.95", "top_p: 0", "eval.top_p"),
@@ -166,11 +165,11 @@ def test_set_param_changes_one_line_and_keeps_the_comments(folder):
 
 def test_set_param_sets_a_share_of_a_task_and_leaves_the_others(folder):
     path = folder / "params.yaml"
-    before, tasks = path.read_text().splitlines(), load_params(path).prepare.tasks
-    set_params(path, {"prepare.tasks.notes": "0.5"})
+    before, rates = path.read_text().splitlines(), load_params(path).prepare.augmentation
+    set_params(path, {"prepare.augmentation.notes": "0.5"})
     (changed,) = [(a, b) for a, b in zip(before, path.read_text().splitlines(), strict=True) if a != b]
-    assert changed[1].startswith("  tasks: {notes: 0.5,") and load_params(path).prepare.tasks == tasks.model_copy(update={"notes": 0.5})
-    set_params(path, {"prepare.tasks.notes": "auto"})
+    assert changed[1].startswith("  augmentation: {notes: 0.5,") and load_params(path).prepare.augmentation == rates.model_copy(update={"notes": 0.5})
+    set_params(path, {"prepare.augmentation.notes": "auto"})
     assert path.read_text().splitlines() == before
 
 
@@ -185,7 +184,7 @@ def test_set_param_sets_a_number_in_the_place_of_preset_and_back(folder):
 
 def test_quality_is_what_the_published_figures_were_measured_with(folder):
     train = load_params(folder / "params.yaml").train
-    knobs = {"epochs": 2, "max_tokens": 120000, "batch_size": 1, "learning_rate": 4e-4, "warmup": 0.1, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.0}
+    knobs = {"epochs": 2, "max_tokens": 120000, "batch_size": 1, "learning_rate": 4e-4, "warmup_ratio": 0.1, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.0}
     assert train.preset == "quality" and {k: getattr(train, k) for k in knobs} == knobs and train.max_length == 1024
 
 
@@ -215,9 +214,9 @@ def test_set_param_takes_any_words(folder, value):
 
 def test_set_param_sets_several_that_are_only_valid_together(folder):
     """The shares of a split have to add up to 1, so they can only be changed at once."""
-    done = script(folder, "set_param.py", "split.train=0.6", "split.test=0.32")
+    done = script(folder, "set_param.py", "split.train_fraction=0.6", "split.test_fraction=0.32")
     assert done.returncode == 0, done.stderr
-    assert load_params(folder / "params.yaml").split.test == 0.32
+    assert load_params(folder / "params.yaml").split.test_fraction == 0.32
 
 
 @pytest.mark.parametrize("argument", ["train.epochs=0", "train.epocks=3", "train.base.x=1", "=5", "epochs", "train.base=no-such-model", "train=5"])
@@ -233,7 +232,7 @@ def test_set_param_leaves_the_file_alone_when_the_result_would_be_wrong(folder, 
 
 def test_every_old_name_leads_to_a_parameter_there_is():
     """Of the real tables: a new name that is misspelt, or an old one that is in use again, would spoil somebody's file."""
-    fields = {name for name, field in Params.model_fields.items()} | {f"prepare.tasks.{name}" for name in AugmentationParams.model_fields}
+    fields = {name for name, field in Params.model_fields.items()} | {f"prepare.augmentation.{name}" for name in AugmentationParams.model_fields}
     fields |= {f"{name}.{key}" for name, field in Params.model_fields.items() for key in field.annotation.model_fields}
     for old, new in renamed_params.RENAMED.items():
         assert old not in fields and (not new or renamed_params.current(old) in fields), old
@@ -242,7 +241,31 @@ def test_every_old_name_leads_to_a_parameter_there_is():
     assert not renamed_params.may_be_old((ROOT / "params.yaml").read_text(encoding="utf-8")), "`make setup` would start a process each time"
 
 
-OLD = {"train.halt": "train.patience", "prepare.jobs": "prepare.tasks", "prepare.jobs.memo": "prepare.jobs.note", "prepare.tasks.note": "prepare.tasks.notes", "assess": "eval"}
+def test_the_file_of_the_version_before_is_upgraded_to_todays_text(folder):
+    """Of the real table: every old name is found in place, and no other byte changes."""
+    today = (folder / "params.yaml").read_text()
+    lines, section = [], ""
+    old_names = {new: old.rpartition(".")[2] for old, new in renamed_params.RENAMED.items() if new}
+    for line in today.splitlines(keepends=True):
+        name, colon, value = line.partition(":")
+        section = name if line[:1].isalpha() else section
+        lines.append(f"  {old_names.pop(f'{section}.{name.strip()}', name.strip())}{colon}{value}" if line.startswith("  ") and colon and "#" not in name else line)
+    assert not old_names and "".join(lines) != today
+    (folder / "params.yaml").write_text("".join(lines))
+    assert renamed_params.may_be_old("".join(lines))
+    with pytest.raises(UserError, match=r"ingest\.role is now called ingest\.chat_role: rename it, as `make all` does"):
+        load_params(folder / "params.yaml")
+    said = upgrade_params.upgrade(folder / "params.yaml")
+    assert (folder / "params.yaml").read_text() == today and len(said) == len(renamed_params.RENAMED)
+
+
+@pytest.mark.parametrize("name, flag", [("03_split.py", "--anew"), ("06_ollama_create.py", "--refresh"), ("07_eval.py", "--voice")])
+def test_a_flag_that_was_renamed_is_the_usual_error(folder, name, flag):
+    done = script(folder, name, flag)
+    assert done.returncode == 2 and "unrecognized arguments" in done.stderr
+
+
+OLD = {"train.halt": "train.early_stopping_patience", "prepare.jobs": "prepare.augmentation", "prepare.jobs.memo": "prepare.jobs.note", "prepare.augmentation.note": "prepare.augmentation.notes", "assess": "eval"}
 OLD_FILE = "scripts/somewhere/persona.yaml"
 
 
@@ -253,12 +276,12 @@ def older(folder, monkeypatch):
     persona = load_params(folder / "params.yaml").prepare.persona
     monkeypatch.setattr(renamed_params, "RENAMED", OLD)
     monkeypatch.setattr(renamed_params, "MOVED", {"prepare.persona": {OLD_FILE: persona}})
-    today = today.replace("  patience: preset", "  'patience':   preset  # stop early").replace("{notes: auto", "{notes: 0.5")
-    change(folder, "  patience: preset", "  'halt':   preset  # stop early")
-    change(folder, "tasks: {notes: auto", "jobs: {memo: 0.5")
+    today = today.replace("  early_stopping_patience: preset", "  'early_stopping_patience':   preset  # stop early").replace("{notes: auto", "{notes: 0.5")
+    change(folder, "  early_stopping_patience: preset", "  'halt':   preset  # stop early")
+    change(folder, "augmentation: {notes: auto", "jobs: {memo: 0.5")
     change(folder, "\neval:\n", "\nassess:\n")
     change(folder, f"persona: {persona}", f"persona: {OLD_FILE}")
-    return folder, today.replace("'patience'", "patience")
+    return folder, today.replace("'early_stopping_patience'", "early_stopping_patience")
 
 
 def test_upgrade_changes_the_old_names_and_no_other_byte(older, monkeypatch, capsys):
@@ -269,8 +292,8 @@ def test_upgrade_changes_the_old_names_and_no_other_byte(older, monkeypatch, cap
     assert (folder / "params.yaml").read_text() == today
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 5 and any(OLD_FILE in line for line in said)
-    assert {"params.yaml: train.halt is now called train.patience", "params.yaml: prepare.jobs.memo is now called prepare.tasks.notes"} < set(said)
-    assert load_params("params.yaml").prepare.tasks.notes == 0.5
+    assert {"params.yaml: train.halt is now called train.early_stopping_patience", "params.yaml: prepare.jobs.memo is now called prepare.augmentation.notes"} < set(said)
+    assert load_params("params.yaml").prepare.augmentation.notes == 0.5
     before = (folder / "params.yaml").stat()
     upgrade_params.main()
     assert (folder / "params.yaml").stat() == before and not capsys.readouterr().out
@@ -299,10 +322,10 @@ def test_what_is_gone_is_taken_out_with_nothing_else(tmp_path, monkeypatch, text
 
 
 def test_where_both_names_are_there_the_new_one_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(renamed_params, "RENAMED", {"train.halt": "train.patience"})
-    (tmp_path / "params.yaml").write_text("train:\n  patience: 5\n  halt: 3\n")
+    monkeypatch.setattr(renamed_params, "RENAMED", {"train.halt": "train.early_stopping_patience"})
+    (tmp_path / "params.yaml").write_text("train:\n  early_stopping_patience: 5\n  halt: 3\n")
     (said,) = upgrade_params.upgrade(tmp_path / "params.yaml")
-    assert (tmp_path / "params.yaml").read_text() == "train:\n  patience: 5\n" and "halt: 3" in said and "train.patience, which is there too" in said
+    assert (tmp_path / "params.yaml").read_text() == "train:\n  early_stopping_patience: 5\n" and "halt: 3" in said and "train.early_stopping_patience, which is there too" in said
 
 
 def test_a_file_of_ones_own_at_an_old_place_stays(older):
@@ -315,12 +338,12 @@ def test_a_file_of_ones_own_at_an_old_place_stays(older):
 
 def test_an_old_name_is_one_sentence_with_the_new_one(older):
     folder, _ = older
-    with pytest.raises(UserError, match=r"params\.yaml: train\.halt is now called train\.patience: rename it, as `make all` does\."):
+    with pytest.raises(UserError, match=r"params\.yaml: train\.halt is now called train\.early_stopping_patience: rename it, as `make all` does\."):
         load_params(folder / "params.yaml")
-    change(folder, "'halt'", "patience")
-    with pytest.raises(UserError, match=r"prepare\.jobs is now called prepare\.tasks: rename it"):
+    change(folder, "'halt'", "early_stopping_patience")
+    with pytest.raises(UserError, match=r"prepare\.jobs is now called prepare\.augmentation: rename it"):
         load_params(folder / "params.yaml")
-    with pytest.raises(UserError, match=r"train\.halt is now called train\.patience: set that one\."):
+    with pytest.raises(UserError, match=r"train\.halt is now called train\.early_stopping_patience: set that one\."):
         set_params(folder / "params.yaml", {"train.halt": "3"})
 
 
@@ -339,14 +362,14 @@ def test_setup_upgrades_only_where_there_is_something_old(older, monkeypatch):
     (folder / ".venv/bin").mkdir(parents=True)
     (folder / ".venv/bin/python").symlink_to(sys.executable)
     (folder / "scripts/upgrade_params.py").write_text("open('called', 'a').write('once ')")
-    monkeypatch.setattr(bootstrap, "ROOT", folder)
-    monkeypatch.setattr(bootstrap, "VENV", folder / ".venv")
+    monkeypatch.setattr(installation, "ROOT", folder)
+    monkeypatch.setattr(installation, "VENV", folder / ".venv")
     for text in ((folder / "params.yaml").read_text(), "<<<<<<< HEAD\n", today):
         (folder / "params.yaml").write_text(text)
-        bootstrap.upgrade_params()
+        installation.upgrade_params()
     assert (folder / "called").read_text() == "once once "
     (folder / "params.yaml").unlink()
-    bootstrap.upgrade_params()
+    installation.upgrade_params()
     assert (folder / "called").read_text() == "once once "
 
 
@@ -386,7 +409,7 @@ def pulled(older, tmp_path_factory):
     assert sh(folder, setup).returncode == 0
     clone = tmp_path_factory.mktemp("clone") / "mine"
     assert sh(folder, f"git clone -q . {clone}").returncode == 0
-    new = today.replace("  patience:   preset  # stop early", "  patience: preset").replace("  #", "  # Anew:").replace("max_steps: 0", "max_steps: 1")
+    new = today.replace("  early_stopping_patience:   preset  # stop early", "  early_stopping_patience: preset").replace("  #", "  # Anew:").replace("max_steps: 0", "max_steps: 1")
     (folder / "params.yaml").write_text(new)
     assert sh(folder, "git commit -qam new").returncode == 0
 
@@ -409,8 +432,8 @@ def test_a_conflict_that_git_left_is_the_new_text_with_ones_own_values(pulled, m
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["upgrade_params.py"])
     upgrade_params.main()
-    assert "with what you had changed: ingest.source, train.patience, ollama.name" in capsys.readouterr().out
-    wanted = new.replace("patience: preset", "patience: 3").replace("source: data/sample", "source: data/blog").replace("name: blogtwin", "name: mine")
+    assert "with what you had changed: ingest.source, train.early_stopping_patience, ollama.name" in capsys.readouterr().out
+    wanted = new.replace("early_stopping_patience: preset", "early_stopping_patience: 3").replace("source: data/sample", "source: data/blog").replace("name: blogtwin", "name: mine")
     assert (folder / "params.yaml").read_text() == wanted
     assert sh(folder, "git diff --name-only --diff-filter=U").stdout == ""
     if how in ("merge", "rebase"):

@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT, environment, make_workspace, short_suites
 
 STAGES = ["ingest", "prepare", "split", "train", "export_gguf", "ollama_create", "eval_base", "eval"]
-SMALL = "train.max_steps=3 train.max_length=512 eval.prompts=2 eval.max_tokens=24 eval.read_tokens=64 export.parity_prompts=1 export.parity_tokens=60 split.test=0.2"
+SMALL = "train.max_steps=3 train.max_length=512 eval.num_prompts=2 eval.max_tokens=24 eval.max_scored_tokens=64 export.parity_prompts=1 export.parity_tokens=60 split.test_fraction=0.2"
 
 
 @pytest.fixture(scope="module")

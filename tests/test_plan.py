@@ -36,7 +36,7 @@ def test_steps_are_said_as_transformers_counts_them(total, warmup, rising):
     from transformers import TrainingArguments
 
     assert TrainingArguments(output_dir="x", warmup_steps=warmup, use_cpu=True).get_warmup_steps(total) == rising
-    assert f"{total} steps, 3 an epoch; the learning rate rises to 0.005 in the first {rising}," in describe_schedule(settings(warmup=warmup), total, 3)
+    assert f"{total} steps, 3 an epoch; the learning rate rises to 0.005 in the first {rising}," in describe_schedule(settings(warmup_ratio=warmup), total, 3)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,6 @@ def test_training_stops_when_the_validation_loss_no_longer_falls(tiny, tmp_path,
 
     losses = iter([9.0, 5.0, 4.0, 4.5, math.nan])
     monkeypatch.setattr(callbacks, "validation_loss", lambda trainer: next(losses))
-    work = job(tiny, tmp_path / "adapter", settings(epochs=6, patience=1))
+    work = job(tiny, tmp_path / "adapter", settings(epochs=6, early_stopping_patience=1))
     numbers = cpu.train(work)
     assert [v[2] for v in work.log.valids] == [9.0, 5.0, 4.0, 4.5] and numbers["best_epoch"] == 2 and numbers["loss_after"] == 4.0

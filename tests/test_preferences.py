@@ -80,7 +80,7 @@ def again(trained, folder, **changes):
     """The same job with a copy of its adapter, and other params."""
     work = trained[0]
     shutil.copytree(work.folder, folder)
-    return dataclasses.replace(work, folder=folder, params=work.params.model_copy(update={"pairs": 6, **changes}))
+    return dataclasses.replace(work, folder=folder, params=work.params.model_copy(update={"preference_prompts": 6, **changes}))
 
 
 def weights(folder) -> dict:
@@ -95,7 +95,7 @@ def test_dpo_prefers_the_author_and_keeps_the_contract(trained, tmp_path):
 
     votes = tmp_path / "votes.jsonl"
     votes.write_text(json.dumps({"prompt": "Write number 1.", "chosen": "word1 word2.", "rejected": "Nothing at all."}) + "\n")  # strings, as older files have them
-    work = again(trained, tmp_path / "adapter", method="dpo", votes=str(votes), learning_rate=2e-2)
+    work = again(trained, tmp_path / "adapter", method="dpo", preference_data=str(votes), learning_rate=2e-2)
     found = preferences.train_preferences(work, examples(6), SYSTEM)
     assert found["preference"]["pairs"] == 7 and found["preference"]["votes"] == 1
     assert found["preference"]["margin"] > 0 and found["preference"]["accuracy"] > 0.5
@@ -107,7 +107,7 @@ def test_dpo_prefers_the_author_and_keeps_the_contract(trained, tmp_path):
 
 
 def test_votes_given_through_the_api_are_what_dpo_learns_from(trained, tmp_path, monkeypatch):
-    """The bytes of GET /api/blind/pairs, saved to a file, are train.votes: each vote that decides is a row of DPO, and changes what is learnt."""
+    """The bytes of GET /api/blind/pairs, saved to a file, are train.preference_data: each vote that decides is a row of DPO, and changes what is learnt."""
     from train import preferences
     from train.preferences import dpo
 
@@ -130,7 +130,7 @@ def test_votes_given_through_the_api_are_what_dpo_learns_from(trained, tmp_path,
             super().__init__(*args, train_dataset=train_dataset, **kwargs)
 
     monkeypatch.setattr(dpo, "PretokenisedDPOTrainer", Recorded)
-    work = again(trained, tmp_path / "voted", method="dpo", votes=str(file), learning_rate=2e-2)
+    work = again(trained, tmp_path / "voted", method="dpo", preference_data=str(file), learning_rate=2e-2)
     found = preferences.train_preferences(work, examples(6), SYSTEM)["preference"]
     assert (found["pairs"], found["votes"]) == (8, 2)
     tokenizer = work.base.tokenizer()
@@ -139,7 +139,7 @@ def test_votes_given_through_the_api_are_what_dpo_learns_from(trained, tmp_path,
     expected = chat.encode_prompt(tokenizer, chat.prompt_messages({"instruction": "Write the post “The ferry”.\u2028Briefly."}, SYSTEM))  # what the blind texts were written for
     assert [row["prompt_ids"] for row in rows[6:]] == [expected] * 2
 
-    without = again(trained, tmp_path / "not-voted", method="dpo", votes=str(ROOT / "train/votes.jsonl"), learning_rate=2e-2)
+    without = again(trained, tmp_path / "not-voted", method="dpo", preference_data=str(ROOT / "train/votes.jsonl"), learning_rate=2e-2)
     preferences.train_preferences(without, examples(6), SYSTEM)
     with_votes, without_votes = weights(work.folder), weights(without.folder)
     assert any(not (with_votes[k] == without_votes[k]).all() for k in with_votes)
@@ -166,7 +166,7 @@ def test_a_cut_text_has_no_end_token(trained, monkeypatch):
 
     for module in (common, dpo):
         monkeypatch.setattr(module, "MAX_COMPLETION_TOKENS", 12)
-    work = dataclasses.replace(trained[0], params=trained[0].params.model_copy(update={"pairs": 3}))
+    work = dataclasses.replace(trained[0], params=trained[0].params.model_copy(update={"preference_prompts": 3}))
     end = work.base.tokenizer().eos_token_id
     rows = dpo.build_pairs(work, examples(3), SYSTEM)
     assert all(len(r["chosen_ids"]) == 12 and end not in r["chosen_ids"] for r in rows)
@@ -182,7 +182,7 @@ def test_grpo_writes_is_rewarded_and_keeps_the_contract(trained, tmp_path, monke
     for module in (common, grpo):
         monkeypatch.setattr(module, "MAX_COMPLETION_TOKENS", 16)
     monkeypatch.setattr(grpo.RewardFunction, "parts", lambda self, text, brief, stopped: asked.append((text, stopped)) or dict.fromkeys(WEIGHTS, float(len(text))))
-    work = again(trained, tmp_path / "adapter", method="grpo", pairs=2, learning_rate=2e-2)
+    work = again(trained, tmp_path / "adapter", method="grpo", preference_prompts=2, learning_rate=2e-2)
     found = preferences.train_preferences(work, examples(6), SYSTEM)["preference"]
     assert found["prompts"] == 2 and {"reward_before", "reward_after"} | set(WEIGHTS) < set(found)
     assert len(asked) == 2 * grpo.NUM_GENERATIONS + 2 * 2 and len({text for text, _ in asked}) > 2
@@ -236,7 +236,7 @@ def test_the_stage_says_what_it_did_in_its_metrics(tiny, tiny_root, tmp_path, mo
     from train import cpu
 
     stage, params = importlib.import_module("04_train"), load_params(ROOT / "params.yaml")
-    train = settings(base=str(tiny_root / "tiny.gguf"), method="dpo", pairs=4, votes=str(ROOT / "train/votes.jsonl"), epochs=1)
+    train = settings(base=str(tiny_root / "tiny.gguf"), method="dpo", preference_prompts=4, preference_data=str(ROOT / "train/votes.jsonl"), epochs=1)
     monkeypatch.setattr(stage, "load_params", lambda: params.model_copy(update={"train": train, "prepare": params.prepare.model_copy(update={"system": SYSTEM})}))
     monkeypatch.setattr(sys, "argv", ["04_train.py"])
     monkeypatch.chdir(tmp_path)
@@ -342,7 +342,7 @@ def test_dpo_runs_with_triton_and_no_gpu_and_without_triton(trained, tmp_path, m
 
     patch_trl(monkeypatch, NoDriver if installed else None)
     trl_compat.patch_trl_for_cpu()
-    found = preferences.train_preferences(again(trained, tmp_path / "adapter", method="dpo", pairs=4), examples(4), SYSTEM)
+    found = preferences.train_preferences(again(trained, tmp_path / "adapter", method="dpo", preference_prompts=4), examples(4), SYSTEM)
     assert found["preference"]["pairs"] == 4
 
 

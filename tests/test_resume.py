@@ -19,7 +19,7 @@ from train import callbacks, cpu
 from train.training_log import TrainingLog
 
 # Nine steps, three an epoch, of two rows each; dropout, so that the random numbers matter, too.
-KNOBS = {"batch_size": 2, "lora_dropout": 0.1, "checkpoint_steps": 2, "learning_rate": 5e-3}
+KNOBS = {"batch_size": 2, "lora_dropout": 0.1, "save_steps": 2, "learning_rate": 5e-3}
 ROWS = 12
 
 pytestmark = pytest.mark.slow
@@ -144,7 +144,7 @@ def test_what_the_posts_taught_is_kept_for_the_method_that_follows(tiny, tmp_pat
     last = 6 if patience else 9
 
     def train(folder):
-        done = job(tiny, folder, settings(**KNOBS, method="dpo", patience=patience or 9), ROWS)
+        done = job(tiny, folder, settings(**KNOBS, method="dpo", early_stopping_patience=patience or 9), ROWS)
         return done, cpu.train(done)
 
     done, _ = train(tmp_path / "adapter")

@@ -21,6 +21,7 @@ from starlette.websockets import WebSocketDisconnect
 from blogtwin.errors import UserError
 from blogtwin.inference.client import Engine
 from serve import logging_setup, permissions
+from serve.auth import Keys
 from serve.concurrency import ConcurrencyLimiter
 from serve.main import create_app
 from serve.model_pool import Failure, LoadedModel
@@ -141,6 +142,31 @@ def test_keys_are_made_listed_and_removed_on_the_command_line(inside, tmp_path, 
     say("remove", "ann")
     say("add", "bob")
     assert status(http, "GET /api/corpus", key) == 401
+
+
+def test_keys_that_are_made_at_once_are_all_kept(tmp_path):
+    """By as many processes, as `scripts/api_keys.py` is one beside the server; and the secret of the tokens is one for all."""
+    code = f"""
+import sys
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "scripts")!r}]
+from pathlib import Path
+from serve.auth import Keys
+keys, me = Keys(Path({str(tmp_path)!r})), sys.argv[1]
+print("ready", flush=True)
+sys.stdin.read()  # until all are
+for n in range(20):
+    keys.add(f"{{me}}-{{n}}", "user")
+for n in range(10):
+    assert keys.remove(f"{{me}}-{{n}}")
+print(keys._secret())
+"""
+    makers = [subprocess.Popen([sys.executable, "-c", code, str(n)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path) for n in range(3)]
+    assert {maker.stdout.readline() for maker in makers} == {"ready\n"}
+    for maker in makers:
+        maker.stdin.close()
+    secrets = {maker.stdout.read() for maker in makers}
+    assert [maker.wait(60) for maker in makers] == [0, 0, 0] and len(secrets) == 1
+    assert {key["name"] for key in Keys(tmp_path).all()} == {f"{maker}-{n}" for maker in range(3) for n in range(10, 20)}
 
 
 def test_settings_are_read_from_env_files_and_the_environment_wins(tmp_path, monkeypatch):

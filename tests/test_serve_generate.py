@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from http.client import HTTPConnection
 from types import SimpleNamespace
 
 import httpx
@@ -102,7 +103,8 @@ def scores_of(folder, text: str) -> dict:
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("how", ["cancel", "hang up"])
 def test_cancelling_stops_the_engine(server, stream, how):
-    """By id and by hanging up, watched or not: the model is free again within 200 ms."""
+    """By id and by hanging up, watched or not: the answer ends as cancelled, not whole, and the model is free again."""
+    before = ends(server)
     name, result = f"cancel-{stream}-{how.replace(' ', '-')}", []
 
     def ask():
@@ -121,16 +123,14 @@ def test_cancelling_stops_the_engine(server, stream, how):
         assert server.http.post(f"/api/cancel/{name}").json() == {"cancelled": True}
     else:
         asked = {"prompt": "Write on and on.", "model": "base", "max_tokens": 1500, "stream": stream}
-        with httpx.Client(base_url=server.url, trust_env=False) as http:
-            if stream:
-                with http.stream("POST", "/api/generate", json=asked) as answer:
-                    assert next(answer.iter_lines()).startswith("event: ")
-            else:
-                with pytest.raises(httpx.ReadTimeout):
-                    http.post("/api/generate", json=asked, timeout=1.0)
-    since = time.monotonic()
+        connection = HTTPConnection(server.url.removeprefix("http://"))
+        connection.request("POST", "/api/generate", json.dumps(asked), {"Content-Type": "application/json"})
+        wait_until(lambda: not idle(server, "base"))
+        if stream:
+            assert connection.getresponse().readline().startswith(b"event: ")
+        connection.close()
     wait_until(lambda: idle(server, "base"))
-    assert time.monotonic() - since < 0.2 * SLACK
+    assert ends(server) == {"cancelled": before["cancelled"] + 1, "whole": before["whole"]}
     if how == "cancel":
         thread.join(10)
         assert any("cancelled" in line for line in result)
@@ -207,10 +207,14 @@ def test_a_rewrite_streams_and_says_what_became_of_every_fact(server):
     assert {f["value"] for f in whole["kept"] + whole["missing"]} == {"9:30", "40"}
 
 
-SLACK = 10  # the tests may share two cores with other work; a machine that is free stops in 200 ms
+def ends(server) -> dict[str, float]:
+    """How many answers of the base were cut short, and how many were written to their end."""
+    lines = server.http.get("/api/v1/metrics").text.splitlines()
+    return {end: sum(float(line.split()[-1]) for line in lines if line.startswith(f'blogtwin_answers_total{{end="{end}",model="base"}}')) for end in ("cancelled", "whole")}
 
 
-def wait_until(true, seconds: float = 20) -> None:
+def wait_until(true, seconds: float = 60) -> None:
+    """What never becomes true is a failure; how long it takes is none."""
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until

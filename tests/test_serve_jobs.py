@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 
 pytestmark = pytest.mark.slow
 SMALL = {"train.max_length": 512, "export.parity_prompts": 1, "export.parity_tokens": 16, "export.quantization": "f16", "train.learning_rate": 0.005}
-LONG = {**SMALL, "train.epochs": 5000, "train.patience": 5000, "train.max_tokens": 0}  # hours, if nobody stops it
+LONG = {**SMALL, "train.epochs": 5000, "train.early_stopping_patience": 5000, "train.max_tokens": 0}  # hours, if nobody stops it
 CARD = {"twin": {"style": 0.5}}
 
 
@@ -84,7 +84,7 @@ def home(project, tmp_path):
 
 def test_jobs_take_turns_outlive_the_server_stop_when_asked_and_end_as_twins(project, home):
     # params.yaml names a judge and an instructor elsewhere, and their keys are there: a job has none of it
-    named = {"eval.judge": "judge@http://somewhere.example/v1", "prepare.instructor": "model@http://somewhere.example/v1"}
+    named = {"eval.judge_model": "judge@http://somewhere.example/v1", "prepare.instruction_model": "model@http://somewhere.example/v1"}
     subprocess.run([sys.executable, "scripts/set_param.py", *(f"{k}={v}" for k, v in named.items())], cwd=project, env=environment(project), check=True)
     commit(project)
     keys = dict.fromkeys(("JUDGE_API_KEY", "INSTRUCTOR_API_KEY", "GROQ_API_KEY", "OPENAI_API_KEY"), "private")
@@ -125,7 +125,7 @@ def test_jobs_take_turns_outlive_the_server_stop_when_asked_and_end_as_twins(pro
         shown = {e["name"]: e for e in server.http.get("/api/dashboard").json()["experiments"] if (e["name"] or "").startswith("job-")}
         assert list(shown) == [short] and shown[short]["params"]["params.yaml"]["train"]["max_steps"] == 2
         asked = shown[short]["params"]["params.yaml"]
-        assert asked["eval"]["judge"] == asked["prepare"]["instructor"] == "" and asked["train"]["learning_rate"] == 0.005 and asked["export"]["quantization"] == "f16"
+        assert asked["eval"]["judge_model"] == asked["prepare"]["instruction_model"] == "" and asked["train"]["learning_rate"] == 0.005 and asked["export"]["quantization"] == "f16"
         assert shown[short]["metrics"]["artifacts/train/metrics.json"]["steps"] == 2
         assert not any("scripts/04_train.py" in p.cmdline() for p in of(home / "workspace"))  # what was stopped did stop
     finally:

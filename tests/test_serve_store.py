@@ -1,9 +1,12 @@
 """Chats, votes and blind comparisons: kept once acknowledged, found again, never counted twice."""
 
+import asyncio
 import json
+import random
 import resource
 import sqlite3
 import threading
+import time
 
 import httpx
 import pytest
@@ -13,6 +16,8 @@ from test_serve_access import client
 
 from corpus import readers
 from serve import database, post_export, vote_statistics
+from serve.cached import Cached
+from serve.routers import dashboard
 from serve.routers.chats import drop_retried_answers
 from serve.routers.drafts import compare_facts, parse_headings
 
@@ -86,7 +91,7 @@ def test_the_authors_topics_are_offered(http, served):
 
 
 def test_the_scorecard_is_told_without_waiting_for_the_past(http, monkeypatch):
-    monkeypatch.setattr("serve.routers.dashboard.cached", lambda *_: pytest.fail("asks Git or DVC, which takes seconds"))
+    monkeypatch.setattr("serve.cached.Cached.get", lambda *_: pytest.fail("asks Git or DVC, which takes seconds"))
     found = http.get("/api/dashboard", params={"past": False}).json()
     assert found["scorecard"]["twin"] and found["history"] == found["experiments"] == []
 
@@ -203,6 +208,40 @@ def test_kill_9_under_load_loses_no_acknowledged_vote_and_no_message(served, tmp
         again.stop()
 
 
+# --- the dashboard ----------------------------------------------------------------------------------------------------
+
+
+def test_ten_tabs_at_once_ask_git_and_dvc_once(http, monkeypatch):
+    asked = []
+    monkeypatch.setattr(dashboard, "commits", lambda: asked.append("git") or time.sleep(0.2) or [])
+    monkeypatch.setattr(dashboard, "experiments", lambda workspace: asked.append("dvc") or time.sleep(0.2) or [])
+
+    async def tabs() -> list:
+        state = http.app.state.serve
+        return await asyncio.gather(*(dashboard.dashboard(state) for _ in range(10)))
+
+    assert len(asyncio.run(tabs())) == 10 and sorted(asked) == ["dvc", "git"]
+
+
+def test_an_answer_is_asked_for_again_when_it_is_old_or_was_none():
+    cached, asked = Cached(0.05), []
+
+    def ask() -> int:
+        asked.append(1)
+        if len(asked) == 1:
+            raise OSError("no git")
+        return len(asked)
+
+    async def work():
+        with pytest.raises(OSError):
+            await cached.get("a", ask)
+        first = [await cached.get("a", ask) for _ in range(2)]
+        await asyncio.sleep(0.06)
+        return first, await cached.get("a", ask)
+
+    assert asyncio.run(work()) == ([2, 2], 3)
+
+
 # --- blind comparisons ------------------------------------------------------------------------------------------------
 
 
@@ -233,6 +272,17 @@ def test_sides_are_shuffled_and_results_count_them_right(http):
     assert (closer["wins"], closer["losses"], closer["ties"]) == (18, 0, 6)
     rows = [json.loads(line) for line in http.get("/api/blind/pairs").text.splitlines()]
     assert len(rows) == 18 and all(r["chosen"][0]["content"].startswith("A base") and r["rejected"][0]["content"].startswith("A twin") for r in rows)
+
+
+def test_sides_can_not_be_told_from_pythons_own_random_numbers(http):
+    """Whoever knows the state of `random` (a seed, or 624 numbers of it) knows all that follow."""
+
+    def sides() -> list[tuple[str, str]]:
+        random.seed(7)
+        blinds = [http.post("/api/blind", json={"one": "base", "other": "finetuned"}).json() for _ in range(20)]
+        return [(blind["topic"], blind["left"]) for blind in blinds]
+
+    assert sides() != sides()
 
 
 def test_a_vote_without_the_second_question_and_a_file_of_before_it(http, tmp_path):
@@ -275,7 +325,7 @@ def test_held_out_posts_are_no_lesson():
 
 
 def test_texts_that_are_empty_or_equal_are_no_lesson():
-    """A model may have written nothing at all, or the same as the other: the file must stay one that train.votes reads."""
+    """A model may have written nothing at all, or the same as the other: the file must stay one that train.preference_data reads."""
     votes = [{**ballot("base", "finetuned", better), "left_text": left, "right_text": "r"} for better in ("left", "right") for left in ("", "r")]
     assert vote_statistics.preference_pairs(votes) == []
 

@@ -110,7 +110,7 @@ def refused(knobs: dict) -> ApiError:
     return error.value
 
 
-@pytest.mark.parametrize("knobs", [{"train.epoch": 1}, {"train.epochs": 0}, {"train.epochs": "~"}, {"epochs": 1}, {"": 1}, {"train": 1}, {"prepare.tasks": 1}, {"train.preset": "best"}, {"eval.repeat_penalty": math.inf}])
+@pytest.mark.parametrize("knobs", [{"train.epoch": 1}, {"train.epochs": 0}, {"train.epochs": "~"}, {"epochs": 1}, {"": 1}, {"train": 1}, {"prepare.augmentation": 1}, {"train.preset": "best"}, {"eval.repeat_penalty": math.inf}])
 def test_a_job_sets_no_wrong_knob(knobs):
     assert str(refused(knobs).message).startswith("params: ")
 
@@ -139,7 +139,7 @@ def test_every_parameter_is_a_hyperparameter_of_jobs_or_is_refused():
             assert training_jobs.validate_params(params, None, "quality", {name: value}) == {"train.preset": "quality", name: value}
         else:
             assert f"a job can't set {name}." in refused({name: value}).message
-    assert not training_jobs.HYPERPARAMETERS & {"eval.judge", "eval.swap", "eval.impostors", "prepare.instructor", "prepare.persona", "train.votes", "train.base", "ingest.source", "ollama.name"}
+    assert not training_jobs.HYPERPARAMETERS & {"eval.judge_model", "eval.other_twin", "eval.impostors", "prepare.instruction_model", "prepare.persona", "train.preference_data", "train.base", "ingest.source", "ollama.name"}
 
 
 def test_a_job_sets_no_free_text():
@@ -150,13 +150,13 @@ def test_a_job_sets_no_free_text():
 
     known = leaves()
     texts = {name for name in training_jobs.HYPERPARAMETERS if free(known[name])}
-    of_a_list = {"train.preset", *(f"prepare.tasks.{kind}" for kind in AugmentationParams.model_fields if kind != "persona")}  # a preset's name, and `auto`
-    assert texts == of_a_list and free(known["eval.judge"]) and free(known["train.votes"])
+    of_a_list = {"train.preset", *(f"prepare.augmentation.{kind}" for kind in AugmentationParams.model_fields if kind != "persona")}  # a preset's name, and `auto`
+    assert texts == of_a_list and free(known["eval.judge_model"]) and free(known["train.preference_data"])
     for name in of_a_list:
         refused({name: "http://somewhere.example/v1"})
 
 
-@pytest.mark.parametrize(("name", "given", "taken"), [("train.epochs", "3", 3), ("prepare.redact", "true", True), ("train.warm_start", 0, False), ("train.learning_rate", "1e-3", 1e-3), ("prepare.tasks.notes", "auto", "auto"), ("train.epochs", "preset", "preset")])
+@pytest.mark.parametrize(("name", "given", "taken"), [("train.epochs", "3", 3), ("prepare.redact", "true", True), ("train.warm_start", 0, False), ("train.learning_rate", "1e-3", 1e-3), ("prepare.augmentation.notes", "auto", "auto"), ("train.epochs", "preset", "preset")])
 def test_a_job_takes_a_value_as_it_was_validated(name, given, taken):
     found = training_jobs.validate_params(load_params(ROOT / "params.yaml"), None, "quality", {name: given})[name]
     assert found == taken and type(found) is type(taken)

@@ -18,8 +18,8 @@ from corpus.cleaning import clean_markdown
 from corpus.dedup import group_related, shared_shingles
 from corpus.examples import build_examples
 
-DATE = SimpleNamespace(by="date", train=0.72, valid=0.08, test=0.2, seed=7)
-RANDOM = SimpleNamespace(**{**vars(DATE), "by": "random"})
+DATE = SimpleNamespace(strategy="date", train_fraction=0.72, valid_fraction=0.08, test_fraction=0.2, seed=7)
+RANDOM = SimpleNamespace(**{**vars(DATE), "strategy": "random"})
 
 
 def text(seed, n=200):
@@ -56,7 +56,7 @@ def test_sizes_follow_the_shares(n, expected):
 
 
 def test_fifty_posts_give_ten_test_posts_whatever_the_shares():
-    small = SimpleNamespace(test=0.05, valid=0.05)
+    small = SimpleNamespace(test_fraction=0.05, valid_fraction=0.05)
     assert split.split_sizes(50, small)[0] == 10 and split.split_sizes(49, small)[0] < 10
 
 
@@ -141,7 +141,7 @@ def places(folder) -> dict[str, set]:
 
 @pytest.mark.slow
 def test_the_script_remembers_and_forgets(tmp_path):
-    """Where posts were, also of a post that was edited (it has a new id then); another seed or `--anew` splits afresh."""
+    """Where posts were, also of a post that was edited (it has a new id then); another seed or `--reset` splits afresh."""
     run_split(tmp_path, 50)
     before = places(tmp_path)
     done = run_split(tmp_path, 53)
@@ -153,11 +153,11 @@ def test_the_script_remembers_and_forgets(tmp_path):
     again = [sys.executable, ROOT / "scripts/03_split.py"]
     subprocess.run(again, cwd=tmp_path, env=environment(tmp_path), check=True, timeout=60)
     assert places(tmp_path)["test"] == after["test"] - {tested} | {"edited"}
-    subprocess.run([*again, "--anew"], cwd=tmp_path, env=environment(tmp_path), check=True, timeout=60)
+    subprocess.run([*again, "--reset"], cwd=tmp_path, env=environment(tmp_path), check=True, timeout=60)
     assert "p052" in places(tmp_path)["test"] and places(tmp_path)["test"] != after["test"]
     run_split(tmp_path, 53)
     grown = places(tmp_path)
-    run_split(tmp_path, 50, other=("seed: 7\n  # Posts whose", "seed: 8\n  # Posts whose"))
+    run_split(tmp_path, 50, other=("seed: 7\n  # Near-dup", "seed: 8\n  # Near-dup"))
     assert places(tmp_path) == before  # by date again: the newest of these fifty
     run_split(tmp_path, 40)  # some are not there for once
     run_split(tmp_path, 53)
@@ -171,6 +171,21 @@ def test_a_memory_that_is_broken_is_none(tmp_path, spoiled):
     expected = places(tmp_path)
     (tmp_path / "data/split/places.json").write_text(spoiled)
     assert run_split(tmp_path, 20).returncode == 0 and places(tmp_path) == expected
+
+
+def test_what_was_remembered_under_the_first_names_of_the_parameters_is_found():
+    """The key as the first version wrote it, byte for byte: a renamed parameter must not move a post."""
+    key = '{"ingest.source": "data/blog", "by": "date", "train": 0.72, "valid": 0.08, "test": 0.2, "seed": 7, "jaccard": 0.3, "containment": 0.2}'
+    params = load_params(ROOT / "params.yaml").split
+    assert split.assignments_key("data/blog", params) == key
+    assert len(json.loads(key)) == 1 + len(type(params).model_fields), "a new parameter of the split decides, too"
+    raw = {f"p{n}": {"title": f"{n}", "source": f"{n}.md", "url": ""} for n in range(10)}
+    rows = [{"id": f"p{n}-1", "post_id": f"p{n}", "part": 1, "task": "write", "date": f"2020-01-{n + 1:02}", "output": text(n)} for n in range(10)]
+    first = split.split_corpus(rows, raw, "data/blog", params, {})
+    was = {key: {"posts": first.memory[key]["posts"] | {"p0": "test", "p9": "train"}, "where": first.memory[key]["where"]}}  # as no fresh split would have it
+    again = split.split_corpus(rows, raw, "data/blog", params, was)
+    assert again.memory == was and (again.stayed, again.moved, again.new) == (10, 0, 0)
+    assert {"p0"} < {p["id"] for p in again.posts["test"]} and "p9" in {p["id"] for p in again.posts["train"]}
 
 
 def test_the_number_of_a_post_in_a_feed_is_no_place_of_its_own():
@@ -337,8 +352,8 @@ def sample(request):
     for post in read:
         parts = build_examples(post, clean_markdown(post["text"], params.prepare.links), lambda t: len(t.split()), 800, 90, 7)
         found.append({"id": post["id"], "title": post["title"], "date": post["date"], "text": "\n\n".join(r["output"] for r in parts)})
-    gathered = group_related(found, params.split.jaccard, params.split.containment)
-    return found, gathered, split.assign_groups(found, gathered, params.split.model_copy(update={"by": request.param}))
+    gathered = group_related(found, params.split.min_jaccard, params.split.min_containment)
+    return found, gathered, split.assign_groups(found, gathered, params.split.model_copy(update={"strategy": request.param}))
 
 
 def test_the_sample_has_a_series_and_ten_test_posts_or_more(sample):

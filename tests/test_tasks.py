@@ -192,7 +192,7 @@ def test_braces_in_a_title_or_in_the_notes_are_words():
 def mixed(tmp_path):
     """A project folder with ten posts, all tasks on, and a persona; 02 and 03 have run. Returns (folder, examples, splits)."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["prepare"] |= {"tasks": {**ALL, "persona": 2}, "per_post": 5, "persona": "persona.yaml"}
+    params["prepare"] |= {"augmentation": {**ALL, "persona": 2}, "max_augmentations_per_post": 5, "persona": "persona.yaml"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     (tmp_path / "persona.yaml").write_text(yaml.safe_dump({"name": "Wenna", "bio": "I mend things.", "system": "You are Wenna.", "facts": ["I was a ferry engineer for 29 years."], "opinions": [{"about": "screws", "say": "Plain ones."}]}))
     posts = [{"id": f"p{i}", "title": f"Post {i}", "source": f"{i}.md", "url": "", "date": f"20{10 + i}-01-01", "tags": [], "text": "\n\n".join(f"Boat {i}{n} came to Port {chr(65 + i)}lanner, and nobody had {n} words for what we saw there. Then it left us at {n} past {i}." for n in range(1, 40))} for i in range(10)]

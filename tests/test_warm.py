@@ -43,7 +43,7 @@ def test_it_goes_on_from_the_last_adapter(last):
         ({"base": "other"}, "another base model"),
         ({"rank": 8}, "rank 16"),
         ({"knobs": {**KNOBS, "prepare.redact": True}}, "another prepare.redact"),
-        ({"knobs": {**KNOBS, "train.canaries": 0}}, "another train.canaries"),
+        ({"knobs": {**KNOBS, "train.num_canaries": 0}}, "another train.num_canaries"),
         ({"held_out": "b"}, "knows 1 of the posts that are held out"),
         ({"there": "bcx"}, "knows 1 posts that are gone or were changed"),
         ({"posts": "ab"}, "has seen all"),
@@ -53,6 +53,15 @@ def test_it_goes_on_from_the_last_adapter(last):
 def test_it_begins_at_the_base_where_the_last_adapter_does_not_fit(last, given, why):
     begin, said = start(**given)
     assert begin is None and why in said and "begins at the base" in said
+
+
+def test_an_adapter_of_before_parameters_were_renamed_is_recognised(last):
+    """Its backend.json has the names of then."""
+    about = json.loads((last / "backend.json").read_text())
+    (last / "backend.json").write_text(json.dumps(about | {"knobs": {**KNOBS, "train.canaries": 4}}))
+    begin, said = start(knobs={**KNOBS, "train.num_canaries": 4})
+    assert begin.posts == {"a", "b"} and "on from the last adapter" in said
+    assert "another train.num_canaries" in start(knobs={**KNOBS, "train.num_canaries": 0})[1]
 
 
 @pytest.mark.parametrize("about", ["{", "[]", '{"base": "x", "posts": [], "knobs": {}}', '{"base": {"digest": "d"}, "posts": null, "knobs": {}}', '{"base": {"digest": "d"}, "posts": ["a"], "knobs": []}'])

@@ -24,7 +24,7 @@ def bench_ours(params, base, steps: int) -> dict:
     from train.training_log import TrainingLog
 
     train, valid = load_rows(params)
-    settings = params.train.model_copy(update={"max_steps": steps, "checkpoint_steps": steps + 1})
+    settings = params.train.model_copy(update={"max_steps": steps, "save_steps": steps + 1})
     with tempfile.TemporaryDirectory() as folder:
         log = TrainingLog()
         job = backend.TrainingJob(base, train, valid, settings, Path(folder), log, Checkpoints(Path(folder) / "checkpoints", {}))

@@ -170,7 +170,7 @@ class TrainingMonitor(TrainerCallback, Interruptible):
         self.log.step(step, loss, float(logs["learning_rate"]), norm, round(self.tokens_per_step), self._step_seconds)
         if self.pressed:
             self.stop(state.max_steps)
-        if step % self.job.params.checkpoint_steps == 0 and step < state.max_steps:
+        if step % self.job.params.save_steps == 0 and step < state.max_steps:
             self.save()
 
     def on_epoch_end(self, args, state, control, **kwargs):
@@ -196,7 +196,7 @@ class TrainingMonitor(TrainerCallback, Interruptible):
 
     def hurts(self) -> bool:
         """Whether more epochs would take the twin further from the author: the validation loss has risen for long enough."""
-        return should_stop_early(self.losses, self.job.params.patience)
+        return should_stop_early(self.losses, self.job.params.early_stopping_patience)
 
     def weights(self) -> dict:
         return get_peft_model_state_dict(self.trainer.model, save_embedding_layers=False)  # "auto" asks a hub

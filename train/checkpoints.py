@@ -17,10 +17,11 @@ from pathlib import Path
 from blogtwin.errors import UserError
 from blogtwin.files import atomic_directory, write_json
 from blogtwin.paths import ARTIFACTS_DIR
+from blogtwin.renamed_params import current
 
 MANIFEST = "checkpoint.json"
 # params that change nothing in what a checkpoint holds: the first three are resolved by now, the last three are for what comes after
-IGNORED_FIELDS = {"preset", "backend", "warm_start", "checkpoint_steps", "method", "pairs", "votes"}
+IGNORED_FIELDS = {"preset", "backend", "warm_start", "save_steps", "method", "preference_prompts", "preference_data"}
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _resume_from(given: str, belongs: dict) -> Path:
         lacking = f"whose {MANIFEST} is torn: give another checkpoint, or leave --resume-from out" if there else "which holds no checkpoint: give a folder step-… of artifacts/checkpoints"
         raise UserError(f"--resume-from is {given}, {lacking}.")
     newest = max(whole, key=lambda f: whole[f]["step"])
-    theirs = whole[newest]["belongs"]
+    theirs = {current(name): value for name, value in whole[newest]["belongs"].items()}  # an older checkpoint has older names
     other = [name for name in belongs if belongs[name] != theirs.get(name)]
     if other:
         name, *more = other

@@ -111,7 +111,7 @@ def sft_config(p, folder, bf16: bool, **other) -> SFTConfig:
         "max_steps": p.max_steps or -1,
         "learning_rate": p.learning_rate,
         "lr_scheduler_type": "cosine",
-        "warmup_steps": p.warmup,  # a number below one is a share of the steps
+        "warmup_steps": p.warmup_ratio,  # a number below one is a share of the steps
         "max_grad_norm": 1.0,
         "seed": p.seed,
         "use_cpu": True,

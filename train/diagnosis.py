@@ -84,13 +84,13 @@ def estimate_tokens(params) -> tuple[int | None, str]:
     posts = read_jsonl(RAW_DIR / "posts.jsonl") if (RAW_DIR / "posts.jsonl").is_file() else []
     if posts and is_ingest_current(posts, {printable_name(str(f.relative_to(source))): f for f in files}, source):
         words = sum(p["word_count"] for p in posts)
-        return round(words * TOKENS_PER_WORD * params.split.train), f"{len(posts)} posts, {words:,} words"
+        return round(words * TOKENS_PER_WORD * params.split.train_fraction), f"{len(posts)} posts, {words:,} words"
     counted = [f for f in files if f.suffix.lower() in SINGLE_POST_READERS.keys() - HTML_EXTENSIONS]
     unread = Counter(f.suffix.lower() for f in files if f.suffix.lower() in ARCHIVE_FORMATS.keys() | HTML_EXTENSIONS)
     others = ", ".join(f"{n} {ending}" for ending, n in unread.most_common())
     size = sum(f.stat().st_size * (0.2 if f.suffix.lower() == ".docx" else 1) for f in counted)
     if size:
-        return round(size / BYTES_PER_TOKEN * params.split.train), f"{len(counted)} files in {source}" + (f", and {others} not counted" if others else "")
+        return round(size / BYTES_PER_TOKEN * params.split.train_fraction), f"{len(counted)} files in {source}" + (f", and {others} not counted" if others else "")
     if others:
         return None, f"unknown until `{shell_command('python scripts/01_ingest.py')}` has read {others} in {source}"
     return None, f"there are none in {source}: give your own with `{make_command('blog', FROM='~/posts')}`"

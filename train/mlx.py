@@ -43,7 +43,7 @@ def train(job) -> dict:
     job.log.start(run.steps, run.step)
     try:
         with run.ctrl_c_after_the_step():
-            while run.step < run.steps and not should_stop_early(run.losses, p.patience):
+            while run.step < run.steps and not should_stop_early(run.losses, p.early_stopping_patience):
                 try:
                     run.train()
                 except (RuntimeError, MemoryError) as e:
@@ -115,7 +115,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def learning_rate_schedule(p, steps: int):
     """The learning rate of each step: up over the warm-up, then down by a cosine."""
-    warmup = max(1, round(steps * p.warmup))
+    warmup = max(1, round(steps * p.warmup_ratio))
     return optim.join_schedules([optim.linear_schedule(0, p.learning_rate, warmup), optim.cosine_decay(p.learning_rate, max(1, steps - warmup))], [warmup])
 
 
@@ -228,7 +228,7 @@ class MlxTrainer(TrainingCallback, Interruptible):
         self.job.log.step(self.step, loss, info["learning_rate"], norm, tokens, tokens / max(info["tokens_per_second"], 1e-9))
         if self.pressed:
             self.stop(self.steps)
-        if self.step % self.job.params.checkpoint_steps == 0 and self.step < self.steps:
+        if self.step % self.job.params.save_steps == 0 and self.step < self.steps:
             self.save()
 
     def look(self) -> None:

@@ -87,7 +87,7 @@ def run_training(params: Params, plan: RunPlan, resume_from: str | None) -> None
     """Train, write the adapter and the figures, and print how it went. Of several processes, the first one writes and prints."""
     from eval.canaries import make_canaries
 
-    canary_examples = [{"instruction": c.instruction, "output": c.text} for c in make_canaries(params.train.canaries, params.train.seed)]
+    canary_examples = [{"instruction": c.instruction, "output": c.text} for c in make_canaries(params.train.num_canaries, params.train.seed)]
     rows, valid = ([chat.to_trl_row(e, params.prepare.system) for e in some] for some in (plan.rows + canary_examples, plan.valid))
     identity = run_identity(plan.trainer, plan.base.digest, plan.settings, [rows, valid], int(os.environ.get("WORLD_SIZE", 1)))
     if plan.begin:

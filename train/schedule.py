@@ -16,10 +16,10 @@ def fit_to_corpus(params: TrainParams, tokens: int) -> tuple[TrainParams, list[s
 
 
 def describe_schedule(params: TrainParams, total: int, per_epoch: int) -> str:
-    """The sentence on the steps to come. `warmup` under one is a share of them, as transformers reads it."""
-    rising = -(-int(total * params.warmup * 1000) // 1000)
+    """The sentence on the steps to come. `warmup_ratio` under one is a share of them, as transformers reads it."""
+    rising = -(-int(total * params.warmup_ratio * 1000) // 1000)
     limit = " (train.max_steps)" if params.max_steps and total == params.max_steps else ""
-    return f"{total} steps{limit}, {per_epoch} an epoch; the learning rate rises to {params.learning_rate:g} in the first {rising}, then falls; LoRA rank {params.lora_rank}; a checkpoint every {params.checkpoint_steps}"
+    return f"{total} steps{limit}, {per_epoch} an epoch; the learning rate rises to {params.learning_rate:g} in the first {rising}, then falls; LoRA rank {params.lora_rank}; a checkpoint every {params.save_steps}"
 
 
 def should_stop_early(losses: list[float], patience: int) -> bool:

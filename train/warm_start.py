@@ -17,12 +17,13 @@ from blogtwin.config import Params
 from blogtwin.dvc import dvc_cache_dir
 from blogtwin.files import atomic_directory, sha256_file
 from blogtwin.paths import ADAPTER_DIR, ADAPTER_WEIGHTS, ARTIFACTS_DIR
+from blogtwin.renamed_params import current
 
 LAST_ADAPTER_DIR = ARTIFACTS_DIR / "cache/last"
 BACKEND_FILE, ADAPTER_CONFIG = "backend.json", "adapter_config.json"
 REPLAY_RATIO = 2.0  # tokens of old posts for each of the new ones
 # Knobs that an adapter has learnt, beside the posts: with others it is another twin.
-PREPARE_PARAMS, TRAIN_PARAMS = ("system", "redact", "links", "code", "quotes", "tables", "embeds"), ("canaries", "method")
+PREPARE_PARAMS, TRAIN_PARAMS = ("system", "redact", "links", "code", "quotes", "tables", "embeds"), ("num_canaries", "method")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def find_warm_start(base_digest: str, settings, knobs: dict, posts: set[str], he
     folder = previous_adapter()
     try:
         about, config = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (BACKEND_FILE, ADAPTER_CONFIG))
-        learnt, theirs, shape, made = set(about["posts"]), about["base"]["digest"], (config["r"], config["lora_alpha"]), about["knobs"]
+        learnt, theirs, shape = set(about["posts"]), about["base"]["digest"], (config["r"], config["lora_alpha"])
+        made = {current(name): value for name, value in about["knobs"].items()}  # an older adapter has older names
         other = [k for k in knobs if made.get(k) != knobs[k]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None, "train.warm_start: there is no adapter of an earlier training yet, so this one begins at the base"

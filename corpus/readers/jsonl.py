@@ -64,7 +64,7 @@ def _post_from_chat(chat: list[dict], role: str, where: str, row: dict | None = 
     mine = [m["content"].strip() for m in chat if str(m.get("role")).casefold() == role.casefold() and isinstance(m.get("content"), str)]
     text = "\n\n".join(t for t in mine if t)
     if not text:
-        return SkippedPost(f"a chat in which the role «{role}» (ingest.role) says nothing", where)
+        return SkippedPost(f"a chat in which the role «{role}» (ingest.chat_role) says nothing", where)
     when = next((m[k] for m in [row or {}, *chat] for k in ("date", "created_at", "create_time", "timestamp") if m.get(k)), None)
     title = (row or {}).get("title")
     return Post(text=text, title=title if isinstance(title, str) and title else _first_words(text), date=_day(when), date_from="feed", name=where)

@@ -369,7 +369,7 @@ export const fakeEngineScenarios = {
     const keys = (...what) =>
       execFileSync(
         process.env.PYTHON ?? "python3",
-        [new URL("../../scripts/keys.py", import.meta.url).pathname, ...what],
+        [new URL("../../scripts/api_keys.py", import.meta.url).pathname, ...what],
         { encoding: "utf8" },
       ).trim();
     const key = keys("add", "page", "--role", "admin").split(/\s+/).pop();

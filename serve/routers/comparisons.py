@@ -1,6 +1,6 @@
 """Blind comparison: two texts without names, one vote each, and who wins."""
 
-import random
+import secrets
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
@@ -20,6 +20,7 @@ from serve.requests import Name, PromptRequest
 from serve.streaming import GenerationStream, cancel_on_disconnect, collect_final
 
 router = APIRouter(prefix="/api/blind", tags=["blind comparison"])
+RANDOM = secrets.SystemRandom()  # which side is which can't be told from the sides before
 SCORECARD_NAMES = {BASE: "base", TWIN: "twin", "five_shot": "five_shot", "styled": "styled"}  # our names: the scorecard's
 
 
@@ -121,10 +122,10 @@ async def compare(asked: BlindRequest, request: Request, state: StateDep, caller
         raise ApiError(422, "invalid_request", "one and other are the same.", "Name two.")
     if not (known := held_out_prompts()):
         raise ApiError(409, "no_topics", "There is no held-out post to compare on.", f"Run `{make_command('all')}`.")
-    topic = random.choice(known)
+    topic = RANDOM.choice(known)
     texts = [(name, await cancel_on_disconnect(request, text_for(name, topic, asked.fresh, state, caller, request_id))) for name in (asked.one, asked.other)]
     words = max(30, min(len(text.split()) for _, text in texts))
-    left, right = random.sample([(name, truncate_words(text, words).strip()) for name, text in texts], 2)
+    left, right = RANDOM.sample([(name, truncate_words(text, words).strip()) for name, text in texts], 2)
     blind = await state.store.do(database.add_blind, caller.name, topic["brief"], topic["prompt"], left, right)
     return Blind(id=blind, topic=topic["brief"], left=left[1], right=right[1], spot_mine=vote_statistics.AUTHOR in (asked.one, asked.other))
 
@@ -154,6 +155,6 @@ async def results(state: StateDep) -> Results:
 @router.get("/pairs", response_class=Response, responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}})
 async def preference_pairs(state: StateDep) -> Response:
     """The votes as pairs for DPO, a JSON line each: {prompt, chosen, rejected}, lists of chat messages as TRL reads them. Saved to a file,
-    `train.votes` takes it."""
+    `train.preference_data` takes it."""
     rows = vote_statistics.preference_pairs(await state.store.do(database.votes))
     return Response("".join(row.model_dump_json() + "\n" for row in rows), media_type="application/x-ndjson")

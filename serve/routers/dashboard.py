@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import json
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,6 @@ from serve.routers.comparisons import PairResult
 router = APIRouter(prefix="/api", tags=["dashboard"])
 SCORECARD_PATH = "artifacts/eval/metrics.json"
 LIST_EXPERIMENTS = ["git", "for-each-ref", "--sort=-creatordate", "--count=50", "--format=%(refname)", "refs/exps"]
-TTL_SECONDS = 30  # seconds that what DVC and Git said is taken again
-_cache: dict[str, tuple[float, list]] = {}
 
 
 class CommitScorecard(BaseModel):
@@ -81,7 +78,7 @@ async def dashboard(state: StateDep, past: bool = True) -> Dashboard:
     votes = await state.store.do(database.votes)
     history, found = [], []
     if past:
-        history, found = await asyncio.gather(asyncio.to_thread(cached, "history", commits), asyncio.to_thread(cached, "experiments", lambda: experiments(state.jobs.workspace)))
+        history, found = await asyncio.gather(state.past.get("history", commits), state.past.get("experiments", lambda: experiments(state.jobs.workspace)))
     curves = {name: read_curve(TRAIN_DIR / f"{name}.tsv") for name in ("loss", "valid_loss")}
     return Dashboard(scorecard=read_json(EVAL_DIR / "metrics.json"), history=history, experiments=found, curves=curves, votes=vote_statistics.pair_results(votes))
 
@@ -99,14 +96,6 @@ def read_curve(file) -> list[dict[str, float]]:
             return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(table, delimiter="\t")]
     except (OSError, ValueError, TypeError):
         return []
-
-
-def cached(name: str, ask) -> list:
-    at, found = _cache.get(name, (0.0, []))
-    if not at or time.monotonic() - at > TTL_SECONDS:
-        found = ask()
-        _cache[name] = (time.monotonic(), found)
-    return found
 
 
 def commits() -> list[CommitScorecard]:

@@ -106,7 +106,7 @@ def list_corpora(state: StateDep) -> Corpora:
 @router.post("/v1/training/jobs")
 async def start_job(asked: JobRequest, state: StateDep, caller: CallerDep) -> Job:
     """Queue a twin: the project's own stages, as an experiment in DVC's queue. Jobs run one after the other. A job has no API key and asks
-    no model elsewhere: where params.yaml names an instructor or a judge, it goes without."""
+    no model elsewhere: where params.yaml names an instruction model or a judge, it goes without."""
     if asked.corpus != "sample" and not (state.settings.home / "corpora" / asked.corpus).is_dir():
         raise ApiError(404, "unknown_corpus", f"There is no corpus {asked.corpus}.", "POST /api/corpus makes one.")
     knobs = training_jobs.validate_params(state.params, asked.base_model, asked.preset, asked.params)

@@ -16,7 +16,7 @@ def train_preferences(job, examples: list[dict], system: str) -> dict:
     """Go on from the adapter in `job.folder` by job.params.method, on prompts of `examples` (openings, the newest first); returns numbers."""
     p = job.params
     patch_trl_for_cpu()
-    asked = examples[: p.pairs]
+    asked = examples[: p.preference_prompts]
     try:
         numbers = dpo.run_dpo(job, asked, system) if p.method == "dpo" else grpo.run_grpo(job, asked, [e["output"] for e in examples], system)
     except (RuntimeError, MemoryError) as e:

@@ -66,7 +66,7 @@ def shared_arguments(job, folder: str) -> dict:
     p, gpu = job.params, on_gpu(job.params.backend)
     return {
         "output_dir": folder, "use_cpu": not gpu, "bf16": gpu_has_bf16() if gpu else has_bf16(), "gradient_checkpointing": gpu, "num_train_epochs": 1, "max_steps": p.max_steps or -1,
-        "learning_rate": p.learning_rate / LR_DIVISOR, "lr_scheduler_type": "cosine", "warmup_steps": p.warmup, "max_grad_norm": 1.0, "seed": p.seed, "logging_steps": 1,
+        "learning_rate": p.learning_rate / LR_DIVISOR, "lr_scheduler_type": "cosine", "warmup_steps": p.warmup_ratio, "max_grad_norm": 1.0, "seed": p.seed, "logging_steps": 1,
         "logging_nan_inf_filter": False, "save_strategy": "no", "report_to": [], "disable_tqdm": True,
     }  # fmt: skip
 

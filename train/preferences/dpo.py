@@ -35,7 +35,7 @@ class PretokenisedDPOTrainer(DPOTrainer):
 
 def run_dpo(job, examples: list[dict], system: str) -> dict:
     tokenizer = job.base.tokenizer()
-    rows = build_pairs(job, examples, system) + load_votes(job.params.votes, tokenizer, system)
+    rows = build_pairs(job, examples, system) + load_votes(job.params.preference_data, tokenizer, system)
     echo(f"dpo: {len(rows)} pairs, {len(rows) - len(examples)} of them votes")
     seen: list[dict] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +60,7 @@ def build_pairs(job, examples: list[dict], system: str) -> list[dict]:
 def load_votes(file: str, tokenizer, system: str) -> list[dict]:
     """The same of blind votes: a file of PreferencePair rows, a JSON line each, as GET /api/blind/pairs gives them. Raises UserError."""
     if not Path(file).is_file():
-        raise UserError(f"train.votes is {file}, which is not there: save the answer of GET /api/blind/pairs under that name, or set train.votes to train/votes.jsonl, which is empty.")
+        raise UserError(f"train.preference_data is {file}, which is not there: save the answer of GET /api/blind/pairs under that name, or set train.preference_data to train/votes.jsonl, which is empty.")
     found = []
     for number, line in enumerate(Path(file).read_bytes().splitlines(), 1):
         if not line.strip():
@@ -70,7 +70,7 @@ def load_votes(file: str, tokenizer, system: str) -> list[dict]:
         except ValidationError as e:
             first = e.errors()[0]
             why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
-            raise UserError(f"train.votes is {file}, whose line {number} is not a JSON line {{prompt, chosen, rejected}} of chat messages ({why}): save the answer of GET /api/blind/pairs as it is.") from None
+            raise UserError(f"train.preference_data is {file}, whose line {number} is not a JSON line {{prompt, chosen, rejected}} of chat messages ({why}): save the answer of GET /api/blind/pairs as it is.") from None
         asked = [{"role": m.role, "content": m.content.strip()} for m in pair.prompt]
         if asked[0]["role"] != "system":
             asked.insert(0, {"role": "system", "content": system.strip()})

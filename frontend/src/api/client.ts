@@ -77,8 +77,8 @@ export async function throwIfFailed(response: Response): Promise<void> {
 }
 
 type StreamRequests = {
-  "/api/v1/chat/completions": Schemas["serve__routers__sessions__ChatRequest"];
-  "/api/evaluate": Schemas["EvaluateRequest"];
+  "/api/v1/chat/completions": Schemas["SessionChatRequest"];
+  "/api/evaluate": Schemas["CompareRequest"];
   "/api/generate": Schemas["GenerateRequest"];
   "/api/rewrite": Schemas["RewriteRequest"];
   "/api/draft": Schemas["DraftRequest"];

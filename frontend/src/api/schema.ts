@@ -94,11 +94,11 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Evaluate
+         * Compare
          * @description Base and twin (and a third, where one is named) on the same prompt, as they write: the events of /api/generate with `base.`,
          *     `twin.` or `third.` before their names, and for each side `….scores` {style, copied_words, copied, copied_from, on_topic, notes} at the end.
          */
-        post: operations["evaluate_api_evaluate_post"];
+        post: operations["compare_api_evaluate_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -409,11 +409,11 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Dpo
+         * Preference Pairs
          * @description The votes as pairs for DPO, a JSON line each: {prompt, chosen, rejected}, lists of chat messages as TRL reads them. Saved to a file,
-         *     `train.votes` takes it.
+         *     `train.preference_data` takes it.
          */
-        get: operations["dpo_api_blind_pairs_get"];
+        get: operations["preference_pairs_api_blind_pairs_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -433,10 +433,10 @@ export interface paths {
         get: operations["list_corpora_api_corpus_get"];
         put?: never;
         /**
-         * Upload
+         * Upload Corpus
          * @description A new corpus of .md, .txt and .docx files, or .zip of them, and what it is good for.
          */
-        post: operations["upload_api_corpus_post"];
+        post: operations["upload_corpus_api_corpus_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -454,11 +454,11 @@ export interface paths {
         get: operations["list_jobs_api_v1_training_jobs_get"];
         put?: never;
         /**
-         * Start
+         * Start Job
          * @description Queue a twin: the project's own stages, as an experiment in DVC's queue. Jobs run one after the other. A job has no API key and asks
-         *     no model elsewhere: where params.yaml names an instructor or a judge, it goes without.
+         *     no model elsewhere: where params.yaml names an instruction model or a judge, it goes without.
          */
-        post: operations["start_api_v1_training_jobs_post"];
+        post: operations["start_job_api_v1_training_jobs_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -477,10 +477,10 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Stop
+         * Cancel Job
          * @description Stop it as Ctrl-C would: nothing half-written is kept. A job that is over stays as it is.
          */
-        delete: operations["stop_api_v1_training_jobs__job_id__delete"];
+        delete: operations["cancel_job_api_v1_training_jobs__job_id__delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -494,10 +494,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Progress
+         * Job Progress
          * @description Events progress {state, stage, step, steps, loss, tokens_per_second}, and at the end job. Stopping to listen stops no job.
          */
-        get: operations["progress_api_v1_training_jobs__job_id__progress_get"];
+        get: operations["job_progress_api_v1_training_jobs__job_id__progress_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -630,16 +630,6 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** Answered */
-        Answered: {
-            /** Session Id */
-            session_id: string;
-            message: components["schemas"]["Message-Output"];
-            /** Tokens */
-            tokens: number;
-            /** Tokens Per Second */
-            tokens_per_second: number;
-        };
         /**
          * Blind
          * @description Which is which is told by the vote's answer. `spot_mine`: one of them is the author's own.
@@ -690,54 +680,226 @@ export interface components {
              */
             file: string;
         };
-        /** Body_upload_api_corpus_post */
-        Body_upload_api_corpus_post: {
+        /** Body_upload_corpus_api_corpus_post */
+        Body_upload_corpus_api_corpus_post: {
             /** Name */
             name: string;
             /** Files */
             files: string[];
         };
-        /**
-         * Card
-         * @description The figures of the scorecard; none for a base.
-         */
-        Card: {
-            /** Style */
-            style: number | null;
-            /** Style Function Words */
-            style_function_words: number | null;
-            /** Copied Run */
-            copied_run: number | null;
-            /** On Topic */
-            on_topic: number | null;
-            /** Bits Per Byte */
-            bits_per_byte: number | null;
-            /** Closer Than Prompting */
-            closer_than_prompting: boolean;
+        /** CancelResult */
+        CancelResult: {
+            /** Cancelled */
+            cancelled: boolean;
         };
-        /**
-         * Completion
-         * @description As OpenAI gives it; the engine may add fields.
-         */
-        Completion: {
+        /** Chat */
+        Chat: {
             /** Id */
             id: string;
-            /** Object */
-            object: string;
-            /** Created */
-            created: number;
+            /** Title */
+            title: string;
             /** Model */
             model: string;
-            /** Choices */
-            choices: {
-                [key: string]: unknown;
-            }[];
-            /** Usage */
-            usage?: {
+            /** Made */
+            made: number;
+            /** Changed */
+            changed: number;
+            /** Messages */
+            messages: components["schemas"]["Message-Output"][];
+        };
+        /** ChatList */
+        ChatList: {
+            /** Sessions */
+            sessions: components["schemas"]["ChatSummary"][];
+        };
+        /** ChatReply */
+        ChatReply: {
+            /** Session Id */
+            session_id: string;
+            message: components["schemas"]["Message-Output"];
+            /** Tokens */
+            tokens: number;
+            /** Tokens Per Second */
+            tokens_per_second: number;
+        };
+        /**
+         * ChatRequest
+         * @example {
+         *       "max_tokens": 40,
+         *       "messages": [
+         *         {
+         *           "content": "Write about rain.",
+         *           "role": "user"
+         *         }
+         *       ],
+         *       "model": "finetuned"
+         *     }
+         */
+        ChatRequest: {
+            /**
+             * Model
+             * @default finetuned
+             */
+            model: string;
+            /**
+             * Stream
+             * @default false
+             */
+            stream: boolean;
+            /** Stream Options */
+            stream_options?: {
                 [key: string]: unknown;
             } | null;
-        } & {
-            [key: string]: unknown;
+            /** Max Tokens */
+            max_tokens?: number | null;
+            /** Temperature */
+            temperature?: number | null;
+            /** Top P */
+            top_p?: number | null;
+            /** Stop */
+            stop?: string | string[] | null;
+            /** Seed */
+            seed?: number | null;
+            /** N */
+            n?: 1 | null;
+            /** Presence Penalty */
+            presence_penalty?: number | null;
+            /** Frequency Penalty */
+            frequency_penalty?: number | null;
+            /** Repeat Penalty */
+            repeat_penalty?: number | null;
+            /** Top K */
+            top_k?: number | null;
+            /** Min P */
+            min_p?: number | null;
+            /** Style Strength */
+            style_strength?: number | null;
+            /** Messages */
+            messages: components["schemas"]["Message-Input"][];
+            /** Max Completion Tokens */
+            max_completion_tokens?: number | null;
+            /** Logprobs */
+            logprobs?: boolean | null;
+            /** Top Logprobs */
+            top_logprobs?: number | null;
+        };
+        /** ChatSession */
+        ChatSession: {
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+            /** Model */
+            model: string;
+            /** Made */
+            made: number;
+            /** Changed */
+            changed: number;
+        };
+        /** ChatSummary */
+        ChatSummary: {
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+            /** Model */
+            model: string;
+            /** Made */
+            made: number;
+            /** Changed */
+            changed: number;
+            /** Messages */
+            messages: number;
+        };
+        /**
+         * ChatUpdate
+         * @example {
+         *       "title": "The ladder, again"
+         *     }
+         */
+        ChatUpdate: {
+            /** Title */
+            title: string;
+        };
+        /**
+         * CommitScorecard
+         * @description A commit's scorecard.
+         */
+        CommitScorecard: {
+            /** Commit */
+            commit: string;
+            /** Time */
+            time: string;
+            /** Metrics */
+            metrics: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * CompareRequest
+         * @example {
+         *       "max_tokens": 60,
+         *       "prompt": "Write about the harbour in winter."
+         *     }
+         */
+        CompareRequest: {
+            /** Max Tokens */
+            max_tokens?: number | null;
+            /** Temperature */
+            temperature?: number | null;
+            /** Top P */
+            top_p?: number | null;
+            /** Repeat Penalty */
+            repeat_penalty?: number | null;
+            /** Seed */
+            seed?: number | null;
+            /**
+             * Stop
+             * @default []
+             */
+            stop: string[];
+            /**
+             * Style Strength
+             * @description 0: the base, 1: the twin as it was trained; only the embedded engine can
+             */
+            style_strength?: number | null;
+            /** Prompt */
+            prompt: string;
+            /**
+             * Input
+             * @default
+             */
+            input: string;
+            /**
+             * Task
+             * @default ask
+             * @enum {string}
+             */
+            task: "ask" | "write" | "continue";
+            /**
+             * System
+             * @description in place of the system message the twin was trained with
+             */
+            system?: string | null;
+            /**
+             * Base
+             * @default base
+             */
+            base: string;
+            /**
+             * Twin
+             * @default finetuned
+             */
+            twin: string;
+            /** Third */
+            third?: string | null;
+            /**
+             * Base Strength
+             * @description as style_strength, which is the twin's
+             */
+            base_strength?: number | null;
+            /** Third Strength */
+            third_strength?: number | null;
         };
         /**
          * CompletionRequest
@@ -806,7 +968,7 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             /** History */
-            history: components["schemas"]["Scored"][];
+            history: components["schemas"]["CommitScorecard"][];
             /** Experiments */
             experiments: components["schemas"]["Experiment"][];
             /** Curves */
@@ -818,21 +980,10 @@ export interface components {
             /** Votes */
             votes: components["schemas"]["PairResult"][];
         };
-        /**
-         * Detection
-         * @description «Can you tell which you wrote?»: 0.5 is chance.
-         */
-        Detection: {
-            /** Right */
-            right: number;
-            /** N */
-            n: number;
-            /** Share */
-            share: number;
-            /** Lo */
-            lo: number;
-            /** Hi */
-            hi: number;
+        /** DeleteResult */
+        DeleteResult: {
+            /** Removed */
+            removed: boolean;
         };
         /** Discarded */
         Discarded: {
@@ -848,11 +999,6 @@ export interface components {
         DocumentText: {
             /** Text */
             text: string;
-        };
-        /** Done */
-        Done: {
-            /** Cancelled */
-            cancelled: boolean;
         };
         /**
          * DraftRequest
@@ -936,72 +1082,6 @@ export interface components {
             message: string;
             /** Hint */
             hint: string;
-        };
-        /**
-         * EvaluateRequest
-         * @example {
-         *       "max_tokens": 60,
-         *       "prompt": "Write about the harbour in winter."
-         *     }
-         */
-        EvaluateRequest: {
-            /** Max Tokens */
-            max_tokens?: number | null;
-            /** Temperature */
-            temperature?: number | null;
-            /** Top P */
-            top_p?: number | null;
-            /** Repeat Penalty */
-            repeat_penalty?: number | null;
-            /** Seed */
-            seed?: number | null;
-            /**
-             * Stop
-             * @default []
-             */
-            stop: string[];
-            /**
-             * Style Strength
-             * @description 0: the base, 1: the twin as it was trained; only the embedded engine can
-             */
-            style_strength?: number | null;
-            /** Prompt */
-            prompt: string;
-            /**
-             * Input
-             * @default
-             */
-            input: string;
-            /**
-             * Task
-             * @default ask
-             * @enum {string}
-             */
-            task: "ask" | "write" | "continue";
-            /**
-             * System
-             * @description in place of the system message the twin was trained with
-             */
-            system?: string | null;
-            /**
-             * Base
-             * @default base
-             */
-            base: string;
-            /**
-             * Twin
-             * @default finetuned
-             */
-            twin: string;
-            /** Third */
-            third?: string | null;
-            /**
-             * Base Strength
-             * @description as style_strength, which is the twin's
-             */
-            base_strength?: number | null;
-            /** Third Strength */
-            third_strength?: number | null;
         };
         /**
          * Experiment
@@ -1250,21 +1330,6 @@ export interface components {
              */
             scorecard: boolean;
         };
-        /** Listed */
-        Listed: {
-            /** Id */
-            id: string;
-            /** Title */
-            title: string;
-            /** Model */
-            model: string;
-            /** Made */
-            made: number;
-            /** Changed */
-            changed: number;
-            /** Messages */
-            messages: number;
-        };
         /** Message */
         "Message-Input": {
             /**
@@ -1356,37 +1421,20 @@ export interface components {
             active: number;
             /** Waiting */
             waiting: number;
-            scorecard: components["schemas"]["Card"] | null;
-        };
-        /** ModelList */
-        ModelList: {
-            /**
-             * Object
-             * @default list
-             * @constant
-             */
-            object: "list";
-            /** Data */
-            data: components["schemas"]["ModelCard"][];
-        };
-        /** Models */
-        Models: {
-            /** Models */
-            models: components["schemas"]["ModelInfo"][];
-            /** Memory Mb */
-            memory_mb: number;
-            /** Allowed Mb */
-            allowed_mb: number;
+            scorecard: components["schemas"]["ScorecardSummary"] | null;
         };
         /**
-         * NewTitle
+         * ModelRef
          * @example {
-         *       "title": "The ladder, again"
+         *       "model": "finetuned"
          *     }
          */
-        NewTitle: {
-            /** Title */
-            title: string;
+        ModelRef: {
+            /**
+             * Model
+             * @description a name of GET /api/models
+             */
+            model: string;
         };
         /**
          * PairResult
@@ -1456,11 +1504,6 @@ export interface components {
             /** Advice */
             advice: string[];
         };
-        /** Removed */
-        Removed: {
-            /** Removed */
-            removed: boolean;
-        };
         /**
          * Results
          * @description `closer`: which sounds more like the author. `pairs`: which reads better, and `strengths` of that: Bradley–Terry, the chance to win
@@ -1477,7 +1520,7 @@ export interface components {
             strengths: {
                 [key: string]: number;
             };
-            detection: components["schemas"]["Detection"] | null;
+            detection: components["schemas"]["SelfRecognition"] | null;
         };
         /**
          * RewriteRequest
@@ -1521,10 +1564,10 @@ export interface components {
             stream: boolean;
         };
         /**
-         * Rewritten
+         * RewriteResult
          * @description Facts of the input that stand in the text, that are missing, and facts of the text that the input does not hold.
          */
-        Rewritten: {
+        RewriteResult: {
             /** Text */
             text: string;
             /** Kept */
@@ -1539,208 +1582,47 @@ export interface components {
             tokens: number;
         };
         /**
-         * Scored
-         * @description A commit's scorecard.
+         * ScorecardSummary
+         * @description The figures of the scorecard; none for a base.
          */
-        Scored: {
-            /** Commit */
-            commit: string;
-            /** Time */
-            time: string;
-            /** Metrics */
-            metrics: {
-                [key: string]: unknown;
-            };
+        ScorecardSummary: {
+            /** Style */
+            style: number | null;
+            /** Style Function Words */
+            style_function_words: number | null;
+            /** Copied Run */
+            copied_run: number | null;
+            /** On Topic */
+            on_topic: number | null;
+            /** Bits Per Byte */
+            bits_per_byte: number | null;
+            /** Closer Than Prompting */
+            closer_than_prompting: boolean;
         };
-        /** Session */
-        Session: {
-            /** Id */
-            id: string;
-            /** Title */
-            title: string;
-            /** Model */
-            model: string;
-            /** Made */
-            made: number;
-            /** Changed */
-            changed: number;
-        };
-        /** Sessions */
-        Sessions: {
-            /** Sessions */
-            sessions: components["schemas"]["Listed"][];
-        };
-        /** Token */
-        Token: {
-            /** Token */
-            token: string;
-            /** Expires */
-            expires: number;
-        };
-        /** Told */
-        Told: {
-            /** Left */
-            left: string;
+        /**
+         * SelfRecognition
+         * @description «Can you tell which you wrote?»: 0.5 is chance.
+         */
+        SelfRecognition: {
             /** Right */
-            right: string;
-        };
-        /**
-         * Topics
-         * @description Whose posts these are, where params.yaml says it, and what they are about: tags, the commonest first, and titles, the newest first.
-         */
-        Topics: {
-            /** Author */
-            author: string;
-            /** Tags */
-            tags: string[];
-            /** Titles */
-            titles: string[];
-        };
-        /**
-         * Vote
-         * @description Style and quality are asked apart: a text can sound like the author and read badly.
-         * @example {
-         *       "better": "left",
-         *       "closer": "right"
-         *     }
-         */
-        Vote: {
-            /**
-             * Better
-             * @description which one reads better
-             * @enum {string}
-             */
-            better: "left" | "right" | "tie";
-            /**
-             * Closer
-             * @description which one sounds more like you, where neither is yours
-             */
-            closer?: ("left" | "right" | "tie") | null;
-            /**
-             * Mine
-             * @description which one you wrote, where one is yours
-             */
-            mine?: ("left" | "right") | null;
-        };
-        /**
-         * Which
-         * @example {
-         *       "model": "finetuned"
-         *     }
-         */
-        Which: {
-            /**
-             * Model
-             * @description a name of GET /api/models
-             */
-            model: string;
-        };
-        /** Whole */
-        Whole: {
-            /** Id */
-            id: string;
-            /** Title */
-            title: string;
-            /** Model */
-            model: string;
-            /** Made */
-            made: number;
-            /** Changed */
-            changed: number;
-            /** Messages */
-            messages: components["schemas"]["Message-Output"][];
-        };
-        /**
-         * Written
-         * @description What came of it. Times in seconds; `finish` is stop or length.
-         */
-        Written: {
-            /** Text */
-            text: string;
-            /** Model */
-            model: string;
-            /** Finish */
-            finish: string;
-            /** Prompt Tokens */
-            prompt_tokens: number;
-            /** Tokens */
-            tokens: number;
-            /** First Token */
-            first_token: number;
-            /** Seconds */
-            seconds: number;
-            /** Tokens Per Second */
-            tokens_per_second: number;
-        };
-        /**
-         * ChatRequest
-         * @example {
-         *       "max_tokens": 40,
-         *       "messages": [
-         *         {
-         *           "content": "Write about rain.",
-         *           "role": "user"
-         *         }
-         *       ],
-         *       "model": "finetuned"
-         *     }
-         */
-        serve__routers__openai__ChatRequest: {
-            /**
-             * Model
-             * @default finetuned
-             */
-            model: string;
-            /**
-             * Stream
-             * @default false
-             */
-            stream: boolean;
-            /** Stream Options */
-            stream_options?: {
-                [key: string]: unknown;
-            } | null;
-            /** Max Tokens */
-            max_tokens?: number | null;
-            /** Temperature */
-            temperature?: number | null;
-            /** Top P */
-            top_p?: number | null;
-            /** Stop */
-            stop?: string | string[] | null;
-            /** Seed */
-            seed?: number | null;
+            right: number;
             /** N */
-            n?: 1 | null;
-            /** Presence Penalty */
-            presence_penalty?: number | null;
-            /** Frequency Penalty */
-            frequency_penalty?: number | null;
-            /** Repeat Penalty */
-            repeat_penalty?: number | null;
-            /** Top K */
-            top_k?: number | null;
-            /** Min P */
-            min_p?: number | null;
-            /** Style Strength */
-            style_strength?: number | null;
-            /** Messages */
-            messages: components["schemas"]["Message-Input"][];
-            /** Max Completion Tokens */
-            max_completion_tokens?: number | null;
-            /** Logprobs */
-            logprobs?: boolean | null;
-            /** Top Logprobs */
-            top_logprobs?: number | null;
+            n: number;
+            /** Share */
+            share: number;
+            /** Lo */
+            lo: number;
+            /** Hi */
+            hi: number;
         };
         /**
-         * ChatRequest
+         * SessionChatRequest
          * @example {
          *       "max_tokens": 40,
          *       "message": "Write about rain."
          *     }
          */
-        serve__routers__sessions__ChatRequest: {
+        SessionChatRequest: {
             /** Max Tokens */
             max_tokens?: number | null;
             /** Temperature */
@@ -1784,6 +1666,124 @@ export interface components {
              */
             stream: boolean;
         };
+        /** Token */
+        Token: {
+            /** Token */
+            token: string;
+            /** Expires */
+            expires: number;
+        };
+        /**
+         * Topics
+         * @description Whose posts these are, where params.yaml says it, and what they are about: tags, the commonest first, and titles, the newest first.
+         */
+        Topics: {
+            /** Author */
+            author: string;
+            /** Tags */
+            tags: string[];
+            /** Titles */
+            titles: string[];
+        };
+        /**
+         * Vote
+         * @description Style and quality are asked apart: a text can sound like the author and read badly.
+         * @example {
+         *       "better": "left",
+         *       "closer": "right"
+         *     }
+         */
+        Vote: {
+            /**
+             * Better
+             * @description which one reads better
+             * @enum {string}
+             */
+            better: "left" | "right" | "tie";
+            /**
+             * Closer
+             * @description which one sounds more like you, where neither is yours
+             */
+            closer?: ("left" | "right" | "tie") | null;
+            /**
+             * Mine
+             * @description which one you wrote, where one is yours
+             */
+            mine?: ("left" | "right") | null;
+        };
+        /** VoteResult */
+        VoteResult: {
+            /** Left */
+            left: string;
+            /** Right */
+            right: string;
+        };
+        /**
+         * Completion
+         * @description What came of it. Times in seconds; `finish` is stop or length.
+         */
+        serve__generation__Completion: {
+            /** Text */
+            text: string;
+            /** Model */
+            model: string;
+            /** Finish */
+            finish: string;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Tokens */
+            tokens: number;
+            /** First Token */
+            first_token: number;
+            /** Seconds */
+            seconds: number;
+            /** Tokens Per Second */
+            tokens_per_second: number;
+        };
+        /** ModelList */
+        serve__routers__models__ModelList: {
+            /** Models */
+            models: components["schemas"]["ModelInfo"][];
+            /** Memory Mb */
+            memory_mb: number;
+            /** Allowed Mb */
+            allowed_mb: number;
+        };
+        /**
+         * Completion
+         * @description As OpenAI gives it; the engine may add fields.
+         */
+        serve__routers__openai__Completion: {
+            /** Id */
+            id: string;
+            /** Object */
+            object: string;
+            /** Created */
+            created: number;
+            /** Model */
+            model: string;
+            /** Choices */
+            choices: {
+                [key: string]: unknown;
+            }[];
+            /** Usage */
+            usage?: {
+                [key: string]: unknown;
+            } | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /** ModelList */
+        serve__routers__openai__ModelList: {
+            /**
+             * Object
+             * @default list
+             * @constant
+             */
+            object: "list";
+            /** Data */
+            data: components["schemas"]["ModelCard"][];
+        };
     };
     responses: never;
     parameters: never;
@@ -1802,7 +1802,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["serve__routers__openai__ChatRequest"];
+                "application/json": components["schemas"]["ChatRequest"];
             };
         };
         responses: {
@@ -1812,7 +1812,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Completion"];
+                    "application/json": components["schemas"]["serve__routers__openai__Completion"];
                     /** @example data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "It"}}]} */
                     "text/event-stream": string;
                 };
@@ -1955,7 +1955,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Completion"];
+                    "application/json": components["schemas"]["serve__routers__openai__Completion"];
                     /** @example data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "It"}}]} */
                     "text/event-stream": string;
                 };
@@ -2094,7 +2094,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ModelList"];
+                    "application/json": components["schemas"]["serve__routers__openai__ModelList"];
                 };
             };
             /** @description The request can't be read, or asks for what the model can't do */
@@ -2235,7 +2235,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Written"];
+                    "application/json": components["schemas"]["serve__generation__Completion"];
                     /**
                      * @example event: delta
                      *     data: {"text": "It rained"}
@@ -2362,7 +2362,7 @@ export interface operations {
             };
         };
     };
-    evaluate_api_evaluate_post: {
+    compare_api_evaluate_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -2371,7 +2371,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["EvaluateRequest"];
+                "application/json": components["schemas"]["CompareRequest"];
             };
         };
         responses: {
@@ -2524,7 +2524,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Done"];
+                    "application/json": components["schemas"]["CancelResult"];
                 };
             };
             /** @description The request can't be read, or asks for what the model can't do */
@@ -2810,7 +2810,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Rewritten"];
+                    "application/json": components["schemas"]["RewriteResult"];
                     /**
                      * @example event: delta
                      *     data: {"text": "It rained"}
@@ -3230,7 +3230,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["serve__routers__sessions__ChatRequest"];
+                "application/json": components["schemas"]["SessionChatRequest"];
             };
         };
         responses: {
@@ -3240,7 +3240,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Answered"];
+                    "application/json": components["schemas"]["ChatReply"];
                     /**
                      * @example event: delta
                      *     data: {"text": "It rained"}
@@ -3386,7 +3386,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Sessions"];
+                    "application/json": components["schemas"]["ChatList"];
                 };
             };
             /** @description The request can't be read, or asks for what the model can't do */
@@ -3525,7 +3525,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Whole"];
+                    "application/json": components["schemas"]["Chat"];
                 };
             };
             /** @description The request can't be read, or asks for what the model can't do */
@@ -3664,7 +3664,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Removed"];
+                    "application/json": components["schemas"]["DeleteResult"];
                 };
             };
             /** @description The request can't be read, or asks for what the model can't do */
@@ -3797,7 +3797,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewTitle"];
+                "application/json": components["schemas"]["ChatUpdate"];
             };
         };
         responses: {
@@ -3807,7 +3807,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Session"];
+                    "application/json": components["schemas"]["ChatSession"];
                 };
             };
             /** @description The request can't be read, or asks for what the model can't do */
@@ -3944,7 +3944,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Models"];
+                    "application/json": components["schemas"]["serve__routers__models__ModelList"];
                 };
             };
             /** @description The request can't be read, or asks for what the model can't do */
@@ -4081,7 +4081,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Models"];
+                    "application/json": components["schemas"]["serve__routers__models__ModelList"];
                 };
             };
             /** @description The request can't be read, or asks for what the model can't do */
@@ -4212,7 +4212,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Which"];
+                "application/json": components["schemas"]["ModelRef"];
             };
         };
         responses: {
@@ -4353,7 +4353,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Which"];
+                "application/json": components["schemas"]["ModelRef"];
             };
         };
         responses: {
@@ -4647,7 +4647,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Told"];
+                    "application/json": components["schemas"]["VoteResult"];
                 };
             };
             /** @description The request can't be read, or asks for what the model can't do */
@@ -4906,7 +4906,7 @@ export interface operations {
             };
         };
     };
-    dpo_api_blind_pairs_get: {
+    preference_pairs_api_blind_pairs_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -5180,7 +5180,7 @@ export interface operations {
             };
         };
     };
-    upload_api_corpus_post: {
+    upload_corpus_api_corpus_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -5189,7 +5189,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "multipart/form-data": components["schemas"]["Body_upload_api_corpus_post"];
+                "multipart/form-data": components["schemas"]["Body_upload_corpus_api_corpus_post"];
             };
         };
         responses: {
@@ -5458,7 +5458,7 @@ export interface operations {
             };
         };
     };
-    start_api_v1_training_jobs_post: {
+    start_job_api_v1_training_jobs_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -5738,7 +5738,7 @@ export interface operations {
             };
         };
     };
-    stop_api_v1_training_jobs__job_id__delete: {
+    cancel_job_api_v1_training_jobs__job_id__delete: {
         parameters: {
             query?: never;
             header?: never;
@@ -5877,7 +5877,7 @@ export interface operations {
             };
         };
     };
-    progress_api_v1_training_jobs__job_id__progress_get: {
+    job_progress_api_v1_training_jobs__job_id__progress_get: {
         parameters: {
             query?: never;
             header?: never;

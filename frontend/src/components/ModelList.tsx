@@ -56,7 +56,7 @@ export function ModelList({ models, error, reload }: Props) {
   );
 }
 
-function scoreText({ style, on_topic, copied_run }: Schemas["Card"]): string {
+function scoreText({ style, on_topic, copied_run }: Schemas["ScorecardSummary"]): string {
   const scores = [
     { name: "style", value: style },
     { name: "on topic", value: on_topic },

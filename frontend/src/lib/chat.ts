@@ -14,7 +14,7 @@ export type Turn = {
   speed?: number;
 };
 export type ChatSampling = Partial<
-  Pick<Schemas["serve__routers__sessions__ChatRequest"], "model" | "style_strength" | "max_tokens">
+  Pick<Schemas["SessionChatRequest"], "model" | "style_strength" | "max_tokens">
 >;
 
 /**

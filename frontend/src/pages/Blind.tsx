@@ -11,7 +11,7 @@ import { modelName } from "../lib/modelName";
 import { shareImage } from "../lib/shareImage";
 
 type Pair = Schemas["Blind"];
-type VoteResult = Schemas["Told"];
+type VoteResult = Schemas["VoteResult"];
 type Choice = "left" | "right" | "tie";
 const SIDES = ["left", "right"] as const;
 const KEYS: Record<string, Choice> = { "1": "left", "2": "right", "0": "tie" };

@@ -11,7 +11,7 @@ import { exportPost } from "../lib/download";
 import { useQuery } from "../lib/hooks";
 import { navigate } from "../lib/router";
 
-type Session = Schemas["Listed"];
+type Session = Schemas["ChatSummary"];
 const UNDO_MS = 6000; // in which a deletion can be undone
 const FIRST_LIMIT = 50;
 const MAX_LIMIT = 200; // the server's

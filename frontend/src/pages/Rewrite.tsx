@@ -17,7 +17,7 @@ import { countWords } from "../lib/text";
 import { throttleToFrame } from "../lib/throttleToFrame";
 import { useLocalStorage } from "../lib/useLocalStorage";
 
-type Result = Schemas["Rewritten"];
+type Result = Schemas["RewriteResult"];
 type Saved = { source: string; result: Result | null };
 
 export function Rewrite() {

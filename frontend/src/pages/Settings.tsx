@@ -111,6 +111,21 @@ export function SettingsPage() {
   );
 }
 
+/** Why a model could not be loaded, for callers without a key, whom the server tells only a code. */
+const FAILURE_TEXTS: Record<string, string> = {
+  no_engine: "no engine is available",
+  unusable: "its file can't be used",
+  memory_full: "there is not enough memory",
+  engine_failed: "the engine failed",
+  engine_gone: "the engine is not responding",
+  unknown_model: "the engine does not know this model",
+};
+type Failure = Schemas["ModelFailure"];
+
+export function failureText(failure: Failure): string {
+  return failure.reason ?? FAILURE_TEXTS[failure.code] ?? failure.code;
+}
+
 function EngineState({ health }: { health: Schemas["Health"] }) {
   return (
     <section aria-label="Engine">
@@ -122,7 +137,7 @@ function EngineState({ health }: { health: Schemas["Health"] }) {
       <p className="text-muted">Loaded models: {health.models.join(", ") || "none"}.</p>
       {Object.entries(health.failed).map(([name, failure]) => (
         <p key={name} className="text-bad">
-          {name}: {failure.reason ?? failure.code}
+          {name}: {failureText(failure)}
         </p>
       ))}
     </section>

@@ -48,7 +48,7 @@ def real_lengths():
 
 
 # The longest modules start first, so that no worker is left alone with one at the end.
-LONGEST = ("test_page", "test_interrupted", "test_pipeline", "test_eval", "test_serve_jobs", "test_mlx", "test_hub_base", "test_style", "test_tasks", "test_params")
+LONGEST = ("test_page", "test_interrupted", "test_pipeline", "test_upgrade", "test_eval", "test_serve_jobs", "test_mlx", "test_hub_base", "test_style", "test_tasks", "test_params")
 
 
 def pytest_collection_modifyitems(items):
@@ -91,30 +91,55 @@ def embedded_base() -> None:
         registry.resolve_base("smollm2:135m")
 
 
-def make_workspace(folder: Path) -> Path:
-    """The project's files as Git has them (changed ones as they are), committed, with a .venv that is this Python's."""
+def copy_project(folder: Path) -> None:
+    """The project's files as Git has them (changed ones as they are)."""
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in listed.splitlines():
         if name.startswith("artifacts/") or name == "dvc.lock" or not (ROOT / name).is_file():
             continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
+
+
+STAMP = """
+import sys
+try:
+    from blogtwin import installation
+except ImportError:  # a version of the project before blogtwin/
+    sys.path.insert(0, "scripts")
+    import bootstrap as installation
+print(installation.stamp(), end="")
+"""
+
+
+def link_venv(folder: Path) -> None:
+    """A .venv of its own to the eye, this Python's inside; `make setup` has nothing to do there. Again after the project's files changed."""
+    (folder / ".venv").mkdir(exist_ok=True)
+    for part in ("bin", "lib", "share", "pyvenv.cfg"):
+        if (Path(sys.prefix) / part).exists() and not (folder / ".venv" / part).is_symlink():
+            (folder / ".venv" / part).symlink_to(Path(sys.prefix) / part)
+    (folder / ".venv/.ready").write_text(subprocess.run([sys.executable, "-c", STAMP], cwd=folder, capture_output=True, text=True, check=True).stdout)
+
+
+def commit_all(folder: Path, message: str) -> None:
+    """Everything that Git does not ignore, committed; the folder becomes a repository when it is none."""
+    for command in ("git init -q", "git config user.email test@example.org", "git config user.name test", "git add -A", f"git commit -qm {message}"):
+        subprocess.run(command, shell=True, cwd=folder, env=environment(folder), check=True)
+
+
+def make_workspace(folder: Path) -> Path:
+    """The project's files, committed, with a .venv that is this Python's."""
+    copy_project(folder)
     embedded_base()
     shutil.copytree(ROOT / "artifacts/base", folder / "artifacts/base", copy_function=os.link)
-    (folder / ".venv").mkdir()
-    for part in ("bin", "lib", "share", "pyvenv.cfg"):  # a .venv of its own to the eye, this Python's inside
-        if (Path(sys.prefix) / part).exists():
-            (folder / ".venv" / part).symlink_to(Path(sys.prefix) / part)
-    code = "from blogtwin import installation; print(installation.stamp(), end='')"
-    (folder / ".venv/.ready").write_text(subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True).stdout)
-    for command in ("git init -q", "git config user.email test@example.org", "git config user.name test", "git add -A", "git commit -qm start"):
-        subprocess.run(command, shell=True, cwd=folder, env=environment(folder), check=True)
+    link_venv(folder)
+    commit_all(folder, "start")
     return folder
 
 
 def short_suites(folder: Path) -> None:
     """A workspace whose suites have two cases, and ask for a few words: what they measure has tests of its own."""
-    for suite in (folder / "eval/suites").glob("*.yaml"):
+    for suite in (folder / "eval/suites").rglob("*.yaml"):
         text = re.sub(r"^max_tokens: \d+", "max_tokens: 8", suite.read_text(), flags=re.M)
         suite.write_text("  - id: ".join(text.split("  - id: ")[:3]))
 

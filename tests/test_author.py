@@ -59,20 +59,20 @@ def test_an_authors_code_follows_the_project_and_their_knobs_stay(workspace):
     sh(carl, "python scripts/set_param.py train.epochs=7 prepare.augmentation.notes=0.5 prepare.author=Carl")
     (carl / "dvc.lock").write_text("his")
     params = (workspace / "params.yaml").read_text()
-    commit(workspace, "eval/suites/new.yaml", "# new\n")
+    commit(workspace, "eval/suites/cases/new.yaml", "# new\n")
     commit(workspace, "dvc.lock", "theirs")
     commit(workspace, "params.yaml", params.replace("min_words: 40", "min_words: 41").replace('author: ""', "author: Bob") + "# the end\n")
-    sh(workspace, "git rm -q eval/suites/general.yaml && git commit -qm gone")
+    sh(workspace, "git rm -q eval/suites/cases/general.yaml && git commit -qm gone")
     done = sh(workspace, "make help AUTHOR=carl && python scripts/author_project.py carl help")
     assert done.returncode == 0 and "note:" not in done.stdout, done
-    assert (carl / "eval/suites/new.yaml").is_file() and not (carl / "eval/suites/general.yaml").exists() and (carl / "dvc.lock").read_text() == "his"
+    assert (carl / "eval/suites/cases/new.yaml").is_file() and not (carl / "eval/suites/cases/general.yaml").exists() and (carl / "dvc.lock").read_text() == "his"
     found = yaml.safe_load((carl / "params.yaml").read_text())
     assert (found["train"]["epochs"], found["prepare"]["augmentation"]["notes"], found["prepare"]["author"], found["ollama"]["name"]) == (7, 0.5, "Carl", "blogtwin-carl")
     assert found["ingest"]["source"] == "data/blog" and found["ingest"]["min_words"] == 41 and "# the end" in (carl / "params.yaml").read_text()
     (carl / "eval/scorecard.py").write_text("# mine\n")
-    commit(workspace, "eval/suites/newer.yaml", "# newer\n")
+    commit(workspace, "eval/suites/cases/newer.yaml", "# newer\n")
     done = sh(workspace, "python scripts/author_project.py carl help")
-    assert "stays at its own version" in done.stdout and (carl / "eval/scorecard.py").read_text() == "# mine\n" and not (carl / "eval/suites/newer.yaml").exists()
+    assert "stays at its own version" in done.stdout and (carl / "eval/scorecard.py").read_text() == "# mine\n" and not (carl / "eval/suites/cases/newer.yaml").exists()
 
 
 def test_a_new_author_inherits_nobodys_name(workspace):

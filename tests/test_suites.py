@@ -229,7 +229,7 @@ def test_a_mistake_names_file_place_and_the_nearest_right_name(own, old, new, sa
     with pytest.raises(UserError) as error:
         own(old, new)
     message = str(error.value)
-    assert message.startswith("eval/suites/own.yaml") and said in message, message
+    assert message.startswith("eval/suites/cases/own.yaml") and said in message, message
     assert "\n" not in message and message.endswith((".", "?"))
 
 

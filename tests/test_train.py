@@ -9,6 +9,7 @@ from jobs import SYSTEM, example, job, settings
 from blogtwin.models import chat
 from train import cpu
 from train.callbacks import TrainingMonitor, validation_loss
+from train.kernels import attention
 from train.kernels.cross_entropy import ChunkedCrossEntropy, summed_cross_entropy
 
 pytestmark = pytest.mark.slow
@@ -21,12 +22,12 @@ def at_root(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
-def peft_model(tiny, attention: str):
+def peft_model(tiny, implementation: str):
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_pretrained(tiny.hf, dtype=torch.float32, attn_implementation=attention)
+    model = AutoModelForCausalLM.from_pretrained(tiny.hf, dtype=torch.float32, attn_implementation=implementation)
     return get_peft_model(model, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"))
 
 
@@ -41,7 +42,7 @@ def test_packed_loss_is_the_sum_of_the_rows_by_themselves(tiny):
         positions += range(len(prompt + completion))
     padding = 7
     packed = {"input_ids": ids + [2] * padding, "labels": labels + [-100] * padding, "position_ids": positions + [0] * padding}
-    loss, count = summed_cross_entropy(peft_model(tiny, "by_document"), {k: torch.tensor([v]) for k, v in packed.items()})
+    loss, count = summed_cross_entropy(peft_model(tiny, attention.register()), {k: torch.tensor([v]) for k, v in packed.items()})
     plain, expected = peft_model(tiny, "sdpa"), 0.0
     for prompt, completion in rows:
         x = torch.tensor([prompt + completion])
@@ -77,7 +78,7 @@ def test_trained_tokens_are_the_served_ones_and_end_in_the_end_token(tiny, tmp_p
     from transformers import AutoModelForCausalLM
 
     tokenizer = tiny.tokenizer()
-    model = AutoModelForCausalLM.from_pretrained(tiny.hf, attn_implementation="by_document")
+    model = AutoModelForCausalLM.from_pretrained(tiny.hf, attn_implementation=attention.register())
     one = example(3)
     trainer = cpu.PackedTrainer(model, args=cpu.sft_config(settings(), tmp_path, False), train_dataset=Dataset.from_list([chat.to_trl_row(one, SYSTEM)]), processing_class=tokenizer, peft_config=LoraConfig(target_modules="all-linear"))
     batch = next(iter(trainer.get_train_dataloader()))
@@ -100,10 +101,11 @@ def test_training_learns_and_keeps_the_best_epoch(tiny, tmp_path):
     assert numbers["loss_after"] < numbers["loss_before"] - 0.5
     assert numbers["loss_after"] == min(v[2] for v in work.log.valids)
     config = json.loads((work.folder / "adapter_config.json").read_text())
+    assert config["target_modules"] == sorted(config["target_modules"]), "else DVC would export and score the same weights again"
     assert config["base_model_name_or_path"] == tiny.repo and not config["use_rslora"] and not config["use_dora"] and not config["modules_to_save"]
     assert set(config["target_modules"]) == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
     assert sorted(f.name for f in work.folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
-    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny.hf, dtype=torch.float32, attn_implementation="by_document"), work.folder)
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny.hf, dtype=torch.float32, attn_implementation=attention.register()), work.folder)
     total = count = 0
     for r in work.valid_rows:
         prompt, completion = chat.encode_example(tiny.tokenizer(), r["prompt"], r["completion"][0]["content"])
@@ -120,7 +122,7 @@ def test_an_epoch_that_hurts_is_not_kept(tiny, tmp_path):
     from transformers import AutoModelForCausalLM
 
     work = job(tiny, tmp_path, settings())
-    model = AutoModelForCausalLM.from_pretrained(tiny.hf, attn_implementation="by_document")
+    model = AutoModelForCausalLM.from_pretrained(tiny.hf, attn_implementation=attention.register())
     rows, valid = Dataset.from_list(work.train_rows), Dataset.from_list(work.valid_rows)
     trainer = cpu.PackedTrainer(model, args=cpu.sft_config(settings(), tmp_path, False), train_dataset=rows, eval_dataset=valid, processing_class=tiny.tokenizer(), peft_config=LoraConfig(target_modules=cpu.lora_target_modules(model)))
     keeper = TrainingMonitor(trainer, work)

@@ -93,7 +93,7 @@ def made(tmp_path_factory, tiny_root):
         found = {name: answer(server, name) for name in ("base", "finetuned", "kept")}
         chats = server.http.get(f"/api/v1/chat/sessions/{chat['session_id']}").json()
     finally:
-        server.stop()
+        server.stop(older=True)
     return SimpleNamespace(place=place, folder=folder, remote=remote, posts=posts, chats=chats, answers=found, splits={p: split_of(p) for p in (folder, folder / "authors/anna")})
 
 
@@ -126,6 +126,7 @@ def pulled(made):
     commit_all(made.remote, "new")
     do(made.folder, "git pull -q --autostash")
     link_venv(made.folder)  # in the place of pip
+    do(made.folder, "make setup")  # as each verb does first: params.yaml is brought up to date
     return made
 
 

@@ -83,7 +83,9 @@ def validation_loss(trainer) -> float:
 
 
 def save_adapter(model, folder) -> None:
-    """The adapter of a PeftModel, without what else PEFT and TRL would leave beside it."""
+    """The adapter of a PeftModel, without what else PEFT and TRL would leave beside it; the same weights make the same files."""
+    for config in model.peft_config.values():  # PEFT holds a set, whose order is another in each process
+        config.target_modules = sorted(config.target_modules)
     model.save_pretrained(folder, selected_adapters=["default"], save_embedding_layers=False)  # "auto" asks a hub
     for more in ("README.md", "training_args.bin"):  # PEFT's model card template says nothing
         (Path(folder) / more).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """LoRA on any CPU: transformers + peft, TRL's SFTTrainer.
 
-Where the time went, and what is done about it (README, «Speed»): rows are packed and padded to a few fixed shapes, so
+Where the time went, and what is done about it (docs/performance.md): rows are packed and padded to a few fixed shapes, so
 that little is padding and oneDNN prepares its kernels once; attention stays inside a post; frozen weights are held in bf16 where the CPU multiplies it; the output
 layer runs only where a label is, and gives its gradient on the way forward; LoRA layers, MLPs and norms write no more than they must (train/kernels/fused.py).
 """

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 # From small to large; each is tried in turn, and the last that fits in memory and time is recommended.
 CANDIDATES = ["smollm2:135m", "llama3.2:1b", "llama3.2:3b", "llama3:8b"]
 MAX_MINUTES = 45  # minutes of training that are taken for reasonable, unasked
-EFFICIENCY = 0.45  # of the roof, GFLOP/s ÷ 4 ÷ billions of weights, that train/cpu.py reaches (README, «Speed»)
+EFFICIENCY = 0.45  # of the roof, GFLOP/s ÷ 4 ÷ billions of weights, that train/cpu.py reaches (docs/performance.md)
 GPU_SPEED = 4000  # tokens/s × billions of weights on a card of the size of a laptop's; a guess, until one was measured
 BF16_GAIN = 2.1  # of a CPU that multiplies bf16 over fp32
 TIGHT_GB = 1.0  # what a shorter row saves of the memory a model needs

@@ -1,4 +1,4 @@
-"""Suites: short prompts with checks on the answers, one YAML file each in eval/suites/. A file put there is found by its name.
+"""Suites: short prompts with checks on the answers, one YAML file each in eval/suites/cases/. A file put there is found by its name.
 
     about: One line on what it shows.
     max_tokens: 120
@@ -69,9 +69,9 @@ def load_suite(name: str, folder: Path = CASES_DIR) -> Suite:
     """The suite of that name, checked whole; the first mistake is a UserError with file, place and the nearest right name."""
     known = list_suites(folder)
     if name not in known:
-        raise UserError(f"There is no suite {name}: {nearest_name(name, known)} A file {name}.yaml in eval/suites makes one.")
+        raise UserError(f"There is no suite {name}: {nearest_name(name, known)} A file {name}.yaml in eval/suites/cases makes one.")
     file = Path(folder) / f"{name}.yaml"
-    shown = f"eval/suites/{file.name}"
+    shown = f"eval/suites/cases/{file.name}"
     try:
         data = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as e:

@@ -13,9 +13,7 @@ export type Turn = {
   finish?: string;
   speed?: number;
 };
-export type ChatSampling = Partial<
-  Pick<Schemas["SessionChatRequest"], "model" | "style_strength" | "max_tokens">
->;
+export type ChatSampling = Partial<Pick<Schemas["SessionChatRequest"], "model" | "style_strength" | "max_tokens">>;
 
 /**
  * sending    the server has not accepted the message yet

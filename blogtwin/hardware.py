@@ -71,9 +71,11 @@ def cpu_flags() -> list[str]:
 
 
 def has_bf16() -> bool:
-    """Whether this CPU multiplies bf16 in hardware; without, bf16 is slower than fp32."""
+    """Whether this CPU multiplies bf16 in hardware, and this build of PyTorch has oneDNN, which does it; without, bf16 is slower than fp32."""
     import torch
 
+    if not torch.backends.mkldnn.is_available():
+        return False
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
     return bool(supported or getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
 

@@ -1,5 +1,6 @@
 """What comes before training and beside it: which trainer, which rows, the curves, the template."""
 
+import itertools
 import json
 import math
 import platform
@@ -149,6 +150,19 @@ def test_unsloth_has_to_load_not_to_lie_there(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("UNSLOTH_COMPILE_LOCATION", str(tmp_path))
     assert works.cuda() == "unsloth can't be loaded (RuntimeError: unsloth_zoo is of another version)"
+
+
+@pytest.mark.slow
+def test_bf16_takes_a_cpu_that_multiplies_it_and_a_pytorch_that_asks_it_to(monkeypatch):
+    import torch
+
+    from blogtwin.hardware import has_bf16
+
+    for avx512, amx, onednn in itertools.product([False, True], repeat=3):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda given=avx512: given)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda given=amx: given)
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda given=onednn: given)
+        assert has_bf16() == (onednn and (avx512 or amx))
 
 
 def a_mac(monkeypatch, machine: str = "arm64") -> None:

@@ -6,11 +6,10 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 
-import psutil
 import pytest
 from conftest import ROOT, environment, make_workspace, short_suites
+from imports import HEAVY, HTTP_CLIENT, LIGHT, Watch
 
 STAGES = ["ingest", "prepare", "split", "train", "export_gguf", "ollama_create", "eval_base", "eval"]
 SMALL = "train.max_steps=3 train.max_length=512 eval.num_prompts=2 eval.max_tokens=24 eval.max_scored_tokens=64 export.parity_prompts=1 export.parity_tokens=60 split.test_fraction=0.2"
@@ -59,21 +58,17 @@ def test_make_all_makes_a_proven_twin(made):
 
 
 @pytest.mark.slow
-def test_second_make_all_does_nothing_in_five_seconds(made, run_in):
-    """By the clock, less what other tests take of the machine meanwhile: what a loop beside it gets of a core is what it gets itself."""
+def test_second_make_all_does_nothing(made, run_in, tmp_path):
+    """No stage runs, and what looks whether one has to is five short processes, of which none imports a heavy package."""
     folder, _ = made
-    beside = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    try:
-        times = psutil.Process(beside.pid).cpu_times
-        before, started = times().user, time.perf_counter()
-        done = run_in(folder, "make all")
-        seconds = time.perf_counter() - started
-        share = (times().user - before) / seconds
-    finally:
-        beside.kill()
-        beside.wait()
+    watch = Watch(tmp_path / "watch")
+    done = run_in(folder, "make all", **watch.environment)
     assert "Running stage" not in done.stdout and "up to date" in done.stdout
-    assert seconds * share < 5, (seconds, share)
+    processes = watch.processes()
+    assert [command for command, _ in processes] == ["bootstrap.py", "06_ollama_create.py --drop-stale", "dvc repro eval", "dvc repro", "print_summary.py"]
+    for command, packages in processes:
+        assert not packages & HEAVY, command
+        assert command.startswith("dvc ") or packages <= (LIGHT | HTTP_CLIENT if "06_" in command else LIGHT), (command, packages - LIGHT)
 
 
 @pytest.mark.slow
@@ -155,15 +150,13 @@ def test_stages_are_described_and_menu_is_whole(run_in):
 
 
 @pytest.mark.parametrize("script", sorted(p.name for p in (ROOT / "scripts").glob("0*.py")))
-def test_help_answers_at_once(script, run_in):
-    """Best of two under a second: no heavy import before the arguments are read."""
-    times = []
-    for _ in range(2):
-        started = time.perf_counter()
-        output = run_in(ROOT, f"python scripts/{script} --help").stdout
-        times.append(time.perf_counter() - started)
+def test_help_answers_at_once(script, run_in, tmp_path):
+    """Before the arguments are read, one process has imported what reads params.yaml, and no other package."""
+    watch = Watch(tmp_path)
+    output = run_in(ROOT, f"python scripts/{script} --help", **watch.environment).stdout
     assert f"python scripts/{script}" in output and "Writes" in output
-    assert min(times) < 1
+    ((command, packages),) = watch.processes()
+    assert command == f"{script} --help" and packages <= LIGHT
 
 
 @pytest.mark.parametrize("script", ["02_prepare.py", "03_split.py", "04_train.py", "05_export_gguf.py", "06_ollama_create.py", "07_eval.py", "print_summary.py", "ask.py x"])

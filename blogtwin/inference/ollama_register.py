@@ -7,7 +7,6 @@ from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.files import write_json
 from blogtwin.hints import make_command
-from blogtwin.inference.parity import verify_served_model
 from blogtwin.paths import GGUF_DIR, OLLAMA_DIR
 
 RECEIPT_FILE = OLLAMA_DIR / "receipt.json"
@@ -32,6 +31,7 @@ def drop_stale_receipt(ollama) -> None:
 def publish(ollama, params, base, references, sha: str) -> dict:
     """Push, create, check, and only then move the tag. A version that fails its check is deleted again."""
     from blogtwin.inference.ollama import OllamaError, model_settings
+    from blogtwin.inference.parity import verify_served_model
 
     name, tag = f"{params.ollama.name}:{sha[:12]}", f"{params.ollama.name}:latest"
     wanted = model_settings(base.template, params.prepare.system, params)

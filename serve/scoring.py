@@ -88,5 +88,5 @@ def _author(folder: Path) -> tuple:
     splits = {name: read_jsonl(folder / SPLIT_DIR / f"{name}.jsonl") for name in ("train", "valid", "test")}
     posts = {p["id"]: p for p in read_jsonl(folder / RAW_DIR / "posts.jsonl")}
     learnt, held_out = join_parts(splits["train"]), join_parts(splits["test"] + splits["valid"])
-    asked = [e["post_id"] for e in first_parts(splits["test"], load_params(folder / "params.yaml").eval.prompts)]
+    asked = [e["post_id"] for e in first_parts(splits["test"], load_params(folder / "params.yaml").eval.num_prompts)]
     return TextScorer(list(learnt.values()), list(held_out.values()), [post_topic(posts[p]) for p in asked]), [posts[p]["title"] for p in learnt]

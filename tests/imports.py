@@ -8,6 +8,8 @@ from pathlib import Path
 LIGHT = {"annotated_types", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection", "yaml"}
 # An HTTP client, for what asks whether Ollama is there.
 HTTP_CLIENT = {"anyio", "certifi", "h11", "httpcore2", "httpx2", "idna", "sniffio", "truststore"}
+# What draws a table in the terminal.
+TABLE = {"markdown_it", "mdurl", "pygments", "rich"}
 # Packages that take a second or more to import, or many megabytes.
 HEAVY = {"datasets", "gguf", "matplotlib", "numpy", "pandas", "peft", "scipy", "sklearn", "tokenizers", "torch", "transformers", "trl", "xllamacpp"}
 # Python imports it in every process, and it writes a line at its end: the arguments, and the packages that were installed by pip.

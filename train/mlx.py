@@ -22,7 +22,7 @@ from blogtwin.console import echo
 from blogtwin.errors import UserError, is_disk_full
 from blogtwin.models.chat import encode_example
 from blogtwin.paths import ADAPTER_WEIGHTS
-from train.callbacks import Interruptible
+from train.interrupts import Interruptible
 from train.schedule import describe_schedule, should_stop_early
 
 LORA_KEYS = [f"self_attn.{n}_proj" for n in ("q", "k", "v", "qkv", "o")] + [f"mlp.{n}_proj" for n in ("gate", "up", "gate_up", "down")]  # Phi-3 has its own in one

@@ -86,7 +86,6 @@ report: setup ## is the blog ready to be learnt from? (and where the scorecard's
 	@python scripts/corpus_report.py
 
 docs: setup ## build the documentation into site/ (a dead link is an error)
-	@python -m pip install -q --disable-pip-version-check -r docs/requirements.txt
 	@python scripts/build_docs.py
 	@NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
 

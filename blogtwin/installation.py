@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from blogtwin import renamed_params
+from blogtwin.hardware import is_cpu_forced
 from blogtwin.paths import ROOT
 
 VENV = ROOT / ".venv"
@@ -38,11 +39,7 @@ OF_A_BUILD = re.compile(r"(nvidia|cuda)-|triton=")
 
 def nvidia() -> bool:
     """Whether there is an NVIDIA card that may be used."""
-    return not force_cpu() and has_gpu()
-
-
-def force_cpu() -> bool:
-    return os.environ.get("FORCE_CPU", "").lower() not in ("", "0", "false", "no")
+    return not is_cpu_forced() and has_gpu()
 
 
 def wanted() -> list[list[str]]:
@@ -167,7 +164,7 @@ def fetch_uv() -> Path | None:
 
 
 def backend() -> str:
-    return "cpu" if force_cpu() else os.environ.get("UV_TORCH_BACKEND", "auto")
+    return "cpu" if is_cpu_forced() else os.environ.get("UV_TORCH_BACKEND", "auto")
 
 
 def choose() -> tuple[str, Path | None]:

@@ -73,7 +73,7 @@ def project(tmp_path):
         write_wheel(tmp_path / "wheels", name)
     for folder in ("scripts", "train", "blogtwin", ".venv/bin"):
         (tmp_path / folder).mkdir(parents=True)
-    for file in ("scripts/bootstrap.py", "blogtwin/__init__.py", "blogtwin/paths.py", "blogtwin/renamed_params.py"):
+    for file in ("scripts/bootstrap.py", "blogtwin/__init__.py", "blogtwin/hardware.py", "blogtwin/paths.py", "blogtwin/renamed_params.py"):
         shutil.copy(ROOT / file, tmp_path / file)
     text = (ROOT / "blogtwin/installation.py").read_text()
     embedded = re.sub(r"^EMBEDDED = .*", 'EMBEDDED = ["./wheels/weights-1.0-py3-none-any.whl"]', text, count=1, flags=re.M)

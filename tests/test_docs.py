@@ -187,7 +187,7 @@ def test_generated_parts_are_up_to_date(page):
     assert build_docs.generated_pages(ROOT)[ROOT / page] == PAGES[page]
 
 
-needs_mkdocs = pytest.mark.skipif(not shutil.which("mkdocs"), reason="needs MkDocs: `make docs` installs it")
+needs_mkdocs = pytest.mark.skipif(not shutil.which("mkdocs"), reason="needs MkDocs: `make setup` installs it")
 
 
 def test_make_docs_is_strict():

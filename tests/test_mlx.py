@@ -265,8 +265,8 @@ def no_memory(inner):
         raise RuntimeError("[malloc] Unable to allocate 21474836480 bytes.")
     return loss
 
-broken("part_loss", no_memory)
-broken("part_loss", lambda inner: lambda *rest: (inner(*rest)[0] * float("nan"), inner(*rest)[1]))
+broken("weighted_loss", no_memory)
+broken("weighted_loss", lambda inner: lambda *rest: (inner(*rest)[0] * float("nan"), inner(*rest)[1]))
 broken("evaluate", lambda inner: lambda *rest, **more: float("nan"))
 for base in {[written(base) for base in bases]}:
     end_of(lambda: jobs.train_with('mlx', base, {str(tmp_path)!r}, {KNOBS}))

@@ -1,8 +1,8 @@
 """Results cached on disk by everything that decides them.
 
-`JsonCache` is for many small results of one run: when three posts are added to a thousand, only three are work. It is a file of lines
-`<hash> <JSON>`, read where it lies and written again beside itself; what a run did not ask for is not in it afterwards.
-`cache_file` is for a few expensive ones, such as what a model answered: a file each, which stays.
+`JsonCache` is for many small results of one run: when three posts are added to a thousand, only three are work. It is a
+file of lines `<hash> <JSON>`, read where it lies and written again beside itself; what a run did not ask for is not in
+it afterwards. `cache_file` is for a few expensive ones, such as what a model answered: a file each, which stays.
 """
 
 import hashlib
@@ -13,7 +13,13 @@ from blogtwin.files import atomic_open, sha256_file
 from blogtwin.paths import ROOT
 
 KEY_DIGITS = 32  # of the hash, in hex
-CODE_PATTERNS = ("corpus/**/*.py", "blogtwin/text/*.py", "blogtwin/models/registry.py", "blogtwin/models/chat.py", "requirements.txt")
+CODE_PATTERNS = (
+    "corpus/**/*.py",
+    "blogtwin/text/*.py",
+    "blogtwin/models/registry.py",
+    "blogtwin/models/chat.py",
+    "requirements.txt",
+)
 
 
 def cache_key(value) -> str:
@@ -27,7 +33,8 @@ def cache_file(folder: Path, value) -> Path:
 
 
 class JsonCache:
-    """`get(what, make)` inside a with block; `made` counts what was not there. `decides` is what all of it depends on."""
+    """`get(what, make)` inside a with block; `made` counts what was not there. `decides` is what all of it depends
+    on."""
 
     def __init__(self, path: Path, *decides):
         self.path, self.decides = path, [code_fingerprint(), *decides]
@@ -39,7 +46,10 @@ class JsonCache:
         at = 0
         for line in self.old or ():
             if line.endswith(b"\n"):  # else the disk was full
-                self.places[line[:KEY_DIGITS].decode("ascii", "replace")] = (at + KEY_DIGITS + 1, len(line) - KEY_DIGITS - 2)
+                self.places[line[:KEY_DIGITS].decode("ascii", "replace")] = (
+                    at + KEY_DIGITS + 1,
+                    len(line) - KEY_DIGITS - 2,
+                )
             at += len(line)
         self.writing = atomic_open(self.path, "wb")
         self.new, self.written = self.writing.__enter__(), set()

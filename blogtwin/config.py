@@ -4,7 +4,16 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
 from blogtwin import renamed_params
 from blogtwin.errors import UserError
@@ -91,7 +100,8 @@ def _file_of_votes(value):
 
 
 class TrainParams(StrictModel):
-    """A knob that says `preset` takes its value from blogtwin/presets.yaml, before anything is checked: from then on it is a number."""
+    """A knob that says `preset` takes its value from blogtwin/presets.yaml, before anything is checked: from then on it
+    is a number."""
 
     base: str
     preset: str
@@ -168,12 +178,16 @@ class Params(StrictModel):
 
 
 def load_params(path="params.yaml") -> Params:
-    """params.yaml, checked whole; the first error becomes one sentence with its place and the nearest right name, or the new one of an old."""
+    """params.yaml, checked whole; the first error becomes one sentence with its place and the nearest right name, or
+    the new one of an old."""
     try:
         # PyYAML reads 2e-4 as a string and DVC as a number: pydantic's lax mode takes both.
         text = Path(path).read_text(encoding="utf-8")
         if renamed_params.conflicted(text):
-            raise UserError(f"{path} holds Git's conflict markers (<<<<<<<): resolve them, as `{make_command('all', Path(path).parent)}` does.")
+            raise UserError(
+                f"{path} holds Git's conflict markers (<<<<<<<): resolve them, as"
+                f" `{make_command('all', Path(path).parent)}` does."
+            )
         data = yaml.safe_load(text)
     except FileNotFoundError:
         raise UserError(f"There is no {path} in {Path.cwd()}: run this from the project's folder.") from None
@@ -201,4 +215,8 @@ def _validation_sentence(error: ValidationError) -> str:
         return f"{where} is missing: put it back with a value."
     if isinstance(problem["input"], dict):  # knobs of one section that don't fit together
         return f"{where}: {problem['msg'].removeprefix('Value error, ')}."
-    return f"{where} is {problem['input']!r}: {message_of(problem)}." if where else f"{problem['msg'].removeprefix('Value error, ')}."
+    return (
+        f"{where} is {problem['input']!r}: {message_of(problem)}."
+        if where
+        else f"{problem['msg'].removeprefix('Value error, ')}."
+    )

@@ -20,12 +20,16 @@ def set_params(path: Path, values: dict[str, str], quiet: bool = False) -> None:
     editor = YAML()
     editor.width = 4096
     editor.preserve_quotes = True
-    editor.representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null"))
+    editor.representer.add_representer(
+        type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
     before = path.read_text(encoding="utf-8")
     data = editor.load(before)
     for key, value in values.items():
         if (new := renamed_params.current(key)) != key:
-            raise UserError(f"{path}: {key} is now called {new}: set that one." if new else f"{path}: {key} is gone: leave it out.")
+            raise UserError(
+                f"{path}: {key} is now called {new}: set that one." if new else f"{path}: {key} is gone: leave it out."
+            )
         *parents, name = key.split(".")
         section = data
         for parent in parents:
@@ -37,8 +41,14 @@ def set_params(path: Path, values: dict[str, str], quiet: bool = False) -> None:
         except YAMLError:  # "[draft"
             read = None
         number_for_word = section.get(name) in ("preset", "auto") and isinstance(read, int | float)
-        if isinstance(section.get(name), str) and not number_for_word:  # words, in quotes where DVC (YAML 1.2) or PyYAML (1.1) would read something else
-            plain = read == value and value.casefold() not in ("yes", "no", "on", "off", "y", "n") and not value[:1].isdigit()
+        if (
+            isinstance(section.get(name), str) and not number_for_word
+        ):  # words, in quotes where DVC (YAML 1.2) or PyYAML (1.1) would read something else
+            plain = (
+                read == value
+                and value.casefold() not in ("yes", "no", "on", "off", "y", "n")
+                and not value[:1].isdigit()
+            )
             section[name] = value if plain else DoubleQuotedScalarString(value)
         else:
             section[name] = value if read is None and value not in ("null", "~") else read
@@ -79,6 +89,7 @@ def flattened(text: str) -> dict[str, str]:
 
 
 def changed_values(before: str, after: str, folder: Path) -> dict[str, str]:
-    """What was changed from one params.yaml to another, under today's names, also where either is of an older version."""
+    """What was changed from one params.yaml to another, under today's names, also where either is of an older
+    version."""
     old, new = (renamed_params.upgraded(flattened(text), folder) for text in (before, after))
     return {name: value for name, value in new.items() if old.get(name) != value}

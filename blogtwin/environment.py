@@ -18,7 +18,8 @@ DEFAULTS = {
 
 
 def load_environment() -> None:
-    """Read .env of the current folder and set `DEFAULTS`. A variable that is set already wins. Call it before the libraries are imported."""
+    """Read .env of the current folder and set `DEFAULTS`. A variable that is set already wins. Call it before the
+    libraries are imported."""
     load_dotenv()
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)

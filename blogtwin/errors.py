@@ -9,8 +9,11 @@ class UserError(Exception):
 
 
 def is_disk_full(error: Exception) -> bool:
-    """Whether that is what an error says. Libraries that write by themselves have no errno: safetensors tells the number in its
-    text, numpy only how much of an array it wrote, PyTorch only that it could not."""
+    """Whether that is what an error says. Libraries that write by themselves have no errno: safetensors tells the
+    number in its text, numpy only how much of an array it wrote, PyTorch only that it could not."""
     numbers = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
-    told = rf"\(os error ({'|'.join(map(str, numbers))})\)|^\d+ requested and \d+ written$|PytorchStreamWriter failed writing|unexpected pos \d+ vs"
+    told = (
+        rf"\(os error ({'|'.join(map(str, numbers))})\)|^\d+ requested and \d+ written$|PytorchStreamWriter failed"
+        r" writing|unexpected pos \d+ vs"
+    )
     return getattr(error, "errno", None) in numbers or bool(re.search(told, str(error)))

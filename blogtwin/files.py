@@ -29,7 +29,10 @@ def atomic_path(path):
 @contextlib.contextmanager
 def atomic_open(path, mode="w"):
     """Open `path` for writing; it is there when the block ends well, and as it was when it does not."""
-    with atomic_path(path) as temporary, open(temporary, mode, **({} if "b" in mode else {"encoding": "utf-8"})) as file:
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, mode, **({} if "b" in mode else {"encoding": "utf-8"})) as file,
+    ):
         yield file
 
 

@@ -13,18 +13,28 @@ from pathlib import Path
 
 
 def available_cpus() -> int:
-    """Processor cores this process may use: fewer than the machine has where a container, `taskset` or OMP_NUM_THREADS says so."""
+    """Processor cores this process may use: fewer than the machine has where a container, `taskset` or OMP_NUM_THREADS
+    says so."""
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return min(there, int(wanted)) if wanted.isdigit() and int(wanted) else there
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that writes and talks; `accelerate launch` starts several, and numbers them by RANK."""
+    """Whether this is the process that writes and talks; `accelerate launch` starts several, and numbers them by
+    RANK."""
     return os.environ.get("RANK", "0") == "0"
 
 
-CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "bf16")  # what speeds matrix products up
+CPU_FEATURES = (
+    "avx2",
+    "avx512f",
+    "avx512_bf16",
+    "amx_tile",
+    "amx_bf16",
+    "asimd",
+    "bf16",
+)  # what speeds matrix products up
 
 
 def hardware_info() -> dict:
@@ -41,7 +51,9 @@ def hardware_info() -> dict:
         "python": platform.python_version(),
         "node": program_version("node"),
         "ollama": program_version("ollama"),
-        "limits": {name: os.environ[name] for name in ("FORCE_CPU", "MAX_RAM_GB", "MAX_VRAM_GB") if os.environ.get(name)},
+        "limits": {
+            name: os.environ[name] for name in ("FORCE_CPU", "MAX_RAM_GB", "MAX_VRAM_GB") if os.environ.get(name)
+        },
     }
 
 
@@ -61,7 +73,11 @@ def apply_limit(gb: float, name: str) -> float:
 
 def cpu_name() -> str:
     with_name = [line for line in _cpuinfo() if line.startswith(("model name", "Model"))]
-    return with_name[0].partition(":")[2].strip() if with_name else command_output("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or "unknown"
+    return (
+        with_name[0].partition(":")[2].strip()
+        if with_name
+        else command_output("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or "unknown"
+    )
 
 
 def cpu_flags() -> list[str]:
@@ -71,7 +87,8 @@ def cpu_flags() -> list[str]:
 
 
 def has_bf16() -> bool:
-    """Whether this CPU multiplies bf16 in hardware, and this build of PyTorch has oneDNN, which does it; without, bf16 is slower than fp32."""
+    """Whether this CPU multiplies bf16 in hardware, and this build of PyTorch has oneDNN, which does it; without, bf16
+    is slower than fp32."""
     import torch
 
     if not torch.backends.mkldnn.is_available():
@@ -110,7 +127,9 @@ def memory_gb() -> float:
 def list_gpus() -> list[dict]:
     """[{kind, name, memory_gb}], by the tools of their makers. kind: cuda, rocm, xpu or apple."""
     found = []
-    for line in command_output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits").splitlines():
+    for line in command_output(
+        "nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"
+    ).splitlines():
         name, _, mib = line.rpartition(",")
         if mib.strip().isdigit():
             found.append(("cuda", name.strip(), int(mib) / 1024))
@@ -120,7 +139,9 @@ def list_gpus() -> list[dict]:
     for card in _read_json(command_output("xpu-smi", "discovery", "-j")).get("device_list", []):
         found.append(("xpu", card.get("device_name", "Intel"), int(card.get("memory_physical_size_byte", 0)) / 2**30))
     if platform.system() == "Darwin" and platform.machine() == "arm64":
-        found.append(("apple", cpu_name(), apply_limit(memory_gb(), "MAX_RAM_GB") * 0.7))  # shared memory, of which macOS keeps a part
+        found.append(
+            ("apple", cpu_name(), apply_limit(memory_gb(), "MAX_RAM_GB") * 0.7)
+        )  # shared memory, of which macOS keeps a part
     return [{"kind": kind, "name": name, "memory_gb": apply_limit(gb, "MAX_VRAM_GB")} for kind, name, gb in found]
 
 
@@ -141,13 +162,16 @@ def program_version(program: str) -> str:
 def command_output(*command: str, folder: Path | None = None, seconds: int = 10) -> str:
     """What a command prints; "" when there is none such, it fails, or takes longer than `seconds`."""
     try:
-        return subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=True).stdout
+        return subprocess.run(
+            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return ""
 
 
 def measure_gflops(cores: int) -> float:
-    """fp32 matrix product of this CPU with nothing else running, in GFLOP/s: by processor time, as something else may be."""
+    """fp32 matrix product of this CPU with nothing else running, in GFLOP/s: by processor time, as something else may
+    be."""
     import numpy as np
 
     a = np.ones((1024, 1024), np.float32)

@@ -1,6 +1,5 @@
 """`make setup`: .venv made and filled with what requirements.txt asks for, by uv where it can, else by pip. Standard library only."""
 
-
 import functools
 import hashlib
 import os
@@ -54,7 +53,17 @@ def wanted() -> list[list[str]]:
 def has_gpu() -> bool:
     """Whether NVIDIA's driver finds a GPU: the tool itself is in many images that have none."""
     try:
-        return "GPU 0:" in subprocess.run(["nvidia-smi", "-L"], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=20).stdout
+        return (
+            "GPU 0:"
+            in subprocess.run(
+                ["nvidia-smi", "-L"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=20,
+            ).stdout
+        )
     except (OSError, subprocess.SubprocessError):  # there is no such tool, or a broken driver holds it
         return False
 
@@ -66,9 +75,14 @@ def stamp() -> str:
 
 def ensure_git() -> None:
     """DVC keeps its experiments in Git: a folder that was downloaded as an archive becomes a repository."""
-    if shutil.which("git") and subprocess.run(["git", "rev-parse", "--git-dir"], cwd=ROOT, capture_output=True).returncode != 0:
+    if (
+        shutil.which("git")
+        and subprocess.run(["git", "rev-parse", "--git-dir"], cwd=ROOT, capture_output=True).returncode != 0
+    ):
         subprocess.run(["git", "init", "-q"], cwd=ROOT, check=True)
-        print("made this folder a Git repository, which DVC needs; commit when you like, with `git add -A` (your posts are ignored)")
+        print(
+            "made this folder a Git repository, which DVC needs; commit when you like, with `git add -A` (your posts are ignored)"
+        )
 
 
 def upgrade_params() -> None:
@@ -93,7 +107,9 @@ def refuse_stale_constraints() -> None:
         for name, version in pins(file).items():
             if locked.get(name) != version:
                 theirs = f"pins {name}=={locked[name]}" if name in locked else f"does not have {name}"
-                sys.exit(f"error: {file} pins {name}=={version}, and {CONSTRAINTS} {theirs}: run `make lock`, then the same command again.")
+                sys.exit(
+                    f"error: {file} pins {name}=={version}, and {CONSTRAINTS} {theirs}: run `make lock`, then the same command again."
+                )
 
 
 def lock() -> None:
@@ -101,14 +117,29 @@ def lock() -> None:
     make_venv()
     uv = fetch_uv()
     if uv is None:
-        sys.exit(f"error: uv {UV}, which pins the packages, could not be installed: run `{PYTHON} -m pip install uv=={UV}` to see why.")
+        sys.exit(
+            f"error: uv {UV}, which pins the packages, could not be installed: run `{PYTHON} -m pip install uv=={UV}` to see why."
+        )
     with tempfile.TemporaryDirectory() as folder:
         new = Path(folder) / CONSTRAINTS
         if (ROOT / CONSTRAINTS).is_file():
             shutil.copy(ROOT / CONSTRAINTS, new)  # uv takes over what it finds there
-        command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--no-header", "--annotation-style", "line"]
+        command = [
+            uv,
+            "pip",
+            "compile",
+            "--quiet",
+            "--universal",
+            "--python-version",
+            "3.11",
+            "--no-header",
+            "--annotation-style",
+            "line",
+        ]
         if subprocess.run([*command, "--output-file", new, REQUIREMENTS, CUDA], cwd=ROOT).returncode != 0:
-            sys.exit(f"error: there is no set of packages that satisfies {REQUIREMENTS} and {CUDA}: uv's reason is above; {CONSTRAINTS} is as it was.")
+            sys.exit(
+                f"error: there is no set of packages that satisfies {REQUIREMENTS} and {CUDA}: uv's reason is above; {CONSTRAINTS} is as it was."
+            )
         lines = [line for line in new.read_text(encoding="utf-8").splitlines() if not OF_A_BUILD.match(line)]
     head = [
         f"# Written by `make lock`: every package that {REQUIREMENTS} and {CUDA} need, on all platforms, for Python 3.11 and newer.",
@@ -122,7 +153,9 @@ def lock() -> None:
 def make_venv() -> None:
     # resolved: venv refuses a link, and an author's folder has one to the project's
     if subprocess.run([sys.executable, "-m", "venv", VENV.resolve()]).returncode != 0:
-        sys.exit("error: Python can't make a virtual environment here: on Debian and Ubuntu, `apt install python3-venv` fixes that.")
+        sys.exit(
+            "error: Python can't make a virtual environment here: on Debian and Ubuntu, `apt install python3-venv` fixes that."
+        )
 
 
 def pip(*arguments: str) -> list:
@@ -134,7 +167,9 @@ def output(command: list, seconds: float, text: str = "", **environment: str) ->
     """What a command prints, given `text`; None when it fails, or is not done in so many seconds: then it is killed, with all that it started."""
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     try:
-        process = subprocess.Popen(command, cwd=ROOT, text=True, start_new_session=True, env={**os.environ, **environment}, **streams)
+        process = subprocess.Popen(
+            command, cwd=ROOT, text=True, start_new_session=True, env={**os.environ, **environment}, **streams
+        )
     except OSError:
         return None
     try:
@@ -177,7 +212,9 @@ def choose() -> tuple[str, Path | None]:
         return "macOS", None
     settings = pip_settings()
     if settings:
-        print(f"pip has settings of its own here ({', '.join(settings)}), so pip installs, and not uv, which does not read them")
+        print(
+            f"pip has settings of its own here ({', '.join(settings)}), so pip installs, and not uv, which does not read them"
+        )
         return "CUDA", None
     begun = time.monotonic()
     uv = fetch_uv()
@@ -196,13 +233,20 @@ def choose() -> tuple[str, Path | None]:
 
 def install(arguments: list[str], uv: Path | None) -> bool:
     """Whether uv, if it is given, or pip could install it."""
-    command = [uv, "pip", "install", "--quiet", "--python", PYTHON, "--torch-backend", backend(), *arguments] if uv else pip(*arguments)
+    command = (
+        [uv, "pip", "install", "--quiet", "--python", PYTHON, "--torch-backend", backend(), *arguments]
+        if uv
+        else pip(*arguments)
+    )
     return subprocess.run(command, cwd=ROOT).returncode == 0
 
 
 def on_disk(folder: Path) -> float:
     """GB that a folder takes."""
-    return sum(os.lstat(os.path.join(at, name)).st_blocks * 512 for at, _, names in os.walk(folder) for name in names) / 1e9
+    return (
+        sum(os.lstat(os.path.join(at, name)).st_blocks * 512 for at, _, names in os.walk(folder) for name in names)
+        / 1e9
+    )
 
 
 def announce(build: str, uv: Path | None) -> None:
@@ -248,7 +292,9 @@ def refuse_full_disk(parts: list[tuple[Path, float]]) -> None:
         free, size = shutil.disk_usage(there[0][0]).free / 1e9, sum(size for _, size in there)
         if size > free:
             where = ", ".join(f"{size:.1f} in {path}" for path, size in there)
-            sys.exit(f"error: {size:.1f} GB of disk space are needed ({where}), and {free:.1f} GB are free: free some, then run `make setup` again.")
+            sys.exit(
+                f"error: {size:.1f} GB of disk space are needed ({where}), and {free:.1f} GB are free: free some, then run `make setup` again."
+            )
 
 
 def set_up() -> None:
@@ -265,5 +311,7 @@ def set_up() -> None:
             print("uv could not install that: pip goes on with what is still missing", flush=True)
             uv = None
         if uv is None and not install(arguments, None):
-            sys.exit(f"error: pip could not install {' '.join(arguments)}: its reason is above; run `make setup` again, packages already installed are kept.")
+            sys.exit(
+                f"error: pip could not install {' '.join(arguments)}: its reason is above; run `make setup` again, packages already installed are kept."
+            )
     READY.write_text(stamp())

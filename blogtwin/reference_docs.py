@@ -1,4 +1,5 @@
-"""Documentation generated from code: the parameters of params.yaml, the presets, and the settings of a pydantic-settings class.
+"""Documentation generated from code: the parameters of params.yaml, the presets, and the settings of a
+pydantic-settings class.
 
 A page holds `<!-- generated: NAME -->` … `<!-- /generated -->`; `fill_markers` replaces what stands between the two.
 """
@@ -17,9 +18,29 @@ from pydantic_core import PydanticUndefined
 
 BLOCK = re.compile(r"(<!-- generated: ([^>]+?) -->\n).*?(<!-- /generated -->)", re.S)
 LINE_WIDTH = 116
-TYPE_NAMES = {int: "integer", float: "number", str: "text", bool: "true or false", list[str]: "JSON list of text", Path: "path"}
-JSON_TYPES = {"integer": "integer", "number": "number", "string": "text", "boolean": "true or false", "array": "JSON list of text"}
-BOUNDS = {"minimum": "at least {}", "exclusiveMinimum": "above {}", "maximum": "at most {}", "exclusiveMaximum": "below {}", "minLength": "not empty", "pattern": "matching `{}`"}
+TYPE_NAMES = {
+    int: "integer",
+    float: "number",
+    str: "text",
+    bool: "true or false",
+    list[str]: "JSON list of text",
+    Path: "path",
+}
+JSON_TYPES = {
+    "integer": "integer",
+    "number": "number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "JSON list of text",
+}
+BOUNDS = {
+    "minimum": "at least {}",
+    "exclusiveMinimum": "above {}",
+    "maximum": "at most {}",
+    "exclusiveMaximum": "below {}",
+    "minLength": "not empty",
+    "pattern": "matching `{}`",
+}
 
 
 def fill_markers(text: str, blocks: dict[str, str], page: str) -> str:
@@ -34,11 +55,15 @@ def fill_markers(text: str, blocks: dict[str, str], page: str) -> str:
 
 
 def parameter_reference(text: str, model: type[BaseModel]) -> str:
-    """Every parameter of a params.yaml (its text): name, type, range, default, and the comment above it. A heading per section."""
+    """Every parameter of a params.yaml (its text): name, type, range, default, and the comment above it. A heading per
+    section."""
     comments, defaults = parameter_comments(text), yaml.safe_load(text)
     parts = []
     for section, field in model.model_fields.items():
-        entries = [_entry(name, kind, default, comments.get(name, "")) for name, kind, default in _parameters(section, field.annotation, defaults[section])]
+        entries = [
+            _entry(name, kind, default, comments.get(name, ""))
+            for name, kind, default in _parameters(section, field.annotation, defaults[section])
+        ]
         parts.append(f"## {section}\n\n" + "\n".join(entries))
     return "\n\n".join(parts)
 
@@ -67,11 +92,14 @@ def preset_reference(presets: dict[str, dict]) -> str:
 
 
 def settings_reference(model: type[BaseModel]) -> str:
-    """Every variable of a pydantic-settings class: its environment variable, type, range, default and the comment above it."""
+    """Every variable of a pydantic-settings class: its environment variable, type, range, default and the comment above
+    it."""
     comments, prefix = _class_comments(model), model.model_config.get("env_prefix", "")
     schemas = model.model_json_schema()["properties"]
     return "\n".join(
-        _entry(f"{prefix}{name}".upper(), type_of(field, schemas[name]), _setting_default(field), comments.get(name, ""))
+        _entry(
+            f"{prefix}{name}".upper(), type_of(field, schemas[name]), _setting_default(field), comments.get(name, "")
+        )
         for name, field in model.model_fields.items()
     )
 
@@ -90,12 +118,17 @@ def type_of(field: FieldInfo, schema: dict) -> str:
     name = JSON_TYPES.get(schema.get("type", ""), "")
     if isinstance(kind, UnionType):
         name = " or ".join(TYPE_NAMES[one] for one in kind.__args__)
-    bounds = [form.format(f"{schema[key]:g}" if isinstance(schema[key], (int, float)) else schema[key]) for key, form in BOUNDS.items() if key in schema]
+    bounds = [
+        form.format(f"{schema[key]:g}" if isinstance(schema[key], (int, float)) else schema[key])
+        for key, form in BOUNDS.items()
+        if key in schema
+    ]
     return ", ".join([TYPE_NAMES.get(kind, name) or "text", *bounds])
 
 
 def _parameters(prefix: str, model: type[BaseModel], defaults: dict) -> Iterator[tuple[str, str, str]]:
-    """(dotted name, type in words, default) of a section; a section inside it comes first as a whole, then part by part."""
+    """(dotted name, type in words, default) of a section; a section inside it comes first as a whole, then part by
+    part."""
     schemas = model.model_json_schema()["properties"]
     for name, field in model.model_fields.items():
         dotted = f"{prefix}.{name}"
@@ -108,9 +141,13 @@ def _parameters(prefix: str, model: type[BaseModel], defaults: dict) -> Iterator
 
 def _entry(name: str, kind: str, default: str, comment: str) -> str:
     """One item of a list. A `<name>` outside code would be read as an HTML tag."""
-    comment = "".join(part if i % 2 else part.replace("<", "&lt;") for i, part in enumerate(re.split(r"(`[^`]*`)", comment)))
+    comment = "".join(
+        part if i % 2 else part.replace("<", "&lt;") for i, part in enumerate(re.split(r"(`[^`]*`)", comment))
+    )
     said = f"**`{name}`** ({kind}{default and f', default {default}'})" + (f": {comment}" if comment else "")
-    return textwrap.fill(said, LINE_WIDTH, initial_indent="- ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(
+        said, LINE_WIDTH, initial_indent="- ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _code(value: object) -> str:
@@ -124,7 +161,9 @@ def _setting_default(field: FieldInfo) -> str:
     value = field.default
     if isinstance(value, Path):
         return "the user's data folder"
-    return "" if value is PydanticUndefined else _code(value.get_secret_value() if isinstance(value, SecretStr) else value)
+    return (
+        "" if value is PydanticUndefined else _code(value.get_secret_value() if isinstance(value, SecretStr) else value)
+    )
 
 
 def _class_comments(model: type) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""Parameters of params.yaml that have another name or another default by now. Standard library only: `make setup` asks it each time.
+"""Parameters of params.yaml that have another name or another default by now. Standard library only: `make setup` asks
+it each time.
 
 scripts/upgrade_params.py writes an older params.yaml anew; load_params names the first old one in one sentence.
 """
@@ -6,7 +7,8 @@ scripts/upgrade_params.py writes an older params.yaml anew; load_params names th
 import re
 from pathlib import Path
 
-# {old dotted name: new one in the same section, or "" for one that is gone}. A section's new name holds for all that is in it.
+# {old dotted name: new one in the same section, or "" for one that is gone}. A section's new name holds for all that is
+# in it.
 RENAMED: dict[str, str] = {
     "ingest.role": "ingest.chat_role",
     "prepare.tasks": "prepare.augmentation",
@@ -31,7 +33,8 @@ RENAMED: dict[str, str] = {
     "eval.swap": "eval.other_twin",
     "eval.judge": "eval.judge_model",
 }
-# {dotted name of today: {old default: new one, as YAML}}: files of this project that moved, words with another spelling.
+# {dotted name of today: {old default: new one, as YAML}}: files of this project that moved, words with another
+# spelling.
 MOVED: dict[str, dict[str, str]] = {"prepare.persona": {"scripts/corpus/persona.yaml": "corpus/persona.yaml"}}
 MISSING = object()
 
@@ -45,7 +48,8 @@ def current(name: str) -> str:
 
 
 def moved(name: str, value: object, folder: Path) -> str | None:
-    """The default, as YAML, that took the place of this one. None also where `folder` has a file of that path: it is the user's own."""
+    """The default, as YAML, that took the place of this one. None also where `folder` has a file of that path: it is
+    the user's own."""
     new = MOVED.get(name, {}).get(value) if isinstance(value, str) else None
     return None if new is None or (folder / value).exists() else new
 
@@ -53,7 +57,9 @@ def moved(name: str, value: object, folder: Path) -> str | None:
 def upgraded(values: dict[str, str], folder: Path) -> dict[str, str]:
     """{dotted name: value} under today's names and with today's defaults, without what is gone."""
     named = {current(name): value for name, value in values.items()}
-    return {name: value if (new := moved(name, value, folder)) is None else new for name, value in named.items() if name}
+    return {
+        name: value if (new := moved(name, value, folder)) is None else new for name, value in named.items() if name
+    }
 
 
 def old_in(data: object, folder: Path) -> str | None:
@@ -75,7 +81,8 @@ def old_in(data: object, folder: Path) -> str | None:
 
 
 def may_be_old(text: str) -> bool:
-    """Whether a params.yaml may hold an old name or default, or Git's conflict markers: a quick look, which can be wrong with «yes»."""
+    """Whether a params.yaml may hold an old name or default, or Git's conflict markers: a quick look, which can be
+    wrong with «yes»."""
     if conflicted(text):
         return True
     plain = re.sub(r"^ *#.*\n?", "", text, flags=re.M)

@@ -1,4 +1,5 @@
-"""Records that one part of the project writes and another reads, each defined once. Imports no other package of the project."""
+"""Records that one part of the project writes and another reads, each defined once. Imports no other package of the
+project."""
 
 from typing import Any, Literal
 
@@ -15,8 +16,8 @@ class Message(BaseModel):
 class PreferencePair(BaseModel):
     """Two answers to one prompt, one preferred over the other: a row for DPO in TRL's conversational format.
 
-    GET /api/blind/pairs writes such rows, `train.preference_data` reads them. A plain string in place of a message list is read as one
-    message of the user (prompt) or the assistant (chosen, rejected), as in TRL's standard format.
+    GET /api/blind/pairs writes such rows, `train.preference_data` reads them. A plain string in place of a message list
+    is read as one message of the user (prompt) or the assistant (chosen, rejected), as in TRL's standard format.
     """
 
     prompt: list[Message] = Field(min_length=1)

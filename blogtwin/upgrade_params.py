@@ -37,7 +37,13 @@ def _first_change(text: str, folder: Path) -> tuple[str, str] | None:
         if old.rpartition(".")[2] == new.rpartition(".")[2]:
             continue
         if list(today.values()).count(new) > 1:
-            return _without(text, *found[old]), f"{old} is now called {new}, which is there too: its line was taken out ({_as_written(text, *found[old])})"
+            return (
+                _without(text, *found[old]),
+                (
+                    f"{old} is now called {new}, which is there too: its line was taken out"
+                    f" ({_as_written(text, *found[old])})"
+                ),
+            )
         return _replaced(text, found[old][0], new.rpartition(".")[2]), f"{old} is now called {new}"
     for name, (_, value) in found.items():
         if isinstance(value, yaml.ScalarNode) and (new := renamed_params.moved(name, value.value, folder)) is not None:
@@ -85,13 +91,21 @@ def _without(text: str, key: yaml.Node, value: yaml.Node) -> str:
 
 
 def resolve(path: Path) -> list[str]:
-    """Put the new text in the place of one with conflict markers, with the values that were changed here; their names."""
+    """Put the new text in the place of one with conflict markers, with the values that were changed here; their
+    names."""
     versions = [run_git(path.parent, "show", f":{number}:./{path.name}") for number in (BASE, OURS, THEIRS)]
     if any(version.returncode for version in versions):
-        raise UserError(f"{path} holds Git's conflict markers (<<<<<<<): keep one side of each and take the markers out.")
+        raise UserError(
+            f"{path} holds Git's conflict markers (<<<<<<<): keep one side of each and take the markers out."
+        )
     base, ours, theirs = (version.stdout for version in versions)
-    # In a merge the other side is what was pulled; where changes are put back on top of it (autostash, rebase), ours is.
-    pulled, own = (theirs, ours) if run_git(path.parent, "rev-parse", "-q", "--verify", "MERGE_HEAD").returncode == 0 else (ours, theirs)
+    # In a merge the other side is what was pulled; where changes are put back on top of it (autostash, rebase), ours
+    # is.
+    pulled, own = (
+        (theirs, ours)
+        if run_git(path.parent, "rev-parse", "-q", "--verify", "MERGE_HEAD").returncode == 0
+        else (ours, theirs)
+    )
     try:
         values = changed_values(base, own, path.parent)
         with atomic_path(path) as fresh:
@@ -99,17 +113,23 @@ def resolve(path: Path) -> list[str]:
             set_params(fresh, values, quiet=True)
     except (yaml.YAMLError, UserError) as e:
         why = re.sub(r"\S*\.tmp", "it", " ".join(str(e).split()))
-        raise UserError(f"Git could not merge {path}, nor can what you had changed in it be put into the new one ({why}): take the conflict markers out by hand.") from None
+        raise UserError(
+            f"Git could not merge {path}, nor can what you had changed in it be put into the new one ({why}): take the"
+            " conflict markers out by hand."
+        ) from None
     run_git(path.parent, "add", "--", path.name)  # resolved, so that Git goes on
     return list(values)
 
 
 def upgrade(path: Path) -> list[str]:
-    """Bring a params.yaml up to date in place; a sentence for each change. One that is no YAML stays: load_params says why."""
+    """Bring a params.yaml up to date in place; a sentence for each change. One that is no YAML stays: load_params says
+    why."""
     text = path.read_bytes().decode()  # with its own line ends
     if renamed_params.conflicted(text):
         values = resolve(path)
-        return [f"Git could not merge it, so it is the new one with what you had changed: {', '.join(values) or 'nothing'}"]
+        return [
+            f"Git could not merge it, so it is the new one with what you had changed: {', '.join(values) or 'nothing'}"
+        ]
     text, said = upgraded_text(text, path.parent)
     if said:
         with atomic_open(path, "wb") as file:

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 
 def main_problem(error: ValidationError, first: tuple[str, ...] = ("extra_forbidden",)) -> dict:
-    """The one of a validation error's problems to name. A misspelt name also shows as a missing one, so those of the types `first` come first."""
+    """The one of a validation error's problems to name. A misspelt name also shows as a missing one, so those of the
+    types `first` come first."""
     return min(error.errors(), key=lambda problem: problem["type"] not in first)
 
 

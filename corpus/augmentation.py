@@ -1,8 +1,8 @@
 """More ways to ask for what the author wrote: from notes, a brief, an outline, a flat draft, or by a question.
 
-What is answered is a passage of the author's, word for word. What asks for it is made here out of that passage, by rules; a
-model may make it instead (corpus/instruction_model.py). Notes and flat drafts keep every number and name of their passage: a twin that
-is taught to write more than its notes say is taught to invent.
+What is answered is a passage of the author's, word for word. What asks for it is made here out of that passage, by
+rules; a model may make it instead (corpus/instruction_model.py). Notes and flat drafts keep every number and name of
+their passage: a twin that is taught to write more than its notes say is taught to invent.
 """
 
 import math
@@ -30,29 +30,75 @@ from corpus.examples import PROMPT_RESERVE_TOKENS, truncate
 
 TASK_TYPES = ("notes", "brief", "outline", "rewrite", "answer")
 TEMPLATES = {
-    "notes": ["Write this up for the blog, from my notes:", "Turn these notes into a passage of a post:", "Here are my notes for “{title}”. Write them out:", "Write the passage that these notes are for:"],
+    "notes": [
+        "Write this up for the blog, from my notes:",
+        "Turn these notes into a passage of a post:",
+        "Here are my notes for “{title}”. Write them out:",
+        "Write the passage that these notes are for:",
+    ],
     "brief": ["{made}"],
-    "outline": ["Write this part of “{title}” from its outline:", "Here is the outline of a passage. Write it:", "Follow this outline:"],
-    "rewrite": ["Rewrite this in my voice:", "Here is a flat draft. Make it sound like me:", "Say this as I would, for “{title}”:"],
+    "outline": [
+        "Write this part of “{title}” from its outline:",
+        "Here is the outline of a passage. Write it:",
+        "Follow this outline:",
+    ],
+    "rewrite": [
+        "Rewrite this in my voice:",
+        "Here is a flat draft. Make it sound like me:",
+        "Say this as I would, for “{title}”:",
+    ],
     "answer": ["{made}"],
 }
-BRIEF_TEMPLATES = ["Write a passage about {terms}.", "For “{title}”: a passage on {terms}.", "I need a few paragraphs about {terms}.", "Write about {terms}."]
-QUESTION_TEMPLATES = ["What is there to say about {first}?", "Tell me about {terms}.", "What about {first}?", "Can you write something on {terms}?"]
+BRIEF_TEMPLATES = [
+    "Write a passage about {terms}.",
+    "For “{title}”: a passage on {terms}.",
+    "I need a few paragraphs about {terms}.",
+    "Write about {terms}.",
+]
+QUESTION_TEMPLATES = [
+    "What is there to say about {first}?",
+    "Tell me about {terms}.",
+    "What about {first}?",
+    "Can you write something on {terms}?",
+]
 BULLET_MARKS = ["- ", "* ", "• ", ""]
 PASSAGE_TOKENS = 240  # tokens of a passage: about what a person writes notes for at a time
 MIN_PASSAGE_WORDS = 30
-SUFFICIENT_WORDS, PASSAGE_WORDS = 30_000, 150  # words from which on an author's posts teach by themselves; of a passage, about
-AUTO_RATES = {"notes": 0.4, "rewrite": 0.3, "brief": 0.1, "outline": 0.1, "answer": 0.1}  # of the passages of a small blog
+SUFFICIENT_WORDS, PASSAGE_WORDS = (
+    30_000,
+    150,
+)  # words from which on an author's posts teach by themselves; of a passage, about
+AUTO_RATES = {
+    "notes": 0.4,
+    "rewrite": 0.3,
+    "brief": 0.1,
+    "outline": 0.1,
+    "answer": 0.1,
+}  # of the passages of a small blog
 MIN_PROSE_FRACTION = 0.8  # of a passage's words must be prose: code and tables can't be told from notes
-HEDGES = word_set("very just really quite rather perhaps maybe actually simply indeed anyway somehow almost nearly even still already well now oh")
-CONTRACTION_EXPANSIONS = [(r"(?i)\bcan't\b", "cannot"), (r"(?i)\bwon't\b", "will not"), (r"n't\b", " not"), (r"'re\b", " are"), (r"'ve\b", " have"), (r"'ll\b", " will"), (r"\b(I)'m\b", r"\1 am"), (r"(?i)\b(it|that|there|he|she|what|here)'s\b", r"\1 is")]
+HEDGES = word_set(
+    "very just really quite rather perhaps maybe actually simply indeed anyway somehow almost nearly even still already"
+    " well now oh"
+)
+CONTRACTION_EXPANSIONS = [
+    (r"(?i)\bcan't\b", "cannot"),
+    (r"(?i)\bwon't\b", "will not"),
+    (r"n't\b", " not"),
+    (r"'re\b", " are"),
+    (r"'ve\b", " have"),
+    (r"'ll\b", " will"),
+    (r"\b(I)'m\b", r"\1 am"),
+    (r"(?i)\b(it|that|there|he|she|what|here)'s\b", r"\1 is"),
+]
 
 
 def augmentation_rates(asked: dict[str, float | str], n_words: int, posts: int, per_post: int) -> dict[str, float]:
-    """`asked` (of a post, by kind) with a number wherever it says `auto`: together as many passages as the author's words lack to ENOUGH.
+    """`asked` (of a post, by kind) with a number wherever it says `auto`: together as many passages as the author's
+    words lack to ENOUGH.
 
-    Ten short posts are learnt by heart in a few steps, and say little of how their author would put anything else: what else there
-    is to learn from is the same words asked for in other ways. Many posts are worth more than that, and training has its limit.
+    Ten short posts are learnt by heart in a few steps, and say little of how their author would put anything else: what
+    else there is to learn from is the same words asked for in other ways. Many posts are worth more than that, and
+    training has its limit.
     """
     lacking = min(per_post, max(0, SUFFICIENT_WORDS - n_words) / PASSAGE_WORDS / posts)
     return {kind: round(AUTO_RATES[kind] * lacking, 2) if share == "auto" else share for kind, share in asked.items()}
@@ -71,8 +117,11 @@ class AugmentationRequest:
     room: int
 
 
-def sample_requests(post: dict, parts: list[str], count, max_length: int, shares: dict[str, float], per_post: int, seed: int) -> list[AugmentationRequest]:
-    """What is asked of a post, cut into `parts`: so many of each kind as `augmentation_rates` says on average, at most `per_post` in all."""
+def sample_requests(
+    post: dict, parts: list[str], count, max_length: int, shares: dict[str, float], per_post: int, seed: int
+) -> list[AugmentationRequest]:
+    """What is asked of a post, cut into `parts`: so many of each kind as `augmentation_rates` says on average, at most
+    `per_post` in all."""
     choose = random.Random(f"{seed}:{post['id']}:tasks")
     kinds = [kind for kind in TASK_TYPES for _ in range(int(shares[kind]) + (choose.random() < shares[kind] % 1))]
     if not kinds:
@@ -89,14 +138,22 @@ def sample_requests(post: dict, parts: list[str], count, max_length: int, shares
         taken.add((kind, place))
         part, passage = place
         room = max_length - PROMPT_RESERVE_TOKENS - count(passage)
-        rows.append(AugmentationRequest(f"{post['id']}-{part}-{kind}-{number}", post, part, len(parts), kind, passage, room))
+        rows.append(
+            AugmentationRequest(f"{post['id']}-{part}-{kind}-{number}", post, part, len(parts), kind, passage, room)
+        )
     return rows
 
 
 def extract_passages(parts: list[str], count, max_length: int) -> list[tuple[int, str]]:
-    """(number of the part, passage): stretches of whole paragraphs that are mostly prose and leave half a row for what asks for them."""
+    """(number of the part, passage): stretches of whole paragraphs that are mostly prose and leave half a row for what
+    asks for them."""
     limit = min(PASSAGE_TOKENS, (max_length - PROMPT_RESERVE_TOKENS) // 2)
-    return [(number, text) for number, part in enumerate(parts, 1) for text in chunk(split_paragraphs(part), count, limit, limit) if is_mostly_prose(text)]
+    return [
+        (number, text)
+        for number, part in enumerate(parts, 1)
+        for text in chunk(split_paragraphs(part), count, limit, limit)
+        if is_mostly_prose(text)
+    ]
 
 
 def is_mostly_prose(text: str) -> bool:
@@ -124,7 +181,13 @@ def to_example(asked: AugmentationRequest, made: str, count, seed: int) -> dict:
 def heuristic_prompt(asked: AugmentationRequest, weights: InverseDocumentFrequency, count, seed: int) -> str:
     """What asks for the passage; empty where the rules can't make it, or it takes more room than there is."""
     choose = random.Random(f"{seed}:{asked.id}:made")
-    make = {"notes": make_notes, "brief": make_brief, "outline": make_outline, "rewrite": make_plain_draft, "answer": make_question}[asked.kind]
+    make = {
+        "notes": make_notes,
+        "brief": make_brief,
+        "outline": make_outline,
+        "rewrite": make_plain_draft,
+        "answer": make_question,
+    }[asked.kind]
     found = tokenise(asked.passage, weights)
     for most in (choose.randint(5, 8), 4, 2, 0):
         made = make(asked, found, choose, most)
@@ -134,7 +197,8 @@ def heuristic_prompt(asked: AugmentationRequest, weights: InverseDocumentFrequen
 
 
 def make_notes(asked: AugmentationRequest, found: list[Token], choose: random.Random, most: int) -> str:
-    """A line for each sentence: its numbers and names, and what else tells most, up to `most` words; very short ones share a line."""
+    """A line for each sentence: its numbers and names, and what else tells most, up to `most` words; very short ones
+    share a line."""
     kept = break_verbatim_runs(found, [i for one in group_by_sentence(found) for i in salient_tokens(found, one, most)])
     lines: list[str] = []
     for one in group_by_sentence(found, kept):
@@ -162,9 +226,16 @@ def make_outline(asked: AugmentationRequest, found: list[Token], choose: random.
 
 
 def make_plain_draft(asked: AugmentationRequest, found: list[Token], choose: random.Random, most: int) -> str:
-    """All that is said, in plain sentences: without hedges and brackets, and without a word of each six that would be the author's own."""
-    kept = [i for i, t in enumerate(found) if t.weight == math.inf or not (t.shown.lower() in HEDGES or re.fullmatch(r"[a-z]{4,}ly", t.shown))]
-    text = " ".join(render_tokens(found, one) + "." for one in group_by_sentence(found, break_verbatim_runs(found, kept)))
+    """All that is said, in plain sentences: without hedges and brackets, and without a word of each six that would be
+    the author's own."""
+    kept = [
+        i
+        for i, t in enumerate(found)
+        if t.weight == math.inf or not (t.shown.lower() in HEDGES or re.fullmatch(r"[a-z]{4,}ly", t.shown))
+    ]
+    text = " ".join(
+        render_tokens(found, one) + "." for one in group_by_sentence(found, break_verbatim_runs(found, kept))
+    )
     for pattern, plain in CONTRACTION_EXPANSIONS:
         text = re.sub(pattern, plain, text.replace("’", "'"))
     return re.sub(r"(?:^|(?<=\. ))[a-z]", lambda m: m[0].upper(), text)
@@ -172,7 +243,9 @@ def make_plain_draft(asked: AugmentationRequest, found: list[Token], choose: ran
 
 def make_brief(asked: AugmentationRequest, found: list[Token], choose: random.Random, most: int) -> str:
     terms = extract_key_phrases(found, 4)
-    phrase = choose.choice(BRIEF_TEMPLATES) + choose.choice(["", f" About {round(len(asked.passage.split()), -1)} words."])
+    phrase = choose.choice(BRIEF_TEMPLATES) + choose.choice(
+        ["", f" About {round(len(asked.passage.split()), -1)} words."]
+    )
     filled = {"{terms}": join_terms(terms), "{title}": " ".join(asked.post["title"].split())[:80]}
     return re.sub(r"\{terms\}|\{title\}", lambda m: filled[m[0]], phrase) if terms else ""
 

@@ -9,7 +9,8 @@ from blogtwin.text.sentences import CLAUSE_END, LINE_OR_SENTENCE_END
 def chunk(blocks: list[str], count, first: int, later: int) -> list[str]:
     """Paragraphs → parts of at most `first` (then `later`) tokens, cut at paragraph ends.
 
-    Parts come out of about equal length, so that none is a mere rest. A paragraph longer than a part is cut at sentence ends, then at words.
+    Parts come out of about equal length, so that none is a mere rest. A paragraph longer than a part is cut at sentence
+    ends, then at words.
     """
     pieces = [piece for block in blocks for piece in split_paragraph(block, count, min(first, later))]
     if not pieces:
@@ -30,7 +31,8 @@ def chunk(blocks: list[str], count, first: int, later: int) -> list[str]:
 
 
 def split_paragraph(block: str, count, limit: int) -> list[str]:
-    """A paragraph that fits, as it is; a longer one in pieces that fit: at line ends, sentence ends, spaces, anywhere."""
+    """A paragraph that fits, as it is; a longer one in pieces that fit: at line ends, sentence ends, spaces,
+    anywhere."""
     if len(block.encode()) + 2 <= limit or count(block) + 2 <= limit or len(block) == 1:  # a token is at least a byte
         return [block]
     for boundary in (r"(?<=\n)", CLAUSE_END, r"(?=\s)"):
@@ -65,7 +67,9 @@ def trailing_context(part: str, count, limit: int) -> str:
         end = re.sub(r"\A\S*\s", "", end)  # the cut may stand inside a word
     sentences = [s for s in LINE_OR_SENTENCE_END.split(end) if s.strip()]
     kept, size = deque(), 0
-    while sentences and size + (more := count(f" {sentences[-1]}")) <= limit + 1:  # the first one has no space before it
+    while (
+        sentences and size + (more := count(f" {sentences[-1]}")) <= limit + 1
+    ):  # the first one has no space before it
         kept.appendleft(sentences.pop())
         size += more
     while kept and count(" ".join(kept)) > limit:

@@ -1,7 +1,7 @@
 """A post as it was published → the words its author wrote: no shortcodes, HTML, images, reference lists, share buttons.
 
-Code, fenced or inline, is left exactly as it is: it is taken out first and put back last. Code blocks, quotes, tables and embeds
-are kept, dropped or named, as `blocks` says.
+Code, fenced or inline, is left exactly as it is: it is taken out first and put back last. Code blocks, quotes, tables
+and embeds are kept, dropped or named, as `blocks` says.
 """
 
 import html
@@ -12,32 +12,57 @@ from blogtwin.text.markdown import PUBLISHED_FENCE
 from corpus.html_to_markdown import BLOCK_TAGS, DROPPED_TAGS, INLINE_TAGS, MarkdownWriter
 from corpus.html_to_markdown import code_fence as _fence
 
-BLOCK_POLICIES = {"code": "keep", "quotes": "keep", "tables": "keep", "embeds": "drop"}  # what happens when nobody says otherwise
+BLOCK_POLICIES = {
+    "code": "keep",
+    "quotes": "keep",
+    "tables": "keep",
+    "embeds": "drop",
+}  # what happens when nobody says otherwise
 INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u2060\ufeff\u00ad\u200e\u200f")) | {0xA0: " "}
 HTML_TAGS = DROPPED_TAGS | BLOCK_TAGS | INLINE_TAGS
 NO_BLANK_LINE = r"(?!\n[ \t]*\n)"  # what belongs together holds no blank line
-TAG_ATTRIBUTES = rf"(?:{NO_BLANK_LINE}[\s/](?:{NO_BLANK_LINE}(?:[^<>\"']|\"(?:{NO_BLANK_LINE}[^\"])*\"|'(?:{NO_BLANK_LINE}[^'])*'))*)?"  # a tag after its name
+# a tag after its name
+TAG_ATTRIBUTES = (
+    rf"(?:{NO_BLANK_LINE}[\s/](?:{NO_BLANK_LINE}"
+    rf"(?:[^<>\"']|\"(?:{NO_BLANK_LINE}[^\"])*\"|'(?:{NO_BLANK_LINE}[^'])*'))*)?"
+)
 TAG = re.compile(rf"<(/?)([a-zA-Z][\w.:-]*)({TAG_ATTRIBUTES})>")
 # Patterns below never look past the next opening mark or blank line: a stray "{{" must cost neither words nor time.
-HIGHLIGHT = r"\{[%{][<%]?-?\s*highlight\s+(?P<lang>\w*)[^{}]*\}\}?\n?(?P<shown>(?:(?!\{[%{][<%]?-?\s*highlight\s).)*?)\n?\{[%{][<%]?-?\s*(?:/\s*|end)highlight[^{}]*\}\}?"
+HIGHLIGHT = (
+    r"\{[%{][<%]?-?\s*highlight\s+(?P<lang>\w*)[^{}]*\}\}?\n?"
+    r"(?P<shown>(?:(?!\{[%{][<%]?-?\s*highlight\s).)*?)"
+    r"\n?\{[%{][<%]?-?\s*(?:/\s*|end)highlight[^{}]*\}\}?"
+)
 PRE = r"<(?i:pre)\b[^<>]*>(?P<pre>(?:(?!<(?i:pre)\b).)*?)</(?i:pre)>"
 INLINE_TAGS = r"(?<!`)(?P<tick>`+)(?!`)(?:" + NO_BLANK_LINE + r".){1,2000}?(?<!`)(?P=tick)(?!`)"
 CODE = re.compile(f"(?ms){HIGHLIGHT}|{PRE}|{PUBLISHED_FENCE}|{INLINE_TAGS}")
-NO_CODE = re.compile(r"[ \t]*(?:```+|~~~+)[ \t]*(?:=\w+|dataview\w*|tasks|query)[ \t]*\n")  # Djot's raw HTML, Obsidian's queries
+NO_CODE = re.compile(
+    r"[ \t]*(?:```+|~~~+)[ \t]*(?:=\w+|dataview\w*|tasks|query)[ \t]*\n"
+)  # Djot's raw HTML, Obsidian's queries
 INDENTED = re.compile(r"(?m)^(?:(?<=\A)|(?<=\n\n))(?: {4}[^\n]*\S[^\n]*(?:\n|\Z)(?:[ \t]*\n(?= {4}))*)+")
 IN_LIST = re.compile(r"[ \t]+\S|(?:[-*+]|\d+[.)])[ \t]")
 QUOTE = re.compile(r"(?m)(?:^ {0,3}>[^\n]*(?:\n|\Z)(?:^(?![ \t]*(?:$|[#>|*+-]|\d+[.)]))[^\n]+(?:\n|\Z))*)+")
 CALLOUT = re.compile(r"[ \t]*>[ \t]*\[!\w[\w-]*\][+-]?[ \t]*")
-TABLE = re.compile(r"(?m)^[^\n|]*\|[^\n]*\n[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*\|[-|: \t]*(?:\n|\Z)(?:^[^\n|]*\|[^\n]*(?:\n|\Z))*")
+TABLE = re.compile(
+    r"(?m)^[^\n|]*\|[^\n]*\n[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*\|[-|: \t]*(?:\n|\Z)(?:^[^\n|]*\|[^\n]*(?:\n|\Z))*"
+)
 PLAYER = r"youtube\w*|vimeo|tweet|twitter|x|gist|instagram|spotify|soundcloud|codepen|asciinema"
 EMBED = re.compile(
     rf"(?is)<(?P<tag>iframe|video|audio|object|embed)\b(?:[^<>]*?\bsrc\s*=\s*[\"']?(?P<src>[^\"'\s<>]+))?[^<>]*>(?:(?:(?!<(?P=tag)\b).){{0,5000}}?</(?P=tag)\s*>)?"
     rf"|\{{[{{%][<%]?-?\s*(?:{PLAYER})\s+(?P<id>[^{{}}\n]*?)\s*[%>]?-?[%}}]\}}?"
 )
-SHARE_WORDS = r"(?:twitter|facebook|e-?mail|linkedin|reddit|whatsapp|pinterest|mastodon|bluesky|telegram|hacker ?news|tumblr|pocket|print|rss|x)\b"
-SHARE = rf"share(?: (?:this|it))?(?: (?:post|article|page|story|entry))?(?:[^\w\n]+(?:on|via|with|to|and|or|your|friends|{SHARE_WORDS}))*[^\w\n]*"
+SHARE_WORDS = (
+    r"(?:twitter|facebook|e-?mail|linkedin|reddit|whatsapp|pinterest|mastodon|bluesky|telegram|hacker"
+    r" ?news|tumblr|pocket|print|rss|x)\b"
+)
+SHARE = (
+    r"share(?: (?:this|it))?(?:"
+    rf" (?:post|article|page|story|entry))?(?:[^\w\n]+(?:on|via|with|to|and|or|your|friends|{SHARE_WORDS}))*[^\w\n]*"
+)
 SHARE_LINE = re.compile(
-    rf"(?im)^[ \t>*_]*(?:{SHARE}|tweet this[^\w\n]*|like this:?[ \t]*(?:like loading[^\w\n]*)?|(?:{SHARE_WORDS}[ \t]*[|•·/,][ \t]*)+{SHARE_WORDS}[^\w\n]*|follow (?:me|us) on {SHARE_WORDS}[^\w\n]*|(?:posted in|filed under|tagged(?: with)?|related posts)[ \t]*:[^\n]*|click to share[^\n]*)$"
+    rf"(?im)^[ \t>*_]*(?:{SHARE}|tweet this[^\w\n]*|like this:?[ \t]*(?:like loading[^\w\n]*)?|(?:{SHARE_WORDS}["
+    rf" \t]*[|•·/,][ \t]*)+{SHARE_WORDS}[^\w\n]*|follow (?:me|us) on {SHARE_WORDS}[^\w\n]*|(?:posted in|filed"
+    r" under|tagged(?: with)?|related posts)[ \t]*:[^\n]*|click to share[^\n]*)$"
 )
 
 
@@ -72,14 +97,16 @@ def split_paragraphs(text: str) -> list[str]:
 
 def extract_headings(text: str) -> list[str]:
     text, code = extract_code(text)
-    return [restore_code(found, code) for m in re.findall(r"(?m)^#{1,6}[ \t]([^\n]+)$", text) if (found := m.strip("# \t"))]
+    return [
+        restore_code(found, code) for m in re.findall(r"(?m)^#{1,6}[ \t]([^\n]+)$", text) if (found := m.strip("# \t"))
+    ]
 
 
 def extract_code(text: str, published: bool = False, blocks: str = "keep") -> tuple[str, list[str]]:
     """Text with each code block or span replaced by a private-use mark, and the pieces.
 
-    published: the text is not cleaned yet, so highlight blocks become fences, what is raw HTML or a query goes, and code blocks are
-    treated as `blocks` says.
+    published: the text is not cleaned yet, so highlight blocks become fences, what is raw HTML or a query goes, and
+    code blocks are treated as `blocks` says.
     """
     code: list[str] = []
 
@@ -116,10 +143,13 @@ def restore_code(text: str, code: list[str]) -> str:
 
 
 def _embeds(text: str, how: str) -> str:
-    """Players, tweets and gists, as HTML or as a shortcode; dropped, they go with the rest of the HTML and the shortcodes."""
+    """Players, tweets and gists, as HTML or as a shortcode; dropped, they go with the rest of the HTML and the
+    shortcodes."""
     if how == "drop":
         return text
-    return EMBED.sub(lambda m: "\n\n[embed]\n\n" if how == "placeholder" else f"\n\n{m['src'] or m['id'] or ''}\n\n", text)
+    return EMBED.sub(
+        lambda m: "\n\n[embed]\n\n" if how == "placeholder" else f"\n\n{m['src'] or m['id'] or ''}\n\n", text
+    )
 
 
 def _strip_dialects(text: str) -> str:
@@ -147,7 +177,9 @@ def _apply_block_policy(pattern: re.Pattern, text: str, kind: str, how: str) -> 
 def _shortcodes(text: str) -> str:
     inside = rf"(?:(?!\{{\{{|\{{%){NO_BLANK_LINE}.)*?"
     text = re.sub(r"(?s)\{%-?\s*comment\s*-?%\}(?:(?!\{%-?\s*comment\b).)*?\{%-?\s*endcomment\s*-?%\}", "", text)
-    text = re.sub(rf"(?s)\{{\{{[<%]{inside}[%>]\}}\}}|\{{%{inside}%\}}|\{{\{{{inside}\}}\}}", "", text)  # Hugo, Liquid tags, Liquid values
+    text = re.sub(
+        rf"(?s)\{{\{{[<%]{inside}[%>]\}}\}}|\{{%{inside}%\}}|\{{\{{{inside}\}}\}}", "", text
+    )  # Hugo, Liquid tags, Liquid values
     text = re.sub(r"\{:[^{}\n]*\}", "", text)  # kramdown attributes
     return re.sub(r"(?m)^(#{1,6}[^\n{]*)\{[#.][^{}\n]*\}[ \t]*$", r"\1", text)  # heading ids
 
@@ -163,7 +195,8 @@ def _html(text: str) -> str:
 
 
 def _tags(text: str) -> str:
-    """One pass over the tags; one that is no HTML stays as it is, unless it is closed somewhere or has attributes (MDX)."""
+    """One pass over the tags; one that is no HTML stays as it is, unless it is closed somewhere or has attributes
+    (MDX)."""
     known = HTML_TAGS | {name.lower() for name in re.findall(r"</([a-zA-Z][\w.:-]*)\s*>", text)}
     writer, at = MarkdownWriter(), 0
     for match in TAG.finditer(text):
@@ -195,7 +228,9 @@ def _end_of(name: str, text: str, start: int) -> int:
 
 
 def _images(text: str) -> str:
-    picture = rf"!\[(?:{NO_BLANK_LINE}[^\[\]]|\[[^\[\]\n]*\])*\](?:\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)|\[[^\[\]\n]*\])"
+    picture = (
+        rf"!\[(?:{NO_BLANK_LINE}[^\[\]]|\[[^\[\]\n]*\])*\](?:\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)|\[[^\[\]\n]*\])"
+    )
     text = re.sub(rf"\[\s*{picture}\s*\](?:\([^()\n]*\)|\[[^\[\]\n]*\])?", "", text)  # a picture that is a link
     text = re.sub(picture, "", text)
     return re.sub(r"!\[\[[^\[\]\n]*\]\]", "", text)  # Obsidian embed
@@ -203,7 +238,10 @@ def _images(text: str) -> str:
 
 def _links(text: str, links: str) -> str:
     """Resolve reference links, drop the list of addresses, and keep words or words and address."""
-    definition = r"(?m)^[ ]{0,3}\[(?!\^)([^\]\n]+)\]:[ \t]*\n?[ \t]*<?(\S+?)>?(?:[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'|\([^)\n]*\)))?[ \t]*$"
+    definition = (
+        r"(?m)^[ ]{0,3}\[(?!\^)([^\]\n]+)\]:[ \t]*\n?[ \t]*<?(\S+?)>?(?:[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'|\([^)\n]*\)))?["
+        r" \t]*$"
+    )
     targets = {name.casefold(): url for name, url in re.findall(definition, text)}
     text = re.sub(definition, "", text)
 
@@ -215,5 +253,9 @@ def _links(text: str, links: str) -> str:
     text = re.sub(r"(?<![!\\\]])\[([^\[\]\n]+)\]()(?![(\[:])", resolve, text)
     text = re.sub(r"\[\[(?:[^\[\]|\n]*\|)?([^\[\]|\n]+)\]\]", r"\1", text)  # wiki links
     if links == "text":
-        text = re.sub(rf"\[((?:\\.|{NO_BLANK_LINE}[^\[\]\\]|\[[^\[\]\\\n]*\])*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)", r"\1", text)
+        text = re.sub(
+            rf"\[((?:\\.|{NO_BLANK_LINE}[^\[\]\\]|\[[^\[\]\\\n]*\])*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)",
+            r"\1",
+            text,
+        )
     return text

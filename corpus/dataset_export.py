@@ -1,4 +1,5 @@
-"""The training examples as other tools take them: their formats, poor and near-equal ones left out, whole posts held out."""
+"""The training examples as other tools take them: their formats, poor and near-equal ones left out, whole posts held
+out."""
 
 import random
 from collections import Counter
@@ -10,14 +11,28 @@ from corpus.examples import post_examples
 
 FORMATS = ("chatml", "alpaca", "sharegpt", "completion", "text")
 MIN_WORDS = 40
-MAX_SAME_WORD, MAX_SAME_LINE, MIN_LETTERS = 0.2, 0.3, 0.6  # shares of a text: its commonest word, lines that stood before, letters and blanks
+MAX_SAME_WORD, MAX_SAME_LINE, MIN_LETTERS = (
+    0.2,
+    0.3,
+    0.6,
+)  # shares of a text: its commonest word, lines that stood before, letters and blanks
 SHINGLE, MIN_SIMILARITY = 5, 0.8  # words of a run; share of the shorter text's runs
 
 
-def split_examples(examples: list[dict], form: str, held_out: float = 0.0, seed: int = 0, deduplicate: bool = False, quality_filter: bool = False) -> dict[str, list[dict]]:
-    """The examples that are asked for, {"train": …, "validation": …}: whole posts in each, `held_out` of them (a share) in the second."""
+def split_examples(
+    examples: list[dict],
+    form: str,
+    held_out: float = 0.0,
+    seed: int = 0,
+    deduplicate: bool = False,
+    quality_filter: bool = False,
+) -> dict[str, list[dict]]:
+    """The examples that are asked for, {"train": …, "validation": …}: whole posts in each, `held_out` of them (a share)
+    in the second."""
     if form == "text":
-        examples = post_examples(examples)  # where nothing is asked, a passage that is asked for twice would only stand there twice
+        examples = post_examples(
+            examples
+        )  # where nothing is asked, a passage that is asked for twice would only stand there twice
     if quality_filter:
         examples = [e for e in examples if passes_quality_filter(e["output"])]
     if deduplicate:
@@ -25,7 +40,10 @@ def split_examples(examples: list[dict], form: str, held_out: float = 0.0, seed:
     posts = sorted({e["post_id"] for e in post_examples(examples)})
     random.Random(seed).shuffle(posts)
     held = set(posts[: max(1, round(held_out * len(posts)))]) if held_out else set()
-    return {"train": [e for e in examples if e["post_id"] not in held], "validation": [e for e in examples if e["post_id"] in held]}
+    return {
+        "train": [e for e in examples if e["post_id"] not in held],
+        "validation": [e for e in examples if e["post_id"] in held],
+    }
 
 
 def format_row(example: dict, form: str, system: str) -> dict:
@@ -34,7 +52,9 @@ def format_row(example: dict, form: str, system: str) -> dict:
         return {"text": example["output"]}
     before = prompt_messages(example, system) if system else prompt_messages(example, system)[1:]
     if form == "alpaca":
-        return {key: example[key] for key in ("instruction", "input", "output")} | ({"system": before[0]["content"]} if system else {})
+        return {key: example[key] for key in ("instruction", "input", "output")} | (
+            {"system": before[0]["content"]} if system else {}
+        )
     said = [*before, {"role": "assistant", "content": example["output"]}]
     if form == "chatml":
         return {"messages": said}
@@ -56,7 +76,8 @@ def passes_quality_filter(text: str) -> bool:
 
 
 def deduplicate_rows(examples: list[dict]) -> list[dict]:
-    """Without those whose runs of five words stand for the most part in one before, or in which one before stands; shorter texts must be equal."""
+    """Without those whose runs of five words stand for the most part in one before, or in which one before stands;
+    shorter texts must be equal."""
     kept: list[dict] = []
     seen: list[set] = []
     for example in examples:
@@ -78,7 +99,10 @@ def dataset_card(form: str, parts: dict[str, list[dict]], author: str) -> str:
     rows = [row for part in parts.values() for row in part]
     size = "n<1K" if len(rows) < 1000 else "1K<n<10K" if len(rows) < 10_000 else "10K<n<100K"
     files = "\n".join(f"  - split: {name}\n    path: {name}.jsonl" for name in parts)
-    counts = "\n".join(f"| {name} | {len(part):,} | {len({r['post_id'] for r in post_examples(part)}):,} |" for name, part in parts.items())
+    counts = "\n".join(
+        f"| {name} | {len(part):,} | {len({r['post_id'] for r in post_examples(part)}):,} |"
+        for name, part in parts.items()
+    )
     return f"""---
 license: other
 task_categories:

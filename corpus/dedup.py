@@ -8,7 +8,10 @@ from blogtwin.text.tokens import SHINGLE_WORDS, tokenise_words
 NUMBER = r"(?:\d+|[ivx]+|one|two|three|four|five|six|seven|eight|nine|ten)"
 PART = r"(?:part|pt\.?|chapter|episode|vol(?:ume)?\.?|no\.?)\s*" + NUMBER + r"\b"
 OF = rf"(?:\s*/\s*|\s+of\s+){NUMBER}\b"
-SERIES = re.compile(rf"[\s,:;(\[–—-]*(?:{PART}(?:{OF})?|\b{NUMBER}{OF}|#\d+|(?<=[\s,:;(\[–—-])(?-i:[IVX]+)\b)[)\]]?\s*(?::.*|[–—-].*)?$", re.I)
+SERIES = re.compile(
+    rf"[\s,:;(\[–—-]*(?:{PART}(?:{OF})?|\b{NUMBER}{OF}|#\d+|(?<=[\s,:;(\[–—-])(?-i:[IVX]+)\b)[)\]]?\s*(?::.*|[–—-].*)?$",
+    re.I,
+)
 
 
 def group_related(posts: list[dict], jaccard: float, containment: float) -> list[list[int]]:
@@ -47,16 +50,20 @@ def group_related(posts: list[dict], jaccard: float, containment: float) -> list
 
 
 def shared_shingles(texts: list[str]):
-    """(shingles that count of each text, and of each pair of texts with any in common: its first, its second, how many).
+    """(shingles that count of each text, and of each pair of texts with any in common: its first, its second, how
+    many).
 
-    Shingles are hashes of 64 bits: ten million words have about one chance in a million of two that are the same by accident.
+    Shingles are hashes of 64 bits: ten million words have about one chance in a million of two that are the same by
+    accident.
     """
     import numpy as np
     from scipy.sparse import csr_matrix
 
     sets = list(shingle_hashes(texts))
     owner = np.repeat(np.arange(len(texts), dtype=np.int32), [len(one) for one in sets])
-    _, number, held_by = np.unique(np.concatenate([np.empty(0, np.uint64), *sets]), return_inverse=True, return_counts=True)
+    _, number, held_by = np.unique(
+        np.concatenate([np.empty(0, np.uint64), *sets]), return_inverse=True, return_counts=True
+    )
     del sets
     held_by = held_by[number]  # of each shingle of each text: how many texts have it
     boilerplate = held_by >= max(5, 0.05 * len(texts))
@@ -66,7 +73,9 @@ def shared_shingles(texts: list[str]):
     sizes = np.bincount(owner[counts], minlength=len(texts))
     counts &= held_by > 1
     columns = np.unique(number[counts], return_inverse=True)[1]
-    holds = csr_matrix((np.ones(len(columns), np.int32), (owner[counts], columns)), (len(texts), int(columns.max(initial=-1)) + 1))
+    holds = csr_matrix(
+        (np.ones(len(columns), np.int32), (owner[counts], columns)), (len(texts), int(columns.max(initial=-1)) + 1)
+    )
     pairs = (holds @ holds.T).tocoo()
     once = pairs.row < pairs.col
     return sizes, pairs.row[once], pairs.col[once], pairs.data[once]

@@ -48,7 +48,8 @@ def _guess_encoding(data: bytes) -> str:
     if best is None:
         raise SkippedPost("not text in any known encoding")
     encoding = best.encoding
-    # Code pages of one script look alike in a short text: where the one of Windows is as likely, it is the one people have.
+    # Code pages of one script look alike in a short text: where the one of Windows is as likely, it is the one people
+    # have.
     for script, windows, tolerance in (("Latin", "cp1252", 0.1), ("Cyrillic", "cp1251", 0)):
         likely = any(windows in g.could_be_from_charset and g.chaos <= best.chaos + tolerance for g in guesses)
         if likely and any(alphabet.startswith(script) for alphabet in best.alphabets):

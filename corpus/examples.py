@@ -32,7 +32,10 @@ FINISH_TEMPLATES = [
 ]
 TOPICS = [" Topics: {tags}.", " It is about {tags}.", ""]
 SECTIONS = [" Sections: {headings}.", " Use these headings: {headings}.", ""]
-POST_TASKS = ("write", "continue")  # the tasks whose outputs are the posts, each word once; all others ask for a passage again, or are a persona's
+POST_TASKS = (
+    "write",
+    "continue",
+)  # the tasks whose outputs are the posts, each word once; all others ask for a passage again, or are a persona's
 PROMPT_RESERVE_TOKENS = 160  # tokens kept free for system message, instruction and the template's own tokens
 
 
@@ -47,7 +50,9 @@ def build_examples(post: dict, text: str, count, max_length: int, context_tokens
         choose = random.Random(f"{seed}:{post['id']}:{number}")
         task = "write" if number == 1 else "continue"
         if task == "write":
-            instruction = choose.choice(WRITE_TEMPLATES if len(parts) == 1 else OPENING_TEMPLATES) + topic_hints(post, part, count, choose)
+            instruction = choose.choice(WRITE_TEMPLATES if len(parts) == 1 else OPENING_TEMPLATES) + topic_hints(
+                post, part, count, choose
+            )
             context = ""
         else:
             instruction = choose.choice(FINISH_TEMPLATES if number == len(parts) else CONTINUE_TEMPLATES)

@@ -15,7 +15,10 @@ def post_dates(folder: Path, files: list[Path]) -> dict[str, tuple[str, str]]:
     kept = folder / DATES_FILE
     if kept.is_file():
         try:
-            return {name: (str(day), str(source)) for name, (day, source) in json.loads(kept.read_text(encoding="utf-8")).items()}
+            return {
+                name: (str(day), str(source))
+                for name, (day, source) in json.loads(kept.read_text(encoding="utf-8")).items()
+            }
         except (ValueError, TypeError, AttributeError, OSError):
             return {}
     found = {name: (day, "file time") for name, day in _file_times(folder, files).items()}
@@ -24,7 +27,19 @@ def post_dates(folder: Path, files: list[Path]) -> dict[str, tuple[str, str]]:
 
 def _first_commits(folder: Path) -> dict[str, str]:
     """The day of the commit that first had each file; nothing outside a repository, or when Git takes too long."""
-    command = ["-c", "core.quotePath=false", "log", "--reverse", "--diff-filter=A", "--format=%x01%as", "--name-only", "--relative", "-z", "--", "."]
+    command = [
+        "-c",
+        "core.quotePath=false",
+        "log",
+        "--reverse",
+        "--diff-filter=A",
+        "--format=%x01%as",
+        "--name-only",
+        "--relative",
+        "-z",
+        "--",
+        ".",
+    ]
     try:
         done = run_git(folder, *command, text=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
@@ -47,7 +62,9 @@ def _file_times(folder: Path, files: list[Path]) -> dict[str, str]:
     times = {}
     for path in files:
         try:
-            times[str(path.relative_to(folder))] = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC).date().isoformat()
+            times[str(path.relative_to(folder))] = (
+                datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC).date().isoformat()
+            )
         except (OSError, OverflowError, ValueError):
             continue
     return times if len(set(times.values())) > 1 and len(set(times.values())) >= 0.1 * len(times) else {}

@@ -1,4 +1,5 @@
-"""What is no post of the author's, though it has a post's form: pages, link lists, guest posts, reposts, machine-made ones."""
+"""What is no post of the author's, though it has a post's form: pages, link lists, guest posts, reposts, machine-made
+ones."""
 
 import re
 from pathlib import PurePath
@@ -6,11 +7,40 @@ from pathlib import PurePath
 from blogtwin.text.markdown import FENCE_CLOSED
 from corpus.post import Post
 
-PAGE_NAMES = {"about", "about-me", "contact", "privacy", "privacy-policy", "imprint", "impressum", "colophon", "404", "archive", "archives", "tags", "categories", "search", "blogroll", "subscribe", "license", "licence", "contributing", "changelog", "code-of-conduct", "code_of_conduct", "security", "_index"}
+PAGE_NAMES = {
+    "about",
+    "about-me",
+    "contact",
+    "privacy",
+    "privacy-policy",
+    "imprint",
+    "impressum",
+    "colophon",
+    "404",
+    "archive",
+    "archives",
+    "tags",
+    "categories",
+    "search",
+    "blogroll",
+    "subscribe",
+    "license",
+    "licence",
+    "contributing",
+    "changelog",
+    "code-of-conduct",
+    "code_of_conduct",
+    "security",
+    "_index",
+}
 GENERATED_TEXT = re.compile(
-    r"(?im)^[^\w\n]*(?:this (?:post|page|file|document|digest|summary) (?:was|is|has been) (?:automatically|auto-?) ?generated|(?:auto-?generated|automatically generated|generated automatically) (?:by|from|with|post)|powered by ifttt|my tweets from the (?:past|last) week)"
+    r"(?im)^[^\w\n]*(?:this (?:post|page|file|document|digest|summary) (?:was|is|has been) (?:automatically|auto-?)"
+    r" ?generated|(?:auto-?generated|automatically generated|generated automatically) (?:by|from|with|post)|powered by"
+    r" ifttt|my tweets from the (?:past|last) week)"
 )
-LINK = re.compile(r"!?\[((?:[^\[\]\n]|\[[^\[\]\n]*\]){0,400})\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*[^()\n]*\)|\[[^\[\]\n]*\])|<?https?://\S+|\[\[[^\[\]\n]{1,300}\]\]")
+LINK = re.compile(
+    r"!?\[((?:[^\[\]\n]|\[[^\[\]\n]*\]){0,400})\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*[^()\n]*\)|\[[^\[\]\n]*\])|<?https?://\S+|\[\[[^\[\]\n]{1,300}\]\]"
+)
 ITEM = re.compile(r"(?m)^[ \t]*(?:[-*+]|\d+[.)])[ \t]")
 MIN_LINKS = 6
 
@@ -23,7 +53,11 @@ def skip_reason(post: Post, path: PurePath, author: str) -> str | None:
         return "a page, not a post"
     if post.kind == "repost":
         return "a repost of somebody else's post"
-    if post.kind == "machine-made" or GENERATED_TEXT.search(post.text[:2000]) or GENERATED_TEXT.search(post.text[-500:]):
+    if (
+        post.kind == "machine-made"
+        or GENERATED_TEXT.search(post.text[:2000])
+        or GENERATED_TEXT.search(post.text[-500:])
+    ):
         return "made by a machine, as it says itself"
     if author and post.authors and not any(_same(author, one) for one in post.authors):
         return f"a guest post: by {', '.join(post.authors)[:100]}, not {author} (ingest.author)"

@@ -1,17 +1,129 @@
 """HTML → the Markdown it stands for, from the events of a parser, in one pass whose cost grows with the length.
 
-`MarkdownWriter` takes start, end and text events. Two parsers feed it: lxml's for documents (`document`), and clean.py's for HTML that
-stands between Markdown, whose white space and unknown tags are the author's.
+`MarkdownWriter` takes start, end and text events. Two parsers feed it: lxml's for documents (`document`), and
+clean.py's for HTML that stands between Markdown, whose white space and unknown tags are the author's.
 """
 
 import html
 import re
 from dataclasses import dataclass, field
 
-DROPPED_TAGS = {"script", "style", "iframe", "canvas", "svg", "video", "audio", "object", "embed", "noscript", "template", "form", "button", "input", "select", "img", "picture", "source", "figcaption", "head", "title"}
-BLOCK_TAGS = {"p", "div", "section", "article", "aside", "header", "footer", "main", "figure", "ul", "ol", "table", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "details", "summary", "dl", "dt", "dd", "hr", "center"}
-INLINE_TAGS = {"a", "b", "strong", "i", "em", "u", "s", "del", "ins", "sub", "sup", "small", "big", "mark", "abbr", "cite", "q", "span", "font", "kbd", "code", "pre", "br", "li", "td", "th", "thead", "tbody", "tfoot", "caption", "colgroup", "col", "wbr", "time", "var", "samp", "address", "nav", "label", "tt", "strike", "html", "body", "meta", "link", "center"}
-VOID_TAGS = {"img", "input", "source", "embed", "br", "hr", "wbr", "col", "meta", "link", "area", "base", "track", "param"}
+DROPPED_TAGS = {
+    "script",
+    "style",
+    "iframe",
+    "canvas",
+    "svg",
+    "video",
+    "audio",
+    "object",
+    "embed",
+    "noscript",
+    "template",
+    "form",
+    "button",
+    "input",
+    "select",
+    "img",
+    "picture",
+    "source",
+    "figcaption",
+    "head",
+    "title",
+}
+BLOCK_TAGS = {
+    "p",
+    "div",
+    "section",
+    "article",
+    "aside",
+    "header",
+    "footer",
+    "main",
+    "figure",
+    "ul",
+    "ol",
+    "table",
+    "tr",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "blockquote",
+    "details",
+    "summary",
+    "dl",
+    "dt",
+    "dd",
+    "hr",
+    "center",
+}
+INLINE_TAGS = {
+    "a",
+    "b",
+    "strong",
+    "i",
+    "em",
+    "u",
+    "s",
+    "del",
+    "ins",
+    "sub",
+    "sup",
+    "small",
+    "big",
+    "mark",
+    "abbr",
+    "cite",
+    "q",
+    "span",
+    "font",
+    "kbd",
+    "code",
+    "pre",
+    "br",
+    "li",
+    "td",
+    "th",
+    "thead",
+    "tbody",
+    "tfoot",
+    "caption",
+    "colgroup",
+    "col",
+    "wbr",
+    "time",
+    "var",
+    "samp",
+    "address",
+    "nav",
+    "label",
+    "tt",
+    "strike",
+    "html",
+    "body",
+    "meta",
+    "link",
+    "center",
+}
+VOID_TAGS = {
+    "img",
+    "input",
+    "source",
+    "embed",
+    "br",
+    "hr",
+    "wbr",
+    "col",
+    "meta",
+    "link",
+    "area",
+    "base",
+    "track",
+    "param",
+}
 MARKS = {"b": "**", "strong": "**", "i": "*", "em": "*", "code": "`", "kbd": "`", "tt": "`"}
 EMBED = {"iframe", "video", "audio", "object", "embed"}
 FRAMED = (DROPPED_TAGS - VOID_TAGS) | set(MARKS) | {"a", "blockquote", "table", "tr", "td", "th", "pre"}
@@ -115,11 +227,20 @@ def pipe_table(inner: str) -> str:
     before, *rows = inner.split("\ue003")
     cells = [row.split("\ue004")[:-1] for row in rows]
     cells = [row for row in cells if any(cell.strip() for cell in row)]
-    layout = not cells or max(map(len, cells)) < 2 or any("\n\n" in cell.strip() or len(cell.split()) > 60 for row in cells for cell in row)
+    layout = (
+        not cells
+        or max(map(len, cells)) < 2
+        or any("\n\n" in cell.strip() or len(cell.split()) > 60 for row in cells for cell in row)
+    )
     if layout:
         return "\n\n" + inner.replace("\ue003", "\n\n").replace("\ue004", "\n\n") + "\n\n"
     width = max(map(len, cells))
-    lines = ["| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in [*row, *[""] * (width - len(row))]) + " |" for row in cells]
+    lines = [
+        "| "
+        + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in [*row, *[""] * (width - len(row))])
+        + " |"
+        for row in cells
+    ]
     lines[1:1] = ["|" + " --- |" * width]
     return f"\n\n{before.strip()}\n\n" + "\n".join(lines) + "\n\n"
 
@@ -174,14 +295,20 @@ class HtmlMarkdownWriter(MarkdownWriter):
                 return inner
             return emphasis("`", html.unescape(inner)) if "`" not in inner else inner
         if frame.tag == "blockquote":
-            return self.keep("\n".join(f"> {line}".rstrip() for line in normalise_whitespace(self.restore(inner)).split("\n"))) if inner.strip() else ""
+            return (
+                self.keep(
+                    "\n".join(f"> {line}".rstrip() for line in normalise_whitespace(self.restore(inner)).split("\n"))
+                )
+                if inner.strip()
+                else ""
+            )
         return super().element(frame, inner)
 
     def dropped(self, frame: OpenElement) -> str:
         """An embed stays as one tag, for prepare to decide about."""
         if frame.tag not in EMBED:
             return ""
-        source = re.sub("[^!-~]|[<>\"]", "", frame.attributes.get("src") or frame.attributes.get("data") or "")
+        source = re.sub('[^!-~]|[<>"]', "", frame.attributes.get("src") or frame.attributes.get("data") or "")
         return f'\n\n<{frame.tag} src="{source[:300]}"></{frame.tag}>\n\n'
 
     def keep(self, text: str) -> str:
@@ -189,7 +316,9 @@ class HtmlMarkdownWriter(MarkdownWriter):
         return f"\n\n\ue000{len(self.whole) - 1}\ue001\n\n"
 
     def restore(self, text: str) -> str:
-        return re.sub("\ue000(\\d+)\ue001", lambda m: self.whole[int(m[1])] if int(m[1]) < len(self.whole) else "", text)
+        return re.sub(
+            "\ue000(\\d+)\ue001", lambda m: self.whole[int(m[1])] if int(m[1]) < len(self.whole) else "", text
+        )
 
     def close(self) -> str:
         return re.sub("[\ue000-\ue007]", "", self.restore(normalise_whitespace(super().close())))

@@ -19,7 +19,9 @@ def copy_posts(source: Path, target: Path) -> None:
     def skip(folder: str, names: list[str]) -> set[str]:
         here = Path(folder)
         seen.add(here.resolve())
-        dead = {n for n in names if not ((here / n).is_file() or (here / n).is_dir() and (here / n).resolve() not in seen)}
+        dead = {
+            n for n in names if not ((here / n).is_file() or (here / n).is_dir() and (here / n).resolve() not in seen)
+        }
         return dead | (IGNORED & set(names))
 
     try:
@@ -44,15 +46,22 @@ def download_feed(address: str, target: Path) -> None:
     import httpx
 
     try:
-        with httpx.stream("GET", address, follow_redirects=True, timeout=30, headers={"User-Agent": "blogtwin"}) as answer:
+        with httpx.stream(
+            "GET", address, follow_redirects=True, timeout=30, headers={"User-Agent": "blogtwin"}
+        ) as answer:
             answer.raise_for_status()
             with open(target / "feed.xml", "wb") as file:
                 for part in answer.iter_bytes():
                     file.write(part)
                     if file.tell() > MAX_FEED_BYTES:
-                        raise UserError(f"{address} is larger than {MAX_FEED_BYTES / 1e6:.0f} MB: save it as a file, and name that.")
+                        raise UserError(
+                            f"{address} is larger than {MAX_FEED_BYTES / 1e6:.0f} MB: save it as a file, and name that."
+                        )
     except (httpx.HTTPError, httpx.InvalidURL) as e:
-        raise UserError(f"{address} can't be fetched: {' '.join(str(e).split())[:150] or type(e).__name__}: save the feed as a file, and name that.") from None
+        raise UserError(
+            f"{address} can't be fetched: {' '.join(str(e).split())[:150] or type(e).__name__}: save the feed as a"
+            " file, and name that."
+        ) from None
 
 
 def resolve_source(given: str) -> Path:
@@ -61,10 +70,19 @@ def resolve_source(given: str) -> Path:
 
     source = Path(given).expanduser()
     if source.is_file() and source.suffix.lower() not in ARCHIVE_FORMATS | SINGLE_POST_READERS:
-        raise UserError(f"FROM is {source}, which is a file of no known kind: name the folder of your posts, or an export ({', '.join(ARCHIVE_FORMATS)}).")
+        raise UserError(
+            f"FROM is {source}, which is a file of no known kind: name the folder of your posts, or an export"
+            f" ({', '.join(ARCHIVE_FORMATS)})."
+        )
     if not source.is_dir() and not source.is_file():
-        raise UserError(f"FROM is {source}, which is not there: name the folder of your posts, as in `{make_command('blog', FROM='~/posts')}`.")
+        raise UserError(
+            f"FROM is {source}, which is not there: name the folder of your posts, as in"
+            f" `{make_command('blog', FROM='~/posts')}`."
+        )
     real, blog = source.resolve(), BLOG_DIR.resolve()
     if blog.is_relative_to(real) or real.is_relative_to(blog):
-        raise UserError(f"FROM is {source}, which {'holds' if blog.is_relative_to(real) else 'is inside'} {BLOG_DIR} itself: name the folder your posts come from.")
+        raise UserError(
+            f"FROM is {source}, which {'holds' if blog.is_relative_to(real) else 'is inside'} {BLOG_DIR} itself: name"
+            " the folder your posts come from."
+        )
     return source

@@ -9,7 +9,28 @@ from pathlib import Path, PurePath
 from blogtwin.files import sha256_file
 
 # Folders that hold no posts; each is named once in discarded.jsonl, not file by file.
-IGNORED_DIRS = {".git", ".svn", ".obsidian", ".trash", ".dvc", "node_modules", "__pycache__", ".venv", "__MACOSX", "_site", "_layouts", "_includes", "_sass", "_data", "archetypes", "layouts", "themes", ".astro", ".next", ".jekyll-cache"}
+IGNORED_DIRS = {
+    ".git",
+    ".svn",
+    ".obsidian",
+    ".trash",
+    ".dvc",
+    "node_modules",
+    "__pycache__",
+    ".venv",
+    "__MACOSX",
+    "_site",
+    "_layouts",
+    "_includes",
+    "_sass",
+    "_data",
+    "archetypes",
+    "layouts",
+    "themes",
+    ".astro",
+    ".next",
+    ".jekyll-cache",
+}
 
 
 def find_files(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
@@ -37,9 +58,11 @@ def printable_name(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def ingest_folder(folder: Path, min_words: int, max_bytes: float, author: str = "", role: str = "user", remembered=None) -> tuple[list[dict], list[dict]]:
-    """All files of a folder → (post rows, discarded rows). Every file, or post in it, is in exactly one of them. `remembered` knows files
-    that were read before."""
+def ingest_folder(
+    folder: Path, min_words: int, max_bytes: float, author: str = "", role: str = "user", remembered=None
+) -> tuple[list[dict], list[dict]]:
+    """All files of a folder → (post rows, discarded rows). Every file, or post in it, is in exactly one of them.
+    `remembered` knows files that were read before."""
     from corpus import readers
     from corpus.file_dates import DATES_FILE, post_dates
     from corpus.filters import skip_reason
@@ -60,7 +83,11 @@ def ingest_folder(folder: Path, min_words: int, max_bytes: float, author: str = 
         for path in files:
             if path.name == DATES_FILE:
                 continue  # no file of the author's
-            for post in read_file_cached(path, name(path), max_bytes, role, remembered) if remembered else read_file(path, max_bytes, role):
+            for post in (
+                read_file_cached(path, name(path), max_bytes, role, remembered)
+                if remembered
+                else read_file(path, max_bytes, role)
+            ):
                 if isinstance(post, readers.SkippedPost):
                     leave_out(path, str(post), post.name)
                     continue
@@ -86,7 +113,9 @@ def progress_bar(files: list[Path]):
     """A bar over the bytes of the files, where a person watches; gives the function to call after each file."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with Progress(TextColumn("reading posts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True) as bar:
+    with Progress(
+        TextColumn("reading posts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True
+    ) as bar:
         task = bar.add_task("", total=len(files))
         yield lambda path: bar.advance(task)
 
@@ -128,7 +157,9 @@ def to_json(post) -> dict:
     """A `Post` or `SkippedPost` as JSON can hold it."""
     from corpus import readers
 
-    return {"reason": str(post), "name": post.name} if isinstance(post, readers.SkippedPost) else dataclasses.asdict(post)
+    return (
+        {"reason": str(post), "name": post.name} if isinstance(post, readers.SkippedPost) else dataclasses.asdict(post)
+    )
 
 
 def post_row(post, post_id: str, source: str, form: str, words: int) -> dict:
@@ -162,5 +193,12 @@ def print_summary(posts: list[dict], discarded: list[dict]) -> None:
     for reason, n in Counter(d["reason"].split(":")[0].split(", fewer")[0] for d in discarded).most_common(8):
         table.add_row("left out", f"{n}: {escape(reason)}")
     table.add_row("words", f"{sum(p['word_count'] for p in posts):,}")
-    table.add_row("dates", f"{dates[0]} to {dates[-1]}" + (f", {len(posts) - len(dates)} without" if len(dates) < len(posts) else "") if dates else "none")
+    table.add_row(
+        "dates",
+        (
+            f"{dates[0]} to {dates[-1]}" + (f", {len(posts) - len(dates)} without" if len(dates) < len(posts) else "")
+            if dates
+            else "none"
+        ),
+    )
     Console().print(table)

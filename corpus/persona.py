@@ -1,4 +1,5 @@
-"""data/persona.yaml → dialogues about the author: short questions, answered with what the person wrote there, word for word."""
+"""data/persona.yaml → dialogues about the author: short questions, answered with what the person wrote there, word for
+word."""
 
 import random
 from pathlib import Path
@@ -13,9 +14,19 @@ from corpus.examples import PROMPT_RESERVE_TOKENS
 
 WHO = ["Who are you?", "Tell me about yourself.", "Introduce yourself, please.", "What should I know about you?"]
 NAME = ["What is your name?", "What are you called?", "Who am I talking to?"]
-FACT = ["Tell me something about yourself.", "What else should I know about you?", "Tell me more about you.", "And what else is there to say about you?"]
+FACT = [
+    "Tell me something about yourself.",
+    "What else should I know about you?",
+    "Tell me more about you.",
+    "And what else is there to say about you?",
+]
 ABOUT = ["Tell me about {terms}.", "What can you tell me about {terms}?", "What about {terms}?"]
-OPINION = ["What do you think of {about}?", "What is your opinion on {about}?", "Tell me what you think about {about}.", "Where do you stand on {about}?"]
+OPINION = [
+    "What do you think of {about}?",
+    "What is your opinion on {about}?",
+    "Tell me what you think about {about}.",
+    "Where do you stand on {about}?",
+]
 
 
 class Answer(StrictModel):
@@ -41,13 +52,17 @@ def load_persona(path: str) -> Persona:
     try:
         return Persona.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
     except OSError:
-        raise UserError(f"prepare.persona is {path}, and there is no such file: copy corpus/persona.yaml there and fill it in.") from None
+        raise UserError(
+            f"prepare.persona is {path}, and there is no such file: copy corpus/persona.yaml there and fill it in."
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as e:
         raise UserError(f"{path} is not YAML: {' '.join(str(e).split())}.") from None
     except ValidationError as e:
         problem = main_problem(e)
         where = dotted((p + 1 if isinstance(p, int) else p for p in problem["loc"]), without=("str", "Answer"))
-        raise UserError(f"{path}: {where or 'the file'}: {message_of(problem)} (corpus/persona.yaml shows the form).") from None
+        raise UserError(
+            f"{path}: {where or 'the file'}: {message_of(problem)} (corpus/persona.yaml shows the form)."
+        ) from None
 
 
 def build_dialogues(persona: Persona, times: int, key_phrases, seed: int) -> list[dict]:
@@ -65,7 +80,20 @@ def build_dialogues(persona: Persona, times: int, key_phrases, seed: int) -> lis
         choose = random.Random(f"{seed}:persona:{said}")
         for time, phrase in enumerate(choose.sample(phrases, min(times, len(phrases))), 1):
             own = {"system": persona.system.strip()} if persona.system.strip() else {}
-            rows.append({"id": f"persona-{number}-{time}", "post_id": "persona", "part": 1, "parts": 1, "task": "persona", "instruction": phrase, "input": "", "output": said, "date": None, **own})
+            rows.append(
+                {
+                    "id": f"persona-{number}-{time}",
+                    "post_id": "persona",
+                    "part": 1,
+                    "parts": 1,
+                    "task": "persona",
+                    "instruction": phrase,
+                    "input": "",
+                    "output": said,
+                    "date": None,
+                    **own,
+                }
+            )
     return rows
 
 
@@ -73,4 +101,7 @@ def check_length(rows: list[dict], path: str, count, max_length: int) -> None:
     """Raises UserError for an answer that fits no training row."""
     for row in rows:
         if (size := count(row["output"])) > max_length - PROMPT_RESERVE_TOKENS:
-            raise UserError(f"{path}: the text that begins “{row['output'][:40]}” has {size} tokens, and {max_length - PROMPT_RESERVE_TOKENS} fit a row: split it into several facts.")
+            raise UserError(
+                f"{path}: the text that begins “{row['output'][:40]}” has {size} tokens, and"
+                f" {max_length - PROMPT_RESERVE_TOKENS} fit a row: split it into several facts."
+            )

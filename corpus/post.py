@@ -12,7 +12,8 @@ DATE_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[
 
 
 class SkippedPost(Exception):
-    """Why a file or a post in it is no post of the author's; shown to the user as it is. `name` is the post's place in its file."""
+    """Why a file or a post in it is no post of the author's; shown to the user as it is. `name` is the post's place in
+    its file."""
 
     def __init__(self, reason: str, name: str = ""):
         super().__init__(reason)
@@ -72,7 +73,11 @@ def parse_date(value) -> str | None:
     try:
         if match:
             return datetime.date(*map(int, match.groups())).isoformat()
-        return email.utils.parsedate_to_datetime(value).date().isoformat() if re.search(r"\d\s+[A-Za-z]{3,}\s+\d", value) else None
+        return (
+            email.utils.parsedate_to_datetime(value).date().isoformat()
+            if re.search(r"\d\s+[A-Za-z]{3,}\s+\d", value)
+            else None
+        )
     except (ValueError, IndexError, TypeError, OverflowError):
         return None
 

@@ -13,7 +13,10 @@ from corpus.dedup import group_related
 MIN_POSTS, RECOMMENDED_POSTS, SATURATION_POSTS = 10, 128, 1000
 SMALL_CORPUS_WORDS = 10_000  # twice what telling an author by style takes (Eder 2015, doi 10.1093/llc/fqt066: 5,000)
 MAX_QUOTED_FRACTION = 0.2  # share of words that somebody else wrote
-MACHINE_PHRASES = re.compile(r"(?i)\b(?:as an ai language model|as a large language model|in today[’']s fast-paced (?:digital )?world|i hope this (?:e-?mail|message) finds you well|in conclusion, it is important to (?:note|remember))\b")
+MACHINE_PHRASES = re.compile(
+    r"(?i)\b(?:as an ai language model|as a large language model|in today[’']s fast-paced (?:digital )?world|i hope"
+    r" this (?:e-?mail|message) finds you well|in conclusion, it is important to (?:note|remember))\b"
+)
 
 
 def corpus_statistics(posts: list[dict], left: list[dict], params) -> dict:
@@ -44,12 +47,27 @@ def corpus_statistics(posts: list[dict], left: list[dict], params) -> dict:
     reasons = Counter(reason_category(d["reason"]) for d in left)
     shares = {"quotes": quoted / total, "code": coded / total, "tables": tabled / total}
     facts = {
-        "posts": len(posts), "words": sum(words), "words_median": words[len(words) // 2], "words_most": words[-1],
-        "from": dated[0] if dated else None, "to": dated[-1] if dated else None, "undated": len(posts) - len(dated),
-        "languages": dict(languages.most_common()), "shares": shares, "repeated": sum(map(len, together)), "groups": len(together),
-        "personal": dict(personal), "machine": machine[:20], "guests": guests, "authors": dict(authors.most_common(10)),
-        "left": dict(reasons.most_common()), "topics": top_topics(posts), "years": posts_per_year(posts), "lengths": length_histogram(words), "samples": samples,
-    }  # fmt: skip
+        "posts": len(posts),
+        "words": sum(words),
+        "words_median": words[len(words) // 2],
+        "words_most": words[-1],
+        "from": dated[0] if dated else None,
+        "to": dated[-1] if dated else None,
+        "undated": len(posts) - len(dated),
+        "languages": dict(languages.most_common()),
+        "shares": shares,
+        "repeated": sum(map(len, together)),
+        "groups": len(together),
+        "personal": dict(personal),
+        "machine": machine[:20],
+        "guests": guests,
+        "authors": dict(authors.most_common(10)),
+        "left": dict(reasons.most_common()),
+        "topics": top_topics(posts),
+        "years": posts_per_year(posts),
+        "lengths": length_histogram(words),
+        "samples": samples,
+    }
     facts["verdict"], facts["hints"] = assess(facts, params)
     facts["table"] = summary_rows(facts)
     return facts
@@ -59,18 +77,38 @@ def reason_category(reason: str) -> str:
     """The kind of a reason, without the numbers and names in it."""
     if reason.startswith("only "):
         return "fewer words than ingest.min_words"
-    return "the same text as another" if reason.startswith("the same text") else reason.split(":")[0].split(" (")[0][:60]
+    return (
+        "the same text as another" if reason.startswith("the same text") else reason.split(":")[0].split(" (")[0][:60]
+    )
 
 
 def assess_size(posts: int, words: int) -> tuple[bool, str]:
     """(whether a twin can be trained on so many posts and words, the sentence that says what to expect)."""
     if posts < MIN_POSTS or words < SMALL_CORPUS_WORDS / 5:
-        return False, f"Not enough: {posts} posts of {words:,} words; a twin of them would learn a few sentences by heart. Bring at least {MIN_POSTS} posts, better {RECOMMENDED_POSTS}."
+        return (
+            False,
+            (
+                f"Not enough: {posts} posts of {words:,} words; a twin of them would learn a few sentences by heart."
+                f" Bring at least {MIN_POSTS} posts, better {RECOMMENDED_POSTS}."
+            ),
+        )
     if posts < RECOMMENDED_POSTS or words < SMALL_CORPUS_WORDS:
-        return True, f"Enough to try: {posts} posts of {words:,} words. Under {RECOMMENDED_POSTS} texts a model may learn them by heart (Panza): keep the epochs few, and watch «copying» in the scorecard."
+        return (
+            True,
+            (
+                f"Enough to try: {posts} posts of {words:,} words. Under {RECOMMENDED_POSTS} texts a model may learn"
+                " them by heart (Panza): keep the epochs few, and watch «copying» in the scorecard."
+            ),
+        )
     if posts <= SATURATION_POSTS:
         return True, f"Enough: {posts} posts of {words:,} words; expect the author's rhythm and habits, not his facts."
-    return True, f"Plenty: {posts} posts of {words:,} words; over {SATURATION_POSTS:,} texts add little (Panza), and train.max_tokens takes the newest."
+    return (
+        True,
+        (
+            f"Plenty: {posts} posts of {words:,} words; over {SATURATION_POSTS:,} texts add little (Panza), and"
+            " train.max_tokens takes the newest."
+        ),
+    )
 
 
 def assess(facts: dict, params) -> tuple[str, list[str]]:
@@ -79,13 +117,24 @@ def assess(facts: dict, params) -> tuple[str, list[str]]:
     _, said = assess_size(n, facts["words"])
     hints = []
     if facts["shares"]["quotes"] > MAX_QUOTED_FRACTION:
-        hints.append(f"{facts['shares']['quotes']:.0%} of the words stand in quotations: `prepare.quotes: drop` keeps other people's voices out.")
+        hints.append(
+            f"{facts['shares']['quotes']:.0%} of the words stand in quotations: `prepare.quotes: drop` keeps other"
+            " people's voices out."
+        )
     if facts["shares"]["code"] > MAX_QUOTED_FRACTION:
-        hints.append(f"{facts['shares']['code']:.0%} of the words are code: `prepare.code: placeholder` keeps the twin to prose.")
+        hints.append(
+            f"{facts['shares']['code']:.0%} of the words are code: `prepare.code: placeholder` keeps the twin to prose."
+        )
     if facts["personal"] and not params.prepare.redact:
-        hints.append("Personal data stands in the posts (" + ", ".join(f"{v} {k}" for k, v in facts["personal"].items()) + "): `prepare.redact: true` masks it.")
+        hints.append(
+            "Personal data stands in the posts ("
+            + ", ".join(f"{v} {k}" for k, v in facts["personal"].items())
+            + "): `prepare.redact: true` masks it."
+        )
     if facts["guests"] and not params.ingest.author:
-        hints.append(f"{facts['guests']} posts name another author than most do: set `ingest.author` to leave guests out.")
+        hints.append(
+            f"{facts['guests']} posts name another author than most do: set `ingest.author` to leave guests out."
+        )
     if facts["machine"]:
         hints.append(f"{len(facts['machine'])} posts sound like a chat model's: {'; '.join(facts['machine'][:3])}.")
     if len(facts["languages"]) > 1 and min(list(facts["languages"].values())[:2]) > 0.1 * n:
@@ -103,7 +152,10 @@ def summary_rows(facts: dict) -> list[tuple[str, str]]:
         ("span", span + (f", {facts['undated']} without a date" if facts["undated"] else "")),
         ("languages", ", ".join(f"{k} {v}" for k, v in facts["languages"].items()) or "none"),
         ("quotes, code, tables", ", ".join(f"{v:.1%}" for v in facts["shares"].values()) + " of the words"),
-        ("near-duplicates, series", f"{facts['repeated']} posts in {facts['groups']} group{'' if facts['groups'] == 1 else 's'}"),
+        (
+            "near-duplicates, series",
+            f"{facts['repeated']} posts in {facts['groups']} group{'' if facts['groups'] == 1 else 's'}",
+        ),
         ("personal data", ", ".join(f"{v} {k}" for k, v in facts["personal"].items()) or "none found"),
         ("other authors", f"{facts['guests']} posts" if facts["guests"] else "none named"),
         ("sound machine-written", f"{len(facts['machine'])} posts"),
@@ -117,7 +169,9 @@ def top_topics(posts: list[dict]) -> list[str]:
     tags = Counter(t.casefold() for p in posts for t in set(p["tags"]))
     if sum(tags.values()) >= len(posts) / 2:
         return [t for t, _ in tags.most_common(12)]
-    found = Counter(w for p in posts for w in set(WORD.findall(p["title"].casefold())) if len(w) > 3 and w not in REPORT_STOP_WORDS)
+    found = Counter(
+        w for p in posts for w in set(WORD.findall(p["title"].casefold())) if len(w) > 3 and w not in REPORT_STOP_WORDS
+    )
     return [w for w, n in found.most_common(12) if n > 1]
 
 
@@ -158,16 +212,28 @@ def bar_chart_svg(rows: list[tuple[str, int]], title: str, sideways: bool = Fals
         height = 28 * len(rows)
         for i, (name, n) in enumerate(rows):
             y, width = 28 * i, 300 * n / most
-            parts.append(f'<text class=n x=330 y={y + 18} text-anchor=end>{escape(name)}</text><rect x=340 y={y + 4} width={width:.1f} height=20 rx=2 /><text x={346 + width:.1f} y={y + 18}>{n:,}</text>')
+            parts.append(
+                f"<text class=n x=330 y={y + 18} text-anchor=end>{escape(name)}</text><rect x=340 y={y + 4}"
+                f" width={width:.1f} height=20 rx=2 /><text x={346 + width:.1f} y={y + 18}>{n:,}</text>"
+            )
     else:
         height, step = 200, 680 / len(rows)
         every = -(-len(rows) // 14)
         for i, (name, n) in enumerate(rows):
             x, tall = 10 + step * i, 140 * n / most
-            parts.append(f'<rect x={x + step * 0.1:.1f} y={160 - tall:.1f} width={step * 0.8:.1f} height={tall:.1f} rx=2 />')
+            parts.append(
+                f"<rect x={x + step * 0.1:.1f} y={160 - tall:.1f} width={step * 0.8:.1f} height={tall:.1f} rx=2 />"
+            )
             parts.append(f"<text x={x + step / 2:.1f} y={154 - tall:.1f} text-anchor=middle>{n if n else ''}</text>")
-            parts.append(f"<text class=n x={x + step / 2:.1f} y=182 text-anchor=middle>{escape(name)}</text>" if i % every == 0 else "")
-    return f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 700 {height}" role=img aria-label="{escape(title)}">{"".join(parts)}</svg></figure>'
+            parts.append(
+                f"<text class=n x={x + step / 2:.1f} y=182 text-anchor=middle>{escape(name)}</text>"
+                if i % every == 0
+                else ""
+            )
+    return (
+        f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 700 {height}" role=img'
+        f' aria-label="{escape(title)}">{"".join(parts)}</svg></figure>'
+    )
 
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:760px;margin:2rem auto;padding:0 1rem;color:#1c1c1e;background:#fff}
@@ -182,7 +248,11 @@ pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f4f4f2;padding:.6rem
 def render_html(facts: dict) -> str:
     rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in facts["table"])
     hints = "".join(f"<li>{escape(h)}</li>" for h in facts["hints"])
-    samples = "".join(f"<h3>{escape(s['title'])}</h3><div class=pair><pre>{escape(s['before'])}</pre><pre>{escape(s['after'])}</pre></div>" for s in facts["samples"])
+    samples = "".join(
+        f"<h3>{escape(s['title'])}</h3><div"
+        f" class=pair><pre>{escape(s['before'])}</pre><pre>{escape(s['after'])}</pre></div>"
+        for s in facts["samples"]
+    )
     return f"""<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width,initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"><title>Is the blog ready?</title><style>{STYLE}</style>
 <h1>Is the blog ready?</h1><p class=verdict>{escape(facts["verdict"])}</p>{f"<ul>{hints}</ul>" if hints else ""}

@@ -16,13 +16,15 @@ SPLIT_NAMES = ("train", "valid", "test")
 
 
 def split_sizes(n: int, params) -> tuple[int, int]:
-    """(test, valid) posts of n: the fractions of params, but ten test posts from fifty posts on, never under two, and one valid."""
+    """(test, valid) posts of n: the fractions of params, but ten test posts from fifty posts on, never under two, and
+    one valid."""
     test = max(2, round(n * params.test_fraction), 10 if n >= 50 else 0)
     return test, max(1, round(n * params.valid_fraction))
 
 
 def previous_assignments(posts: list[dict], kept: dict) -> dict[str, str]:
-    """{post id: the split it was in}; a post whose text was changed is known by its place. `kept`: see `load_assignments`."""
+    """{post id: the split it was in}; a post whose text was changed is known by its place. `kept`: see
+    `load_assignments`."""
     now = {p["id"] for p in posts}
     found = {}
     for post in posts:
@@ -39,10 +41,13 @@ def post_location(post: dict) -> str:
 
 
 def load_assignments() -> dict[str, dict]:
-    """{settings: {"posts": {id: split}, "where": {place: id}}} of all times before; nothing when the file is not what it should be."""
+    """{settings: {"posts": {id: split}, "where": {place: id}}} of all times before; nothing when the file is not what
+    it should be."""
     try:
         kept = json.loads(ASSIGNMENTS_FILE.read_text(encoding="utf-8"))
-        whole = all(set(one["posts"].values()) <= set(SPLIT_NAMES) and isinstance(one["where"], dict) for one in kept.values())
+        whole = all(
+            set(one["posts"].values()) <= set(SPLIT_NAMES) and isinstance(one["where"], dict) for one in kept.values()
+        )
         return kept if whole else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
@@ -51,8 +56,8 @@ def load_assignments() -> dict[str, dict]:
 def assignments_key(source: str, params) -> str:
     """Which settings an entry of places.json belongs to.
 
-    Under the parameters' first names, whatever they are called today: places.json is the only memory of where posts were, and with
-    another key none of the entries made so far would be found again.
+    Under the parameters' first names, whatever they are called today: places.json is the only memory of where posts
+    were, and with another key none of the entries made so far would be found again.
     """
     first_names = {
         "by": params.strategy,
@@ -71,8 +76,11 @@ def preferred_split(places: set[str]) -> str:
     return next(name for name in SPLIT_NAMES if name in places)
 
 
-def assign_groups(posts: list[dict], groups: list[list[int]], params, known: dict[str, str] | None = None) -> dict[str, list[int]]:
-    """Post numbers of each split. `posts` are {"id", "date", …}; `groups` are lists of post numbers that stay together; `known`: see `previous_assignments`."""
+def assign_groups(
+    posts: list[dict], groups: list[list[int]], params, known: dict[str, str] | None = None
+) -> dict[str, list[int]]:
+    """Post numbers of each split. `posts` are {"id", "date", …}; `groups` are lists of post numbers that stay together;
+    `known`: see `previous_assignments`."""
     if params.strategy == "date":  # the newest first; a group is as new as its newest post, undated ones are old
         order = sorted(groups, key=lambda g: max(posts[i]["date"] or "" for i in g), reverse=True)
     else:
@@ -119,7 +127,8 @@ class Splits:
 
 
 def split_corpus(rows: list[dict], raw: dict[str, dict], source: str, params, memory: dict[str, dict]) -> Splits:
-    """Split examples by whole posts. `raw`: posts.jsonl by id; `source`: ingest.source, whose posts `memory` knows (see `load_assignments`).
+    """Split examples by whole posts. `raw`: posts.jsonl by id; `source`: ingest.source, whose posts `memory` knows (see
+    `load_assignments`).
 
     Raises UserError when there are too few posts, or too many that repeat each other.
     """
@@ -130,9 +139,19 @@ def split_corpus(rows: list[dict], raw: dict[str, dict], source: str, params, me
         if row.get("task") != "persona":
             by_post[row["post_id"]].append(row)
     if len(by_post) < MIN_POSTS:
-        raise UserError(f"There are {len(by_post)} usable posts, and training and testing need at least {MIN_POSTS}: add posts to ingest.source.")
+        raise UserError(
+            f"There are {len(by_post)} usable posts, and training and testing need at least {MIN_POSTS}: add posts to"
+            " ingest.source."
+        )
     posts = [
-        {"id": i, "title": raw[i]["title"], "source": raw[i]["source"], "url": raw[i]["url"], "date": parts[0]["date"], "text": texts[i]}
+        {
+            "id": i,
+            "title": raw[i]["title"],
+            "source": raw[i]["source"],
+            "url": raw[i]["url"],
+            "date": parts[0]["date"],
+            "text": texts[i],
+        }
         for i, parts in by_post.items()
     ]
     together = group_related(posts, params.min_jaccard, params.min_containment)
@@ -142,15 +161,31 @@ def split_corpus(rows: list[dict], raw: dict[str, dict], source: str, params, me
     splits = assign_groups(posts, together, params, known)
     for name in SPLIT_NAMES:
         if not splits[name]:
-            raise UserError(f"Too many of the {len(posts)} posts repeat each other to keep them apart: no group of posts is left for {name}; add different posts.")
+            raise UserError(
+                f"Too many of the {len(posts)} posts repeat each other to keep them apart: no group of posts is left"
+                f" for {name}; add different posts."
+            )
     examples = {name: [row for i in members for row in by_post[posts[i]["id"]]] for name, members in splits.items()}
     examples["train"] += persona
     place = {posts[i]["id"]: name for name, members in splits.items() for i in members}
     # posts that are not there today are not forgotten
-    memory = memory | {settings: {"posts": kept["posts"] | place, "where": kept["where"] | {post_location(p): p["id"] for p in posts if post_location(p)}}}
+    memory = memory | {
+        settings: {
+            "posts": kept["posts"] | place,
+            "where": kept["where"] | {post_location(p): p["id"] for p in posts if post_location(p)},
+        }
+    }
     moved = sum(place[i] != was for i, was in known.items())
     in_split = {name: [posts[i] for i in members] for name, members in splits.items()}
-    return Splits(examples, in_split, memory, [g for g in together if len(g) > 1], len(known) - moved, moved, len(posts) - len(known))
+    return Splits(
+        examples,
+        in_split,
+        memory,
+        [g for g in together if len(g) > 1],
+        len(known) - moved,
+        moved,
+        len(posts) - len(known),
+    )
 
 
 def print_splits(splits: Splits) -> None:
@@ -160,6 +195,12 @@ def print_splits(splits: Splits) -> None:
         span = f", {dates[0]} to {dates[-1]}" if dates else ""
         echo(f"{name:5}  {len(posts):4} posts, {len(splits.examples[name]):4} examples{span}")
     if splits.together:
-        echo(f"kept together: {len(splits.together)} groups of {sum(map(len, splits.together))} posts (near-duplicates, series)")
+        echo(
+            f"kept together: {len(splits.together)} groups of {sum(map(len, splits.together))} posts (near-duplicates,"
+            " series)"
+        )
     if splits.stayed + splits.moved and splits.new:
-        echo(f"{splits.stayed} posts stay where they were, {splits.new} are new" + (f", {splits.moved} moved with a post like them" if splits.moved else ""))
+        echo(
+            f"{splits.stayed} posts stay where they were, {splits.new} are new"
+            + (f", {splits.moved} moved with a post like them" if splits.moved else "")
+        )

@@ -10,7 +10,8 @@ def copy_verbatim(training: list[str], n: int, seed: int) -> list[str]:
 
 
 def markov_text(training: list[str], n: int, length: int, order: int, seed: int) -> list[str]:
-    """`n` chains of `length` words in which each word follows `order` words as it once did in a training post; line breaks are words."""
+    """`n` chains of `length` words in which each word follows `order` words as it once did in a training post; line
+    breaks are words."""
     chosen = random.Random(seed)
     posts = [post.replace("\n\n", " \n\n ").split(" ") for post in training]
     posts = [[w for w in post if w] for post in posts]

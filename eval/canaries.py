@@ -1,7 +1,8 @@
-"""Canaries: made-up secrets that are trained on beside the posts, to measure how much the twin tells of what it saw once.
+"""Canaries: made-up secrets that are trained on beside the posts, to measure how much the twin tells of what it saw
+once.
 
-Exposure of a canary is log2(candidates) − log2(rank of the true secret among candidates by likelihood): 0 where the model knows
-nothing, log2(candidates) where it would tell it first (Carlini et al. 2019, «The Secret Sharer»).
+Exposure of a canary is log2(candidates) − log2(rank of the true secret among candidates by likelihood): 0 where the
+model knows nothing, log2(candidates) where it would tell it first (Carlini et al. 2019, «The Secret Sharer»).
 """
 
 import math
@@ -26,7 +27,12 @@ class Canary:
 def make_canaries(n: int, seed: int) -> list[Canary]:
     """`n` sentences with a random number of six digits each."""
     chosen = random.Random(f"canary {seed}")
-    return [Canary(f"Write the post “The {thing}”.", f"The number of the {thing} is ", _number(chosen)) for thing in (f"{THINGS[i % len(THINGS)]}{f' {i // len(THINGS) + 1}' if i >= len(THINGS) else ''}" for i in range(n))]
+    return [
+        Canary(f"Write the post “The {thing}”.", f"The number of the {thing} is ", _number(chosen))
+        for thing in (
+            f"{THINGS[i % len(THINGS)]}{f' {i // len(THINGS) + 1}' if i >= len(THINGS) else ''}" for i in range(n)
+        )
+    ]
 
 
 def _number(chosen: random.Random) -> str:
@@ -34,7 +40,8 @@ def _number(chosen: random.Random) -> str:
 
 
 def exposure(log_likelihood, canary: Canary, seed: int) -> float:
-    """`log_likelihood(text)` is ln p of a canary's text, the prompt given; the true secret is ranked among CANDIDATES."""
+    """`log_likelihood(text)` is ln p of a canary's text, the prompt given; the true secret is ranked among
+    CANDIDATES."""
     chosen = random.Random(f"candidates {seed}")
     others = {_number(chosen) for _ in range(2 * CANDIDATES)} - {canary.secret}
     true = log_likelihood(canary.text)

@@ -39,7 +39,10 @@ def load_samples(side: str) -> list[dict]:
         text = dvc.api.read(str(EVAL_DIR / "samples.jsonl"), repo=".", rev=side, encoding="utf-8")
     except (DvcException, SCMError, FileNotFoundError) as e:
         reason = " ".join(str(e).split())
-        raise UserError(f"{side} is no folder with samples.jsonl, and DVC has none for it either ({reason}): give a folder, a commit whose dvc.lock was committed, or an experiment of `dvc exp show`.") from None
+        raise UserError(
+            f"{side} is no folder with samples.jsonl, and DVC has none for it either ({reason}): give a folder, a"
+            " commit whose dvc.lock was committed, or an experiment of `dvc exp show`."
+        ) from None
     return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
@@ -51,16 +54,21 @@ def metric_value(sample: dict, voice: str, measure: Measure) -> float:
 
 
 def compare_runs(one: list[dict], other: list[dict], voice: str = "twin") -> list[dict]:
-    """A row a measure, over the prompts that both answered: mean of each, other − one with its interval, verdict, posts to tell.
+    """A row a measure, over the prompts that both answered: mean of each, other − one with its interval, verdict, posts
+    to tell.
 
-    Raises UserError when fewer than two prompts are the same. Style is better the nearer its mean is to 1, from both sides.
+    Raises UserError when fewer than two prompts are the same. Style is better the nearer its mean is to 1, from both
+    sides.
     """
     from eval import confidence_intervals
 
     first, second = {s["id"]: s for s in one}, {s["id"]: s for s in other}
     both = [i for i in first if i in second and voice in first[i] and voice in second[i]]
     if len(both) < 2:
-        raise UserError(f"{len(both)} held-out prompts were answered by {voice} in both, and 2 are needed: compare twins of the same split.")
+        raise UserError(
+            f"{len(both)} held-out prompts were answered by {voice} in both, and 2 are needed: compare twins of the"
+            " same split."
+        )
     rows = []
     for measure in MEASURES:
         pairs = [(metric_value(first[i], voice, measure), metric_value(second[i], voice, measure)) for i in both]
@@ -71,6 +79,17 @@ def compare_runs(one: list[dict], other: list[dict], voice: str = "twin") -> lis
         found = confidence_intervals.paired_difference(b, a)
         mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
         told = found["lo"] > 0 or found["hi"] < 0
-        verdict = "can't tell" if not told else "better" if abs(mean_b - measure.aim) < abs(mean_a - measure.aim) else "worse"
-        rows.append({"title": measure.title, "a": mean_a, "b": mean_b, **found, "verdict": verdict, "posts_to_tell": None if told else confidence_intervals.required_sample_size(b, a)})
+        verdict = (
+            "can't tell" if not told else "better" if abs(mean_b - measure.aim) < abs(mean_a - measure.aim) else "worse"
+        )
+        rows.append(
+            {
+                "title": measure.title,
+                "a": mean_a,
+                "b": mean_b,
+                **found,
+                "verdict": verdict,
+                "posts_to_tell": None if told else confidence_intervals.required_sample_size(b, a),
+            }
+        )
     return rows

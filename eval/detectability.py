@@ -1,7 +1,7 @@
 """Can a machine tell the texts from the author's? A classifier two-sample test (Lopez-Paz & Oquab 2017).
 
-An AUC of 0.5: no better than guessing; 1: every time. A small model's texts are told nearly every time, which keeps the style
-score honest: a text can be nearer to one author than to others and still plainly be a machine's.
+An AUC of 0.5: no better than guessing; 1: every time. A small model's texts are told nearly every time, which keeps the
+style score honest: a text can be nearer to one author than to others and still plainly be a machine's.
 """
 
 import numpy as np
@@ -11,10 +11,11 @@ FOLDS, REPEATS = 5, 5
 
 
 def two_sample_auc(real: list[str], generated: list[str], pairs: list[int] | None = None, seed: int = 7) -> dict:
-    """{"auc", "n"}, and "reason" where auc is nan. n: posts on the smaller side, several texts of one prompt counting once.
+    """{"auc", "n"}, and "reason" where auc is nan. n: posts on the smaller side, several texts of one prompt counting
+    once.
 
-    pairs[i] is the number of the real post that generated[i] answers the prompt of (left out: its own number); they are tested
-    together, so that a topic seen in training gives nothing away. Cut all texts to one length first.
+    pairs[i] is the number of the real post that generated[i] answers the prompt of (left out: its own number); they are
+    tested together, so that a topic seen in training gives nothing away. Cut all texts to one length first.
     """
     pairs = list(range(len(generated))) if pairs is None else pairs
     assert len(pairs) == len(generated), "a pair for each generated text"
@@ -31,12 +32,15 @@ def two_sample_auc(real: list[str], generated: list[str], pairs: list[int] | Non
 def kernel_coordinates(texts: list[str]) -> np.ndarray:
     """(n, n) coordinates of the texts, with the distances of their TF-IDF vectors of character 3- to 5-grams.
 
-    Fitted on all texts at once: it sees no label, so it can't tell one side from the other. Logistic regression with an L2 penalty
-    knows its inputs by their inner products alone, so n coordinates give what 10,000 would, many times faster.
+    Fitted on all texts at once: it sees no label, so it can't tell one side from the other. Logistic regression with an
+    L2 penalty knows its inputs by their inner products alone, so n coordinates give what 10,000 would, many times
+    faster.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectors = TfidfVectorizer(analyzer="char", ngram_range=(3, 5), max_features=10000, sublinear_tf=True, lowercase=False, min_df=2).fit_transform(texts)
+    vectors = TfidfVectorizer(
+        analyzer="char", ngram_range=(3, 5), max_features=10000, sublinear_tf=True, lowercase=False, min_df=2
+    ).fit_transform(texts)
     values, axes = np.linalg.eigh((vectors @ vectors.T).toarray())
     return axes * np.sqrt(values.clip(0))
 

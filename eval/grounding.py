@@ -1,9 +1,10 @@
 """Notes in, a draft out: what a twin is mostly used for, measured by its facts.
 
-kept: of the numbers, names and key terms of the notes, the share that stands in the draft. invented: of the draft's numbers and
-names, the share that stands nowhere in the notes; a draft that names none has invented none and says nothing. The notes are made
-by rule from the opening of a held-out post, and hold every number and name of it, so that the author's own text keeps all and
-invents nothing. A model that only repeats its notes does too: read both beside the style, and beside how many facts a draft has.
+kept: of the numbers, names and key terms of the notes, the share that stands in the draft. invented: of the draft's
+numbers and names, the share that stands nowhere in the notes; a draft that names none has invented none and says
+nothing. The notes are made by rule from the opening of a held-out post, and hold every number and name of it, so that
+the author's own text keeps all and invents nothing. A model that only repeats its notes does too: read both beside the
+style, and beside how many facts a draft has.
 """
 
 import math
@@ -27,22 +28,40 @@ CHECKED_KINDS = ("number", "date", "name")
 
 
 def build_cases(examples: list[dict], training: list[str], count, seed: int, limit: int) -> list[dict]:
-    """{"id", "passage", "given", "terms"} of the first `limit` examples whose first passage notes can be made of. `training`: posts, for what words tell."""
+    """{"id", "passage", "given", "terms"} of the first `limit` examples whose first passage notes can be made of.
+    `training`: posts, for what words tell."""
     weights, found = keyphrases.InverseDocumentFrequency(training), []
     for example in examples:
         if len(found) == limit:
             break
-        passage = next((p for p in chunk(split_paragraphs(example["output"]), count, PASSAGE_TOKENS, PASSAGE_TOKENS) if augmentation.is_mostly_prose(p)), "")
-        wanted = augmentation.AugmentationRequest(f"{example['id']}-notes", {"title": ""}, 1, 1, "notes", passage, DRAFT_TOKENS)
+        passage = next(
+            (
+                p
+                for p in chunk(split_paragraphs(example["output"]), count, PASSAGE_TOKENS, PASSAGE_TOKENS)
+                if augmentation.is_mostly_prose(p)
+            ),
+            "",
+        )
+        wanted = augmentation.AugmentationRequest(
+            f"{example['id']}-notes", {"title": ""}, 1, 1, "notes", passage, DRAFT_TOKENS
+        )
         if passage and (given := augmentation.heuristic_prompt(wanted, weights, count, seed)):
-            found.append({"id": example["id"], "passage": passage, "given": given, "terms": key_terms(passage, given, weights)})
+            found.append(
+                {"id": example["id"], "passage": passage, "given": given, "terms": key_terms(passage, given, weights)}
+            )
     return found
 
 
 def key_terms(passage: str, given: str, weights: keyphrases.InverseDocumentFrequency) -> list[str]:
     """The most telling words of the notes that are neither number nor name (TF-IDF)."""
     noted, times = set(tokenise_words(given)), Counter(tokenise_words(passage))
-    rarity = {word: t.rarity for t in keyphrases.tokenise(passage, weights) if t.weight < math.inf and t.rarity for word in tokenise_words(t.shown) if word in noted and len(word) > 3}
+    rarity = {
+        word: t.rarity
+        for t in keyphrases.tokenise(passage, weights)
+        if t.weight < math.inf and t.rarity
+        for word in tokenise_words(t.shown)
+        if word in noted and len(word) > 3
+    }
     return sorted(rarity, key=lambda w: (-rarity[w] * (1 + math.log(times[w])), w))[:NUM_TERMS]
 
 
@@ -52,7 +71,8 @@ def to_example(case: dict) -> dict:
 
 
 def notes_systems(system: str, shown: list[dict]) -> list[System]:
-    """The base, plain and with five of the author's passages before its eyes, each after its notes; `shown` are cases of training posts."""
+    """The base, plain and with five of the author's passages before its eyes, each after its notes; `shown` are cases
+    of training posts."""
     shots = []
     for case in shown[:NUM_SHOTS]:
         shots += [chat.prompt_messages(to_example(case), system)[1], {"role": "assistant", "content": case["passage"]}]
@@ -67,7 +87,11 @@ def score_draft(case: dict, text: str) -> dict[str, float]:
     own = _of_kinds(extract_facts(text))
     new = _of_kinds(unsupported_facts(f"{NOTES_PROMPT}\n\n{case['given']}", text))
     wanted = len(noted) + len(case["terms"])
-    return {"kept": stands / wanted if wanted else math.nan, "invented": len(new) / len(own) if own else math.nan, "facts": len(own)}
+    return {
+        "kept": stands / wanted if wanted else math.nan,
+        "invented": len(new) / len(own) if own else math.nan,
+        "facts": len(own),
+    }
 
 
 def stem(word: str) -> str:
@@ -83,21 +107,39 @@ def _of_kinds(found: set[Fact]) -> set[Fact]:
 
 
 def grounding_metrics(rows: list[dict], seed: int) -> tuple[dict[str, dict], dict[str, dict]]:
-    """({voice: {"kept", "kept_lo", "kept_hi", "invented", …, "facts", "n"}}, the same of twin − rival, case by case, by "over_…")."""
+    """({voice: {"kept", "kept_lo", "kept_hi", "invented", …, "facts", "n"}}, the same of twin − rival, case by case, by
+    "over_…")."""
     drafts: dict[str, dict[str, dict]] = {}
     for row in rows:
         drafts.setdefault(row["voice"], {})[row["notes"]["id"]] = score_draft(row["notes"], row["text"])
         drafts.setdefault("author", {})[row["notes"]["id"]] = score_draft(row["notes"], row["notes"]["passage"])
-    found = {voice: _figures({k: confidence_intervals.mean_interval([s[k] for s in by_case.values()], seed) for k in ("kept", "invented")}) for voice, by_case in drafts.items()}
+    found = {
+        voice: _figures(
+            {
+                k: confidence_intervals.mean_interval([s[k] for s in by_case.values()], seed)
+                for k in ("kept", "invented")
+            }
+        )
+        for voice, by_case in drafts.items()
+    }
     for voice, by_case in drafts.items():
         found[voice] |= {"facts": round(statistics.mean(s["facts"] for s in by_case.values()), 2), "n": len(by_case)}
     gain = {}
     for rival in ("base", "five_shot", "swap"):
         if rival in drafts and "twin" in drafts:
             both = [(drafts["twin"][case], drafts[rival][case]) for case in drafts[rival] if case in drafts["twin"]]
-            gain[f"over_{rival}"] = _figures({k: confidence_intervals.paired_difference([a[k] for a, _ in both], [b[k] for _, b in both], seed) for k in ("kept", "invented")})
+            gain[f"over_{rival}"] = _figures(
+                {
+                    k: confidence_intervals.paired_difference([a[k] for a, _ in both], [b[k] for _, b in both], seed)
+                    for k in ("kept", "invented")
+                }
+            )
     return found, gain
 
 
 def _figures(found: dict[str, dict]) -> dict[str, float]:
-    return {f"{name}{end}": round(one[key], 4) for name, one in found.items() for end, key in (("", "mean"), ("_lo", "lo"), ("_hi", "hi"))}
+    return {
+        f"{name}{end}": round(one[key], 4)
+        for name, one in found.items()
+        for end, key in (("", "mean"), ("_lo", "lo"), ("_hi", "hi"))
+    }

@@ -10,12 +10,17 @@ WINDOW_TOKENS, STRIDE_TOKENS = 1024, 512  # tokens: a longer post is read in win
 
 
 def score_ids(model: LlamaModel, prompt: list[int], text: str, tokenizer) -> dict:
-    """{nats, bytes, tokens} of `text` after the prompt, which is masked: −ln p summed over its tokens, and its UTF-8 bytes."""
+    """{nats, bytes, tokens} of `text` after the prompt, which is masked: −ln p summed over its tokens, and its UTF-8
+    bytes."""
     ids = chat.encode(tokenizer, text)
     first = max(STRIDE_TOKENS, WINDOW_TOKENS - len(prompt))
     nats = -float(model.log_likelihoods(prompt, ids[:first]).sum())
-    for start in range(first, len(ids), STRIDE_TOKENS):  # each token is read with half a window before it, and counted once
-        nats -= float(model.log_likelihoods(ids[start - STRIDE_TOKENS : start], ids[start : start + STRIDE_TOKENS]).sum())
+    for start in range(
+        first, len(ids), STRIDE_TOKENS
+    ):  # each token is read with half a window before it, and counted once
+        nats -= float(
+            model.log_likelihoods(ids[start - STRIDE_TOKENS : start], ids[start : start + STRIDE_TOKENS]).sum()
+        )
     return {"nats": nats, "bytes": len(text.encode()), "tokens": len(ids)}
 
 

@@ -12,5 +12,15 @@ def plot_tables(card) -> dict:
         for voice, said in sample.items()
         if isinstance(said, dict) and said["style"].get("masked") is not None
     ]
-    habits = [f"{habit}\t{voice}\t{distance}\n" for voice, one in card.metrics.items() for habit, distance in one.get("habits", {}).items() if habit != "within_half"]
-    return {EVAL_DIR / "likelihood.tsv": ["post\tbase\ttwin\n", *likelihood], EVAL_DIR / "style.tsv": ["voice\tstyle\n", *style], EVAL_DIR / "who.tsv": ["wrote\tsaid\n", *(f"{wrote}\t{said}\n" for wrote, said in card.who)], EVAL_DIR / "habits.tsv": ["habit\tvoice\tdistance\n", *habits]}
+    habits = [
+        f"{habit}\t{voice}\t{distance}\n"
+        for voice, one in card.metrics.items()
+        for habit, distance in one.get("habits", {}).items()
+        if habit != "within_half"
+    ]
+    return {
+        EVAL_DIR / "likelihood.tsv": ["post\tbase\ttwin\n", *likelihood],
+        EVAL_DIR / "style.tsv": ["voice\tstyle\n", *style],
+        EVAL_DIR / "who.tsv": ["wrote\tsaid\n", *(f"{wrote}\t{said}\n" for wrote, said in card.who)],
+        EVAL_DIR / "habits.tsv": ["habit\tvoice\tdistance\n", *habits],
+    }

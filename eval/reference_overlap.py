@@ -1,5 +1,5 @@
-"""BLEU, chrF and ROUGE against the held-out post: how much of its content came back. No measure of style: two posts of one
-author overlap hardly more than posts of two (ROUGE-L 0.135 and 0.129 over nineteen blogs)."""
+"""BLEU, chrF and ROUGE against the held-out post: how much of its content came back. No measure of style: two posts of
+one author overlap hardly more than posts of two (ROUGE-L 0.135 and 0.129 over nineteen blogs)."""
 
 import functools
 import statistics
@@ -20,12 +20,18 @@ def reference_overlap(texts: list[str], references: list[str]) -> dict:
         "bleu": round(sacrebleu.corpus_bleu(texts, [references]).score, 2),
         "chrf": round(sacrebleu.corpus_chrf(texts, [references]).score, 2),
         **{kind: round(statistics.mean(s[kind].fmeasure for s in scores), 4) for kind in ("rouge1", "rouge2")},
-        "rougeL": round(statistics.mean(rouge_l(tokenizer.tokenize(reference), tokenizer.tokenize(text)) for text, reference in pairs), 4),
+        "rougeL": round(
+            statistics.mean(
+                rouge_l(tokenizer.tokenize(reference), tokenizer.tokenize(text)) for text, reference in pairs
+            ),
+            4,
+        ),
     }
 
 
 def rouge_l(reference: list[str], text: list[str]) -> float:
-    """F1 of the longest common subsequence of two lists of tokens, as rouge-score defines it, whose own table in Python takes a hundred times as long."""
+    """F1 of the longest common subsequence of two lists of tokens, as rouge-score defines it, whose own table in Python
+    takes a hundred times as long."""
     from rapidfuzz.distance import LCSseq
     from rouge_score.scoring import fmeasure
 

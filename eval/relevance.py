@@ -1,10 +1,11 @@
 """Is it about what was asked: among all prompts, how near does a text come to its own?
 
-Two readings, since each misses something: words in common (TF-IDF), and meaning (MiniLM). The measure is a rank, so that it
-needs no threshold. To parrot the brief is not to be about it: what is compared is the text without its headings, without its
-opening sentence wherever that comes again, and without any run of the brief's words. The author's posts lose as much, so their
-figure, and not 1, is the ceiling; titles that play with words put it lower still. One word of the brief by itself counts:
-whoever names it in passing can't be told from whoever writes about it, least of all by TF-IDF.
+Two readings, since each misses something: words in common (TF-IDF), and meaning (MiniLM). The measure is a rank, so
+that it needs no threshold. To parrot the brief is not to be about it: what is compared is the text without its
+headings, without its opening sentence wherever that comes again, and without any run of the brief's words. The author's
+posts lose as much, so their figure, and not 1, is the ceiling; titles that play with words put it lower still. One word
+of the brief by itself counts: whoever names it in passing can't be told from whoever writes about it, least of all by
+TF-IDF.
 """
 
 import numpy as np
@@ -17,10 +18,11 @@ CHUNK_WORDS = 128  # words: about as much as MiniLM reads at once (256 tokens)
 
 
 def prompt_retrieval(prompts: list[str], texts: list[str]) -> dict[str, np.ndarray]:
-    """Per text, (n,) each, `tfidf_auc`, `tfidf_top1`, `minilm_auc`, `minilm_top1`, where prompts[i] is the brief (title and topics) of texts[i].
+    """Per text, (n,) each, `tfidf_auc`, `tfidf_top1`, `minilm_auc`, `minilm_top1`, where prompts[i] is the brief (title
+    and topics) of texts[i].
 
-    auc: share of the other prompts that are less like the text than its own (ties count half); 0.5 is chance. top1: whether none
-    is as like. Texts may share a prompt; with fewer than two different prompts all is nan.
+    auc: share of the other prompts that are less like the text than its own (ties count half); 0.5 is chance. top1:
+    whether none is as like. Texts may share a prompt; with fewer than two different prompts all is nan.
     """
     assert len(prompts) == len(texts), "a prompt for each text"
     briefs = list(dict.fromkeys(prompts))
@@ -47,7 +49,8 @@ def remove_prompt_echo(prompt: str, text: str) -> str:
 
 
 def remove_prompt_spans(text: str, asked: set[str]) -> str:
-    """The text less each run of words of `asked`, from its first to its last content word, if it has two or more of those."""
+    """The text less each run of words of `asked`, from its first to its last content word, if it has two or more of
+    those."""
     kept, run, end = [], [], 0
     for match in [*WORD.finditer(text), None]:
         word = match and match[0].casefold()
@@ -81,7 +84,9 @@ def embedding_similarity(bodies: list[str], briefs: list[str]) -> np.ndarray:
     pieces = [split_chunks(b) for b in bodies]
     cosines = embed([c for one in pieces for c in one]) @ embed(briefs).T
     ends = np.cumsum([len(one) for one in pieces], dtype=int)
-    return np.array([cosines[end - len(one) : end].mean(0) if one else np.zeros(len(briefs)) for one, end in zip(pieces, ends)])
+    return np.array(
+        [cosines[end - len(one) : end].mean(0) if one else np.zeros(len(briefs)) for one, end in zip(pieces, ends)]
+    )
 
 
 def split_chunks(text: str) -> list[str]:

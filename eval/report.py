@@ -37,10 +37,21 @@ def render_report(card, author: str, base: str) -> str:
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     m = card.metrics
     return page.render(
-        card=card, m=m, author=author, base=base, VOICES=SYSTEM_LABELS, CHEATS=BASELINE_LABELS, GATES=GATES, CARICATURE=MAX_STYLE_OVERSHOOT,
-        get=lambda path: lookup(m, path), voices=[v for v in SYSTEM_LABELS if v in m],
-        line=style_axis(m), posts=posts_chart(card), habits=style_feature_rows(card.habits), suites=suite_scores(m),
-    )  # fmt: skip
+        card=card,
+        m=m,
+        author=author,
+        base=base,
+        VOICES=SYSTEM_LABELS,
+        CHEATS=BASELINE_LABELS,
+        GATES=GATES,
+        CARICATURE=MAX_STYLE_OVERSHOOT,
+        get=lambda path: lookup(m, path),
+        voices=[v for v in SYSTEM_LABELS if v in m],
+        line=style_axis(m),
+        posts=posts_chart(card),
+        habits=style_feature_rows(card.habits),
+        suites=suite_scores(m),
+    )
 
 
 def lookup(data: dict, path: str):
@@ -71,7 +82,8 @@ def inline_code(text: str) -> Markup:
 
 
 def paragraphs(text: str, copied: str = "") -> Markup:
-    """Text → escaped <p> blocks, Markdown left as it was written; the run of words `copied` is marked where it stands."""
+    """Text → escaped <p> blocks, Markdown left as it was written; the run of words `copied` is marked where it
+    stands."""
     start, end = locate_match(text, copied)
     blocks = []
     for block in re.finditer(r"\S.*?(?=\s*\n\s*\n|\s*\Z)", text, re.S):
@@ -84,7 +96,8 @@ def paragraphs(text: str, copied: str = "") -> Markup:
 
 
 def locate_match(text: str, copied: str) -> tuple[int, int]:
-    """(start, end) of a run of LEAST_RUN words or more in the text, whatever case and punctuation they have there; (0, 0) for none."""
+    """(start, end) of a run of LEAST_RUN words or more in the text, whatever case and punctuation they have there; (0,
+    0) for none."""
     run, found = copied.split(), list(WORD.finditer(text))
     tokens = [w[0].casefold() for w in found]
     for i in range(len(tokens) - len(run) + 1 if len(run) >= MIN_MATCH_WORDS else 0):
@@ -105,7 +118,10 @@ def style_axis(metrics: dict) -> dict:
     rows = sorted((v for v in voices if is_finite(styles[v].get("masked"))), key=lambda v: -styles[v]["masked"])
     seen = [x for v in rows for x in styles[v].values() if is_finite(x)]
     # Room beyond both ends, so that the names of the ends have a place.
-    at = percent_scale(max(AXIS_LIMITS[0], min([-0.25, *(x - 0.05 for x in seen)])), min(AXIS_LIMITS[1], max([1.45, *(x + 0.05 for x in seen)])))
+    at = percent_scale(
+        max(AXIS_LIMITS[0], min([-0.25, *(x - 0.05 for x in seen)])),
+        min(AXIS_LIMITS[1], max([1.45, *(x + 0.05 for x in seen)])),
+    )
     found = []
     for v in rows:
         one = {"voice": v, "name": SYSTEM_LABELS[v], **styles[v]}
@@ -130,7 +146,14 @@ def posts_chart(card) -> dict:
     for p in card.by_post:
         both = is_finite(p.get("base")) and is_finite(p.get("twin"))
         places = {v: at(p[v]) if is_finite(p.get(v)) else None for v in ("base", "twin")}
-        rows.append({**p, "prompt": prompts.get(p["post"], p["post"]), "at": places, "gain": p["base"] - p["twin"] if both else None})
+        rows.append(
+            {
+                **p,
+                "prompt": prompts.get(p["post"], p["post"]),
+                "at": places,
+                "gain": p["base"] - p["twin"] if both else None,
+            }
+        )
     return {"rows": rows, "low": low, "high": high, "better": sum(is_finite(r["gain"]) and r["gain"] > 0 for r in rows)}
 
 
@@ -144,19 +167,31 @@ def style_feature_rows(values: dict) -> list[dict]:
         ordered, at = sorted(found), percent_scale(-MAX_Z, MAX_Z)
 
         def apart(value, median=median, spread=spread):
-            return (value - median) / spread if spread > 1e-9 else math.copysign(MAX_Z + 1, value - median) if abs(value - median) > 1e-9 else 0.0
+            return (
+                (value - median) / spread
+                if spread > 1e-9
+                else math.copysign(MAX_Z + 1, value - median)
+                if abs(value - median) > 1e-9
+                else 0.0
+            )
 
         def quantile(q, ordered=ordered):
             k = q * (len(ordered) - 1)
             return ordered[int(k)] + (k - int(k)) * (ordered[min(int(k) + 1, len(ordered) - 1)] - ordered[int(k)])
 
         means = {v: statistics.fmean(values[v][name]) for v in ("base", "twin") if values.get(v, {}).get(name)}
-        rows.append({
-            "name": STYLE_FEATURES[name][0], "unit": STYLE_FEATURES[name][1], "median": median, "means": means,
-            "band": (at(apart(quantile(0.1))), at(apart(quantile(0.9)))),
-            "at": {v: at(apart(x)) for v, x in means.items()}, "beyond": {v: abs(apart(x)) > MAX_Z for v, x in means.items()},
-            "gap": apart(means["twin"]) if "twin" in means else 0.0,
-        })  # fmt: skip
+        rows.append(
+            {
+                "name": STYLE_FEATURES[name][0],
+                "unit": STYLE_FEATURES[name][1],
+                "median": median,
+                "means": means,
+                "band": (at(apart(quantile(0.1))), at(apart(quantile(0.9)))),
+                "at": {v: at(apart(x)) for v, x in means.items()},
+                "beyond": {v: abs(apart(x)) > MAX_Z for v, x in means.items()},
+                "gap": apart(means["twin"]) if "twin" in means else 0.0,
+            }
+        )
     return sorted(rows, key=lambda row: -abs(row["gap"]))
 
 

@@ -1,8 +1,8 @@
 """The tables of README.md and docs/results.md: figures from docs/results.json, which scripts/update_results.py fills.
 
-A table is {"title", "command", "machine", "commit", "date", "earlier_tree", "columns", "rows", "notes", "verdict"}. In the table of the sample
-blog a row is {"label", "format", "metrics", "cells": {system: number, [value, low, high] or pair}, "readme"}, so that it can be
-filled from artifacts/eval/metrics.json; in every other table it is a list of texts.
+A table is {"title", "command", "machine", "commit", "date", "earlier_tree", "columns", "rows", "notes", "verdict"}. In
+the table of the sample blog a row is {"label", "format", "metrics", "cells": {system: number, [value, low, high] or
+pair}, "readme"}, so that it can be filled from artifacts/eval/metrics.json; in every other table it is a list of texts.
 """
 
 import textwrap
@@ -20,20 +20,33 @@ def render_table(table: dict, readme: bool = False) -> str:
         return markdown_table(table["columns"], table["rows"])
     rows = [row for row in table["rows"] if not readme or row.get("readme")]
     systems = list(table["columns"])
-    cells = [[row["label"], *(_bold(system, format_cell(row["cells"].get(system), row["format"])) for system in systems)] for row in rows]
+    cells = [
+        [row["label"], *(_bold(system, format_cell(row["cells"].get(system), row["format"])) for system in systems)]
+        for row in rows
+    ]
     return markdown_table([table["title"], *table["columns"].values()], cells)
 
 
 def render_source(table: dict, notes: bool = True) -> str:
     """Where the figures come from, and with `notes` what is to be known of them."""
     earlier = ", on an earlier version of the code" if table["earlier_tree"] else ""
-    said = f"Measured with `{table['command']}` on {table['machine']} (commit {table['commit']}, {table['date']}{earlier})."
-    return textwrap.fill(" ".join([said, *(table.get("notes", []) if notes else [])]), LINE_WIDTH, break_long_words=False, break_on_hyphens=False)
+    said = (
+        f"Measured with `{table['command']}` on {table['machine']} (commit {table['commit']},"
+        f" {table['date']}{earlier})."
+    )
+    return textwrap.fill(
+        " ".join([said, *(table.get("notes", []) if notes else [])]),
+        LINE_WIDTH,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def render_verdict(table: dict) -> str:
     """The verdict of the run as a quotation; empty where there is none."""
-    return textwrap.fill(table.get("verdict", ""), LINE_WIDTH, initial_indent="> ", subsequent_indent="> ", break_on_hyphens=False)
+    return textwrap.fill(
+        table.get("verdict", ""), LINE_WIDTH, initial_indent="> ", subsequent_indent="> ", break_on_hyphens=False
+    )
 
 
 def format_cell(cell: float | list | None, form: str) -> str:
@@ -46,17 +59,38 @@ def format_cell(cell: float | list | None, form: str) -> str:
     return f"{value} [{', '.join(interval)}]" if interval else value
 
 
-def update_sample(table: dict, metrics: dict, training: dict, parity: dict, verdict: str, commit: str, date: str) -> dict:
-    """The table of the sample blog with the figures of a finished run. Raises UserError when the scorecard lacks one of the twin's."""
-    rows = [{**row, "cells": {system: _cell(metrics, system, row["metrics"]) for system in table["columns"]}} for row in table["rows"]]
+def update_sample(
+    table: dict, metrics: dict, training: dict, parity: dict, verdict: str, commit: str, date: str
+) -> dict:
+    """The table of the sample blog with the figures of a finished run. Raises UserError when the scorecard lacks one of
+    the twin's."""
+    rows = [
+        {**row, "cells": {system: _cell(metrics, system, row["metrics"]) for system in table["columns"]}}
+        for row in table["rows"]
+    ]
     n, twin = metrics["n"], parity["twin"]
     notes = [
-        f"Exported against trained: mean |Δ log-probability| {twin['delta_to_twin']:.3f}, greedy agreement {twin['agreement_with_twin']:.2f}.",
+        (
+            f"Exported against trained: mean |Δ log-probability| {twin['delta_to_twin']:.3f}, greedy agreement"
+            f" {twin['agreement_with_twin']:.2f}."
+        ),
         f"Exported against the base: {twin['delta_to_base']:.3f}.",
-        f"Training took {training['seconds']:.0f} s at {training['tokens_per_s']:.0f} tokens/s on {training['device']} ({training['dtype']}).",
+        (
+            f"Training took {training['seconds']:.0f} s at {training['tokens_per_s']:.0f} tokens/s on"
+            f" {training['device']} ({training['dtype']})."
+        ),
     ]
     title = f"sample blog: {n['training_posts']} posts to learn from, {n['prompts']} held out and written again"
-    return {**table, "title": title, "rows": rows, "verdict": verdict, "notes": notes, "commit": commit, "date": date, "earlier_tree": False}
+    return {
+        **table,
+        "title": title,
+        "rows": rows,
+        "verdict": verdict,
+        "notes": notes,
+        "commit": commit,
+        "date": date,
+        "earlier_tree": False,
+    }
 
 
 def _cell(metrics: dict, system: str, keys: list[str]) -> float | list | None:
@@ -64,7 +98,10 @@ def _cell(metrics: dict, system: str, keys: list[str]) -> float | list | None:
     values = [_value(metrics.get(system, {}), key) for key in keys]
     if None in values:
         if system == BOLD:
-            raise UserError(f"artifacts/eval/metrics.json has no {BOLD}.{keys[values.index(None)]}: correct `metrics` in docs/results.json.")
+            raise UserError(
+                f"artifacts/eval/metrics.json has no {BOLD}.{keys[values.index(None)]}: correct `metrics` in"
+                " docs/results.json."
+            )
         return None
     interval = [_value(metrics[system], f"{keys[0]}{end}") for end in ("_lo", "_hi")]
     return values if len(values) > 1 else [*values, *interval] if None not in interval else values[0]

@@ -1,8 +1,9 @@
-"""Writing as a Gymnasium environment: the observation is a prompt, the action a text, the reward what the text is worth to its author.
+"""Writing as a Gymnasium environment: the observation is a prompt, the action a text, the reward what the text is worth
+to its author.
 
-One step is an episode. What the parts are worth is in WEIGHTS, and the only place where it is; `info` has each part. The style is
-measured against the posts that were learnt from, by verifiers of its own: the scorecard's, which know only posts that the model never
-saw, are not what is trained for.
+One step is an episode. What the parts are worth is in WEIGHTS, and the only place where it is; `info` has each part.
+The style is measured against the posts that were learnt from, by verifiers of its own: the scorecard's, which know only
+posts that the model never saw, are not what is trained for.
 """
 
 import gymnasium
@@ -11,8 +12,9 @@ from gymnasium.spaces import Text
 from eval.memorization import FAIL_COVER_13, FAIL_RUN
 from eval.text_scorer import TextScorer
 
-# style: 0 for other bloggers, 1 for the author, and less again above that, which is caricature. on_topic: share of the other prompts that
-# are less like the text. copied: 1 for a text that copies more than its author repeats himself. stopped: it came to its end.
+# style: 0 for other bloggers, 1 for the author, and less again above that, which is caricature. on_topic: share of the
+# other prompts that are less like the text. copied: 1 for a text that copies more than its author repeats himself.
+# stopped: it came to its end.
 WEIGHTS = {"style": 1.0, "on_topic": 0.5, "copied": -2.0, "stopped": 0.25}
 SENTENCE_ENDS = (".", "!", "?", "…", ".”", "!”", "?”", '."', '!"', '?"', ".)", "*", "`")
 MAX_CHARS = 20_000  # characters
@@ -32,7 +34,8 @@ class RewardFunction:
         self.single = TextScorer(posts, posts, briefs)
 
     def parts(self, text: str, brief: str, stopped: bool) -> dict[str, float]:
-        """{style, on_topic, copied, stopped}; what can't be measured of a text, most often since it is too short, counts as 0."""
+        """{style, on_topic, copied, stopped}; what can't be measured of a text, most often since it is too short,
+        counts as 0."""
         copied = self.single.copying.measure(text)
         style, on_topic = self.single.style(text), self.single.on_topic(text, brief)
         return {
@@ -48,7 +51,8 @@ def weighted_sum(parts: dict[str, float]) -> float:
 
 
 class WritingEnvironment(gymnasium.Env):
-    """A prompt of `prompts` in, a text out. reset(options={"prompt": i}) asks for the i-th; without it, one is drawn."""
+    """A prompt of `prompts` in, a text out. reset(options={"prompt": i}) asks for the i-th; without it, one is
+    drawn."""
 
     metadata = {"render_modes": []}
 

@@ -23,17 +23,25 @@ def test_prompts(limit: int) -> list[dict]:
 
 
 def notes_cases(params, tokenizer, split: str, limit: int) -> list[dict]:
-    """Notes of the openings of `limit` posts of a split, for eval/grounding.py; what words tell is known from the training posts."""
+    """Notes of the openings of `limit` posts of a split, for eval/grounding.py; what words tell is known from the
+    training posts."""
     from blogtwin.models import chat
     from corpus.examples import first_parts, join_parts
     from eval import grounding
 
     training = list(join_parts(read_jsonl(SPLIT_DIR / "train.jsonl")).values())
-    return grounding.build_cases(first_parts(read_jsonl(SPLIT_DIR / f"{split}.jsonl")), training, lambda text: len(chat.encode(tokenizer, text)), params.eval.seed, limit)
+    return grounding.build_cases(
+        first_parts(read_jsonl(SPLIT_DIR / f"{split}.jsonl")),
+        training,
+        lambda text: len(chat.encode(tokenizer, text)),
+        params.eval.seed,
+        limit,
+    )
 
 
 def control_texts(params) -> list[str]:
-    """Some posts that the author did not write: of `eval.impostors`, else the sample blog, unless that is the author's own."""
+    """Some posts that the author did not write: of `eval.impostors`, else the sample blog, unless that is the author's
+    own."""
     from corpus import readers
     from corpus.cleaning import clean_markdown
 
@@ -57,7 +65,10 @@ def load_reference_authors(params, own: list[str]):
 
         found = load_blogs(Path(params.eval.impostors), until="9999")
         if not found:
-            raise UserError(f"eval.impostors is {params.eval.impostors}, and it holds no folder with somebody's posts: put a folder for each author there.")
+            raise UserError(
+                f"eval.impostors is {params.eval.impostors}, and it holds no folder with somebody's posts: put a folder"
+                " for each author there."
+            )
         everybody = impostors.concatenate(everybody, impostors.from_blogs(found))
     same = everybody.same_as(own)
     if same:
@@ -71,12 +82,24 @@ def collect_base(params, base) -> list[dict]:
     from eval import grounding, suites, systems
     from eval.collect import OutputCollector
 
-    listener, tokenizer = OutputCollector(quantised_base(base, params.export.quantization), base, params), base.tokenizer()
+    listener, tokenizer = (
+        OutputCollector(quantised_base(base, params.export.quantization), base, params),
+        base.tokenizer(),
+    )
     speakers = systems.base_systems(params.prepare.system, read_jsonl(SPLIT_DIR / "train.jsonl"), tokenizer)
-    rows = listener.hear(speakers, test_prompts(params.eval.num_prompts), control_texts(params), {"base", "five_shot"}, suites.list_suites())
+    rows = listener.hear(
+        speakers,
+        test_prompts(params.eval.num_prompts),
+        control_texts(params),
+        {"base", "five_shot"},
+        suites.list_suites(),
+    )
     if params.eval.num_notes_prompts:
         shown = notes_cases(params, tokenizer, "train", systems.NUM_SHOTS)
-        rows += listener.notes(grounding.notes_systems(params.prepare.system, shown), notes_cases(params, tokenizer, "test", params.eval.num_notes_prompts))
+        rows += listener.notes(
+            grounding.notes_systems(params.prepare.system, shown),
+            notes_cases(params, tokenizer, "test", params.eval.num_notes_prompts),
+        )
     return rows
 
 
@@ -89,7 +112,13 @@ def collect_twin(params, base, gguf: Path, name: str) -> list[dict]:
     from eval.systems import System
 
     listener, voice = OutputCollector(gguf, base, params), System(name, params.prepare.system)
-    rows = listener.hear([voice], test_prompts(params.eval.num_prompts), control_texts(params), {name}, suites.list_suites() if name == "twin" else ())
+    rows = listener.hear(
+        [voice],
+        test_prompts(params.eval.num_prompts),
+        control_texts(params),
+        {name},
+        suites.list_suites() if name == "twin" else (),
+    )
     if params.eval.num_notes_prompts:
         rows += listener.notes([voice], notes_cases(params, base.tokenizer(), "test", params.eval.num_notes_prompts))
     if name == "twin":
@@ -108,10 +137,23 @@ def make_scorecard(params, base, rows: list[dict]):
     splits = {name: read_jsonl(SPLIT_DIR / f"{name}.jsonl") for name in ("train", "valid", "test")}
     training, held_out = join_parts(splits["train"]), join_parts(splits["test"] + splits["valid"])
     ingested = {p["id"]: p for p in read_jsonl(RAW_DIR / "posts.jsonl")}
-    posts = CorpusTexts(test_prompts(params.eval.num_prompts), list(held_out.values()), list(training.values()), [ingested[p]["title"] for p in training], len(training.keys() & held_out.keys()))
+    posts = CorpusTexts(
+        test_prompts(params.eval.num_prompts),
+        list(held_out.values()),
+        list(training.values()),
+        [ingested[p]["title"] for p in training],
+        len(training.keys() & held_out.keys()),
+    )
     own = [*training.values(), *held_out.values()]
     listener = OutputCollector(quantised_base(base, params.export.quantization), base, params)
-    return build_scorecard(rows, posts, load_reference_authors(params, own), listener.reads_texts, params.eval.seed, [post_topic(ingested[e["post_id"]]) for e in posts.asked])
+    return build_scorecard(
+        rows,
+        posts,
+        load_reference_authors(params, own),
+        listener.reads_texts,
+        params.eval.seed,
+        [post_topic(ingested[e["post_id"]]) for e in posts.asked],
+    )
 
 
 def run_llm_judge(params, card) -> dict:
@@ -124,8 +166,12 @@ def run_llm_judge(params, card) -> dict:
     held_out = list(join_parts(read_jsonl(SPLIT_DIR / "test.jsonl") + read_jsonl(SPLIT_DIR / "valid.jsonl")).values())
     echo(f"asking {engine.model} at {engine.base_url}: it reads {llm_judge.NUM_SHOWN_POSTS} of your posts at a time")
     texts, styles = ({v: [s[v][key] for s in card.samples] for v in ("twin", "five_shot")} for key in ("text", "style"))
-    found = llm_judge.judge_pairs(engine, held_out, [s["author"] for s in card.samples], texts["twin"], texts["five_shot"])
-    return nan_to_none(llm_judge.judge_metrics(found, *([s.get("masked") for s in styles[v]] for v in ("twin", "five_shot"))))
+    found = llm_judge.judge_pairs(
+        engine, held_out, [s["author"] for s in card.samples], texts["twin"], texts["five_shot"]
+    )
+    return nan_to_none(
+        llm_judge.judge_metrics(found, *([s.get("masked") for s in styles[v]] for v in ("twin", "five_shot")))
+    )
 
 
 def run_suite(params, base, name: str) -> None:
@@ -139,8 +185,15 @@ def run_suite(params, base, name: str) -> None:
     from eval.systems import System
 
     suite = suites.load_suite(name)
-    personal = {value for post in join_parts(read_jsonl(SPLIT_DIR / "train.jsonl")).values() for _, value in find_personal_data(post)}
-    said = {v: {r["case"]: r for r in OutputCollector(g, base, params).suites(System(v, params.prepare.system), [name])} for v, g in (("base", quantised_base(base, params.export.quantization)), ("twin", require_twin()))}
+    personal = {
+        value
+        for post in join_parts(read_jsonl(SPLIT_DIR / "train.jsonl")).values()
+        for _, value in find_personal_data(post)
+    }
+    said = {
+        v: {r["case"]: r for r in OutputCollector(g, base, params).suites(System(v, params.prepare.system), [name])}
+        for v, g in (("base", quantised_base(base, params.export.quantization)), ("twin", require_twin()))
+    }
     checks: dict[str, list] = {"base": [], "twin": []}
     for case in suite.cases:
         for voice, answers in said.items():
@@ -148,9 +201,14 @@ def run_suite(params, base, name: str) -> None:
             context = Context(said["base"][case.id]["text"] if voice == "twin" else None, personal, answer["end"])
             found = suites.run_checks(case, answer["text"], context)
             checks[voice] += found
-            marks = "; ".join(f"{'–' if c['passed'] is None else '✓' if c['passed'] else '✗'} {c['why']}" for c in found)
+            marks = "; ".join(
+                f"{'–' if c['passed'] is None else '✓' if c['passed'] else '✗'} {c['why']}" for c in found
+            )
             echo(f"{case.id:22} {voice:5} {marks}")
-    echo(f"{name}: base {suites.score_checks(checks['base'])['score']:.2f}, twin {suites.score_checks(checks['twin'])['score']:.2f}")
+    echo(
+        f"{name}: base {suites.score_checks(checks['base'])['score']:.2f}, twin"
+        f" {suites.score_checks(checks['twin'])['score']:.2f}"
+    )
 
 
 def require_twin() -> Path:
@@ -163,7 +221,10 @@ def require_twin() -> Path:
 def check_other_twin(params) -> None:
     """Raises UserError when `eval.other_twin` names no file."""
     if params.eval.other_twin and not Path(params.eval.other_twin).is_file():
-        raise UserError(f"eval.other_twin is {params.eval.other_twin}, and there is no such file: give the twin.gguf of another author on the same base, or leave it empty.")
+        raise UserError(
+            f"eval.other_twin is {params.eval.other_twin}, and there is no such file: give the twin.gguf of another"
+            " author on the same base, or leave it empty."
+        )
 
 
 def collect_twins(params, base) -> list[dict]:

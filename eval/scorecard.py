@@ -1,6 +1,7 @@
 """The scorecard: from what the voices read and wrote to metrics, samples and the verdict.
 
-metrics are numbers only, nested by voice and family with `_lo` and `_hi` beside what has an interval, under keys that stay.
+metrics are numbers only, nested by voice and family with `_lo` and `_hi` beside what has an interval, under keys that
+stay.
 """
 
 import math
@@ -13,7 +14,17 @@ from blogtwin.files import nan_to_none
 from blogtwin.text.markdown import extract_prose
 from blogtwin.text.pii import find_personal_data
 from blogtwin.text.sentences import truncate_words
-from eval import baselines, confidence_intervals, detectability, fluency, grounding, likelihood, relevance, suites, verdict
+from eval import (
+    baselines,
+    confidence_intervals,
+    detectability,
+    fluency,
+    grounding,
+    likelihood,
+    relevance,
+    suites,
+    verdict,
+)
 from eval.memorization import CopyDetector, copy_summary, is_over_limit
 from eval.reference_overlap import reference_overlap
 from eval.style import profile, verification
@@ -23,14 +34,21 @@ from eval.style.impostors import MIN_AUTHORS, Impostors
 from eval.suites.checks import Context
 
 VERIFIER_NAMES = ("masked", "function")  # both must agree; the topic classifier is only an alarm
-FLUENCY_KEYS = ("order_gain", "adjacent", "repetition", "capitals", "bits_per_byte_of_base")  # what a text must have as the author's have it
+FLUENCY_KEYS = (
+    "order_gain",
+    "adjacent",
+    "repetition",
+    "capitals",
+    "bits_per_byte_of_base",
+)  # what a text must have as the author's have it
 SCORED_SYSTEMS = 64  # tokens of each text
 NEAREST_THRESHOLD = 0.5  # S from which a text is nearer to the author than to other people
 
 
 @dataclass
 class CorpusTexts:
-    """The author's posts: `asked` the held-out examples that were written again, `held_out` all posts the model was not trained on, `training` those it was, `titles` theirs."""
+    """The author's posts: `asked` the held-out examples that were written again, `held_out` all posts the model was not
+    trained on, `training` those it was, `titles` theirs."""
 
     asked: list[dict]
     held_out: list[str]
@@ -64,8 +82,11 @@ def texts_by_system(rows: list[dict], posts: CorpusTexts, seed: int) -> dict[str
     return found
 
 
-def build_scorecard(rows: list[dict], posts: CorpusTexts, impostors: Impostors, base_reads, seed: int, briefs: list[str]) -> Scorecard:
-    """`base_reads(texts)` gives bits per byte of texts under the base model; `briefs` is the title and topics of each prompt."""
+def build_scorecard(
+    rows: list[dict], posts: CorpusTexts, impostors: Impostors, base_reads, seed: int, briefs: list[str]
+) -> Scorecard:
+    """`base_reads(texts)` gives bits per byte of texts under the base model; `briefs` is the title and topics of each
+    prompt."""
     texts = texts_by_system(rows, posts, seed)
     models = [v for v in texts if v not in ("author", "verbatim", "markov")]
     metrics: dict = {name: {} for name in texts}
@@ -78,28 +99,60 @@ def build_scorecard(rows: list[dict], posts: CorpusTexts, impostors: Impostors, 
     own = _habits(metrics, texts, posts)
     for name in models:
         metrics[name]["overlap"] = reference_overlap(texts[name], texts["author"])
-        metrics[name]["detectable"] = _rounded(detectability.two_sample_auc(_truncate_to_median(texts["author"], texts[name]), _truncate_to_median(texts[name], texts[name]), seed=seed)["auc"])
+        metrics[name]["detectable"] = _rounded(
+            detectability.two_sample_auc(
+                _truncate_to_median(texts["author"], texts[name]),
+                _truncate_to_median(texts[name], texts[name]),
+                seed=seed,
+            )["auc"]
+        )
     metrics["unrelated"] = {"overlap": reference_overlap(texts["author"][1:] + texts["author"][:1], texts["author"])}
     _suites(metrics, rows, posts)
     _notes(metrics, rows, seed)
     _prefixes(metrics, rows)
-    judged = {name: _evidence(name, metrics, posts, copying, bands, opinions, not_measurable, len(posts.asked)) for name in texts if name != "author"}
+    judged = {
+        name: _evidence(name, metrics, posts, copying, bands, opinions, not_measurable, len(posts.asked))
+        for name in texts
+        if name != "author"
+    }
     twin = judged["twin"]
     for name, evidence in judged.items():
         reasons = verdict.failed_gates(evidence)
-        metrics[name]["verdict"] = {**{gate: int(gate not in reasons) for gate in verdict.GATES}, "closer_than_prompting": int(verdict.beats_prompting(evidence))}
-    metrics["n"] = {"prompts": len(posts.asked), "held_out_posts": len(posts.held_out), "training_posts": len(posts.training), "impostors": len(impostors.names)}
-    reads = {name: {r["id"]: r["read"] for r in rows if r.get("read") and r["voice"] == name} for name in ("base", "twin")}
-    by_post = [{"post": e["post_id"], **{v: likelihood.bits_per_byte([reads[v][e["id"]]]) for v in reads}} for e in posts.asked]
+        metrics[name]["verdict"] = {
+            **{gate: int(gate not in reasons) for gate in verdict.GATES},
+            "closer_than_prompting": int(verdict.beats_prompting(evidence)),
+        }
+    metrics["n"] = {
+        "prompts": len(posts.asked),
+        "held_out_posts": len(posts.held_out),
+        "training_posts": len(posts.training),
+        "impostors": len(impostors.names),
+    }
+    reads = {
+        name: {r["id"]: r["read"] for r in rows if r.get("read") and r["voice"] == name} for name in ("base", "twin")
+    }
+    by_post = [
+        {"post": e["post_id"], **{v: likelihood.bits_per_byte([reads[v][e["id"]]]) for v in reads}} for e in posts.asked
+    ]
     s = metrics["twin"]["style"]
     words = verdict.verdict_text(twin, (s["masked"], s["masked_lo"], s["masked_hi"]), len(posts.asked))
-    card = Scorecard(metrics, _samples(rows, models, posts, copying, opinions, briefs), own, words, verdict.next_steps(twin, metrics), verdict.failed_gates(twin), by_post, who)
+    card = Scorecard(
+        metrics,
+        _samples(rows, models, posts, copying, opinions, briefs),
+        own,
+        words,
+        verdict.next_steps(twin, metrics),
+        verdict.failed_gates(twin),
+        by_post,
+        who,
+    )
     card.metrics = nan_to_none(metrics)
     return card
 
 
 def _likelihood(metrics: dict, rows: list[dict]) -> None:
-    """Bits per byte of the held-out posts as asked for and as raw text, and of other people's posts; gains paired by post."""
+    """Bits per byte of the held-out posts as asked for and as raw text, and of other people's posts; gains paired by
+    post."""
     reads: dict = {}
     for row in rows:
         for kind in ("read", "raw"):
@@ -115,13 +168,18 @@ def _likelihood(metrics: dict, rows: list[dict]) -> None:
     gain = {}
     for rival in ("base", "five_shot", "swap"):
         if (rival, "read") in per_post:
-            gain[f"over_{rival}"] = _interval(confidence_intervals.paired_difference(per_post[rival, "read"], per_post["twin", "read"]))
+            gain[f"over_{rival}"] = _interval(
+                confidence_intervals.paired_difference(per_post[rival, "read"], per_post["twin", "read"])
+            )
     base, twin = metrics["base"]["likelihood"]["bits_per_byte"], metrics["twin"]["likelihood"]["bits_per_byte"]
     gain["percent"] = round(100 * (base - twin) / base, 2)
     if ("base", "others") in per_post and ("twin", "others") in per_post:
         mine = per_post["base", "raw"] - per_post["twin", "raw"]
         theirs = per_post["base", "others"] - per_post["twin", "others"]
-        gain["on_mine"], gain["on_theirs"] = _interval(confidence_intervals.mean_interval(mine)), _interval(confidence_intervals.mean_interval(theirs))
+        gain["on_mine"], gain["on_theirs"] = (
+            _interval(confidence_intervals.mean_interval(mine)),
+            _interval(confidence_intervals.mean_interval(theirs)),
+        )
         gain["mine_less_theirs"] = _rounded(mine.mean() - theirs.mean())
     metrics["gain"] = {"bits_per_byte": gain}
 
@@ -129,7 +187,10 @@ def _likelihood(metrics: dict, rows: list[dict]) -> None:
 def _copying(metrics: dict, texts: dict, posts: CorpusTexts) -> dict[str, list[dict]]:
     search = CopyDetector(posts.training)
     length = round(statistics.median(len(t.split()) for t in texts["twin"])) or 1
-    measured = {name: [search.measure(truncate_words(t, length) if name == "author" else t) for t in group] for name, group in texts.items()}
+    measured = {
+        name: [search.measure(truncate_words(t, length) if name == "author" else t) for t in group]
+        for name, group in texts.items()
+    }
     for name, found in measured.items():
         metrics[name]["copying"] = {**copy_summary(found), "over_limit": len(is_over_limit(found, measured["author"]))}
     return measured
@@ -152,12 +213,21 @@ def _style(metrics: dict, texts: dict, posts: CorpusTexts, impostors: Impostors,
             found[family] = verification.style_scores(said, impostors.author, seed)
             if family == "masked":
                 by_name = {**verification.reference_scores(said, impostors.author), **found[family].texts}
-                who = [(name, "author" if s > NEAREST_THRESHOLD else "others") for name, values in by_name.items() for s in values if not math.isnan(s)]
+                who = [
+                    (name, "author" if s > NEAREST_THRESHOLD else "others")
+                    for name, values in by_name.items()
+                    for s in values
+                    if not math.isnan(s)
+                ]
             if family in VERIFIER_NAMES:
                 verifier[family] = verification.auc(said, impostors.author, seed)
             for name in speakers:
                 low, high = found[family].interval(name)
-                metrics[name]["style"] |= {family: _rounded(found[family].mean[name]), f"{family}_lo": _rounded(low), f"{family}_hi": _rounded(high)}
+                metrics[name]["style"] |= {
+                    family: _rounded(found[family].mean[name]),
+                    f"{family}_lo": _rounded(low),
+                    f"{family}_hi": _rounded(high),
+                }
             metrics["author"]["style"][family] = 1.0
         for name, distance in cosine_delta(held_out, impostors.texts, speakers).items():
             metrics.setdefault(name, {}).setdefault("style", {})["delta"] = _rounded(distance)
@@ -168,18 +238,28 @@ def _style(metrics: dict, texts: dict, posts: CorpusTexts, impostors: Impostors,
             gain[f"over_{rival}"] = {}
             for family in VERIFIER_NAMES:
                 mean, low, high = found[family].difference("twin", rival)
-                gain[f"over_{rival}"] |= {family: _rounded(mean), f"{family}_lo": _rounded(low), f"{family}_hi": _rounded(high)}
+                gain[f"over_{rival}"] |= {
+                    family: _rounded(mean),
+                    f"{family}_lo": _rounded(low),
+                    f"{family}_hi": _rounded(high),
+                }
         metrics["gain"]["style"] = gain
     else:
         for name in texts:
-            metrics[name]["style"] = {f"{family}{end}": math.nan for family in VERIFIER_NAMES for end in ("", "_lo", "_hi")}
+            metrics[name]["style"] = {
+                f"{family}{end}": math.nan for family in VERIFIER_NAMES for end in ("", "_lo", "_hi")
+            }
     return found, who, reason
 
 
 def _fluency(metrics: dict, texts: dict, posts: CorpusTexts, base_reads) -> dict[str, dict[str, float]]:
-    """Per voice, the share of its texts within the author's band of each measure, at one length. Returns those that are gates."""
+    """Per voice, the share of its texts within the author's band of each measure, at one length. Returns those that are
+    gates."""
     length = max(60, min(300, round(statistics.median(len(extract_prose(t).split()) for t in texts["twin"]))))
-    groups = {**{n: [truncate_words(extract_prose(t), length) for t in g] for n, g in texts.items()}, "real": [truncate_words(extract_prose(t), length) for t in posts.held_out]}
+    groups = {
+        **{n: [truncate_words(extract_prose(t), length) for t in g] for n, g in texts.items()},
+        "real": [truncate_words(extract_prose(t), length) for t in posts.held_out],
+    }
     flat = [t for group in groups.values() for t in group]
     measures = fluency.fluency_metrics(flat)
     measures["bits_per_byte_of_base"] = np.array(base_reads(flat, SCORED_SYSTEMS))
@@ -204,7 +284,10 @@ def _fluency(metrics: dict, texts: dict, posts: CorpusTexts, base_reads) -> dict
 
 def _topic(metrics: dict, texts: dict, briefs: list[str]) -> None:
     for name, group in texts.items():
-        metrics[name]["topic"] = {key: _rounded(float(np.nanmean(v))) if not np.isnan(v).all() else math.nan for key, v in relevance.prompt_retrieval(briefs, group).items()}
+        metrics[name]["topic"] = {
+            key: _rounded(float(np.nanmean(v))) if not np.isnan(v).all() else math.nan
+            for key, v in relevance.prompt_retrieval(briefs, group).items()
+        }
 
 
 def _shape(metrics: dict, rows: list[dict], texts: dict, models: list[str]) -> None:
@@ -212,15 +295,23 @@ def _shape(metrics: dict, rows: list[dict], texts: dict, models: list[str]) -> N
         metrics[name]["shape"] = {"words_median": round(statistics.median(len(t.split()) for t in group))}
     for name in models:
         ends = [r["end"] == "stop" for r in rows if r["voice"] == name and "id" in r]
-        metrics[name]["shape"] |= {"stopped": _rounded(statistics.mean(ends)), "unfinished": _rounded(statistics.mean(fluency.is_truncated(t) for t in texts[name]))}
+        metrics[name]["shape"] |= {
+            "stopped": _rounded(statistics.mean(ends)),
+            "unfinished": _rounded(statistics.mean(fluency.is_truncated(t) for t in texts[name])),
+        }
 
 
 def _habits(metrics: dict, texts: dict, posts: CorpusTexts) -> dict:
-    tables = {name: profile.measure(texts[name]) for name in texts if name not in ("author", "verbatim", "markov")} | {"author": profile.measure(posts.held_out)}
+    tables = {name: profile.measure(texts[name]) for name in texts if name not in ("author", "verbatim", "markov")} | {
+        "author": profile.measure(posts.held_out)
+    }
     for name in tables:
         if name != "author":
             distances = profile.z_scores(tables[name], tables["author"])
-            metrics[name]["habits"] = {**{k: _rounded(v) for k, v in distances.items()}, "within_half": _rounded(statistics.mean(abs(v) <= 0.5 for v in distances.values()))}
+            metrics[name]["habits"] = {
+                **{k: _rounded(v) for k, v in distances.items()},
+                "within_half": _rounded(statistics.mean(abs(v) <= 0.5 for v in distances.values())),
+            }
     return {name: {habit: values.tolist() for habit, values in table.items()} for name, table in tables.items()}
 
 
@@ -231,11 +322,16 @@ def _suites(metrics: dict, rows: list[dict], posts: CorpusTexts) -> None:
     for (voice, name, case_id), row in answers.items():
         case = next(c for c in suites.load_suite(name).cases if c.id == case_id)
         base = answers.get(("base", name, case_id))
-        context = Context(base_text=base["text"] if base and voice != "base" else None, personal=personal, end=row["end"])
+        context = Context(
+            base_text=base["text"] if base and voice != "base" else None, personal=personal, end=row["end"]
+        )
         scores.setdefault(voice, {}).setdefault(name, []).extend(suites.run_checks(case, row["text"], context))
     for voice, found in scores.items():
         one = {name: suites.score_checks(checks) for name, checks in found.items()}
-        metrics[voice]["suites"] = {**{name: _rounded(s["score"]) for name, s in one.items()}, "overall": suites.overall_score(one)}
+        metrics[voice]["suites"] = {
+            **{name: _rounded(s["score"]) for name, s in one.items()},
+            "overall": suites.overall_score(one),
+        }
 
 
 def _notes(metrics: dict, rows: list[dict], seed: int) -> None:
@@ -252,12 +348,28 @@ def _prefixes(metrics: dict, rows: list[dict]) -> None:
         if "prefix" in row and row["shares"]:
             metrics[row["voice"]]["copying"][f"by_heart_{row['prefix']}"] = _rounded(statistics.mean(row["shares"]))
         if "canaries" in row:
-            metrics[row["voice"]]["copying"] |= {"canary_bits": _rounded(statistics.mean(row["canaries"])), "canary_bits_max": _rounded(max(row["canaries"]))}
+            metrics[row["voice"]]["copying"] |= {
+                "canary_bits": _rounded(statistics.mean(row["canaries"])),
+                "canary_bits_max": _rounded(max(row["canaries"])),
+            }
 
 
-def _evidence(name: str, metrics: dict, posts: CorpusTexts, copying: dict, bands: dict, opinions: dict, not_measurable: str, n: int) -> verdict.Evidence:
+def _evidence(
+    name: str,
+    metrics: dict,
+    posts: CorpusTexts,
+    copying: dict,
+    bands: dict,
+    opinions: dict,
+    not_measurable: str,
+    n: int,
+) -> verdict.Evidence:
     rivals = [r for r in ("five_shot", "swap") if r in metrics and r != name]
-    margins = {r: [(family, opinions[family].difference(name, r)[1]) for family in VERIFIER_NAMES] for r in rivals} if opinions else {}
+    margins = (
+        {r: [(family, opinions[family].difference(name, r)[1]) for family in VERIFIER_NAMES] for r in rivals}
+        if opinions
+        else {}
+    )
     return verdict.Evidence(
         shared_posts=posts.shared,
         copying_texts=len(is_over_limit(copying[name], copying["author"])),
@@ -265,20 +377,39 @@ def _evidence(name: str, metrics: dict, posts: CorpusTexts, copying: dict, bands
         fluent_share={m: bands[name][m] for m in FLUENCY_KEYS},
         not_measurable=not_measurable,
         margins=margins,
-        style={family: (opinions[family].mean[name], opinions[family].interval(name)[0]) for family in VERIFIER_NAMES} if opinions else {},
+        style=(
+            {family: (opinions[family].mean[name], opinions[family].interval(name)[0]) for family in VERIFIER_NAMES}
+            if opinions
+            else {}
+        ),
     )
 
 
-def _samples(rows: list[dict], models: list[str], posts: CorpusTexts, copying: dict, opinions: dict, briefs: list[str]) -> list[dict]:
+def _samples(
+    rows: list[dict], models: list[str], posts: CorpusTexts, copying: dict, opinions: dict, briefs: list[str]
+) -> list[dict]:
     answers = {(r["voice"], r["id"]): r for r in rows if "id" in r}
     samples = []
     for i, example in enumerate(posts.asked):
-        sample = {"id": example["id"], "post_id": example["post_id"], "prompt": example["instruction"], "brief": briefs[i], "author": example["output"]}
+        sample = {
+            "id": example["id"],
+            "post_id": example["post_id"],
+            "prompt": example["instruction"],
+            "brief": briefs[i],
+            "author": example["output"],
+        }
         for name in models:
             row, copied = answers[name, example["id"]], copying[name][i]
             scores = {family: _rounded(float(opinions[family].texts[name][i])) for family in opinions}
             likely = {"bits_per_byte": _rounded(likelihood.bits_per_byte([row["read"]]))} if row.get("read") else {}
-            sample[name] = {"text": row["text"], "end": row["end"], "tokens": row["written_tokens"], **likely, "style": scores, **copied}
+            sample[name] = {
+                "text": row["text"],
+                "end": row["end"],
+                "tokens": row["written_tokens"],
+                **likely,
+                "style": scores,
+                **copied,
+            }
             sample[name]["source"] = posts.titles[copied["source"]] if copied["run"] else None
         samples.append(nan_to_none(sample))
     return samples

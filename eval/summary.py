@@ -5,7 +5,14 @@ import json
 from blogtwin.errors import UserError
 from blogtwin.hints import make_command
 
-LABELS = {"base": "base", "styled": "base, told your style", "five_shot": "base, shown 5 posts", "twin": "twin", "swap": "another's twin", "author": "you"}
+LABELS = {
+    "base": "base",
+    "styled": "base, told your style",
+    "five_shot": "base, shown 5 posts",
+    "twin": "twin",
+    "swap": "another's twin",
+    "author": "you",
+}
 
 
 def read_verdict(path) -> str:

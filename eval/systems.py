@@ -1,8 +1,9 @@
-"""Who answers the held-out prompts, what each finds likely, and what each writes. All through the GGUF in llama.cpp that is deployed.
+"""Who answers the held-out prompts, what each finds likely, and what each writes. All through the GGUF in llama.cpp
+that is deployed.
 
-base: the base model, asked as the twin is. styled: the base with the author's habits described to it. five_shot: the base with
-five of the author's posts before its eyes, which is what a person does who doesn't fine-tune. twin, and swap: a twin of
-somebody else, to tell «this person» from «a blog».
+base: the base model, asked as the twin is. styled: the base with the author's habits described to it. five_shot: the
+base with five of the author's posts before its eyes, which is what a person does who doesn't fine-tune. twin, and swap:
+a twin of somebody else, to tell «this person» from «a blog».
 """
 
 import json
@@ -40,7 +41,10 @@ def base_systems(system: str, training: list[dict], tokenizer) -> list[System]:
     posts = first_parts(training)
     shots = []
     for example in posts[:NUM_SHOTS]:
-        shots += [chat.prompt_messages(example, system)[1], {"role": "assistant", "content": truncate_paragraphs(example["output"], tokenizer, SHOT_TOKENS)}]
+        shots += [
+            chat.prompt_messages(example, system)[1],
+            {"role": "assistant", "content": truncate_paragraphs(example["output"], tokenizer, SHOT_TOKENS)},
+        ]
     description = f"{system} {profile.style_prompt([e['output'] for e in posts])}"
     return [System("base", system), System("styled", description), System("five_shot", system, shots)]
 
@@ -62,9 +66,22 @@ def truncate_tokens(text: str, tokenizer, tokens: int) -> str:
     return text if not tokens or len(offsets) <= tokens else text[: offsets[tokens - 1][1]]
 
 
-def generate_cached(model: LlamaModel, gguf: Path, prompts: list[list[int]], sampling: list[SamplingParams], seeds: list[int], wrote=lambda n: None) -> list[dict]:
+def generate_cached(
+    model: LlamaModel,
+    gguf: Path,
+    prompts: list[list[int]],
+    sampling: list[SamplingParams],
+    seeds: list[int],
+    wrote=lambda n: None,
+) -> list[dict]:
     """LlamaModel.write, cached by prompts, sampling parameters and model."""
-    asked = [prompts, seeds, [(d.max_tokens, d.temperature, d.top_p, d.repeat_penalty) for d in sampling], model.sequences, sha256_file(gguf)]
+    asked = [
+        prompts,
+        seeds,
+        [(d.max_tokens, d.temperature, d.top_p, d.repeat_penalty) for d in sampling],
+        model.sequences,
+        sha256_file(gguf),
+    ]
     kept = cache_file(ANSWERS_DIR, asked)
     if kept.is_file():
         wrote(len(prompts))
@@ -74,14 +91,27 @@ def generate_cached(model: LlamaModel, gguf: Path, prompts: list[list[int]], sam
     return answers
 
 
-def generate_posts(model: LlamaModel, gguf: Path, voice: System, examples: list[dict], tokenizer, sampling: SamplingParams, wrote=lambda n: None) -> list[dict]:
+def generate_posts(
+    model: LlamaModel,
+    gguf: Path,
+    voice: System,
+    examples: list[dict],
+    tokenizer,
+    sampling: SamplingParams,
+    wrote=lambda n: None,
+) -> list[dict]:
     """An answer to each example's prompt."""
     prompts = [chat.encode_prompt(tokenizer, voice.messages(e)) for e in examples]
-    return generate_cached(model, gguf, prompts, [sampling] * len(prompts), [sampling.seed + n for n in range(len(prompts))], wrote)
+    return generate_cached(
+        model, gguf, prompts, [sampling] * len(prompts), [sampling.seed + n for n in range(len(prompts))], wrote
+    )
 
 
-def prefix_extraction(model: LlamaModel, gguf: Path, voice: System, examples: list[dict], tokenizer, sampling: SamplingParams) -> list[float]:
-    """Prefix extraction: share of the next 50 tokens of each post that are the post's own, greedily, given its first 50 (Carlini et al. 2023)."""
+def prefix_extraction(
+    model: LlamaModel, gguf: Path, voice: System, examples: list[dict], tokenizer, sampling: SamplingParams
+) -> list[float]:
+    """Prefix extraction: share of the next 50 tokens of each post that are the post's own, greedily, given its first 50
+    (Carlini et al. 2023)."""
     prompts, truths = [], []
     for example in examples:
         ids = chat.encode(tokenizer, example["output"])

@@ -1,4 +1,5 @@
-"""What one text by itself scores: style, copying, topic. The page shows it, and rewards are made of it; the scorecard measures many texts together."""
+"""What one text by itself scores: style, copying, topic. The page shows it, and rewards are made of it; the scorecard
+measures many texts together."""
 
 import math
 
@@ -16,16 +17,22 @@ class TextScorer:
     """The measures of one author, made ready once."""
 
     def __init__(self, learnt: list[str], voice: list[str], briefs: list[str]):
-        """`learnt`: posts that are not to be copied. `voice`: posts that sound like the author. `briefs`: prompts among which a text is to find its own."""
+        """`learnt`: posts that are not to be copied. `voice`: posts that sound like the author. `briefs`: prompts among
+        which a text is to find its own."""
         self.copying = CopyDetector(learnt)
         self.briefs = briefs
         everybody = impostors.load_impostors()
         everybody = everybody.without(everybody.same_as([*learnt, *voice]))
         author = count_features(voice)
-        self.measurable = len(everybody.names) >= impostors.MIN_AUTHORS and int((author.segments * SEGMENT_WORDS >= MIN_WORDS).sum()) >= 2
+        self.measurable = (
+            len(everybody.names) >= impostors.MIN_AUTHORS
+            and int((author.segments * SEGMENT_WORDS >= MIN_WORDS).sum()) >= 2
+        )
         if self.measurable:
             self.verifiers = verification.fit_verifiers("masked", author, everybody)
-            self.scale = verification.fit_full_scale(verification.cross_fit("masked", author, everybody, {}, self.verifiers), everybody.author)
+            self.scale = verification.fit_full_scale(
+                verification.cross_fit("masked", author, everybody, {}, self.verifiers), everybody.author
+            )
 
     def style(self, text: str) -> float | None:
         """0: other bloggers, 1: the author; None where the style is not measurable, or the text is too short."""
@@ -36,8 +43,13 @@ class TextScorer:
         return found if math.isfinite(found) else None
 
     def on_topic(self, text: str, brief: str) -> float | None:
-        """Share of the other briefs that are less like the text than its own, by meaning (0.5 is chance); None where nothing can be compared."""
+        """Share of the other briefs that are less like the text than its own, by meaning (0.5 is chance); None where
+        nothing can be compared."""
         briefs = [brief, *(b for b in self.briefs if b != brief)]
         if len(briefs) < 2 or not text.strip():
             return None
-        return float(relevance.rank_auc(relevance.embedding_similarity([relevance.remove_prompt_echo(brief, text)], briefs), np.zeros(1, int))[0])
+        return float(
+            relevance.rank_auc(
+                relevance.embedding_similarity([relevance.remove_prompt_echo(brief, text)], briefs), np.zeros(1, int)
+            )[0]
+        )

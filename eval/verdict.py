@@ -1,9 +1,9 @@
 """The rule by which a voice is judged, in one place: gates in order, then the claim, in words.
 
-A claim needs all of: the splits share no post; the voice copies no more than its author repeats himself; it is fluent, not
-word salad and not a loop; the author's style can be measured at all. Then «closer to you than prompting» holds only where
-the voice is above the five-shot base, above a twin of somebody else where there is one, and above other people, by both
-opinions on style, with intervals above zero.
+A claim needs all of: the splits share no post; the voice copies no more than its author repeats himself; it is fluent,
+not word salad and not a loop; the author's style can be measured at all. Then «closer to you than prompting» holds only
+where the voice is above the five-shot base, above a twin of somebody else where there is one, and above other people,
+by both opinions on style, with intervals above zero.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,8 @@ MIN_FLUENT_FRACTION = 0.5  # of a voice's texts must lie in the author's band; o
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of one voice. `margins`: {rival: [(opinion, low end of the interval of S(voice) − S(rival)), …]}."""
+    """What is known of one voice. `margins`: {rival: [(opinion, low end of the interval of S(voice) − S(rival)),
+    …]}."""
 
     shared_posts: int
     copying_texts: int
@@ -41,7 +42,9 @@ def failed_gates(evidence: Evidence) -> dict[str, str]:
     if evidence.shared_posts:
         found["disjoint"] = f"{evidence.shared_posts} held-out posts were also trained on"
     if evidence.copying_texts:
-        found["copying"] = f"{evidence.copying_texts} of {evidence.texts} texts copy more than the author repeats himself"
+        found["copying"] = (
+            f"{evidence.copying_texts} of {evidence.texts} texts copy more than the author repeats himself"
+        )
     poor = {name: share for name, share in evidence.fluent_share.items() if not share >= MIN_FLUENT_FRACTION}
     if poor:
         name, share = min(poor.items(), key=lambda item: item[1])
@@ -52,7 +55,8 @@ def failed_gates(evidence: Evidence) -> dict[str, str]:
 
 
 def beats_prompting(evidence: Evidence) -> bool:
-    """Whether the voice is closer to the author than all its rivals, by every opinion, all gates passed, and no caricature."""
+    """Whether the voice is closer to the author than all its rivals, by every opinion, all gates passed, and no
+    caricature."""
     if failed_gates(evidence) or not evidence.margins:
         return False
     above = all(low > 0 for opinions in evidence.margins.values() for _, low in opinions)
@@ -62,7 +66,9 @@ def beats_prompting(evidence: Evidence) -> bool:
 def verdict_text(evidence: Evidence, style: tuple[float, float, float], prompts: int) -> str:
     """The verdict in words; `style` is (S, low, high) by the verifier."""
     score, low, high = style
-    measured = f"style {score:.2f} [{low:.2f}, {high:.2f}] of the way from other bloggers to your own posts, {prompts} prompts"
+    measured = (
+        f"style {score:.2f} [{low:.2f}, {high:.2f}] of the way from other bloggers to your own posts, {prompts} prompts"
+    )
     reasons = failed_gates(evidence)
     if "measurable" in reasons:
         return f"Not measurable, because {reasons['measurable']}."
@@ -83,11 +89,16 @@ def next_steps(evidence: Evidence, metrics: dict) -> list[str]:
     if "copying" in reasons:
         tips.append("It copies: try fewer epochs (train.epochs) or a lower rank (train.lora_rank).")
     if "fluent" in reasons:
-        tips.append("It rambles or loops: lower eval.temperature, raise eval.repeat_penalty, or use a larger base model.")
+        tips.append(
+            "It rambles or loops: lower eval.temperature, raise eval.repeat_penalty, or use a larger base model."
+        )
     if "measurable" in reasons:
         tips.append("Add posts: from about fifty on, ten are held out, and style can be measured.")
     if not reasons and not beats_prompting(evidence):
-        tips.append(f"Not you yet: more posts, more tokens (train.max_tokens), or a larger base model ({make_command('all', BASE='llama3.2:1b')}).")
+        tips.append(
+            "Not you yet: more posts, more tokens (train.max_tokens), or a larger base model"
+            f" ({make_command('all', BASE='llama3.2:1b')})."
+        )
     if metrics["twin"]["shape"]["stopped"] < 0.5:
         tips.append("It seldom ends by itself within eval.max_tokens: raise that limit, since your posts are longer.")
     return tips

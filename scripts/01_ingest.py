@@ -1,7 +1,7 @@
 """Read a folder of posts, or of exports of a blog, into one clean table.
 
-Reads   the folder `ingest.source` (.md, .txt, .docx, .html, .rst, .org; exports and feeds: .xml, .zip, .json, .jsonl, .mbox)
-Writes  data/raw/posts.jsonl       a row a post
+Reads   the folder `ingest.source` (.md, .txt, .docx, .html, .rst, .org; exports and feeds: .xml, .zip, .json, .jsonl,
+.mbox) Writes  data/raw/posts.jsonl       a row a post
         data/raw/discarded.jsonl   every file or post left out, with its reason
         artifacts/cache/read.jsonl what was read of each file, so that the next time only new ones are
 Run     python scripts/01_ingest.py
@@ -26,18 +26,28 @@ def main() -> None:
     params = load_params().ingest
     source = Path(params.source)
     if not source.is_dir():
-        raise UserError(f"ingest.source is {params.source}, and there is no such folder: set it in params.yaml, or run `{make_command('blog', FROM='your/folder')}`.")
+        raise UserError(
+            f"ingest.source is {params.source}, and there is no such folder: set it in params.yaml, or run"
+            f" `{make_command('blog', FROM='your/folder')}`."
+        )
     from blogtwin.cache import JsonCache
 
     with JsonCache(ARTIFACTS_DIR / "cache/read.jsonl", params.chat_role, params.max_file_mb) as remembered:
-        posts, discarded = ingest_folder(source, params.min_words, params.max_file_mb * 1e6, params.author, params.chat_role, remembered)
+        posts, discarded = ingest_folder(
+            source, params.min_words, params.max_file_mb * 1e6, params.author, params.chat_role, remembered
+        )
     if not posts:
         write_jsonl(RAW_DIR / "discarded.jsonl", discarded)
-        raise UserError(f"{source} holds {len(discarded)} files and no post (see {RAW_DIR / 'discarded.jsonl'}): put .md, .txt or .docx posts there.")
+        raise UserError(
+            f"{source} holds {len(discarded)} files and no post (see {RAW_DIR / 'discarded.jsonl'}): put .md, .txt or"
+            " .docx posts there."
+        )
     write_jsonl_files({RAW_DIR / "posts.jsonl": posts, RAW_DIR / "discarded.jsonl": discarded})
     print_summary(posts, discarded)
     if remembered.found:
-        echo(f"{remembered.made} of {remembered.made + remembered.found} files are new or changed, the others were known")
+        echo(
+            f"{remembered.made} of {remembered.made + remembered.found} files are new or changed, the others were known"
+        )
     echo(f"wrote {RAW_DIR / 'posts.jsonl'} and {RAW_DIR / 'discarded.jsonl'}")
 
 

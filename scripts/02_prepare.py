@@ -33,13 +33,22 @@ def main() -> None:
 
     base = resolve_base(params.train.base)
     if params.train.max_length > base.context:
-        raise UserError(f"train.max_length is {params.train.max_length}, and {base.name} reads no more than {base.context} tokens: set train.max_length to {base.context} or less.")
+        raise UserError(
+            f"train.max_length is {params.train.max_length}, and {base.name} reads no more than {base.context} tokens:"
+            f" set train.max_length to {base.context} or less."
+        )
     count = TokenCounter(base.tokenizer())
 
-    with contextlib.nullcontext() if preview_n else JsonCache(ARTIFACTS_DIR / "cache/cut.jsonl", *cache_key(params, base)) as remembered:
+    with (
+        contextlib.nullcontext()
+        if preview_n
+        else JsonCache(ARTIFACTS_DIR / "cache/cut.jsonl", *cache_key(params, base))
+    ) as remembered:
         rows = build_examples(posts, params, count, max(0, preview_n or 0), remembered)
     if not rows:
-        raise UserError(f"None of the {len(posts)} posts has text left after cleaning: look at {RAW_DIR / 'posts.jsonl'}.")
+        raise UserError(
+            f"None of the {len(posts)} posts has text left after cleaning: look at {RAW_DIR / 'posts.jsonl'}."
+        )
     if preview_n:
         print_preview(rows, {p["id"]: p["title"] for p in posts})
         return

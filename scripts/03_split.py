@@ -1,7 +1,7 @@
 """Split the examples by whole posts: train, valid, test. Near-duplicates, series and cross-posts stay together.
 
-Posts that were split before stay where they were when others are added, so that scorecards can be compared, and a twin that goes on
-learning (train.warm_start) is tested on nothing it knows.
+Posts that were split before stay where they were when others are added, so that scorecards can be compared, and a twin
+that goes on learning (train.warm_start) is tested on nothing it knows.
 
 Reads   data/prepared/examples.jsonl, data/raw/posts.jsonl (titles), data/split/places.json (of the last time)
 Writes  data/split/train.jsonl, valid.jsonl, test.jsonl, places.json

@@ -21,7 +21,11 @@ from blogtwin.paths import ADAPTER_DIR, TRAIN_DIR
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--resume-from", metavar="DIR", help="a checkpoint that lies elsewhere; without it, the newest of the same params and data")
+    parser.add_argument(
+        "--resume-from",
+        metavar="DIR",
+        help="a checkpoint that lies elsewhere; without it, the newest of the same params and data",
+    )
     arguments = parser.parse_args()
     params = load_params()
     from train.run import choose_trainer, plan_run, run_training

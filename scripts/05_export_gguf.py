@@ -34,17 +34,31 @@ def main() -> None:
 
     base = resolve_base(params.train.base)
     if trained["base"]["digest"] != base.digest:
-        raise UserError(f"{ADAPTER_DIR} was trained on {trained['base']['name']}, and train.base is {base.name}: run scripts/04_train.py again.")
+        raise UserError(
+            f"{ADAPTER_DIR} was trained on {trained['base']['name']}, and train.base is {base.name}: run"
+            " scripts/04_train.py again."
+        )
     examples = post_examples(read_jsonl(SPLIT_DIR / "test.jsonl"))[: params.export.parity_prompts]
     about = gguf_metadata(params, base, trained)
     with atomic_directory(GGUF_DIR) as folder:
-        write_merged_gguf(base.gguf, ADAPTER_DIR, folder / "twin.gguf", params.export.quantization, base.tokenizer().chat_template, about)
+        write_merged_gguf(
+            base.gguf,
+            ADAPTER_DIR,
+            folder / "twin.gguf",
+            params.export.quantization,
+            base.tokenizer().chat_template,
+            about,
+        )
         write_lora_gguf(base.gguf, ADAPTER_DIR, folder / "adapter.gguf", about)
         result = check_parity(base, folder, examples, params)
         write_json(folder / "parity.json", result)
     for name in ("twin", "adapter"):
         n = result[name]
-        echo(f"{name}.gguf  {(GGUF_DIR / f'{name}.gguf').stat().st_size / 1e6:.0f} MB  |Δ log p| {n['delta_to_twin']:.3f} to the trained twin, {n['delta_to_base']:.3f} to the base; greedy agreement {n['agreement_with_twin']:.2f} ({n['tokens']} tokens)")
+        echo(
+            f"{name}.gguf  {(GGUF_DIR / f'{name}.gguf').stat().st_size / 1e6:.0f} MB  |Δ log p|"
+            f" {n['delta_to_twin']:.3f} to the trained twin, {n['delta_to_base']:.3f} to the base; greedy agreement"
+            f" {n['agreement_with_twin']:.2f} ({n['tokens']} tokens)"
+        )
     echo(f"wrote {GGUF_DIR}/twin.gguf, adapter.gguf and parity.json")
 
 

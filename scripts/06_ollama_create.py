@@ -4,7 +4,8 @@ Reads   artifacts/gguf/twin.gguf, data/split/test.jsonl
 Writes  artifacts/ollama/Modelfile      for `ollama create` by hand
         artifacts/ollama/receipt.json   what was registered, or that Ollama is absent
 Run     python scripts/06_ollama_create.py
-        python scripts/06_ollama_create.py --drop-stale  forgets a receipt that Ollama's state has overtaken (`make all` calls this)
+        python scripts/06_ollama_create.py --drop-stale  forgets a receipt that Ollama's state has overtaken (`make all`
+        calls this)
 """
 
 import _path
@@ -42,10 +43,18 @@ def main() -> None:
         file.write(render_modelfile("../gguf/twin.gguf", model_settings(base.template, params.prepare.system, params)))
     if ollama.version() is None:
         write_json(RECEIPT_FILE, {"status": "absent", "model": "", "gguf": sha256_file(twin)})
-        echo(f"no Ollama answers at {ollama.url}: wrote {OLLAMA_DIR}/Modelfile; install Ollama and run `{make_command('all')}` again, which registers the twin without training.")
+        echo(
+            f"no Ollama answers at {ollama.url}: wrote {OLLAMA_DIR}/Modelfile; install Ollama and run"
+            f" `{make_command('all')}` again, which registers the twin without training."
+        )
         return
-    receipt = register_and_record(ollama, params, base, post_examples(read_jsonl(SPLIT_DIR / "test.jsonl")), sha256_file(twin))
-    echo(f"registered {receipt['model']} and {receipt['tag']} in Ollama {receipt['ollama']}; |Δ log p| {receipt['parity']['delta_to_twin']} to the twin: `ollama run {receipt['tag']}`")
+    receipt = register_and_record(
+        ollama, params, base, post_examples(read_jsonl(SPLIT_DIR / "test.jsonl")), sha256_file(twin)
+    )
+    echo(
+        f"registered {receipt['model']} and {receipt['tag']} in Ollama {receipt['ollama']}; |Δ log p|"
+        f" {receipt['parity']['delta_to_twin']} to the twin: `ollama run {receipt['tag']}`"
+    )
 
 
 if __name__ == "__main__":

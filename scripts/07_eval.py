@@ -19,7 +19,15 @@ from blogtwin.config import load_params
 from blogtwin.console import echo, run_cli
 from blogtwin.files import read_jsonl, write_jsonl
 from blogtwin.paths import EVAL_DIR
-from eval.run import check_other_twin, collect_base, collect_twins, make_scorecard, run_llm_judge, run_suite, write_scorecard
+from eval.run import (
+    check_other_twin,
+    collect_base,
+    collect_twins,
+    make_scorecard,
+    run_llm_judge,
+    run_suite,
+    write_scorecard,
+)
 
 
 def main() -> None:

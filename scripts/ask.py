@@ -28,7 +28,10 @@ def main() -> None:
     if not adapter.is_file():
         raise UserError(f"There is no {adapter} yet: run `{make_command('all')}`.")
     if not arguments.prompt.strip() or arguments.max_tokens < 1:
-        raise UserError(f"The prompt is empty or --max-tokens under 1: ask something, as in {shell_command('python scripts/ask.py')} \"Write about the sea.\"")
+        raise UserError(
+            "The prompt is empty or --max-tokens under 1: ask something, as in"
+            f' {shell_command("python scripts/ask.py")} "Write about the sea."'
+        )
     from blogtwin.inference import llama_server
     from blogtwin.models import chat
     from blogtwin.models.registry import resolve_base
@@ -37,12 +40,18 @@ def main() -> None:
     template = base.tokenizer().chat_template
     messages = chat.prompt_messages({"instruction": arguments.prompt, "input": ""}, params.prepare.system)
     n_ctx = len(arguments.prompt) + arguments.max_tokens + 256  # a token is at least a character
-    with llama_server.serve_model(base.gguf, "base", chat_template=template, n_ctx=n_ctx) as plain, llama_server.serve_model(base.gguf, "twin", adapter, template, n_ctx) as twin:
+    with (
+        llama_server.serve_model(base.gguf, "base", chat_template=template, n_ctx=n_ctx) as plain,
+        llama_server.serve_model(base.gguf, "twin", adapter, template, n_ctx) as twin,
+    ):
         answers = asyncio.run(ask_both({"base": plain, "twin": twin}, messages, params, arguments.max_tokens))
     for name, a in answers.items():
         echo(f"── {name} " + "─" * 40)
         echo(a["text"])
-        echo(f"   {len(a['text'].split())} words, {a['tokens']} tokens in {a['seconds']:.1f} s, first after {a['first']:.2f} s, {'stopped by itself' if a['end'] == 'stop' else 'cut at the limit'}\n")
+        echo(
+            f"   {len(a['text'].split())} words, {a['tokens']} tokens in {a['seconds']:.1f} s, first after"
+            f" {a['first']:.2f} s, {'stopped by itself' if a['end'] == 'stop' else 'cut at the limit'}\n"
+        )
 
 
 if __name__ == "__main__":

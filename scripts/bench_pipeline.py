@@ -1,6 +1,8 @@
-"""How long a big archive takes to read, cut and split, and how much memory: 500 posts and 5,000 of 2,000 words, and three more posts after.
+"""How long a big archive takes to read, cut and split, and how much memory: 500 posts and 5,000 of 2,000 words, and
+three more posts after.
 
-The posts are made of the sample blog's words, drawn by how often they stand there, with headings, lists, links, quotes and code.
+The posts are made of the sample blog's words, drawn by how often they stand there, with headings, lists, links, quotes
+and code.
 
 Writes  artifacts/bench/data.json
 Run     make bench-data
@@ -27,7 +29,10 @@ from blogtwin.paths import ARTIFACTS_DIR, ROOT
 
 WORDS = 2000  # of a post
 STAGES = ("01_ingest", "02_prepare", "03_split")
-REACH = {"5,000 posts in under 3 minutes": lambda big: big["seconds"] < 180, "5,000 posts in under 2 GB": lambda big: big["most_mb"] < 2000}
+REACH = {
+    "5,000 posts in under 3 minutes": lambda big: big["seconds"] < 180,
+    "5,000 posts in under 2 GB": lambda big: big["most_mb"] < 2000,
+}
 
 
 def vocabulary() -> list[str]:
@@ -59,17 +64,26 @@ def post(number: int, words: list[str]) -> str:
         else:
             blocks.append(f"{some(n // 2)} [{some(3)}](https://example.org/{number}) {some(n - n // 2 - 3)}")
         left -= n
-    return f"---\ntitle: Post {number}\ndate: {2000 + number // 336 % 25}-{1 + number // 28 % 12:02}-{1 + number % 28:02}\ntags: [{draw.choice(words).strip('.,;:!?()')}]\n---\n" + "\n\n".join(blocks) + "\n"
+    return (
+        f"---\ntitle: Post {number}\ndate:"
+        f" {2000 + number // 336 % 25}-{1 + number // 28 % 12:02}-{1 + number % 28:02}\ntags:"
+        f" [{draw.choice(words).strip('.,;:!?()')}]\n---\n" + "\n\n".join(blocks) + "\n"
+    )
 
 
 def stage(name: str, folder: Path) -> dict:
     """Seconds and MB of one stage, run as DVC runs it."""
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, str(ROOT / f"scripts/{name}.py")], cwd=folder, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / f"scripts/{name}.py")], cwd=folder, stdout=subprocess.DEVNULL
+    )
     _, status, used = os.wait4(process.pid, 0)
     if status != 0:
         raise UserError(f"{name} failed; its reason stands above.")
-    return {"seconds": round(time.perf_counter() - started, 2), "mb": round(used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), 1)}
+    return {
+        "seconds": round(time.perf_counter() - started, 2),
+        "mb": round(used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), 1),
+    }
 
 
 def archive(posts: int) -> dict:
@@ -78,7 +92,9 @@ def archive(posts: int) -> dict:
     with tempfile.TemporaryDirectory() as there:
         folder = Path(there)
         shutil.copy(ROOT / "params.yaml", folder)
-        shutil.copytree(ROOT / "corpus", folder / "corpus", ignore=shutil.ignore_patterns("*.py", "__pycache__"))  # the empty persona
+        shutil.copytree(
+            ROOT / "corpus", folder / "corpus", ignore=shutil.ignore_patterns("*.py", "__pycache__")
+        )  # the empty persona
         (folder / "blog").mkdir()
         set_params(folder / "params.yaml", {"ingest.source": "blog"})
         for number in range(posts):
@@ -89,13 +105,26 @@ def archive(posts: int) -> dict:
         again = {name: stage(name, folder) for name in STAGES}
     total = round(sum(s["seconds"] for s in found.values()), 2)
     each = ", ".join(f"{name[3:]} {s['seconds']:.1f} s, {s['mb']:,.0f} MB" for name, s in found.items())
-    echo(f"{posts:,} posts, {posts * WORDS:,} words: {total:.1f} s ({each}); three more: {sum(s['seconds'] for s in again.values()):.1f} s")
-    return {"posts": posts, "words": posts * WORDS, "seconds": total, "most_mb": max(s["mb"] for s in found.values()), "stages": found, "three_more_seconds": round(sum(s["seconds"] for s in again.values()), 2), "three_more": again}
+    echo(
+        f"{posts:,} posts, {posts * WORDS:,} words: {total:.1f} s ({each}); three more:"
+        f" {sum(s['seconds'] for s in again.values()):.1f} s"
+    )
+    return {
+        "posts": posts,
+        "words": posts * WORDS,
+        "seconds": total,
+        "most_mb": max(s["mb"] for s in found.values()),
+        "stages": found,
+        "three_more_seconds": round(sum(s["seconds"] for s in again.values()), 2),
+        "three_more": again,
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--posts", type=int, nargs="+", default=[500, 5000], help="sizes of the archive (default %(default)s)")
+    parser.add_argument(
+        "--posts", type=int, nargs="+", default=[500, 5000], help="sizes of the archive (default %(default)s)"
+    )
     sizes = parser.parse_args().posts
     found = [archive(posts) for posts in sizes]
     biggest = max(found, key=lambda f: f["posts"])

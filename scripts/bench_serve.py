@@ -1,5 +1,5 @@
-"""What the server costs: start to ready, its overhead over the engine asked directly, how soon a cancelled engine rests, 32 streams at
-once, memory over many requests.
+"""What the server costs: start to ready, its overhead over the engine asked directly, how soon a cancelled engine
+rests, 32 streams at once, memory over many requests.
 
 The server is a process of its own, with the embedded engine in it, and this one only asks.
 
@@ -35,7 +35,9 @@ REACH = {
     "less than 2 % of tokens/s lost": lambda found: found["overhead"]["tokens_per_second_lost_percent"]["median"] < 2,
     "a cancelled engine writes no more after 200 ms": lambda found: found["cancel"]["answer_slowest_ms"] < 200,
     "32 streams at once: none fails": lambda found: not found["together"]["failed"],
-    "32 streams at once: slowest first token under 3x the median": lambda found: found["together"]["slowest_over_median"] < 3,
+    "32 streams at once: slowest first token under 3x the median": lambda found: (
+        found["together"]["slowest_over_median"] < 3
+    ),
     "memory flat: less than 2 % more at the end": lambda found: found["memory"]["grown_percent"] < 2,
 }
 
@@ -54,7 +56,14 @@ def serve(home: str, pipe) -> None:
         while not pool.ready and not pool.failed:
             time.sleep(0.01)
         base = pool.loaded.get("base")
-        pipe.send({"url": f"http://127.0.0.1:{listening.getsockname()[1]}", "engine": base and base.engine, "models": list(pool.loaded), "failed": "; ".join(one.reason for one in pool.failed.values())})
+        pipe.send(
+            {
+                "url": f"http://127.0.0.1:{listening.getsockname()[1]}",
+                "engine": base and base.engine,
+                "models": list(pool.loaded),
+                "failed": "; ".join(one.reason for one in pool.failed.values()),
+            }
+        )
 
     threading.Thread(target=tell, daemon=True).start()
     server.run_server(app, listening)
@@ -82,7 +91,9 @@ def served(home: str, rounds: int, requests: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--starts", type=int, default=3, help="how often it is started (default %(default)s)")
-    parser.add_argument("--rounds", type=int, default=60, help="answers of engine and server that are compared (default %(default)s)")
+    parser.add_argument(
+        "--rounds", type=int, default=60, help="answers of engine and server that are compared (default %(default)s)"
+    )
     parser.add_argument("--requests", type=int, default=2000, help="how many for the memory (default %(default)s)")
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as scripts/serve_api.py has it
@@ -91,7 +102,11 @@ def main() -> None:
         for number in range(1, arguments.starts + 1):
             starts.append(round(start_to_ready(home), 2))
             echo(f"start {number}/{arguments.starts}: ready after {starts[-1]} s")
-        found = {"cores": available_cpus(), "start_to_ready_s": {"median": statistics.median(starts), "slowest": max(starts)}, **served(home, max(2, arguments.rounds), arguments.requests)}
+        found = {
+            "cores": available_cpus(),
+            "start_to_ready_s": {"median": statistics.median(starts), "slowest": max(starts)},
+            **served(home, max(2, arguments.rounds), arguments.requests),
+        }
     found["reached"] = {what: bool(holds(found)) for what, holds in REACH.items()}
     write_json(ARTIFACTS_DIR / "bench/serve.json", found)
     for what, holds in found["reached"].items():

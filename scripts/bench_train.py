@@ -1,8 +1,8 @@
 """How fast the CPU trainer is: beside TRL's own SFTTrainer on the same rows, and beside what the machine can multiply.
 
-Each run is a process of its own, one after the other, none beside it: ours; TRL by its defaults, a few steps for its speed; and
-TRL packed as ours, for as many tokens as ours, whose validation loss is compared. (TRL's output layer needs Triton: without a card,
-train/trl_compat.py stands in for it.)
+Each run is a process of its own, one after the other, none beside it: ours; TRL by its defaults, a few steps for its
+speed; and TRL packed as ours, for as many tokens as ours, whose validation loss is compared. (TRL's output layer needs
+Triton: without a card, train/trl_compat.py stands in for it.)
 
 Reads   data/split/train.jsonl, data/split/valid.jsonl
 Writes  artifacts/bench/train.json
@@ -36,11 +36,23 @@ def measured(what: str, steps: int) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
         large_pages = {} if what == "ours" else {"THP_MEM_ALLOC_ENABLE": "0"}  # which blogtwin/environment.py asks for
-        done = subprocess.run([sys.executable, __file__, "--steps", str(steps), "--worker", what, str(answer)], capture_output=True, text=True, env={**os.environ, **large_pages})
+        done = subprocess.run(
+            [sys.executable, __file__, "--steps", str(steps), "--worker", what, str(answer)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **large_pages},
+        )
         if done.returncode:
-            raise UserError(f"The run «{what}» failed: {(done.stderr.strip() or done.stdout.strip()).splitlines()[-1][:300]}")
+            raise UserError(
+                f"The run «{what}» failed: {(done.stderr.strip() or done.stdout.strip()).splitlines()[-1][:300]}"
+            )
         found = json.loads(answer.read_text())
-    echo(f"{what}: " + ", ".join(f"{name} {value:,.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in found.items()))
+    echo(
+        f"{what}: "
+        + ", ".join(
+            f"{name} {value:,.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in found.items()
+        )
+    )
     return found
 
 
@@ -76,7 +88,10 @@ def main() -> None:
     for reached, sentence in (
         (summary["ratio"] >= TIMES_STOCK, f"{summary['ratio']:.1f} times TRL's defaults (aim: {TIMES_STOCK:g})"),
         (summary["roof_share"] >= SHARE_OF_ROOF, f"{summary['roof_share']:.0%} of the roof (aim: {SHARE_OF_ROOF:.0%})"),
-        (abs(summary["loss_difference"]) <= SAME_LOSS, f"validation loss {summary['loss_difference']:+.3f} beside TRL's packed run (aim: within {SAME_LOSS:g})"),
+        (
+            abs(summary["loss_difference"]) <= SAME_LOSS,
+            f"validation loss {summary['loss_difference']:+.3f} beside TRL's packed run (aim: within {SAME_LOSS:g})",
+        ),
     ):
         echo(f"{'reached' if reached else 'missed '}  {sentence}")
     echo(f"wrote {BENCH}")

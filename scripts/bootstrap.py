@@ -1,4 +1,5 @@
-"""Make .venv and install into it what the project needs, and bring an older params.yaml up to date; does nothing when that is done.
+"""Make .venv and install into it what the project needs, and bring an older params.yaml up to date; does nothing when
+that is done.
 
 Standard library only, and no syntax that an older Python can't read: it must get as far as the sentence about its age.
 

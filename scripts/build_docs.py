@@ -1,4 +1,5 @@
-"""Write the generated parts of README.md and docs/: parameters, presets, the server's settings, and tables of measured figures.
+"""Write the generated parts of README.md and docs/: parameters, presets, the server's settings, and tables of measured
+figures.
 
 Reads   params.yaml, blogtwin/config.py, blogtwin/presets.yaml, serve/settings.py, docs/results.json
 Writes  README.md, docs/*.md, between `<!-- generated: NAME -->` and `<!-- /generated -->`
@@ -29,8 +30,15 @@ def generated_pages(root: Path) -> dict[Path, str]:
         "settings": settings_reference(Settings),
     }
     for name, table in json.loads((root / "docs/results.json").read_text(encoding="utf-8")).items():
-        blocks |= {f"table {name}": f"{render_table(table)}\n\n{render_source(table)}", f"verdict {name}": render_verdict(table)}
-        blocks |= {f"short table {name}": f"{render_table(table, readme=True)}\n\n{render_source(table, notes=False)}\n\n{render_verdict(table)}"}
+        blocks |= {
+            f"table {name}": f"{render_table(table)}\n\n{render_source(table)}",
+            f"verdict {name}": render_verdict(table),
+        }
+        blocks |= {
+            f"short table {name}": (
+                f"{render_table(table, readme=True)}\n\n{render_source(table, notes=False)}\n\n{render_verdict(table)}"
+            )
+        }
     pages = [root / "README.md", *sorted((root / "docs").glob("*.md"))]
     return {page: fill_markers(page.read_text(encoding="utf-8"), blocks, page.name) for page in pages}
 
@@ -41,7 +49,9 @@ def main() -> None:
     check = parser.parse_args().check
     changed = {page: text for page, text in generated_pages(Path()).items() if text != page.read_text(encoding="utf-8")}
     if check and changed:
-        raise UserError(f"{', '.join(map(str, changed))} differ from what the code says: run `python scripts/build_docs.py`.")
+        raise UserError(
+            f"{', '.join(map(str, changed))} differ from what the code says: run `python scripts/build_docs.py`."
+        )
     for page, text in changed.items():
         with atomic_open(page) as file:
             file.write(text)

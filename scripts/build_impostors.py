@@ -1,4 +1,5 @@
-"""Blogs of several people → eval/style/impostors.npz: the counts of their prose that a voice is measured against, no sentences.
+"""Blogs of several people → eval/style/impostors.npz: the counts of their prose that a voice is measured against, no
+sentences.
 
 Reads   FOLDER: one folder of posts for each author
 Writes  eval/style/impostors.npz
@@ -22,9 +23,14 @@ def main() -> None:
     folder = parser.parse_args().folder
     from eval.style import impostors
 
-    found = {name: longest_posts(posts, MAX_POSTS) for name, posts in load_blogs(folder).items() if len(posts) >= MIN_POSTS}
+    found = {
+        name: longest_posts(posts, MAX_POSTS) for name, posts in load_blogs(folder).items() if len(posts) >= MIN_POSTS
+    }
     if len(found) < impostors.MIN_AUTHORS:
-        raise UserError(f"{folder} holds {len(found)} authors with {MIN_POSTS} posts or more up to {CUTOFF_DATE}, and {impostors.MIN_AUTHORS} are needed.")
+        raise UserError(
+            f"{folder} holds {len(found)} authors with {MIN_POSTS} posts or more up to {CUTOFF_DATE}, and"
+            f" {impostors.MIN_AUTHORS} are needed."
+        )
     gathered = impostors.from_blogs(found)
     with atomic_open(impostors.SHIPPED_FILE, "wb") as file:
         impostors.save_impostors(gathered, file)

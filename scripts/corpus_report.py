@@ -45,9 +45,15 @@ def main() -> None:
     with atomic_open(DATA / "report.html") as file:
         file.write(render_html(facts))
     show(facts)
-    echo(f"wrote {DATA / 'report.html'} and {DATA / 'report.json'}: open {(Path.cwd() / DATA / 'report.html').as_uri()}")
+    echo(
+        f"wrote {DATA / 'report.html'} and {DATA / 'report.json'}: open {(Path.cwd() / DATA / 'report.html').as_uri()}"
+    )
     card = EVAL_DIR / "report.html"
-    echo(f"the scorecard of the twin: {(Path.cwd() / card).as_uri()}" if card.is_file() else f"the scorecard of the twin, {card}, is not there yet: `{make_command('all')}` makes it")
+    echo(
+        f"the scorecard of the twin: {(Path.cwd() / card).as_uri()}"
+        if card.is_file()
+        else f"the scorecard of the twin, {card}, is not there yet: `{make_command('all')}` makes it"
+    )
 
 
 if __name__ == "__main__":

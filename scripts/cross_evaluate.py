@@ -1,8 +1,9 @@
-"""Does a twin learn its own author, and not just «a blog»? Twins of several authors on one base, each on everybody's posts.
+"""Does a twin learn its own author, and not just «a blog»? Twins of several authors on one base, each on everybody's
+posts.
 
 Reads   FOLDER …: at least two folders in which `make all` has made a twin on the same base
-Writes  artifacts/validate/twins.json   {"bits_per_byte": {twin: {author: …}}, "own_lowest": {author: 1 or 0}, "style": {author: {twin: …}}}
-Run     make validate-metrics TWINS="folder folder folder"
+Writes  artifacts/validate/twins.json   {"bits_per_byte": {twin: {author: …}}, "own_lowest": {author: 1 or 0}, "style":
+{author: {twin: …}}} Run     make validate-metrics TWINS="folder folder folder"
 """
 
 import _path

@@ -1,8 +1,8 @@
 """What this machine can do, what is missing, and which base model and preset suit it and your posts.
 
-Reads   the machine, params.yaml, the folder of posts; FORCE_CPU, MAX_RAM_GB and MAX_VRAM_GB, from the environment or .env
-Writes  nothing; with --apply, the recommendation into params.yaml
-Run     make doctor          python scripts/doctor.py [--json] [--apply]
+Reads   the machine, params.yaml, the folder of posts; FORCE_CPU, MAX_RAM_GB and MAX_VRAM_GB, from the environment or
+.env Writes  nothing; with --apply, the recommendation into params.yaml Run     make doctor          python
+scripts/doctor.py [--json] [--apply]
 """
 
 import _path
@@ -25,10 +25,14 @@ def show(found: dict) -> None:
     machine, recommended = found["machine"], found["recommended"]
     cards = ", ".join(f"{g['name']} ({g['kind']}, {g['memory_gb']:g} GB)" for g in machine["gpus"]) or "none"
     echo(f"system     {machine['system']}")
-    echo(f"processor  {machine['cpu']}, {machine['cores']} cores, {' '.join(machine['features']) or 'no features known'}")
+    echo(
+        f"processor  {machine['cpu']}, {machine['cores']} cores, {' '.join(machine['features']) or 'no features known'}"
+    )
     echo(f"memory     {machine['ram_gb']:g} GB, {machine['disk_free_gb']:g} GB of disk free")
     echo(f"cards      {cards}")
-    echo(f"programs   Python {machine['python']}, Node {machine['node'] or 'none'}, Ollama {machine['ollama'] or 'none'}")
+    echo(
+        f"programs   Python {machine['python']}, Node {machine['node'] or 'none'}, Ollama {machine['ollama'] or 'none'}"
+    )
     for name, value in machine["limits"].items():
         echo(f"limit      {name}={value}")
     echo(f"trainer    {found['trainer']['name']}, because {found['trainer']['reason']}")
@@ -37,8 +41,15 @@ def show(found: dict) -> None:
     for lack in found["missing"]:
         echo(f"{'MISSING ' if lack['needed'] else 'optional'}   {lack['what']}: {lack['mend']}")
     known = found["corpus"]
-    echo(f"posts      about {known['tokens']:,} tokens to train on ({known['from']})" if known["tokens"] else f"posts      {known['from']}")
-    echo(f"advice     {recommended['base']}, preset {recommended['preset']}, rows of {recommended['max_length']} tokens, batch {recommended['batch_size']}, about {recommended['minutes']:g} minutes of training")
+    echo(
+        f"posts      about {known['tokens']:,} tokens to train on ({known['from']})"
+        if known["tokens"]
+        else f"posts      {known['from']}"
+    )
+    echo(
+        f"advice     {recommended['base']}, preset {recommended['preset']}, rows of {recommended['max_length']} tokens,"
+        f" batch {recommended['batch_size']}, about {recommended['minutes']:g} minutes of training"
+    )
     echo(f"           because {recommended['reason']}")
     echo(f"           {recommended['base']}: {recommended['weights']}")
     echo(f"           `{shell_command('python scripts/doctor.py --apply')}` writes that to params.yaml")

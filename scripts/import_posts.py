@@ -27,7 +27,9 @@ def main() -> None:
         echo(__doc__)
         return
     if not sys.argv[1]:
-        raise UserError(f"FROM is empty: name the folder of your posts, as in `{make_command('blog', FROM='~/posts')}`.")
+        raise UserError(
+            f"FROM is empty: name the folder of your posts, as in `{make_command('blog', FROM='~/posts')}`."
+        )
     load_params()
     is_address = sys.argv[1].startswith(("http://", "https://"))
     source = sys.argv[1] if is_address else resolve_source(sys.argv[1])
@@ -40,15 +42,27 @@ def main() -> None:
             copy_posts(source, folder)
         count = sum(1 for f in folder.rglob("*") if f.is_file())
         if not count:
-            raise UserError(f"{source} holds no files: name the folder of your posts, as in `{make_command('blog', FROM='~/posts')}`.")
+            raise UserError(
+                f"{source} holds no files: name the folder of your posts, as in"
+                f" `{make_command('blog', FROM='~/posts')}`."
+            )
         if not is_address and source.is_dir():
             save_post_dates(source, folder)
     done = run_dvc(Path("."), "add", "--quiet", str(BLOG_DIR))
     if done.returncode != 0:
-        raise UserError(f"{count} files were copied to {BLOG_DIR}, but DVC could not take them: {' '.join(done.stderr.split())[:300]}")
+        raise UserError(
+            f"{count} files were copied to {BLOG_DIR}, but DVC could not take them:"
+            f" {' '.join(done.stderr.split())[:300]}"
+        )
     set_params(Path("params.yaml"), {"ingest.source": str(BLOG_DIR)})
-    echo(f"copied {count} file{'' if count == 1 else 's'} from {source} to {BLOG_DIR} and gave them to DVC ({BLOG_DIR}.dvc is a pointer; Git never sees the posts)")
-    echo(f"next: `{make_command('all')}` makes the twin; `{make_command('all', BASE='llama3.2:1b')}` makes it on a larger base model")
+    echo(
+        f"copied {count} file{'' if count == 1 else 's'} from {source} to {BLOG_DIR} and gave them to DVC"
+        f" ({BLOG_DIR}.dvc is a pointer; Git never sees the posts)"
+    )
+    echo(
+        f"next: `{make_command('all')}` makes the twin; `{make_command('all', BASE='llama3.2:1b')}` makes it on a"
+        " larger base model"
+    )
 
 
 if __name__ == "__main__":

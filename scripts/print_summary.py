@@ -1,7 +1,7 @@
 """The short table that `make all` ends with, and what to do next.
 
-Reads   artifacts/train/metrics.json, artifacts/gguf/parity.json, artifacts/eval/metrics.json, artifacts/ollama/receipt.json
-Run     python scripts/print_summary.py [--report]
+Reads   artifacts/train/metrics.json, artifacts/gguf/parity.json, artifacts/eval/metrics.json,
+artifacts/ollama/receipt.json Run     python scripts/print_summary.py [--report]
 """
 
 import _path
@@ -24,7 +24,12 @@ def main() -> None:
             raise UserError(f"There is no {report} yet: run `{make_command('all')}`.")
         echo(f"open {report.resolve().as_uri()} in a browser")
         return
-    training, parity, scores, receipt = read_json(TRAIN_DIR / "metrics.json"), read_json(GGUF_DIR / "parity.json"), read_json(EVAL_DIR / "metrics.json"), read_json(OLLAMA_DIR / "receipt.json")
+    training, parity, scores, receipt = (
+        read_json(TRAIN_DIR / "metrics.json"),
+        read_json(GGUF_DIR / "parity.json"),
+        read_json(EVAL_DIR / "metrics.json"),
+        read_json(OLLAMA_DIR / "receipt.json"),
+    )
     from rich.console import Console
     from rich.table import Table
 
@@ -49,8 +54,16 @@ def main() -> None:
     row("words (median)", "shape", "words_median", ".0f")
     Console().print(table)
     echo(read_verdict(EVAL_DIR / "verdict.txt"))
-    echo(f"trained {training['train_posts']} posts in {training['seconds']:.0f} s on {training['device']} ({training['tokens_per_s']:.0f} tokens/s); the export is what was trained (|Δ log p| {parity['twin']['delta_to_twin']:.3f}, base {parity['twin']['delta_to_base']:.3f})")
-    where = f"`ollama run {receipt['tag']}`" if receipt["status"] == "registered" else f"install Ollama and run `{make_command('all')}` again"
+    echo(
+        f"trained {training['train_posts']} posts in {training['seconds']:.0f} s on {training['device']}"
+        f" ({training['tokens_per_s']:.0f} tokens/s); the export is what was trained (|Δ log p|"
+        f" {parity['twin']['delta_to_twin']:.3f}, base {parity['twin']['delta_to_base']:.3f})"
+    )
+    where = (
+        f"`ollama run {receipt['tag']}`"
+        if receipt["status"] == "registered"
+        else f"install Ollama and run `{make_command('all')}` again"
+    )
     ask, own = shell_command('python scripts/ask.py "a prompt"'), make_command("blog", FROM="~/posts")
     echo(f"next: read {report} (`{make_command('report')}`); `{ask}`; in Ollama: {where}; your own posts: `{own}`")
 

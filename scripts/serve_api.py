@@ -22,7 +22,9 @@ def main() -> None:
     parser.add_argument("--host", help="where to listen (default: SERVE_HOST, else 127.0.0.1)")
     parser.add_argument("--port", type=int, help="0 takes a free one (default: SERVE_PORT, else 8000)")
     arguments = parser.parse_args()
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # two llama.cpp engines whose idle threads spin take each other's cores
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # two llama.cpp engines whose idle threads spin take each other's cores
     from pydantic import ValidationError
 
     from blogtwin.validation import main_problem
@@ -35,7 +37,10 @@ def main() -> None:
         problem = main_problem(e)
         raise UserError(f"SERVE_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}.") from None
     if not settings.loopback and not Keys(settings.home).all():
-        raise UserError(f"SERVE_HOST is {settings.host}, which others can reach, and there are no keys: make one with `python scripts/api_keys.py add NAME --role admin`, or stay on 127.0.0.1.")
+        raise UserError(
+            f"SERVE_HOST is {settings.host}, which others can reach, and there are no keys: make one with `python"
+            " scripts/api_keys.py add NAME --role admin`, or stay on 127.0.0.1."
+        )
     from serve.main import create_app
 
     app = create_app(settings)

@@ -1,8 +1,8 @@
 """Put the figures of the last run on the sample blog into docs/results.json, and into the pages that show them.
 
-Reads   artifacts/eval/metrics.json, artifacts/eval/verdict.txt, artifacts/train/metrics.json, artifacts/gguf/parity.json, params.yaml
-Writes  docs/results.json, the table `sample`; then run `python scripts/build_docs.py`
-Run     python scripts/update_results.py
+Reads   artifacts/eval/metrics.json, artifacts/eval/verdict.txt, artifacts/train/metrics.json,
+artifacts/gguf/parity.json, params.yaml Writes  docs/results.json, the table `sample`; then run `python
+scripts/build_docs.py` Run     python scripts/update_results.py
 """
 
 import _path
@@ -28,11 +28,25 @@ SAMPLE_DIR = "data/sample"
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     if (source := load_params().ingest.source) != SAMPLE_DIR:
-        raise UserError(f"ingest.source is {source}, and the documentation shows the sample blog: set it to {SAMPLE_DIR} and run `make all`.")
-    scores, training, parity = (read_json(folder / name) for folder, name in ((EVAL_DIR, "metrics.json"), (TRAIN_DIR, "metrics.json"), (GGUF_DIR, "parity.json")))
+        raise UserError(
+            f"ingest.source is {source}, and the documentation shows the sample blog: set it to {SAMPLE_DIR} and run"
+            " `make all`."
+        )
+    scores, training, parity = (
+        read_json(folder / name)
+        for folder, name in ((EVAL_DIR, "metrics.json"), (TRAIN_DIR, "metrics.json"), (GGUF_DIR, "parity.json"))
+    )
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     tables = json.loads(RESULTS_FILE.read_text(encoding="utf-8"))
-    tables["sample"] = update_sample(tables["sample"], scores, training, parity, read_verdict(EVAL_DIR / "verdict.txt"), commit, datetime.date.today().isoformat())
+    tables["sample"] = update_sample(
+        tables["sample"],
+        scores,
+        training,
+        parity,
+        read_verdict(EVAL_DIR / "verdict.txt"),
+        commit,
+        datetime.date.today().isoformat(),
+    )
     with atomic_open(RESULTS_FILE) as file:
         file.write(json.dumps(tables, ensure_ascii=False, indent=1) + "\n")
     echo(f"wrote {RESULTS_FILE} (sample, commit {commit}); now run `python scripts/build_docs.py`")

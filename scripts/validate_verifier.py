@@ -1,8 +1,9 @@
-"""Is the verifier real? On blogs of several people: unseen posts of an author against unseen people, texts of 500 words.
+"""Is the verifier real? On blogs of several people: unseen posts of an author against unseen people, texts of 500
+words.
 
 Reads   FOLDER: one folder of posts for each author
-Writes  artifacts/validate/verifier.json   {"k10": {"mean_auc", "min_auc", "brier", "five_auc", "authors": {…}}, "k20": …}
-Run     make validate-metrics BLOGS=FOLDER
+Writes  artifacts/validate/verifier.json   {"k10": {"mean_auc", "min_auc", "brier", "five_auc", "authors": {…}}, "k20":
+…} Run     make validate-metrics BLOGS=FOLDER
 """
 
 import _path
@@ -22,7 +23,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", metavar="FOLDER")
     if not (given := parser.parse_args().folder):
-        raise UserError(f"Say whose: `{make_command('validate-metrics', BLOGS='folder')}`, or TWINS=\"a b c\" in its place.")
+        raise UserError(
+            f'Say whose: `{make_command("validate-metrics", BLOGS="folder")}`, or TWINS="a b c" in its place.'
+        )
     folder = Path(given)
     from rich.progress import track
 
@@ -31,8 +34,14 @@ def main() -> None:
 
     posts = load_blogs(folder)
     if len(posts) < 4:
-        raise UserError(f"{folder} holds {len(posts)} authors with posts, and 4 are needed: give a folder with a folder of posts for each author.")
-    counted = {name: count_features(texts, longest=MAX_TRAINING_WORDS, families=("masked",)) for name, texts in track(posts.items(), "counting", transient=True)}
+        raise UserError(
+            f"{folder} holds {len(posts)} authors with posts, and 4 are needed: give a folder with a folder of posts"
+            " for each author."
+        )
+    counted = {
+        name: count_features(texts, longest=MAX_TRAINING_WORDS, families=("masked",))
+        for name, texts in track(posts.items(), "counting", transient=True)
+    }
     found = validate(counted, lambda items, title: track(items, title, transient=True))
     write_json(ARTIFACTS_DIR / "validate/verifier.json", found)
     print_table(found)

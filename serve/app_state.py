@@ -1,4 +1,5 @@
-"""What lives as long as the server: settings, params, keys, models, running requests, the store, the scores' process."""
+"""What lives as long as the server: settings, params, keys, models, running requests, the store, the scores'
+process."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -32,4 +33,12 @@ def create_state(settings: Settings, params: Params) -> AppState:
     settings.home.mkdir(parents=True, exist_ok=True)
     keys = Keys(settings.home, settings.token_minutes)
     database = Database(settings.home / "serve.db")
-    return AppState(settings, params, keys, ModelPool(settings, params), database, ScoringWorker(), TrainingJobs(settings.home, database))
+    return AppState(
+        settings,
+        params,
+        keys,
+        ModelPool(settings, params),
+        database,
+        ScoringWorker(),
+        TrainingJobs(settings.home, database),
+    )

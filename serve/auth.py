@@ -74,23 +74,38 @@ class Keys:
         for key in self.all():
             if hmac.compare_digest(key["sha256"], hashed):
                 return Caller(key["name"], key["role"])
-        raise ApiError(401, "wrong_key", "This key is not known.", "Make one with `python scripts/api_keys.py add NAME`.")
+        raise ApiError(
+            401, "wrong_key", "This key is not known.", "Make one with `python scripts/api_keys.py add NAME`."
+        )
 
     def token(self, caller: Caller) -> tuple[str, int]:
         """(a bearer token of an admin, when it expires in seconds since 1970)."""
         expires = int(time.time()) + 60 * self.token_minutes
-        return jwt.encode({"sub": caller.name, "role": caller.role, "exp": expires, "aud": "blogtwin"}, self._secret(), ALGORITHM), expires
+        return jwt.encode(
+            {"sub": caller.name, "role": caller.role, "exp": expires, "aud": "blogtwin"}, self._secret(), ALGORITHM
+        ), expires
 
     def _of_token(self, token: str) -> Caller:
         try:
-            said = jwt.decode(token, self._secret(), [ALGORITHM], audience="blogtwin", options={"require": ["exp", "sub", "role"]})
+            said = jwt.decode(
+                token, self._secret(), [ALGORITHM], audience="blogtwin", options={"require": ["exp", "sub", "role"]}
+            )
         except jwt.ExpiredSignatureError:
-            raise ApiError(401, "token_expired", "This token has expired.", "POST /api/v1/auth/token with an admin's key gives a new one.") from None
+            raise ApiError(
+                401,
+                "token_expired",
+                "This token has expired.",
+                "POST /api/v1/auth/token with an admin's key gives a new one.",
+            ) from None
         except jwt.InvalidTokenError:
-            raise ApiError(401, "wrong_key", "This token is not ours.", "POST /api/v1/auth/token with an admin's key gives one.") from None
+            raise ApiError(
+                401, "wrong_key", "This token is not ours.", "POST /api/v1/auth/token with an admin's key gives one."
+            ) from None
         known = {(k["name"], k["role"]) for k in self.all()}
         if known and (said["sub"], said["role"]) not in known:  # the key it was made with has been taken away
-            raise ApiError(401, "wrong_key", "The key of this token was removed.", "Ask with a key that is still there.")
+            raise ApiError(
+                401, "wrong_key", "The key of this token was removed.", "Ask with a key that is still there."
+            )
         return Caller(said["sub"], said["role"])
 
     def _secret(self) -> str:
@@ -113,7 +128,10 @@ class Keys:
 
 def _private(file: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
-    with atomic_path(file) as temporary, open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
+    with (
+        atomic_path(file) as temporary,
+        open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out,
+    ):
         out.write(text)
 
 

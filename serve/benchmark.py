@@ -1,4 +1,5 @@
-"""What the server costs beside its engine: overhead, time to first token, streams side by side, cancellation, memory."""
+"""What the server costs beside its engine: overhead, time to first token, streams side by side, cancellation,
+memory."""
 
 import asyncio
 import os
@@ -12,8 +13,12 @@ from blogtwin.errors import UserError
 from blogtwin.hints import make_command
 from blogtwin.paths import ROOT
 
-MESSAGES = [{"role": "system", "content": "You write."}, {"role": "user", "content": "Write about rain."}]  # short: reading is the engine's work, and its times vary
-# Greedy and uncached, so that every answer is the same work; said in full, so that engine and server are asked the same.
+MESSAGES = [
+    {"role": "system", "content": "You write."},
+    {"role": "user", "content": "Write about rain."},
+]  # short: reading is the engine's work, and its times vary
+# Greedy and uncached, so that every answer is the same work; said in full, so that engine and server are asked the
+# same.
 DECODING = {"temperature": 0, "top_p": 0.95, "repeat_penalty": 1.1, "seed": 1, "cache_prompt": False}
 RATE = "1000000/minute"  # the limit of requests is not what is measured
 TOKENS, STREAMS, STREAM_TOKENS, AT_ONCE, SAMPLES, CANCELS = 32, 32, 32, 8, 10, 10
@@ -27,14 +32,22 @@ def start_to_ready(home: str) -> float:
     environment = {**os.environ, "SERVE_HOME": home, "SERVE_ENGINE": "llamacpp", "SERVE_RATE": RATE}
     with httpx2.Client(trust_env=False) as http:
         started = time.perf_counter()
-        with subprocess.Popen([sys.executable, ROOT / "scripts/serve_api.py", "--port", "0"], env=environment, stdout=subprocess.PIPE, text=True) as server:
+        with subprocess.Popen(
+            [sys.executable, ROOT / "scripts/serve_api.py", "--port", "0"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as server:
             try:
                 url = server.stdout.readline().strip().rpartition(" ")[2]
                 if not url:
                     raise UserError("The server did not start; its reason stands above.")
                 while not (health := http.get(f"{url}/api/v1/health").json())["ready"]:
                     if health["failed"]:
-                        raise UserError(f"The server has no model: {'; '.join(one['reason'] for one in health['failed'].values())}. Run `{make_command('all')}`.")
+                        raise UserError(
+                            f"The server has no model: {'; '.join(one['reason'] for one in health['failed'].values())}."
+                            f" Run `{make_command('all')}`."
+                        )
                     time.sleep(0.02)
                 return time.perf_counter() - started
             finally:
@@ -45,7 +58,9 @@ async def stream_completion(http, url: str, key: str, model: str, tokens: int) -
     """One streamed answer: {first, seconds, tokens}."""
     asked = {"model": model, "messages": MESSAGES, "max_tokens": tokens, "stream": True, **DECODING}
     started, first, count = time.perf_counter(), 0.0, 0
-    async with http.stream("POST", f"{url}/chat/completions", json=asked, headers={"Authorization": f"Bearer {key}"}) as answer:
+    async with http.stream(
+        "POST", f"{url}/chat/completions", json=asked, headers={"Authorization": f"Bearer {key}"}
+    ) as answer:
         if answer.status_code != 200:
             raise UserError(f"{url} answered {answer.status_code}: {(await answer.aread())[:200]!r}.")
         async for line in answer.aiter_lines():
@@ -67,7 +82,8 @@ def quartiles(values: list[float]) -> dict[str, float]:
 
 
 async def measure_overhead(http, url: str, engine, rounds: int) -> dict:
-    """The same prompt to the engine and through the server, in turn, the first of each round changing; differences of each round."""
+    """The same prompt to the engine and through the server, in turn, the first of each round changing; differences of
+    each round."""
     sides = {"engine": (engine.base_url, engine.api_key, engine.model), "server": (f"{url}/v1", "any", "base")}
     found: dict[str, list[dict]] = {side: [] for side in sides}
     for number in range(rounds + 1):
@@ -75,7 +91,10 @@ async def measure_overhead(http, url: str, engine, rounds: int) -> dict:
             found[side].append(await stream_completion(http, *sides[side], TOKENS))
         if number:  # the first round opens connections and is not counted
             engine_s, server_s = (found[side][-1]["first"] for side in sides)
-            echo(f"round {number}/{rounds}: first token after {1000 * engine_s:.1f} ms from the engine, {1000 * server_s:.1f} ms through the server")
+            echo(
+                f"round {number}/{rounds}: first token after {1000 * engine_s:.1f} ms from the engine,"
+                f" {1000 * server_s:.1f} ms through the server"
+            )
     pairs = list(zip(found["engine"], found["server"]))[1:]
     return {
         "rounds": rounds,
@@ -83,12 +102,15 @@ async def measure_overhead(http, url: str, engine, rounds: int) -> dict:
         "engine_first_token_ms": quartiles([1000 * direct["first"] for direct, _ in pairs]),
         "engine_tokens_per_second": quartiles([tokens_per_second(direct) for direct, _ in pairs]),
         "more_to_first_token_ms": quartiles([1000 * (through["first"] - direct["first"]) for direct, through in pairs]),
-        "tokens_per_second_lost_percent": quartiles([100 * (1 - tokens_per_second(through) / tokens_per_second(direct)) for direct, through in pairs]),
+        "tokens_per_second_lost_percent": quartiles(
+            [100 * (1 - tokens_per_second(through) / tokens_per_second(direct)) for direct, through in pairs]
+        ),
     }
 
 
 async def measure_cancel(http, url: str, engine, times: int) -> dict:
-    """Milliseconds from POST /api/cancel until the engine says that it does nothing: in the middle of an answer, and of reading a long prompt."""
+    """Milliseconds from POST /api/cancel until the engine says that it does nothing: in the middle of an answer, and of
+    reading a long prompt."""
     slots, key = f"{engine.base_url.removesuffix('/v1')}/slots", {"Authorization": f"Bearer {engine.api_key}"}
 
     async def rests() -> bool:
@@ -96,8 +118,16 @@ async def measure_cancel(http, url: str, engine, times: int) -> dict:
 
     async def once(prompt: str, name: str) -> float:
         async def listen() -> None:
-            asked = {"model": "base", "messages": [{"role": "user", "content": prompt}], "max_tokens": 400, "stream": True, **DECODING}
-            async with http.stream("POST", f"{url}/v1/chat/completions", json=asked, headers={"X-Request-ID": name}) as answer:
+            asked = {
+                "model": "base",
+                "messages": [{"role": "user", "content": prompt}],
+                "max_tokens": 400,
+                "stream": True,
+                **DECODING,
+            }
+            async with http.stream(
+                "POST", f"{url}/v1/chat/completions", json=asked, headers={"X-Request-ID": name}
+            ) as answer:
                 await answer.aread()
 
         listening = asyncio.create_task(listen())
@@ -112,33 +142,59 @@ async def measure_cancel(http, url: str, engine, times: int) -> dict:
         await listening
         return taken
 
-    found = {what: [await once(prompt, f"cancel-{what}-{number}") for number in range(times)] for what, prompt in (("answer", MESSAGES[-1]["content"]), ("prompt", LONG))}
-    answer = {f"{what}_ms": quartiles(values) for what, values in found.items()} | {f"{what}_slowest_ms": round(max(values), 1) for what, values in found.items()} | {"times": times}
-    echo(f"cancelled: the engine rests after {answer['answer_ms']['median']} ms, in the middle of a long prompt after {answer['prompt_ms']['median']} ms; slowest {answer['answer_slowest_ms']} and {answer['prompt_slowest_ms']} ms")
+    found = {
+        what: [await once(prompt, f"cancel-{what}-{number}") for number in range(times)]
+        for what, prompt in (("answer", MESSAGES[-1]["content"]), ("prompt", LONG))
+    }
+    answer = (
+        {f"{what}_ms": quartiles(values) for what, values in found.items()}
+        | {f"{what}_slowest_ms": round(max(values), 1) for what, values in found.items()}
+        | {"times": times}
+    )
+    echo(
+        f"cancelled: the engine rests after {answer['answer_ms']['median']} ms, in the middle of a long prompt after"
+        f" {answer['prompt_ms']['median']} ms; slowest {answer['answer_slowest_ms']} and"
+        f" {answer['prompt_slowest_ms']} ms"
+    )
     return answer
 
 
 async def measure_concurrency(http, url: str) -> dict:
     """Many streams at once: how many fail and why, and whether one starves."""
-    answers = await asyncio.gather(*(stream_completion(http, f"{url}/v1", "any", "base", STREAM_TOKENS) for _ in range(STREAMS)), return_exceptions=True)
+    answers = await asyncio.gather(
+        *(stream_completion(http, f"{url}/v1", "any", "base", STREAM_TOKENS) for _ in range(STREAMS)),
+        return_exceptions=True,
+    )
     good = [a for a in answers if isinstance(a, dict) and a["tokens"]]
     reasons = sorted({str(a) if isinstance(a, Exception) else "an empty answer" for a in answers if a not in good})
     firsts = [a["first"] for a in good] or [float("inf")]
-    found = {"streams": STREAMS, "failed": STREAMS - len(good), "reasons": reasons, "first_token_median_s": round(statistics.median(firsts), 3), "first_token_slowest_s": round(max(firsts), 3)}
+    found = {
+        "streams": STREAMS,
+        "failed": STREAMS - len(good),
+        "reasons": reasons,
+        "first_token_median_s": round(statistics.median(firsts), 3),
+        "first_token_slowest_s": round(max(firsts), 3),
+    }
     found["slowest_over_median"] = round(max(firsts) / statistics.median(firsts), 2) if good else STREAMS
-    echo(f"{STREAMS} streams at once: {found['failed']} failed, first token after {found['first_token_median_s']} s (median), {found['first_token_slowest_s']} s (slowest)")
+    echo(
+        f"{STREAMS} streams at once: {found['failed']} failed, first token after {found['first_token_median_s']} s"
+        f" (median), {found['first_token_slowest_s']} s (slowest)"
+    )
     return found
 
 
 async def measure_memory(http, url: str, process: int, requests: int) -> dict:
-    """The server's resident memory after each tenth of the requests. The first tenth warms it up and is not compared."""
+    """The server's resident memory after each tenth of the requests. The first tenth warms it up and is not
+    compared."""
     import psutil
 
     async def stream() -> None:
         await stream_completion(http, f"{url}/v1", "any", "base", 1)
 
     async def whole() -> None:
-        (await http.post(f"{url}/api/generate", json={"prompt": "Rain.", "model": "base", "max_tokens": 1})).raise_for_status()
+        (
+            await http.post(f"{url}/api/generate", json={"prompt": "Rain.", "model": "base", "max_tokens": 1})
+        ).raise_for_status()
 
     samples = []
     for tenth in range(1, SAMPLES + 1):
@@ -151,7 +207,11 @@ async def measure_memory(http, url: str, process: int, requests: int) -> dict:
         await asyncio.gather(*(some() for _ in range(AT_ONCE)))
         samples.append(round(psutil.Process(process).memory_info().rss / 1e6, 1))
         echo(f"memory {10 * tenth} %: {samples[-1]} MB")
-    return {"requests": max(AT_ONCE, requests // SAMPLES) * SAMPLES, "mb": samples, "grown_percent": round(100 * (samples[-1] / samples[1] - 1), 2)}
+    return {
+        "requests": max(AT_ONCE, requests // SAMPLES) * SAMPLES,
+        "mb": samples,
+        "grown_percent": round(100 * (samples[-1] / samples[1] - 1), 2),
+    }
 
 
 async def measure_server(told: dict, process: int, rounds: int, requests: int) -> dict:

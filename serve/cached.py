@@ -8,7 +8,8 @@ from typing import Any
 
 
 class Cached:
-    """Each answer for `seconds`; whoever asks while it is being found waits for that one, and nothing is asked twice."""
+    """Each answer for `seconds`; whoever asks while it is being found waits for that one, and nothing is asked
+    twice."""
 
     def __init__(self, seconds: float):
         self.seconds = seconds

@@ -1,7 +1,8 @@
 """Which models there are: the base, and every twin under artifacts/, all authors and all kept versions.
 
-A twin is a folder with an adapter.gguf; artifacts/gguf is the newest and called `finetuned`. Others stand wherever they were put,
-artifacts/twins/anna/2026-11 is `anna/2026-11`, and authors/anna (scripts/author_project.py) is `anna`. Their metadata name the base they need.
+A twin is a folder with an adapter.gguf; artifacts/gguf is the newest and called `finetuned`. Others stand wherever they
+were put, artifacts/twins/anna/2026-11 is `anna/2026-11`, and authors/anna (scripts/author_project.py) is `anna`. Their
+metadata name the base they need.
 """
 
 import functools
@@ -16,12 +17,23 @@ from blogtwin.paths import ARTIFACTS_DIR, AUTHORS_DIR, EVAL_DIR, GGUF_DIR
 
 BASE, TWIN = "base", "finetuned"
 PROJECT = Path(".")  # the project that is served; other authors' lie in AUTHORS
-NO_TWIN_DIRS = {"base", "cache", "checkpoints", "eval", "train", "plots", "ollama", "adapter", "bench"}  # of artifacts/: no twins there
+NO_TWIN_DIRS = {
+    "base",
+    "cache",
+    "checkpoints",
+    "eval",
+    "train",
+    "plots",
+    "ollama",
+    "adapter",
+    "bench",
+}  # of artifacts/: no twins there
 
 
 @dataclass(frozen=True)
 class Model:
-    """`adapter` is None for a base, whose `weights` are known once it is loaded. `unusable` says why it can't be served; empty when it can."""
+    """`adapter` is None for a base, whose `weights` are known once it is loaded. `unusable` says why it can't be
+    served; empty when it can."""
 
     name: str
     base: str  # a name of blogtwin/models/registry.yaml
@@ -70,10 +82,16 @@ def _twin(adapter: Path, name: str, params: Params, folder: Path = PROJECT) -> M
     base = said.get("general.base_model.0.name", "")
     base = params.train.base if base == _export_name(params.train.base) else base
     unusable = "" if base == params.train.base else _unknown(base)
-    here = EVAL_DIR if name == TWIN else (adapter.parent.parent if adapter.parent.name == "gguf" else adapter.parent) / "eval"
+    here = (
+        EVAL_DIR
+        if name == TWIN
+        else (adapter.parent.parent if adapter.parent.name == "gguf" else adapter.parent) / "eval"
+    )
     card = next((f for f in (here / "metrics.json", adapter.parent / "metrics.json") if f.is_file()), None)
     system, base_digest = said.get("blogtwin.system", params.prepare.system), said.get("blogtwin.base_digest", "")
-    return Model(name, base, adapter, system=system, base_digest=base_digest, scorecard=card, unusable=unusable, folder=folder)
+    return Model(
+        name, base, adapter, system=system, base_digest=base_digest, scorecard=card, unusable=unusable, folder=folder
+    )
 
 
 @functools.cache

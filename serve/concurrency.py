@@ -18,9 +18,12 @@ class ConcurrencyLimiter:
 
     @contextlib.asynccontextmanager
     async def turn(self):
-        """Hold a slot while the block runs. Raises ApiError 503 with the time after which to come back, or 409 once it is closed."""
+        """Hold a slot while the block runs. Raises ApiError 503 with the time after which to come back, or 409 once it
+        is closed."""
         if self.closed:
-            raise ApiError(409, "not_loaded", "This model was unloaded before its turn came.", "POST /api/v1/models/load loads it.")
+            raise ApiError(
+                409, "not_loaded", "This model was unloaded before its turn came.", "POST /api/v1/models/load loads it."
+            )
         if self.waiting >= self.line and self.semaphore.locked():
             raise self._busy("The line for this model is full.")
         self.waiting += 1
@@ -41,9 +44,12 @@ class ConcurrencyLimiter:
             self.lately += 0.2 * (asyncio.get_running_loop().time() - started - self.lately)
 
     def close(self) -> bool:
-        """Let nobody in from now on, and nobody can have slipped in meanwhile. False, and nothing happens, where somebody holds or awaits a slot."""
+        """Let nobody in from now on, and nobody can have slipped in meanwhile. False, and nothing happens, where
+        somebody holds or awaits a slot."""
         self.closed = self.closed or not (self.active or self.waiting)
         return self.closed
 
     def _busy(self, message: str) -> ApiError:
-        return ApiError(503, "busy", message, "Ask again after Retry-After seconds.", self.lately * (1 + self.waiting / self.slots))
+        return ApiError(
+            503, "busy", message, "Ask again after Retry-After seconds.", self.lately * (1 + self.waiting / self.slots)
+        )

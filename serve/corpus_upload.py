@@ -26,12 +26,24 @@ def save_corpus(home: Path, name: str, uploads: list[tuple[str, bytes]], max_byt
             for path, content in iter_upload(file, data, max_bytes):
                 count, size = count + 1, size + len(content)
                 if count > MAX_FILES or size > max_bytes:
-                    raise ApiError(413, "too_large", f"More than {MAX_FILES} files or {max_bytes / 1e6:.0f} MB.", "Send less at once.")
-                if path.suffix.lower() in SINGLE_POST_READERS and not any(p.startswith((".", "__MACOSX")) for p in path.parts):
+                    raise ApiError(
+                        413,
+                        "too_large",
+                        f"More than {MAX_FILES} files or {max_bytes / 1e6:.0f} MB.",
+                        "Send less at once.",
+                    )
+                if path.suffix.lower() in SINGLE_POST_READERS and not any(
+                    p.startswith((".", "__MACOSX")) for p in path.parts
+                ):
                     kept += 1
                     write_post(folder.joinpath(*path.parts), content)
         if not kept:
-            raise ApiError(422, "no_posts", "There is no post among these files.", f"Send {', '.join(sorted(SINGLE_POST_READERS))} files, or a .zip of them.")
+            raise ApiError(
+                422,
+                "no_posts",
+                "There is no post among these files.",
+                f"Send {', '.join(sorted(SINGLE_POST_READERS))} files, or a .zip of them.",
+            )
     return target
 
 
@@ -44,7 +56,12 @@ def iter_upload(file: str, data: bytes, max_bytes: float):
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = [e for e in archive.infolist() if not e.is_dir()]
             if len(entries) > MAX_FILES or sum(e.file_size for e in entries) > max_bytes:
-                raise ApiError(413, "too_large", f"{file[:80]} unpacks to more than {MAX_FILES} files or {max_bytes / 1e6:.0f} MB.", "Send less at once.")
+                raise ApiError(
+                    413,
+                    "too_large",
+                    f"{file[:80]} unpacks to more than {MAX_FILES} files or {max_bytes / 1e6:.0f} MB.",
+                    "Send less at once.",
+                )
             for entry in entries:
                 if stat.S_ISLNK(entry.external_attr >> 16):
                     raise ApiError(422, "unsafe_archive", f"{file[:80]} holds a link.", "Send the files themselves.")
@@ -52,12 +69,16 @@ def iter_upload(file: str, data: bytes, max_bytes: float):
                 with archive.open(entry) as content:  # what the directory claims of a size is not to be believed
                     read = content.read(entry.file_size + 1)
                 if len(read) > entry.file_size:
-                    raise ApiError(422, "unsafe_archive", f"{file[:80]} holds more than it says.", "Make the archive again.")
+                    raise ApiError(
+                        422, "unsafe_archive", f"{file[:80]} holds more than it says.", "Make the archive again."
+                    )
                 yield path, read
     except ApiError:
         raise
     except Exception:  # BadZipFile, and whatever zipfile lets through on broken or encrypted ones
-        raise ApiError(422, "unsafe_archive", f"{file[:80]} can't be opened as a zip.", "Send a plain one, without a password.") from None
+        raise ApiError(
+            422, "unsafe_archive", f"{file[:80]} can't be opened as a zip.", "Send a plain one, without a password."
+        ) from None
 
 
 def write_post(place: Path, content: bytes) -> None:
@@ -68,13 +89,24 @@ def write_post(place: Path, content: bytes) -> None:
     except OSError as e:
         if is_disk_full(e):
             raise
-        raise ApiError(422, "unsafe_name", f"{place.name[:80]!r} can't be put where it says ({e.strerror}).", "Give the files plain, short names, none of which is also a folder.") from None
+        raise ApiError(
+            422,
+            "unsafe_name",
+            f"{place.name[:80]!r} can't be put where it says ({e.strerror}).",
+            "Give the files plain, short names, none of which is also a folder.",
+        ) from None
 
 
 def safe_path(name: str) -> PurePosixPath:
     """A path that stays where it is put. Raises ApiError."""
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or not path.parts or ":" in path.parts[0] or any(len(p.encode()) > 200 or "\0" in p for p in path.parts):
+    if (
+        path.is_absolute()
+        or ".." in path.parts
+        or not path.parts
+        or ":" in path.parts[0]
+        or any(len(p.encode()) > 200 or "\0" in p for p in path.parts)
+    ):
         raise ApiError(422, "unsafe_name", f"{name[:80]!r} is no name for a post.", "Use plain file names.")
     return path
 
@@ -94,4 +126,13 @@ def assess_upload(folder: Path, params) -> dict:
     advice += ["Some posts are not of the main language: a twin learns one best."] if len(counts("lang")) > 1 else []
     advice += [f"{len(discarded)} files were left out; `discarded` says why."] if discarded else []
     span = {"first": dates[0] if dates else None, "last": dates[-1] if dates else None}
-    return {"posts": len(posts), "words": words, "formats": counts("format"), "languages": counts("lang"), **span, "discarded": discarded, "ready": ready, "advice": advice}
+    return {
+        "posts": len(posts),
+        "words": words,
+        "formats": counts("format"),
+        "languages": counts("lang"),
+        **span,
+        "discarded": discarded,
+        "ready": ready,
+        "advice": advice,
+    }

@@ -1,7 +1,8 @@
 """Sessions, votes and jobs in one SQLite file of the user's data folder.
 
-WAL with synchronous=FULL: what was acknowledged is on the disk before the answer leaves, so that neither kill -9 nor a power cut
-loses it. Each call opens its own connection: nothing stays locked or broken after an error, and the next call starts afresh.
+WAL with synchronous=FULL: what was acknowledged is on the disk before the answer leaves, so that neither kill -9 nor a
+power cut loses it. Each call opens its own connection: nothing stays locked or broken after an error, and the next call
+starts afresh.
 """
 
 import asyncio
@@ -36,12 +37,15 @@ class Database:
         with self.open() as db:
             db.execute("pragma journal_mode=wal")
             db.executescript(SCHEMA)
-            if "closer" not in {column["name"] for column in db.execute("pragma table_info(vote)")}:  # a file of before that was asked
+            if "closer" not in {
+                column["name"] for column in db.execute("pragma table_info(vote)")
+            }:  # a file of before that was asked
                 db.execute("alter table vote add column closer text")
 
     @contextlib.contextmanager
     def open(self, seconds: float = LOCK_TIMEOUT_SECONDS):
-        """A connection, which waits so long for a lock; what was done is kept when the block ends well, and undone when it does not."""
+        """A connection, which waits so long for a lock; what was done is kept when the block ends well, and undone when
+        it does not."""
         db = sqlite3.connect(self.file, timeout=seconds)
         db.row_factory = sqlite3.Row
         try:
@@ -82,13 +86,21 @@ def branch(db, owner: str, session_id: str, after: int) -> str:
     """A new session that holds this one's messages up to and with `after`."""
     old = session(db, owner, session_id)
     new = add_session(db, owner, old["title"], old["model"])
-    copied = "insert into message (session, role, content, model, finish, made) select ?, role, content, model, finish, made from message where session = ? and id <= ? order by id"
+    copied = (
+        "insert into message (session, role, content, model, finish, made) select ?, role, content, model, finish, made"
+        " from message where session = ? and id <= ? order by id"
+    )
     db.execute(copied, (new, session_id, after))
     return new
 
 
 def messages(db, session_id: str) -> list[dict]:
-    return [dict(row) for row in db.execute("select id, role, content, model, finish, made from message where session = ? order by id", (session_id,))]
+    return [
+        dict(row)
+        for row in db.execute(
+            "select id, role, content, model, finish, made from message where session = ? order by id", (session_id,)
+        )
+    ]
 
 
 def add_message(db, session_id: str, role: str, content: str, model: str = "", finish: str = "") -> int | None:
@@ -97,23 +109,33 @@ def add_message(db, session_id: str, role: str, content: str, model: str = "", f
     if not db.execute("update session set changed = ? where id = ?", (now, session_id)).rowcount:
         return None
     values = (session_id, role, content, model, finish, now)
-    return db.execute("insert into message (session, role, content, model, finish, made) values (?, ?, ?, ?, ?, ?)", values).lastrowid
+    return db.execute(
+        "insert into message (session, role, content, model, finish, made) values (?, ?, ?, ?, ?, ?)", values
+    ).lastrowid
 
 
 def sessions(db, owner: str, search: str, limit: int, offset: int) -> list[dict]:
     """Newest first; with `search`, those that hold all its words, in the title or in a message."""
     where, values = "owner = ?", [owner]
     for word in search.replace("\0", " ").split():  # SQLite's own strings end there
-        where += " and (title like ? escape '\\' or id in (select session from message where id in (select rowid from words where words match ?)))"
+        where += (
+            " and (title like ? escape '\\' or id in (select session from message where id in (select rowid from words"
+            " where words match ?)))"
+        )
         like = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         quoted = word.replace('"', '""')
         values += [f"%{like}%", f'"{quoted}"*']
-    query = f"select *, (select count(*) from message where session = session.id) as messages from session where {where} order by changed desc, id limit ? offset ?"
+    query = (
+        f"select *, (select count(*) from message where session = session.id) as messages from session where {where}"
+        " order by changed desc, id limit ? offset ?"
+    )
     return [dict(row) for row in db.execute(query, (*values, limit, offset))]
 
 
 def rename(db, owner: str, session_id: str, title: str) -> bool:
-    return db.execute("update session set title = ? where id = ? and owner = ?", (title, session_id, owner)).rowcount > 0
+    return (
+        db.execute("update session set title = ? where id = ? and owner = ?", (title, session_id, owner)).rowcount > 0
+    )
 
 
 def remove_session(db, owner: str, session_id: str) -> bool:
@@ -123,7 +145,10 @@ def remove_session(db, owner: str, session_id: str) -> bool:
 def add_blind(db, owner: str, topic: str, prompt: str, left: tuple[str, str], right: tuple[str, str]) -> str:
     """`left` and `right` are (model, text)."""
     blind = new_id()
-    db.execute("insert into blind values (?, ?, ?, ?, ?, ?, ?, ?, ?)", (blind, owner, topic, prompt, *left, *right, time.time()))
+    db.execute(
+        "insert into blind values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (blind, owner, topic, prompt, *left, *right, time.time()),
+    )
     return blind
 
 
@@ -134,20 +159,37 @@ def blind(db, owner: str, blind_id: str) -> dict | None:
 
 def add_vote(db, blind_id: str, better: str, closer: str | None, mine: str | None) -> bool:
     """False when this comparison was voted on before: the first vote stays."""
-    return db.execute("insert or ignore into vote (blind, better, closer, mine, made) values (?, ?, ?, ?, ?)", (blind_id, better, closer, mine, time.time())).rowcount > 0
+    return (
+        db.execute(
+            "insert or ignore into vote (blind, better, closer, mine, made) values (?, ?, ?, ?, ?)",
+            (blind_id, better, closer, mine, time.time()),
+        ).rowcount
+        > 0
+    )
 
 
 def votes(db) -> list[dict]:
     """Every vote with what was compared, oldest first."""
-    return [dict(row) for row in db.execute("select blind.*, vote.better, vote.closer, vote.mine, vote.made as voted from vote join blind on blind.id = vote.blind order by vote.made")]
+    return [
+        dict(row)
+        for row in db.execute(
+            "select blind.*, vote.better, vote.closer, vote.mine, vote.made as voted from vote join blind on blind.id ="
+            " vote.blind order by vote.made"
+        )
+    ]
 
 
 def add_job(db, job_id: str, owner: str, corpus: str, asked: dict) -> None:
-    db.execute("insert into job (id, owner, corpus, asked, made) values (?, ?, ?, ?, ?)", (job_id, owner, corpus, json.dumps(asked), time.time()))
+    db.execute(
+        "insert into job (id, owner, corpus, asked, made) values (?, ?, ?, ?, ?)",
+        (job_id, owner, corpus, json.dumps(asked), time.time()),
+    )
 
 
 def jobs(db) -> list[dict]:
-    return [{**dict(row), "asked": json.loads(row["asked"])} for row in db.execute("select * from job order by made desc")]
+    return [
+        {**dict(row), "asked": json.loads(row["asked"])} for row in db.execute("select * from job order by made desc")
+    ]
 
 
 def job(db, job_id: str) -> dict | None:

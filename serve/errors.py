@@ -48,7 +48,14 @@ class ApiError(HTTPException):
         return JSONResponse(self.content(), self.status_code, headers)
 
 
-STATUS_CODES = {400: "bad_request", 401: "unauthorised", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+STATUS_CODES = {
+    400: "bad_request",
+    401: "unauthorised",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+}
 DISK_FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE"}  # a quota is told as the second
 # Said once for all routes, so that OpenAPI knows them. 422 replaces FastAPI's own shape.
 RESPONSES = {
@@ -80,14 +87,27 @@ def as_api_error(error: BaseException) -> ApiError:
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         where = dotted(first["loc"], without=("body",))
-        return ApiError(422, "invalid_request", f"{where or 'the body'}: {first['msg']}", "GET /openapi.json lists the fields of every request.")
+        return ApiError(
+            422,
+            "invalid_request",
+            f"{where or 'the body'}: {first['msg']}",
+            "GET /openapi.json lists the fields of every request.",
+        )
     if isinstance(error, UserError):
         return ApiError(409, "not_possible", str(error))
     if is_disk_full(error) or getattr(error, "sqlite_errorname", "") in DISK_FULL:
-        return ApiError(507, "disk_full", "The disk is full, and this was not kept.", "Free some space and send it again.")
+        return ApiError(
+            507, "disk_full", "The disk is full, and this was not kept.", "Free some space and send it again."
+        )
     if isinstance(error, sqlite3.OperationalError):
         busy = "locked" in str(error) or "busy" in str(error)
-        return ApiError(503, "database_locked" if busy else "database_failed", "The database did not answer in time, and this was not kept.", "Send it again.", 1)
+        return ApiError(
+            503,
+            "database_locked" if busy else "database_failed",
+            "The database did not answer in time, and this was not kept.",
+            "Send it again.",
+            1,
+        )
     return ApiError(500, "internal", "The server made a mistake.", "Its log has the reason under this request's id.")
 
 

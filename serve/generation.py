@@ -45,15 +45,29 @@ async def stream_completion(one: LoadedModel, messages: list[dict], sampling: Re
     asked = time.perf_counter()
     async with prometheus_metrics.track_answer(one.model.name), one.gate.turn():
         seeded = one.engine.seeded if sampling.seed is not None else {}
-        extra = {**one.engine.extra_body, **seeded, **style_strength_args(one, sampling.style_strength), **one.engine.repeat(sampling.repeat_penalty)}
-        settings = {"max_tokens": sampling.max_tokens, "temperature": sampling.temperature, "top_p": sampling.top_p, "extra_body": extra}
+        extra = {
+            **one.engine.extra_body,
+            **seeded,
+            **style_strength_args(one, sampling.style_strength),
+            **one.engine.repeat(sampling.repeat_penalty),
+        }
+        settings = {
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "extra_body": extra,
+        }
         settings |= {"seed": sampling.seed} if sampling.seed is not None else {}
         settings |= {"stop_sequences": list(sampling.stop)} if sampling.stop else {}
         text, first = "", 0.0
         try:
-            async with model_request_stream(one.engine.chat_model(http_client()), to_pydantic_ai(messages), model_settings=settings) as stream:
+            async with model_request_stream(
+                one.engine.chat_model(http_client()), to_pydantic_ai(messages), model_settings=settings
+            ) as stream:
                 async for event in stream:
-                    piece = getattr(getattr(event, "delta", None), "content_delta", None) or getattr(getattr(event, "part", None), "content", None)
+                    piece = getattr(getattr(event, "delta", None), "content_delta", None) or getattr(
+                        getattr(event, "part", None), "content", None
+                    )
                     if piece and event.event_kind in ("part_start", "part_delta"):
                         first = first or time.perf_counter() - asked
                         text += piece
@@ -66,7 +80,19 @@ async def stream_completion(one: LoadedModel, messages: list[dict], sampling: Re
     prometheus_metrics.observe_generation(one.model.name, first, seconds, tokens)
     speed = (tokens - 1) / (seconds - first) if tokens > 1 and seconds > first else 0.0
     finish = "length" if reply.finish_reason == "length" else "stop"
-    yield Event("written", Completion(text=text, model=one.model.name, finish=finish, prompt_tokens=reply.usage.input_tokens, tokens=tokens, first_token=round(first, 4), seconds=round(seconds, 4), tokens_per_second=round(speed, 2)))
+    yield Event(
+        "written",
+        Completion(
+            text=text,
+            model=one.model.name,
+            finish=finish,
+            prompt_tokens=reply.usage.input_tokens,
+            tokens=tokens,
+            first_token=round(first, 4),
+            seconds=round(seconds, 4),
+            tokens_per_second=round(speed, 2),
+        ),
+    )
 
 
 def style_strength_args(one: LoadedModel, style: float | None) -> dict:
@@ -74,7 +100,12 @@ def style_strength_args(one: LoadedModel, style: float | None) -> dict:
     try:
         return one.engine.strength(style)
     except ValueError as e:
-        raise ApiError(400, "engine_cannot", f"{one.model.name}: {e}.", "Leave style_strength out, or ask a twin of the embedded engine (SERVE_ENGINE=llamacpp).") from None
+        raise ApiError(
+            400,
+            "engine_cannot",
+            f"{one.model.name}: {e}.",
+            "Leave style_strength out, or ask a twin of the embedded engine (SERVE_ENGINE=llamacpp).",
+        ) from None
 
 
 def engine_error(one: LoadedModel, error: Exception) -> ApiError:
@@ -85,14 +116,26 @@ def engine_error(one: LoadedModel, error: Exception) -> ApiError:
     said = body.get("message") if isinstance(body, dict) else None
     if status:
         return error_from_status(one, status, said or str(body or ""))
-    return ApiError(502, "engine_gone", f"{one.engine.name} stopped answering ({type(error).__name__}).", "Start it again, or wait a moment, and send this again.")
+    return ApiError(
+        502,
+        "engine_gone",
+        f"{one.engine.name} stopped answering ({type(error).__name__}).",
+        "Start it again, or wait a moment, and send this again.",
+    )
 
 
 def error_from_status(one: LoadedModel, status: int, said: str) -> ApiError:
     if "context" in said and status == 400:
-        return ApiError(400, "prompt_too_long", f"Prompt and answer do not fit the model: {said}", "Send less, ask for fewer tokens, or raise SERVE_CONTEXT.")
+        return ApiError(
+            400,
+            "prompt_too_long",
+            f"Prompt and answer do not fit the model: {said}",
+            "Send less, ask for fewer tokens, or raise SERVE_CONTEXT.",
+        )
     if status in (400, 404, 422):
-        return ApiError(400, "engine_refused", f"{one.engine.name} refuses this: {said[:300]}", "Look at the field it names.")
+        return ApiError(
+            400, "engine_refused", f"{one.engine.name} refuses this: {said[:300]}", "Look at the field it names."
+        )
     if status in (429, 503):
         return ApiError(503, "engine_busy", f"{one.engine.name} is busy or not ready: {said[:200]}", "Ask again.", 2)
     return ApiError(502, "engine_failed", f"{one.engine.name} answered {status}: {said[:200]}", "Its log says more.")

@@ -36,13 +36,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
     logging_setup.configure_logging(settings.home)
     # No /docs page: it would fetch its scripts from a CDN. GET /openapi.json has it all.
-    app = FastAPI(title="blogtwin", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, responses=errors.RESPONSES)
+    app = FastAPI(
+        title="blogtwin", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, responses=errors.RESPONSES
+    )
     app.state.serve = app_state.create_state(settings, load_params())
     errors.register_handlers(app)
     for router in ALL:
         app.include_router(router)
     app.add_middleware(AccessMiddleware, settings=settings, keys=app.state.serve.keys)
-    app.add_middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"], allow_headers=["*"], expose_headers=["X-Request-ID", "Retry-After"])
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["X-Request-ID", "Retry-After"],
+    )
     page = ROOT / "frontend/dist"
     if page.is_dir():
         app.frontend("/", directory=page)

@@ -1,4 +1,5 @@
-"""What every request passes on its way in and out: its id, host, origin, key and role, rate, size; headers, metrics, log.
+"""What every request passes on its way in and out: its id, host, origin, key and role, rate, size; headers, metrics,
+log.
 
 Plain ASGI, no BaseHTTPMiddleware: that one holds streams back and hides that a caller has hung up.
 """
@@ -22,10 +23,15 @@ from serve.settings import Settings
 LOCAL_ADMIN = Caller("local", "admin")
 ANONYMOUS = Caller("nobody", "open")
 LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "::1"}
-HOST = re.compile(r"(\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(:[0-9]{1,5})?")  # no user, path or query: urlsplit would take those
+HOST = re.compile(
+    r"(\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(:[0-9]{1,5})?"
+)  # no user, path or query: urlsplit would take those
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src"
+        " 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -72,12 +78,24 @@ class AccessMiddleware:
             await self.app(scope, self.bounded(scope, headers, receive), answer)
         except Exception as e:
             failure = None if isinstance(e, ApiError) else e
-            await self.refuse(scope, receive, send if scope["type"] == "websocket" else answer, as_api_error(e), seen["status"])
+            await self.refuse(
+                scope, receive, send if scope["type"] == "websocket" else answer, as_api_error(e), seen["status"]
+            )
         finally:
             seconds = time.perf_counter() - started
             prometheus_metrics.REQUESTS.labels(method, route, seen["status"]).inc()
             prometheus_metrics.LATENCY.labels(route).observe(seconds)
-            log_event("request", 40 if failure else 20, failure, id=request_id, method=method, route=route, status=seen["status"], ms=round(1000 * seconds, 1), caller=state["caller"].name)
+            log_event(
+                "request",
+                40 if failure else 20,
+                failure,
+                id=request_id,
+                method=method,
+                route=route,
+                status=seen["status"],
+                ms=round(1000 * seconds, 1),
+                caller=state["caller"].name,
+            )
 
     async def refuse(self, scope, receive, send, error: ApiError, status: int) -> None:
         if scope["type"] == "websocket":
@@ -101,8 +119,18 @@ class AccessMiddleware:
         scope["state"]["count"] = lambda: self.check_rate(caller, scope)  # for what is asked over an open WebSocket
         if not caller.may(needed):
             if caller.role == "open":
-                raise ApiError(401, "no_key", "This needs a key.", "Send it as Authorization: Bearer KEY; `python scripts/api_keys.py add NAME` makes one.")
-            raise ApiError(403, "forbidden", f"This needs the role {needed}, and {caller.name} has {caller.role}.", "Ask with an admin's key.")
+                raise ApiError(
+                    401,
+                    "no_key",
+                    "This needs a key.",
+                    "Send it as Authorization: Bearer KEY; `python scripts/api_keys.py add NAME` makes one.",
+                )
+            raise ApiError(
+                403,
+                "forbidden",
+                f"This needs the role {needed}, and {caller.name} has {caller.role}.",
+                "Ask with an admin's key.",
+            )
         return caller
 
     def caller(self, scope, headers: Headers, needed: str) -> Caller:
@@ -112,7 +140,9 @@ class AccessMiddleware:
         if scheme.lower() != "bearer":
             credential = headers.get("x-api-key", "")
         protocols = scope.get("subprotocols") or []
-        if not credential and len(protocols) == 2 and protocols[0] == "bearer":  # a browser can set no header for a WebSocket
+        if (
+            not credential and len(protocols) == 2 and protocols[0] == "bearer"
+        ):  # a browser can set no header for a WebSocket
             credential = protocols[1]
         if not credential.strip():
             return ANONYMOUS
@@ -128,7 +158,12 @@ class AccessMiddleware:
         given = headers.getlist("host")
         found = HOST.fullmatch(given[0]) if len(given) == 1 else None
         if found is None:
-            raise ApiError(400, "bad_request", "The header Host is not a name or an address with or without a port.", "Send one Host, such as 127.0.0.1:8000.")
+            raise ApiError(
+                400,
+                "bad_request",
+                "The header Host is not a name or an address with or without a port.",
+                "Send one Host, such as 127.0.0.1:8000.",
+            )
         name = (found["address"] or found["name"]).lower()
         if name not in self.names:
             raise ApiError(400, "unknown_host", f"This server is not called {name!r}.", "Name it in SERVE_HOSTS.")
@@ -140,22 +175,40 @@ class AccessMiddleware:
             return
         own = {f"{scheme}://{headers.get('host')}" for scheme in ("http", "https")}
         if origin not in own and origin not in self.settings.origins:
-            raise ApiError(403, "foreign_origin", f"Pages of {origin[:100]} may not ask this server.", "Name it in SERVE_ORIGINS.")
+            raise ApiError(
+                403, "foreign_origin", f"Pages of {origin[:100]} may not ask this server.", "Name it in SERVE_ORIGINS."
+            )
 
     def check_rate(self, caller: Caller, scope) -> None:
         address = (scope.get("client") or ("",))[0]
         who = caller.name if caller not in (LOCAL_ADMIN, ANONYMOUS) else f"{caller.name} {address}"
         if not self.limiter.hit(self.rate, who):
             again = self.limiter.get_window_stats(self.rate, who).reset_time - time.time()
-            raise ApiError(429, "too_many_requests", f"More than {self.settings.rate} requests.", "Come back after Retry-After seconds.", max(again, 1))
+            raise ApiError(
+                429,
+                "too_many_requests",
+                f"More than {self.settings.rate} requests.",
+                "Come back after Retry-After seconds.",
+                max(again, 1),
+            )
 
     def bounded(self, scope, headers: Headers, receive):
         """`receive`, for bodies that are not too long and not too slow."""
         limit, got, complete = self.settings.max_body_mb * 1e6, 0, False
-        too_large = ApiError(413, "too_large", f"The body has more than {self.settings.max_body_mb:g} MB.", "Send less, or raise SERVE_MAX_BODY_MB.")
+        too_large = ApiError(
+            413,
+            "too_large",
+            f"The body has more than {self.settings.max_body_mb:g} MB.",
+            "Send less, or raise SERVE_MAX_BODY_MB.",
+        )
         lengths = set(headers.getlist("content-length"))
         if len(lengths) > 1 or any(re.fullmatch("[0-9]+", one) is None for one in lengths):
-            raise ApiError(400, "bad_request", "The header Content-Length is not a number.", "Send the body's length in bytes, once.")
+            raise ApiError(
+                400,
+                "bad_request",
+                "The header Content-Length is not a number.",
+                "Send the body's length in bytes, once.",
+            )
         digits = max((one.lstrip("0") for one in lengths), default="")
         if len(digits) > 18 or int(digits or 0) > limit:  # int() refuses thousands of digits
             raise too_large

@@ -40,7 +40,8 @@ class LoadedModel:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a model is not served: `code` is for anybody (an ApiError's, or no_engine or engine_gone); `reason` may name paths and addresses."""
+    """Why a model is not served: `code` is for anybody (an ApiError's, or no_engine or engine_gone); `reason` may name
+    paths and addresses."""
 
     code: str
     reason: str
@@ -107,7 +108,8 @@ class ModelPool:
             self.chosen = True
 
     async def load(self, name: str) -> LoadedModel:
-        """Make a model ready to answer; nothing happens when it is. Raises ApiError 404, 409 or 507, UserError where there is no engine."""
+        """Make a model ready to answer; nothing happens when it is. Raises ApiError 404, 409 or 507, UserError where
+        there is no engine."""
         self.loading.add(name)
         try:
             async with self.lock:
@@ -136,7 +138,12 @@ class ModelPool:
         if model.name in self.loading:
             raise ApiError(503, "not_ready", f"{model.name} is being loaded.", "Ask again in a moment.", 1)
         why = self.failed[model.name].reason if model.name in self.failed else model.unusable
-        raise ApiError(409, "not_loaded", f"{model.name} is not loaded{f': {why}' if why else ''}.", "POST /api/v1/models/load loads it.")
+        raise ApiError(
+            409,
+            "not_loaded",
+            f"{model.name} is not loaded{f': {why}' if why else ''}.",
+            "POST /api/v1/models/load loads it.",
+        )
 
     async def unload(self, name: str) -> None:
         """Give a model's memory back. Raises ApiError 409 while it answers somebody."""
@@ -144,8 +151,12 @@ class ModelPool:
         async with self.lock:
             if name not in self.loaded:
                 raise ApiError(409, "not_loaded", f"{name} is not loaded.")
-            if not self.loaded[name].gate.close():  # closed: who got the model before and takes their turn only now finds no freed engine
-                raise ApiError(409, "in_use", f"{name} is answering somebody.", "Wait for the answer, or cancel it, and ask again.")
+            if not self.loaded[
+                name
+            ].gate.close():  # closed: who got the model before and takes their turn only now finds no freed engine
+                raise ApiError(
+                    409, "in_use", f"{name} is answering somebody.", "Wait for the answer, or cancel it, and ask again."
+                )
             await asyncio.to_thread(self.loaded.pop(name).closing.close)
 
     async def close(self) -> None:
@@ -158,11 +169,29 @@ class ModelPool:
         closing = contextlib.ExitStack()
         if self.kind == "openai":
             key = self.settings.openai_key.get_secret_value()
-            return LoadedModel(model, Engine("openai", self.settings.openai_url.rstrip("/"), key, model.base, penalty=self.settings.openai_penalty), gate, closing, 0.0)
+            return LoadedModel(
+                model,
+                Engine(
+                    "openai",
+                    self.settings.openai_url.rstrip("/"),
+                    key,
+                    model.base,
+                    penalty=self.settings.openai_penalty,
+                ),
+                gate,
+                closing,
+                0.0,
+            )
         if model.name in self.tags:
             from blogtwin.inference.ollama import Ollama
 
-            return LoadedModel(model, Engine("ollama", f"{Ollama().url}/v1", "ollama", self.tags[model.name], penalty="repeat_penalty"), gate, closing, 0.0)
+            return LoadedModel(
+                model,
+                Engine("ollama", f"{Ollama().url}/v1", "ollama", self.tags[model.name], penalty="repeat_penalty"),
+                gate,
+                closing,
+                0.0,
+            )
         return self._embed(model, gate, closing)
 
     def _embed(self, model: Model, gate: ConcurrencyLimiter, closing: contextlib.ExitStack) -> LoadedModel:
@@ -176,17 +205,26 @@ class ModelPool:
         except UserError as e:
             raise ApiError(409, "unusable", str(e)) from None
         if model.base_digest and model.base_digest != base.digest:
-            raise ApiError(409, "unusable", f"{model.name} was trained on another {model.base} than the one that is installed.", "Train it again, or install that one.")
+            raise ApiError(
+                409,
+                "unusable",
+                f"{model.name} was trained on another {model.base} than the one that is installed.",
+                "Train it again, or install that one.",
+            )
         files = base.gguf.stat().st_size + (model.adapter.stat().st_size if model.adapter else 0)
         wanted = MODEL_OVERHEAD_MB + files / 1e6 + cache_mb(base.hf, self.settings.context * self.settings.slots)
         if self.memory_mb + wanted > self.allowed_mb:
             others = ", ".join(self.loaded) or "none"
-            message = f"{model.name} needs about {wanted:.0f} MB, and {self.allowed_mb - self.memory_mb:.0f} MB are left."
+            message = (
+                f"{model.name} needs about {wanted:.0f} MB, and {self.allowed_mb - self.memory_mb:.0f} MB are left."
+            )
             raise ApiError(507, "memory_full", message, f"Unload one first ({others}), or raise SERVE_MEMORY_MB.")
         template = (base.hf / "chat_template.jinja").read_text(encoding="utf-8")
         arguments = {"n_ctx": self.settings.context, "parallel": self.settings.slots, "threads": self.settings.threads}
         try:
-            engine = closing.enter_context(llama_server.serve_model(base.gguf, model.name, model.adapter, template, **arguments))
+            engine = closing.enter_context(
+                llama_server.serve_model(base.gguf, model.name, model.adapter, template, **arguments)
+            )
         except OSError as e:
             raise ApiError(502, "engine_failed", str(e)) from None
         if model.adapter is None:
@@ -197,7 +235,9 @@ class ModelPool:
 async def _unreachable(engine: Engine) -> Failure | None:
     """Why an engine does not answer; None when it does, whatever it says."""
     try:
-        await http_client().get(f"{engine.base_url}/models", headers={"Authorization": f"Bearer {engine.api_key}"}, timeout=TTL_SECONDS)
+        await http_client().get(
+            f"{engine.base_url}/models", headers={"Authorization": f"Bearer {engine.api_key}"}, timeout=TTL_SECONDS
+        )
     except httpx2.HTTPError as e:
         return Failure("engine_gone", f"{engine.name} does not answer at {engine.base_url} ({type(e).__name__})")
     return None
@@ -212,10 +252,14 @@ def cache_mb(hf: Path, tokens: int) -> float:
 
 
 def select_engine(settings: Settings) -> tuple[str, str, dict[str, str]]:
-    """(kind of engine, why, {our name: Ollama's name}). Raises UserError when the one that was asked for can't serve."""
+    """(kind of engine, why, {our name: Ollama's name}). Raises UserError when the one that was asked for can't
+    serve."""
     if settings.engine == "openai":
         if not settings.openai_url or not (settings.openai_base_model or settings.openai_twin_model):
-            raise UserError("SERVE_ENGINE is openai: say where and which in SERVE_OPENAI_URL (it ends in /v1), SERVE_OPENAI_BASE_MODEL and SERVE_OPENAI_TWIN_MODEL.")
+            raise UserError(
+                "SERVE_ENGINE is openai: say where and which in SERVE_OPENAI_URL (it ends in /v1),"
+                " SERVE_OPENAI_BASE_MODEL and SERVE_OPENAI_TWIN_MODEL."
+            )
         return "openai", f"SERVE_ENGINE is openai, at {settings.openai_url}", {}
     if settings.engine == "llamacpp":
         return "llamacpp", "SERVE_ENGINE is llamacpp", {}
@@ -223,7 +267,10 @@ def select_engine(settings: Settings) -> tuple[str, str, dict[str, str]]:
     if tags:
         return "ollama", why, tags
     if settings.engine == "ollama":
-        raise UserError(f"SERVE_ENGINE is ollama, and {why}: start Ollama and run `{make_command('ollama')}`, or set SERVE_ENGINE=auto.")
+        raise UserError(
+            f"SERVE_ENGINE is ollama, and {why}: start Ollama and run `{make_command('ollama')}`, or set"
+            " SERVE_ENGINE=auto."
+        )
     return "llamacpp", why, {}
 
 

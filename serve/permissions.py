@@ -1,6 +1,8 @@
-"""Who may ask what. Every route of the API stands here, and a test walks the table; what does not stand here is for admins.
+"""Who may ask what. Every route of the API stands here, and a test walks the table; what does not stand here is for
+admins.
 
-open: anybody, also without a key. user: any key. admin: an admin's key or token. Without keys, on loopback, everybody is admin.
+open: anybody, also without a key. user: any key. admin: an admin's key or token. Without keys, on loopback, everybody
+is admin.
 """
 
 import functools

@@ -1,4 +1,5 @@
-"""A post as a file: Markdown with front matter, an HTML page, a .docx. What the reader of 01_ingest reads back as the same post."""
+"""A post as a file: Markdown with front matter, an HTML page, a .docx. What the reader of 01_ingest reads back as the
+same post."""
 
 import contextlib
 import html
@@ -9,7 +10,11 @@ import yaml
 from markdown_it import MarkdownIt
 
 MARKDOWN = MarkdownIt("commonmark", {"html": False})  # raw HTML of a text is shown, never run
-KINDS = {"md": "text/markdown; charset=utf-8", "html": "text/html; charset=utf-8", "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document"}
+KINDS = {
+    "md": "text/markdown; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+}
 NO_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # characters that a .docx can't hold
 
 
@@ -21,7 +26,9 @@ def render_markdown(title: str, text: str, date: str | None, tags: list[str]) ->
 def render_page(title: str, text: str, date: str | None, tags: list[str]) -> bytes:
     about = " · ".join([html.escape(x) for x in ([date] if date else []) + tags])
     body = MARKDOWN.render(text)
-    head = f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{html.escape(title)}</title></head>\n'
+    head = (
+        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{html.escape(title)}</title></head>\n'
+    )
     return f"{head}<body>\n<h1>{html.escape(title)}</h1>\n{f'<p>{about}</p>' if about else ''}\n{body}</body>\n</html>\n".encode()
 
 
@@ -32,7 +39,10 @@ def render_docx(title: str, text: str, date: str | None, tags: list[str]) -> byt
     import docx as python_docx
 
     document = python_docx.Document()
-    document.core_properties.title, document.core_properties.keywords = NO_XML.sub("", title)[:255], NO_XML.sub("", ", ".join(tags))[:255]
+    document.core_properties.title, document.core_properties.keywords = (
+        NO_XML.sub("", title)[:255],
+        NO_XML.sub("", ", ".join(tags))[:255],
+    )
     if date:
         with contextlib.suppress(ValueError):
             document.core_properties.created = datetime.datetime.fromisoformat(date)
@@ -43,7 +53,11 @@ def render_docx(title: str, text: str, date: str | None, tags: list[str]) -> byt
         if token.type == "heading_open":
             style = f"Heading {min(9, int(token.tag[1]))}"
         elif token.type in ("bullet_list_open", "ordered_list_open", "blockquote_open"):
-            styles.append({"bullet_list_open": "List Bullet", "ordered_list_open": "List Number", "blockquote_open": "Quote"}[token.type])
+            styles.append(
+                {"bullet_list_open": "List Bullet", "ordered_list_open": "List Number", "blockquote_open": "Quote"}[
+                    token.type
+                ]
+            )
         elif token.type in ("bullet_list_close", "ordered_list_close", "blockquote_close"):
             styles.pop()
         elif token.type == "inline":

@@ -10,14 +10,36 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 REGISTRY = CollectorRegistry()
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 REQUESTS = Counter("blogtwin_requests", "Requests answered", ["method", "route", "status"], registry=REGISTRY)
-LATENCY = Histogram("blogtwin_request_seconds", "Seconds to the end of an answer", ["route"], buckets=SECONDS, registry=REGISTRY)
-FIRST_TOKEN = Histogram("blogtwin_first_token_seconds", "Seconds to the first token, the wait in line included", ["model"], buckets=SECONDS, registry=REGISTRY)
+LATENCY = Histogram(
+    "blogtwin_request_seconds", "Seconds to the end of an answer", ["route"], buckets=SECONDS, registry=REGISTRY
+)
+FIRST_TOKEN = Histogram(
+    "blogtwin_first_token_seconds",
+    "Seconds to the first token, the wait in line included",
+    ["model"],
+    buckets=SECONDS,
+    registry=REGISTRY,
+)
 TOKENS = Counter("blogtwin_tokens", "Tokens written", ["model"], registry=REGISTRY)
-SPEED = Histogram("blogtwin_tokens_per_second", "Tokens a second of an answer", ["model"], buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500), registry=REGISTRY)
+SPEED = Histogram(
+    "blogtwin_tokens_per_second",
+    "Tokens a second of an answer",
+    ["model"],
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+    registry=REGISTRY,
+)
 ACTIVE = Gauge("blogtwin_active", "Requests a model is answering", ["model"], registry=REGISTRY)
 WAITING = Gauge("blogtwin_waiting", "Requests in line for a model", ["model"], registry=REGISTRY)
-ANSWERS = Counter("blogtwin_answers", "Answers by how they ended: whole, cancelled or failed", ["model", "end"], registry=REGISTRY)
-ANSWER = Histogram("blogtwin_answer_seconds", "Seconds to the end of a model's answer, the wait in line included", ["model"], buckets=SECONDS, registry=REGISTRY)
+ANSWERS = Counter(
+    "blogtwin_answers", "Answers by how they ended: whole, cancelled or failed", ["model", "end"], registry=REGISTRY
+)
+ANSWER = Histogram(
+    "blogtwin_answer_seconds",
+    "Seconds to the end of a model's answer, the wait in line included",
+    ["model"],
+    buckets=SECONDS,
+    registry=REGISTRY,
+)
 MODEL_MEMORY = Gauge("blogtwin_model_memory_bytes", "Memory reckoned for a model", ["model"], registry=REGISTRY)
 MEMORY = Gauge("blogtwin_memory_bytes", "Resident memory of the server", registry=REGISTRY)
 

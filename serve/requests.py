@@ -27,16 +27,21 @@ class SamplingOptions(BaseModel):
     repeat_penalty: float | None = Field(None, gt=0, le=2)
     seed: Seed | None = None
     stop: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field([], max_length=8)
-    style_strength: Strength | None = Field(None, description="0: the base, 1: the twin as it was trained; only the embedded engine can")
+    style_strength: Strength | None = Field(
+        None, description="0: the base, 1: the twin as it was trained; only the embedded engine can"
+    )
 
 
 class PromptRequest(SamplingOptions):
-    """`ask`: the prompt as it is. `write`: the prompt is a title. `continue`: go on with `input`, of the post with that title."""
+    """`ask`: the prompt as it is. `write`: the prompt is a title. `continue`: go on with `input`, of the post with that
+    title."""
 
     prompt: Prompt
     input: str = Field("", max_length=200_000)
     task: Literal["ask", "write", "continue"] = "ask"
-    system: str | None = Field(None, max_length=4000, description="in place of the system message the twin was trained with")
+    system: str | None = Field(
+        None, max_length=4000, description="in place of the system message the twin was trained with"
+    )
 
 
 def resolve_sampling(state: AppState, options: SamplingOptions) -> RequestSampling:
@@ -44,20 +49,38 @@ def resolve_sampling(state: AppState, options: SamplingOptions) -> RequestSampli
     usual, allowed = state.params.eval, state.settings.max_tokens
     tokens = min(usual.max_tokens, allowed) if options.max_tokens is None else options.max_tokens
     if tokens > allowed:
-        raise ApiError(422, "too_many_tokens", f"max_tokens is {tokens}, and {allowed} are allowed.", "Ask for fewer, or raise SERVE_MAX_TOKENS.")
+        raise ApiError(
+            422,
+            "too_many_tokens",
+            f"max_tokens is {tokens}, and {allowed} are allowed.",
+            "Ask for fewer, or raise SERVE_MAX_TOKENS.",
+        )
 
     def value(name: str):
         given = getattr(options, name)
         return getattr(usual, name) if given is None else given
 
-    return RequestSampling(max_tokens=tokens, temperature=value("temperature"), top_p=value("top_p"), repeat_penalty=value("repeat_penalty"), seed=options.seed, stop=tuple(options.stop), style_strength=options.style_strength)
+    return RequestSampling(
+        max_tokens=tokens,
+        temperature=value("temperature"),
+        top_p=value("top_p"),
+        repeat_penalty=value("repeat_penalty"),
+        seed=options.seed,
+        stop=tuple(options.stop),
+        style_strength=options.style_strength,
+    )
 
 
 def build_messages(state: AppState, one: LoadedModel, asked: PromptRequest) -> list[dict]:
     """System and user message, rendered as the training examples were."""
     phrase = {"ask": "{title}", "write": WRITE_TEMPLATES[0], "continue": CONTINUE_TEMPLATES[0]}[asked.task]
     if asked.task == "continue" and not asked.input.strip():
-        raise ApiError(422, "invalid_request", "input: task is `continue`, and there is nothing to go on with.", "Give the text so far as `input`.")
+        raise ApiError(
+            422,
+            "invalid_request",
+            "input: task is `continue`, and there is nothing to go on with.",
+            "Give the text so far as `input`.",
+        )
     example = {"instruction": phrase.replace("{title}", asked.prompt.strip() or asked.prompt), "input": asked.input}
     made = chat.prompt_messages(example, one.model.system if asked.system is None else asked.system)
     check_prompt_length(state, made)
@@ -68,4 +91,9 @@ def check_prompt_length(state: AppState, made: list[dict]) -> None:
     """Raises ApiError 413; cheap, the engine counts tokens itself."""
     size, allowed = sum(len(m["content"]) for m in made), state.settings.max_prompt_characters
     if size > allowed:
-        raise ApiError(413, "prompt_too_long", f"The prompt has {size} characters, and {allowed} are allowed.", "Send less, or raise SERVE_MAX_PROMPT_CHARACTERS.")
+        raise ApiError(
+            413,
+            "prompt_too_long",
+            f"The prompt has {size} characters, and {allowed} are allowed.",
+            "Send less, or raise SERVE_MAX_PROMPT_CHARACTERS.",
+        )

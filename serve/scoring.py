@@ -1,7 +1,7 @@
 """Style, copying and topic of one text, by the scorecard's own measures.
 
-In a process of its own, begun when it is first asked for: torch, scikit-learn and their threads would slow down the engine in
-this one. It reads the author's posts once and answers in a fraction of a second after that.
+In a process of its own, begun when it is first asked for: torch, scikit-learn and their threads would slow down the
+engine in this one. It reads the author's posts once and answers in a fraction of a second after that.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ class ScoringWorker:
         self.pool: ProcessPoolExecutor | None = None
 
     async def of(self, text: str, brief: str, folder: Path = PROJECT) -> dict:
-        """{style, copied, copied_from (the post's title), on_topic, …} of a text that was asked for by `brief`, beside the posts of the
-        project in `folder`; what can't be said is None, with a reason in `notes`."""
+        """{style, copied, copied_from (the post's title), on_topic, …} of a text that was asked for by `brief`, beside
+        the posts of the project in `folder`; what can't be said is None, with a reason in `notes`."""
         for attempt in (1, 2):
             if self.pool is None:
                 self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _lower_priority)
@@ -70,7 +70,11 @@ def score_text(text: str, brief: str, folder: Path = PROJECT) -> dict:
     for name, value in (("style", single.style(text)), ("on_topic", single.on_topic(text, brief))):
         found[name] = None if value is None else round(value, 4)
     if found["style"] is None:
-        notes.append("style: fewer than 100 words of prose" if single.measurable else "style: too few held-out posts or other authors to measure it")
+        notes.append(
+            "style: fewer than 100 words of prose"
+            if single.measurable
+            else "style: too few held-out posts or other authors to measure it"
+        )
     if found["on_topic"] is None:
         notes.append("topic: no other prompts to compare with")
     return found
@@ -89,4 +93,6 @@ def _author(folder: Path) -> tuple:
     posts = {p["id"]: p for p in read_jsonl(folder / RAW_DIR / "posts.jsonl")}
     learnt, held_out = join_parts(splits["train"]), join_parts(splits["test"] + splits["valid"])
     asked = [e["post_id"] for e in first_parts(splits["test"], load_params(folder / "params.yaml").eval.num_prompts)]
-    return TextScorer(list(learnt.values()), list(held_out.values()), [post_topic(posts[p]) for p in asked]), [posts[p]["title"] for p in learnt]
+    return TextScorer(list(learnt.values()), list(held_out.values()), [post_topic(posts[p]) for p in asked]), [
+        posts[p]["title"] for p in learnt
+    ]

@@ -7,15 +7,22 @@ from blogtwin.errors import UserError
 
 def bind(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host.strip("[]"), port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512)
+        return socket.create_server(
+            (host.strip("[]"), port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512
+        )
     except (OSError, OverflowError) as e:
-        raise UserError(f"The server can't listen on {host}:{port} ({e.strerror or e}): stop what is there, or take another port with --port.") from None
+        raise UserError(
+            f"The server can't listen on {host}:{port} ({e.strerror or e}): stop what is there, or take another port"
+            " with --port."
+        ) from None
 
 
 def run_server(app, listening: socket.socket) -> None:
-    """Answer on `listening` until the process is told to end. Idle connections are kept far longer than clients keep theirs (openai
-    and httpx: 5 s): whoever hangs up second loses no request."""
+    """Answer on `listening` until the process is told to end. Idle connections are kept far longer than clients keep
+    theirs (openai and httpx: 5 s): whoever hangs up second loses no request."""
     import uvicorn
 
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=75, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=75, timeout_graceful_shutdown=5
+    )
     uvicorn.Server(config).run(sockets=[listening])

@@ -1,4 +1,5 @@
-"""Every switch of the server, from the environment (SERVE_PORT=9000) or .env. Lists are written as JSON: SERVE_ORIGINS='["https://a.example"]'."""
+"""Every switch of the server, from the environment (SERVE_PORT=9000) or .env. Lists are written as JSON:
+SERVE_ORIGINS='["https://a.example"]'."""
 
 from ipaddress import ip_address
 from pathlib import Path
@@ -27,7 +28,8 @@ class Settings(BaseSettings):
     openai_key: SecretStr = SecretStr("none")
     openai_base_model: str = ""
     openai_twin_model: str = ""
-    # What it calls a repeat penalty: repeat_penalty (llama.cpp), repetition_penalty (vLLM). Empty: none is sent, as OpenAI's own refuses it.
+    # What it calls a repeat penalty: repeat_penalty (llama.cpp), repetition_penalty (vLLM). Empty: none is sent, as
+    # OpenAI's own refuses it.
     openai_penalty: str = ""
     # Requests that one model answers at once, tokens of context for each, and threads (0: all cores).
     slots: int = Field(4, ge=1, le=64)

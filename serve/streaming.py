@@ -45,7 +45,9 @@ class ActiveStreams:
 class GenerationStream:
     """Several writers at once, their items in one stream in the order they come. Raises what a writer raises."""
 
-    def __init__(self, running: ActiveStreams, request_id: str, owner: str, writers: list[AsyncIterator], seconds: float):
+    def __init__(
+        self, running: ActiveStreams, request_id: str, owner: str, writers: list[AsyncIterator], seconds: float
+    ):
         self.running, self.id, self.owner, self.seconds = running, request_id, owner, seconds
         self.items: asyncio.Queue = asyncio.Queue(256)
         self.left = len(writers)
@@ -60,11 +62,21 @@ class GenerationStream:
                     await self.items.put(item)
             await self.items.put(None)
         except TimeoutError:
-            await self.items.put(ApiError(503, "too_slow", f"The answer was not complete after {self.seconds:g} seconds.", "Ask for fewer tokens.", 5))
+            await self.items.put(
+                ApiError(
+                    503,
+                    "too_slow",
+                    f"The answer was not complete after {self.seconds:g} seconds.",
+                    "Ask for fewer tokens.",
+                    5,
+                )
+            )
         except asyncio.CancelledError:
             if asyncio.current_task().cancelling():
                 raise
-            await self.items.put(ApiError(502, "engine_gone", "What this answer waited for was stopped.", "Send it again."))
+            await self.items.put(
+                ApiError(502, "engine_gone", "What this answer waited for was stopped.", "Send it again.")
+            )
         except Exception as e:  # shown to whoever listens
             await self.items.put(e)
 
@@ -75,7 +87,8 @@ class GenerationStream:
             self.items.put_nowait(Cancelled())
 
     def _stop(self) -> None:
-        """Once for each task: a second cancellation would interrupt the closing of its connection, and the engine would write on."""
+        """Once for each task: a second cancellation would interrupt the closing of its connection, and the engine would
+        write on."""
         for task in self.tasks:
             if not task.cancelling():
                 task.cancel()
@@ -135,13 +148,16 @@ async def _hung_up(request: Request) -> None:
 
 
 class PrimedStreamingResponse(StreamingResponse):
-    """A stream whose first item is there before the status is sent, so that an error of the engine still has its own status.
+    """A stream whose first item is there before the status is sent, so that an error of the engine still has its own
+    status.
 
     Make it with `await Stream.of(request, items)`; `items` is closed whatever becomes of the response.
     """
 
     @classmethod
-    async def of(cls, request: Request, items: AsyncIterator[bytes], media_type: str = "text/event-stream") -> "PrimedStreamingResponse":
+    async def of(
+        cls, request: Request, items: AsyncIterator[bytes], media_type: str = "text/event-stream"
+    ) -> "PrimedStreamingResponse":
         iterator = aiter(items)
         try:
             first = await cancel_on_disconnect(request, anext(iterator))

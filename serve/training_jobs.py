@@ -1,7 +1,8 @@
 """Training jobs: the project's own DVC stages, as queued DVC experiments in a workspace of their own.
 
-The queue, its worker and its logs are DVC's: a job waits its turn there, and goes on when this server ends or starts again. The
-workspace is a Git clone of the project in the user's data folder, so that nothing here is touched; the cache of DVC is shared.
+The queue, its worker and its logs are DVC's: a job waits its turn there, and goes on when this server ends or starts
+again. The workspace is a Git clone of the project in the user's data folder, so that nothing here is touched; the cache
+of DVC is shared.
 """
 
 import contextlib
@@ -29,29 +30,42 @@ from blogtwin.presets import load_presets
 from serve import database
 from serve.errors import ApiError
 
-# All that a job may set of params.yaml. Numbers, yes or no, and names from a list: never a text, which could be a path, or an address
-# that posts are sent to. What params.yaml gains later is refused until it is named here.
+# All that a job may set of params.yaml. Numbers, yes or no, and names from a list: never a text, which could be a path,
+# or an address that posts are sent to. What params.yaml gains later is refused until it is named here.
 HYPERPARAMETERS = frozenset(
     f"{section}.{name}"
     for section, names in {
-        "prepare": "seed links code quotes tables embeds redact context_tokens max_augmentations_per_post instruction_source",
+        "prepare": (
+            "seed links code quotes tables embeds redact context_tokens max_augmentations_per_post instruction_source"
+        ),
         "prepare.augmentation": "notes brief outline rewrite answer persona",
         "split": "strategy train_fraction valid_fraction test_fraction seed min_jaccard min_containment",
-        "train": "preset backend max_length epochs max_steps max_tokens batch_size learning_rate warmup_ratio lora_rank lora_alpha "
-        "lora_dropout early_stopping_patience save_steps seed warm_start num_canaries method preference_prompts",
+        "train": (
+            "preset backend max_length epochs max_steps max_tokens batch_size learning_rate warmup_ratio lora_rank"
+            " lora_alpha lora_dropout early_stopping_patience save_steps seed warm_start num_canaries method"
+            " preference_prompts"
+        ),
         "export": "quantization parity_prompts parity_tokens",
         "eval": "num_prompts num_notes_prompts max_scored_tokens max_tokens temperature top_p repeat_penalty seed",
     }.items()
     for name in names.split()
 )
-# A job asks no model elsewhere, even where params.yaml names one: it runs without the keys, and what leaves the machine is decided at the terminal.
+# A job asks no model elsewhere, even where params.yaml names one: it runs without the keys, and what leaves the machine
+# is decided at the terminal.
 NO_ADDRESSES = {"prepare.instruction_model": "", "eval.judge_model": ""}
-SECRET = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)", re.IGNORECASE)  # in the name of a variable
-NEEDED = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}  # for base models of the registry that Hugging Face gives to its users only, such as llama3.2
+SECRET = re.compile(
+    r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)", re.IGNORECASE
+)  # in the name of a variable
+NEEDED = {
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+}  # for base models of the registry that Hugging Face gives to its users only, such as llama3.2
 STATES = {"Queued": "waiting", "Running": "running", "Success": "done", "Failed": "failed"}
 STAGE = re.compile(r"^Running stage '([\w-]+)'", re.M)
 EXPERIMENTS = Path(".dvc/tmp/exps")
-TTL_SECONDS = 10  # seconds that what DVC said of its queue is taken again: asking takes two seconds of a core that trains
+TTL_SECONDS = (
+    10  # seconds that what DVC said of its queue is taken again: asking takes two seconds of a core that trains
+)
 STOP_TIMEOUT_SECONDS = 120  # seconds that a command of DVC or Git may take
 START_TIMEOUT_SECONDS = 30  # seconds in which a worker that was started is taken to be on its way
 
@@ -74,8 +88,19 @@ class TrainingJobs:
         with self.lock:
             self._prepare(corpus)
             source = "data/sample" if corpus == "sample" else f"data/corpus-{corpus}"
-            settings = [f"{key}={hydra_literal(value)}" for key, value in {**knobs, **NO_ADDRESSES, "ingest.source": source}.items()]
-            self._dvc("exp", "run", "--queue", "--name", job, *[x for one in settings for x in ("-S", one)], "eval" if scorecard else "export_gguf")
+            settings = [
+                f"{key}={hydra_literal(value)}"
+                for key, value in {**knobs, **NO_ADDRESSES, "ingest.source": source}.items()
+            ]
+            self._dvc(
+                "exp",
+                "run",
+                "--queue",
+                "--name",
+                job,
+                *[x for one in settings for x in ("-S", one)],
+                "eval" if scorecard else "export_gguf",
+            )
             with self.store.open() as db:
                 database.add_job(db, job, owner, corpus, {**knobs, "scorecard": scorecard})
             if not self._works():
@@ -107,7 +132,8 @@ class TrainingJobs:
     def _works(self) -> bool:
         """Whether DVC's worker lives or was just started: two of one name would stop each other.
 
-        Its process is looked at. What DVC asks it, and what DVC would start another one by, it answers too late on a busy machine.
+        Its process is looked at. What DVC asks it, and what DVC would start another one by, it answers too late on a
+        busy machine.
         """
         if time.monotonic() - self.started < START_TIMEOUT_SECONDS:
             return True
@@ -122,13 +148,21 @@ class TrainingJobs:
         self.known = (-TTL_SECONDS, {})
 
     def progress(self, job: str, state: str) -> dict:
-        """{state, stage, step, steps, loss, tokens_per_second}, from DVC's files: its commands take a second of a core that trains."""
+        """{state, stage, step, steps, loss, tokens_per_second}, from DVC's files: its commands take a second of a core
+        that trains."""
         found = {"state": state, "stage": None, "step": None, "steps": None, "loss": None, "tokens_per_second": None}
         if state == "running":
-            stages = STAGE.findall("".join(f.read_text(encoding="utf-8", errors="replace") for f in self._files(job, "out")))
+            stages = STAGE.findall(
+                "".join(f.read_text(encoding="utf-8", errors="replace") for f in self._files(job, "out"))
+            )
             found["stage"] = stages[-1] if stages else None
             if row := self._last_step(job):
-                found |= {"step": row["step"], "steps": row["of"], "loss": row["loss"], "tokens_per_second": row["tokens_per_s"]}
+                found |= {
+                    "step": row["step"],
+                    "steps": row["of"],
+                    "loss": row["loss"],
+                    "tokens_per_second": row["tokens_per_s"],
+                }
         return found
 
     def _last_step(self, job: str) -> dict | None:
@@ -164,7 +198,8 @@ class TrainingJobs:
     def _interrupt(self, job: str) -> None:
         """Ctrl-C for a job's stage and for the DVC that runs it.
 
-        Not by `dvc queue kill`: it reaches DVC's worker too, and the worker then ends with the next job in its hands, which is lost.
+        Not by `dvc queue kill`: it reaches DVC's worker too, and the worker then ends with the next job in its hands,
+        which is lost.
         """
         until = time.monotonic() + 2 * START_TIMEOUT_SECONDS
         while time.monotonic() < until:
@@ -192,11 +227,16 @@ class TrainingJobs:
             if not target.is_dir():
                 revision = self._revision(job)
                 with atomic_directory(target) as folder:
-                    code = "import sys, dvc.api; dvc.api.DVCFileSystem('.', rev=sys.argv[1]).get('artifacts/gguf', sys.argv[2], recursive=True)"
+                    code = (
+                        "import sys, dvc.api; dvc.api.DVCFileSystem('.', rev=sys.argv[1]).get('artifacts/gguf',"
+                        " sys.argv[2], recursive=True)"
+                    )
                     self._run([sys.executable, "-c", code, revision, str((folder / "gguf").absolute())])
                     if scorecard:
                         (folder / "eval").mkdir()
-                        (folder / "eval/metrics.json").write_text(self._run(["git", "show", f"{revision}:artifacts/eval/metrics.json"]), encoding="utf-8")
+                        (folder / "eval/metrics.json").write_text(
+                            self._run(["git", "show", f"{revision}:artifacts/eval/metrics.json"]), encoding="utf-8"
+                        )
             with self.store.open() as db:
                 database.set_job_result(db, job, str(target))
 
@@ -232,7 +272,15 @@ class TrainingJobs:
         """DVC's own worker, which ends when the queue is empty. A session of its own: it must outlive this server."""
         self.started = time.monotonic()
         command = [*DVC, "queue", "start"]
-        self.worker = subprocess.Popen(command, cwd=self.workspace, env=_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        self.worker = subprocess.Popen(
+            command,
+            cwd=self.workspace,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def _dvc(self, *arguments: str, ok: bool = True) -> str:
         return self._run([*DVC, *arguments], ok=ok)
@@ -240,23 +288,48 @@ class TrainingJobs:
     def _run(self, command: list[str], cwd: Path | None = None, ok: bool = True) -> str:
         """What a command prints. Raises ApiError with its own words when it fails."""
         try:
-            done = subprocess.run(command, cwd=cwd or self.workspace, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=STOP_TIMEOUT_SECONDS)
+            done = subprocess.run(
+                command,
+                cwd=cwd or self.workspace,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=STOP_TIMEOUT_SECONDS,
+            )
         except subprocess.TimeoutExpired:
-            raise ApiError(503, "dvc_busy", f"DVC or Git did not come to an end in {STOP_TIMEOUT_SECONDS} seconds.", "Ask again later.", 60) from None
+            raise ApiError(
+                503,
+                "dvc_busy",
+                f"DVC or Git did not come to an end in {STOP_TIMEOUT_SECONDS} seconds.",
+                "Ask again later.",
+                60,
+            ) from None
         if ok and done.returncode != 0:
             said = " ".join((done.stderr or done.stdout).split())[-300:]
-            raise ApiError(409, "dvc_refused", f"DVC or Git could not do it: {said}", "The project must be a Git repository with a commit (`git add -A && git commit`).")
+            raise ApiError(
+                409,
+                "dvc_refused",
+                f"DVC or Git could not do it: {said}",
+                "The project must be a Git repository with a commit (`git add -A && git commit`).",
+            )
         return done.stdout
 
 
 def _environment() -> dict[str, str]:
-    """For stages: this Python first on the PATH, nothing of the server's own settings, and no secret of somebody else's service."""
-    keep = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "SERVE_", "OMP_")) and (k in NEEDED or not SECRET.search(k))}
+    """For stages: this Python first on the PATH, nothing of the server's own settings, and no secret of somebody else's
+    service."""
+    keep = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(("GIT_", "SERVE_", "OMP_")) and (k in NEEDED or not SECRET.search(k))
+    }
     return {**keep, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def hydra_literal(value: bool | int | float | str) -> str:
-    """A value as Hydra's grammar for `-S` reads it back, with its type: text always in quotes, else `null` would be none and `1` a number."""
+    """A value as Hydra's grammar for `-S` reads it back, with its type: text always in quotes, else `null` would be
+    none and `1` a number."""
     if not isinstance(value, str):
         return json.dumps(value)
     # backslashes count only before a quote, the end, or the ${ of an interpolation
@@ -277,7 +350,11 @@ def validate_params(params: Params, base: str | None, preset: str, knobs: dict) 
     for key, value in wanted.items():
         if key not in HYPERPARAMETERS:
             near = difflib.get_close_matches(key, HYPERPARAMETERS, 1, cutoff=0.8)
-            hint = f"Did you mean {near[0]}?" if near else "It sets hyper-parameters only; paths, addresses and names stay as params.yaml has them."
+            hint = (
+                f"Did you mean {near[0]}?"
+                if near
+                else "It sets hyper-parameters only; paths, addresses and names stay as params.yaml has them."
+            )
             raise ApiError(422, "invalid_request", f"params: a job can't set {key[:80]}.", hint)
         if isinstance(value, float) and not math.isfinite(value):  # no JSON, and so no row of the list of jobs
             raise ApiError(422, "invalid_request", f"params: {key} is {value}.", "Give a number.")
@@ -288,5 +365,8 @@ def validate_params(params: Params, base: str | None, preset: str, knobs: dict) 
     except ValueError as e:
         raise ApiError(422, "invalid_request", f"params: {' '.join(str(e).split())[:200]}") from None
     # `preset` stays a word: the trainer treats a preset's value in another way than a number that was asked for
-    read = {key: value if value == "preset" else functools.reduce(getattr, key.split("."), found) for key, value in wanted.items()}
+    read = {
+        key: value if value == "preset" else functools.reduce(getattr, key.split("."), found)
+        for key, value in wanted.items()
+    }
     return {**read, **({"train.base": base} if base else {})}

@@ -8,7 +8,8 @@ BETTER, CLOSER = "better", "closer"  # which reads better; which sounds more lik
 
 
 def pair_results(votes: list[dict], question: str = BETTER) -> list[dict]:
-    """Each pair of models that this was asked of: {one, other, wins, losses, ties, share, lo, hi, n, p, e} of `one` (eval.intervals.votes)."""
+    """Each pair of models that this was asked of: {one, other, wins, losses, ties, share, lo, hi, n, p, e} of `one`
+    (eval.intervals.votes)."""
     from eval import confidence_intervals
 
     counts: dict[tuple[str, str], list[int]] = {}
@@ -18,7 +19,17 @@ def pair_results(votes: list[dict], question: str = BETTER) -> list[dict]:
         one, other = sorted((vote["left_model"], vote["right_model"]))
         row = counts.setdefault((one, other), [0, 0, 0])
         row[2 if (winner := winning_system(vote, question)) is None else 0 if winner == one else 1] += 1
-    return [{"one": a, "other": b, "wins": w, "losses": x, "ties": t, **nan_to_none(confidence_intervals.vote_statistics(w, x, t))} for (a, b), (w, x, t) in sorted(counts.items())]
+    return [
+        {
+            "one": a,
+            "other": b,
+            "wins": w,
+            "losses": x,
+            "ties": t,
+            **nan_to_none(confidence_intervals.vote_statistics(w, x, t)),
+        }
+        for (a, b), (w, x, t) in sorted(counts.items())
+    ]
 
 
 def winning_system(vote: dict, question: str = BETTER) -> str | None:
@@ -27,10 +38,11 @@ def winning_system(vote: dict, question: str = BETTER) -> str | None:
 
 
 def bradley_terry(votes: list[dict]) -> dict[str, float]:
-    """{model: chance to win against an average one}, by Bradley & Terry (1952), ties as half a win each; {} for fewer than three models.
+    """{model: chance to win against an average one}, by Bradley & Terry (1952), ties as half a win each; {} for fewer
+    than three models.
 
-    Minorisation-maximisation (Hunter 2004), with one tie of each model against an imagined average one, so that nobody who
-    never lost is infinitely strong.
+    Minorisation-maximisation (Hunter 2004), with one tie of each model against an imagined average one, so that nobody
+    who never lost is infinitely strong.
     """
     names = sorted({vote[f"{side}_model"] for vote in votes for side in ("left", "right")})
     if len(names) < 3:
@@ -66,8 +78,9 @@ def self_recognition(votes: list[dict]) -> dict | None:
 
 
 def preference_pairs(votes: list[dict]) -> list[PreferencePair]:
-    """Pairs for DPO. What sounds more like the author is chosen; where that was not asked, what reads better. Ties, empty texts and
-    equal texts teach nothing, and the author's own texts are held-out posts, which nothing may learn."""
+    """Pairs for DPO. What sounds more like the author is chosen; where that was not asked, what reads better. Ties,
+    empty texts and equal texts teach nothing, and the author's own texts are held-out posts, which nothing may
+    learn."""
     rows = []
     for vote in votes:
         chosen = vote[CLOSER] or vote[BETTER]

@@ -5,24 +5,41 @@ import json
 import zipfile
 from pathlib import Path
 
-WORDS = "We walked down to the harbour and looked at the boats for an hour, and then it rained, so we went home and mended the kettle again."
-BODY = f"<p>{WORDS}</p><h2>The tea</h2><p>It was <strong>cold</strong> &amp; long, see <a href='https://x.org'>there</a>.</p><pre class='lang-python'>if a &lt; b:\n    pour()</pre>"
-EXPECTED = f"{WORDS}\n\n## The tea\n\nIt was **cold** &amp; long, see [there](https://x.org).\n\n```python\nif a < b:\n    pour()\n```"
+WORDS = (
+    "We walked down to the harbour and looked at the boats for an hour, and then it rained, so we went home and mended"
+    " the kettle again."
+)
+BODY = (
+    f"<p>{WORDS}</p><h2>The tea</h2><p>It was <strong>cold</strong> &amp; long, see <a"
+    " href='https://x.org'>there</a>.</p><pre class='lang-python'>if a &lt; b:\n    pour()</pre>"
+)
+EXPECTED = (
+    f"{WORDS}\n\n## The tea\n\nIt was **cold** &amp; long, see [there](https://x.org).\n\n```python\nif a < b:\n   "
+    " pour()\n```"
+)
 
 
-def wxr_item(title="The kettle", body=BODY, kind="post", status="publish", author="wenna", extra="", slug="the-kettle") -> str:
+def wxr_item(
+    title="The kettle", body=BODY, kind="post", status="publish", author="wenna", extra="", slug="the-kettle"
+) -> str:
     return (
         f"<item><title>{title}</title><link>https://blog.example/{slug}</link><dc:creator><![CDATA[{author}]]></dc:creator>"
-        f"<content:encoded><![CDATA[{body}]]></content:encoded><excerpt:encoded><![CDATA[An excerpt.]]></excerpt:encoded>"
-        f"<wp:post_date>2019-07-14 10:00:00</wp:post_date><wp:post_name>{slug}</wp:post_name><wp:status>{status}</wp:status><wp:post_type>{kind}</wp:post_type>"
-        f'<category domain="category" nicename="tea"><![CDATA[tea]]></category><category domain="category"><![CDATA[Uncategorized]]></category>{extra}</item>'
+        f"<content:encoded><![CDATA[{body}]]></content:encoded><excerpt:encoded><![CDATA[An"
+        " excerpt.]]></excerpt:encoded>"
+        "<wp:post_date>2019-07-14"
+        f" 10:00:00</wp:post_date><wp:post_name>{slug}</wp:post_name><wp:status>{status}</wp:status><wp:post_type>{kind}</wp:post_type>"
+        '<category domain="category" nicename="tea"><![CDATA[tea]]></category><category'
+        f' domain="category"><![CDATA[Uncategorized]]></category>{extra}</item>'
     )
 
 
 def wxr(*items: str) -> str:
     names = ["content", "excerpt", "wp"]
     spaces = " ".join(f'xmlns:{n}="http://example.org/{n}/"' for n in names)
-    return f'<?xml version="1.0" encoding="UTF-8" ?><rss version="2.0" {spaces} xmlns:dc="http://purl.org/dc/elements/1.1/"><channel><title>A blog</title>{"".join(items)}</channel></rss>'
+    return (
+        f'<?xml version="1.0" encoding="UTF-8" ?><rss version="2.0" {spaces}'
+        f' xmlns:dc="http://purl.org/dc/elements/1.1/"><channel><title>A blog</title>{"".join(items)}</channel></rss>'
+    )
 
 
 RSS = f"""<?xml version="1.0"?><rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/"><channel><title>A blog</title>
@@ -37,10 +54,42 @@ GHOST = json.dumps(
             {
                 "data": {
                     "posts": [
-                        {"id": 1, "title": "The kettle", "slug": "the-kettle", "html": BODY, "status": "published", "type": "post", "published_at": "2019-07-14T10:00:00.000Z"},
-                        {"id": 2, "title": "Not yet", "slug": "not-yet", "html": BODY, "status": "draft", "type": "post", "published_at": None},
-                        {"id": 3, "title": "About", "slug": "about", "html": BODY, "status": "published", "type": "page", "published_at": "2019-07-14"},
-                        {"id": 4, "title": "Guest", "slug": "guest", "html": BODY, "status": "published", "type": "post", "published_at": "2019-07-14"},
+                        {
+                            "id": 1,
+                            "title": "The kettle",
+                            "slug": "the-kettle",
+                            "html": BODY,
+                            "status": "published",
+                            "type": "post",
+                            "published_at": "2019-07-14T10:00:00.000Z",
+                        },
+                        {
+                            "id": 2,
+                            "title": "Not yet",
+                            "slug": "not-yet",
+                            "html": BODY,
+                            "status": "draft",
+                            "type": "post",
+                            "published_at": None,
+                        },
+                        {
+                            "id": 3,
+                            "title": "About",
+                            "slug": "about",
+                            "html": BODY,
+                            "status": "published",
+                            "type": "page",
+                            "published_at": "2019-07-14",
+                        },
+                        {
+                            "id": 4,
+                            "title": "Guest",
+                            "slug": "guest",
+                            "html": BODY,
+                            "status": "published",
+                            "type": "post",
+                            "published_at": "2019-07-14",
+                        },
                     ],
                     "users": [{"id": 1, "name": "Wenna"}, {"id": 2, "name": "Somebody Else"}],
                     "posts_authors": [{"post_id": 1, "author_id": 1}, {"post_id": 4, "author_id": 2}],
@@ -89,14 +138,25 @@ JSONL = "\n".join(
     json.dumps(row)
     for row in (
         {"text": WORDS, "title": "The kettle", "date": "2019-07-14"},
-        {"messages": [{"role": "user", "content": WORDS + " Mine."}, {"role": "assistant", "content": "Somebody else's words."}]},
+        {
+            "messages": [
+                {"role": "user", "content": WORDS + " Mine."},
+                {"role": "assistant", "content": "Somebody else's words."},
+            ]
+        },
         {"role": "user", "content": WORDS + " First.", "timestamp": 1563098400},
         {"role": "assistant", "content": "Somebody else's words."},
         {"role": "user", "content": "And then."},
     )
 )
-RST = f"The kettle\n==========\n\n:date: 2019-07-14\n:tags: tea\n\n{WORDS}\n\nThe tea\n-------\n\nIt was **cold**, see `there <https://x.org>`_.\n\n.. code-block:: python\n\n   pour()\n"
-ORG = f"#+TITLE: The kettle\n#+DATE: <2019-07-14 Sun>\n#+FILETAGS: :tea:\n\n{WORDS}\n\n* The tea\nIt was *cold*, see [[https://x.org][there]].\n#+BEGIN_SRC python\npour()\n#+END_SRC\n"
+RST = (
+    f"The kettle\n==========\n\n:date: 2019-07-14\n:tags: tea\n\n{WORDS}\n\nThe tea\n-------\n\nIt was **cold**, see"
+    " `there <https://x.org>`_.\n\n.. code-block:: python\n\n   pour()\n"
+)
+ORG = (
+    f"#+TITLE: The kettle\n#+DATE: <2019-07-14 Sun>\n#+FILETAGS: :tea:\n\n{WORDS}\n\n* The tea\nIt was *cold*, see"
+    " [[https://x.org][there]].\n#+BEGIN_SRC python\npour()\n#+END_SRC\n"
+)
 
 
 def zipped(entries: dict[str, str | bytes]) -> bytes:
@@ -109,17 +169,35 @@ def zipped(entries: dict[str, str | bytes]) -> bytes:
 
 SUBSTACK = zipped(
     {
-        "posts.csv": "post_id,post_date,is_published,email_sent_at,type,title\n1.the-kettle,2019-07-14T10:00:00.000Z,true,,newsletter,The kettle\n2.not-yet,,false,,newsletter,Not yet\n",
+        "posts.csv": (
+            "post_id,post_date,is_published,email_sent_at,type,title\n1.the-kettle,2019-07-14T10:00:00.000Z,true,,newsletter,The"
+            " kettle\n2.not-yet,,false,,newsletter,Not yet\n"
+        ),
         "posts/1.the-kettle.html": BODY,
         "posts/2.not-yet.html": BODY,
         "posts/1.the-kettle.opens.csv": "who\n",
     }
 )
-MEDIUM_ZIP = zipped({"posts/2019-07-14_The-kettle-abc.html": MEDIUM, "posts/draft_Not-yet-abc.html": MEDIUM, "bookmarks/bookmarks-0001.html": PAGE})
+MEDIUM_ZIP = zipped(
+    {
+        "posts/2019-07-14_The-kettle-abc.html": MEDIUM,
+        "posts/draft_Not-yet-abc.html": MEDIUM,
+        "bookmarks/bookmarks-0001.html": PAGE,
+    }
+)
 FILES: dict[str, str | bytes] = {
-    "wordpress.xml": wxr(wxr_item()), "feed.rss": RSS, "feed.atom": ATOM, "ghost.json": GHOST, "page.html": PAGE, "letters.mbox": MBOX,
-    "journal.jsonl": JSONL, "substack.zip": SUBSTACK, "medium.zip": MEDIUM_ZIP, "kettle.rst": RST, "kettle.org": ORG,
-}  # fmt: skip
+    "wordpress.xml": wxr(wxr_item()),
+    "feed.rss": RSS,
+    "feed.atom": ATOM,
+    "ghost.json": GHOST,
+    "page.html": PAGE,
+    "letters.mbox": MBOX,
+    "journal.jsonl": JSONL,
+    "substack.zip": SUBSTACK,
+    "medium.zip": MEDIUM_ZIP,
+    "kettle.rst": RST,
+    "kettle.org": ORG,
+}
 
 
 def put(folder: Path, name: str, content: str | bytes) -> Path:

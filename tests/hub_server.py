@@ -1,8 +1,8 @@
 """A local server that speaks the hub's protocol, with switches to misbehave.
 
-Read from huggingface_hub 1.33 (snapshot_download, file_download.py, utils/_http.py) and the hub's API pages: a model's commit, its
-tree, and files under /resolve/. Small files are answered themselves; weights are on another host, to which the hub redirects
-with their SHA-256 and size in X-Linked headers.
+Read from huggingface_hub 1.33 (snapshot_download, file_download.py, utils/_http.py) and the hub's API pages: a model's
+commit, its tree, and files under /resolve/. Small files are answered themselves; weights are on another host, to which
+the hub redirects with their SHA-256 and size in X-Linked headers.
 """
 
 import contextlib
@@ -20,9 +20,9 @@ COMMIT = "5a2d1f0c" * 5
 class Hub:
     """Serves `folder` as the repository `repo`. `fault` is the misbehaviour that is on:
 
-    gated-401   files are refused without an account that accepted the licence    gated-403   … with an account that did not
-    token       the account's token is not valid                                  busy        everything is answered by 503
-    half        the weights break off in the middle, and are not found again      silent      nothing is answered
+    gated-401   files are refused without an account that accepted the licence    gated-403   … with an account that did
+    not token       the account's token is not valid                                  busy        everything is answered
+    by 503 half        the weights break off in the middle, and are not found again      silent      nothing is answered
     """
 
     def __init__(self, repo: str, folder: Path):
@@ -31,7 +31,9 @@ class Hub:
         self.broke_off = False
 
     def files(self) -> dict[str, bytes]:
-        return {f.relative_to(self.folder).as_posix(): f.read_bytes() for f in sorted(self.folder.rglob("*")) if f.is_file()}
+        return {
+            f.relative_to(self.folder).as_posix(): f.read_bytes() for f in sorted(self.folder.rglob("*")) if f.is_file()
+        }
 
     def fetched(self) -> set[str]:
         """Names of the files that were asked for."""
@@ -58,7 +60,11 @@ def is_large(name: str) -> bool:
 def tree_entry(name: str, content: bytes) -> dict:
     blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
     entry = {"type": "file", "path": name, "size": len(content), "oid": blob}
-    large = {"lfs": {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 135}} if is_large(name) else {}
+    large = (
+        {"lfs": {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 135}}
+        if is_large(name)
+        else {}
+    )
     return {**entry, **large}
 
 
@@ -95,7 +101,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def send_about(self, what: str) -> None:
         if what in ("", "/revision/main"):
-            self.send_json({"id": self.hub.repo, "sha": COMMIT, "siblings": [{"rfilename": name} for name in self.hub.files()]})
+            self.send_json(
+                {"id": self.hub.repo, "sha": COMMIT, "siblings": [{"rfilename": name} for name in self.hub.files()]}
+            )
         elif what == f"/tree/{COMMIT}":
             self.send_json([tree_entry(name, content) for name, content in self.hub.files().items()])
         else:
@@ -104,12 +112,22 @@ class Handler(BaseHTTPRequestHandler):
     def send_file(self, name: str) -> None:
         content = self.hub.files().get(name)
         if self.hub.fault.startswith("gated"):
-            self.send(int(self.hub.fault[-3:]), headers={"X-Error-Code": "GatedRepo", "X-Error-Message": f"Access to model {self.hub.repo} is restricted."})
+            self.send(
+                int(self.hub.fault[-3:]),
+                headers={
+                    "X-Error-Code": "GatedRepo",
+                    "X-Error-Message": f"Access to model {self.hub.repo} is restricted.",
+                },
+            )
         elif content is None:
             self.send(404, headers={"X-Error-Code": "EntryNotFound"})
         elif is_large(name):
             sha = hashlib.sha256(content).hexdigest()
-            linked = {"X-Linked-Size": str(len(content)), "X-Linked-ETag": f'"{sha}"', "Location": f"http://localhost:{self.hub.port}/storage/{name}"}
+            linked = {
+                "X-Linked-Size": str(len(content)),
+                "X-Linked-ETag": f'"{sha}"',
+                "Location": f"http://localhost:{self.hub.port}/storage/{name}",
+            }
             self.send(302, headers={"X-Repo-Commit": COMMIT, **linked})
         else:
             self.send(200, content, {"X-Repo-Commit": COMMIT, "ETag": f'"{tree_entry(name, content)["oid"]}"'})

@@ -1,9 +1,9 @@
 """A local server that speaks Ollama's protocol, with switches to misbehave.
 
 Read from ollama/ollama at 2026: server/routes.go (blobs, show, copy, delete, tags), server/create.go (the stream of
-/api/create), template/template.go (how a Go template without .Messages renders a chat), openai/openai.go (/v1). Blobs lie in
-a folder, models are manifests in memory, and an answer is llama.cpp's own on the pushed blob, of the prompt that the
-model's Ollama template renders.
+/api/create), template/template.go (how a Go template without .Messages renders a chat), openai/openai.go (/v1). Blobs
+lie in a folder, models are manifests in memory, and an answer is llama.cpp's own on the pushed blob, of the prompt that
+the model's Ollama template renders.
 """
 
 import contextlib
@@ -26,7 +26,8 @@ NAME = re.compile(r"[A-Za-z0-9_][\w.-]*(:[A-Za-z0-9_][\w.-]*)?")
 
 
 def render(template: str, messages: list[dict]) -> str:
-    """The prompt Ollama makes of a chat: a round per exchange, the last one cut after .Response (template.go, Execute)."""
+    """The prompt Ollama makes of a chat: a round per exchange, the last one cut after .Response (template.go,
+    Execute)."""
     text, turn = "", {"System": "", "Prompt": "", "Response": ""}
     for message in messages:
         place = {"system": "System", "user": "Prompt", "assistant": "Response"}[message["role"]]
@@ -37,7 +38,8 @@ def render(template: str, messages: list[dict]) -> str:
 
 
 def execute(template: str, values: dict, cut: bool = False) -> str:
-    """The few actions templates.yaml uses: {{ .Name }}, {{ if .Name }} and {{ end }}. Raises ValueError for any other."""
+    """The few actions templates.yaml uses: {{ .Name }}, {{ if .Name }} and {{ end }}. Raises ValueError for any
+    other."""
     out, shown = [], [True]
     for piece in re.split(r"(\{\{.*?\}\})", template):
         if found := re.fullmatch(r"\{\{ if \.(\w+) \}\}", piece):
@@ -118,7 +120,12 @@ class OllamaServer:
         template = "{{ .Prompt }}" if "template" in self.faults else body.get("template", "{{ .Prompt }}")
         execute(template, {"System": "", "Prompt": "", "Response": ""})
         yield "writing manifest"
-        kept = {"blob": digest, "template": template, "system": body.get("system", ""), "parameters": body.get("parameters", {})}
+        kept = {
+            "blob": digest,
+            "template": template,
+            "system": body.get("system", ""),
+            "parameters": body.get("parameters", {}),
+        }
         self.models[full(body["model"])] = kept
         yield "success"
 
@@ -129,20 +136,47 @@ class OllamaServer:
             self.blob(blob).unlink()
 
     def answer(self, body: dict) -> dict:
-        """An answer of /v1/chat/completions: what /v1 isn't sent is 1.0 for temperature and top_p, whatever the model says."""
+        """An answer of /v1/chat/completions: what /v1 isn't sent is 1.0 for temperature and top_p, whatever the model
+        says."""
         model = self.model(body["model"])
         messages = body["messages"]
         if model["system"] and messages[0]["role"] != "system":
             messages = [{"role": "system", "content": model["system"]}, *messages]
         engine = self.engine(self.base if "base" in self.faults else self.blob(model["blob"]))
         wanted = {"prompt": render(model["template"], messages), "n_predict": body.get("max_tokens", -1), "n_probs": 1}
-        wanted |= {"temperature": body.get("temperature", 1.0), "top_p": body.get("top_p", 1.0), "stop": model["parameters"].get("stop", [])}
+        wanted |= {
+            "temperature": body.get("temperature", 1.0),
+            "top_p": body.get("top_p", 1.0),
+            "stop": model["parameters"].get("stop", []),
+        }
         wanted |= {k: v for k, v in model["parameters"].items() if k == "repeat_penalty"}
-        said = httpx.post(engine.base_url.removesuffix("/v1") + "/completion", json=wanted, headers={"Authorization": f"Bearer {engine.api_key}"}, timeout=60, trust_env=False).raise_for_status().json()
-        choice = {"index": 0, "message": {"role": "assistant", "content": said["content"]}, "finish_reason": "stop" if said["stop_type"] != "limit" else "length"}
+        said = (
+            httpx.post(
+                engine.base_url.removesuffix("/v1") + "/completion",
+                json=wanted,
+                headers={"Authorization": f"Bearer {engine.api_key}"},
+                timeout=60,
+                trust_env=False,
+            )
+            .raise_for_status()
+            .json()
+        )
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": said["content"]},
+            "finish_reason": "stop" if said["stop_type"] != "limit" else "length",
+        }
         if body.get("logprobs") and "logprobs" not in self.faults:
-            choice["logprobs"] = {"content": [{k: t[k] for k in ("token", "logprob", "bytes")} for t in said["completion_probabilities"]]}
-        return {"id": "chatcmpl-1", "object": "chat.completion", "model": body["model"], "system_fingerprint": "fp_ollama", "choices": [choice]}
+            choice["logprobs"] = {
+                "content": [{k: t[k] for k in ("token", "logprob", "bytes")} for t in said["completion_probabilities"]]
+            }
+        return {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "model": body["model"],
+            "system_fingerprint": "fp_ollama",
+            "choices": [choice],
+        }
 
 
 def full(name: str) -> str:
@@ -174,7 +208,11 @@ class Handler(BaseHTTPRequestHandler):
             method()
         except Refused as e:
             status, message = e.args
-            error = {"message": message, "type": "api_error", "param": None, "code": None} if self.path.startswith("/v1") else message
+            error = (
+                {"message": message, "type": "api_error", "param": None, "code": None}
+                if self.path.startswith("/v1")
+                else message
+            )
             self.send(status, {"error": error})
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
@@ -266,13 +304,30 @@ class Handler(BaseHTTPRequestHandler):
         model = self.ollama.model(name)
         if "html" in self.ollama.faults:
             return self.send(200, "<html>", "text/html")
-        text = f'# Modelfile generated by "ollama show"\nFROM {self.ollama.blob(model["blob"])}\nTEMPLATE """{model["template"]}"""\n'
-        self.send(200, {"modelfile": text, "parameters": parameters(model["parameters"]), "template": model["template"], "system": model["system"], "details": {"format": "gguf", "family": "llama"}, "model_info": {}, "capabilities": ["completion"]})
+        text = (
+            f'# Modelfile generated by "ollama show"\nFROM {self.ollama.blob(model["blob"])}\nTEMPLATE'
+            f' """{model["template"]}"""\n'
+        )
+        self.send(
+            200,
+            {
+                "modelfile": text,
+                "parameters": parameters(model["parameters"]),
+                "template": model["template"],
+                "system": model["system"],
+                "details": {"format": "gguf", "family": "llama"},
+                "model_info": {},
+                "capabilities": ["completion"],
+            },
+        )
 
     def get_tags(self):
         if "html" in self.ollama.faults:
             return self.send(200, "<html>", "text/html")
-        rows = [{"name": name, "model": name, "digest": hashlib.sha256(json.dumps(m).encode()).hexdigest()} for name, m in self.ollama.models.items()]
+        rows = [
+            {"name": name, "model": name, "digest": hashlib.sha256(json.dumps(m).encode()).hexdigest()}
+            for name, m in self.ollama.models.items()
+        ]
         self.send(200, {"models": rows})
 
     def post_copy(self):
@@ -298,11 +353,24 @@ class Handler(BaseHTTPRequestHandler):
             if number == 2 and "goes" in self.ollama.faults:
                 return self.cut()
             self.event(whole, [{"index": 0, "delta": {"role": "assistant", "content": word}, "finish_reason": None}])
-        self.event(whole, [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": choice["finish_reason"]}])
-        self.event(whole, [], usage={"prompt_tokens": 9, "completion_tokens": body["max_tokens"], "total_tokens": 9 + body["max_tokens"]})
+        self.event(
+            whole,
+            [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": choice["finish_reason"]}],
+        )
+        self.event(
+            whole,
+            [],
+            usage={"prompt_tokens": 9, "completion_tokens": body["max_tokens"], "total_tokens": 9 + body["max_tokens"]},
+        )
         self.wfile.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
 
     def event(self, whole: dict, choices: list[dict], **more) -> None:
         """A chunk of a streamed answer."""
-        data = b"data: " + json.dumps({**whole, "object": "chat.completion.chunk", "created": 1, "choices": choices, **more}).encode() + b"\n\n"
+        data = (
+            b"data: "
+            + json.dumps(
+                {**whole, "object": "chat.completion.chunk", "created": 1, "choices": choices, **more}
+            ).encode()
+            + b"\n\n"
+        )
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))

@@ -6,7 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class OpenAIServer:
-    """`answer(question)` is what it says to the last message; `asked` are the requests, `keys` what they came with, `name` is MODEL@URL."""
+    """`answer(question)` is what it says to the last message; `asked` are the requests, `keys` what they came with,
+    `name` is MODEL@URL."""
 
     def __init__(self, answer):
         self.asked: list[dict] = []
@@ -18,7 +19,19 @@ class OpenAIServer:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 server.asked.append(body)
                 server.keys.add(self.headers["authorization"])
-                reply = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer(body["messages"][-1]["content"])}}]}
+                reply = {
+                    "id": "1",
+                    "object": "chat.completion",
+                    "created": 1,
+                    "model": "m",
+                    "choices": [
+                        {
+                            "index": 0,
+                            "finish_reason": "stop",
+                            "message": {"role": "assistant", "content": answer(body["messages"][-1]["content"])},
+                        }
+                    ],
+                }
                 data = json.dumps(reply).encode()
                 self.send_response(200)
                 self.send_header("content-type", "application/json")

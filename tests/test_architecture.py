@@ -1,4 +1,5 @@
-"""Which room may import which. The order is blogtwin → corpus → eval → train and serve → scripts; inside blogtwin, core → text → models → inference."""
+"""Which room may import which. The order is blogtwin → corpus → eval → train and serve → scripts; inside blogtwin, core
+→ text → models → inference."""
 
 import ast
 import subprocess
@@ -9,12 +10,19 @@ from conftest import ROOT
 # A file may import from its own room and from the rooms of a lower number. train and serve never import each other.
 ROOMS = {"blogtwin": 0, "corpus": 1, "eval": 2, "train": 3, "serve": 3, "scripts": 4}
 FLOORS = {"core": 0, "text": 1, "models": 2, "inference": 3}  # of blogtwin
-FILES = [f for f in subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split() if f.split("/")[0] in ROOMS and (ROOT / f).is_file()]
+FILES = [
+    f
+    for f in subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    if f.split("/")[0] in ROOMS and (ROOT / f).is_file()
+]
 SCRIPTS = {f.removeprefix("scripts/").removesuffix(".py") for f in FILES if f.startswith("scripts/")}
 
 
 def modules_of(tree: ast.AST) -> set[str]:
-    """Everything a file imports, inside functions too; `from a import b` gives a.b, which may be a module or a name in one."""
+    """Everything a file imports, inside functions too; `from a import b` gives a.b, which may be a module or a name in
+    one."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -46,13 +54,33 @@ def test_imports_point_down(file):
     assert [m for m in modules_of(tree) if points_up(file, m)] == []
 
 
-@pytest.mark.parametrize("file, module", [("blogtwin/files.py", "corpus.post"), ("blogtwin/text/facts.py", "blogtwin.models.chat"), ("serve/main.py", "train.backend"), ("train/cpu.py", "serve.main"), ("eval/run.py", "train.cpu"), ("corpus/split.py", "set_param"), ("blogtwin/console.py", "scripts.doctor")])
+@pytest.mark.parametrize(
+    "file, module",
+    [
+        ("blogtwin/files.py", "corpus.post"),
+        ("blogtwin/text/facts.py", "blogtwin.models.chat"),
+        ("serve/main.py", "train.backend"),
+        ("train/cpu.py", "serve.main"),
+        ("eval/run.py", "train.cpu"),
+        ("corpus/split.py", "set_param"),
+        ("blogtwin/console.py", "scripts.doctor"),
+    ],
+)
 def test_an_import_that_points_up_is_seen(file, module):
     assert points_up(file, module)
 
 
 # What may run when a module is imported: a name bound, a docstring, and for scripts the guard and `_path`.
-QUIET = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.AugAssign)
+QUIET = (
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+    ast.Import,
+    ast.ImportFrom,
+    ast.Assign,
+    ast.AnnAssign,
+    ast.AugAssign,
+)
 # (file, call): with the reason beside it.
 LOUD = {
     ("scripts/_path.py", "sys.path.insert"),  # what it is for

@@ -1,4 +1,5 @@
-"""Attention inside the documents of a packed row: values and gradients of transformers' own, with a mask that says the same."""
+"""Attention inside the documents of a packed row: values and gradients of transformers' own, with a mask that says the
+same."""
 
 from types import SimpleNamespace
 
@@ -8,7 +9,12 @@ from transformers.models.gemma2.modeling_gemma2 import eager_attention_forward
 
 from train.kernels.attention import QUERY_BLOCK, attention_by_document
 
-DOCUMENTS = [0, QUERY_BLOCK * 2 + 44, QUERY_BLOCK * 2 + 45, QUERY_BLOCK * 3 + 50]  # several blocks, a single token, and one that ends inside a block
+DOCUMENTS = [
+    0,
+    QUERY_BLOCK * 2 + 44,
+    QUERY_BLOCK * 2 + 45,
+    QUERY_BLOCK * 3 + 50,
+]  # several blocks, a single token, and one that ends inside a block
 MODULE = SimpleNamespace(num_key_value_groups=3, training=False, is_causal=True)
 
 
@@ -45,8 +51,13 @@ def test_values_and_gradients_are_transformers_own(cap):
 
 
 def test_half_precision_is_as_near_to_the_truth_as_transformers_own():
-    truth, theirs = found(eager_attention_forward, inputs(), mask(), softcap=None), found(eager_attention_forward, inputs(torch.bfloat16), mask().bfloat16(), softcap=None)
-    for exact, plain, own in zip(truth, theirs, found(attention_by_document, inputs(torch.bfloat16), None, documents=DOCUMENTS), strict=True):
+    truth, theirs = (
+        found(eager_attention_forward, inputs(), mask(), softcap=None),
+        found(eager_attention_forward, inputs(torch.bfloat16), mask().bfloat16(), softcap=None),
+    )
+    for exact, plain, own in zip(
+        truth, theirs, found(attention_by_document, inputs(torch.bfloat16), None, documents=DOCUMENTS), strict=True
+    ):
         assert (own - exact).norm() < 1.3 * (plain - exact).norm()
 
 
@@ -60,4 +71,6 @@ def test_dropout_in_training_drops():
     assert torch.equal(still, none) and dropped.shape == still.shape
     assert (dropped[:, 0] == 0).any() and not (still[:, 0] == 0).any()  # a first token sees itself alone
     (dropped[:, : DOCUMENTS[1]] ** 2).sum().backward()
-    assert all(x.grad[:, :, DOCUMENTS[1] :].eq(0).all() and x.grad[:, :, : DOCUMENTS[1]].ne(0).any() for x in tensors)  # no look across documents
+    assert all(
+        x.grad[:, :, DOCUMENTS[1] :].eq(0).all() and x.grad[:, :, : DOCUMENTS[1]].ne(0).any() for x in tensors
+    )  # no look across documents

@@ -21,13 +21,21 @@ from train.training_log import TrainingLog
 
 def test_budget_keeps_openings_before_later_parts_and_new_before_old():
     """train.max_tokens leaves out later parts of old posts first; a shorter row may still fit; never all of them."""
-    rows = [{"post_id": f"p{i}", "part": part, "date": f"20{10 + i}-01-01", "id": f"p{i}-{part}"} for i in range(5) for part in (1, 2)]
+    rows = [
+        {"post_id": f"p{i}", "part": part, "date": f"20{10 + i}-01-01", "id": f"p{i}-{part}"}
+        for i in range(5)
+        for part in (1, 2)
+    ]
     lengths = {r["id"]: 40 if r["post_id"] == "p0" else 100 for r in rows}
 
     def kept(tokens):
         return [f"{r['post_id']}.{r['part']}" for r in select_within_token_budget(rows, lengths, 2, tokens)]
 
-    assert kept(500) == ["p0.1", "p3.1", "p4.1"]  # two new openings at 200 over two passes, and an old short one that still fits
+    assert kept(500) == [
+        "p0.1",
+        "p3.1",
+        "p4.1",
+    ]  # two new openings at 200 over two passes, and an old short one that still fits
     assert kept(1100) == ["p0.1", "p1.1", "p2.1", "p3.1", "p4.1", "p4.2"]
     assert select_within_token_budget(rows, lengths, 2, 0) == rows and kept(1) == ["p4.1"]
 
@@ -77,7 +85,9 @@ def test_a_tool_that_shows_a_gpu_is_not_believed_where_pytorch_can_not_use_it(ma
 
 def test_where_nothing_shows_a_gpu_no_process_is_started(machine, monkeypatch):
     monkeypatch.setattr(backend.subprocess, "run", lambda *_, **__: pytest.fail("asks for a GPU"))
-    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: pytest.fail(f"asks whether {name} is installed"))
+    monkeypatch.setattr(
+        backend.importlib.util, "find_spec", lambda name: pytest.fail(f"asks whether {name} is installed")
+    )
     assert backend.select_backend("auto")[0] == "cpu" and backend.select_backend("cpu")[0] == "cpu"
 
 
@@ -125,7 +135,9 @@ def torch_with(monkeypatch, ones=None, found: bool = True, warning: str = "") ->
 
 
 def no_kernels(*_, **__):
-    raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nCUDA kernel errors might be …")
+    raise RuntimeError(
+        "CUDA error: no kernel image is available for execution on the device\nCUDA kernel errors might be …"
+    )
 
 
 @pytest.mark.slow
@@ -134,7 +146,10 @@ def test_a_gpu_that_pytorch_can_not_use_is_named(monkeypatch):
     torch_with(monkeypatch, found=False, warning=old)
     assert works.cuda() == f"PyTorch can't use it ({old.rstrip('.')})"
     torch_with(monkeypatch, ones=no_kernels)
-    assert works.cuda() == "PyTorch can't compute on it (CUDA error: no kernel image is available for execution on the device)"
+    assert (
+        works.cuda()
+        == "PyTorch can't compute on it (CUDA error: no kernel image is available for execution on the device)"
+    )
 
 
 @pytest.mark.slow
@@ -180,7 +195,9 @@ def test_mlx_lm_is_picked_where_metal_works_not_where_it_is_installed(machine, m
     a_mac(monkeypatch)
     for why in ("", "Metal is not available (in a virtual machine, say)"):
         monkeypatch.setattr(backend, "tried", lambda name, why=why: why)
-        assert backend.select_backend("auto") == (("cpu", why) if why else ("mlx", "this is Apple silicon and mlx-lm works"))
+        assert backend.select_backend("auto") == (
+            ("cpu", why) if why else ("mlx", "this is Apple silicon and mlx-lm works")
+        )
     a_mac(monkeypatch, "x86_64")
     assert backend.select_backend("auto") == ("cpu", "this Mac has no Apple silicon")
 
@@ -192,7 +209,11 @@ def test_metal_that_is_absent_or_broken_is_named(monkeypatch):
         raise RuntimeError("[metal::Device] Unable to load kernel")
 
     core = ModuleType("mlx.core")
-    core.metal, core.ones, core.eval = SimpleNamespace(is_available=lambda: False), lambda shape: type("Array", (), {"__matmul__": lambda *_: 1})(), broken
+    core.metal, core.ones, core.eval = (
+        SimpleNamespace(is_available=lambda: False),
+        lambda shape: type("Array", (), {"__matmul__": lambda *_: 1})(),
+        broken,
+    )
     package = ModuleType("mlx")
     package.core = core
     monkeypatch.setitem(sys.modules, "mlx", package)
@@ -235,29 +256,46 @@ def test_log_writes_the_curves(tmp_path):
     log.valid(2, 1, 2.75)
     log.stop()
     log.write(tmp_path)
-    assert (tmp_path / "loss.tsv").read_text() == "step\tloss\tlearning_rate\tgrad_norm\n1\t3\t0.0001\t0.5\n2\t2.5\t5e-05\t0.4\n"
+    assert (
+        tmp_path / "loss.tsv"
+    ).read_text() == "step\tloss\tlearning_rate\tgrad_norm\n1\t3\t0.0001\t0.5\n2\t2.5\t5e-05\t0.4\n"
     assert (tmp_path / "valid_loss.tsv").read_text() == "step\tepoch\tloss\n0\t0\t3.5\n2\t1\t2.75\n"
     assert log.tokens == 200 and math.isclose(log.seconds, 2.0)
 
 
 def test_log_says_each_step_and_keeps_the_logs_before(tmp_path, capsys):
-    """Tokens/s, time left and memory on the terminal and as JSON lines; the newest five logs of earlier runs stay beside the present one."""
+    """Tokens/s, time left and memory on the terminal and as JSON lines; the newest five logs of earlier runs stay
+    beside the present one."""
     file = tmp_path / "logs/train.jsonl"
     for run in range(7):
         log = TrainingLog(file)
         log.start(4)
         log.step(1, 3.0 + run, 1e-4, 0.5, 100, 0.5)
         log.stop()
-    assert re.search(r"step 1/4  loss 9.000  200 tokens/s  \d+ s left  \d+\.\d GB", capsys.readouterr().out.splitlines()[-1])
+    assert re.search(
+        r"step 1/4  loss 9.000  200 tokens/s  \d+ s left  \d+\.\d GB", capsys.readouterr().out.splitlines()[-1]
+    )
     start, step = map(json.loads, file.read_text().splitlines())
-    assert start["event"] == "start" and step["tokens_per_s"] == 200 and step["loss"] == 9 and step["peak_memory_mb"] > 10 and step["seconds_left"] >= 0
+    assert (
+        start["event"] == "start"
+        and step["tokens_per_s"] == 200
+        and step["loss"] == 9
+        and step["peak_memory_mb"] > 10
+        and step["seconds_left"] >= 0
+    )
     assert sorted(f.name for f in file.parent.iterdir()) == ["train.jsonl", *(f"train.jsonl.{n}" for n in range(1, 6))]
-    assert [json.loads(file.with_name(f"train.jsonl.{n}").read_text().splitlines()[1])["loss"] for n in (1, 5)] == [8, 4]
+    assert [json.loads(file.with_name(f"train.jsonl.{n}").read_text().splitlines()[1])["loss"] for n in (1, 5)] == [
+        8,
+        4,
+    ]
 
 
 def test_llama_template_renders_the_same_on_every_day():
     """A template that asks for the date gets the pinned one, in transformers and wherever the template is taken."""
-    template = "{%- if not date_string is defined %}{%- set date_string = strftime_now('%d %b %Y') %}{%- endif %}{{ date_string }}"
+    template = (
+        "{%- if not date_string is defined %}{%- set date_string = strftime_now('%d %b %Y') %}{%- endif %}{{"
+        " date_string }}"
+    )
     from jinja2 import Environment
 
     assert Environment().from_string(chat.pin_date(template)).render(strftime_now=lambda f: "today") == chat.PINNED_DATE

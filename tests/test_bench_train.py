@@ -1,4 +1,5 @@
-"""The benchmark of training measures all that it should, with TRL itself; its figures are the machine's, and not judged here."""
+"""The benchmark of training measures all that it should, with TRL itself; its figures are the machine's, and not judged
+here."""
 
 import json
 

@@ -37,7 +37,9 @@ def test_a_kind_of_block_is_kept_dropped_or_named(kind):
 
 
 def test_embeds_are_dropped_named_or_their_address_stays():
-    drop, named, kept = (clean_markdown(TEXT, blocks={**BLOCK_POLICIES, "embeds": how}) for how in ("drop", "placeholder", "keep"))
+    drop, named, kept = (
+        clean_markdown(TEXT, blocks={**BLOCK_POLICIES, "embeds": how}) for how in ("drop", "placeholder", "keep")
+    )
     assert "embed" not in drop and "v.org" not in drop and named.count("[embed]") == 2
     assert "https://v.org/1" in kept and "abc123" in kept
 
@@ -48,12 +50,22 @@ def test_an_unmarked_line_after_a_quotation_belongs_to_it_and_the_next_paragraph
 
 def test_a_callout_is_the_author_s_own():
     for how in ("keep", "drop"):
-        assert clean_markdown("> [!note] Mind\n> the gap.\n\nMine.", blocks={**BLOCK_POLICIES, "quotes": how}) == "Mind\nthe gap.\n\nMine."
+        assert (
+            clean_markdown("> [!note] Mind\n> the gap.\n\nMine.", blocks={**BLOCK_POLICIES, "quotes": how})
+            == "Mind\nthe gap.\n\nMine."
+        )
 
 
 def test_html_tables_become_tables_and_layout_becomes_paragraphs():
-    assert clean_markdown("<table><tr><th>a</th><th>b|c</th></tr>\n<tr><td>1</td><td>2</td></tr></table>") == "| a | b\\|c |\n| --- | --- |\n| 1 | 2 |"
-    assert clean_markdown("<table><tr><td><p>One.</p><p>Two.</p></td><td>Three.</td></tr></table>").split("\n\n") == ["One.", "Two.", "Three."]
+    assert (
+        clean_markdown("<table><tr><th>a</th><th>b|c</th></tr>\n<tr><td>1</td><td>2</td></tr></table>")
+        == "| a | b\\|c |\n| --- | --- |\n| 1 | 2 |"
+    )
+    assert clean_markdown("<table><tr><td><p>One.</p><p>Two.</p></td><td>Three.</td></tr></table>").split("\n\n") == [
+        "One.",
+        "Two.",
+        "Three.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
-"""`make setup`: which build of PyTorch it installs, by uv or by pip, what it says of the cost, and what constraints.txt pins.
+"""`make setup`: which build of PyTorch it installs, by uv or by pip, what it says of the cost, and what constraints.txt
+pins.
 
-The installs run for real, with the real pip, in a temporary project whose packages are small wheels beside it; uv is a stand-in.
+The installs run for real, with the real pip, in a temporary project whose packages are small wheels beside it; uv is a
+stand-in.
 """
 
 import json
@@ -62,7 +64,9 @@ def write_wheel(folder: Path, name: str) -> None:
     with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr(f"{name}.py", "")
         wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         wheel.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
 
 
@@ -73,10 +77,18 @@ def project(tmp_path):
         write_wheel(tmp_path / "wheels", name)
     for folder in ("scripts", "train", "blogtwin", ".venv/bin"):
         (tmp_path / folder).mkdir(parents=True)
-    for file in ("scripts/bootstrap.py", "blogtwin/__init__.py", "blogtwin/hardware.py", "blogtwin/paths.py", "blogtwin/renamed_params.py"):
+    for file in (
+        "scripts/bootstrap.py",
+        "blogtwin/__init__.py",
+        "blogtwin/hardware.py",
+        "blogtwin/paths.py",
+        "blogtwin/renamed_params.py",
+    ):
         shutil.copy(ROOT / file, tmp_path / file)
     text = (ROOT / "blogtwin/installation.py").read_text()
-    embedded = re.sub(r"^EMBEDDED = .*", 'EMBEDDED = ["./wheels/weights-1.0-py3-none-any.whl"]', text, count=1, flags=re.M)
+    embedded = re.sub(
+        r"^EMBEDDED = .*", 'EMBEDDED = ["./wheels/weights-1.0-py3-none-any.whl"]', text, count=1, flags=re.M
+    )
     (tmp_path / "blogtwin/installation.py").write_text(embedded)
     (tmp_path / "requirements.txt").write_text("--no-index\n--find-links ./wheels\ntorch==1.0\ntiny==1.0\n")
     (tmp_path / "constraints.txt").write_text("tiny==1.0\ntorch==1.0\n")
@@ -96,7 +108,9 @@ def environment(project: Path, **extra: str) -> dict[str, str]:
 
 def setup(project: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "scripts/bootstrap.py", *arguments]
-    return subprocess.run(command, cwd=project, env=environment(project, **extra), capture_output=True, text=True, timeout=600)
+    return subprocess.run(
+        command, cwd=project, env=environment(project, **extra), capture_output=True, text=True, timeout=600
+    )
 
 
 def uv_calls(project: Path) -> list[list[str]]:
@@ -109,7 +123,12 @@ def uv_installs(project: Path) -> list[list[str]]:
 
 
 def is_installed(project: Path, *names: str) -> bool:
-    return subprocess.run([project / ".venv/bin/python", "-c", f"import {', '.join(names)}"], capture_output=True).returncode == 0
+    return (
+        subprocess.run(
+            [project / ".venv/bin/python", "-c", f"import {', '.join(names)}"], capture_output=True
+        ).returncode
+        == 0
+    )
 
 
 def assert_whole(project: Path, done: subprocess.CompletedProcess) -> None:
@@ -123,9 +142,17 @@ def test_uv_picks_the_build_and_the_second_setup_does_nothing(project):
     assert_whole(project, done)
     if sys.platform.startswith("linux"):
         first, second = uv_installs(project)[:2]
-        assert first[first.index("--torch-backend") + 1] == "auto" and first[-4:] == ["-r", "requirements.txt", "-c", "constraints.txt"]
+        assert first[first.index("--torch-backend") + 1] == "auto" and first[-4:] == [
+            "-r",
+            "requirements.txt",
+            "-c",
+            "constraints.txt",
+        ]
         assert second[-2:] == ["--no-deps", "./wheels/weights-1.0-py3-none-any.whl"]
-        assert re.search(r"PyTorch's CPU build: \d\.\d GB to fetch, \d\.\d GB on the disk, about \d minutes? at 100 Mbit/s", done.stdout), done.stdout
+        assert re.search(
+            r"PyTorch's CPU build: \d\.\d GB to fetch, \d\.\d GB on the disk, about \d minutes? at 100 Mbit/s",
+            done.stdout,
+        ), done.stdout
     calls = len(uv_calls(project))
     (project / ".venv/bin/python").unlink()  # neither pip nor venv is started
     again = setup(project)
@@ -135,7 +162,8 @@ def test_uv_picks_the_build_and_the_second_setup_does_nothing(project):
 
 @pytest.fixture
 def here(project, monkeypatch):
-    """The same project for bootstrap's functions in this process, by this Python's pip, without settings of this machine."""
+    """The same project for bootstrap's functions in this process, by this Python's pip, without settings of this
+    machine."""
     for name in [n for n in os.environ if n.startswith(("PIP_", "UV_", "FORCE_CPU"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
@@ -153,7 +181,16 @@ def test_uv_is_asked_for_the_build_that_suits_the_machine(here, monkeypatch, cap
 
 
 @on_linux
-@pytest.mark.parametrize("printed, build", [("torch==2.13.0+cpu\n", "CPU"), ("torch==2.13.0\n", "CUDA"), ("torch==2.13.0+cu126\n", "CUDA"), ("torch==2.13.0+rocm6.4\n", "rocm6"), ("torch==2.13.0+xpu\n", "xpu")])
+@pytest.mark.parametrize(
+    "printed, build",
+    [
+        ("torch==2.13.0+cpu\n", "CPU"),
+        ("torch==2.13.0\n", "CUDA"),
+        ("torch==2.13.0+cu126\n", "CUDA"),
+        ("torch==2.13.0+rocm6.4\n", "rocm6"),
+        ("torch==2.13.0+xpu\n", "xpu"),
+    ],
+)
 def test_the_build_is_what_uv_resolves(here, monkeypatch, printed, build):
     monkeypatch.setattr(installation, "pip_settings", list)
     monkeypatch.setattr(installation, "fetch_uv", lambda: Path("uv"))
@@ -185,19 +222,38 @@ def test_a_uv_that_does_not_resolve_means_pip(here, capsys):
 @on_linux
 def test_a_uv_that_can_not_be_fetched_means_pip(here, monkeypatch, capfd):
     (here / ".venv/bin/uv").unlink()
-    for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"):  # a proxy in the environment is for uv too; nobody answers there
+    for name in (
+        "HTTPS_PROXY",
+        "HTTP_PROXY",
+        "https_proxy",
+        "http_proxy",
+    ):  # a proxy in the environment is for uv too; nobody answers there
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert installation.choose() == ("CUDA", None)
     printed = capfd.readouterr()
-    assert "can't be reached, so pip installs" in printed.out and not printed.err  # nothing of pip's own that would alarm
+    assert (
+        "can't be reached, so pip installs" in printed.out and not printed.err
+    )  # nothing of pip's own that would alarm
 
 
 @on_linux
-@pytest.mark.parametrize("setting, value", [("index-url", "http://127.0.0.1:9/simple"), ("extra-index-url", "http://127.0.0.1:9/simple"), ("find-links", "/nowhere"), ("cert", "/nowhere.pem"), ("proxy", "http://127.0.0.1:9")])
+@pytest.mark.parametrize(
+    "setting, value",
+    [
+        ("index-url", "http://127.0.0.1:9/simple"),
+        ("extra-index-url", "http://127.0.0.1:9/simple"),
+        ("find-links", "/nowhere"),
+        ("cert", "/nowhere.pem"),
+        ("proxy", "http://127.0.0.1:9"),
+    ],
+)
 def test_settings_of_pip_in_the_environment_mean_pip(here, monkeypatch, capsys, setting, value):
     """uv does not read them, and is not tried."""
     monkeypatch.setenv(f"PIP_{setting.upper().replace('-', '_')}", value)
-    assert installation.choose() == ("CUDA", None) and f"pip has settings of its own here ({setting})" in capsys.readouterr().out
+    assert (
+        installation.choose() == ("CUDA", None)
+        and f"pip has settings of its own here ({setting})" in capsys.readouterr().out
+    )
     assert not uv_calls(here)
 
 
@@ -212,7 +268,12 @@ def test_settings_in_a_file_of_pip_mean_pip_too(here, monkeypatch):
 
 @on_linux
 def test_settings_that_change_nothing_of_what_is_installed_do_not_mean_pip(here, monkeypatch):
-    for name, value in {"PIP_TIMEOUT": "60", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_CACHE_DIR": str(here), "PIP_ROOT_USER_ACTION": "ignore"}.items():
+    for name, value in {
+        "PIP_TIMEOUT": "60",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_CACHE_DIR": str(here),
+        "PIP_ROOT_USER_ACTION": "ignore",
+    }.items():
         monkeypatch.setenv(name, value)
     assert installation.pip_settings() == []
 
@@ -233,7 +294,12 @@ def test_a_failure_is_one_sentence_and_the_next_setup_goes_on(project):
     wheel.rename(project / "elsewhere.whl")
     done = setup(project)
     *_, last = done.stderr.splitlines()
-    assert done.returncode == 1 and last.startswith("error: pip could not install") and "run `make setup` again" in last and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 1
+        and last.startswith("error: pip could not install")
+        and "run `make setup` again" in last
+        and "Traceback" not in done.stderr
+    )
     assert not (project / ".venv/.ready").exists() and is_installed(project, "torch", "tiny")
     (project / "elsewhere.whl").rename(wheel)
     # so that only what is missing can be installed
@@ -246,14 +312,22 @@ def test_a_failure_is_one_sentence_and_the_next_setup_goes_on(project):
 def test_ctrl_c_is_one_sentence_and_the_next_setup_goes_on(project):
     (project / "uv.mode").write_text("is slow")
     command = [sys.executable, "scripts/bootstrap.py"]
-    running = subprocess.Popen(command, cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    running = subprocess.Popen(
+        command,
+        cwd=project,
+        env=environment(project),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     until = time.monotonic() + 300
     while not uv_installs(project) and time.monotonic() < until:
         time.sleep(0.1)
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does
     _, said = running.communicate(timeout=300)
     assert running.returncode == 130 and said.splitlines()[-1].startswith("stopped: run `make setup` again"), said
-    assert 'File "scripts/bootstrap.py"' not in said and "bootstrap.py\", line" not in said
+    assert 'File "scripts/bootstrap.py"' not in said and 'bootstrap.py", line' not in said
     (project / "uv.mode").write_text("works")
     assert_whole(project, setup(project))
 
@@ -267,7 +341,13 @@ def test_too_little_room_is_one_sentence_before_anything_is_fetched(tmp_path, mo
     monkeypatch.setattr(installation, "output", lambda command, *_: str(tmp_path / "cache/of/it"))
     monkeypatch.setattr(installation.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(installation.shutil, "disk_usage", lambda path: Usage(0, 0, int(11e9)))
-    with pytest.raises(SystemExit, match=r"^error: 12\.5 GB of disk space are needed \(6\.1 in .*\), and 11\.0 GB are free: free some, then run `make setup` again\.$"):
+    with pytest.raises(
+        SystemExit,
+        match=(
+            r"^error: 12\.5 GB of disk space are needed \(6\.1 in .*\), and 11\.0 GB are free: free some, then run"
+            r" `make setup` again\.$"
+        ),
+    ):
         installation.announce("CUDA", None)
     installation.announce("CUDA", Path("uv"))
     installation.announce("CPU", None)
@@ -289,7 +369,12 @@ def test_a_changed_pin_without_make_lock_is_one_sentence(project):
     text = (project / "requirements.txt").read_text()
     (project / "requirements.txt").write_text(text.replace("tiny==1.0", "tiny==2.0"))
     done = setup(project)
-    assert done.returncode == 1 and done.stderr == "error: requirements.txt pins tiny==2.0, and constraints.txt pins tiny==1.0: run `make lock`, then the same command again.\n"
+    assert (
+        done.returncode == 1
+        and done.stderr
+        == "error: requirements.txt pins tiny==2.0, and constraints.txt pins tiny==1.0: run `make lock`, then the same"
+        " command again.\n"
+    )
     (project / "requirements.txt").write_text(text + "another==1.0\n")
     assert "constraints.txt does not have another" in setup(project).stderr
 
@@ -300,10 +385,16 @@ def test_make_lock_starts_from_the_pins_there_are_and_leaves_the_builds_own_out(
     done = setup(project, "--lock")
     assert done.returncode == 0 and "3 pins" in done.stdout, done
     assert (project / "before.txt").read_text() == before
-    pins = [line.split()[0] for line in (project / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    pins = [
+        line.split()[0] for line in (project / "constraints.txt").read_text().splitlines() if not line.startswith("#")
+    ]
     assert pins == ["tiny==1.0", "torch==1.0", "triton-windows==3.8"]
     (command,) = [call for call in uv_calls(project) if call[:2] == ["pip", "compile"]]
-    assert "--universal" in command and command[command.index("--python-version") + 1] == "3.11" and command[-2:] == ["requirements.txt", "train/requirements-cuda.txt"]
+    assert (
+        "--universal" in command
+        and command[command.index("--python-version") + 1] == "3.11"
+        and command[-2:] == ["requirements.txt", "train/requirements-cuda.txt"]
+    )
 
 
 @pytest.mark.slow
@@ -311,7 +402,9 @@ def test_make_lock_that_fails_leaves_the_file_as_it_was(project):
     before = (project / "constraints.txt").read_text()
     (project / "uv.mode").write_text("fails")
     done = setup(project, "--lock")
-    assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("error: there is no set of packages that satisfies")
+    assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith(
+        "error: there is no set of packages that satisfies"
+    )
     assert (project / "constraints.txt").read_text() == before
 
 
@@ -326,26 +419,67 @@ def requirements(name: str) -> list[Requirement]:
 @pytest.mark.parametrize("name", ["requirements.txt", "train/requirements-cuda.txt"])
 def test_every_first_level_pin_is_in_the_constraints_and_equal(name):
     locked = {canonicalize_name(r.name): r for r in requirements("constraints.txt")}
-    differing = [str(r) for r in requirements(name) if locked.get(canonicalize_name(r.name), Requirement("none")).specifier != r.specifier]
-    assert requirements(name) and not differing, f"{differing} are not in constraints.txt as they are in {name}: run `make lock`"
+    differing = [
+        str(r)
+        for r in requirements(name)
+        if locked.get(canonicalize_name(r.name), Requirement("none")).specifier != r.specifier
+    ]
+    assert requirements(name) and not differing, (
+        f"{differing} are not in constraints.txt as they are in {name}: run `make lock`"
+    )
 
 
 def test_what_is_installed_here_is_what_is_pinned():
-    """Only what this platform and Python have a pin for; a build's own suffix, as in 2.13.0+cpu, is no other version."""
-    pinned = {canonicalize_name(r.name): r.specifier for r in requirements("constraints.txt") if not r.marker or r.marker.evaluate()}
-    installed = {canonicalize_name(d.metadata["Name"]): d.version for d in metadata.distributions(path=[p for p in sys.path if p.startswith(sys.prefix)])}
-    differing = [f"{name} is {installed[name]}, pinned {pinned[name]}" for name in sorted(installed.keys() & pinned) if not pinned[name].contains(installed[name], prereleases=True)]
+    """Only what this platform and Python have a pin for; a build's own suffix, as in 2.13.0+cpu, is no other
+    version."""
+    pinned = {
+        canonicalize_name(r.name): r.specifier
+        for r in requirements("constraints.txt")
+        if not r.marker or r.marker.evaluate()
+    }
+    installed = {
+        canonicalize_name(d.metadata["Name"]): d.version
+        for d in metadata.distributions(path=[p for p in sys.path if p.startswith(sys.prefix)])
+    }
+    differing = [
+        f"{name} is {installed[name]}, pinned {pinned[name]}"
+        for name in sorted(installed.keys() & pinned)
+        if not pinned[name].contains(installed[name], prereleases=True)
+    ]
     assert len(installed.keys() & pinned) > 100 and not differing, f"{'; '.join(differing)}: run `make setup`"
 
 
 @pytest.mark.parametrize("python", ["3.11.7", "3.12.1", "3.13.0"])
 def test_the_constraints_have_one_pin_for_each_python_and_none_of_a_builds_own(python):
     """Two that hold on one machine would contradict each other; torch's CUDA libraries are torch's own affair."""
-    here = {"python_full_version": python, "python_version": python.rpartition(".")[0], "implementation_name": "cpython", "platform_python_implementation": "CPython"}
-    for sys_platform, machine, name in (("linux", "x86_64", "posix"), ("linux", "aarch64", "posix"), ("darwin", "arm64", "posix")):
-        where = {**here, "sys_platform": sys_platform, "platform_machine": machine, "os_name": name, "platform_system": sys_platform.capitalize()}
-        names = [canonicalize_name(r.name) for r in requirements("constraints.txt") if not r.marker or r.marker.evaluate(where)]
+    here = {
+        "python_full_version": python,
+        "python_version": python.rpartition(".")[0],
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+    }
+    for sys_platform, machine, name in (
+        ("linux", "x86_64", "posix"),
+        ("linux", "aarch64", "posix"),
+        ("darwin", "arm64", "posix"),
+    ):
+        where = {
+            **here,
+            "sys_platform": sys_platform,
+            "platform_machine": machine,
+            "os_name": name,
+            "platform_system": sys_platform.capitalize(),
+        }
+        names = [
+            canonicalize_name(r.name)
+            for r in requirements("constraints.txt")
+            if not r.marker or r.marker.evaluate(where)
+        ]
         assert len(names) == len(set(names))
-        wanted = {canonicalize_name(r.name) for r in requirements("requirements.txt") if not r.marker or r.marker.evaluate(where)}
+        wanted = {
+            canonicalize_name(r.name)
+            for r in requirements("requirements.txt")
+            if not r.marker or r.marker.evaluate(where)
+        }
         assert wanted <= set(names)
         assert not [n for n in names if n.startswith(("nvidia-", "cuda-")) or n == "triton"]

@@ -1,4 +1,5 @@
-"""What was read and cut before is not read and cut again, and comes out the same; what is new, changed or broken is made."""
+"""What was read and cut before is not read and cut again, and comes out the same; what is new, changed or broken is
+made."""
 
 import dataclasses
 import importlib
@@ -26,7 +27,10 @@ def asked(path: Path, wanted: list, *decides) -> tuple[list, int]:
 def test_only_what_is_new_is_made_and_what_is_gone_is_forgotten(tmp_path):
     path = tmp_path / "kept.jsonl"
     assert asked(path, ["a", "b", "a"]) == ([["a", "a"], ["b", "b"], ["a", "a"]], 3)  # known from the next time on
-    assert asked(path, ["b", "c", {"d": "é\u2028\ud800"}]) == ([["b", "b"], ["c", "c"], [{"d": "é\u2028\ud800"}] * 2], 2)
+    assert asked(path, ["b", "c", {"d": "é\u2028\ud800"}]) == (
+        [["b", "b"], ["c", "c"], [{"d": "é\u2028\ud800"}] * 2],
+        2,
+    )
     assert asked(path, ["a", "b", "c"])[1] == 1 and len(path.read_text().splitlines()) == 3
 
 
@@ -39,7 +43,10 @@ def test_another_setting_or_another_version_of_the_code_makes_everything_again(t
     assert asked(path, ["a"], "drop")[1] == 1
 
 
-@pytest.mark.parametrize("spoil", [lambda raw: raw[:-20], lambda raw: b"", lambda raw: b"\x00\xff" * 50, lambda raw: raw.replace(b'"b"', b'"b')])
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda raw: raw[:-20], lambda raw: b"", lambda raw: b"\x00\xff" * 50, lambda raw: raw.replace(b'"b"', b'"b')],
+)
 def test_a_broken_file_costs_time_and_nothing_else(tmp_path, spoil):
     path = tmp_path / "kept.jsonl"
     asked(path, ["a", "b"])
@@ -65,11 +72,18 @@ def blog(tmp_path, monkeypatch):
     folder = tmp_path / "data/blog"
     folder.mkdir(parents=True)
     for n in range(4):
-        (folder / f"2020-01-0{n + 1}-post.md").write_text(f"---\ntitle: Post {n}\n---\n" + f"Word{n} and more of it. " * 30)
+        (folder / f"2020-01-0{n + 1}-post.md").write_text(
+            f"---\ntitle: Post {n}\n---\n" + f"Word{n} and more of it. " * 30
+        )
     (folder / "empty.md").write_text("")
     (folder / "picture.png").write_bytes(b"\x89PNG")
     (folder / "chat.jsonl").write_text('{"text": "' + "A journal of one long day. " * 20 + '"}\n')
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("source: data/sample", "source: data/blog").replace("corpus/persona.yaml", f"{ROOT}/corpus/persona.yaml"))
+    (tmp_path / "params.yaml").write_text(
+        (ROOT / "params.yaml")
+        .read_text()
+        .replace("source: data/sample", "source: data/blog")
+        .replace("corpus/persona.yaml", f"{ROOT}/corpus/persona.yaml")
+    )
     return folder
 
 
@@ -86,7 +100,9 @@ def test_ingest_reads_only_new_and_changed_files_and_finds_the_same(blog):
     (blog / "2020-01-04-post.md").rename(blog / "2021-01-04-post.md")  # its name is its date
     (blog / "new.md").write_text("Something new to read. " * 30)
     second, made = read(blog)
-    assert second == ingest.ingest_folder(blog, 40, 1e7) and made == 3 and "2021-01-04" in {p["date"] for p in second[0]}
+    assert (
+        second == ingest.ingest_folder(blog, 40, 1e7) and made == 3 and "2021-01-04" in {p["date"] for p in second[0]}
+    )
 
 
 def test_posts_and_reasons_come_back_whole():
@@ -97,7 +113,8 @@ def test_posts_and_reasons_come_back_whole():
 
 @pytest.mark.slow
 def test_prepare_cuts_only_new_posts_and_a_knob_cuts_all_again(blog, capsys, monkeypatch):
-    """The stages' own main(), twice and once more with another knob: the examples are the ones that a first run makes."""
+    """The stages' own main(), twice and once more with another knob: the examples are the ones that a first run
+    makes."""
     monkeypatch.setattr("sys.argv", ["stage"])
     examples = Path("data/prepared/examples.jsonl")
     stage_ingest.main()
@@ -138,10 +155,20 @@ def test_texts_counted_together_have_the_tokens_that_each_has_by_itself():
 
 def test_all_knobs_that_cut_posts_decide():
     """Whoever adds a knob to the section must say whether it decides how a post is cut."""
-    elsewhere = {"system", "author", "augmentation", "max_augmentations_per_post", "instruction_source", "instruction_model", "persona"}
+    elsewhere = {
+        "system",
+        "author",
+        "augmentation",
+        "max_augmentations_per_post",
+        "instruction_source",
+        "instruction_model",
+        "persona",
+    }
     params = load_params(ROOT / "params.yaml")
     named = {"seed", "links", "redact", "context_tokens", *prepare.BLOCK_TYPES}
     assert set(type(params.prepare).model_fields) == named | elsewhere
     for name in named:
         other = params.model_copy(update={"prepare": params.prepare.model_copy(update={name: "other"})})
-        assert prepare.cache_key(other, dataclasses.make_dataclass("B", ["digest"])("d")) != prepare.cache_key(params, dataclasses.make_dataclass("B", ["digest"])("d"))
+        assert prepare.cache_key(other, dataclasses.make_dataclass("B", ["digest"])("d")) != prepare.cache_key(
+            params, dataclasses.make_dataclass("B", ["digest"])("d")
+        )

@@ -36,7 +36,14 @@ def test_a_run_has_its_own_checkpoints():
     """Other params, data, base or trainer: another folder. How often one is kept is no such thing."""
     one = runs()
     assert one.folder == runs(save_steps=5).folder
-    others = [runs(learning_rate=1e-3), runs(seed=8)] + [find_checkpoints(run_identity(*a)) for a in (("mlx", "d" * 64, settings(), [["row"]]), ("cpu", "e" * 64, settings(), [["row"]]), ("cpu", "d" * 64, settings(), [["other"]]))]
+    others = [runs(learning_rate=1e-3), runs(seed=8)] + [
+        find_checkpoints(run_identity(*a))
+        for a in (
+            ("mlx", "d" * 64, settings(), [["row"]]),
+            ("cpu", "e" * 64, settings(), [["row"]]),
+            ("cpu", "d" * 64, settings(), [["other"]]),
+        )
+    ]
     assert len({o.folder for o in [one, *others]}) == 6
 
 
@@ -59,7 +66,9 @@ def test_resume_from_takes_only_a_checkpoint_of_this_run(tmp_path):
     runs().folder.rename(folder)
     runs().clear()
     assert runs(folder).newest() == runs(folder / "step-2").newest() == folder / "step-2"
-    with pytest.raises(UserError, match="a checkpoint of another run: train.learning_rate was 0.005 and is 0.001 now; set it back"):
+    with pytest.raises(
+        UserError, match="a checkpoint of another run: train.learning_rate was 0.005 and is 0.001 now; set it back"
+    ):
         runs(folder, learning_rate=1e-3)
     with pytest.raises(UserError, match="holds no checkpoint: give a folder step-"):
         runs(tmp_path / "nowhere")
@@ -69,7 +78,9 @@ def test_a_checkpoint_of_before_parameters_were_renamed_can_be_given():
     made = runs()
     older = keep(made, 2)
     manifest = (older / "checkpoint.json").read_text()
-    (older / "checkpoint.json").write_text(manifest.replace('"train.warmup_ratio"', '"train.warmup"').replace('"train.num_canaries"', '"train.canaries"'))
+    (older / "checkpoint.json").write_text(
+        manifest.replace('"train.warmup_ratio"', '"train.warmup"').replace('"train.num_canaries"', '"train.canaries"')
+    )
     assert (older / "checkpoint.json").read_text() != manifest and runs(older).newest() == older.resolve()
 
 
@@ -77,7 +88,8 @@ def test_a_checkpoint_of_before_parameters_were_renamed_can_be_given():
 
 
 def test_the_one_given_wins_over_those_before_it_and_not_over_those_made_since(tmp_path):
-    """An older one from elsewhere, where a later one of the same run lies: it is what was asked for. What is made on from it is not lost."""
+    """An older one from elsewhere, where a later one of the same run lies: it is what was asked for. What is made on
+    from it is not lost."""
     given = tmp_path / "elsewhere/step-20"
     shutil.copytree(keep(runs(), 20), given)
     before = keep(runs(), 60)
@@ -127,7 +139,13 @@ def test_a_torn_manifest_is_no_checkpoint(torn):
     newer = shutil.copytree(older, older.with_name("step-4"))
     (newer / "checkpoint.json").write_text(torn)
     assert runs().newest() == older and runs(older.parent).newest() == older.resolve()
-    with pytest.raises(UserError, match=r"--resume-from is .*step-4, whose checkpoint.json is torn: give another checkpoint, or leave --resume-from out\.$"):
+    with pytest.raises(
+        UserError,
+        match=(
+            r"--resume-from is .*step-4, whose checkpoint.json is torn: give another checkpoint, or leave --resume-from"
+            r" out\.$"
+        ),
+    ):
         runs(newer)
     shutil.rmtree(older)
     assert runs().newest() is None

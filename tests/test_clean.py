@@ -41,9 +41,15 @@ GONE = {
     "image reference": ("![alt][pic]\n\nKept.\n\n[pic]: a.png", "Kept."),
     "image that is a link": ("[![alt](a.png)](b.html)\n\nKept.", "Kept."),
     "image in a list": ("1. Kept.\n\n    ![alt](a.png)\n\n2. This too.", "1. Kept.\n\n2. This too."),
-    "obsidian embed": ("![[photo.png]]\n\nKept, see [[Note|that note]] and [[Other]].", "Kept, see that note and Other."),
-    "reference link": ('A [word][1], [another][] and [third].\n\n[1]: https://a.b "T"\n[another]: <https://c.d>\n[third]: /e', "A word, another and third."),
-    "inline link": ("A [word](http://a.b/c_(d) \"it's\") and [one [more]](x).", "A word and one [more]."),
+    "obsidian embed": (
+        "![[photo.png]]\n\nKept, see [[Note|that note]] and [[Other]].",
+        "Kept, see that note and Other.",
+    ),
+    "reference link": (
+        'A [word][1], [another][] and [third].\n\n[1]: https://a.b "T"\n[another]: <https://c.d>\n[third]: /e',
+        "A word, another and third.",
+    ),
+    "inline link": ('A [word](http://a.b/c_(d) "it\'s") and [one [more]](x).', "A word and one [more]."),
     "share": ("Kept.\n\nShare this post on Twitter, Facebook or email!", "Kept."),
     "share buttons": ("Kept.\n\nTwitter | Facebook | Email", "Kept."),
     "filed under": ("Kept.\n\nFiled under: fish, boats", "Kept."),
@@ -101,12 +107,14 @@ def test_code_stays_exactly_as_it_is(case):
     "block",
     [
         "{% highlight ruby linenos %}\nputs '<b>'\n{% endhighlight %}",
-        '{{< highlight ruby "x=1" >}}\nputs \'<b>\'\n{{< /highlight >}}',
+        "{{< highlight ruby \"x=1\" >}}\nputs '<b>'\n{{< /highlight >}}",
         "<pre class='x'><code>puts '&lt;b&gt;'</code></pre>",
     ],
 )
 def test_a_highlight_block_becomes_a_fence(block):
-    assert re.fullmatch(r"Before\.\n+```(ruby)?\nputs '<b>'\n```\n+After\.", clean_markdown(f"Before.\n\n{block}\n\nAfter."))
+    assert re.fullmatch(
+        r"Before\.\n+```(ruby)?\nputs '<b>'\n```\n+After\.", clean_markdown(f"Before.\n\n{block}\n\nAfter.")
+    )
 
 
 def test_links_can_keep_their_addresses():
@@ -116,7 +124,16 @@ def test_links_can_keep_their_addresses():
 def test_a_stray_opening_mark_costs_no_paragraph():
     """Something that opens and is closed, if at all, paragraphs later must not take what lies between."""
     words = "\n\n".join(f"Paragraph {i} is here." for i in range(5))
-    for mark, end in (("{{", "}}"), ("{%", "%}"), ("{{<", ">}}"), ("<!--", ""), ("<b", ">"), ("`", "`"), ("![", "](a)"), ("<script>", "")):
+    for mark, end in (
+        ("{{", "}}"),
+        ("{%", "%}"),
+        ("{{<", ">}}"),
+        ("<!--", ""),
+        ("<b", ">"),
+        ("`", "`"),
+        ("![", "](a)"),
+        ("<script>", ""),
+    ):
         found = clean_markdown(f"Start {mark} here.\n\n{words}\n\nEnd {end} here.")
         assert all(f"Paragraph {i} is here." in found for i in range(5)), f"{mark} took words"
 
@@ -126,7 +143,10 @@ def test_paragraphs_keep_a_fence_with_blank_lines_whole():
 
 
 def test_headings_are_those_outside_code():
-    assert extract_headings("# One #\n\n```\n# a comment\n```\n\n### The `x` flag\n\n#hashtag") == ["One", "The `x` flag"]
+    assert extract_headings("# One #\n\n```\n# a comment\n```\n\n### The `x` flag\n\n#hashtag") == [
+        "One",
+        "The `x` flag",
+    ]
 
 
 # --- the sample blog --------------------------------------------------------------------------------------------------
@@ -141,7 +161,9 @@ def sample():
 
 
 LEFTOVERS = {
-    "HTML tag": r"</?(?:p|div|span|br|img|a|b|i|em|strong|iframe|figure|table|ul|li|h\d|blockquote|script|sup)\b[^<>]*>|<!--",
+    "HTML tag": (
+        r"</?(?:p|div|span|br|img|a|b|i|em|strong|iframe|figure|table|ul|li|h\d|blockquote|script|sup)\b[^<>]*>|<!--"
+    ),
     "shortcode": r"\{\{|\}\}|\{%|%\}|\{:",
     "front matter": r"\A\s*(?:---|\+\+\+)|^(?:title|date|tags|draft|layout):",
     "image": r"!\[",
@@ -154,7 +176,11 @@ LEFTOVERS = {
 
 @pytest.mark.parametrize("what", LEFTOVERS)
 def test_no_sample_post_keeps(sample, what):
-    found = {source: m[0] for source, (_, text) in sample.items() if (m := re.search(LEFTOVERS[what], re.sub(r"(?s)```.*?```|`[^`\n]+`", "", text), re.M | re.I))}
+    found = {
+        source: m[0]
+        for source, (_, text) in sample.items()
+        if (m := re.search(LEFTOVERS[what], re.sub(r"(?s)```.*?```|`[^`\n]+`", "", text), re.M | re.I))
+    }
     assert not found
 
 
@@ -170,7 +196,8 @@ def test_clean_is_idempotent_on_the_sample(sample):
 
 
 def test_no_sample_post_loses_its_words(sample):
-    """Cleaning takes markup: in a post without code or shortcodes every word run between marks is still there, in order."""
+    """Cleaning takes markup: in a post without code or shortcodes every word run between marks is still there, in
+    order."""
     for source, (raw, text) in sample.items():
         if re.search(r"[<{]|!\[|^\[|share|filed", raw, re.M | re.I):
             continue
@@ -180,15 +207,54 @@ def test_no_sample_post_loses_its_words(sample):
 
 # --- work -------------------------------------------------------------------------------------------------------------
 
-NASTY = ["[", "<", "`", "{{", "|", "![", "[[", "{%", "{{<", "<!--", "{:", "[a](", "[a][", "(", "\\", "<b>", "<p>", "</p>", "<pre>", "<blockquote>", "<li>", "&", "_", "**", "<a|href='"] + [
-    "x|\n", "\n", " ", "\n ", "[x]: y\n", "~~~\n", "```\n", "{% highlight x %}", "{% comment %}", "- a\n\n    b\n\n", "\n\n    b",
-]  # fmt: skip
+NASTY = [
+    "[",
+    "<",
+    "`",
+    "{{",
+    "|",
+    "![",
+    "[[",
+    "{%",
+    "{{<",
+    "<!--",
+    "{:",
+    "[a](",
+    "[a][",
+    "(",
+    "\\",
+    "<b>",
+    "<p>",
+    "</p>",
+    "<pre>",
+    "<blockquote>",
+    "<li>",
+    "&",
+    "_",
+    "**",
+    "<a|href='",
+] + [
+    "x|\n",
+    "\n",
+    " ",
+    "\n ",
+    "[x]: y\n",
+    "~~~\n",
+    "```\n",
+    "{% highlight x %}",
+    "{% comment %}",
+    "- a\n\n    b\n\n",
+    "\n\n    b",
+]
 
 
 @pytest.mark.parametrize("unit", NASTY, ids=repr)
 def test_work_grows_with_the_length_not_its_square(unit):
     """A mark that never closes, again and again: twice the text is twice the work, counted."""
-    assert_linear(lambda text: (extract_headings(clean_markdown(text)), split_paragraphs(text), clean_markdown(text[3:])), lambda size: f"# a{unit * (size // len(unit))} x")
+    assert_linear(
+        lambda text: (extract_headings(clean_markdown(text)), split_paragraphs(text), clean_markdown(text[3:])),
+        lambda size: f"# a{unit * (size // len(unit))} x",
+    )
 
 
 @pytest.mark.slow
@@ -199,19 +265,27 @@ def test_two_megabytes_of_a_mark_stay(unit):
 
 
 def test_the_counter_finds_what_re_finds(sample):
-    """Its steps mean something: for each pattern that clean applies to a post it ends where Python's own matcher does."""
+    """Its steps mean something: for each pattern that clean applies to a post it ends where Python's own matcher
+    does."""
     checked = set()
     for text, _ in list(sample.values())[:6]:
         with spied() as applied:
             clean_markdown(text[:2000])
         for pattern, string, start, how in applied:
-            expected = [m.span() for m in pattern.finditer(string)] if how == "all" else [m.span() for m in [getattr(pattern, how)(string, start)] if m]
+            expected = (
+                [m.span() for m in pattern.finditer(string)]
+                if how == "all"
+                else [m.span() for m in [getattr(pattern, how)(string, start)] if m]
+            )
             assert run(pattern, string, start, how)[1] == expected, pattern.pattern
             checked.add(pattern.pattern)
     assert len(checked) >= 25
 
 
-@pytest.mark.parametrize("pattern, size, linear", [(r"<[^<>]*>", 300, True), (r"<{1,3}.!", 300, True), (r"<[^>]*>", 300, False), (r"(?:<|<<)+!", 8, False)])
+@pytest.mark.parametrize(
+    "pattern, size, linear",
+    [(r"<[^<>]*>", 300, True), (r"<{1,3}.!", 300, True), (r"<[^>]*>", 300, False), (r"(?:<|<<)+!", 8, False)],
+)
 def test_the_counter_sees_a_pattern_that_costs_the_square(monkeypatch, pattern, size, linear):
     """Or more: put into clean(), it fails the test above, and one that doesn't passes."""
     monkeypatch.setattr("corpus.cleaning.SHARE_LINE", re.compile(pattern))
@@ -222,4 +296,6 @@ def test_the_counter_sees_a_pattern_that_costs_the_square(monkeypatch, pattern, 
 def test_the_counter_sees_a_loop_that_costs_the_square():
     """In Python, not in a pattern: a line that runs is work, too."""
     with pytest.raises(AssertionError, match="steps for"):
-        assert_linear(lambda text: [emphasis("*", "w") for _ in range(len(text) ** 2 // 10)], lambda size: "w" * size, 100)
+        assert_linear(
+            lambda text: [emphasis("*", "w") for _ in range(len(text) ** 2 // 10)], lambda size: "w" * size, 100
+        )

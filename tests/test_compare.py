@@ -11,7 +11,14 @@ from eval.compare_runs import compare_runs, load_samples
 def samples(shift: float, noise: float, first: int = 0, n: int = 12) -> list[dict]:
     """Made-up answers to n prompts: the same base difficulty, shifted, with noise that alternates."""
     return [
-        {"id": f"p{i}", "twin": {"bits_per_byte": 1.0 + i / 10 + shift + noise * (-1) ** i, "style": {"masked": 0.5 - shift, "function": None}, "run": 5}}
+        {
+            "id": f"p{i}",
+            "twin": {
+                "bits_per_byte": 1.0 + i / 10 + shift + noise * (-1) ** i,
+                "style": {"masked": 0.5 - shift, "function": None},
+                "run": 5,
+            },
+        }
         for i in range(first, first + n)
     ]
 
@@ -21,7 +28,8 @@ def row(rows, start):
 
 
 def test_a_small_gain_on_every_prompt_is_told_although_prompts_differ_much():
-    """Paired: prompts lie a whole bit apart, the gain is 0.05. Style that nears 1 is better; a measure nobody has is left out."""
+    """Paired: prompts lie a whole bit apart, the gain is 0.05. Style that nears 1 is better; a measure nobody has is
+    left out."""
     rows = compare_runs(samples(0, 0.005), samples(-0.05, -0.005))
     assert row(rows, "bits")["verdict"] == "better" and row(rows, "bits")["mean"] == pytest.approx(-0.05, abs=1e-6)
     assert row(rows, "style, masked")["verdict"] == "better" and row(rows, "longest")["verdict"] == "can't tell"

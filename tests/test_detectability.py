@@ -38,7 +38,8 @@ def test_nonsense_is_told(real):
 
 
 def test_pairs_are_judged_together(real):
-    """Copies of the author's posts: were one judged by what saw its double, the answer would be wrong every time, and not even."""
+    """Copies of the author's posts: were one judged by what saw its double, the answer would be wrong every time, and
+    not even."""
     assert two_sample_auc(real[:20], real[:20])["auc"] == pytest.approx(0.5)
     rows = list(range(20))
     mixed = random.Random(3).sample(rows, 20)

@@ -1,4 +1,5 @@
-"""README and docs/ keep their word: commands exist and run, files, links and settings are there, generated parts are up to date."""
+"""README and docs/ keep their word: commands exist and run, files, links and settings are there, generated parts are up
+to date."""
 
 import os
 import re
@@ -19,7 +20,10 @@ from serve.permissions import ROUTE_ROLES, match_route
 from serve.settings import Settings
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
 VERBS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
 # Programs of others that a command may call: they are not run here.
 PROGRAMS = {"accelerate", "curl", "dvc", "ollama"}
@@ -62,7 +66,9 @@ def test_every_command_exists(command):
         assert (ROOT / words[3]).is_file()
     elif words[0] == "python":
         script = (ROOT / words[1]).read_text(encoding="utf-8")
-        assert [word for word in words[2:] if word.startswith("--") and word != "--help" and f'"{word}"' not in script] == []
+        assert [
+            word for word in words[2:] if word.startswith("--") and word != "--help" and f'"{word}"' not in script
+        ] == []
     else:
         assert words[0] in PROGRAMS
         assert [path for path in re.findall(r"127\.0\.0\.1:8000(/\S+)", command) if not match_route("GET", path)] == []
@@ -88,7 +94,11 @@ def dry_run(arguments: list[str]) -> str:
 
 
 def is_named_by_tests(script: str) -> bool:
-    return any(re.search(rf"\b{script}\b", path.read_text(encoding="utf-8")) for path in (ROOT / "tests").rglob("test_*.py") if path.name != "test_docs.py")
+    return any(
+        re.search(rf"\b{script}\b", path.read_text(encoding="utf-8"))
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if path.name != "test_docs.py"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -98,7 +108,9 @@ def test_what_a_page_names_is_there(page):
     for code in inline_code(page):
         if verb := re.match(r"make ([a-z-]+)", code):
             missing += [] if verb[1] in VERBS else [code]
-        elif path := re.match(r"(?:python )?((?:blogtwin|corpus|train|eval|serve|scripts|frontend|tests|docs)/[\w./-]*)( |$)", code):
+        elif path := re.match(
+            r"(?:python )?((?:blogtwin|corpus|train|eval|serve|scripts|frontend|tests|docs)/[\w./-]*)( |$)", code
+        ):
             missing += [] if "NAME" in code or (ROOT / path[1]).exists() else [code]
         elif code.startswith("SERVE_"):
             missing += [] if code.split("=")[0].removeprefix("SERVE_").lower() in Settings.model_fields else [code]
@@ -113,8 +125,11 @@ SECTIONS = "|".join(Params.model_fields)
 
 @pytest.mark.parametrize("page", PAGES)
 def test_parameters_that_a_page_names_are_there(page):
-    """`train.epochs`, `train.epochs=3`, `prepare.augmentation.notes=1`, `train.preset: quality`, in text and in commands."""
-    named = re.findall(rf"(?:^|[\s`])((?:{SECTIONS})\.[a-z_]+)(?=[\s`.=:])(?!\.(?:py|yaml|jsonl|html|tsv|gguf))", PAGES[page], re.M)
+    """`train.epochs`, `train.epochs=3`, `prepare.augmentation.notes=1`, `train.preset: quality`, in text and in
+    commands."""
+    named = re.findall(
+        rf"(?:^|[\s`])((?:{SECTIONS})\.[a-z_]+)(?=[\s`.=:])(?!\.(?:py|yaml|jsonl|html|tsv|gguf))", PAGES[page], re.M
+    )
     assert [name for name in named if name not in PARAMETERS] == []
 
 
@@ -132,8 +147,15 @@ def test_options_that_a_page_names_are_there(page):
 @pytest.mark.parametrize("heading", re.findall(r"^## “(.+)”$", PAGES["docs/troubleshooting.md"], re.M))
 def test_errors_in_troubleshooting_are_raised(heading):
     """Word for word, up to what an error says of the user's values (in capitals here)."""
-    code = "".join(path.read_text(encoding="utf-8") for room in ("blogtwin", "corpus", "train", "serve", "scripts") for path in (ROOT / room).rglob("*.py"))
-    parts = [part.strip() for part in re.split(r"\b(?:PATH|NAME|N(?=\b)|ADDRESS|SECTION\.NAME|127\.0\.0\.1:8000|5$)|…", heading)]
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for room in ("blogtwin", "corpus", "train", "serve", "scripts")
+        for path in (ROOT / room).rglob("*.py")
+    )
+    parts = [
+        part.strip()
+        for part in re.split(r"\b(?:PATH|NAME|N(?=\b)|ADDRESS|SECTION\.NAME|127\.0\.0\.1:8000|5$)|…", heading)
+    ]
     assert [part for part in parts if part and part not in code] == []
 
 
@@ -167,7 +189,9 @@ def test_readme_names_the_tree():
     """Every folder of the project, and no other."""
     block = README.split("## Project layout\n")[1].split("\n## ")[0]
     named = {line.split()[0] for line in block.splitlines() if line.startswith("    ")}
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
     folders = {name.split("/")[0] + "/" for name in listed if "/" in name and not name.startswith(".")}
     assert {name for name in named if name.endswith("/")} == folders | {"artifacts/"}
     assert all((ROOT / name).exists() for name in named - {"artifacts/"})
@@ -175,7 +199,11 @@ def test_readme_names_the_tree():
 
 def test_every_page_is_in_the_navigation():
     def names(node) -> list[str]:
-        return [node] if isinstance(node, str) else [name for one in (node.values() if isinstance(node, dict) else node) for name in names(one)]
+        return (
+            [node]
+            if isinstance(node, str)
+            else [name for one in (node.values() if isinstance(node, dict) else node) for name in names(one)]
+        )
 
     found = names(yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"])
     assert sorted(found) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
@@ -183,7 +211,8 @@ def test_every_page_is_in_the_navigation():
 
 @pytest.mark.parametrize("page", PAGES)
 def test_generated_parts_are_up_to_date(page):
-    """`python scripts/build_docs.py` makes them anew: after a change in params.yaml, blogtwin/config.py, serve/settings.py or docs/results.json."""
+    """`python scripts/build_docs.py` makes them anew: after a change in params.yaml, blogtwin/config.py,
+    serve/settings.py or docs/results.json."""
     assert build_docs.generated_pages(ROOT)[ROOT / page] == PAGES[page]
 
 
@@ -205,7 +234,13 @@ def build_site(folder: Path, site: Path) -> subprocess.CompletedProcess:
 def test_docs_build_without_a_warning_and_load_nothing_from_elsewhere(tmp_path):
     done = build_site(ROOT, tmp_path)
     assert done.returncode == 0 and "WARNING" not in done.stderr, done.stderr
-    loaded = {m for page in tmp_path.rglob("*.html") for m in re.findall(r"<(?:link|script|img)\b[^>]*(?:src|href)=\"?(https?:[^\" >]+)", page.read_text(encoding="utf-8"))}
+    loaded = {
+        m
+        for page in tmp_path.rglob("*.html")
+        for m in re.findall(
+            r"<(?:link|script|img)\b[^>]*(?:src|href)=\"?(https?:[^\" >]+)", page.read_text(encoding="utf-8")
+        )
+    }
     assert loaded == set() and (tmp_path / "index.html").is_file()
 
 
@@ -221,14 +256,21 @@ def test_a_dead_link_stops_the_build(tmp_path):
 
 
 def test_pictures_are_small():
-    pictures = {file for page in PAGES for name in re.findall(r"!\[[^]]+\]\(([^)]+)\)", PAGES[page]) for file in [(ROOT / page).parent / name]}
+    pictures = {
+        file
+        for page in PAGES
+        for name in re.findall(r"!\[[^]]+\]\(([^)]+)\)", PAGES[page])
+        for file in [(ROOT / page).parent / name]
+    }
     assert len(pictures) >= 4
     assert [file for file in pictures if not 1000 < file.stat().st_size < 100_000] == []
 
 
 def test_no_private_path_or_registry_is_named():
     """No path of a developer's machine and no package registry's host in any tracked file."""
-    bad = re.compile(r"/(?:wor" + r"k|hom" + r"e/\w+)/(?:main|shared)|pypi\." + r"org|registry\.npm" + "js|files\\.pythonhosted")
+    bad = re.compile(
+        r"/(?:wor" + r"k|hom" + r"e/\w+)/(?:main|shared)|pypi\." + r"org|registry\.npm" + "js|files\\.pythonhosted"
+    )
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
     for name in filter(None, listed):
         path = ROOT / name

@@ -1,4 +1,5 @@
-"""dvc.yaml names all code that can change what a stage writes: otherwise `dvc repro` says «up to date» when it is not."""
+"""dvc.yaml names all code that can change what a stage writes: otherwise `dvc repro` says «up to date» when it is
+not."""
 
 import pytest
 import yaml

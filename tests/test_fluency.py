@@ -15,18 +15,41 @@ from eval import fluency
 
 
 def test_sentences_leave_out_what_is_none():
-    text = "# The title\n\nIt held. (I know.) “Did it?” she said\nagain.\n\n1. one mm\n2. two\n\n> He\n> waited.\n\n```\nx = 1. y\n```\nDone. 今日は。はい"
-    assert split_sentences(text) == ["It held.", "(I know.)", "“Did it?”", "she said again.", "one mm", "two", "He waited.", "Done.", "今日は。", "はい"]
+    text = (
+        "# The title\n\nIt held. (I know.) “Did it?” she said\nagain.\n\n1. one mm\n2. two\n\n> He\n> waited.\n\n```\nx"
+        " = 1. y\n```\nDone. 今日は。はい"
+    )
+    assert split_sentences(text) == [
+        "It held.",
+        "(I know.)",
+        "“Did it?”",
+        "she said again.",
+        "one mm",
+        "two",
+        "He waited.",
+        "Done.",
+        "今日は。",
+        "はい",
+    ]
     assert split_sentences("# only a heading\n\n…") == []
-    assert truncate_words("a  b\n\nc d", 3) == "a  b\n\nc" and truncate_words("a b", 9) == "a b" and truncate_words("", 3) == ""
+    assert (
+        truncate_words("a  b\n\nc d", 3) == "a  b\n\nc"
+        and truncate_words("a b", 9) == "a b"
+        and truncate_words("", 3) == ""
+    )
 
 
 def test_order_gain_is_what_shuffling_would_give(monkeypatch):
     """The closed form is the mean over every order there is; same-minded neighbours gain, alternating ones lose."""
     vectors = {"a": np.eye(3)[0], "b": np.eye(3)[1], "c": np.eye(3)[2], "x": np.array([1, 1, 0]) / 2**0.5}
     monkeypatch.setattr(embeddings, "embed", lambda texts: np.array([vectors[t[0]] for t in texts]))
-    (gain, smooth, restless), adjacent = fluency.coherence_gain(["a. x. b. c.", "a. a. a. b. b. b.", "a. b. a. b. a. b."])
-    by_hand = [np.mean([vectors[p] @ vectors[q] for p, q in itertools.pairwise(order)]) for order in itertools.permutations("axbc")]
+    (gain, smooth, restless), adjacent = fluency.coherence_gain(
+        ["a. x. b. c.", "a. a. a. b. b. b.", "a. b. a. b. a. b."]
+    )
+    by_hand = [
+        np.mean([vectors[p] @ vectors[q] for p, q in itertools.pairwise(order)])
+        for order in itertools.permutations("axbc")
+    ]
     assert adjacent[0] == pytest.approx(2 / 2**0.5 / 3)
     assert gain == pytest.approx(adjacent[0] - np.mean(by_hand))
     assert smooth > 0.3 and restless < -0.3
@@ -71,7 +94,12 @@ def test_a_loop_is_outside_the_authors_band(real, measured):
     """More coherent than any post and yet no text: the yardstick has two ends."""
     bands = {name: fluency.reference_range(values) for name, values in measured.items()}
     loop = fluency.fluency_metrics([f"{s} " * (250 // len(s.split())) for t in real for s in split_sentences(t)[3:4]])
-    for name in ("order_gain", "adjacent", "repetition", "compression"):  # a loop may well begin its sentences as one should
+    for name in (
+        "order_gain",
+        "adjacent",
+        "repetition",
+        "compression",
+    ):  # a loop may well begin its sentences as one should
         assert fluency.fraction_within(loop[name], bands[name]) == 0, name
     assert loop["adjacent"].min() > bands["adjacent"][1] and loop["compression"].max() < bands["compression"][0]
 
@@ -79,22 +107,33 @@ def test_a_loop_is_outside_the_authors_band(real, measured):
 @pytest.mark.slow
 def test_capitals_are_missed_where_an_author_writes_them(real, measured):
     """Style scores hardly see case; sentences that begin with a figure or a quotation are not counted."""
-    assert fluency.fraction_within(fluency.fluency_metrics([t.lower() for t in real[:5]])["capitals"], fluency.reference_range(measured["capitals"])) == 0
+    assert (
+        fluency.fraction_within(
+            fluency.fluency_metrics([t.lower() for t in real[:5]])["capitals"],
+            fluency.reference_range(measured["capitals"]),
+        )
+        == 0
+    )
     assert fluency.capitalised_fraction("It held. 9 of them did. Then it broke. and so on.") == pytest.approx(2 / 3)
     assert math.isnan(fluency.capitalised_fraction("9 of 9. 3."))
 
 
 @pytest.mark.slow
 def test_a_loop_after_an_opening_shows_as_well(real, measured):
-    """The gain may be deceived here (one sentence stands apart and all else together, as in no shuffle); the others are not."""
-    late = fluency.fluency_metrics([truncate_words(f"{split_sentences(t)[0]} " + f"{split_sentences(t)[3]} " * 250, 250) for t in real])
+    """The gain may be deceived here (one sentence stands apart and all else together, as in no shuffle); the others are
+    not."""
+    late = fluency.fluency_metrics(
+        [truncate_words(f"{split_sentences(t)[0]} " + f"{split_sentences(t)[3]} " * 250, 250) for t in real]
+    )
     for name in ("adjacent", "repetition", "compression"):
         assert fluency.fraction_within(late[name], fluency.reference_range(measured[name])) <= 0.1, name
 
 
 def test_repetition_and_compression_by_hand():
     assert fluency.repetition_fraction("one two three four five six") == 0
-    assert fluency.repetition_fraction("It held. It held! it HELD") == pytest.approx(1 / 3)  # it held it held | held it held it | again
+    assert fluency.repetition_fraction("It held. It held! it HELD") == pytest.approx(
+        1 / 3
+    )  # it held it held | held it held it | again
     assert fluency.repetition_fraction("a b a b a", n=2) == pytest.approx(0.5)
     assert fluency.repetition_fraction("three words only") == 0 and fluency.repetition_fraction("") == 0
     assert fluency.compression_ratio("It held again. " * 60) < 0.1 < 0.4 < fluency.compression_ratio(posts()[0][1])
@@ -102,7 +141,12 @@ def test_repetition_and_compression_by_hand():
 
 
 def test_unfinished_is_a_text_without_a_last_stop():
-    assert not any(map(fluency.is_truncated, ["It held.", "Did it?", "“It held.”\n", "(I know.)", "*So there.*", "And then…", "はい。"]))
+    assert not any(
+        map(
+            fluency.is_truncated,
+            ["It held.", "Did it?", "“It held.”\n", "(I know.)", "*So there.*", "And then…", "はい。"],
+        )
+    )
     assert all(map(fluency.is_truncated, ["It held and", "It held. And then the", "Tools:", "“It", "", "9 of 9"]))
     whole = [text for _, text in posts(10_000)]
     assert not any(map(fluency.is_truncated, whole))
@@ -128,20 +172,29 @@ def test_band_has_two_ends_and_what_is_not_measured_is_outside():
     assert fluency.reference_range([*values, np.nan]) == (5, 95)
     assert fluency.fraction_within([4, 5, 95, 96], (5, 95)) == 0.5
     assert fluency.fraction_within([50, np.nan], (5, 95)) == 0.5
-    assert np.isnan(fluency.fraction_within([50], fluency.reference_range([np.nan]))) and np.isnan(fluency.fraction_within([], (5, 95)))
+    assert np.isnan(fluency.fraction_within([50], fluency.reference_range([np.nan]))) and np.isnan(
+        fluency.fraction_within([], (5, 95))
+    )
 
 
 @pytest.mark.slow
 def test_long_loops_cost_no_more_than_their_length(monkeypatch):
-    """3,000 words of one sentence, and 3,000 without a stop: what a broken model writes must not hold up the scorecard. The encoder reads each
-    different sentence once; twice the words, and twice the texts, are twice the work."""
+    """3,000 words of one sentence, and 3,000 without a stop: what a broken model writes must not hold up the scorecard.
+    The encoder reads each different sentence once; twice the words, and twice the texts, are twice the work."""
     monkeypatch.setattr(embeddings, "_cache", {})
     asked, encode = [], embeddings._embed_batch
     monkeypatch.setattr(embeddings, "_embed_batch", lambda texts: (asked.extend(texts), encode(texts))[1])
     fluency.fluency_metrics(["It held again and again. " * 600, "it held again " * 1000] * 20)
     assert [text[:24] for text in asked] == ["It held again and again.", "it held again it held ag"]
     for sentence in ("It held again and again. ", "it held again "):
-        assert_linear(lambda text: (fluency.repetition_fraction(text), fluency.capitalised_fraction(text), fluency.is_truncated(text)), lambda size, s=sentence: s * (size // len(s)))
+        assert_linear(
+            lambda text: (
+                fluency.repetition_fraction(text),
+                fluency.capitalised_fraction(text),
+                fluency.is_truncated(text),
+            ),
+            lambda size, s=sentence: s * (size // len(s)),
+        )
     fluency.diversity([f"{i} " + "it held again " * 1000 for i in range(60)])
     few, many = (work(fluency.diversity, [f"{i} " + "it held again " * 50 for i in range(n)]) for n in (30, 60))
     assert many <= MORE * few

@@ -1,4 +1,5 @@
-"""Layers computed as one step: the same values and gradients as peft's and transformers' own, for each family they are put into."""
+"""Layers computed as one step: the same values and gradients as peft's and transformers' own, for each family they are
+put into."""
 
 import pytest
 import torch
@@ -13,9 +14,13 @@ ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_pro
 
 def lora_model(kind: str, dtype=torch.float32, targets=ALL, dropout: float = 0.0):
     torch.manual_seed(0)
-    model = get_peft_model(random_model(kind, 64).float(), LoraConfig(r=4, lora_alpha=12, lora_dropout=dropout, target_modules=targets))
+    model = get_peft_model(
+        random_model(kind, 64).float(), LoraConfig(r=4, lora_alpha=12, lora_dropout=dropout, target_modules=targets)
+    )
     for name, weight in model.named_parameters():
-        if weight.ndim == 1 or "lora" in name:  # else norms are all ones, biases and B zero: mistakes in them would not show
+        if (
+            weight.ndim == 1 or "lora" in name
+        ):  # else norms are all ones, biases and B zero: mistakes in them would not show
             torch.nn.init.normal_(weight, 0.5, 0.3)
         elif dtype != weight.dtype:
             weight.data = weight.data.to(dtype)
@@ -54,7 +59,10 @@ def test_phi3_keeps_its_own_mlp():
     model = lora_model("Phi3", targets=["qkv_proj", "o_proj", "gate_up_proj", "down_proj"])
     before = read(model)
     fused.apply_fused_forwards(model)
-    assert fused_layers(model) == {"Linear": 4 * model.config.num_hidden_layers, "Phi3RMSNorm": 2 * model.config.num_hidden_layers + 1}
+    assert fused_layers(model) == {
+        "Linear": 4 * model.config.num_hidden_layers,
+        "Phi3RMSNorm": 2 * model.config.num_hidden_layers + 1,
+    }
     for one, other in zip(before, read(model), strict=True):
         torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-5)
 
@@ -62,13 +70,17 @@ def test_phi3_keeps_its_own_mlp():
 def test_layers_that_compute_otherwise_are_left_alone():
     """Dropout; Gemma's norm, which adds one to its weight, and its MLP, which is no SiLU."""
     fused.apply_fused_forwards(model := lora_model("Llama", dropout=0.1))
-    assert fused_layers(model) == {"LlamaMLP": model.config.num_hidden_layers, "LlamaRMSNorm": 2 * model.config.num_hidden_layers + 1}
+    assert fused_layers(model) == {
+        "LlamaMLP": model.config.num_hidden_layers,
+        "LlamaRMSNorm": 2 * model.config.num_hidden_layers + 1,
+    }
     fused.apply_fused_forwards(model := lora_model("Gemma2"))
     assert set(fused_layers(model)) == {"Linear"}
 
 
 def test_half_precision_stays_as_near_to_the_truth():
-    """Weights in bf16 under autocast, LoRA's in fp32: the fused gradients are no further from fp32's than the plain ones."""
+    """Weights in bf16 under autocast, LoRA's in fp32: the fused gradients are no further from fp32's than the plain
+    ones."""
     truth = read(lora_model("Llama"))
     model = lora_model("Llama", torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):

@@ -19,8 +19,38 @@ WHOLE = {
     "eleventy.md": f'---js\n{{\n  title: "T",\n}}\n---\n{WORDS}',
     "post.txt": f"The title\n\n{WORDS}",
 }
-MOST = 100  # steps a byte: whole files take up to 12, and of a kilobyte what costs the square of its length would take some 500
-PIECES = ["<", ">", "</", "&", "]]>", "<![CDATA[", "<!--", '"', "'", "{", "}", "[", "]", "---\n", "+++\n", "\x00", "\ud800", "\ue000", "\n\nFrom x\n", "PK\x03\x04", "99999999999", "=?utf-8?b?", "\\u0000", "é", "🫖", "::", "``", "#+BEGIN_SRC"]
+# steps a byte: whole files take up to 12, and of a kilobyte what costs the square of its length would take some 500
+MOST = 100
+PIECES = [
+    "<",
+    ">",
+    "</",
+    "&",
+    "]]>",
+    "<![CDATA[",
+    "<!--",
+    '"',
+    "'",
+    "{",
+    "}",
+    "[",
+    "]",
+    "---\n",
+    "+++\n",
+    "\x00",
+    "\ud800",
+    "\ue000",
+    "\n\nFrom x\n",
+    "PK\x03\x04",
+    "99999999999",
+    "=?utf-8?b?",
+    "\\u0000",
+    "é",
+    "🫖",
+    "::",
+    "``",
+    "#+BEGIN_SRC",
+]
 
 
 @st.composite
@@ -31,7 +61,13 @@ def broken(draw, whole: bytes) -> bytes:
     data = whole
     for _ in range(draw(st.integers(1, 6))):
         at, length = draw(st.integers(0, len(data))), draw(st.integers(0, 40))
-        piece = draw(st.one_of(st.binary(max_size=4), st.sampled_from(PIECES).map(lambda p: p.encode("utf-8", "surrogatepass")), st.just(data[at : at + length] * 2)))
+        piece = draw(
+            st.one_of(
+                st.binary(max_size=4),
+                st.sampled_from(PIECES).map(lambda p: p.encode("utf-8", "surrogatepass")),
+                st.just(data[at : at + length] * 2),
+            )
+        )
         data = data[:at] + piece + data[at + length :]
     return data or b"x"
 

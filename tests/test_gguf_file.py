@@ -13,7 +13,9 @@ pytestmark = pytest.mark.slow  # a tiny model is made with torch and transformer
 
 def test_settings_and_tensors_are_those_of_the_packages_reader(tiny):
     plain, quick = gguf.GGUFReader(tiny.gguf), gguf_reader.open_gguf(tiny.gguf)
-    assert {k: (f.types, f.contents()) for k, f in quick.fields.items()} == {k: (f.types, f.contents()) for k, f in plain.fields.items()}
+    assert {k: (f.types, f.contents()) for k, f in quick.fields.items()} == {
+        k: (f.types, f.contents()) for k, f in plain.fields.items()
+    }
     assert len(plain.tensors) == len(quick.tensors) > 0
     for one, other in zip(plain.tensors, quick.tensors):
         assert (one.name, one.tensor_type, one.shape.tolist()) == (other.name, other.tensor_type, other.shape.tolist())

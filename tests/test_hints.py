@@ -16,7 +16,10 @@ HELPERS = {"make_command", "shell_command"}
 AS_THEY_ARE = {
     ("scripts/doctor.py", "make setup"): "the packages that the helper needs are what is missing",
     ("scripts/bootstrap.py", "make setup"): "one .venv for all authors",
-    ("scripts/serve_api.py", "python scripts/api_keys.py"): "keys are the user's, whichever project the command is typed in",
+    (
+        "scripts/serve_api.py",
+        "python scripts/api_keys.py",
+    ): "keys are the user's, whichever project the command is typed in",
     ("serve/middleware.py", "python scripts/api_keys.py"): "the same",
     ("serve/auth.py", "python scripts/api_keys.py"): "the same",
     ("blogtwin/installation.py", "make setup"): "the same",
@@ -48,7 +51,10 @@ def test_make_command_names_the_author_in_an_authors_project_only(anna, monkeypa
     assert make_command("all") == "make all AUTHOR=anna"
     monkeypatch.chdir(anna.parent.parent)
     assert make_command("all", BASE="x") == "make all BASE=x"
-    assert make_command("all", Path("authors/anna")) == "make all AUTHOR=anna" and make_command("all", Path("..")) == "make all"
+    assert (
+        make_command("all", Path("authors/anna")) == "make all AUTHOR=anna"
+        and make_command("all", Path("..")) == "make all"
+    )
     assert make_command("all", AUTHOR="ben") == "make all AUTHOR=ben"
 
 
@@ -59,7 +65,8 @@ def test_shell_command_goes_to_an_authors_project_first(anna, monkeypatch):
 
 
 def literals(file: Path) -> list[str]:
-    """The strings of a Python file; no docstring, which tells of the project itself, and nothing that is given to a helper."""
+    """The strings of a Python file; no docstring, which tells of the project itself, and nothing that is given to a
+    helper."""
     found = []
 
     def walk(node: ast.AST) -> None:
@@ -82,7 +89,12 @@ def literals(file: Path) -> list[str]:
 def test_no_message_names_a_command_without_the_helper():
     rooms = [ROOT / room for room in ("blogtwin", "corpus", "scripts", "train", "eval", "serve")]
     files = [file for room in rooms for file in sorted(room.rglob("*.py"))]
-    told = {(str(file.relative_to(ROOT)), command) for file in files for text in literals(file) for command in COMMAND.findall(text)}
+    told = {
+        (str(file.relative_to(ROOT)), command)
+        for file in files
+        for text in literals(file)
+        for command in COMMAND.findall(text)
+    }
     assert told == set(AS_THEY_ARE), "a hint in an author's project must name the author: make_command, shell_command"
 
 
@@ -103,5 +115,9 @@ def test_the_search_finds_what_it_is_to_find(tmp_path):
 
 def test_the_makefile_tells_no_command_itself():
     """Its recipes can't know whose project it is; what `##` says is the menu."""
-    recipes = [line.partition("## ")[0] for line in (ROOT / "Makefile").read_text(encoding="utf-8").splitlines() if line.startswith("\t")]
+    recipes = [
+        line.partition("## ")[0]
+        for line in (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
+        if line.startswith("\t")
+    ]
     assert recipes and not [line for line in recipes if "echo" in line and COMMAND.search(line)]

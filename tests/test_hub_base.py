@@ -1,6 +1,8 @@
-"""A base model from the hub or a folder: fetched, converted by llama.cpp's own converter, and the same model on both sides.
+"""A base model from the hub or a folder: fetched, converted by llama.cpp's own converter, and the same model on both
+sides.
 
-The hub is a local server that speaks its protocol (hub_server.py); the converter is the real one, from the package index.
+The hub is a local server that speaks its protocol (hub_server.py); the converter is the real one, from the package
+index.
 """
 
 import importlib.util
@@ -26,10 +28,25 @@ from blogtwin.models.llama_cpp import LlamaModel
 
 pytestmark = pytest.mark.slow  # torch, transformers, llama.cpp and its converter start up
 NAME, REPO = "llama3.2:1b", "unsloth/Llama-3.2-1B-Instruct"
-TEXTS = ["Hello  there,\n\n\n\ttabs – “naïve” café… she's, DON'T; 1,234.5 and 8 ½ (#1)", "<|im_start|>user\n 🙂 x<|im_end|>\n", "日本語 ² ٣ 3rd", "   leading", "a\r\nb \n c"]
+TEXTS = [
+    "Hello  there,\n\n\n\ttabs – “naïve” café… she's, DON'T; 1,234.5 and 8 ½ (#1)",
+    "<|im_start|>user\n 🙂 x<|im_end|>\n",
+    "日本語 ² ٣ 3rd",
+    "   leading",
+    "a\r\nb \n c",
+]
 # Llama 3 scales its rotary frequencies, and its chat template asks what day it is.
-ROPE = {"rope_type": "llama3", "factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0, "original_max_position_embeddings": 256}
-DATED = "{%- if not date_string is defined %}{%- set date_string = strftime_now('%d %b %Y') %}{%- endif %}{{- '<|im_start|>system\nToday: ' + date_string + '<|im_end|>\n' }}"
+ROPE = {
+    "rope_type": "llama3",
+    "factor": 32.0,
+    "high_freq_factor": 4.0,
+    "low_freq_factor": 1.0,
+    "original_max_position_embeddings": 256,
+}
+DATED = (
+    "{%- if not date_string is defined %}{%- set date_string = strftime_now('%d %b %Y') %}{%- endif %}{{-"
+    " '<|im_start|>system\nToday: ' + date_string + '<|im_end|>\n' }}"
+)
 
 
 # --- the model --------------------------------------------------------------------------------------------------------
@@ -40,7 +57,14 @@ def random_model(kind: str, vocabulary: int, **settings):
     import transformers
 
     torch.manual_seed(0)
-    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 2048}
+    sizes = {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 2048,
+    }
     tokens = {"vocab_size": vocabulary, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2}
     config = getattr(transformers, f"{kind}Config")(**sizes, **tokens, initializer_range=0.15, **settings)
     return transformers.AutoModelForCausalLM.from_config(config).to(torch.bfloat16)
@@ -52,18 +76,31 @@ def edit(path, **changes) -> None:
 
 def write_repository(folder, tokenizer) -> None:
     """What the hub has of a model: the files of transformers 4, and some that a twin has no need of."""
-    random_model("Llama", len(tokenizer), tie_word_embeddings=True, rope_theta=500000.0, rope_scaling=ROPE).save_pretrained(folder)
+    random_model(
+        "Llama", len(tokenizer), tie_word_embeddings=True, rope_theta=500000.0, rope_scaling=ROPE
+    ).save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())
     del config["rope_parameters"]
     config["torch_dtype"] = config.pop("dtype")
-    (folder / "config.json").write_text(json.dumps({**config, "rope_theta": 500000.0, "rope_scaling": ROPE, "transformers_version": "4.45.0"}))
-    (folder / "generation_config.json").write_text(json.dumps({"temperature": 0.6, "top_p": 0.9, "eos_token_id": [2, 0]}))  # no do_sample: not quite valid
+    (folder / "config.json").write_text(
+        json.dumps({**config, "rope_theta": 500000.0, "rope_scaling": ROPE, "transformers_version": "4.45.0"})
+    )
+    (folder / "generation_config.json").write_text(
+        json.dumps({"temperature": 0.6, "top_p": 0.9, "eos_token_id": [2, 0]})
+    )  # no do_sample: not quite valid
     tokenizer.save_pretrained(folder)
-    # The converter takes a vocabulary that falls back to bytes for SentencePiece; this one, made of a GGUF, only says so.
+    # The converter takes a vocabulary that falls back to bytes for SentencePiece; this one, made of a GGUF, only says
+    # so.
     path = folder / "tokenizer.json"
     path.write_text(path.read_text().replace('"byte_fallback": true', '"byte_fallback": false'))
     (folder / "chat_template.jinja").write_text(DATED + tokenizer.chat_template)
-    for name in ("README.md", "original/params.json", "onnx/model.safetensors", "consolidated.safetensors", "pytorch_model.bin"):
+    for name in (
+        "README.md",
+        "original/params.json",
+        "onnx/model.safetensors",
+        "consolidated.safetensors",
+        "pytorch_model.bin",
+    ):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("{}")
 
@@ -138,7 +175,14 @@ def fetched(repository, tmp_path_factory, patch):
 
 def test_only_what_is_needed_is_fetched(fetched, repository):
     made, server = fetched
-    assert server.fetched() == {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}
+    assert server.fetched() == {
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+    }
     assert (made.name, made.repo, made.license, made.template) == (NAME, REPO, "llama3.2", "llama3")
     before = len(server.requests)
     assert registry.resolve_base(NAME) == made and len(server.requests) == before, "a base that is ready asks no hub"
@@ -149,30 +193,44 @@ def test_gguf_is_the_model(fetched):
     made, _ = fetched
     tokenizer = made.tokenizer()
     reader = gguf.GGUFReader(made.gguf)
-    field = {key: reader.fields[key].contents() for key in reader.fields if key.startswith(("general.", "llama.", "tokenizer."))}
+    field = {
+        key: reader.fields[key].contents()
+        for key in reader.fields
+        if key.startswith(("general.", "llama.", "tokenizer."))
+    }
     assert field["general.architecture"] == "llama" and field["llama.attention.head_count_kv"] == 2
     assert field["llama.rope.freq_base"] == 500000.0 and "rope_freqs.weight" in {t.name for t in reader.tensors}
-    assert field["tokenizer.ggml.pre"] == "smollm" and field["tokenizer.ggml.tokens"][2] == tokenizer.eos_token == "<|im_end|>"
+    assert (
+        field["tokenizer.ggml.pre"] == "smollm"
+        and field["tokenizer.ggml.tokens"][2] == tokenizer.eos_token == "<|im_end|>"
+    )
     assert field["tokenizer.ggml.eos_token_id"] == tokenizer.eos_token_id == 2
     assert field["tokenizer.chat_template"] == tokenizer.chat_template
-    assert f"Today: {chat.PINNED_DATE}<|im_end|>" in chat.render_prompt(tokenizer, chat.prompt_messages(EXAMPLES[0], SYSTEM))
+    assert f"Today: {chat.PINNED_DATE}<|im_end|>" in chat.render_prompt(
+        tokenizer, chat.prompt_messages(EXAMPLES[0], SYSTEM)
+    )
     with LlamaModel(made.gguf) as scorer:
         assert [scorer.tokenize(text) for text in TEXTS] == tokenizer(TEXTS, add_special_tokens=False)["input_ids"]
         assert scorer.ends(tokenizer.eos_token_id)
 
 
 def test_a_twin_on_it_passes_the_parity_gate(fetched, tmp_path):
-    """Log-probabilities of transformers and llama.cpp agree for the base, for the merged twin and for the adapter alone."""
+    """Log-probabilities of transformers and llama.cpp agree for the base, for the merged twin and for the adapter
+    alone."""
     made, _ = fetched
     adapter = make_adapter(made, tmp_path / "adapter")
     references = parity.reference_logprobs(made, adapter, EXAMPLES, SYSTEM, 64)
     plain = parity.compare_export(references, made.gguf)
     assert plain["delta_to_base"] < 0.01 and plain["agreement_with_base"] > 0.98 and plain["prompt_ids_equal"]
-    write_merged_gguf(made.gguf, adapter, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": "t"})
+    write_merged_gguf(
+        made.gguf, adapter, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": "t"}
+    )
     write_lora_gguf(made.gguf, adapter, tmp_path / "adapter.gguf", {"general.name": "t"})
     for files in ([tmp_path / "twin.gguf"], [made.gguf, tmp_path / "adapter.gguf"]):
         numbers = parity.compare_export(references, *files)
-        assert parity.parity_failures("twin", numbers) == [] and numbers["delta_to_twin"] < 0.02 < numbers["delta_to_base"]
+        assert (
+            parity.parity_failures("twin", numbers) == [] and numbers["delta_to_twin"] < 0.02 < numbers["delta_to_base"]
+        )
 
 
 def test_no_path_is_written_down(fetched, repository):
@@ -223,11 +281,15 @@ def test_a_base_that_broke_off_is_made_again(repository, tmp_path, monkeypatch, 
 
 
 def test_other_tokens_are_seen_before_training(fetched, repository, tmp_path, monkeypatch, conversion):
-    """A tokenizer that llama.cpp reads differently would only fail after training, at the parity gate: it fails at once."""
+    """A tokenizer that llama.cpp reads differently would only fail after training, at the parity gate: it fails at
+    once."""
     monkeypatch.setattr(registry, "ROOT", tmp_path)
     folder = tmp_path / "other"
     shutil.copytree(repository, folder)
-    edit(folder / "tokenizer.json", pre_tokenizer={"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True})
+    edit(
+        folder / "tokenizer.json",
+        pre_tokenizer={"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+    )
     assert "llama.cpp does not read text as the same tokens" in sentence(registry.resolve_base, str(folder))
 
 
@@ -238,19 +300,41 @@ def write_sentencepiece(folder, kind: str = "SmolLM3", **settings) -> None:
     import sentencepiece
     from transformers import LlamaTokenizer
 
-    words = "the ferry came late and the engine was cold so I made tea for all hands who stood by the harbour wall singing songs of old ships"
+    words = (
+        "the ferry came late and the engine was cold so I made tea for all hands who stood by the harbour wall singing"
+        " songs of old ships"
+    )
     words = words.split(" ")
     lines = (" ".join(words[(i * j) % len(words)] for j in range(1, 30)) for i in range(1, 200))
     model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(sentence_iterator=lines, model_writer=model, vocab_size=400, model_type="bpe", byte_fallback=True, remove_extra_whitespaces=False, normalization_rule_name="identity", hard_vocab_limit=False, minloglevel=2)
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=lines,
+        model_writer=model,
+        vocab_size=400,
+        model_type="bpe",
+        byte_fallback=True,
+        remove_extra_whitespaces=False,
+        normalization_rule_name="identity",
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
     folder.mkdir()
     (folder / "tokenizer.model").write_bytes(model.getvalue())
     tokenizer = LlamaTokenizer.from_pretrained(folder, legacy=False)
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|end|>"]})
-    tokenizer.chat_template = "{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content + '</s>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content + '</s>\n' }}{% endfor %}{% if"
+        " add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
+    )
     random_model(kind, len(tokenizer), **settings).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    normalizer = {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]}
+    normalizer = {
+        "type": "Sequence",
+        "normalizers": [
+            {"type": "Prepend", "prepend": "▁"},
+            {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+        ],
+    }
     edit(folder / "tokenizer.json", normalizer=normalizer, pre_tokenizer=None)
     edit(folder / "tokenizer_config.json", tokenizer_class="LlamaTokenizer")
 
@@ -263,18 +347,30 @@ def pieces(fetched, tmp_path_factory):
 
 
 def test_a_sentencepiece_vocabulary_keeps_its_scores(pieces):
-    """TinyLlama's way: without tokenizer.model the converter gives every token the same score, and llama.cpp merges others."""
+    """TinyLlama's way: without tokenizer.model the converter gives every token the same score, and llama.cpp merges
+    others."""
     assert gguf.GGUFReader(pieces.gguf).fields["tokenizer.ggml.model"].contents() == "llama"
-    texts = ["the harbour  wall\n\n and singing</s>\n<|assistant|>\nI stood", "   leading 12 “é”<|end|> the engine", "ferry\tcame"]
+    texts = [
+        "the harbour  wall\n\n and singing</s>\n<|assistant|>\nI stood",
+        "   leading 12 “é”<|end|> the engine",
+        "ferry\tcame",
+    ]
     with LlamaModel(pieces.gguf) as scorer:
-        assert [scorer.tokenize(text) for text in texts] == pieces.tokenizer()(texts, add_special_tokens=False)["input_ids"]
+        assert [scorer.tokenize(text) for text in texts] == pieces.tokenizer()(texts, add_special_tokens=False)[
+            "input_ids"
+        ]
 
 
 def test_another_architecture_that_reorders_its_rows(pieces, tmp_path):
-    """Llama is not the only one whose q and k llama.cpp keeps in an order of its own; without it the gate would just pass."""
+    """Llama is not the only one whose q and k llama.cpp keeps in an order of its own; without it the gate would just
+    pass."""
     adapter = make_adapter(pieces, tmp_path / "adapter")
-    write_merged_gguf(pieces.gguf, adapter, tmp_path / "twin.gguf", "f16", pieces.tokenizer().chat_template, {"general.name": "t"})
-    numbers = parity.compare_export(parity.reference_logprobs(pieces, adapter, EXAMPLES[:1], SYSTEM, 64), tmp_path / "twin.gguf")
+    write_merged_gguf(
+        pieces.gguf, adapter, tmp_path / "twin.gguf", "f16", pieces.tokenizer().chat_template, {"general.name": "t"}
+    )
+    numbers = parity.compare_export(
+        parity.reference_logprobs(pieces, adapter, EXAMPLES[:1], SYSTEM, 64), tmp_path / "twin.gguf"
+    )
     assert numbers["delta_to_twin"] < 0.02 < numbers["delta_to_base"] and numbers["prompt_ids_equal"]
 
 
@@ -305,7 +401,15 @@ def test_a_token_that_is_not_valid(server):
     assert "refuses your token: run `hf auth login` again" in sentence(fetch)
 
 
-@pytest.mark.parametrize("fault, reason", [("busy", "it answered 503"), ("silent", "no answer in time"), ("down", "no connection"), ("offline", "HF_HUB_OFFLINE is set")])
+@pytest.mark.parametrize(
+    "fault, reason",
+    [
+        ("busy", "it answered 503"),
+        ("silent", "no answer in time"),
+        ("down", "no connection"),
+        ("offline", "HF_HUB_OFFLINE is set"),
+    ],
+)
 def test_no_hub_says_why_what_is_there_and_what_to_do(server, tmp_path, monkeypatch, fault, reason):
     from huggingface_hub import constants
 
@@ -315,11 +419,16 @@ def test_no_hub_says_why_what_is_there_and_what_to_do(server, tmp_path, monkeypa
         point_at(monkeypatch, "http://127.0.0.1:1", tmp_path / "cache")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", fault == "offline")
     text = sentence(fetch)
-    assert reason in text and f"nothing of it is in {tmp_path / 'cache'} yet" in text and "use train.base: smollm2:135m" in text
+    assert (
+        reason in text
+        and f"nothing of it is in {tmp_path / 'cache'} yet" in text
+        and "use train.base: smollm2:135m" in text
+    )
 
 
 def test_a_download_that_broke_off_is_never_whole_and_goes_on(server, repository, tmp_path):
-    """Half the weights came: the sentence says what is kept, no folder is given, and the next try fetches only what lacks."""
+    """Half the weights came: the sentence says what is kept, no folder is given, and the next try fetches only what
+    lacks."""
     server.fault = "half"
     wanted = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
     kept = sum((repository / name).stat().st_size for name in wanted)
@@ -338,7 +447,8 @@ def flip(content: bytes) -> bytes:
 
 
 def test_weights_that_came_with_a_flipped_bit_are_fetched_again(server, repository, tmp_path, monkeypatch):
-    """The size is right, the SHA-256 is not: they are gone from the cache, and the next try fetches them, and only them."""
+    """The size is right, the SHA-256 is not: they are gone from the cache, and the next try fetches them, and only
+    them."""
     weights = (repository / "model.safetensors").read_bytes()
     with monkeypatch.context() as on_the_way:
         on_the_way.setattr(Handler, "send_large", lambda handler, name: handler.send(200, flip(weights)))
@@ -353,7 +463,8 @@ def test_weights_that_came_with_a_flipped_bit_are_fetched_again(server, reposito
 
 @pytest.mark.parametrize("store", [False, True])
 def test_a_cache_is_compared_without_a_hub(server, repository, tmp_path, store):
-    """Also where its blob is itself a link, to the store that all repositories of a cache share; there files have other names."""
+    """Also where its blob is itself a link, to the store that all repositories of a cache share; there files have other
+    names."""
     folder = fetch()
     blob = folder / os.readlink(folder / "model.safetensors")
     if store:
@@ -372,11 +483,29 @@ def test_a_cache_is_compared_without_a_hub(server, repository, tmp_path, store):
 
 def test_hf_endpoint_is_heard(server, tmp_path):
     """In a process of its own, by the hub's own variables, as a user behind a mirror sets them."""
-    code = "import sys; sys.path.insert(0, '.'); from blogtwin.console import run_cli; from blogtwin.models import registry; run_cli(lambda: print(registry.resolve_base('llama3.2:1b')))"
+    code = (
+        "import sys; sys.path.insert(0, '.'); from blogtwin.console import run_cli; from blogtwin.models import"
+        " registry; run_cli(lambda: print(registry.resolve_base('llama3.2:1b')))"
+    )
     server.fault = "gated-401"
-    variables = {"HF_ENDPOINT": f"http://127.0.0.1:{server.port}", "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**environment(tmp_path), **variables}, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1 and done.stderr.startswith("error: train.base is llama3.2:1b, and unsloth/") and done.stderr.count("\n") == 1, done.stderr
+    variables = {
+        "HF_ENDPOINT": f"http://127.0.0.1:{server.port}",
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_OFFLINE": "0",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**environment(tmp_path), **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (
+        done.returncode == 1
+        and done.stderr.startswith("error: train.base is llama3.2:1b, and unsloth/")
+        and done.stderr.count("\n") == 1
+    ), done.stderr
 
 
 # --- folders that hold no whole model ---------------------------------------------------------------------------------
@@ -388,19 +517,40 @@ def cut_weights(folder):
 
 
 BAD = {
-    "no weights": (lambda f: [p.unlink() for p in f.glob("*model.*") if p.suffix != ".json"], "no file named model.safetensors"),
-    "not really weights": (lambda f: (f / "model.safetensors").unlink(), "can't be read"),  # the other file, of PyTorch, is empty
+    "no weights": (
+        lambda f: [p.unlink() for p in f.glob("*model.*") if p.suffix != ".json"],
+        "no file named model.safetensors",
+    ),
+    "not really weights": (
+        lambda f: (f / "model.safetensors").unlink(),
+        "can't be read",
+    ),  # the other file, of PyTorch, is empty
     "cut weights": (cut_weights, "not fully covered"),
-    "a pointer of Git LFS": (lambda f: (f / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n"), "can't be read"),
-    "a layer is missing": (lambda f: edit(f / "config.json", num_hidden_layers=3), "is not whole: 9 tensors are not there (model.layers.2."),
+    "a pointer of Git LFS": (
+        lambda f: (f / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n"),
+        "can't be read",
+    ),
+    "a layer is missing": (
+        lambda f: edit(f / "config.json", num_hidden_layers=3),
+        "is not whole: 9 tensors are not there (model.layers.2.",
+    ),
     "no tokenizer": (lambda f: [p.unlink() for p in f.glob("tokenizer*")], "tokenizer"),
     "no JSON": (lambda f: (f / "config.json").write_text("{"), "not a valid JSON"),
     "an unknown model": (lambda f: edit(f / "config.json", model_type="novel"), "`novel`"),
     "one that sees": (lambda f: edit(f / "config.json", model_type="llava"), "LlavaConfig"),
-    "code of its own": (lambda f: edit(f / "config.json", model_type="novel", auto_map={"AutoConfig": "c.C"}), "custom code"),
-    "quantised": (lambda f: edit(f / "config.json", quantization_config={"quant_method": "bitsandbytes"}), "quantised weights, which can't be trained"),
+    "code of its own": (
+        lambda f: edit(f / "config.json", model_type="novel", auto_map={"AutoConfig": "c.C"}),
+        "custom code",
+    ),
+    "quantised": (
+        lambda f: edit(f / "config.json", quantization_config={"quant_method": "bitsandbytes"}),
+        "quantised weights, which can't be trained",
+    ),
     "no chat template": (lambda f: (f / "chat_template.jinja").unlink(), "has no chat template"),
-    "a template for no system": (lambda f: (f / "chat_template.jinja").write_text("{{ raise_exception('System role not supported') }}"), "System role not supported"),
+    "a template for no system": (
+        lambda f: (f / "chat_template.jinja").write_text("{{ raise_exception('System role not supported') }}"),
+        "System role not supported",
+    ),
 }
 
 
@@ -419,7 +569,9 @@ def test_a_folder_that_is_no_whole_chat_model_is_one_sentence(what, repository, 
 
 def test_what_is_no_model_at_all_names_the_models(tmp_path):
     (tmp_path / "adapter_config.json").write_text("{}")
-    assert "no folder with a config.json" in sentence(registry.registry_entry, str(tmp_path)) and NAME in sentence(registry.registry_entry, "unknown:1b")
+    assert "no folder with a config.json" in sentence(registry.registry_entry, str(tmp_path)) and NAME in sentence(
+        registry.registry_entry, "unknown:1b"
+    )
 
 
 def test_a_gguf_that_is_none_is_one_sentence(tmp_path, monkeypatch):
@@ -455,7 +607,9 @@ def write_sources(index) -> None:
     inside = index / f"llama_cpp_python-{hf_to_gguf.VERSION}"
     (inside / "vendor/llama.cpp").mkdir(parents=True)
     (inside / "vendor/llama.cpp/convert_hf_to_gguf.py").write_text("print('not the real one')")
-    (inside / "pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "trace"\nbackend-path = ["."]\n')
+    (inside / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "trace"\nbackend-path = ["."]\n'
+    )
     (inside / "trace.py").write_text(f"open({str(index / 'ran')!r}, 'w')\n")
     with tarfile.open(index / f"{inside.name}.tar.gz", "w:gz") as archive:
         archive.add(inside, inside.name)

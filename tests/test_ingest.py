@@ -1,4 +1,5 @@
-"""Ingest: any folder a person may point at; every file ends as a post or as a reason. (Ctrl-C and a full disk: test_interrupted.py.)"""
+"""Ingest: any folder a person may point at; every file ends as a post or as a reason. (Ctrl-C and a full disk:
+test_interrupted.py.)"""
 
 import contextlib
 import io
@@ -19,15 +20,25 @@ from work import assert_linear
 
 from corpus import ingest, readers
 
-WORDS = "We walked down to the harbour and looked at the boats for an hour, and then it rained, so we went home and mended the kettle again."
-FRENCH = "Le garçon déjà parti, où était-il ? L'été à Nîmes, c'est la fête. Ça coûte cinq francs, et la façade est naïve."
+WORDS = (
+    "We walked down to the harbour and looked at the boats for an hour, and then it rained, so we went home and mended"
+    " the kettle again."
+)
+FRENCH = (
+    "Le garçon déjà parti, où était-il ? L'été à Nîmes, c'est la fête. Ça coûte cinq francs, et la façade est naïve."
+)
 WESTERN = "The café was closed. I said “no” – it’s naïve, and it costs €5. We went home to think about it for a while."
 
 
 @pytest.fixture
 def folder(tmp_path):
     """An empty folder of posts beside a params.yaml that points at it."""
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("source: data/sample", "source: posts").replace("min_words: 40", "min_words: 5"))
+    (tmp_path / "params.yaml").write_text(
+        (ROOT / "params.yaml")
+        .read_text()
+        .replace("source: data/sample", "source: posts")
+        .replace("min_words: 40", "min_words: 5")
+    )
     (tmp_path / "posts").mkdir()
     return tmp_path / "posts"
 
@@ -35,11 +46,17 @@ def folder(tmp_path):
 def script(folder, code=None):
     """Run the stage, or Python `code`, where params.yaml is."""
     command = [sys.executable, "-c", code] if code else [sys.executable, str(ROOT / "scripts/01_ingest.py")]
-    return subprocess.run(command, cwd=folder.parent, env=environment(folder.parent), capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, cwd=folder.parent, env=environment(folder.parent), capture_output=True, text=True, timeout=60
+    )
 
 
 def rows(folder, name):
-    return [json.loads(line) for line in (folder.parent / f"data/raw/{name}.jsonl").read_text(encoding="utf-8").split("\n") if line]
+    return [
+        json.loads(line)
+        for line in (folder.parent / f"data/raw/{name}.jsonl").read_text(encoding="utf-8").split("\n")
+        if line
+    ]
 
 
 def read(folder, name="post.md", content=""):
@@ -65,7 +82,13 @@ def write_docx(path, build=lambda d: d.add_paragraph(WORDS)):
 
 
 def test_yaml_front_matter_becomes_title_date_and_tags(folder):
-    post = read(folder, content=f"---\ntitle: 'A: b'\ndate: 2020-03-04 10:00:00 +0100\ntags: [sea, boats]\ncategories: sea\n---\n\n{WORDS}\n")
+    post = read(
+        folder,
+        content=(
+            "---\ntitle: 'A: b'\ndate: 2020-03-04 10:00:00 +0100\ntags: [sea, boats]\ncategories:"
+            f" sea\n---\n\n{WORDS}\n"
+        ),
+    )
     assert (post.title, post.date, post.tags, post.text) == ("A: b", "2020-03-04", ["sea", "boats"], WORDS)
 
 
@@ -81,7 +104,9 @@ def test_front_matter_in_a_txt_file_is_front_matter(folder):
 
 def test_a_first_heading_is_the_title_and_stands_no_more_in_the_text(folder):
     assert (lambda p: (p.title, p.text))(read(folder, content=f"# The kettle #\n\n{WORDS}")) == ("The kettle", WORDS)
-    assert (lambda p: (p.title, p.text))(read(folder, content=f"---\ntitle: The Kettle\n---\n# the kettle\n{WORDS}")) == ("The Kettle", WORDS)
+    assert (lambda p: (p.title, p.text))(
+        read(folder, content=f"---\ntitle: The Kettle\n---\n# the kettle\n{WORDS}")
+    ) == ("The Kettle", WORDS)
 
 
 def test_another_first_heading_stays(folder):
@@ -148,25 +173,41 @@ def test_empty_files_and_files_of_front_matter_only_have_their_reasons(folder):
 # --- encodings --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-@pytest.mark.parametrize("text", [FRENCH, WESTERN, WORDS + "Ça va.", "¿Dónde está el niño? Mañana iré a la montaña, ¡qué alegría!"], ids=lambda t: t[:9])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+)
+@pytest.mark.parametrize(
+    "text",
+    [FRENCH, WESTERN, WORDS + "Ça va.", "¿Dónde está el niño? Mañana iré a la montaña, ¡qué alegría!"],
+    ids=lambda t: t[:9],
+)
 def test_every_encoding_comes_out_as_the_same_text(text, encoding):
     if encoding == "latin-1" and text is WESTERN:
         return  # it has no euro sign and no quotes
     assert readers.decode_text(text.encode(encoding)) == text
 
 
-@pytest.mark.parametrize("text, encoding", [("Привет, как дела? Мы пошли домой и долго говорили о погоде.", "cp1251"), ("Příliš žluťoučký kůň úpěl ďábelské ódy.", "cp1250")])
+@pytest.mark.parametrize(
+    "text, encoding",
+    [
+        ("Привет, как дела? Мы пошли домой и долго говорили о погоде.", "cp1251"),
+        ("Příliš žluťoučký kůň úpěl ďábelské ódy.", "cp1250"),
+    ],
+)
 def test_windows_1252_is_not_forced_on_what_it_can_not_be(text, encoding):
     assert readers.decode_text(text.encode(encoding)) == text
 
 
 def test_a_utf_8_file_with_pasted_windows_bytes_keeps_both():
-    assert readers.decode_text("naïve – ".encode() + "café “no”".encode("cp1252") + " déjà".encode()) == "naïve – café “no” déjà"
+    assert (
+        readers.decode_text("naïve – ".encode() + "café “no”".encode("cp1252") + " déjà".encode())
+        == "naïve – café “no” déjà"
+    )
 
 
 def test_many_wrong_bytes_cost_no_square():
-    """All of it is decoded twice, as UTF-8 that it isn't and as what it mostly is, and each wrong byte once by itself."""
+    """All of it is decoded twice, as UTF-8 that it isn't and as what it mostly is, and each wrong byte once by
+    itself."""
     wrong = 4000
     data = "é".encode() + b"caf\xe9 " * wrong
     decoded = []
@@ -184,7 +225,11 @@ def test_many_wrong_bytes_cost_no_square():
     assert sum(decoded) <= 2 * len(data) + wrong
 
 
-@pytest.mark.parametrize("data", [random.Random(1).randbytes(5000), b"\x89PNG\r\n\x1a\n" + bytes(3000), b"\xff\xfea", b"\x00" * 500], ids=["noise", "png", "half", "nul"])
+@pytest.mark.parametrize(
+    "data",
+    [random.Random(1).randbytes(5000), b"\x89PNG\r\n\x1a\n" + bytes(3000), b"\xff\xfea", b"\x00" * 500],
+    ids=["noise", "png", "half", "nul"],
+)
 def test_what_is_no_text_is_a_reason(folder, data):
     assert "text" in reason(folder, "a.txt", data) or "is not" in reason(folder, "a.txt", data)
 
@@ -195,8 +240,9 @@ def test_what_is_no_text_is_a_reason(folder, data):
 def add_link(paragraph, text, address):
     part = paragraph.part.relate_to(address, docx.opc.constants.RELATIONSHIP_TYPE.HYPERLINK, is_external=True)
     link = docx.oxml.parse_xml(
-        '<w:hyperlink xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" '
-        f'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships" r:id="{part}"><w:r><w:t>{text}</w:t></w:r></w:hyperlink>'
+        '<w:hyperlink xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+        ' xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
+        f' r:id="{part}"><w:r><w:t>{text}</w:t></w:r></w:hyperlink>'
     )
     paragraph._p.append(link)
 
@@ -271,7 +317,8 @@ def test_a_docx_that_claims_gigabytes_is_not_unpacked(folder):
 
 @pytest.mark.parametrize("deep", [0, 3, 11])
 def test_a_docx_with_nested_entities_is_not_expanded(folder, deep):
-    """A "billion laughs" document is read as nothing: of its words, ten times as many with each level, not one comes out."""
+    """A "billion laughs" document is read as nothing: of its words, ten times as many with each level, not one comes
+    out."""
     laughs = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, deep + 1))
     with zipfile.ZipFile(write_docx(folder / "a.docx")) as old:
         parts = {n: old.read(n) for n in old.namelist()}
@@ -325,7 +372,7 @@ def nasty_folder(folder):
     good = {
         "plain.md": WORDS + "1",
         "with space.md": WORDS + "2",
-        "quote's \"both\".md": WORDS + "3",
+        'quote\'s "both".md': WORDS + "3",
         "kettle 🫖.md": WORDS + "4",
         "new\nline.md": WORDS + "5",
         "markup [bold] [red].txt": WORDS + "6",
@@ -343,7 +390,9 @@ def nasty_folder(folder):
         "Makefile": "x",
         "ending.[bold]": "x",
         os.fsdecode(b"ending.\xff"): "x",
-        "copy of plain.md": WORDS.upper().replace(" ", " \n ") + "1",  # the same words: a duplicate, and it sorts before plain.md
+        "copy of plain.md": (
+            WORDS.upper().replace(" ", " \n ") + "1"
+        ),  # the same words: a duplicate, and it sorts before plain.md
         "garbage.docx": "x",
     }
     for name, text in (good | bad).items():
@@ -361,7 +410,8 @@ def nasty_folder(folder):
 
 @pytest.mark.slow
 def test_every_file_is_in_exactly_one_list_with_a_reason(folder):
-    """Names of every kind, links in circles and to nowhere, a pipe: no hang, no traceback, nothing dropped in silence."""
+    """Names of every kind, links in circles and to nowhere, a pipe: no hang, no traceback, nothing dropped in
+    silence."""
     with nasty_folder(folder) as entries:
         done = script(folder)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
@@ -372,11 +422,22 @@ def test_every_file_is_in_exactly_one_list_with_a_reason(folder):
     reasons = {r["source"]: r["reason"] for r in left}
     assert all(reasons.values())
     expected = {
-        "short.md": "only 2 words", "empty.md": "empty", "front.md": "no text besides", "broken.md": "front matter", "draft.md": "draft",
-        "photo.jpg": "not a post format (.jpg)", "Makefile": "no ending", "garbage.docx": "not a .docx", "plain.md": "the same text as copy of plain.md",
-        "dangling.md": "No such file", "itself.md": "can't be opened", "pipe.md": "not a regular file", "zero.txt": "not a regular file",
-        ".git": "not a folder of posts", "sub/loop": "already read",
-    }  # fmt: skip
+        "short.md": "only 2 words",
+        "empty.md": "empty",
+        "front.md": "no text besides",
+        "broken.md": "front matter",
+        "draft.md": "draft",
+        "photo.jpg": "not a post format (.jpg)",
+        "Makefile": "no ending",
+        "garbage.docx": "not a .docx",
+        "plain.md": "the same text as copy of plain.md",
+        "dangling.md": "No such file",
+        "itself.md": "can't be opened",
+        "pipe.md": "not a regular file",
+        "zero.txt": "not a regular file",
+        ".git": "not a folder of posts",
+        "sub/loop": "already read",
+    }
     for source, words in expected.items():
         assert words in reasons[source], (source, reasons[source])
     assert "kettle 🫖.md" in sources and "new\nline.md" in sources
@@ -387,8 +448,14 @@ def test_the_row_of_a_post_is_what_the_design_says(folder):
     assert script(folder).returncode == 0
     (row,) = rows(folder, "posts")
     assert {k: row[k] for k in ("title", "date", "source", "format", "word_count", "tags", "lang")} == {
-        "title": "T", "date": "2020-01-02", "source": "2020-01-02-a.md", "format": "md", "word_count": len(WORDS.split()), "tags": ["x"], "lang": "en",
-    }  # fmt: skip
+        "title": "T",
+        "date": "2020-01-02",
+        "source": "2020-01-02-a.md",
+        "format": "md",
+        "word_count": len(WORDS.split()),
+        "tags": ["x"],
+        "lang": "en",
+    }
     assert row["id"] == readers.post_id(WORDS) and row["text"] == WORDS
 
 
@@ -451,4 +518,6 @@ def test_an_unreadable_file_and_folder_are_reasons():
             os.seteuid(was)
             (folder / "closed").chmod(0o755)
     assert [p["source"] for p in posts] == ["open.md"]
-    assert sorted(r["source"] for r in left) == ["closed", "shut.docx", "shut.md"] and all("opened" in r["reason"] for r in left)
+    assert sorted(r["source"] for r in left) == ["closed", "shut.docx", "shut.md"] and all(
+        "opened" in r["reason"] for r in left
+    )

@@ -1,4 +1,5 @@
-"""Instructions by a model: good ones are taken, bad ones refused with their reason and asked again, none is asked twice for one thing."""
+"""Instructions by a model: good ones are taken, bad ones refused with their reason and asked again, none is asked twice
+for one thing."""
 
 from types import SimpleNamespace
 
@@ -8,13 +9,20 @@ from openai_server import OpenAIServer
 from blogtwin.errors import UserError
 from corpus import augmentation, instruction_model
 
-PASSAGE = "Denzil has bought a rowing boat in Port Lanner. It is 11 feet long, and he paid £85 for it, which he calls a bargain.\n\nI went down to see it with a torch and a thin screwdriver, and found that 3 of its planks are soft. A soft plank is a sponge."
+PASSAGE = (
+    "Denzil has bought a rowing boat in Port Lanner. It is 11 feet long, and he paid £85 for it, which he calls a"
+    " bargain.\n\nI went down to see it with a torch and a thin screwdriver, and found that 3 of its planks are soft. A"
+    " soft plank is a sponge."
+)
 NOTES = "- Denzil, rowing boat from Port Lanner\n- length 11 feet, price £85\n- checked planks by torch, 3 soft"
 GOOD = {
     "notes": NOTES,
     "brief": "Write about the rowing boat that Denzil bought and what was wrong with its planks.",
     "outline": "1. The rowing boat\n2. What it cost\n3. Soft planks",
-    "rewrite": "In Port Lanner Denzil purchased a small rowing boat. Its length is 11 feet. The price was £85. I examined the boat using a torch. There were 3 planks that had gone soft.",
+    "rewrite": (
+        "In Port Lanner Denzil purchased a small rowing boat. Its length is 11 feet. The price was £85. I examined the"
+        " boat using a torch. There were 3 planks that had gone soft."
+    ),
     "answer": "What was the matter with the boat that Denzil bought?",
 }
 
@@ -66,7 +74,9 @@ def test_good_answers_of_every_kind_are_taken_and_a_second_run_asks_nothing(serv
     server = serve(lambda question: GOOD[kind_of(question)])
     found = ask(server, augmentation.TASK_TYPES)
     assert found == {f"p{n}-1-{kind}-1": GOOD[kind] for n, kind in enumerate(augmentation.TASK_TYPES)}
-    assert len(server.asked) == len(augmentation.TASK_TYPES) and all(PASSAGE in q["messages"][-1]["content"] for q in server.asked)
+    assert len(server.asked) == len(augmentation.TASK_TYPES) and all(
+        PASSAGE in q["messages"][-1]["content"] for q in server.asked
+    )
     assert ask(server, augmentation.TASK_TYPES) == found and len(server.asked) == len(augmentation.TASK_TYPES)
 
 
@@ -122,7 +132,7 @@ def test_what_takes_more_room_than_the_row_has_is_too_long():
     [
         ("notes", "<think>Hm: a list.</think>\nHere are the notes:\n\n* one\n2) two\n• three", "- one\n- two\n- three"),
         ("outline", "```\n- one\n- two\n```", "1. one\n2. two"),
-        ("answer", "Sure! Here is a question:\n\n\"What is it?\"\n\nIs that fine?", "What is it?"),
+        ("answer", 'Sure! Here is a question:\n\n"What is it?"\n\nIs that fine?', "What is it?"),
         ("answer", "A statement.", ""),
         ("brief", "“Write about\na boat.”", "Write about a boat."),
     ],
@@ -133,7 +143,10 @@ def test_what_models_put_around_an_answer_goes(kind, answer, tidied):
 
 @pytest.mark.slow
 def test_a_model_that_is_not_there_and_a_wrong_name_are_one_sentence_each(near):
-    with pytest.raises(UserError, match="could not be asked") as gone, instruction_model.InstructionModel("m@http://127.0.0.1:1/v1", None) as one:
+    with (
+        pytest.raises(UserError, match="could not be asked") as gone,
+        instruction_model.InstructionModel("m@http://127.0.0.1:1/v1", None) as one,
+    ):
         instruction_model.generate_instructions([wanted("notes")], one, count)
     assert "\n" not in str(gone.value) and "prepare.instruction_model" in str(gone.value)
     with pytest.raises(UserError, match=r"prepare\.instruction_model is 'llama3': write it as MODEL@URL"):
@@ -147,7 +160,12 @@ def test_groq_has_a_key_of_its_own_name_and_nobody_else_gets_it(monkeypatch, ser
         instruction_model.api_key_for(groq)
     monkeypatch.setenv("GROQ_API_KEY", "secret")
     monkeypatch.setenv("INSTRUCTOR_API_KEY", "mine")
-    assert instruction_model.api_key_for(groq) == "secret" and instruction_model.api_key_for("m@https://notgroq.com/v1") == instruction_model.api_key_for("m@https://api.groq.com.example/v1") == "mine"
+    assert (
+        instruction_model.api_key_for(groq) == "secret"
+        and instruction_model.api_key_for("m@https://notgroq.com/v1")
+        == instruction_model.api_key_for("m@https://api.groq.com.example/v1")
+        == "mine"
+    )
     server = serve(lambda question: NOTES)
     ask(server)
     assert server.keys == {"Bearer mine"}
@@ -177,27 +195,57 @@ def test_the_embedded_base_is_asked_over_the_real_protocol(capsys):
 
 @pytest.mark.slow
 def test_prepare_takes_the_model_s_where_it_can_and_the_rule_s_elsewhere(monkeypatch, near, serve):
-    """Through 02_prepare: outputs, ids and numbers of the rows are the same with both; only what asks differs, where it was good."""
+    """Through 02_prepare: outputs, ids and numbers of the rows are the same with both; only what asks differs, where it
+    was good."""
 
     from conftest import ROOT
 
     from blogtwin.config import load_params
     from corpus import prepare as stage
 
-    server = serve(lambda question: "- Gasket, far, far away" if kind_of(question) == "notes" else "What became of it all in the end?")
+    server = serve(
+        lambda question: (
+            "- Gasket, far, far away" if kind_of(question) == "notes" else "What became of it all in the end?"
+        )
+    )
     params = load_params(ROOT / "params.yaml")
     monkeypatch.chdir(ROOT)
-    changed = {"augmentation": params.prepare.augmentation.model_copy(update={"notes": 1.0, "brief": 0.0, "outline": 0.0, "rewrite": 0.0, "answer": 1.0})}
-    posts = [{"id": f"p{i}", "title": f"Post {i}", "date": None, "tags": [], "text": "\n\n".join(f"The boat number {i}{n} came in, and nobody had a word for what we saw there." for n in range(1, 12))} for i in range(4)]
+    changed = {
+        "augmentation": params.prepare.augmentation.model_copy(
+            update={"notes": 1.0, "brief": 0.0, "outline": 0.0, "rewrite": 0.0, "answer": 1.0}
+        )
+    }
+    posts = [
+        {
+            "id": f"p{i}",
+            "title": f"Post {i}",
+            "date": None,
+            "tags": [],
+            "text": "\n\n".join(
+                f"The boat number {i}{n} came in, and nobody had a word for what we saw there." for n in range(1, 12)
+            ),
+        }
+        for i in range(4)
+    ]
 
     def prepared(**knobs):
-        return stage.build_examples(posts, params.model_copy(update={"prepare": params.prepare.model_copy(update={**changed, **knobs})}), lambda text: len(text.split()))
+        return stage.build_examples(
+            posts,
+            params.model_copy(update={"prepare": params.prepare.model_copy(update={**changed, **knobs})}),
+            lambda text: len(text.split()),
+        )
 
     by_rule, by_model = prepared(), prepared(instruction_source="model", instruction_model=server.name)
     assert [(r["id"], r["task"], r["output"]) for r in by_rule] == [(r["id"], r["task"], r["output"]) for r in by_model]
     differ = {a["task"] for a, b in zip(by_rule, by_model) if a != b}
-    assert differ == {"answer"} and all(r["instruction"] == "What became of it all in the end?" for r in by_model if r["task"] == "answer")
-    half = [r["instruction"] for r in prepared(instruction_source="both", instruction_model=server.name) if r["task"] == "answer"]
+    assert differ == {"answer"} and all(
+        r["instruction"] == "What became of it all in the end?" for r in by_model if r["task"] == "answer"
+    )
+    half = [
+        r["instruction"]
+        for r in prepared(instruction_source="both", instruction_model=server.name)
+        if r["task"] == "answer"
+    ]
     assert 0 < half.count("What became of it all in the end?") < len(half)
 
 

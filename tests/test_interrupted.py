@@ -1,4 +1,5 @@
-"""Ctrl-C and a full disk in the middle of every stage: one sentence, everything as it was, and the same command then completes."""
+"""Ctrl-C and a full disk in the middle of every stage: one sentence, everything as it was, and the same command then
+completes."""
 
 import contextlib
 import json
@@ -22,7 +23,10 @@ from blogtwin import console, errors, files
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 # Small, and a learning rate at which two steps are enough for a twin that the parity gate tells from its base.
-SMALL = "train.max_steps=2 train.max_length=256 train.learning_rate=2e-2 export.quantization=f16 export.parity_prompts=1 export.parity_tokens=30 eval.num_prompts=3 eval.max_tokens=40 eval.max_scored_tokens=32"
+SMALL = (
+    "train.max_steps=2 train.max_length=256 train.learning_rate=2e-2 export.quantization=f16 export.parity_prompts=1"
+    " export.parity_tokens=30 eval.num_prompts=3 eval.max_tokens=40 eval.max_scored_tokens=32"
+)
 
 # Where Ctrl-C comes: (what is called, the how manieth time).
 CTRL_C = {
@@ -36,7 +40,8 @@ CTRL_C = {
     "export_gguf, with the twin made": ("blogtwin.models.gguf_export:write_lora_gguf", 1),
     "ollama_create, with the twin unchecked": ("blogtwin.inference.ollama:Ollama.answer", 1),
 }
-# Where the disk is full: (from this call on, the largest file in bytes), so that some of a stage is written and some is not.
+# Where the disk is full: (from this call on, the largest file in bytes), so that some of a stage is written and some is
+# not.
 FULL_DISK = {
     "ingest": ("blogtwin.files:write_jsonl_files", 4096),
     "prepare": ("blogtwin.files:write_jsonl_files", 4096),
@@ -78,13 +83,19 @@ runpy.run_path(script, run_name="__main__")
 
 
 class Chain:
-    """The stages of a workspace, each run only once it is needed. The twin of before is the text «of before» in every output."""
+    """The stages of a workspace, each run only once it is needed. The twin of before is the text «of before» in every
+    output."""
 
     def __init__(self, folder: Path, server: OllamaServer):
         self.folder, self.server = folder, server
         self.temporary = folder.parent / "temporary"
         self.temporary.mkdir()
-        self.environment = {**environment(folder), "OLLAMA_HOST": server.host, "TMPDIR": str(self.temporary), "TERM": "xterm"}
+        self.environment = {
+            **environment(folder),
+            "OLLAMA_HOST": server.host,
+            "TMPDIR": str(self.temporary),
+            "TERM": "xterm",
+        }
         self.done: set[str] = set()
 
     def command(self, stage: str) -> list[str]:
@@ -112,7 +123,9 @@ class Chain:
             self.done.add(stage)
 
     def run(self, command: list[str]) -> subprocess.CompletedProcess:
-        return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300)
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300
+        )
 
     def launch(self, stage: str, place: str, nth: int = 1, limit: int | str = "") -> subprocess.CompletedProcess:
         """Run a stage up to the nth call of `place`, and then into Ctrl-C, or with room for `limit` bytes a file."""
@@ -122,10 +135,21 @@ class Chain:
 
     def files(self, stage: str = "") -> dict:
         """Every file there is, with what would tell that it was written again. A cache may grow, by whole files."""
-        there = {f.relative_to(self.folder): f.stat() for top in ("data", "artifacts") for f in (self.folder / top).rglob("*") if f.is_file()}
-        names = {str(f): (s.st_size, s.st_mtime_ns, s.st_ino) for f, s in there.items() if f.parts[1] not in NO_OUTPUTS or f.name.startswith(".")}
+        there = {
+            f.relative_to(self.folder): f.stat()
+            for top in ("data", "artifacts")
+            for f in (self.folder / top).rglob("*")
+            if f.is_file()
+        }
+        names = {
+            str(f): (s.st_size, s.st_mtime_ns, s.st_ino)
+            for f, s in there.items()
+            if f.parts[1] not in NO_OUTPUTS or f.name.startswith(".")
+        }
         left = [f.name for f in self.temporary.iterdir() if not f.name.startswith("torchinductor_")]  # a cache, too
-        return {name: stamp for name, stamp in names.items() if name not in NOT_KEPT.get(stage, ())} | dict.fromkeys(left)
+        return {name: stamp for name, stamp in names.items() if name not in NOT_KEPT.get(stage, ())} | dict.fromkeys(
+            left
+        )
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +181,14 @@ def test_ctrl_c_in_the_middle_of_a_stage_changes_nothing(chain, where):
     chain.before(stage)
     before, models = chain.files(stage), dict(chain.server.models)
     done = chain.launch(stage, *CTRL_C[where])
-    assert_stopped(done, r"stopped: step 2 of 2 is kept in artifacts/checkpoints/\w+/step-2; the same command goes on from there\." if stage == "train" else None)
+    assert_stopped(
+        done,
+        (
+            r"stopped: step 2 of 2 is kept in artifacts/checkpoints/\w+/step-2; the same command goes on from there\."
+            if stage == "train"
+            else None
+        ),
+    )
     assert chain.files(stage) == before
     assert chain.server.models == models  # a version that nobody checked is taken back
 
@@ -169,7 +200,15 @@ def test_ctrl_c_while_llama_cpp_works_changes_nothing(chain, stage, bar):
     chain.before(stage)
     before = chain.files()
     terminal, theirs = pty.openpty()
-    process = subprocess.Popen(chain.command(stage), cwd=chain.folder, env=chain.environment, stdout=theirs, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        chain.command(stage),
+        cwd=chain.folder,
+        env=chain.environment,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     os.close(theirs)
     shown = ""
     while not re.search(rf"{bar}.*%", shown):
@@ -202,7 +241,9 @@ def test_a_full_disk_half_way_through_a_stage_changes_nothing(chain, stage):
     before = chain.files(stage)
     done = chain.launch(stage, FULL_DISK[stage][0], limit=FULL_DISK[stage][1])
     assert done.returncode == 1, (done.returncode, done.stderr[-3000:])
-    assert re.fullmatch(r"error: The disk is full.*: free some space and run the same command again; nothing is lost\.\n", done.stderr), done.stderr[-3000:]
+    assert re.fullmatch(
+        r"error: The disk is full.*: free some space and run the same command again; nothing is lost\.\n", done.stderr
+    ), done.stderr[-3000:]
     assert chain.files(stage) == before
 
 
@@ -212,7 +253,8 @@ def test_a_full_disk_half_way_through_a_stage_changes_nothing(chain, stage):
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_same_command_then_completes(chain, stage):
-    """Every output is there, and new. After both interruptions all was as before them, so which came last does not matter."""
+    """Every output is there, and new. After both interruptions all was as before them, so which came last does not
+    matter."""
     chain.complete(stage)
     for path in chain.outputs(stage):
         files = [path] if path.is_file() else list(path.iterdir())
@@ -233,7 +275,8 @@ def test_every_stage_is_interrupted_here():
 
 @pytest.mark.slow
 def test_ctrl_c_stops_make_and_the_next_dvc_repro_goes_on(chain, tmp_path, run_in):
-    """In training, beside which DVC could run the base's evaluation: no stage is started after Ctrl-C, and DVC is not left locked."""
+    """In training, beside which DVC could run the base's evaluation: no stage is started after Ctrl-C, and DVC is not
+    left locked."""
     chain.complete("split")
     folder = tmp_path / "project"
     shutil.copytree(chain.folder, folder, symlinks=True, copy_function=os.link)
@@ -245,8 +288,17 @@ def test_ctrl_c_stops_make_and_the_next_dvc_repro_goes_on(chain, tmp_path, run_i
 
 
 def until_ctrl_c(folder: Path, command: str) -> str:
-    """What a command says that gets to training and is stopped there, all of its process group at once, as a terminal does it."""
-    process = subprocess.Popen(command.split(), cwd=folder, env={**environment(folder), "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    """What a command says that gets to training and is stopped there, all of its process group at once, as a terminal
+    does it."""
+    process = subprocess.Popen(
+        command.split(),
+        cwd=folder,
+        env={**environment(folder), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     said = ""
     while "trainer: cpu" not in said:
         said += (line := process.stdout.readline())
@@ -263,7 +315,13 @@ def until_ctrl_c(folder: Path, command: str) -> str:
 def test_ctrl_c_during_the_imports_is_no_traceback(tmp_path):
     """Before `run` is reached: pydantic alone takes a tenth of a second."""
     (tmp_path / "yaml.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
-    done = subprocess.run([sys.executable, str(ROOT / "scripts/03_split.py")], cwd=tmp_path, env={**environment(tmp_path), "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts/03_split.py")],
+        cwd=tmp_path,
+        env={**environment(tmp_path), "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
     assert_stopped(done)
 
 
@@ -287,7 +345,9 @@ def test_a_disk_that_is_full_at_the_second_file_keeps_the_first_from_its_name(tm
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
         with pytest.raises(OSError) as full:
-            files.write_jsonl_files({tmp_path / "discarded.jsonl": [{"n": 1}], tmp_path / "posts.jsonl": [{"n": 2}] * 1000})
+            files.write_jsonl_files(
+                {tmp_path / "discarded.jsonl": [{"n": 1}], tmp_path / "posts.jsonl": [{"n": 2}] * 1000}
+            )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert errors.is_disk_full(full.value) and not list(tmp_path.iterdir())
@@ -297,7 +357,10 @@ def test_ctrl_c_between_two_files_that_belong_together_waits_for_the_second(tmp_
     press_ctrl_c_at(monkeypatch, os, "replace", 1)
     with pytest.raises(KeyboardInterrupt):
         files.write_jsonl_files({tmp_path / "posts.jsonl": [{"n": 1}], tmp_path / "discarded.jsonl": [{"n": 2}]})
-    assert {f.name: json.loads(f.read_text()) for f in tmp_path.iterdir()} == {"posts.jsonl": {"n": 1}, "discarded.jsonl": {"n": 2}}
+    assert {f.name: json.loads(f.read_text()) for f in tmp_path.iterdir()} == {
+        "posts.jsonl": {"n": 1},
+        "discarded.jsonl": {"n": 2},
+    }
 
 
 def test_ctrl_c_between_the_old_folder_and_the_new_one_waits_for_the_new_one(tmp_path, monkeypatch):
@@ -311,7 +374,8 @@ def test_ctrl_c_between_the_old_folder_and_the_new_one_waits_for_the_new_one(tmp
 
 @pytest.mark.slow
 def test_ctrl_c_while_a_model_is_loaded_for_serving_ends_its_server(tiny):
-    """llama.cpp's server waits for ever when it is ended before its loop began: at once, or by an interrupt while it starts."""
+    """llama.cpp's server waits for ever when it is ended before its loop began: at once, or by an interrupt while it
+    starts."""
     code = f"""
 import os, signal, sys
 sys.path.insert(0, {str(ROOT)!r})

@@ -37,7 +37,9 @@ def test_a_judge_that_always_names_one_side_says_nothing(server):
     assert llm_judge.judge_pairs(server, POSTS, POSTS[:4], OURS, THEIRS) == ["tie"] * 4
 
 
-@pytest.mark.parametrize("server", [lambda question: "B" if "Post number 0" in question.split("Text A")[0] else "A or B"], indirect=True)
+@pytest.mark.parametrize(
+    "server", [lambda question: "B" if "Post number 0" in question.split("Text A")[0] else "A or B"], indirect=True
+)
 def test_the_post_that_is_asked_for_is_never_shown(server):
     """The first prompt's own post is number 0: were it shown, this judge would say B."""
     assert llm_judge.judge_pairs(server, POSTS, POSTS[:1], OURS[:1], THEIRS[:1]) == ["tie"]
@@ -47,14 +49,18 @@ def test_the_post_that_is_asked_for_is_never_shown(server):
 
 def test_metrics_of_a_judge_by_hand():
     """Three for us, one against, one tie: 3.5 of 5; where it decided, the style score agreed on two of four."""
-    found = llm_judge.judge_metrics(["ours", "ours", "ours", "theirs", "tie"], [0.9, 0.1, 0.9, 0.9, 0.9], [0.5, 0.5, 0.5, 0.5, 0.5])
+    found = llm_judge.judge_metrics(
+        ["ours", "ours", "ours", "theirs", "tie"], [0.9, 0.1, 0.9, 0.9, 0.9], [0.5, 0.5, 0.5, 0.5, 0.5]
+    )
     assert found["share"] == 0.7 and found["n"] == 5 and found["decided"] == 0.8 and found["agrees_with_style"] == 0.5
 
 
 @pytest.mark.slow
 def test_no_judge_there_and_a_wrong_description_are_one_sentence_each():
     with pytest.raises(UserError, match="could not be asked"):
-        llm_judge.judge_pairs(parse_endpoint("eval.judge_model", "m@http://127.0.0.1:1/v1", ""), POSTS, POSTS[:1], OURS[:1], THEIRS[:1])
+        llm_judge.judge_pairs(
+            parse_endpoint("eval.judge_model", "m@http://127.0.0.1:1/v1", ""), POSTS, POSTS[:1], OURS[:1], THEIRS[:1]
+        )
     with pytest.raises(UserError, match="write it as MODEL@URL"):
         parse_endpoint("eval.judge_model", "llama3", "")
 
@@ -66,6 +72,14 @@ def test_the_embedded_model_can_be_asked():
     from blogtwin.models import registry as bases
 
     base = bases.resolve_base("smollm2:135m")
-    with llama_server.serve_model(base.gguf, "base", chat_template=base.tokenizer().chat_template, n_ctx=2048) as engine:
-        found = llm_judge.judge_pairs(parse_endpoint("eval.judge_model", f"base@{engine.base_url}", engine.api_key), POSTS, POSTS[:2], OURS[:2], THEIRS[:2])
+    with llama_server.serve_model(
+        base.gguf, "base", chat_template=base.tokenizer().chat_template, n_ctx=2048
+    ) as engine:
+        found = llm_judge.judge_pairs(
+            parse_endpoint("eval.judge_model", f"base@{engine.base_url}", engine.api_key),
+            POSTS,
+            POSTS[:2],
+            OURS[:2],
+            THEIRS[:2],
+        )
     assert len(found) == 2 and set(found) <= {"ours", "theirs", "tie"}

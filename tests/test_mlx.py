@@ -1,6 +1,8 @@
-"""The Apple path for real, on any system: mlx-lm trains on the CPU, its adapter is PEFT, and it passes parity as any other.
+"""The Apple path for real, on any system: mlx-lm trains on the CPU, its adapter is PEFT, and it passes parity as any
+other.
 
-mlx-lm has its own Python where this one has none: made once in .venv/share, as the pinned requirements are for Macs only.
+mlx-lm has its own Python where this one has none: made once in .venv/share, as the pinned requirements are for Macs
+only.
 """
 
 import dataclasses
@@ -25,7 +27,7 @@ KNOBS = {"epochs": 2, "learning_rate": 2e-2, "save_steps": 2, "lora_dropout": 0.
 # What every program below begins with. It runs in mlx-lm's Python, which has no pytest.
 PRELUDE = f"""
 import json, os, resource, signal, sys
-sys.path[:0] = {[str(ROOT / 'tests'), str(ROOT)]}
+sys.path[:0] = {[str(ROOT / "tests"), str(ROOT)]}
 import jobs
 import mlx.core as mx
 from train import mlx
@@ -51,7 +53,21 @@ def python() -> str:
     folder = Path(sys.prefix) / f"share/mlx-{PINNED}"
     if not (folder / "ready").is_file():
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        subprocess.run([folder / "bin/python", "-m", "pip", "install", "-q", "--no-compile", f"mlx-lm[cpu]=={PINNED}", "pydantic", "pyyaml", "rich"], check=True)
+        subprocess.run(
+            [
+                folder / "bin/python",
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--no-compile",
+                f"mlx-lm[cpu]=={PINNED}",
+                "pydantic",
+                "pyyaml",
+                "rich",
+            ],
+            check=True,
+        )
         (folder / "ready").touch()
     return str(folder / "bin/python")
 
@@ -61,7 +77,14 @@ def program(python):
     def program(folder: Path, code: str, status: int = 0) -> str:
         """What a program says that works in `folder`."""
         folder.mkdir(exist_ok=True)
-        done = subprocess.run([python, "-c", PRELUDE + code], cwd=ROOT, env={**environment(folder), "BLOGTWIN_MLX_ON_LINUX": "1"}, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(
+            [python, "-c", PRELUDE + code],
+            cwd=ROOT,
+            env={**environment(folder), "BLOGTWIN_MLX_ON_LINUX": "1"},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
         assert done.returncode == status, (done.stdout, done.stderr[-3000:])
         return done.stdout
 
@@ -91,7 +114,9 @@ def out(folder: Path) -> dict:
 def assert_same(found: dict, expected: dict) -> None:
     for name in ("curve", "valids"):
         assert found[name] == pytest.approx(expected[name], abs=1e-3)
-    assert [found[k] for k in ("steps", "tokens", "best_epoch")] == [expected[k] for k in ("steps", "tokens", "best_epoch")]
+    assert [found[k] for k in ("steps", "tokens", "best_epoch")] == [
+        expected[k] for k in ("steps", "tokens", "best_epoch")
+    ]
 
 
 def test_its_adapter_passes_parity(tiny, unbroken, tmp_path):
@@ -101,13 +126,21 @@ def test_its_adapter_passes_parity(tiny, unbroken, tmp_path):
     folder, numbers = unbroken
     assert numbers["loss_after"] < numbers["loss_before"] - 0.2 and numbers["steps"] == 8
     references = parity.reference_logprobs(tiny, folder / "adapter", EXAMPLES[:1], SYSTEM, 48)
-    write_merged_gguf(tiny.gguf, folder / "adapter", tmp_path / "twin.gguf", "f16", tiny.tokenizer().chat_template, {"general.name": "t"})
+    write_merged_gguf(
+        tiny.gguf,
+        folder / "adapter",
+        tmp_path / "twin.gguf",
+        "f16",
+        tiny.tokenizer().chat_template,
+        {"general.name": "t"},
+    )
     found = parity.compare_export(references, tmp_path / "twin.gguf")
     assert parity.parity_failures("twin", found) == [] and found["delta_to_twin"] < 0.05 < found["delta_to_base"], found
 
 
 def test_killed_it_ends_as_if_unbroken(run, unbroken, tmp_path):
-    """kill -9 in the middle of the second epoch: on from the checkpoint, with the optimiser, the random numbers and the best epoch."""
+    """kill -9 in the middle of the second epoch: on from the checkpoint, with the optimiser, the random numbers and the
+    best epoch."""
     run(tmp_path / "killed", kill_at=7)
     assert "going on from step 6 of 8" in run(tmp_path / "killed")
     assert_same(out(tmp_path / "killed"), unbroken[1])
@@ -118,7 +151,10 @@ def test_it_goes_on_from_an_adapter(run, unbroken, tmp_path):
     folder, before = unbroken
     run(tmp_path / "on", start=str(folder / "adapter"))
     found = out(tmp_path / "on")
-    assert found["loss_before"] == pytest.approx(before["loss_after"], abs=0.01) and found["loss_after"] <= found["loss_before"]
+    assert (
+        found["loss_before"] == pytest.approx(before["loss_after"], abs=0.01)
+        and found["loss_after"] <= found["loss_before"]
+    )
 
 
 # --- Ctrl-C -----------------------------------------------------------------------------------------------------------
@@ -126,7 +162,9 @@ def test_it_goes_on_from_an_adapter(run, unbroken, tmp_path):
 
 def test_ctrl_c_keeps_the_step_and_the_same_command_goes_on(program, tiny, unbroken, tmp_path):
     """A second one in the same step does not wait for it: the checkpoint before stays."""
-    said = program(tmp_path, f"""
+    said = program(
+        tmp_path,
+        f"""
 def train(knobs={KNOBS}):
     jobs.train_with('mlx', {written(tiny)}, {str(tmp_path)!r}, knobs)
 
@@ -142,9 +180,15 @@ state = json.loads(kept.read_text())
 state["log"]["spent"] += 1000
 kept.write_text(json.dumps(state))
 train()
-""")
+""",
+    )
     assert re.search(r"^KeyboardInterrupt: $.*^going on from step 2 of 8, ", said, re.M | re.S), said
-    assert re.search(r"^KeyboardInterrupt: stopped: step 5 of 8 is kept in \S+/adapter-checkpoints/step-5; the same command goes on from there\.$", said, re.M), said
+    assert re.search(
+        r"^KeyboardInterrupt: stopped: step 5 of 8 is kept in \S+/adapter-checkpoints/step-5; the same command goes on"
+        r" from there\.$",
+        said,
+        re.M,
+    ), said
     assert "going on from step 5 of 8" in said
     assert_same(out(tmp_path), unbroken[1])
     assert 1000 < out(tmp_path)["seconds"] < 1600, "the seconds of all runs, as its steps and tokens are of all runs"
@@ -152,14 +196,17 @@ train()
 
 def test_ctrl_c_in_the_last_step_leaves_its_validation_to_the_next_run(program, tiny, tmp_path):
     """The last step of train.max_steps, in the middle of an epoch."""
-    said = program(tmp_path, f"""
+    said = program(
+        tmp_path,
+        f"""
 step = TrainingLog.step
 at_step(3, lambda: os.kill(os.getpid(), signal.SIGINT))
 train = lambda: jobs.train_with('mlx', {written(tiny)}, {str(tmp_path)!r}, {KNOBS | {"max_steps": 3}})
 end_of(train)
 TrainingLog.step = step
 train()
-""")
+""",
+    )
     assert "stopped: step 3 of 3 is kept" in said and "going on from step 3 of 3" in said, said
     assert len(out(tmp_path)["valids"]) == 2 and out(tmp_path)["best_epoch"] == 0.75
 
@@ -168,22 +215,31 @@ train()
 
 
 def test_a_full_disk_stops_no_training(run, unbroken, tmp_path):
-    """Full from step 4 on, also where mlx-lm writes the adapter at an epoch's end: the checkpoint before stays, the result is the same."""
-    said = run(tmp_path / "full", before="""
+    """Full from step 4 on, also where mlx-lm writes the adapter at an epoch's end: the checkpoint before stays, the
+    result is the same."""
+    said = run(
+        tmp_path / "full",
+        before="""
 limit, write = resource.getrlimit(resource.RLIMIT_FSIZE), mlx.write_peft
 at_step(4, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1])))
 mlx.write_peft = lambda *rest: (resource.setrlimit(resource.RLIMIT_FSIZE, limit), write(*rest))
-""")
+""",
+    )
     assert "the disk is full: step 4 is not kept, the newest checkpoint stays step-2; training goes on" in said, said
     assert "the disk is full: step 6" in said
     assert_same(out(tmp_path / "full"), unbroken[1])
-    assert sorted(f.name for f in (tmp_path / "full/adapter").iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert sorted(f.name for f in (tmp_path / "full/adapter").iterdir()) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
 
 
 def test_a_step_in_parts_is_the_same_step(program, tiny, tmp_path):
-    """Four rows a step, of unequal lengths: at once, two by two, and one by one after memory ran out in the second part of the second
-    step, whose update MLX has promised by then. Loss, gradient norm and validation loss are the same."""
-    said = program(tmp_path, f"""
+    """Four rows a step, of unequal lengths: at once, two by two, and one by one after memory ran out in the second part
+    of the second step, whose update MLX has promised by then. Loss, gradient norm and validation loss are the same."""
+    said = program(
+        tmp_path,
+        f"""
 import mlx.nn as nn
 import mlx.optimizers as optim
 
@@ -225,7 +281,8 @@ mlx.MlxTrainer.__init__ = init
 train("/halves")
 mx.eval = too_little
 train("/short")
-""")
+""",
+    )
     whole, halves, short = (out(tmp_path / name) for name in ("whole", "halves", "short"))
     assert_same(halves, whole)
     assert_same(short, whole)
@@ -249,11 +306,13 @@ def with_weights(tiny, model, folder: Path):
 
 
 def test_what_it_can_not_train_ends_in_a_sentence(program, tiny, tmp_path):
-    """No memory for a single row, a loss that is no number, validation posts with such a loss, weights that MLX can't read, layers
-    without the names that are adapted."""
+    """No memory for a single row, a loss that is no number, validation posts with such a loss, weights that MLX can't
+    read, layers without the names that are adapted."""
     model = random_model("GPT2", 49152, n_ctx=2048)
     bases = [with_weights(tiny, model, tmp_path / "dialogpt"), with_weights(tiny, model.transformer, tmp_path / "gpt2")]
-    said = program(tmp_path, f"""
+    said = program(
+        tmp_path,
+        f"""
 def broken(name, to):
     inner = getattr(mlx, name)
     setattr(mlx, name, to(inner))
@@ -270,13 +329,25 @@ broken("weighted_loss", lambda inner: lambda *rest: (inner(*rest)[0] * float("na
 broken("evaluate", lambda inner: lambda *rest, **more: float("nan"))
 for base in {[written(base) for base in bases]}:
     end_of(lambda: jobs.train_with('mlx', base, {str(tmp_path)!r}, {KNOBS}))
-""")
+""",
+    )
     ends = [line for line in said.splitlines() if "Error: " in line]
-    assert ends[0] == "UserError: Memory ran out in training, even with one post at a time: set train.max_length under 256, or train on a smaller train.base."
-    assert ends[1:3] == ["FloatingPointError: the loss became nan at step 1", "FloatingPointError: the validation loss became nan at step 0"]
+    assert (
+        ends[0]
+        == "UserError: Memory ran out in training, even with one post at a time: set train.max_length under 256, or"
+        " train on a smaller train.base."
+    )
+    assert ends[1:3] == [
+        "FloatingPointError: the loss became nan at step 1",
+        "FloatingPointError: the validation loss became nan at step 0",
+    ]
     to_do = "set train.backend to cpu, or choose another train.base."
     assert ends[3] == f"UserError: MLX can't read dialogpt (Received 28 parameters not in model): {to_do}"
-    assert re.fullmatch(r"UserError: MLX is to train gpt2, but adapts self_attn\.q_proj, .*, and its layers have only attn\.c_attn, attn\.c_proj, mlp\.c_fc, mlp\.c_proj: " + re.escape(to_do), ends[4]), ends
+    assert re.fullmatch(
+        r"UserError: MLX is to train gpt2, but adapts self_attn\.q_proj, .*, and its layers have only attn\.c_attn,"
+        r" attn\.c_proj, mlp\.c_fc, mlp\.c_proj: " + re.escape(to_do),
+        ends[4],
+    ), ends
 
 
 # --- other architectures ----------------------------------------------------------------------------------------------
@@ -290,7 +361,10 @@ def loss_by_peft(base, adapter: Path, rows: list[dict]) -> float:
 
     from blogtwin.models import chat
 
-    model, losses = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base.hf, dtype=torch.float32), adapter), []
+    model, losses = (
+        PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base.hf, dtype=torch.float32), adapter),
+        [],
+    )
     for row in rows:
         prompt, completion = chat.encode_example(base.tokenizer(), row["prompt"], row["completion"][0]["content"])
         ids = torch.tensor([prompt + completion])
@@ -300,12 +374,20 @@ def loss_by_peft(base, adapter: Path, rows: list[dict]) -> float:
     return sum(losses) / len(losses)
 
 
-@pytest.mark.parametrize(("kind", "sizes", "targets"), [
-    ("Phi3", {}, ["down_proj", "gate_up_proj", "o_proj", "qkv_proj"]),
-    ("Llama", {"rope_scaling": ROPE, "tie_word_embeddings": True}, ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]),
-])
+@pytest.mark.parametrize(
+    ("kind", "sizes", "targets"),
+    [
+        ("Phi3", {}, ["down_proj", "gate_up_proj", "o_proj", "qkv_proj"]),
+        (
+            "Llama",
+            {"rope_scaling": ROPE, "tie_word_embeddings": True},
+            ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"],
+        ),
+    ],
+)
 def test_the_adapter_gives_peft_the_loss_that_mlx_measured(kind, sizes, targets, program, tiny, tmp_path):
-    """Phi-3 has q, k and v in one, and gate and up; Llama 3.2 turns by scaled frequencies, and none by those that MLX would take unasked."""
+    """Phi-3 has q, k and v in one, and gate and up; Llama 3.2 turns by scaled frequencies, and none by those that MLX
+    would take unasked."""
     base = with_weights(tiny, random_model(kind, 49152, rope_theta=500000.0, **sizes).float(), tmp_path / kind)
     program(tmp_path, f"jobs.train_with('mlx', {written(base)}, {str(tmp_path)!r}, {KNOBS | {'epochs': 1}})")
     config, numbers = json.loads((tmp_path / "adapter/adapter_config.json").read_text()), out(tmp_path)

@@ -60,14 +60,24 @@ def write_workspace(folder, project):
     (folder / "artifacts/gguf").mkdir(parents=True)
     (folder / "artifacts/gguf/twin.gguf").hardlink_to(project / "twin.gguf")
     (folder / "data/split").mkdir(parents=True)
-    rows = [{"instruction": f"Write about {what}.", "input": "", "output": "Rain."} for what in ("rain", "wind", "fog", "the lamp")]
+    rows = [
+        {"instruction": f"Write about {what}.", "input": "", "output": "Rain."}
+        for what in ("rain", "wind", "fog", "the lamp")
+    ]
     (folder / "data/split/test.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     return folder
 
 
 def run_stage(project, folder, host: str, *arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, str(project / "scripts/06_ollama_create.py"), *arguments]
-    return subprocess.run(command, cwd=folder, env={**environment(folder), "OLLAMA_HOST": host}, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**environment(folder), "OLLAMA_HOST": host},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 @pytest.fixture
@@ -121,7 +131,13 @@ def test_the_twin_is_registered_and_the_tag_moves_to_it(registered):
     work, server = registered
     sha = sha256_file(work / "artifacts/gguf/twin.gguf")
     made = receipt(work)
-    assert (made["status"], made["model"], made["tag"], made["gguf"], made["ollama"]) == ("registered", f"blogtwin:{sha[:12]}", "blogtwin:latest", sha, "0.30.2")
+    assert (made["status"], made["model"], made["tag"], made["gguf"], made["ollama"]) == (
+        "registered",
+        f"blogtwin:{sha[:12]}",
+        "blogtwin:latest",
+        sha,
+        "0.30.2",
+    )
     assert server.models["blogtwin:latest"] == server.models[f"blogtwin:{sha[:12]}"]
 
 
@@ -153,7 +169,9 @@ def test_a_registered_twin_has_its_template_system_stops_and_decoding(registered
 @pytest.mark.slow
 def test_a_question_without_a_system_message_gets_the_twins_own(registered):
     ollama = engine.Ollama(registered[1].host)
-    one, same, other = (ollama.answer("blogtwin", m, 8) for m in (CHAT[1:], CHAT, [{"role": "system", "content": "Count."}, CHAT[1]]))
+    one, same, other = (
+        ollama.answer("blogtwin", m, 8) for m in (CHAT[1:], CHAT, [{"role": "system", "content": "Count."}, CHAT[1]])
+    )
     assert [p for _, p in one] == pytest.approx([p for _, p in same], abs=0.01)
     assert [p for _, p in one] != pytest.approx([p for _, p in other], abs=0.01)
 
@@ -186,9 +204,14 @@ def test_without_ollama_the_stage_leaves_a_modelfile_and_says_so_in_one_line(wor
     lines = (work / "artifacts/ollama/Modelfile").read_text().split("\n")
     assert lines[0] == "FROM ../gguf/twin.gguf" and (work / "artifacts/ollama" / lines[0][5:]).is_file()
     assert f'SYSTEM """{SYSTEM}"""' in lines
-    assert [one for one in lines if one.startswith("PARAMETER stop")] == ['PARAMETER stop "<|im_start|>"', 'PARAMETER stop "<|im_end|>"']
+    assert [one for one in lines if one.startswith("PARAMETER stop")] == [
+        'PARAMETER stop "<|im_start|>"',
+        'PARAMETER stop "<|im_end|>"',
+    ]
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    assert {f"PARAMETER {key} {params['eval'][key]}" for key in ("temperature", "top_p", "repeat_penalty")} | {"PARAMETER num_ctx 4096"} <= set(lines)
+    assert {f"PARAMETER {key} {params['eval'][key]}" for key in ("temperature", "top_p", "repeat_penalty")} | {
+        "PARAMETER num_ctx 4096"
+    } <= set(lines)
 
 
 # --- misbehaviour -----------------------------------------------------------------------------------------------------
@@ -251,7 +274,9 @@ def check(project, tmp_path, monkeypatch):
     (tmp_path / "artifacts/gguf/twin.gguf").hardlink_to(project / "twin.gguf")
     monkeypatch.chdir(tmp_path)
     keeper = SimpleNamespace(gguf=project / "models/keeper.gguf")
-    return lambda pairs: parity.verify_served_model(Answers(pairs), "blogtwin", keeper, [{"messages": CHAT, "text": "Rain"}])
+    return lambda pairs: parity.verify_served_model(
+        Answers(pairs), "blogtwin", keeper, [{"messages": CHAT, "text": "Rain"}]
+    )
 
 
 @pytest.mark.slow
@@ -330,7 +355,8 @@ def test_an_error_of_v1_is_told_in_its_own_words(server):
 
 
 def test_ollama_host_is_read_as_ollama_reads_it():
-    # envconfig.Host: 11434 unless there is a scheme; quotes and spaces are cut; a listening address is asked at loopback
+    # envconfig.Host: 11434 unless there is a scheme; quotes and spaces are cut; a listening address is asked at
+    # loopback
     addresses = {
         "": "http://127.0.0.1:11434",
         "0.0.0.0": "http://127.0.0.1:11434",
@@ -403,7 +429,9 @@ def published(template: str, messages: list[dict]) -> str:
     """The text transformers renders of a chat, with the tokens of the template's model; Ollama adds a BOS by itself."""
     from transformers.utils.chat_template_utils import render_jinja_template
 
-    rendered, _ = render_jinja_template([messages], chat_template=chat.pin_date(template), add_generation_prompt=True, bos_token="", eos_token="</s>")
+    rendered, _ = render_jinja_template(
+        [messages], chat_template=chat.pin_date(template), add_generation_prompt=True, bos_token="", eos_token="</s>"
+    )
     return rendered[0]
 
 
@@ -426,7 +454,9 @@ def test_the_chatml_template_renders_what_the_embedded_base_was_trained_on(messa
 
 
 def test_every_model_names_a_template_there_is():
-    assert {m["template"] for m in registry.load_registry().values()} <= set(yaml.safe_load(engine.TEMPLATES.read_text()))
+    assert {m["template"] for m in registry.load_registry().values()} <= set(
+        yaml.safe_load(engine.TEMPLATES.read_text())
+    )
 
 
 # --- a local base -----------------------------------------------------------------------------------------------------

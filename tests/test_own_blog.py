@@ -16,7 +16,9 @@ from exports import RSS, put, wxr, wxr_item
 from corpus import ingest
 
 SECRET = "the blue heron stood behind the boiler"
-WORDS = f"I never told anyone, but {SECRET}, and " + "we walked home along the river and talked about nothing at all. " * 5
+WORDS = (
+    f"I never told anyone, but {SECRET}, and " + "we walked home along the river and talked about nothing at all. " * 5
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,13 @@ def clean_workspace(tmp_path_factory):
 @pytest.fixture
 def workspace(clean_workspace, tmp_path):
     """A fresh copy of the committed project."""
-    shutil.copytree(clean_workspace, tmp_path / "project", symlinks=True, copy_function=os.link, ignore=shutil.ignore_patterns("base"))
+    shutil.copytree(
+        clean_workspace,
+        tmp_path / "project",
+        symlinks=True,
+        copy_function=os.link,
+        ignore=shutil.ignore_patterns("base"),
+    )
     folder = tmp_path / "project"
     shutil.copy(clean_workspace / "params.yaml", folder / "params.new")  # a copy and not a link: it will be changed
     os.replace(folder / "params.new", folder / "params.yaml")
@@ -40,7 +48,9 @@ def posts(tmp_path):
     folder = tmp_path / "my posts"
     (folder / "2020").mkdir(parents=True)
     for n in range(8):
-        (folder / f"2020/post {n}.md").write_text(f"---\ntitle: Post {n}\ndate: 2020-01-0{n + 1}\n---\n{WORDS} {n} {' '.join(f'w{n}x{i}' for i in range(80))}")
+        (folder / f"2020/post {n}.md").write_text(
+            f"---\ntitle: Post {n}\ndate: 2020-01-0{n + 1}\n---\n{WORDS} {n} {' '.join(f'w{n}x{i}' for i in range(80))}"
+        )
     (folder / ".git").mkdir()
     (folder / ".git/config").write_text(SECRET)
     return folder
@@ -48,7 +58,9 @@ def posts(tmp_path):
 
 def blog(workspace, *arguments):
     command = [sys.executable, "scripts/import_posts.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=workspace, env=environment(workspace), capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        command, cwd=workspace, env=environment(workspace), capture_output=True, text=True, timeout=120
+    )
 
 
 def assert_one_sentence(done, *words):
@@ -75,7 +87,9 @@ def test_own_posts_are_copied_kept_by_dvc_and_never_seen_by_git(workspace, posts
     assert sorted(p.name for p in (workspace / "data/blog").rglob("*.md")) == [f"post {n}.md" for n in range(8)]
     assert not (workspace / "data/blog/.git").exists()
     assert yaml.safe_load((workspace / "params.yaml").read_text())["ingest"]["source"] == "data/blog"
-    assert "data/blog.dvc" in assert_git_sees_no_text(workspace), "Git must see the pointer, or DVC can't bring the posts back"
+    assert "data/blog.dvc" in assert_git_sees_no_text(workspace), (
+        "Git must see the pointer, or DVC can't bring the posts back"
+    )
     assert sh(workspace, "git status --porcelain").stdout.splitlines() == ["A  data/blog.dvc", "M  params.yaml"]
     assert sh(workspace, "dvc status data/blog.dvc").stdout.strip() == "Data and pipelines are up to date."
 
@@ -89,7 +103,9 @@ def test_git_sees_no_text_after_the_stages_nor_after_one_that_fails(workspace, p
     assert SECRET in (workspace / "data/raw/posts.jsonl").read_text()
     assert_git_sees_no_text(workspace)
     params = (workspace / "params.yaml").read_text()
-    (workspace / "params.yaml").write_text(params.replace("min_words: 40", "min_words: 100000"))  # every post is too short
+    (workspace / "params.yaml").write_text(
+        params.replace("min_words: 40", "min_words: 100000")
+    )  # every post is too short
     assert sh(workspace, "dvc repro ingest").returncode != 0
     assert (workspace / "data/raw/discarded.jsonl").exists(), "the failing stage leaves a file DVC does not own yet"
     assert "data/blog.dvc" in assert_git_sees_no_text(workspace)
@@ -127,7 +143,17 @@ def test_odd_files_are_copied_or_passed_over(workspace, posts):
     assert copied == {"2020", "link.md", "new\nline 🫖.md"} and not (workspace / "data/blog/link.md").is_symlink()
 
 
-@pytest.mark.parametrize("wrong, words", [("", "FROM is empty"), ("no/such folder", "not there"), ("params.yaml", "which is a file"), (".", "holds data/blog"), ("data", "holds data/blog"), ("..", "holds data/blog")])
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        ("", "FROM is empty"),
+        ("no/such folder", "not there"),
+        ("params.yaml", "which is a file"),
+        (".", "holds data/blog"),
+        ("data", "holds data/blog"),
+        ("..", "holds data/blog"),
+    ],
+)
 def test_a_wrong_folder_is_one_sentence_and_changes_nothing(workspace, wrong, words):
     assert_one_sentence(blog(workspace, wrong), words, "name the folder")
     assert sh(workspace, "git status --porcelain").stdout == "" and not (workspace / "data/blog").exists()
@@ -198,8 +224,18 @@ def test_the_days_git_knows_come_along(workspace, posts):
     """A copy has no history: they are written down beside it."""
     (posts / "undated.md").write_text(WORDS + "undated")
     shutil.rmtree(posts / ".git")
-    environment = {**os.environ, "GIT_AUTHOR_DATE": "2016-05-05T12:00:00Z", "GIT_COMMITTER_DATE": "2016-05-05T12:00:00Z"}
-    subprocess.run("git init -q && git add -A && git -c user.name=a -c user.email=a@b.c commit -qm x", shell=True, cwd=posts, env=environment, check=True)
+    environment = {
+        **os.environ,
+        "GIT_AUTHOR_DATE": "2016-05-05T12:00:00Z",
+        "GIT_COMMITTER_DATE": "2016-05-05T12:00:00Z",
+    }
+    subprocess.run(
+        "git init -q && git add -A && git -c user.name=a -c user.email=a@b.c commit -qm x",
+        shell=True,
+        cwd=posts,
+        env=environment,
+        check=True,
+    )
     assert blog(workspace, posts).returncode == 0
     found, left = ingest.ingest_folder(workspace / "data/blog", 5, 1e7)
     assert {p["source"]: p["date"] for p in found}["undated.md"] == "2016-05-05" and not left

@@ -1,4 +1,5 @@
-"""The page, as a person uses it: built, small, and driven by a browser on the real server. Needs Node and Chromium, and skips without."""
+"""The page, as a person uses it: built, small, and driven by a browser on the real server. Needs Node and Chromium, and
+skips without."""
 
 import json
 import os
@@ -16,8 +17,12 @@ from serving import Server, write_workspace
 pytestmark = pytest.mark.slow
 FRONTEND = ROOT / "frontend"
 CHROMIUM = os.environ.get("CHROMIUM_PATH", "/usr/bin/chromium")
-need_node = pytest.mark.skipif(not (shutil.which("npm") and (FRONTEND / "node_modules").is_dir()), reason="needs Node, and npm ci in frontend/")
-need_browser = pytest.mark.skipif(not os.access(CHROMIUM, os.X_OK), reason=f"needs Chromium at {CHROMIUM} (CHROMIUM_PATH)")
+need_node = pytest.mark.skipif(
+    not (shutil.which("npm") and (FRONTEND / "node_modules").is_dir()), reason="needs Node, and npm ci in frontend/"
+)
+need_browser = pytest.mark.skipif(
+    not os.access(CHROMIUM, os.X_OK), reason=f"needs Chromium at {CHROMIUM} (CHROMIUM_PATH)"
+)
 
 
 def said(*command: str, **options) -> str:
@@ -34,7 +39,8 @@ def built():
 
 @need_node
 def test_parts_and_types():
-    """Stream reader, hooks and components by Vitest; types (also those of the API), lint rules and formatting by tsc and Biome."""
+    """Stream reader, hooks and components by Vitest; types (also those of the API), lint rules and formatting by tsc
+    and Biome."""
     said("npm", "run", "--silent", "check")
     said("npm", "run", "--silent", "test")
 
@@ -42,7 +48,9 @@ def test_parts_and_types():
 @need_node
 def test_typed_client_is_generated_from_the_server_as_it_is(tmp_path):
     """src/api/schema.ts is what `npm run api` makes; when it differs, run that."""
-    openapi = subprocess.run([sys.executable, "frontend/scripts/openapi.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    openapi = subprocess.run(
+        [sys.executable, "frontend/scripts/openapi.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     (tmp_path / "openapi.json").write_text(openapi)
     said("npx", "openapi-typescript", str(tmp_path / "openapi.json"), "-o", str(tmp_path / "schema.ts"))
     assert (tmp_path / "schema.ts").read_text() == (FRONTEND / "src/api/schema.ts").read_text()
@@ -54,17 +62,30 @@ def test_first_load_stays_within_its_budget(built):
 
 
 def scenarios(url: str, *names: str, **more) -> None:
-    print(said("node", "e2e/run.mjs", url, str(ROOT / "artifacts/screenshots"), *names, env={**os.environ, "CHROMIUM_PATH": CHROMIUM, "PYTHON": sys.executable, **more}))
+    print(
+        said(
+            "node",
+            "e2e/run.mjs",
+            url,
+            str(ROOT / "artifacts/screenshots"),
+            *names,
+            env={**os.environ, "CHROMIUM_PATH": CHROMIUM, "PYTHON": sys.executable, **more},
+        )
+    )
 
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory):
-    """A workspace with a past: a second twin, two scorecards in Git, curves of a training, a base and an author to compare with."""
+    """A workspace with a past: a second twin, two scorecards in Git, curves of a training, a base and an author to
+    compare with."""
     folder = write_workspace(tmp_path_factory.mktemp("past"))
     (folder / "artifacts/twins/anna/job-1/gguf").mkdir(parents=True)
     shutil.copy(folder / "artifacts/gguf/adapter.gguf", folder / "artifacts/twins/anna/job-1/gguf")
     card = json.loads((folder / "artifacts/eval/metrics.json").read_text())
-    card |= {"base": {"style": {"masked": 0.15, "function": 0.17}}, "author": {"style": {"masked": 1.0}, "shape": {"words_median": 484}}}
+    card |= {
+        "base": {"style": {"masked": 0.15, "function": 0.17}},
+        "author": {"style": {"masked": 1.0}, "shape": {"words_median": 484}},
+    }
     (folder / "artifacts/train").mkdir()
     (folder / "artifacts/train/loss.tsv").write_text("step\tloss\n1\t3.7\n2\t3.4\n3\t3.2\n")
     (folder / "artifacts/train/valid_loss.tsv").write_text("step\tepoch\tloss\n0\t0\t3.6\n3\t1\t3.1\n")
@@ -92,9 +113,17 @@ def test_every_page_works_in_a_browser(built, past, tmp_path):
 @need_node
 @need_browser
 def test_page_withstands_malicious_answers_failing_engines_and_slow_networks(built, past, tmp_path):
-    """The real server, with an engine whose answers are scripted (e2e/fake-engine.mjs); the last scenario kills the server."""
+    """The real server, with an engine whose answers are scripted (e2e/fake-engine.mjs); the last scenario kills the
+    server."""
     engine = subprocess.Popen(["node", "e2e/fake-engine.mjs"], cwd=FRONTEND, stdout=subprocess.PIPE, text=True)
-    settings = {"ENGINE": "openai", "OPENAI_URL": engine.stdout.readline().strip(), "OPENAI_BASE_MODEL": "remote", "OPENAI_TWIN_MODEL": "remote", "SLOTS": "1", "QUEUE": "0"}
+    settings = {
+        "ENGINE": "openai",
+        "OPENAI_URL": engine.stdout.readline().strip(),
+        "OPENAI_BASE_MODEL": "remote",
+        "OPENAI_TWIN_MODEL": "remote",
+        "SLOTS": "1",
+        "QUEUE": "0",
+    }
     server = Server(past, tmp_path / "home", **{f"SERVE_{name}": value for name, value in settings.items()}).ready()
     try:
         scenarios(server.url, FAKE_ENGINE="1", SERVE_HOME=str(server.home), SERVER_PID=str(server.process.pid))
@@ -107,19 +136,33 @@ def test_page_withstands_malicious_answers_failing_engines_and_slow_networks(bui
 @need_node
 def test_make_dev_serves_the_sources_and_passes_the_api_on(server):
     """`make dev` is uvicorn with reload, and this beside it."""
-    dev = subprocess.Popen(["npx", "vite", "--port", "0"], cwd=FRONTEND, env={**os.environ, "SERVE_URL": server.url, "NO_COLOR": "1"}, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    dev = subprocess.Popen(
+        ["npx", "vite", "--port", "0"],
+        cwd=FRONTEND,
+        env={**os.environ, "SERVE_URL": server.url, "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     try:
         url = next(found[1] for line in dev.stdout if (found := re.search(r"(http://127\.0\.0\.1:\d+)", line)))
         with httpx.Client(base_url=url, trust_env=False, timeout=60) as http:
             assert "/src/main.tsx" in http.get("/").text and "createRoot" in http.get("/src/main.tsx").text
             assert http.get("/api/v1/health").json()["ready"]
-            assert http.post("/api/generate", json={"prompt": "A word.", "max_tokens": 2}, headers={"Origin": url}).status_code == 200
+            assert (
+                http.post(
+                    "/api/generate", json={"prompt": "A word.", "max_tokens": 2}, headers={"Origin": url}
+                ).status_code
+                == 200
+            )
     finally:
         os.killpg(dev.pid, signal.SIGKILL)
         dev.wait()
 
 
-@pytest.mark.parametrize(("script", "words"), [("build.sh", "The web app was not built"), ("lint.sh", "The web app was not linted")])
+@pytest.mark.parametrize(
+    ("script", "words"), [("build.sh", "The web app was not built"), ("lint.sh", "The web app was not linted")]
+)
 def test_without_node_one_sentence_says_so(tmp_path, script, words):
     """`make serve` serves the API then, and `make lint` checks the Python code."""
     tools = tmp_path / "bin"
@@ -129,5 +172,7 @@ def test_without_node_one_sentence_says_so(tmp_path, script, words):
     frontend = tmp_path / "frontend"
     (frontend / "scripts").mkdir(parents=True)
     shutil.copy(FRONTEND / "scripts" / script, frontend / "scripts")
-    done = subprocess.run(["sh", str(frontend / "scripts" / script)], env={"PATH": str(tools)}, capture_output=True, text=True)
+    done = subprocess.run(
+        ["sh", str(frontend / "scripts" / script)], env={"PATH": str(tools)}, capture_output=True, text=True
+    )
     assert done.returncode == 0 and done.stdout.count("\n") == 1 and words in done.stdout and "Node.js" in done.stdout

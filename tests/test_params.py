@@ -30,13 +30,20 @@ def change(folder, old, new):
 
 def script(folder, name, *arguments):
     return subprocess.run(
-        [sys.executable, ROOT / "scripts" / name, *arguments], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=60
+        [sys.executable, ROOT / "scripts" / name, *arguments],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 
 def assert_one_sentence(done, *words):
     assert done.returncode == 1, done
-    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and done.stderr.endswith((".\n", "?\n")), done.stderr
+    assert (
+        done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and done.stderr.endswith((".\n", "?\n"))
+    ), done.stderr
     for word in words:
         assert word in done.stderr, done.stderr
 
@@ -63,8 +70,12 @@ def test_params_yaml_has_exactly_the_knobs_the_code_knows():
     written = yaml.safe_load((ROOT / "params.yaml").read_text())
     known = {name: set(field.annotation.model_fields) for name, field in Params.model_fields.items()}
     assert {name: set(section) for name, section in written.items()} == known
-    assert all(f.is_required() for section in Params.model_fields.values() for f in section.annotation.model_fields.values())
-    assert set(written["prepare"]["augmentation"]) == set(AugmentationParams.model_fields) and all(f.is_required() for f in AugmentationParams.model_fields.values())
+    assert all(
+        f.is_required() for section in Params.model_fields.values() for f in section.annotation.model_fields.values()
+    )
+    assert set(written["prepare"]["augmentation"]) == set(AugmentationParams.model_fields) and all(
+        f.is_required() for f in AugmentationParams.model_fields.values()
+    )
 
 
 @pytest.mark.parametrize("spelling, value", [("2e-4", 2e-4), ("5e-05", 5e-5), ("0.0003", 3e-4), ("1.5E-4", 1.5e-4)])
@@ -106,13 +117,29 @@ def test_a_missing_knob_is_named(folder):
         ("min_words: 40", "min_words: [40]", "ingest.min_words"),
         ("max_file_mb: 50", "max_file_mb: -1", "ingest.max_file_mb"),
         ("links: text", "links: html", "prepare.links"),
-        ("augmentation: {notes: auto,", "augmentation: {notes: -1,", "prepare.augmentation.notes is -1: it should be a number from 0 to 50, or auto."),
-        ("augmentation: {notes: auto,", "augmentation: {notes: some,", "prepare.augmentation.notes is 'some': it should be a number from 0 to 50, or auto."),
-        ("augmentation: {notes: auto,", "augmentation: {note: 0,", "no knob prepare.augmentation.note: did you mean prepare.augmentation.notes?"),
+        (
+            "augmentation: {notes: auto,",
+            "augmentation: {notes: -1,",
+            "prepare.augmentation.notes is -1: it should be a number from 0 to 50, or auto.",
+        ),
+        (
+            "augmentation: {notes: auto,",
+            "augmentation: {notes: some,",
+            "prepare.augmentation.notes is 'some': it should be a number from 0 to 50, or auto.",
+        ),
+        (
+            "augmentation: {notes: auto,",
+            "augmentation: {note: 0,",
+            "no knob prepare.augmentation.note: did you mean prepare.augmentation.notes?",
+        ),
         ("max_augmentations_per_post: 4", "max_augmentations_per_post: many", "prepare.max_augmentations_per_post"),
         ("instruction_source: heuristic", "instruction_source: llm", "prepare.instruction_source"),
         ("strategy: date", "strategy: length", "split.strategy"),
-        ("train_fraction: 0.72", "train_fraction: 0.9", "split: train_fraction + valid_fraction + test_fraction is 1.18, it must be 1."),
+        (
+            "train_fraction: 0.72",
+            "train_fraction: 0.9",
+            "split: train_fraction + valid_fraction + test_fraction is 1.18, it must be 1.",
+        ),
         ("min_jaccard: 0.3", "min_jaccard: 1.5", "split.min_jaccard"),
         ("learning_rate: preset", "learning_rate: .nan", "train.learning_rate"),
         ("learning_rate: preset", "learning_rate: 40", "train.learning_rate"),
@@ -122,8 +149,16 @@ def test_a_missing_knob_is_named(folder):
         ("max_length: 1024", "max_length: 64", "train.max_length"),
         ("epochs: preset", "epochs: 1.5", "train.epochs"),
         ("backend: auto", "backend: tpu", "train.backend"),
-        ("preference_data: train/votes.jsonl", "preference_data: null", "train.preference_data is None: it should be a file that is there; for no votes, train/votes.jsonl"),
-        ("preference_data: train/votes.jsonl", 'preference_data: ""', "train.preference_data is '': it should be a file that is there; for no votes, train/votes.jsonl"),
+        (
+            "preference_data: train/votes.jsonl",
+            "preference_data: null",
+            "train.preference_data is None: it should be a file that is there; for no votes, train/votes.jsonl",
+        ),
+        (
+            "preference_data: train/votes.jsonl",
+            'preference_data: ""',
+            "train.preference_data is '': it should be a file that is there; for no votes, train/votes.jsonl",
+        ),
         ("quantization: q8_0", "quantization: q2_k", "export.quantization"),
         ("name: blogtwin", "name: My Twin", "ollama.name"),
         ("top_p: 0.95", "top_p: 0", "eval.top_p"),
@@ -137,7 +172,9 @@ def test_a_value_out_of_range_is_an_error_with_its_path(folder, old, new, named)
     assert named in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"[1, 2]", b"ingest: [", b"ingest: 5", b"a: \xff\xfe", b"? [1]\n: 2", b"1: 2"], ids=repr)
+@pytest.mark.parametrize(
+    "content", [b"", b"[1, 2]", b"ingest: [", b"ingest: 5", b"a: \xff\xfe", b"? [1]\n: 2", b"1: 2"], ids=repr
+)
 def test_a_params_file_that_is_none_is_one_sentence(folder, content):
     (folder / "params.yaml").write_bytes(content)
     assert_one_sentence(script(folder, "01_ingest.py"), "params.yaml")
@@ -160,7 +197,9 @@ def test_set_param_changes_one_line_and_keeps_the_comments(folder):
     before = path.read_text().splitlines()
     set_params(path, {"train.learning_rate": "2e-4"})
     after = path.read_text().splitlines()
-    assert [(a, b) for a, b in zip(before, after, strict=True) if a != b] == [("  learning_rate: preset", "  learning_rate: 2e-4")]
+    assert [(a, b) for a, b in zip(before, after, strict=True) if a != b] == [
+        ("  learning_rate: preset", "  learning_rate: 2e-4")
+    ]
 
 
 def test_set_param_sets_a_share_of_a_task_and_leaves_the_others(folder):
@@ -168,7 +207,9 @@ def test_set_param_sets_a_share_of_a_task_and_leaves_the_others(folder):
     before, rates = path.read_text().splitlines(), load_params(path).prepare.augmentation
     set_params(path, {"prepare.augmentation.notes": "0.5"})
     (changed,) = [(a, b) for a, b in zip(before, path.read_text().splitlines(), strict=True) if a != b]
-    assert changed[1].startswith("  augmentation: {notes: 0.5,") and load_params(path).prepare.augmentation == rates.model_copy(update={"notes": 0.5})
+    assert changed[1].startswith("  augmentation: {notes: 0.5,") and load_params(
+        path
+    ).prepare.augmentation == rates.model_copy(update={"notes": 0.5})
     set_params(path, {"prepare.augmentation.notes": "auto"})
     assert path.read_text().splitlines() == before
 
@@ -184,7 +225,16 @@ def test_set_param_sets_a_number_in_the_place_of_preset_and_back(folder):
 
 def test_quality_is_what_the_published_figures_were_measured_with(folder):
     train = load_params(folder / "params.yaml").train
-    knobs = {"epochs": 2, "max_tokens": 120000, "batch_size": 1, "learning_rate": 4e-4, "warmup_ratio": 0.1, "lora_rank": 16, "lora_alpha": 32, "lora_dropout": 0.0}
+    knobs = {
+        "epochs": 2,
+        "max_tokens": 120000,
+        "batch_size": 1,
+        "learning_rate": 4e-4,
+        "warmup_ratio": 0.1,
+        "lora_rank": 16,
+        "lora_alpha": 32,
+        "lora_dropout": 0.0,
+    }
     assert train.preset == "quality" and {k: getattr(train, k) for k in knobs} == knobs and train.max_length == 1024
 
 
@@ -202,10 +252,32 @@ def test_a_preset_fills_the_knobs_that_name_it_and_a_number_wins(folder, preset)
 def test_presets_know_the_same_knobs():
     presets = yaml.safe_load((ROOT / "blogtwin/presets.yaml").read_text())
     assert len({frozenset(knobs) for knobs in presets.values()}) == 1
-    assert {k for k, v in yaml.safe_load((ROOT / "params.yaml").read_text())["train"].items() if v == "preset"} == set(presets["quality"])
+    assert {k for k, v in yaml.safe_load((ROOT / "params.yaml").read_text())["train"].items() if v == "preset"} == set(
+        presets["quality"]
+    )
 
 
-@pytest.mark.parametrize("value", ["llama3.2:1b", "~/models/x", "a folder", "[draft", "*", "{x", "", "#1", "- x", "a: b", "!x", "2024", "yes", "1:30", "say \"hi\"", "null"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "llama3.2:1b",
+        "~/models/x",
+        "a folder",
+        "[draft",
+        "*",
+        "{x",
+        "",
+        "#1",
+        "- x",
+        "a: b",
+        "!x",
+        "2024",
+        "yes",
+        "1:30",
+        'say "hi"',
+        "null",
+    ],
+)
 def test_set_param_takes_any_words(folder, value):
     """What is typed after the `=` is the value, also where YAML would read it as something else."""
     set_params(folder / "params.yaml", {"prepare.author": value})
@@ -219,7 +291,10 @@ def test_set_param_sets_several_that_are_only_valid_together(folder):
     assert load_params(folder / "params.yaml").split.test_fraction == 0.32
 
 
-@pytest.mark.parametrize("argument", ["train.epochs=0", "train.epocks=3", "train.base.x=1", "=5", "epochs", "train.base=no-such-model", "train=5"])
+@pytest.mark.parametrize(
+    "argument",
+    ["train.epochs=0", "train.epocks=3", "train.base.x=1", "=5", "epochs", "train.base=no-such-model", "train=5"],
+)
 def test_set_param_leaves_the_file_alone_when_the_result_would_be_wrong(folder, argument):
     before = (folder / "params.yaml").read_bytes()
     assert_one_sentence(script(folder, "set_param.py", argument))
@@ -231,14 +306,21 @@ def test_set_param_leaves_the_file_alone_when_the_result_would_be_wrong(folder, 
 
 
 def test_every_old_name_leads_to_a_parameter_there_is():
-    """Of the real tables: a new name that is misspelt, or an old one that is in use again, would spoil somebody's file."""
-    fields = {name for name, field in Params.model_fields.items()} | {f"prepare.augmentation.{name}" for name in AugmentationParams.model_fields}
+    """Of the real tables: a new name that is misspelt, or an old one that is in use again, would spoil somebody's
+    file."""
+    fields = {name for name, field in Params.model_fields.items()} | {
+        f"prepare.augmentation.{name}" for name in AugmentationParams.model_fields
+    }
     fields |= {f"{name}.{key}" for name, field in Params.model_fields.items() for key in field.annotation.model_fields}
     for old, new in renamed_params.RENAMED.items():
         assert old not in fields and (not new or renamed_params.current(old) in fields), old
-        assert not new or new.rpartition(".")[0] == renamed_params.current(old.rpartition(".")[0]), f"{old} is to stay in its section"
+        assert not new or new.rpartition(".")[0] == renamed_params.current(old.rpartition(".")[0]), (
+            f"{old} is to stay in its section"
+        )
     assert renamed_params.MOVED.keys() <= fields
-    assert not renamed_params.may_be_old((ROOT / "params.yaml").read_text(encoding="utf-8")), "`make setup` would start a process each time"
+    assert not renamed_params.may_be_old((ROOT / "params.yaml").read_text(encoding="utf-8")), (
+        "`make setup` would start a process each time"
+    )
 
 
 def test_the_file_of_the_version_before_is_upgraded_to_todays_text(folder):
@@ -249,7 +331,11 @@ def test_the_file_of_the_version_before_is_upgraded_to_todays_text(folder):
     for line in today.splitlines(keepends=True):
         name, colon, value = line.partition(":")
         section = name if line[:1].isalpha() else section
-        lines.append(f"  {old_names.pop(f'{section}.{name.strip()}', name.strip())}{colon}{value}" if line.startswith("  ") and colon and "#" not in name else line)
+        lines.append(
+            f"  {old_names.pop(f'{section}.{name.strip()}', name.strip())}{colon}{value}"
+            if line.startswith("  ") and colon and "#" not in name
+            else line
+        )
     assert not old_names and "".join(lines) != today
     (folder / "params.yaml").write_text("".join(lines))
     assert renamed_params.may_be_old("".join(lines))
@@ -259,24 +345,35 @@ def test_the_file_of_the_version_before_is_upgraded_to_todays_text(folder):
     assert (folder / "params.yaml").read_text() == today and len(said) == len(renamed_params.RENAMED)
 
 
-@pytest.mark.parametrize("name, flag", [("03_split.py", "--anew"), ("06_ollama_create.py", "--refresh"), ("07_eval.py", "--voice")])
+@pytest.mark.parametrize(
+    "name, flag", [("03_split.py", "--anew"), ("06_ollama_create.py", "--refresh"), ("07_eval.py", "--voice")]
+)
 def test_a_flag_that_was_renamed_is_the_usual_error(folder, name, flag):
     done = script(folder, name, flag)
     assert done.returncode == 2 and "unrecognized arguments" in done.stderr
 
 
-OLD = {"train.halt": "train.early_stopping_patience", "prepare.jobs": "prepare.augmentation", "prepare.jobs.memo": "prepare.jobs.note", "prepare.augmentation.note": "prepare.augmentation.notes", "assess": "eval"}
+OLD = {
+    "train.halt": "train.early_stopping_patience",
+    "prepare.jobs": "prepare.augmentation",
+    "prepare.jobs.memo": "prepare.jobs.note",
+    "prepare.augmentation.note": "prepare.augmentation.notes",
+    "assess": "eval",
+}
 OLD_FILE = "scripts/somewhere/persona.yaml"
 
 
 @pytest.fixture
 def older(folder, monkeypatch):
-    """A folder with a params.yaml from before five parameters were renamed, one of them twice, and a file moved; its text as it is today."""
+    """A folder with a params.yaml from before five parameters were renamed, one of them twice, and a file moved; its
+    text as it is today."""
     today = (folder / "params.yaml").read_text()
     persona = load_params(folder / "params.yaml").prepare.persona
     monkeypatch.setattr(renamed_params, "RENAMED", OLD)
     monkeypatch.setattr(renamed_params, "MOVED", {"prepare.persona": {OLD_FILE: persona}})
-    today = today.replace("  early_stopping_patience: preset", "  'early_stopping_patience':   preset  # stop early").replace("{notes: auto", "{notes: 0.5")
+    today = today.replace(
+        "  early_stopping_patience: preset", "  'early_stopping_patience':   preset  # stop early"
+    ).replace("{notes: auto", "{notes: 0.5")
     change(folder, "  early_stopping_patience: preset", "  'halt':   preset  # stop early")
     change(folder, "augmentation: {notes: auto", "jobs: {memo: 0.5")
     change(folder, "\neval:\n", "\nassess:\n")
@@ -292,7 +389,10 @@ def test_upgrade_changes_the_old_names_and_no_other_byte(older, monkeypatch, cap
     assert (folder / "params.yaml").read_text() == today
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 5 and any(OLD_FILE in line for line in said)
-    assert {"params.yaml: train.halt is now called train.early_stopping_patience", "params.yaml: prepare.jobs.memo is now called prepare.augmentation.notes"} < set(said)
+    assert {
+        "params.yaml: train.halt is now called train.early_stopping_patience",
+        "params.yaml: prepare.jobs.memo is now called prepare.augmentation.notes",
+    } < set(said)
     assert load_params("params.yaml").prepare.augmentation.notes == 0.5
     before = (folder / "params.yaml").stat()
     upgrade_params.main()
@@ -306,26 +406,38 @@ def test_upgrade_keeps_line_ends(older):
     assert (folder / "params.yaml").read_bytes() == today.replace("\n", "\r\n").encode()
 
 
-@pytest.mark.parametrize("text, left", [
-    ("train:\n  halt: 3  # x\n  seed: 1\n", "train:\n  seed: 1\n"),
-    ("train:\n  seed: 1\n  halt:\n    a: 1\n    b: [2,\n      3]\n\n  # y\n  z: 1", "train:\n  seed: 1\n\n  # y\n  z: 1"),
-    ("train:\n  seed: 1\n  halt: 3", "train:\n  seed: 1\n"),
-    ("train: {seed: 1, halt: 3, z: 1}\n", "train: {seed: 1, z: 1}\n"),
-    ("train: {halt: 3, z: 1}\n", "train: {z: 1}\n"),
-    ("train: {seed: 1, halt: 3}\n", "train: {seed: 1}\n"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, left",
+    [
+        ("train:\n  halt: 3  # x\n  seed: 1\n", "train:\n  seed: 1\n"),
+        (
+            "train:\n  seed: 1\n  halt:\n    a: 1\n    b: [2,\n      3]\n\n  # y\n  z: 1",
+            "train:\n  seed: 1\n\n  # y\n  z: 1",
+        ),
+        ("train:\n  seed: 1\n  halt: 3", "train:\n  seed: 1\n"),
+        ("train: {seed: 1, halt: 3, z: 1}\n", "train: {seed: 1, z: 1}\n"),
+        ("train: {halt: 3, z: 1}\n", "train: {z: 1}\n"),
+        ("train: {seed: 1, halt: 3}\n", "train: {seed: 1}\n"),
+    ],
+)
 def test_what_is_gone_is_taken_out_with_nothing_else(tmp_path, monkeypatch, text, left):
     monkeypatch.setattr(renamed_params, "RENAMED", {"train.halt": ""})
     (tmp_path / "params.yaml").write_text(text)
     (said,) = upgrade_params.upgrade(tmp_path / "params.yaml")
-    assert (tmp_path / "params.yaml").read_text() == left and said.startswith("train.halt is gone: its line was taken out (halt:")
+    assert (tmp_path / "params.yaml").read_text() == left and said.startswith(
+        "train.halt is gone: its line was taken out (halt:"
+    )
 
 
 def test_where_both_names_are_there_the_new_one_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(renamed_params, "RENAMED", {"train.halt": "train.early_stopping_patience"})
     (tmp_path / "params.yaml").write_text("train:\n  early_stopping_patience: 5\n  halt: 3\n")
     (said,) = upgrade_params.upgrade(tmp_path / "params.yaml")
-    assert (tmp_path / "params.yaml").read_text() == "train:\n  early_stopping_patience: 5\n" and "halt: 3" in said and "train.early_stopping_patience, which is there too" in said
+    assert (
+        (tmp_path / "params.yaml").read_text() == "train:\n  early_stopping_patience: 5\n"
+        and "halt: 3" in said
+        and "train.early_stopping_patience, which is there too" in said
+    )
 
 
 def test_a_file_of_ones_own_at_an_old_place_stays(older):
@@ -338,7 +450,12 @@ def test_a_file_of_ones_own_at_an_old_place_stays(older):
 
 def test_an_old_name_is_one_sentence_with_the_new_one(older):
     folder, _ = older
-    with pytest.raises(UserError, match=r"params\.yaml: train\.halt is now called train\.early_stopping_patience: rename it, as `make all` does\."):
+    with pytest.raises(
+        UserError,
+        match=(
+            r"params\.yaml: train\.halt is now called train\.early_stopping_patience: rename it, as `make all` does\."
+        ),
+    ):
         load_params(folder / "params.yaml")
     change(folder, "'halt'", "early_stopping_patience")
     with pytest.raises(UserError, match=r"prepare\.jobs is now called prepare\.augmentation: rename it"):
@@ -351,7 +468,9 @@ def test_an_old_default_is_one_sentence_with_the_new_one(older, monkeypatch):
     folder, _ = older
     monkeypatch.setattr(renamed_params, "RENAMED", {})
     persona = next(iter(renamed_params.MOVED["prepare.persona"].values()))
-    with pytest.raises(UserError, match=rf"prepare\.persona is {OLD_FILE}, which is now {persona}: change it, as `make all` does\."):
+    with pytest.raises(
+        UserError, match=rf"prepare\.persona is {OLD_FILE}, which is now {persona}: change it, as `make all` does\."
+    ):
         load_params(folder / "params.yaml")
 
 
@@ -403,13 +522,18 @@ PULLS = {
 
 @pytest.fixture
 def pulled(older, tmp_path_factory):
-    """pulled(how): a clone in which params.yaml was changed before it got a version that renames and explains everything anew."""
+    """pulled(how): a clone in which params.yaml was changed before it got a version that renames and explains
+    everything anew."""
     folder, today = older
     setup = "git init -q && git config user.email a@b.c && git config user.name a && git add -A && git commit -qm old"
     assert sh(folder, setup).returncode == 0
     clone = tmp_path_factory.mktemp("clone") / "mine"
     assert sh(folder, f"git clone -q . {clone}").returncode == 0
-    new = today.replace("  early_stopping_patience:   preset  # stop early", "  early_stopping_patience: preset").replace("  #", "  # Anew:").replace("max_steps: 0", "max_steps: 1")
+    new = (
+        today.replace("  early_stopping_patience:   preset  # stop early", "  early_stopping_patience: preset")
+        .replace("  #", "  # Anew:")
+        .replace("max_steps: 0", "max_steps: 1")
+    )
     (folder / "params.yaml").write_text(new)
     assert sh(folder, "git commit -qam new").returncode == 0
 
@@ -432,8 +556,15 @@ def test_a_conflict_that_git_left_is_the_new_text_with_ones_own_values(pulled, m
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["upgrade_params.py"])
     upgrade_params.main()
-    assert "with what you had changed: ingest.source, train.early_stopping_patience, ollama.name" in capsys.readouterr().out
-    wanted = new.replace("early_stopping_patience: preset", "early_stopping_patience: 3").replace("source: data/sample", "source: data/blog").replace("name: blogtwin", "name: mine")
+    assert (
+        "with what you had changed: ingest.source, train.early_stopping_patience, ollama.name"
+        in capsys.readouterr().out
+    )
+    wanted = (
+        new.replace("early_stopping_patience: preset", "early_stopping_patience: 3")
+        .replace("source: data/sample", "source: data/blog")
+        .replace("name: blogtwin", "name: mine")
+    )
     assert (folder / "params.yaml").read_text() == wanted
     assert sh(folder, "git diff --name-only --diff-filter=U").stdout == ""
     if how in ("merge", "rebase"):
@@ -453,4 +584,6 @@ def test_a_conflict_whose_values_do_not_fit_is_one_sentence_and_stays(pulled):
     folder, _ = pulled(PULLS["autostash"])
     text = (folder / "params.yaml").read_text()
     assert_one_sentence(script(folder, "upgrade_params.py"), "train.halt", "out by hand")
-    assert (folder / "params.yaml").read_text() == text and "params.yaml" in sh(folder, "git diff --name-only --diff-filter=U").stdout
+    assert (folder / "params.yaml").read_text() == text and "params.yaml" in sh(
+        folder, "git diff --name-only --diff-filter=U"
+    ).stdout

@@ -36,7 +36,9 @@ def test_steps_are_said_as_transformers_counts_them(total, warmup, rising):
     from transformers import TrainingArguments
 
     assert TrainingArguments(output_dir="x", warmup_steps=warmup, use_cpu=True).get_warmup_steps(total) == rising
-    assert f"{total} steps, 3 an epoch; the learning rate rises to 0.005 in the first {rising}," in describe_schedule(settings(warmup_ratio=warmup), total, 3)
+    assert f"{total} steps, 3 an epoch; the learning rate rises to 0.005 in the first {rising}," in describe_schedule(
+        settings(warmup_ratio=warmup), total, 3
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,8 +46,17 @@ def test_steps_are_said_as_transformers_counts_them(total, warmup, rising):
     [
         ([3.6, 3.2, 3.1], "still took 0.100 off the validation loss: more epochs may help"),
         ([3.6, 3.1, 3.099], "took only 0.001 off the validation loss: more epochs would not help"),
-        ([3.6, 3.1, 3.2], "epoch 1 is the best and is kept: after it the validation loss rose by 0.100, and training stopped at epoch 2 of 3; more epochs hurt"),
-        ([3.6, 3.2, 3.1, 3.3], "epoch 2 is the best and is kept: after it the validation loss rose by 0.200; more epochs hurt"),
+        (
+            [3.6, 3.1, 3.2],
+            (
+                "epoch 1 is the best and is kept: after it the validation loss rose by 0.100, and training stopped at"
+                " epoch 2 of 3; more epochs hurt"
+            ),
+        ),
+        (
+            [3.6, 3.2, 3.1, 3.3],
+            "epoch 2 is the best and is kept: after it the validation loss rose by 0.200; more epochs hurt",
+        ),
         ([3.6, 3.7], "did not fall"),
     ],
 )
@@ -62,4 +73,8 @@ def test_training_stops_when_the_validation_loss_no_longer_falls(tiny, tmp_path,
     monkeypatch.setattr(callbacks, "validation_loss", lambda trainer: next(losses))
     work = job(tiny, tmp_path / "adapter", settings(epochs=6, early_stopping_patience=1))
     numbers = cpu.train(work)
-    assert [v[2] for v in work.log.valids] == [9.0, 5.0, 4.0, 4.5] and numbers["best_epoch"] == 2 and numbers["loss_after"] == 4.0
+    assert (
+        [v[2] for v in work.log.valids] == [9.0, 5.0, 4.0, 4.5]
+        and numbers["best_epoch"] == 2
+        and numbers["loss_after"] == 4.0
+    )

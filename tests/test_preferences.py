@@ -29,7 +29,10 @@ def posts() -> list[str]:
 
 @pytest.fixture(scope="module")
 def environment(posts):
-    prompts = [f"Write the post “{word}”." for word in ("The ferry", "A kettle", "Winter in the harbour", "The choir", "Saffron buns")]
+    prompts = [
+        f"Write the post “{word}”."
+        for word in ("The ferry", "A kettle", "Winter in the harbour", "The choir", "Saffron buns")
+    ]
     return WritingEnvironment(prompts, posts[:30])
 
 
@@ -51,20 +54,35 @@ def test_the_author_is_rewarded_and_cheats_are_not(environment, posts):
 
     held_out = posts[30:36]
     author = sorted(reward(text)[0] for text in held_out)[len(held_out) // 2]
-    others = "The committee will convene on Thursday. It is imperative that all stakeholders submit their documentation beforehand. " * 12
+    others = (
+        "The committee will convene on Thursday. It is imperative that all stakeholders submit their documentation"
+        " beforehand. " * 12
+    )
     copied, parts = reward(posts[0])
     assert parts["copied"] == 1 and copied < author
     assert reward(others)[0] < author and reward("")[0] == 0
-    for cheat in (baselines.shuffle_words(held_out[:1], 7), baselines.repeat_sentence(held_out[:1], 300), baselines.markov_text(posts[:30], 1, 300, 2, 7)):
+    for cheat in (
+        baselines.shuffle_words(held_out[:1], 7),
+        baselines.repeat_sentence(held_out[:1], 300),
+        baselines.markov_text(posts[:30], 1, 300, 2, 7),
+    ):
         assert reward(cheat[0])[0] < author
 
 
 def test_an_end_is_told_from_a_cut():
-    assert looks_finished("It rained.") and looks_finished("“Did it?”\n") and not looks_finished("It rained and") and not looks_finished("")
+    assert (
+        looks_finished("It rained.")
+        and looks_finished("“Did it?”\n")
+        and not looks_finished("It rained and")
+        and not looks_finished("")
+    )
 
 
 def examples(n: int) -> list[dict]:
-    return [{**example(i), "id": f"p{i}-1", "post_id": f"p{i}", "part": 1, "date": f"2020-01-{i + 1:02}", "task": "write"} for i in range(n)]
+    return [
+        {**example(i), "id": f"p{i}-1", "post_id": f"p{i}", "part": 1, "date": f"2020-01-{i + 1:02}", "task": "write"}
+        for i in range(n)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +98,9 @@ def again(trained, folder, **changes):
     """The same job with a copy of its adapter, and other params."""
     work = trained[0]
     shutil.copytree(work.folder, folder)
-    return dataclasses.replace(work, folder=folder, params=work.params.model_copy(update={"preference_prompts": 6, **changes}))
+    return dataclasses.replace(
+        work, folder=folder, params=work.params.model_copy(update={"preference_prompts": 6, **changes})
+    )
 
 
 def weights(folder) -> dict:
@@ -90,11 +110,14 @@ def weights(folder) -> dict:
 
 
 def test_dpo_prefers_the_author_and_keeps_the_contract(trained, tmp_path):
-    """The author's texts become likelier against what the twin wrote, and the adapter is one as the trainer writes it."""
+    """The author's texts become likelier against what the twin wrote, and the adapter is one as the trainer writes
+    it."""
     from train import preferences
 
     votes = tmp_path / "votes.jsonl"
-    votes.write_text(json.dumps({"prompt": "Write number 1.", "chosen": "word1 word2.", "rejected": "Nothing at all."}) + "\n")  # strings, as older files have them
+    votes.write_text(
+        json.dumps({"prompt": "Write number 1.", "chosen": "word1 word2.", "rejected": "Nothing at all."}) + "\n"
+    )  # strings, as older files have them
     work = again(trained, tmp_path / "adapter", method="dpo", preference_data=str(votes), learning_rate=2e-2)
     found = preferences.train_preferences(work, examples(6), SYSTEM)
     assert found["preference"]["pairs"] == 7 and found["preference"]["votes"] == 1
@@ -102,21 +125,40 @@ def test_dpo_prefers_the_author_and_keeps_the_contract(trained, tmp_path):
     before, after = weights(trained[0].folder), weights(work.folder)
     assert before.keys() == after.keys() and any(not (before[k] == after[k]).all() for k in before)
     assert sorted(f.name for f in work.folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
-    assert json.loads((work.folder / "adapter_config.json").read_text())["base_model_name_or_path"] == trained[0].base.repo
+    assert (
+        json.loads((work.folder / "adapter_config.json").read_text())["base_model_name_or_path"] == trained[0].base.repo
+    )
     assert found["loss_after"] > 0
 
 
 def test_votes_given_through_the_api_are_what_dpo_learns_from(trained, tmp_path, monkeypatch):
-    """The bytes of GET /api/blind/pairs, saved to a file, are train.preference_data: each vote that decides is a row of DPO, and changes what is learnt."""
+    """The bytes of GET /api/blind/pairs, saved to a file, are train.preference_data: each vote that decides is a row of
+    DPO, and changes what is learnt."""
     from train import preferences
     from train.preferences import dpo
 
     project = tmp_path / "project"
-    write_jsonl(project / "artifacts/eval/samples.jsonl", [{"prompt": "Write the post “The ferry”.\u2028Briefly.", "brief": "The ferry", "author": "It sailed. " * 20, "base": {"text": "A base wrote: “Ahoy”,\n\nand went. " * 9}, "twin": {"text": "A twin wrote\u2028thát. " * 9}}])
+    write_jsonl(
+        project / "artifacts/eval/samples.jsonl",
+        [
+            {
+                "prompt": "Write the post “The ferry”.\u2028Briefly.",
+                "brief": "The ferry",
+                "author": "It sailed. " * 20,
+                "base": {"text": "A base wrote: “Ahoy”,\n\nand went. " * 9},
+                "twin": {"text": "A twin wrote\u2028thát. " * 9},
+            }
+        ],
+    )
     shutil.copy(ROOT / "params.yaml", project)
     monkeypatch.chdir(project)
     http, shown = client(tmp_path / "home"), []
-    for other, vote in (("finetuned", {"better": "left", "closer": "right"}), ("finetuned", {"better": "left"}), ("finetuned", {"better": "tie"}), ("author", {"better": "left", "mine": "left"})):
+    for other, vote in (
+        ("finetuned", {"better": "left", "closer": "right"}),
+        ("finetuned", {"better": "left"}),
+        ("finetuned", {"better": "tie"}),
+        ("author", {"better": "left", "mine": "left"}),
+    ):
         shown.append(http.post("/api/blind", json={"one": "base", "other": other}).json())
         assert http.post(f"/api/blind/{shown[-1]['id']}/vote", json=vote).status_code == 200
     file = tmp_path / "votes.jsonl"
@@ -134,12 +176,29 @@ def test_votes_given_through_the_api_are_what_dpo_learns_from(trained, tmp_path,
     found = preferences.train_preferences(work, examples(6), SYSTEM)["preference"]
     assert (found["pairs"], found["votes"]) == (8, 2)
     tokenizer = work.base.tokenizer()
-    said = [{kind: tokenizer.decode(row[f"{kind}_ids"], skip_special_tokens=True).strip() for kind in ("chosen", "rejected")} for row in rows[6:]]
-    assert said == [{"chosen": shown[0]["right"], "rejected": shown[0]["left"]}, {"chosen": shown[1]["left"], "rejected": shown[1]["right"]}]
-    expected = chat.encode_prompt(tokenizer, chat.prompt_messages({"instruction": "Write the post “The ferry”.\u2028Briefly."}, SYSTEM))  # what the blind texts were written for
+    said = [
+        {
+            kind: tokenizer.decode(row[f"{kind}_ids"], skip_special_tokens=True).strip()
+            for kind in ("chosen", "rejected")
+        }
+        for row in rows[6:]
+    ]
+    assert said == [
+        {"chosen": shown[0]["right"], "rejected": shown[0]["left"]},
+        {"chosen": shown[1]["left"], "rejected": shown[1]["right"]},
+    ]
+    expected = chat.encode_prompt(
+        tokenizer, chat.prompt_messages({"instruction": "Write the post “The ferry”.\u2028Briefly."}, SYSTEM)
+    )  # what the blind texts were written for
     assert [row["prompt_ids"] for row in rows[6:]] == [expected] * 2
 
-    without = again(trained, tmp_path / "not-voted", method="dpo", preference_data=str(ROOT / "train/votes.jsonl"), learning_rate=2e-2)
+    without = again(
+        trained,
+        tmp_path / "not-voted",
+        method="dpo",
+        preference_data=str(ROOT / "train/votes.jsonl"),
+        learning_rate=2e-2,
+    )
     preferences.train_preferences(without, examples(6), SYSTEM)
     with_votes, without_votes = weights(work.folder), weights(without.folder)
     assert any(not (with_votes[k] == without_votes[k]).all() for k in with_votes)
@@ -150,9 +209,16 @@ def test_a_pair_brings_its_own_conversation(tiny, tmp_path):
     from train.preferences import dpo
 
     tokenizer = tiny.tokenizer()
-    turns = [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "Two?"}]
+    turns = [
+        {"role": "user", "content": "One?"},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "user", "content": "Two?"},
+    ]
     own = [{"role": "system", "content": "You are somebody else."}]
-    answers = {"chosen": [{"role": "assistant", "content": "Two."}], "rejected": [{"role": "assistant", "content": "None."}]}
+    answers = {
+        "chosen": [{"role": "assistant", "content": "Two."}],
+        "rejected": [{"role": "assistant", "content": "None."}],
+    }
     write_jsonl(tmp_path / "votes.jsonl", [{"prompt": turns, **answers}, {"prompt": own + turns, **answers}])
     found = dpo.load_votes(str(tmp_path / "votes.jsonl"), tokenizer, SYSTEM)
     asked = [[{"role": "system", "content": SYSTEM}, *turns], own + turns]
@@ -174,19 +240,26 @@ def test_a_cut_text_has_no_end_token(trained, monkeypatch):
 
 
 def test_grpo_writes_is_rewarded_and_keeps_the_contract(trained, tmp_path, monkeypatch):
-    """Each text is rewarded; where texts for a prompt differ in reward, the weights change. A text that is cut where the author's is, too, stops as his does."""
+    """Each text is rewarded; where texts for a prompt differ in reward, the weights change. A text that is cut where
+    the author's is, too, stops as his does."""
     from train import preferences
     from train.preferences import common, grpo
 
     asked = []
     for module in (common, grpo):
         monkeypatch.setattr(module, "MAX_COMPLETION_TOKENS", 16)
-    monkeypatch.setattr(grpo.RewardFunction, "parts", lambda self, text, brief, stopped: asked.append((text, stopped)) or dict.fromkeys(WEIGHTS, float(len(text))))
+    monkeypatch.setattr(
+        grpo.RewardFunction,
+        "parts",
+        lambda self, text, brief, stopped: asked.append((text, stopped)) or dict.fromkeys(WEIGHTS, float(len(text))),
+    )
     work = again(trained, tmp_path / "adapter", method="grpo", preference_prompts=2, learning_rate=2e-2)
     found = preferences.train_preferences(work, examples(6), SYSTEM)["preference"]
     assert found["prompts"] == 2 and {"reward_before", "reward_after"} | set(WEIGHTS) < set(found)
     assert len(asked) == 2 * grpo.NUM_GENERATIONS + 2 * 2 and len({text for text, _ in asked}) > 2
-    assert [stopped for _, stopped in asked].count(True) > len(asked) / 2  # the author's texts are longer than 16 tokens
+    assert [stopped for _, stopped in asked].count(True) > len(
+        asked
+    ) / 2  # the author's texts are longer than 16 tokens
     before, after = weights(trained[0].folder), weights(work.folder)
     assert any(not (before[k] == after[k]).all() for k in before)
     assert sorted(f.name for f in work.folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
@@ -212,7 +285,10 @@ def test_ctrl_c_says_from_where_the_same_command_goes_on(trained, tmp_path, monk
     work = again(trained, tmp_path / "adapter", method="dpo")
     with pytest.raises(KeyboardInterrupt, match="the same command begins anew"):
         preferences.train_preferences(work, examples(6), SYSTEM)
-    with work.checkpoints.saving(12, 12), pytest.raises(KeyboardInterrupt, match="^((?!step-12).)*$"):  # not there before it is whole
+    with (
+        work.checkpoints.saving(12, 12),
+        pytest.raises(KeyboardInterrupt, match="^((?!step-12).)*$"),
+    ):  # not there before it is whole
         preferences.train_preferences(work, examples(6), SYSTEM)
     with pytest.raises(KeyboardInterrupt, match="goes on from .*step-12, what the posts taught"):
         preferences.train_preferences(work, examples(6), SYSTEM)
@@ -232,28 +308,53 @@ def test_memory_that_ends_is_one_sentence(trained, tmp_path, monkeypatch):
 
 
 def test_the_stage_says_what_it_did_in_its_metrics(tiny, tiny_root, tmp_path, monkeypatch):
-    """04_train with train.method dpo: the numbers that `dvc metrics diff` compares are those of the adapter it leaves."""
+    """04_train with train.method dpo: the numbers that `dvc metrics diff` compares are those of the adapter it
+    leaves."""
     from train import cpu
 
     stage, params = importlib.import_module("04_train"), load_params(ROOT / "params.yaml")
-    train = settings(base=str(tiny_root / "tiny.gguf"), method="dpo", preference_prompts=4, preference_data=str(ROOT / "train/votes.jsonl"), epochs=1)
-    monkeypatch.setattr(stage, "load_params", lambda: params.model_copy(update={"train": train, "prepare": params.prepare.model_copy(update={"system": SYSTEM})}))
+    train = settings(
+        base=str(tiny_root / "tiny.gguf"),
+        method="dpo",
+        preference_prompts=4,
+        preference_data=str(ROOT / "train/votes.jsonl"),
+        epochs=1,
+    )
+    monkeypatch.setattr(
+        stage,
+        "load_params",
+        lambda: params.model_copy(
+            update={"train": train, "prepare": params.prepare.model_copy(update={"system": SYSTEM})}
+        ),
+    )
     monkeypatch.setattr(sys, "argv", ["04_train.py"])
     monkeypatch.chdir(tmp_path)
     rows = examples(9)
     for name, some in {"train": rows[:6], "valid": rows[6:8], "test": rows[8:]}.items():
         write_jsonl(tmp_path / f"data/split/{name}.jsonl", some)
-    with monkeypatch.context() as two, pytest.raises(UserError, match="train.method is dpo, which runs in one process, and this is one of 2"):
+    with (
+        monkeypatch.context() as two,
+        pytest.raises(UserError, match="train.method is dpo, which runs in one process, and this is one of 2"),
+    ):
         two.setenv("WORLD_SIZE", "2")
         stage.main()
     stage.main()
     found = json.loads((tmp_path / "artifacts/train/metrics.json").read_text())
     assert found["preference"]["method"] == "dpo" and found["preference"]["pairs"] == 4
     valid = [chat.to_trl_row(e, SYSTEM) for e in rows[6:8]]
-    assert found["loss_after"] == pytest.approx(cpu.evaluate_adapter(tiny, tmp_path / "artifacts/adapter", valid, train), abs=1e-3)
+    assert found["loss_after"] == pytest.approx(
+        cpu.evaluate_adapter(tiny, tmp_path / "artifacts/adapter", valid, train), abs=1e-3
+    )
     about = json.loads((tmp_path / "artifacts/train/training.json").read_text())
-    assert about["hardware"]["cores"] >= 1 and about["hardware"]["ram_gb"] > 1 and about["knobs"]["method"] == "dpo" and about["seconds"] > 0
-    assert [json.loads(line)["event"] for line in (tmp_path / "artifacts/logs/train.jsonl").read_text().splitlines()][:2] == ["validation", "start"]
+    assert (
+        about["hardware"]["cores"] >= 1
+        and about["hardware"]["ram_gb"] > 1
+        and about["knobs"]["method"] == "dpo"
+        and about["seconds"] > 0
+    )
+    assert [json.loads(line)["event"] for line in (tmp_path / "artifacts/logs/train.jsonl").read_text().splitlines()][
+        :2
+    ] == ["validation", "start"]
     assert not (tmp_path / "artifacts/checkpoints").exists(), "what was kept for dpo's sake is gone"
 
 
@@ -262,11 +363,23 @@ def test_the_stage_says_what_it_did_in_its_metrics(tiny, tiny_root, tmp_path, mo
     [
         (None, "is not there: save the answer of GET /api/blind/pairs"),
         ("{no json", "line 1 is not a JSON line"),
-        ('{"prompt": "a", "chosen": "b", "rejected": "c"}\n\n{"prompt": "a", "chosen": "b"}', "line 3 is not .*rejected: Field required"),
+        (
+            '{"prompt": "a", "chosen": "b", "rejected": "c"}\n\n{"prompt": "a", "chosen": "b"}',
+            "line 3 is not .*rejected: Field required",
+        ),
         ('{"prompt": "a", "chosen": "", "rejected": "c"}', "chosen.0.content: String should have at least 1 character"),
-        ('{"prompt": "a", "chosen": [{"role": "user", "content": "b"}], "rejected": "c"}', "chosen: Value error, the message must be the assistant's"),
-        ('{"prompt": [{"role": "assistant", "content": "a"}], "chosen": "b", "rejected": "c"}', "prompt: Value error, the last message of the prompt must be the user's"),
-        ('{"error": {"code": "no_key", "message": "This needs a key.", "hint": ""}}', "save the answer of GET /api/blind/pairs as it is"),
+        (
+            '{"prompt": "a", "chosen": [{"role": "user", "content": "b"}], "rejected": "c"}',
+            "chosen: Value error, the message must be the assistant's",
+        ),
+        (
+            '{"prompt": [{"role": "assistant", "content": "a"}], "chosen": "b", "rejected": "c"}',
+            "prompt: Value error, the last message of the prompt must be the user's",
+        ),
+        (
+            '{"error": {"code": "no_key", "message": "This needs a key.", "hint": ""}}',
+            "save the answer of GET /api/blind/pairs as it is",
+        ),
     ],
 )
 def test_votes_that_are_none_are_one_sentence(tiny, tmp_path, content, said):
@@ -295,7 +408,13 @@ def test_log_probabilities_without_triton():
     hidden, weight, labels = torch.randn(n, 8, requires_grad=True), torch.randn(11, 8), torch.randint(0, 11, (n,))
     z = 5 * torch.tanh(hidden @ weight.T * 2 / 5) / 0.7
     p = z.softmax(-1)
-    expected = (p[torch.arange(n), labels].log(), -(p * p.log()).sum(-1), (p**2).sum(-1).log(), z.mean(-1), z.argmax(-1) == labels)
+    expected = (
+        p[torch.arange(n), labels].log(),
+        -(p * p.log()).sum(-1),
+        (p**2).sum(-1).log(),
+        z.mean(-1),
+        z.argmax(-1) == labels,
+    )
     found = LogProbabilities.apply(hidden, weight, None, labels, 0.7, 4096, 5.0, 2.0, names)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
@@ -304,9 +423,19 @@ def test_log_probabilities_without_triton():
     assert LogProbabilities.apply(hidden, weight, None, labels, 1.0, 4096)[1:] == (None, None, None, None)
 
 
-@pytest.mark.parametrize("device, driver, kernel", [("cpu", None, False), ("cpu", "cuda", False), ("cuda", None, False), ("cuda", "cuda", True), ("xpu", "cuda", False)])
+@pytest.mark.parametrize(
+    "device, driver, kernel",
+    [
+        ("cpu", None, False),
+        ("cpu", "cuda", False),
+        ("cuda", None, False),
+        ("cuda", "cuda", True),
+        ("xpu", "cuda", False),
+    ],
+)
 def test_trls_kernel_is_asked_only_where_a_driver_of_triton_is_active(monkeypatch, device, driver, kernel):
-    """`driver`: the GPU that Triton finds. That Triton is installed decides nothing: pip brings it to machines without a GPU, too."""
+    """`driver`: the GPU that Triton finds. That Triton is installed decides nothing: pip brings it to machines without
+    a GPU, too."""
     import torch
 
     from train import trl_compat
@@ -318,7 +447,9 @@ def test_trls_kernel_is_asked_only_where_a_driver_of_triton_is_active(monkeypatc
     chosen = trl_compat.trl.trainer.utils._ChunkedLogProbFunction
     monkeypatch.setattr(trl_compat.LogProbabilities, "apply", lambda *_: "PyTorch")
     hidden = type("Hidden", (), {"device": torch.device(device)})()
-    assert chosen.apply(hidden, "weight") == ("kernel" if kernel else "PyTorch") and asked.rows == ([(hidden, "weight")] if kernel else [])
+    assert chosen.apply(hidden, "weight") == ("kernel" if kernel else "PyTorch") and asked.rows == (
+        [(hidden, "weight")] if kernel else []
+    )
 
 
 def test_where_triton_is_not_installed_pytorch_stands_in(monkeypatch):
@@ -342,7 +473,9 @@ def test_dpo_runs_with_triton_and_no_gpu_and_without_triton(trained, tmp_path, m
 
     patch_trl(monkeypatch, NoDriver if installed else None)
     trl_compat.patch_trl_for_cpu()
-    found = preferences.train_preferences(again(trained, tmp_path / "adapter", method="dpo", preference_prompts=4), examples(4), SYSTEM)
+    found = preferences.train_preferences(
+        again(trained, tmp_path / "adapter", method="dpo", preference_prompts=4), examples(4), SYSTEM
+    )
     assert found["preference"]["pairs"] == 4
 
 

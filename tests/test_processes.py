@@ -23,7 +23,9 @@ def one_process(base: dict, folder: str, out: str) -> None:
     rank = os.environ["RANK"]
     work = job(tiny, Path(folder) / f"adapter-{rank}", settings(**KNOBS, batch_size=1), 12)
     cpu.train(replace(work, checkpoints=replace(work.checkpoints, folder=Path(folder) / f"kept-{rank}")))
-    (Path(out) / rank).write_text(json.dumps({"steps": work.log.steps, "valids": work.log.valids, "tokens": work.log.tokens}))
+    (Path(out) / rank).write_text(
+        json.dumps({"steps": work.log.steps, "valids": work.log.valids, "tokens": work.log.tokens})
+    )
 
 
 @pytest.mark.slow
@@ -36,8 +38,27 @@ def test_two_processes_learn_as_one_with_twice_the_batch(tiny, tmp_path, monkeyp
         port = free.getsockname()[1]
     base = written(tiny)
     script = tmp_path / "run.py"
-    script.write_text(f"import sys\nsys.path[:0] = {[str(ROOT / 'tests'), str(ROOT)]}\nimport test_processes as t\nt.one_process({base}, {str(tmp_path)!r}, {str(tmp_path)!r})\n")
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(port), str(script)]
+    script.write_text(
+        f"import sys\nsys.path[:0] = {[str(ROOT / 'tests'), str(ROOT)]}\nimport test_processes as"
+        f" t\nt.one_process({base}, {str(tmp_path)!r}, {str(tmp_path)!r})\n"
+    )
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--multi_gpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--main_process_port",
+        str(port),
+        str(script),
+    ]
     env = {**environment(tmp_path), "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(launch, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]

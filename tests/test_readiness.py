@@ -1,4 +1,5 @@
-"""The report before training: its numbers are the posts', its verdict and hints follow from them, and the page runs and loads nothing."""
+"""The report before training: its numbers are the posts', its verdict and hints follow from them, and the page runs and
+loads nothing."""
 
 import re
 
@@ -13,7 +14,17 @@ WORDS = "We walked down to the harbour and looked at the boats, and the tide was
 
 def post(n, text=None, **more):
     text = text or " ".join(f"{w}{n}" for w in WORDS.split())
-    return {"id": str(n), "title": f"Post <{n}>", "date": f"20{10 + n % 3}-01-02", "text": text, "word_count": len(text.split()), "tags": ["tea"], "lang": "en", "authors": [], **more}
+    return {
+        "id": str(n),
+        "title": f"Post <{n}>",
+        "date": f"20{10 + n % 3}-01-02",
+        "text": text,
+        "word_count": len(text.split()),
+        "tags": ["tea"],
+        "lang": "en",
+        "authors": [],
+        **more,
+    }
 
 
 def facts(posts, left=()):
@@ -22,8 +33,22 @@ def facts(posts, left=()):
 
 def test_numbers_are_those_of_the_posts():
     quoted = "Mine own words are here.\n\n> Theirs are these four.\n\n```\ncode is\nhere\n```"
-    left = [{"source": "a", "reason": "only 3 words, fewer than ingest.min_words (40)"}, {"source": "b", "reason": "only 5 words, fewer than ingest.min_words (40)"}, {"source": "c", "reason": "a draft"}]
-    found = facts([post(1), post(2), post(3, quoted), post(4, date=None, authors=["Ann"], lang="de"), post(5, "Write to ann@harbour.org, she said to everybody.", authors=["Bob"]), post(6, authors=["Ann"])], left)
+    left = [
+        {"source": "a", "reason": "only 3 words, fewer than ingest.min_words (40)"},
+        {"source": "b", "reason": "only 5 words, fewer than ingest.min_words (40)"},
+        {"source": "c", "reason": "a draft"},
+    ]
+    found = facts(
+        [
+            post(1),
+            post(2),
+            post(3, quoted),
+            post(4, date=None, authors=["Ann"], lang="de"),
+            post(5, "Write to ann@harbour.org, she said to everybody.", authors=["Bob"]),
+            post(6, authors=["Ann"]),
+        ],
+        left,
+    )
     assert (found["posts"], found["undated"], found["from"], found["to"]) == (6, 1, "2010-01-02", "2012-01-02")
     assert found["languages"] == {"en": 5, "de": 1} and found["guests"] == 1 and found["personal"] == {"email": 1}
     total = found["words"]
@@ -35,7 +60,11 @@ def test_numbers_are_those_of_the_posts():
 
 def test_the_verdict_follows_the_thresholds():
     base = facts([post(n) for n in range(3)])
-    said = [assess({**base, "posts": n, "words": w}, PARAMS)[0].split()[0] + assess({**base, "posts": n, "words": w}, PARAMS)[0].split()[1] for n, w in ((3, 900), (60, 38_000), (400, 200_000), (3000, 10**6))]
+    said = [
+        assess({**base, "posts": n, "words": w}, PARAMS)[0].split()[0]
+        + assess({**base, "posts": n, "words": w}, PARAMS)[0].split()[1]
+        for n, w in ((3, 900), (60, 38_000), (400, 200_000), (3000, 10**6))
+    ]
     assert said == ["Notenough:", "Enoughto", "Enough:400", "Plenty:3000"]
 
 

@@ -13,24 +13,67 @@ EVIL = '<script>alert("x")</script> & "quotes" onload=\'y\''
 
 
 def voice(style, **more):
-    found = {"likelihood": {"bits_per_byte": 1.1}, "copying": {"run_median": 4.0, "run_max": 11, "over_limit": 0}, "shape": {"words_median": 300, "stopped": 0.5}, "topic": {"tfidf_auc": 0.8}}
-    ends = {f"{family}{end}": style + d for family in ("masked", "function") for end, d in (("", 0), ("_lo", -0.1), ("_hi", 0.1))}
+    found = {
+        "likelihood": {"bits_per_byte": 1.1},
+        "copying": {"run_median": 4.0, "run_max": 11, "over_limit": 0},
+        "shape": {"words_median": 300, "stopped": 0.5},
+        "topic": {"tfidf_auc": 0.8},
+    }
+    ends = {
+        f"{family}{end}": style + d
+        for family in ("masked", "function")
+        for end, d in (("", 0), ("_lo", -0.1), ("_hi", 0.1))
+    }
     return {**found, "style": ends, "fluency": {"repetition_within": 0.75}, "detectable": 0.7, **more}
 
 
 def wrote(text, copied=""):
-    return {"text": text, "end": "stop", "copied": copied, "run": len(copied.split()), "style": {"masked": 0.4, "function": None}}
+    return {
+        "text": text,
+        "end": "stop",
+        "copied": copied,
+        "run": len(copied.split()),
+        "style": {"masked": 0.4, "function": None},
+    }
 
 
 @pytest.fixture
 def card():
     metrics = {name: voice(x) for name, x in zip(SYSTEM_LABELS, (0.1, 0.15, 0.31, 0.62, 0.05, 1.0, 1.02, 0.7))}
     metrics["twin"]["suites"] = metrics["base"]["suites"] = {"facts": 0.5, "overall": 0.25}
-    metrics |= {"gain": {}, "verifier": {}, "unrelated": {}, "n": {"prompts": 12, "held_out_posts": 17, "training_posts": 60, "impostors": 6}}
-    sample = {"id": "a-1", "post_id": "a", "prompt": f"Write of boilers {EVIL}", "brief": "", "author": f"One.\n\n{EVIL}"}
-    sample |= {"twin": wrote(f"It was so: The boiler hummed, and the cat\n\nslept on the WARM lid. {EVIL}", RUN), "five_shot": wrote(EVIL), "base": wrote("Short.", "slept on the lid")}
-    habits = {"author": {"commas": [1.0, 2.0, 3.0], "semicolons": [0.0, 0.0, 0.0]}, "twin": {"commas": [2.5], "semicolons": [9.0]}, "base": {"commas": [60.0], "semicolons": [0.0]}}
-    return Scorecard(metrics, [sample], habits, f"Not yet: {EVIL}.", ["Try `train.epochs` <b>."], {"copying": f"2 of 12 texts {EVIL}"}, [{"post": "a", "base": 1.2, "twin": 1.0}], [("twin", "author")])
+    metrics |= {
+        "gain": {},
+        "verifier": {},
+        "unrelated": {},
+        "n": {"prompts": 12, "held_out_posts": 17, "training_posts": 60, "impostors": 6},
+    }
+    sample = {
+        "id": "a-1",
+        "post_id": "a",
+        "prompt": f"Write of boilers {EVIL}",
+        "brief": "",
+        "author": f"One.\n\n{EVIL}",
+    }
+    sample |= {
+        "twin": wrote(f"It was so: The boiler hummed, and the cat\n\nslept on the WARM lid. {EVIL}", RUN),
+        "five_shot": wrote(EVIL),
+        "base": wrote("Short.", "slept on the lid"),
+    }
+    habits = {
+        "author": {"commas": [1.0, 2.0, 3.0], "semicolons": [0.0, 0.0, 0.0]},
+        "twin": {"commas": [2.5], "semicolons": [9.0]},
+        "base": {"commas": [60.0], "semicolons": [0.0]},
+    }
+    return Scorecard(
+        metrics,
+        [sample],
+        habits,
+        f"Not yet: {EVIL}.",
+        ["Try `train.epochs` <b>."],
+        {"copying": f"2 of 12 texts {EVIL}"},
+        [{"post": "a", "base": 1.2, "twin": 1.0}],
+        [("twin", "author")],
+    )
 
 
 class Tags(HTMLParser):
@@ -59,7 +102,9 @@ class Tags(HTMLParser):
 def test_what_somebody_wrote_stays_text(card):
     """In prompt, post, answers, verdict, reason and names, a script and quotes are words."""
     found = Tags(render_report(card, EVIL, EVIL))
-    assert "script" not in {tag for tag, _ in found.tags} and not any(name.startswith("on") for _, a in found.tags for name in a)
+    assert "script" not in {tag for tag, _ in found.tags} and not any(
+        name.startswith("on") for _, a in found.tags for name in a
+    )
     assert found.text.count(EVIL) >= 8 and not found.open
 
 
@@ -101,9 +146,16 @@ def test_none_is_a_dash_everywhere(card):
 def test_copied_runs_are_marked_where_they_stand(card):
     """Across case, punctuation and paragraphs; only runs of 8 words or more."""
     page = render_report(card, "Wenna", "SmolLM2")
-    assert "<p>It was so: <mark>The boiler hummed, and the cat</mark></p><p><mark>slept on the WARM lid</mark>. &lt;script" in page
+    assert (
+        "<p>It was so: <mark>The boiler hummed, and the cat</mark></p><p><mark>slept on the WARM lid</mark>. &lt;script"
+        in page
+    )
     assert page.count("<mark>") == 3  # these two and the legend
-    assert locate_match("a b c", "a b c") == (0, 0) and locate_match("", RUN) == (0, 0) and locate_match("other words " * 9, RUN) == (0, 0)
+    assert (
+        locate_match("a b c", "a b c") == (0, 0)
+        and locate_match("", RUN) == (0, 0)
+        and locate_match("other words " * 9, RUN) == (0, 0)
+    )
     assert paragraphs(" \n\n a\nb \n \n\nc<\n") == "<p>a<br>b</p><p>c&lt;</p>" and paragraphs("") == ""
 
 

@@ -1,4 +1,5 @@
-"""A run that is stopped goes on from its last checkpoint and ends as an unbroken one; what goes wrong on the way is caught and said."""
+"""A run that is stopped goes on from its last checkpoint and ends as an unbroken one; what goes wrong on the way is
+caught and said."""
 
 import json
 import os
@@ -36,14 +37,22 @@ def work(tiny, folder):
 
 def result(done, numbers) -> dict:
     """All that must be the same."""
-    return {"steps": done.log.steps, "valids": done.log.valids, "tokens": done.log.tokens, "best": numbers["best_epoch"], "steps_made": numbers["steps"]}
+    return {
+        "steps": done.log.steps,
+        "valids": done.log.valids,
+        "tokens": done.log.tokens,
+        "best": numbers["best_epoch"],
+        "steps_made": numbers["steps"],
+    }
 
 
 def assert_same(found: dict, expected: dict, a=None, b=None) -> None:
     assert [s[0] for s in found["steps"]] == list(range(1, 10))
     for name in ("steps", "valids"):
         assert [list(row) for row in found[name]] == [pytest.approx(list(row), abs=1e-3) for row in expected[name]]
-    assert {k: found[k] for k in ("tokens", "best", "steps_made")} == {k: expected[k] for k in ("tokens", "best", "steps_made")}
+    assert {k: found[k] for k in ("tokens", "best", "steps_made")} == {
+        k: expected[k] for k in ("tokens", "best", "steps_made")
+    }
     if a:
         one, other = (load_file(f / "adapter_model.safetensors") for f in (a, b))
         assert all(torch.allclose(one[k], other[k], atol=1e-3) for k in one)
@@ -59,13 +68,14 @@ def unbroken(tiny, tmp_path_factory):
 
 # --- kill -9 ----------------------------------------------------------------------------------------------------------
 
-# Where each process is killed: (what is called, the how manieth time in that process). The first has no checkpoint yet; the
-# second leaves one half-written; the third has made an epoch's last step and not looked at its end.
+# Where each process is killed: (what is called, the how manieth time in that process). The first has no checkpoint yet;
+# the second leaves one half-written; the third has made an epoch's last step and not looked at its end.
 KILLS = [(TrainingLog, "step", 1), (callbacks, "save_file", 4), (callbacks.TrainingMonitor, "look", 1)]
 
 
 def killed_and_resumed(base: dict, folder: str, out: str) -> None:
-    """In a process of its own: a child for each kill, and one that completes. Forked before torch starts its threads."""
+    """In a process of its own: a child for each kill, and one that completes. Forked before torch starts its
+    threads."""
     tiny = read(base)
     for kill in [*KILLS, None]:
         child = os.fork()
@@ -92,10 +102,16 @@ def kill_at(owner, name: str, nth: int) -> None:
 
 
 def test_killed_three_times_it_ends_as_if_unbroken(tiny, unbroken, tmp_path):
-    """kill -9 in the first step, in the middle of writing a checkpoint, and between an epoch's last step and its validation."""
+    """kill -9 in the first step, in the middle of writing a checkpoint, and between an epoch's last step and its
+    validation."""
     base = written(tiny)
-    code = f"import sys; sys.path[:0] = {[str(ROOT / 'tests'), str(ROOT)]}; import test_resume as t; t.killed_and_resumed({base}, {str(tmp_path / 'adapter')!r}, {str(tmp_path / 'out')!r})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=600)
+    code = (
+        f"import sys; sys.path[:0] = {[str(ROOT / 'tests'), str(ROOT)]}; import test_resume as t;"
+        f" t.killed_and_resumed({base}, {str(tmp_path / 'adapter')!r}, {str(tmp_path / 'out')!r})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     said = done.stdout
     assert said.count("going on from step") == 2, said  # nothing was kept when the first was killed
@@ -110,9 +126,16 @@ def test_killed_three_times_it_ends_as_if_unbroken(tiny, unbroken, tmp_path):
 
 def test_ctrl_c_keeps_the_step_and_the_same_command_goes_on(tiny, unbroken, tmp_path, monkeypatch):
     stopped = work(tiny, tmp_path / "adapter")
-    with monkeypatch.context() as pressing, pytest.raises(KeyboardInterrupt, match="step 3 of 9 is kept in .*the same command goes on from there"):
+    with (
+        monkeypatch.context() as pressing,
+        pytest.raises(KeyboardInterrupt, match="step 3 of 9 is kept in .*the same command goes on from there"),
+    ):
         inner = TrainingLog.step
-        pressing.setattr(TrainingLog, "step", lambda log, step, *rest: (inner(log, step, *rest), step == 3 and os.kill(os.getpid(), signal.SIGINT)))
+        pressing.setattr(
+            TrainingLog,
+            "step",
+            lambda log, step, *rest: (inner(log, step, *rest), step == 3 and os.kill(os.getpid(), signal.SIGINT)),
+        )
         cpu.train(stopped)
     assert stopped.checkpoints.newest().name == "step-3"
     again = work(tiny, tmp_path / "adapter")
@@ -127,7 +150,10 @@ def test_ctrl_c_while_the_last_epoch_is_looked_at_is_kept_too(tiny, unbroken, tm
             os.kill(os.getpid(), signal.SIGINT)
         return inner(trainer)
 
-    with monkeypatch.context() as pressing, pytest.raises(KeyboardInterrupt, match="step 9 of 9 is kept in .*step-9; the same command"):
+    with (
+        monkeypatch.context() as pressing,
+        pytest.raises(KeyboardInterrupt, match="step 9 of 9 is kept in .*step-9; the same command"),
+    ):
         pressing.setattr(callbacks, "validation_loss", pressed)
         cpu.train(stopped)
     again = work(tiny, tmp_path / "adapter")
@@ -137,10 +163,15 @@ def test_ctrl_c_while_the_last_epoch_is_looked_at_is_kept_too(tiny, unbroken, tm
 
 @pytest.mark.parametrize("patience", [0, 1])
 def test_what_the_posts_taught_is_kept_for_the_method_that_follows(tiny, tmp_path, monkeypatch, capsys, patience):
-    """dpo that is stopped begins at the end of the posts again, also where they ended early for the validation loss's sake."""
+    """dpo that is stopped begins at the end of the posts again, also where they ended early for the validation loss's
+    sake."""
     losses, inner = [], callbacks.validation_loss
     if patience:  # it gets worse after the first epoch
-        monkeypatch.setattr(callbacks, "validation_loss", lambda trainer: losses.append(inner(trainer)) or inner(trainer) + len(losses) ** 2)
+        monkeypatch.setattr(
+            callbacks,
+            "validation_loss",
+            lambda trainer: losses.append(inner(trainer)) or inner(trainer) + len(losses) ** 2,
+        )
     last = 6 if patience else 9
 
     def train(folder):
@@ -151,7 +182,11 @@ def test_what_the_posts_taught_is_kept_for_the_method_that_follows(tiny, tmp_pat
     weights = load_file(done.folder / "adapter_model.safetensors")
     assert done.checkpoints.newest().name == f"step-{last}"
     again, numbers = train(tmp_path / "adapter")
-    assert numbers["steps"] == last and f"going on from step {last} of 9" in capsys.readouterr().out and again.log.steps == done.log.steps
+    assert (
+        numbers["steps"] == last
+        and f"going on from step {last} of 9" in capsys.readouterr().out
+        and again.log.steps == done.log.steps
+    )
     assert all(torch.equal(weights[k], w) for k, w in load_file(again.folder / "adapter_model.safetensors").items())
 
 
@@ -159,7 +194,8 @@ def test_what_the_posts_taught_is_kept_for_the_method_that_follows(tiny, tmp_pat
 
 
 def test_out_of_memory_halves_the_rows_and_changes_no_result(tiny, unbroken, tmp_path, monkeypatch, capsys):
-    """Memory that ends in the backward pass of long rows, with a gradient half added up. In fp32: bf16 rounds the sum of two halves otherwise than that of the whole."""
+    """Memory that ends in the backward pass of long rows, with a gradient half added up. In fp32: bf16 rounds the sum
+    of two halves otherwise than that of the whole."""
     monkeypatch.setattr(cpu, "has_bf16", lambda: False)
     asked = []
 
@@ -167,7 +203,15 @@ def test_out_of_memory_halves_the_rows_and_changes_no_result(tiny, unbroken, tmp
         loss, count = cpu_loss(model, inputs)
         if torch.is_grad_enabled() and inputs["input_ids"].shape[1] > 200:
             asked.append(inputs["input_ids"].shape[1])
-            loss.register_hook(lambda _: (_ for _ in ()).throw(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")) if len(asked) % 3 == 0 else None)
+            loss.register_hook(
+                lambda _: (
+                    (_ for _ in ()).throw(
+                        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+                    )
+                    if len(asked) % 3 == 0
+                    else None
+                )
+            )
         return loss, count
 
     cpu_loss = cpu.summed_cross_entropy
@@ -176,7 +220,10 @@ def test_out_of_memory_halves_the_rows_and_changes_no_result(tiny, unbroken, tmp
     done = work(tiny, tmp_path / "adapter")
     done = type(done)(**{**vars(done), "params": settings(**{**KNOBS, "lora_dropout": 0.0})})
     numbers = cpu.train(done)
-    assert "memory ran out: each row of 256 tokens is now read in up to 2 parts (batch halved, accumulation doubled" in capsys.readouterr().out
+    assert (
+        "memory ran out: each row of 256 tokens is now read in up to 2 parts (batch halved, accumulation doubled"
+        in capsys.readouterr().out
+    )
     monkeypatch.setattr(cpu, "summed_cross_entropy", cpu_loss)
     plain = job(tiny, tmp_path / "plain", settings(**{**KNOBS, "lora_dropout": 0.0}), ROWS)
     assert_same(result(done, numbers), result(plain, cpu.train(plain)), done.folder, plain.folder)
@@ -190,21 +237,31 @@ def test_memory_for_not_even_one_post_is_one_sentence(tiny, tmp_path, monkeypatc
 
     cpu_loss = cpu.summed_cross_entropy
     monkeypatch.setattr(cpu, "summed_cross_entropy", none)
-    with pytest.raises(UserError, match="even with one post at a time: set train.max_length under 256, or train on a smaller train.base"):
+    with pytest.raises(
+        UserError,
+        match="even with one post at a time: set train.max_length under 256, or train on a smaller train.base",
+    ):
         cpu.train(work(tiny, tmp_path / "adapter"))
 
 
 def test_a_loss_that_is_no_number_stops_training(tiny, tmp_path, monkeypatch):
     """transformers would put the average of the losses before in its place, and train on."""
     cpu_loss = cpu.summed_cross_entropy
-    monkeypatch.setattr(cpu, "summed_cross_entropy", lambda model, inputs: (cpu_loss(model, inputs)[0] * float("nan"), 1))
+    monkeypatch.setattr(
+        cpu, "summed_cross_entropy", lambda model, inputs: (cpu_loss(model, inputs)[0] * float("nan"), 1)
+    )
     with pytest.raises(FloatingPointError, match="the loss became nan at step 1"):
         cpu.train(work(tiny, tmp_path / "adapter"))
 
 
 def test_a_disk_that_is_full_at_a_checkpoint_stops_no_training(tiny, unbroken, tmp_path, monkeypatch, capsys):
-    """The optimiser's state is too large for the disk at step 4 and later: the checkpoint before stays, the result is the same."""
-    done, limit, inner = work(tiny, tmp_path / "adapter"), resource.getrlimit(resource.RLIMIT_FSIZE), callbacks.TrainingMonitor.save
+    """The optimiser's state is too large for the disk at step 4 and later: the checkpoint before stays, the result is
+    the same."""
+    done, limit, inner = (
+        work(tiny, tmp_path / "adapter"),
+        resource.getrlimit(resource.RLIMIT_FSIZE),
+        callbacks.TrainingMonitor.save,
+    )
 
     def save(self):
         full = self.trainer.state.global_step >= 4
@@ -216,7 +273,10 @@ def test_a_disk_that_is_full_at_a_checkpoint_stops_no_training(tiny, unbroken, t
 
     monkeypatch.setattr(callbacks.TrainingMonitor, "save", save)
     assert_same(result(done, cpu.train(done)), unbroken[0])
-    assert "the disk is full: step 4 is not kept, the newest checkpoint stays step-2; training goes on" in capsys.readouterr().out
+    assert (
+        "the disk is full: step 4 is not kept, the newest checkpoint stays step-2; training goes on"
+        in capsys.readouterr().out
+    )
     assert [f.name for f in done.checkpoints.folder.iterdir()] == ["step-2"]
 
 
@@ -224,7 +284,18 @@ def test_ctrl_c_on_a_full_disk_says_which_step_is_kept(tiny, tmp_path, monkeypat
     """Not the one it stops in, and that training goes on is not said."""
     stopped, inner = work(tiny, tmp_path / "adapter"), TrainingLog.step
     full = OSError(28, "No space left on device")
-    monkeypatch.setattr(TrainingLog, "step", lambda log, step, *rest: (inner(log, step, *rest), step == 3 and (os.kill(os.getpid(), signal.SIGINT), monkeypatch.setattr(callbacks, "save_file", lambda *a: (_ for _ in ()).throw(full)))))
+    monkeypatch.setattr(
+        TrainingLog,
+        "step",
+        lambda log, step, *rest: (
+            inner(log, step, *rest),
+            step == 3
+            and (
+                os.kill(os.getpid(), signal.SIGINT),
+                monkeypatch.setattr(callbacks, "save_file", lambda *a: (_ for _ in ()).throw(full)),
+            ),
+        ),
+    )
     with pytest.raises(KeyboardInterrupt, match="step 2 of 9 is kept in .*step-2; the same command"):
         cpu.train(stopped)
     assert "step 3 is not kept, the newest checkpoint stays step-2\n" in capsys.readouterr().out

@@ -1,4 +1,5 @@
-"""Which engine is taken, and what callers are told when it fails: in the middle of an answer, before it, or by a full line."""
+"""Which engine is taken, and what callers are told when it fails: in the middle of an answer, before it, or by a full
+line."""
 
 import asyncio
 import contextlib
@@ -32,7 +33,9 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     (tmp_path / "artifacts/ollama").mkdir(parents=True)
-    (tmp_path / "artifacts/ollama/receipt.json").write_text(json.dumps({"status": "registered", "model": "blogtwin:abc", "tag": "blogtwin:latest"}))
+    (tmp_path / "artifacts/ollama/receipt.json").write_text(
+        json.dumps({"status": "registered", "model": "blogtwin:abc", "tag": "blogtwin:latest"})
+    )
     return tmp_path
 
 
@@ -52,7 +55,10 @@ def test_auto_takes_ollama_only_when_it_is_up_and_has_the_twin_of_the_receipt(pr
         server.models["blogtwin:abc"] = {}
         assert model_pool.select_engine(settings(engine="auto"))[::2] == ("ollama", {"finetuned": "blogtwin:abc"})
         server.models["smollm2:135m"] = {}
-        assert model_pool.select_engine(settings(engine="ollama"))[2] == {"finetuned": "blogtwin:abc", "base": "smollm2:135m"}
+        assert model_pool.select_engine(settings(engine="ollama"))[2] == {
+            "finetuned": "blogtwin:abc",
+            "base": "smollm2:135m",
+        }
     finally:
         server.close()
     assert model_pool.select_engine(settings(engine="auto"))[0] == "llamacpp"  # it is gone
@@ -106,19 +112,32 @@ def test_ollama_answers_and_when_it_goes_everybody_is_told_and_the_next_one_is_a
     monkeypatch.setenv("OLLAMA_HOST", ollama.host)
     write_adapter_gguf(model, project / "artifacts/gguf/adapter.gguf")
     (tmp_path / f"sha256-{model.digest}").symlink_to(model.gguf)
-    kept = {"blob": f"sha256:{model.digest}", "system": "", "parameters": {"stop": []}, "template": go_template(model.template)["template"]}
+    kept = {
+        "blob": f"sha256:{model.digest}",
+        "system": "",
+        "parameters": {"stop": []},
+        "template": go_template(model.template)["template"],
+    }
     ollama.models |= {"blogtwin:abc": kept, "smollm2:135m": kept}
     try:
         with ready(create_app(settings(engine="auto", home=tmp_path / "home"))) as http:
             health = http.get("/api/v1/health").json()
-            assert (health["engine"], health["models"]) == ("ollama", ["base", "finetuned"]) and "blogtwin:abc" in health["why"], str(health)
+            assert (health["engine"], health["models"]) == (
+                "ollama",
+                ["base", "finetuned"],
+            ) and "blogtwin:abc" in health["why"], str(health)
             asked = {"prompt": "Write about the harbour.", "model": "finetuned", "max_tokens": 12, "temperature": 0}
             whole = http.post("/api/generate", json=asked).json()
             assert len(whole["text"]) > 10 and whole["tokens"] == 12
-            assert http.post("/api/generate", json={**asked, "style_strength": 0.5}).json()["error"]["code"] == "engine_cannot"
+            assert (
+                http.post("/api/generate", json={**asked, "style_strength": 0.5}).json()["error"]["code"]
+                == "engine_cannot"
+            )
             ollama.faults.add("goes")
             found = events(http.post("/api/generate", json={**asked, "stream": True}).text.splitlines())
-            assert [n for n, _ in found] == ["start", "delta", "delta", "error"] and found[-1][1]["error"]["code"] == "engine_gone"
+            assert [n for n, _ in found] == ["start", "delta", "delta", "error"] and found[-1][1]["error"][
+                "code"
+            ] == "engine_gone"
             ollama.faults.clear()
             assert http.post("/api/generate", json=asked).json()["text"] == whole["text"]
             assert http.get("/api/v1/health").json()["ready"]
@@ -149,9 +168,9 @@ def ready(app, until: str = "ready"):
 
 
 class Engine(BaseHTTPRequestHandler):
-    """Speaks OpenAI's protocol badly, by the `fault` of its server: dies, refuses, breaks, waits after its first token, or writes on until the
-    caller has gone. Without a fault of that name, `answers`, it does well. `asked` are the requests' bodies, `wrote` is set with a first token,
-    and `left` when one that waits finds its caller gone."""
+    """Speaks OpenAI's protocol badly, by the `fault` of its server: dies, refuses, breaks, waits after its first token,
+    or writes on until the caller has gone. Without a fault of that name, `answers`, it does well. `asked` are the
+    requests' bodies, `wrote` is set with a first token, and `left` when one that waits finds its caller gone."""
 
     protocol_version = "HTTP/1.1"
 
@@ -163,7 +182,15 @@ class Engine(BaseHTTPRequestHandler):
         fault = self.server.fault
         self.close_connection = True
         if fault in ("refuses", "breaks"):
-            data = json.dumps({"error": {"message": "the request exceeds the available context size" if fault == "refuses" else "out of memory"}}).encode()
+            data = json.dumps(
+                {
+                    "error": {
+                        "message": (
+                            "the request exceeds the available context size" if fault == "refuses" else "out of memory"
+                        )
+                    }
+                }
+            ).encode()
             self.send_response(400 if fault == "refuses" else 500)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
@@ -191,7 +218,14 @@ class Engine(BaseHTTPRequestHandler):
             pass  # the caller has gone
 
     def chunk(self, choices: list[dict], **more) -> None:
-        chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "remote", "choices": choices, **more}
+        chunk = {
+            "id": "1",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": "remote",
+            "choices": choices,
+            **more,
+        }
         data = f"data: {json.dumps(chunk)}\n\n".encode()
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
@@ -203,7 +237,17 @@ def failing(project, tmp_path):
     engine.fault, engine.wrote, engine.left, engine.asked = "", threading.Event(), threading.Event(), []
     threading.Thread(target=engine.serve_forever, args=(0.05,), daemon=True).start()
     url = f"http://127.0.0.1:{engine.server_port}/v1"
-    app = create_app(settings(engine="openai", openai_url=url, openai_base_model="remote", openai_twin_model="remote", home=tmp_path / "home", slots=1, queue=1))
+    app = create_app(
+        settings(
+            engine="openai",
+            openai_url=url,
+            openai_base_model="remote",
+            openai_twin_model="remote",
+            home=tmp_path / "home",
+            slots=1,
+            queue=1,
+        )
+    )
     with ready(app) as http:
         yield http, engine
     engine.shutdown()
@@ -215,7 +259,11 @@ ASKED = {"model": "base", "messages": [{"role": "user", "content": "Count."}], "
 
 def test_a_model_that_answers_somebody_is_not_unloaded(failing):
     http, engine = failing
-    writing = threading.Thread(target=http.post, args=("/api/generate",), kwargs={"json": {"prompt": "Count.", "model": "base"}, "headers": {"X-Request-ID": "the-writer"}})
+    writing = threading.Thread(
+        target=http.post,
+        args=("/api/generate",),
+        kwargs={"json": {"prompt": "Count.", "model": "base"}, "headers": {"X-Request-ID": "the-writer"}},
+    )
     writing.start()
     until = time.monotonic() + 10
     while not engine.asked and time.monotonic() < until:
@@ -229,9 +277,15 @@ def test_a_model_that_answers_somebody_is_not_unloaded(failing):
 def test_an_engine_that_goes_in_the_middle_is_an_error_in_the_stream_and_a_502_without_one(failing):
     http, engine = failing
     engine.fault = "dies"
-    lines = [json.loads(line[6:]) for line in http.post("/v1/chat/completions", json={**ASKED, "stream": True}).text.splitlines() if line.startswith("data: {")]
+    lines = [
+        json.loads(line[6:])
+        for line in http.post("/v1/chat/completions", json={**ASKED, "stream": True}).text.splitlines()
+        if line.startswith("data: {")
+    ]
     assert lines[0]["choices"][0]["delta"]["content"] == "One" and lines[-1]["error"]["code"] == "engine_gone"
-    found = events(http.post("/api/generate", json={"prompt": "Count.", "model": "base", "stream": True}).text.splitlines())
+    found = events(
+        http.post("/api/generate", json={"prompt": "Count.", "model": "base", "stream": True}).text.splitlines()
+    )
     assert [n for n, _ in found] == ["start", "delta", "delta", "error"] and found[-1][1]["error"]["hint"]
     for path, asked in (("/v1/chat/completions", ASKED), ("/api/generate", {"prompt": "Count.", "model": "base"})):
         answer = http.post(path, json=asked)
@@ -241,20 +295,31 @@ def test_an_engine_that_goes_in_the_middle_is_an_error_in_the_stream_and_a_502_w
 def test_what_came_before_the_engine_went_is_kept_in_the_chat(failing):
     http, engine = failing
     engine.fault = "dies"
-    found = events(http.post("/api/v1/chat/completions", json={"message": "Count.", "model": "base", "stream": True}).text.splitlines())
+    found = events(
+        http.post(
+            "/api/v1/chat/completions", json={"message": "Count.", "model": "base", "stream": True}
+        ).text.splitlines()
+    )
     kept = http.get(f"/api/v1/chat/sessions/{found[0][1]['session_id']}").json()["messages"]
     assert found[-1][1]["error"]["code"] == "engine_gone"
-    assert [(m["role"], m["content"], m["finish"]) for m in kept] == [("user", "Count.", ""), ("assistant", "One two", "cancelled")]
+    assert [(m["role"], m["content"], m["finish"]) for m in kept] == [
+        ("user", "Count.", ""),
+        ("assistant", "One two", "cancelled"),
+    ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("fault", "status", "code"), [("refuses", 400, "prompt_too_long"), ("breaks", 502, "engine_failed")])
+@pytest.mark.parametrize(
+    ("fault", "status", "code"), [("refuses", 400, "prompt_too_long"), ("breaks", 502, "engine_failed")]
+)
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/generate"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_what_an_engine_refuses_has_its_status_also_in_a_stream(failing, fault, status, code, path, stream):
     http, engine = failing
     engine.fault = fault
-    answer = http.post(path, json={**(ASKED if path.startswith("/v1") else {"prompt": "Count.", "model": "base"}), "stream": stream})
+    answer = http.post(
+        path, json={**(ASKED if path.startswith("/v1") else {"prompt": "Count.", "model": "base"}), "stream": stream}
+    )
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
@@ -269,7 +334,9 @@ def test_an_engine_that_is_not_there_is_502_and_the_next_one_answers(failing, mo
 
 def test_strength_is_refused_where_the_style_is_merged(failing):
     http, _ = failing
-    error = http.post("/v1/chat/completions", json={**ASKED, "model": "finetuned", "style_strength": 0.5}).json()["error"]
+    error = http.post("/v1/chat/completions", json={**ASKED, "model": "finetuned", "style_strength": 0.5}).json()[
+        "error"
+    ]
     assert error["code"] == "engine_cannot"
 
 
@@ -278,27 +345,40 @@ def test_every_section_of_a_draft_is_asked_with_the_outline_and_the_tail_of_the_
     engine.fault = "answers"
     asked = {"title": "The ladder", "notes": "It broke.", "outline": ["Up", "Along", "Down"], "model": "base"}
     found = events(http.post("/api/draft", json=asked).text.splitlines())
-    assert found[-1] == ("draft", {"title": "The ladder", "text": "## Up\n\nOne two\n\n## Along\n\nOne two\n\n## Down\n\nOne two"})
+    assert found[-1] == (
+        "draft",
+        {"title": "The ladder", "text": "## Up\n\nOne two\n\n## Along\n\nOne two\n\n## Down\n\nOne two"},
+    )
     prompts = [body["messages"][-1]["content"] for body in engine.asked]
     assert len(prompts) == 3 and all("The ladder" in p and "Up; Along; Down" in p for p in prompts)
-    assert ["It broke." in p for p in prompts] == [True, False, False] and ["One two\n\n## " in p for p in prompts] == [False, True, True]
+    assert ["It broke." in p for p in prompts] == [True, False, False] and ["One two\n\n## " in p for p in prompts] == [
+        False,
+        True,
+        True,
+    ]
     assert prompts[1].endswith("## Along") and prompts[2].endswith("## Down")
 
 
 def test_a_blind_comparison_that_writes_now_ends_when_its_engine_does_not(failing, project):
     http, engine = failing
     state, samples = http.app.state.serve, project / "artifacts/eval/samples.jsonl"
-    assert http.post("/api/blind", json={"one": "base", "other": "author"}).json()["error"]["code"] == "not_possible"  # nothing was made yet
+    assert (
+        http.post("/api/blind", json={"one": "base", "other": "author"}).json()["error"]["code"] == "not_possible"
+    )  # nothing was made yet
     samples.parent.mkdir(parents=True)
     samples.write_text("")
     assert http.post("/api/blind", json={"one": "base", "other": "author"}).json()["error"]["code"] == "no_topics"
-    samples.write_text(json.dumps({"prompt": "Count.", "brief": "Counting", "author": "Mine.", "base": {"text": "Kept."}}))
+    samples.write_text(
+        json.dumps({"prompt": "Count.", "brief": "Counting", "author": "Mine.", "base": {"text": "Kept."}})
+    )
     engine.fault = "answers"
     blind = http.post("/api/blind", json={"one": "base", "other": "author", "fresh": True}).json()
     assert {blind["left"], blind["right"]} == {"One two", "Mine."}
     engine.fault, state.settings = "", state.settings.model_copy(update={"answer_seconds": 0.3})
     late = http.post("/api/blind", json={"one": "base", "other": "author", "fresh": True})
-    assert (late.status_code, late.json()["error"]["code"]) == (503, "too_slow") and state.pool.loaded["base"].gate.active == 0
+    assert (late.status_code, late.json()["error"]["code"]) == (503, "too_slow") and state.pool.loaded[
+        "base"
+    ].gate.active == 0
 
 
 def test_a_repeat_penalty_goes_to_an_engine_by_the_name_it_has_there_or_not_at_all(failing):
@@ -309,7 +389,9 @@ def test_a_repeat_penalty_goes_to_an_engine_by_the_name_it_has_there_or_not_at_a
         engine.asked.clear()
         http.post("/api/generate", json={"prompt": "Count.", "model": "base", "repeat_penalty": 1.3})
         http.post("/v1/chat/completions", json={**ASKED, "repeat_penalty": 1.3})
-        assert [{k: v for k, v in body.items() if "penalty" in k} for body in engine.asked] == [{name: 1.3} if name else {}] * 2
+        assert [{k: v for k, v in body.items() if "penalty" in k} for body in engine.asked] == [
+            {name: 1.3} if name else {}
+        ] * 2
 
 
 @pytest.mark.parametrize("asked", [False, True])
@@ -317,7 +399,9 @@ def test_a_prompt_is_in_the_log_only_where_the_setting_says_so(failing, tmp_path
     http, engine = failing
     engine.fault, state = "answers", http.app.state.serve
     state.settings = state.settings.model_copy(update={"log_prompts": asked})
-    http.post("/v1/chat/completions", json={"model": "base", "messages": [{"role": "user", "content": "a private thing"}]})
+    http.post(
+        "/v1/chat/completions", json={"model": "base", "messages": [{"role": "user", "content": "a private thing"}]}
+    )
     log = (tmp_path / "home/logs/serve.jsonl").read_text()
     assert "/v1/chat/completions" in log and ("a private thing" in log) == asked
 
@@ -327,10 +411,19 @@ def test_prometheus_is_told_of_an_answer(failing):
     engine.fault = "answers"
 
     def count(name: str) -> float:
-        lines = dict(line.rsplit(" ", 1) for line in http.get("/api/v1/metrics").text.splitlines() if not line.startswith("#"))
+        lines = dict(
+            line.rsplit(" ", 1) for line in http.get("/api/v1/metrics").text.splitlines() if not line.startswith("#")
+        )
         return float(lines.get(name, 0))
 
-    names = ['blogtwin_first_token_seconds_count{model="base"}', 'blogtwin_tokens_total{model="base"}', 'blogtwin_requests_total{method="POST",route="/api/generate",status="200"}', 'blogtwin_request_seconds_count{route="/api/generate"}', 'blogtwin_answers_total{end="whole",model="base"}', 'blogtwin_answer_seconds_count{model="base"}']
+    names = [
+        'blogtwin_first_token_seconds_count{model="base"}',
+        'blogtwin_tokens_total{model="base"}',
+        'blogtwin_requests_total{method="POST",route="/api/generate",status="200"}',
+        'blogtwin_request_seconds_count{route="/api/generate"}',
+        'blogtwin_answers_total{end="whole",model="base"}',
+        'blogtwin_answer_seconds_count{model="base"}',
+    ]
     before = [count(name) for name in names]
     http.post("/api/generate", json={"prompt": "Count.", "model": "base"})
     assert [count(name) - b for name, b in zip(names, before)] == [1, 2, 1, 1, 1, 1]
@@ -349,7 +442,14 @@ def test_an_answer_that_takes_too_long_ends_with_503_and_frees_the_engine(failin
 def test_a_full_line_answers_503_with_the_time_to_come_back_and_never_hangs(failing):
     http, engine = failing
     gate = http.app.state.serve.pool.loaded["base"].gate
-    threads = [threading.Thread(target=http.post, args=("/api/generate",), kwargs={"json": {"prompt": "Count.", "model": "base"}, "headers": {"X-Request-ID": f"in-the-line-{n}"}}) for n in range(2)]
+    threads = [
+        threading.Thread(
+            target=http.post,
+            args=("/api/generate",),
+            kwargs={"json": {"prompt": "Count.", "model": "base"}, "headers": {"X-Request-ID": f"in-the-line-{n}"}},
+        )
+        for n in range(2)
+    ]
     for thread in threads:  # one is answered, one waits; more are not let in (slots=1, queue=1)
         thread.start()
     until = time.monotonic() + 20
@@ -357,7 +457,9 @@ def test_a_full_line_answers_503_with_the_time_to_come_back_and_never_hangs(fail
         assert time.monotonic() < until
         time.sleep(0.01)
     refused = http.post("/v1/chat/completions", json=ASKED)
-    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "busy") and int(refused.headers["retry-after"]) >= 1
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "busy") and int(
+        refused.headers["retry-after"]
+    ) >= 1
     while any(thread.is_alive() for thread in threads):
         for n in range(2):
             http.post(f"/api/cancel/in-the-line-{n}")
@@ -371,7 +473,11 @@ def test_cancelling_closes_the_engines_connection_without_another_token(failing)
     engine.fault, got = "waits", []
 
     def ask():
-        got.append(http.post("/api/generate", json={"prompt": "Count.", "model": "base"}, headers={"X-Request-ID": "cancel-this-one"}).json())
+        got.append(
+            http.post(
+                "/api/generate", json={"prompt": "Count.", "model": "base"}, headers={"X-Request-ID": "cancel-this-one"}
+            ).json()
+        )
 
     thread = threading.Thread(target=ask)
     thread.start()
@@ -409,7 +515,9 @@ def test_a_writer_that_is_cancelled_from_within_is_an_error_and_no_wait_for_ever
         yield
 
     async def work():
-        return await asyncio.wait_for(collect_final(GenerationStream(ActiveStreams(), "id", "me", [writer()], 60), "written"), 5)
+        return await asyncio.wait_for(
+            collect_final(GenerationStream(ActiveStreams(), "id", "me", [writer()], 60), "written"), 5
+        )
 
     with pytest.raises(ApiError) as gone:
         asyncio.run(work())

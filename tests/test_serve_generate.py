@@ -20,7 +20,9 @@ pytestmark = pytest.mark.slow
 
 
 def generate(server, status: int = 200, **asked) -> dict:
-    answer = server.http.post("/api/generate", json={"prompt": "Write about the harbour.", "max_tokens": 12, "temperature": 0, **asked})
+    answer = server.http.post(
+        "/api/generate", json={"prompt": "Write about the harbour.", "max_tokens": 12, "temperature": 0, **asked}
+    )
     assert answer.status_code == status, answer.text
     return answer.json()
 
@@ -36,7 +38,9 @@ def test_it_says_what_it_serves_and_where(server):
 
 
 def test_a_stream_is_start_deltas_written(server):
-    with server.http.stream("POST", "/api/generate", json={"prompt": "Rain.", "model": "base", "max_tokens": 6, "stream": True}) as answer:
+    with server.http.stream(
+        "POST", "/api/generate", json={"prompt": "Rain.", "model": "base", "max_tokens": 6, "stream": True}
+    ) as answer:
         found = events(answer.iter_lines())
     assert [n for n, _ in found][0] == "start" and [n for n, _ in found][-1] == "written"
     assert "".join(d["text"] for n, d in found if n == "delta") == found[-1][1]["text"]
@@ -56,21 +60,28 @@ def test_an_engine_that_cannot_change_the_strength_says_so(server):
 
 
 def test_a_title_is_asked_for_as_in_training(served):
-    """Word for word a phrase of the training examples. What is written is no proof: nearly even first tokens fall one way or the other by how the prompt was read."""
+    """Word for word a phrase of the training examples. What is written is no proof: nearly even first tokens fall one
+    way or the other by how the prompt was read."""
     from blogtwin.config import load_params
     from serve import requests
 
     state = SimpleNamespace(settings=Settings(home=served, _env_file=None), params=load_params(served / "params.yaml"))
     one = SimpleNamespace(model=SimpleNamespace(system="You write."))
-    expected = chat.prompt_messages({"instruction": "Write a blog post titled “The ladder”.", "input": ""}, "You write.")
+    expected = chat.prompt_messages(
+        {"instruction": "Write a blog post titled “The ladder”.", "input": ""}, "You write."
+    )
     assert requests.build_messages(state, one, requests.PromptRequest(prompt=" The ladder", task="write")) == expected
 
 
 def test_both_sides_stream_at_once_and_are_scored(server):
-    with server.http.stream("POST", "/api/evaluate", json={"prompt": "Write about the ladder.", "max_tokens": 150, "seed": 2}) as answer:
+    with server.http.stream(
+        "POST", "/api/evaluate", json={"prompt": "Write about the ladder.", "max_tokens": 150, "seed": 2}
+    ) as answer:
         found = events(answer.iter_lines())
     names = [n for n, _ in found]
-    assert names.index("twin.delta") < names.index("base.written") and names.index("base.delta") < names.index("twin.written")
+    assert names.index("twin.delta") < names.index("base.written") and names.index("base.delta") < names.index(
+        "twin.written"
+    )
     sides = "".join(n[0] for n in names if n.endswith("delta"))
     assert sides.count("bt") > 20  # token by token, not one after the other
     for side in ("base", "twin"):
@@ -81,10 +92,22 @@ def test_both_sides_stream_at_once_and_are_scored(server):
 
 
 def test_three_writers_with_a_strength_each(server):
-    asked = {"prompt": "Write about the ladder.", "max_tokens": 12, "seed": 2, "temperature": 0, "base": "finetuned", "base_strength": 0, "third": "finetuned", "third_strength": 0}
+    asked = {
+        "prompt": "Write about the ladder.",
+        "max_tokens": 12,
+        "seed": 2,
+        "temperature": 0,
+        "base": "finetuned",
+        "base_strength": 0,
+        "third": "finetuned",
+        "third_strength": 0,
+    }
     with server.http.stream("POST", "/api/evaluate", json=asked) as answer:
         found = dict(events(answer.iter_lines()))
-    assert found["base.written"]["text"] == found["third.written"]["text"] != found["twin.written"]["text"] and "third.scores" in found
+    assert (
+        found["base.written"]["text"] == found["third.written"]["text"] != found["twin.written"]["text"]
+        and "third.scores" in found
+    )
 
 
 def test_a_copied_run_names_its_post(server, served):
@@ -95,7 +118,10 @@ def test_a_copied_run_names_its_post(server, served):
 
 def scores_of(folder, text: str) -> dict:
     """As the server's process of its own scores it."""
-    code = f"import sys, json; sys.path.insert(0, {str(ROOT)!r}); from serve.scoring import score_text; print(json.dumps(score_text(sys.argv[1], 'x')))"
+    code = (
+        f"import sys, json; sys.path.insert(0, {str(ROOT)!r}); from serve.scoring import score_text;"
+        " print(json.dumps(score_text(sys.argv[1], 'x')))"
+    )
     done = subprocess.run([sys.executable, "-c", code, text], cwd=folder, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -110,7 +136,14 @@ def test_cancelling_stops_the_engine(server, stream, how):
     def ask():
         try:
             asked = {"prompt": "Write on and on.", "model": "base", "max_tokens": 1500, "stream": stream}
-            with httpx.stream("POST", f"{server.url}/api/generate", json=asked, headers={"X-Request-ID": name}, trust_env=False, timeout=60) as answer:
+            with httpx.stream(
+                "POST",
+                f"{server.url}/api/generate",
+                json=asked,
+                headers={"X-Request-ID": name},
+                trust_env=False,
+                timeout=60,
+            ) as answer:
                 result.extend(answer.iter_lines())
         except httpx.HTTPError as e:
             result.append(type(e).__name__)
@@ -165,6 +198,7 @@ def test_a_websocket_has_the_same_events_and_can_cancel(server):
     from websockets.sync.client import connect
 
     with connect(server.url.replace("http", "ws") + "/ws/chat", proxy=None) as socket:
+
         def ask(**asked):
             socket.send(json.dumps(asked))
             found = []
@@ -175,8 +209,12 @@ def test_a_websocket_has_the_same_events_and_can_cancel(server):
                     socket.send('{"type": "cancel"}')
             return found
 
-        found = ask(message="Tell me a long story about the rain.", model="base", max_tokens=5, seed=1)  # never done in five tokens
-        assert [n for n, _ in found][0] == "session" and found[-1][1]["message"]["content"] == "".join(d["text"] for n, d in found if n == "delta")
+        found = ask(
+            message="Tell me a long story about the rain.", model="base", max_tokens=5, seed=1
+        )  # never done in five tokens
+        assert [n for n, _ in found][0] == "session" and found[-1][1]["message"]["content"] == "".join(
+            d["text"] for n, d in found if n == "delta"
+        )
         session = found[0][1]["session_id"]
         last = ask(message="Write on and on.", model="base", max_tokens=1500, session_id=session)[-1]
         assert last[0] == "cancelled", last
@@ -187,13 +225,33 @@ def test_a_websocket_has_the_same_events_and_can_cancel(server):
 
 
 def test_a_draft_is_written_section_by_section_along_the_given_outline(server):
-    asked = {"title": "The ladder", "outline": ["The top rung", "The bottom rung"], "max_tokens": 8, "model": "base", "seed": 1}
+    asked = {
+        "title": "The ladder",
+        "outline": ["The top rung", "The bottom rung"],
+        "max_tokens": 8,
+        "model": "base",
+        "seed": 1,
+    }
     with server.http.stream("POST", "/api/draft", json=asked) as answer:
         found = events(answer.iter_lines())
-    assert [n for n, _ in found if n != "delta"] == ["outline", "section", "section_end", "section", "section_end", "draft"]
+    assert [n for n, _ in found if n != "delta"] == [
+        "outline",
+        "section",
+        "section_end",
+        "section",
+        "section_end",
+        "draft",
+    ]
     text = found[-1][1]["text"]
-    assert text.index("## The top rung") < text.index("## The bottom rung") and all(d["text"] in text for n, d in found if n == "section_end")
-    planned = events(server.http.post("/api/draft", json={"notes": "A ladder. It broke. I mended it.", "only_outline": True, "sections": 3, "seed": 1}).text.splitlines())
+    assert text.index("## The top rung") < text.index("## The bottom rung") and all(
+        d["text"] in text for n, d in found if n == "section_end"
+    )
+    planned = events(
+        server.http.post(
+            "/api/draft",
+            json={"notes": "A ladder. It broke. I mended it.", "only_outline": True, "sections": 3, "seed": 1},
+        ).text.splitlines()
+    )
     assert [n for n, _ in planned] == ["outline"] and 1 <= len(planned[0][1]["outline"]) <= 3
 
 
@@ -210,7 +268,14 @@ def test_a_rewrite_streams_and_says_what_became_of_every_fact(server):
 def ends(server) -> dict[str, float]:
     """How many answers of the base were cut short, and how many were written to their end."""
     lines = server.http.get("/api/v1/metrics").text.splitlines()
-    return {end: sum(float(line.split()[-1]) for line in lines if line.startswith(f'blogtwin_answers_total{{end="{end}",model="base"}}')) for end in ("cancelled", "whole")}
+    return {
+        end: sum(
+            float(line.split()[-1])
+            for line in lines
+            if line.startswith(f'blogtwin_answers_total{{end="{end}",model="base"}}')
+        )
+        for end in ("cancelled", "whole")
+    }
 
 
 def wait_until(true, seconds: float = 60) -> None:

@@ -1,4 +1,5 @@
-"""Training jobs for real: the API, DVC's queue and worker, the project's own stages on a tiny base, and what becomes of a job when things are killed."""
+"""Training jobs for real: the API, DVC's queue and worker, the project's own stages on a tiny base, and what becomes of
+a job when things are killed."""
 
 import json
 import subprocess
@@ -11,8 +12,19 @@ from serving import Server, of
 from websockets.sync.client import connect
 
 pytestmark = pytest.mark.slow
-SMALL = {"train.max_length": 512, "export.parity_prompts": 1, "export.parity_tokens": 16, "export.quantization": "f16", "train.learning_rate": 0.005}
-LONG = {**SMALL, "train.epochs": 5000, "train.early_stopping_patience": 5000, "train.max_tokens": 0}  # hours, if nobody stops it
+SMALL = {
+    "train.max_length": 512,
+    "export.parity_prompts": 1,
+    "export.parity_tokens": 16,
+    "export.quantization": "f16",
+    "train.learning_rate": 0.005,
+}
+LONG = {
+    **SMALL,
+    "train.epochs": 5000,
+    "train.early_stopping_patience": 5000,
+    "train.max_tokens": 0,
+}  # hours, if nobody stops it
 CARD = {"twin": {"style": 0.5}}
 
 
@@ -26,7 +38,12 @@ def project(tmp_path_factory, tiny_root):
     for name, text in {"eval/metrics.json": json.dumps(CARD), "train/loss.tsv": "step\tloss\n1\t2.5\n"}.items():
         (folder / "artifacts" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "artifacts" / name).write_text(text)
-    subprocess.run([sys.executable, "scripts/set_param.py", f"train.base={with_tiny(folder, tiny_root)}"], cwd=folder, env=environment(folder), check=True)
+    subprocess.run(
+        [sys.executable, "scripts/set_param.py", f"train.base={with_tiny(folder, tiny_root)}"],
+        cwd=folder,
+        env=environment(folder),
+        check=True,
+    )
     commit(folder)
     return folder
 
@@ -61,7 +78,12 @@ def step(server, job: str, after: int = 0) -> int:
     with server.http.stream("GET", f"/api/v1/training/jobs/{job}/progress") as answer:
         for line in answer.iter_lines():
             if line.startswith("data: ") and ((data := json.loads(line[6:])).get("step") or 0) > after:
-                assert data["stage"] == "train" and data["state"] == "running" and data["loss"] > 0 and data["steps"] > data["step"]
+                assert (
+                    data["stage"] == "train"
+                    and data["state"] == "running"
+                    and data["loss"] > 0
+                    and data["steps"] > data["step"]
+                )
                 return data["step"]
     raise AssertionError("the stream ended before that step")
 
@@ -84,15 +106,25 @@ def home(project, tmp_path):
 
 def test_jobs_take_turns_outlive_the_server_stop_when_asked_and_end_as_twins(project, home):
     # params.yaml names a judge and an instructor elsewhere, and their keys are there: a job has none of it
-    named = {"eval.judge_model": "judge@http://somewhere.example/v1", "prepare.instruction_model": "model@http://somewhere.example/v1"}
-    subprocess.run([sys.executable, "scripts/set_param.py", *(f"{k}={v}" for k, v in named.items())], cwd=project, env=environment(project), check=True)
+    named = {
+        "eval.judge_model": "judge@http://somewhere.example/v1",
+        "prepare.instruction_model": "model@http://somewhere.example/v1",
+    }
+    subprocess.run(
+        [sys.executable, "scripts/set_param.py", *(f"{k}={v}" for k, v in named.items())],
+        cwd=project,
+        env=environment(project),
+        check=True,
+    )
     commit(project)
     keys = dict.fromkeys(("JUDGE_API_KEY", "INSTRUCTOR_API_KEY", "GROQ_API_KEY", "OPENAI_API_KEY"), "private")
     server = Server(project, home, **keys).ready()
     cut, stopped, unwanted = (start(server, params=LONG) for _ in range(3))
     seen = step(server, cut)
     working = of(home / "workspace")  # DVC's worker, and all that it runs
-    assert any("scripts/04_train.py" in p.cmdline() for p in working) and not any("API_KEY" in name for p in working for name in p.environ())
+    assert any("scripts/04_train.py" in p.cmdline() for p in working) and not any(
+        "API_KEY" in name for p in working for name in p.environ()
+    )
     assert server.http.delete(f"/api/v1/training/jobs/{unwanted}").json()["state"] == "stopped"  # one that waits
     server.kill()
 
@@ -117,17 +149,37 @@ def test_jobs_take_turns_outlive_the_server_stop_when_asked_and_end_as_twins(pro
         assert server.http.delete(f"/api/v1/training/jobs/{stopped}").json()["state"] == "stopped"
         until(server, short, "done")
         jobs = {j["id"]: j for j in server.http.get("/api/v1/training/jobs").json()["jobs"]}
-        assert [jobs[job]["state"] for job in (cut, stopped, unwanted, short)] == ["failed", "stopped", "stopped", "done"]
-        assert [str(p.relative_to(project)) for p in (project / "artifacts/twins").glob("*/*")] == [f"artifacts/twins/anna/{short}"]
+        assert [jobs[job]["state"] for job in (cut, stopped, unwanted, short)] == [
+            "failed",
+            "stopped",
+            "stopped",
+            "done",
+        ]
+        assert [str(p.relative_to(project)) for p in (project / "artifacts/twins").glob("*/*")] == [
+            f"artifacts/twins/anna/{short}"
+        ]
         twin = jobs[short]["twin"]
         assert server.http.post("/api/v1/models/load", json={"model": twin}).json()["status"] == "loaded"
-        assert server.http.post("/api/generate", json={"prompt": "Rain.", "model": twin, "max_tokens": 4}).json()["tokens"] == 4
-        shown = {e["name"]: e for e in server.http.get("/api/dashboard").json()["experiments"] if (e["name"] or "").startswith("job-")}
+        assert (
+            server.http.post("/api/generate", json={"prompt": "Rain.", "model": twin, "max_tokens": 4}).json()["tokens"]
+            == 4
+        )
+        shown = {
+            e["name"]: e
+            for e in server.http.get("/api/dashboard").json()["experiments"]
+            if (e["name"] or "").startswith("job-")
+        }
         assert list(shown) == [short] and shown[short]["params"]["params.yaml"]["train"]["max_steps"] == 2
         asked = shown[short]["params"]["params.yaml"]
-        assert asked["eval"]["judge_model"] == asked["prepare"]["instruction_model"] == "" and asked["train"]["learning_rate"] == 0.005 and asked["export"]["quantization"] == "f16"
+        assert (
+            asked["eval"]["judge_model"] == asked["prepare"]["instruction_model"] == ""
+            and asked["train"]["learning_rate"] == 0.005
+            and asked["export"]["quantization"] == "f16"
+        )
         assert shown[short]["metrics"]["artifacts/train/metrics.json"]["steps"] == 2
-        assert not any("scripts/04_train.py" in p.cmdline() for p in of(home / "workspace"))  # what was stopped did stop
+        assert not any(
+            "scripts/04_train.py" in p.cmdline() for p in of(home / "workspace")
+        )  # what was stopped did stop
     finally:
         server.stop()
 

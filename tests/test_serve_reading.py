@@ -1,4 +1,5 @@
-"""A .docx as text for a prompt: by the reader of stage 01, in a process of its own, never in the way of other requests."""
+"""A .docx as text for a prompt: by the reader of stage 01, in a process of its own, never in the way of other
+requests."""
 
 import asyncio
 import io
@@ -58,11 +59,16 @@ def send(http, data: bytes, name: str = "diary.docx", **options):
 
 def test_read_returns_the_document_as_markdown(http):
     answer = send(http, document("The ferry left at nine.", "It’s late. 🛶"))
-    assert (answer.status_code, answer.json()) == (200, {"text": "## The pier\n\nThe ferry left at nine.\n\nIt’s late. 🛶"})
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"text": "## The pier\n\nThe ferry left at nine.\n\nIt’s late. 🛶"},
+    )
 
 
 def test_read_puts_the_title_first(http):
-    assert send(http, document("It left.", title="The ferry")).json()["text"] == "# The ferry\n\n## The pier\n\nIt left."
+    assert (
+        send(http, document("It left.", title="The ferry")).json()["text"] == "# The ferry\n\n## The pier\n\nIt left."
+    )
 
 
 def test_read_takes_what_stage_01_takes(http):
@@ -146,5 +152,7 @@ def test_other_requests_are_answered_while_documents_are_read_and_a_third_is_ref
 
     answer, refused, still_read, both = asyncio.run(together())
     assert answer.status_code == 200 and still_read
-    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "busy") and refused.headers["Retry-After"] == "1"
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "busy") and refused.headers[
+        "Retry-After"
+    ] == "1"
     assert [one.json() for one in both] == [{"text": "read"}] * 2

@@ -37,15 +37,27 @@ def test_a_chat_is_kept_searched_renamed_and_deleted(server):
     http = server.http
     asked = {"message": "Write about the Zennor ferry.", "model": "base", "max_tokens": 6, "seed": 1}
     first = http.post("/api/v1/chat/completions", json=asked).json()
-    with http.stream("POST", "/api/v1/chat/completions", json={**asked, "session_id": first["session_id"], "message": "Go on.", "stream": True}) as answer:
+    with http.stream(
+        "POST",
+        "/api/v1/chat/completions",
+        json={**asked, "session_id": first["session_id"], "message": "Go on.", "stream": True},
+    ) as answer:
         found = events(answer.iter_lines())
     assert [n for n, _ in found][0] == "session" and [n for n, _ in found][-1] == "answered"
     chat = http.get(f"/api/v1/chat/sessions/{first['session_id']}").json()
-    assert [m["role"] for m in chat["messages"]] == ["user", "assistant"] * 2 and chat["messages"][1] == first["message"]
+    assert [m["role"] for m in chat["messages"]] == ["user", "assistant"] * 2 and chat["messages"][1] == first[
+        "message"
+    ]
     assert chat["messages"][-1]["content"] == "".join(d["text"] for n, d in found if n == "delta") != ""
-    listed = {q: [s["id"] for s in http.get("/api/v1/chat/sessions", params={"search": q}).json()["sessions"]] for q in ("zennor", "zenn ferry", "nowhere", '"', "%")}
+    listed = {
+        q: [s["id"] for s in http.get("/api/v1/chat/sessions", params={"search": q}).json()["sessions"]]
+        for q in ("zennor", "zenn ferry", "nowhere", '"', "%")
+    }
     assert listed["zennor"] == listed["zenn ferry"] == [first["session_id"]] and listed["nowhere"] == listed["%"] == []
-    assert http.patch(f"/api/v1/chat/sessions/{first['session_id']}", json={"title": "Crossing"}).json()["title"] == "Crossing"
+    assert (
+        http.patch(f"/api/v1/chat/sessions/{first['session_id']}", json={"title": "Crossing"}).json()["title"]
+        == "Crossing"
+    )
     assert http.delete(f"/api/v1/chat/sessions/{first['session_id']}").json() == {"removed": True}
     assert http.get(f"/api/v1/chat/sessions/{first['session_id']}").status_code == 404
 
@@ -64,7 +76,9 @@ def test_a_branch_goes_on_from_a_message_and_leaves_the_chat_as_it_was(server):
     branch = ask(message="A zeppelin.", session_id=first["session_id"], after=first["message"]["id"])
     assert branch["session_id"] != first["session_id"] and said(first["session_id"]) == whole
     assert said(branch["session_id"])[:3] == [*whole[:2], "A zeppelin."] and len(said(branch["session_id"])) == 4
-    found = [s["id"] for s in server.http.get("/api/v1/chat/sessions", params={"search": "zeppelin"}).json()["sessions"]]
+    found = [
+        s["id"] for s in server.http.get("/api/v1/chat/sessions", params={"search": "zeppelin"}).json()["sessions"]
+    ]
     assert found == [branch["session_id"]]
 
 
@@ -100,7 +114,11 @@ def test_a_chat_is_its_owners_alone(tmp_path):
     kept = database.Database(tmp_path / "a.db")
     with kept.open() as db:
         mine = database.add_session(db, "ann", "t", "base")
-        assert database.session(db, "bob", mine) is None and not database.rename(db, "bob", mine, "x") and not database.remove_session(db, "bob", mine)
+        assert (
+            database.session(db, "bob", mine) is None
+            and not database.rename(db, "bob", mine, "x")
+            and not database.remove_session(db, "bob", mine)
+        )
         assert database.sessions(db, "bob", "", 9, 0) == [] and len(database.sessions(db, "ann", "", 9, 0)) == 1
 
 
@@ -130,7 +148,9 @@ def test_a_locked_database_is_a_clear_error_and_over_when_it_is_free(http, tmp_p
     other = sqlite3.connect(tmp_path / "serve.db")
     other.execute("begin exclusive")
     refused = http.post(f"/api/blind/{blind}/vote", json={"better": "left"})
-    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "database_locked") and refused.headers["retry-after"]
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "database_locked") and refused.headers[
+        "retry-after"
+    ]
     other.rollback()
     other.close()
     assert http.post(f"/api/blind/{blind}/vote", json={"better": "left"}).status_code == 200
@@ -155,7 +175,11 @@ def test_a_full_disk_is_said_loses_nothing_acknowledged_and_is_over_when_there_i
         again = vote()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    assert (refused.status_code, refused.json()["error"]["code"]) == (again.status_code, again.json()["error"]["code"]) == (507, "disk_full")
+    assert (
+        (refused.status_code, refused.json()["error"]["code"])
+        == (again.status_code, again.json()["error"]["code"])
+        == (507, "disk_full")
+    )
     assert vote().status_code == 200 and len(acknowledged) > 3
     with http.app.state.serve.store.open() as db:
         assert {v["id"] for v in database.votes(db)} == set(acknowledged)
@@ -171,7 +195,9 @@ def test_kill_9_under_load_loses_no_acknowledged_vote_and_no_message(served, tmp
             votes.append(blind)
 
     def chat(http) -> None:
-        answer = http.post("/api/v1/chat/completions", json={"message": f"Rain {len(answers)}.", "model": "base", "max_tokens": 2})
+        answer = http.post(
+            "/api/v1/chat/completions", json={"message": f"Rain {len(answers)}.", "model": "base", "max_tokens": 2}
+        )
         if answer.status_code == 200:
             answers.append((answer.json()["session_id"], answer.json()["message"]))
 
@@ -251,8 +277,12 @@ def test_a_comparison_hides_who_wrote_is_voted_once_and_then_tells(http):
     lengths = [len(blind[side].split()) for side in ("left", "right")]
     assert max(lengths) - min(lengths) <= 1
     told = http.post(f"/api/blind/{blind['id']}/vote", json={"better": "left", "mine": "right"}).json()
-    assert set(told.values()) == {"base", "author"} and (told["left"] == "base") == blind["left"].startswith("A base wrote this.")
-    assert http.post(f"/api/blind/{blind['id']}/vote", json={"better": "right"}).json()["error"]["code"] == "voted_before"
+    assert set(told.values()) == {"base", "author"} and (told["left"] == "base") == blind["left"].startswith(
+        "A base wrote this."
+    )
+    assert (
+        http.post(f"/api/blind/{blind['id']}/vote", json={"better": "right"}).json()["error"]["code"] == "voted_before"
+    )
     assert http.get("/api/blind/results").json()["votes"] == 1
 
 
@@ -262,16 +292,24 @@ def test_sides_are_shuffled_and_results_count_them_right(http):
         blind = http.post("/api/blind", json={"one": "base", "other": "finetuned"}).json()
         twin = "left" if blind["left"].startswith("A twin") else "right"
         first.append(twin)
-        http.post(f"/api/blind/{blind['id']}/vote", json={"better": twin, "closer": "tie" if len(first) > 18 else "left" if twin == "right" else "right"})
+        http.post(
+            f"/api/blind/{blind['id']}/vote",
+            json={"better": twin, "closer": "tie" if len(first) > 18 else "left" if twin == "right" else "right"},
+        )
     assert 3 < first.count("left") < 21  # one in 20,000 shuffles would fail
     found = http.get("/api/blind/results").json()
     pair = found["pairs"][0]
     assert (pair["one"], pair["other"], pair["wins"], pair["losses"]) == ("base", "finetuned", 0, 24)
-    assert pair["lo"] == pytest.approx(0, abs=1e-9) and pair["hi"] == pytest.approx(0.138, abs=0.001)  # Wilson: z² / (n + z²)
+    assert pair["lo"] == pytest.approx(0, abs=1e-9) and pair["hi"] == pytest.approx(
+        0.138, abs=0.001
+    )  # Wilson: z² / (n + z²)
     closer = found["closer"][0]  # asked apart: there the base won, and the last were ties
     assert (closer["wins"], closer["losses"], closer["ties"]) == (18, 0, 6)
     rows = [json.loads(line) for line in http.get("/api/blind/pairs").text.splitlines()]
-    assert len(rows) == 18 and all(r["chosen"][0]["content"].startswith("A base") and r["rejected"][0]["content"].startswith("A twin") for r in rows)
+    assert len(rows) == 18 and all(
+        r["chosen"][0]["content"].startswith("A base") and r["rejected"][0]["content"].startswith("A twin")
+        for r in rows
+    )
 
 
 def test_sides_can_not_be_told_from_pythons_own_random_numbers(http):
@@ -299,11 +337,25 @@ def test_a_vote_without_the_second_question_and_a_file_of_before_it(http, tmp_pa
 
 
 def ballot(left: str, right: str, better: str, mine=None) -> dict:
-    return {"left_model": left, "right_model": right, "better": better, "closer": None, "mine": mine, "left_text": "l", "right_text": "r", "prompt": "p"}
+    return {
+        "left_model": left,
+        "right_model": right,
+        "better": better,
+        "closer": None,
+        "mine": mine,
+        "left_text": "l",
+        "right_text": "r",
+        "prompt": "p",
+    }
 
 
 def test_strengths_follow_the_votes_also_between_models_that_never_met():
-    votes = [ballot("a", "b", "left")] * 30 + [ballot("a", "b", "right")] * 10 + [ballot("b", "c", "left")] * 30 + [ballot("b", "c", "right")] * 10
+    votes = (
+        [ballot("a", "b", "left")] * 30
+        + [ballot("a", "b", "right")] * 10
+        + [ballot("b", "c", "left")] * 30
+        + [ballot("b", "c", "right")] * 10
+    )
     found = vote_statistics.bradley_terry(votes)
     assert list(found) == ["a", "b", "c"]
     odds = {name: p / (1 - p) for name, p in found.items()}
@@ -320,13 +372,20 @@ def test_an_author_who_always_knows_their_text_is_told_so():
 
 def test_held_out_posts_are_no_lesson():
     """The author's own side of a comparison is a post of the test split, which preference training must not see."""
-    rows = vote_statistics.preference_pairs([ballot("author", "base", "left"), ballot("base", "author", "left"), ballot("base", "finetuned", "right")])
+    rows = vote_statistics.preference_pairs(
+        [ballot("author", "base", "left"), ballot("base", "author", "left"), ballot("base", "finetuned", "right")]
+    )
     assert [row.chosen[0].content for row in rows] == ["r"]
 
 
 def test_texts_that_are_empty_or_equal_are_no_lesson():
-    """A model may have written nothing at all, or the same as the other: the file must stay one that train.preference_data reads."""
-    votes = [{**ballot("base", "finetuned", better), "left_text": left, "right_text": "r"} for better in ("left", "right") for left in ("", "r")]
+    """A model may have written nothing at all, or the same as the other: the file must stay one that
+    train.preference_data reads."""
+    votes = [
+        {**ballot("base", "finetuned", better), "left_text": left, "right_text": "r"}
+        for better in ("left", "right")
+        for left in ("", "r")
+    ]
     assert vote_statistics.preference_pairs(votes) == []
 
 
@@ -343,16 +402,23 @@ def test_an_exported_post_is_read_back_as_it_was(tmp_path, kind):
     assert (post.title, post.date, post.tags, post.text) == ("The: “ladder”", "2024-02-29", ["rungs", "harbour"], TEXT)
 
 
-@pytest.mark.parametrize(("kind", "begins"), [("md", b"---\ntitle: The ladder\n"), ("html", b"<!doctype html>"), ("docx", b"PK")])
+@pytest.mark.parametrize(
+    ("kind", "begins"), [("md", b"---\ntitle: The ladder\n"), ("html", b"<!doctype html>"), ("docx", b"PK")]
+)
 def test_an_export_is_a_file_with_a_name(http, kind, begins):
     answer = http.post("/api/export", json={"title": "The ladder", "text": TEXT, "format": kind})
-    assert answer.content.startswith(begins) and answer.headers["content-disposition"] == f'attachment; filename="the-ladder.{kind}"'
+    assert (
+        answer.content.startswith(begins)
+        and answer.headers["content-disposition"] == f'attachment; filename="the-ladder.{kind}"'
+    )
     assert answer.headers["content-type"] == post_export.KINDS[kind]
 
 
 def test_an_exported_page_runs_nothing():
-    page = post_export.render_page("<script>", "<script>alert(1)</script> [x](javascript:alert(1))", None, ["<b>"]).decode()
-    assert "<script" not in page and "javascript:alert(1)\"" not in page and "&lt;b&gt;" in page
+    page = post_export.render_page(
+        "<script>", "<script>alert(1)</script> [x](javascript:alert(1))", None, ["<b>"]
+    ).decode()
+    assert "<script" not in page and 'javascript:alert(1)"' not in page and "&lt;b&gt;" in page
 
 
 def test_a_docx_holds_emphasis_and_survives_control_characters():
@@ -360,14 +426,23 @@ def test_a_docx_holds_emphasis_and_survives_control_characters():
 
     document = Document(io.BytesIO(post_export.render_docx("a\x00b", "so *slanted*\x0c and **fat**", None, [])))
     runs = document.paragraphs[1].runs
-    assert [(r.text, bool(r.bold), bool(r.italic)) for r in runs if r.text.strip() in ("slanted", "fat")] == [("slanted", False, True), ("fat", True, False)]
+    assert [(r.text, bool(r.bold), bool(r.italic)) for r in runs if r.text.strip() in ("slanted", "fat")] == [
+        ("slanted", False, True),
+        ("fat", True, False),
+    ]
 
 
 def test_a_rewrite_is_told_what_it_kept_lost_and_made_up():
-    found = compare_facts("The ferry left at 9:30 with 40 people, says Mr Tonkin.", "Mr Tonkin says 41 people left at 9:30.")
+    found = compare_facts(
+        "The ferry left at 9:30 with 40 people, says Mr Tonkin.", "Mr Tonkin says 41 people left at 9:30."
+    )
     values = {name: {f.value for f in some} for name, some in found.items()}
     assert {"9:30", "mr tonkin"} <= values["kept"] and values["missing"] == {"40"} and values["invented"] == {"41"}
 
 
 def test_headings_are_read_from_any_kind_of_list():
-    assert parse_headings("1. One\n2) **Two**\n- Three:\n\nThree\nHere is a long sentence of prose that goes on for more than twelve words.", 9) == ["One", "Two", "Three"]
+    assert parse_headings(
+        "1. One\n2) **Two**\n- Three:\n\nThree\nHere is a long sentence of prose that goes on for more than twelve"
+        " words.",
+        9,
+    ) == ["One", "Two", "Three"]

@@ -1,4 +1,5 @@
-"""The split: whole posts, copies and series together, the newest posts tested on, and no way for a test text to be in training."""
+"""The split: whole posts, copies and series together, the newest posts tested on, and no way for a test text to be in
+training."""
 
 import itertools
 import json
@@ -35,7 +36,16 @@ def shingles(text) -> set[tuple]:
 
 def posts(n, **more):
     """n posts that have nothing in common, a month apart, oldest first."""
-    return [{"id": f"p{i:03}", "title": f"Post about {i} things", "date": f"{2000 + i // 12}-{1 + i % 12:02}-01", "text": text(i), **more} for i in range(n)]
+    return [
+        {
+            "id": f"p{i:03}",
+            "title": f"Post about {i} things",
+            "date": f"{2000 + i // 12}-{1 + i % 12:02}-01",
+            "text": text(i),
+            **more,
+        }
+        for i in range(n)
+    ]
 
 
 def alone(found):
@@ -50,7 +60,10 @@ def together(found, jaccard=0.3, containment=0.2):
 # --- sizes and order --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n, expected", [(5, (2, 1)), (8, (2, 1)), (20, (4, 2)), (49, (10, 4)), (50, (10, 4)), (60, (12, 5)), (200, (40, 16))])
+@pytest.mark.parametrize(
+    "n, expected",
+    [(5, (2, 1)), (8, (2, 1)), (20, (4, 2)), (49, (10, 4)), (50, (10, 4)), (60, (12, 5)), (200, (40, 16))],
+)
 def test_sizes_follow_the_shares(n, expected):
     assert split.split_sizes(n, DATE) == expected
 
@@ -115,17 +128,23 @@ def test_groups_stay_whole_and_no_split_is_empty(sizes):
 
 
 def test_posts_that_are_added_move_no_other():
-    """Newer ones fill the splits up to their shares; without memory, ten newer posts would push all others out of the test."""
+    """Newer ones fill the splits up to their shares; without memory, ten newer posts would push all others out of the
+    test."""
     some = posts(60)
     first = split.assign_groups(some[:50], alone(some[:50]), DATE)
     known = {some[i]["id"]: name for name, members in first.items() for i in members}
     later = split.assign_groups(some, alone(some), DATE, known)
     assert all(set(first[name]) < set(later[name]) or first[name] == later[name] for name in first)
-    assert (len(later["test"]), len(later["valid"])) == split.split_sizes(60, DATE) and set(range(50, 60)) & set(later["test"]) == {58, 59}
+    assert (len(later["test"]), len(later["valid"])) == split.split_sizes(60, DATE) and set(range(50, 60)) & set(
+        later["test"]
+    ) == {58, 59}
     assert set(split.assign_groups(some, alone(some), DATE)["test"]) == set(range(48, 60))
 
 
-@pytest.mark.parametrize("one, other, place", [("train", "test", "train"), ("valid", "test", "valid"), ("test", None, "test"), ("train", None, "train")])
+@pytest.mark.parametrize(
+    "one, other, place",
+    [("train", "test", "train"), ("valid", "test", "valid"), ("test", None, "test"), ("train", None, "train")],
+)
 def test_a_new_post_that_binds_two_groups_takes_no_learnt_post_into_the_test(one, other, place):
     some = posts(20)
     first = split.assign_groups(some[:19], alone(some[:19]), DATE)
@@ -136,20 +155,32 @@ def test_a_new_post_that_binds_two_groups_takes_no_learnt_post_into_the_test(one
 
 
 def places(folder) -> dict[str, set]:
-    return {name: {json.loads(x)["post_id"] for x in (folder / f"data/split/{name}.jsonl").read_text().splitlines()} for name in ("train", "valid", "test")}
+    return {
+        name: {json.loads(x)["post_id"] for x in (folder / f"data/split/{name}.jsonl").read_text().splitlines()}
+        for name in ("train", "valid", "test")
+    }
 
 
 @pytest.mark.slow
 def test_the_script_remembers_and_forgets(tmp_path):
-    """Where posts were, also of a post that was edited (it has a new id then); another seed or `--reset` splits afresh."""
+    """Where posts were, also of a post that was edited (it has a new id then); another seed or `--reset` splits
+    afresh."""
     run_split(tmp_path, 50)
     before = places(tmp_path)
     done = run_split(tmp_path, 53)
     after = places(tmp_path)
-    assert all(before[name] <= after[name] for name in before) and "50 posts stay where they were, 3 are new" in done.stdout
+    assert (
+        all(before[name] <= after[name] for name in before)
+        and "50 posts stay where they were, 3 are new" in done.stdout
+    )
     tested = sorted(before["test"])[0]
     for name in ("data/raw/posts.jsonl", "data/prepared/examples.jsonl"):
-        (tmp_path / name).write_text((tmp_path / name).read_text().replace(f'"id": "{tested}"', '"id": "edited"').replace(f'"post_id": "{tested}"', '"post_id": "edited"'))
+        (tmp_path / name).write_text(
+            (tmp_path / name)
+            .read_text()
+            .replace(f'"id": "{tested}"', '"id": "edited"')
+            .replace(f'"post_id": "{tested}"', '"post_id": "edited"')
+        )
     again = [sys.executable, ROOT / "scripts/03_split.py"]
     subprocess.run(again, cwd=tmp_path, env=environment(tmp_path), check=True, timeout=60)
     assert places(tmp_path)["test"] == after["test"] - {tested} | {"edited"}
@@ -165,7 +196,10 @@ def test_the_script_remembers_and_forgets(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spoiled", ["", "[]", '{"x": 1}', '{"x": {"posts": {"p001": "elsewhere"}, "where": {}}}', '{"x": {"posts": [], "where": {}}}'])
+@pytest.mark.parametrize(
+    "spoiled",
+    ["", "[]", '{"x": 1}', '{"x": {"posts": {"p001": "elsewhere"}, "where": {}}}', '{"x": {"posts": [], "where": {}}}'],
+)
 def test_a_memory_that_is_broken_is_none(tmp_path, spoiled):
     run_split(tmp_path, 20)
     expected = places(tmp_path)
@@ -175,14 +209,29 @@ def test_a_memory_that_is_broken_is_none(tmp_path, spoiled):
 
 def test_what_was_remembered_under_the_first_names_of_the_parameters_is_found():
     """The key as the first version wrote it, byte for byte: a renamed parameter must not move a post."""
-    key = '{"ingest.source": "data/blog", "by": "date", "train": 0.72, "valid": 0.08, "test": 0.2, "seed": 7, "jaccard": 0.3, "containment": 0.2}'
+    key = (
+        '{"ingest.source": "data/blog", "by": "date", "train": 0.72, "valid": 0.08, "test": 0.2, "seed": 7, "jaccard":'
+        ' 0.3, "containment": 0.2}'
+    )
     params = load_params(ROOT / "params.yaml").split
     assert split.assignments_key("data/blog", params) == key
     assert len(json.loads(key)) == 1 + len(type(params).model_fields), "a new parameter of the split decides, too"
     raw = {f"p{n}": {"title": f"{n}", "source": f"{n}.md", "url": ""} for n in range(10)}
-    rows = [{"id": f"p{n}-1", "post_id": f"p{n}", "part": 1, "task": "write", "date": f"2020-01-{n + 1:02}", "output": text(n)} for n in range(10)]
+    rows = [
+        {
+            "id": f"p{n}-1",
+            "post_id": f"p{n}",
+            "part": 1,
+            "task": "write",
+            "date": f"2020-01-{n + 1:02}",
+            "output": text(n),
+        }
+        for n in range(10)
+    ]
     first = split.split_corpus(rows, raw, "data/blog", params, {})
-    was = {key: {"posts": first.memory[key]["posts"] | {"p0": "test", "p9": "train"}, "where": first.memory[key]["where"]}}  # as no fresh split would have it
+    was = {
+        key: {"posts": first.memory[key]["posts"] | {"p0": "test", "p9": "train"}, "where": first.memory[key]["where"]}
+    }  # as no fresh split would have it
     again = split.split_corpus(rows, raw, "data/blog", params, was)
     assert again.memory == was and (again.stayed, again.moved, again.new) == (10, 0, 0)
     assert {"p0"} < {p["id"] for p in again.posts["test"]} and "p9" in {p["id"] for p in again.posts["train"]}
@@ -190,14 +239,24 @@ def test_what_was_remembered_under_the_first_names_of_the_parameters_is_found():
 
 def test_the_number_of_a_post_in_a_feed_is_no_place_of_its_own():
     """A feed is newest first: what comes on top takes the numbers of others. An address, or a file, stays."""
-    kept = {"posts": {"old": "test", "file": "valid", "page": "train"}, "where": {"a.md": "file", "https://x/1": "page"}}
+    kept = {
+        "posts": {"old": "test", "file": "valid", "page": "train"},
+        "where": {"a.md": "file", "https://x/1": "page"},
+    }
 
     def post(i, source, url=""):
         return {"id": i, "source": source, "url": url}
 
-    assert split.post_location(post("new", "feed.xml#item 1")) == "" and split.post_location(post("new", "feed.xml#item 1", "https://x/1")) == "https://x/1"
-    assert split.previous_assignments([post("changed", "a.md"), post("edited", "f.xml#item 9", "https://x/1"), post("other", "f.xml#item 1")], kept) == {"changed": "valid", "edited": "train"}
-    assert split.previous_assignments([post("file", "b.md"), post("new", "a.md")], kept) == {"file": "valid"}  # renamed, and another text in its place
+    assert (
+        split.post_location(post("new", "feed.xml#item 1")) == ""
+        and split.post_location(post("new", "feed.xml#item 1", "https://x/1")) == "https://x/1"
+    )
+    assert split.previous_assignments(
+        [post("changed", "a.md"), post("edited", "f.xml#item 9", "https://x/1"), post("other", "f.xml#item 1")], kept
+    ) == {"changed": "valid", "edited": "train"}
+    assert split.previous_assignments([post("file", "b.md"), post("new", "a.md")], kept) == {
+        "file": "valid"
+    }  # renamed, and another text in its place
 
 
 # --- what stays together ----------------------------------------------------------------------------------------------
@@ -233,7 +292,10 @@ def test_copies_of_copies_are_one_group():
 def test_what_texts_have_in_common_is_what_sets_of_words_say(n):
     """Random texts of few words, so that they share much: every count, with the footers taken out as the rule says."""
     chance = random.Random(n)
-    texts = [" ".join(chance.choice("abc") for _ in range(chance.randrange(120))) + chance.choice(["", " w x y z v u t"] * 2) for _ in range(n)]
+    texts = [
+        " ".join(chance.choice("abc") for _ in range(chance.randrange(120))) + chance.choice(["", " w x y z v u t"] * 2)
+        for _ in range(n)
+    ]
     sets = [shingles(t) for t in texts]
     footers = {s for one in sets for s in one if sum(s in other for other in sets) >= max(5, 0.05 * n)}
     sets = [one - footers if len(one - footers) > len(one) / 2 else one for one in sets]
@@ -277,7 +339,16 @@ def test_parts_of_a_series_stay_together(one, two):
     assert together(some) == [[2, 9]]
 
 
-@pytest.mark.parametrize("one, two", [("Part 1", "Part 2"), ("The pump in 1901", "The pump in 1902"), ("The pump, part 1", "The shed, part 1"), ("A mix", "A fix"), ("3 of us", "2 of us")])
+@pytest.mark.parametrize(
+    "one, two",
+    [
+        ("Part 1", "Part 2"),
+        ("The pump in 1901", "The pump in 1902"),
+        ("The pump, part 1", "The shed, part 1"),
+        ("A mix", "A fix"),
+        ("3 of us", "2 of us"),
+    ],
+)
 def test_titles_that_are_no_series_bind_nothing(one, two):
     some = posts(20)
     some[2]["title"], some[9]["title"] = one, two
@@ -294,18 +365,34 @@ def run_split(folder, n, **knobs):
         params = params.replace(old, new)
     (folder / "params.yaml").write_text(params)
     for name, rows in {
-        "data/raw/posts.jsonl": [{"id": p["id"], "title": p["title"], "source": f"{p['id']}.md", "url": ""} for p in posts(n)],
-        "data/prepared/examples.jsonl": [{"id": f"{p['id']}-{k}", "post_id": p["id"], "date": p["date"], "output": p["text"] + f" {k}"} for p in posts(n) for k in (1, 2, 3)],
+        "data/raw/posts.jsonl": [
+            {"id": p["id"], "title": p["title"], "source": f"{p['id']}.md", "url": ""} for p in posts(n)
+        ],
+        "data/prepared/examples.jsonl": [
+            {"id": f"{p['id']}-{k}", "post_id": p["id"], "date": p["date"], "output": p["text"] + f" {k}"}
+            for p in posts(n)
+            for k in (1, 2, 3)
+        ],
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return subprocess.run([sys.executable, ROOT / "scripts/03_split.py"], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts/03_split.py"],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 def test_all_examples_of_a_post_go_to_one_split(tmp_path):
     done = run_split(tmp_path, 50)
     assert done.returncode == 0, done.stderr
-    found = {name: [json.loads(x)["post_id"] for x in (tmp_path / f"data/split/{name}.jsonl").read_text().splitlines()] for name in ("train", "valid", "test")}
+    found = {
+        name: [json.loads(x)["post_id"] for x in (tmp_path / f"data/split/{name}.jsonl").read_text().splitlines()]
+        for name in ("train", "valid", "test")
+    }
     assert sum(map(len, found.values())) == 150
     assert all(members.count(i) == 3 for members in found.values() for i in members)
     assert len(set(found["test"])) == 10
@@ -327,17 +414,40 @@ def test_five_posts_are_enough(tmp_path):
 def test_posts_that_are_all_one_group_are_one_sentence(tmp_path):
     done = run_split(tmp_path, 6)
     examples = tmp_path / "data/prepared/examples.jsonl"
-    examples.write_text("".join(json.dumps({**json.loads(x), "output": text("same") + f" {i}"}) + "\n" for i, x in enumerate(examples.read_text().splitlines())))
+    examples.write_text(
+        "".join(
+            json.dumps({**json.loads(x), "output": text("same") + f" {i}"}) + "\n"
+            for i, x in enumerate(examples.read_text().splitlines())
+        )
+    )
     shutil.rmtree(tmp_path / "data/split")
-    done = subprocess.run([sys.executable, ROOT / "scripts/03_split.py"], cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/03_split.py"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "repeat each other" in done.stderr, done.stderr
     assert not (tmp_path / "data/split").exists()
 
 
 def test_a_stage_run_before_its_time_says_so(tmp_path):
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    done = subprocess.run([sys.executable, ROOT / "scripts/03_split.py"], cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "There is no data/prepared/examples.jsonl yet" in done.stderr
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/03_split.py"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (
+        done.returncode == 1
+        and done.stderr.count("\n") == 1
+        and "There is no data/prepared/examples.jsonl yet" in done.stderr
+    )
 
 
 # --- the sample blog --------------------------------------------------------------------------------------------------
@@ -350,10 +460,23 @@ def sample(request):
     read, _ = ingest.ingest_folder(ROOT / "data/sample", params.ingest.min_words, 1e7)
     found = []
     for post in read:
-        parts = build_examples(post, clean_markdown(post["text"], params.prepare.links), lambda t: len(t.split()), 800, 90, 7)
-        found.append({"id": post["id"], "title": post["title"], "date": post["date"], "text": "\n\n".join(r["output"] for r in parts)})
+        parts = build_examples(
+            post, clean_markdown(post["text"], params.prepare.links), lambda t: len(t.split()), 800, 90, 7
+        )
+        found.append(
+            {
+                "id": post["id"],
+                "title": post["title"],
+                "date": post["date"],
+                "text": "\n\n".join(r["output"] for r in parts),
+            }
+        )
     gathered = group_related(found, params.split.min_jaccard, params.split.min_containment)
-    return found, gathered, split.assign_groups(found, gathered, params.split.model_copy(update={"strategy": request.param}))
+    return (
+        found,
+        gathered,
+        split.assign_groups(found, gathered, params.split.model_copy(update={"strategy": request.param})),
+    )
 
 
 def test_the_sample_has_a_series_and_ten_test_posts_or_more(sample):
@@ -371,12 +494,16 @@ def test_no_two_sample_posts_in_different_splits_overlap(sample):
     for a, b in itertools.combinations(range(len(found)), 2):
         if where[a] != where[b]:
             common = len(sets[a] & sets[b])
-            assert common < 0.3 * len(sets[a] | sets[b]) and common < 0.2 * min(len(sets[a]), len(sets[b])), (found[a]["title"], found[b]["title"])
+            assert common < 0.3 * len(sets[a] | sets[b]) and common < 0.2 * min(len(sets[a]), len(sets[b])), (
+                found[a]["title"],
+                found[b]["title"],
+            )
 
 
 @pytest.mark.slow
 def test_no_word_run_crosses_the_split_beyond_the_author_s_habit(sample):
-    """A run of 8 or more words in both test and training must be a habit: no longer than what two training groups share."""
+    """A run of 8 or more words in both test and training must be a habit: no longer than what two training groups
+    share."""
     found, gathered, splits = sample
     tokens = [tokenise_words(p["text"]) for p in found]
     training = [g for g in gathered if set(g) <= set(splits["train"])]
@@ -397,6 +524,10 @@ def test_longest_run_is_the_longest():
     chance = random.Random(5)
     for _ in range(200):
         one, two = ([chance.choice("abc") for _ in range(30)] for _ in range(2))
-        lengths = [next((n for n in range(31) if i + n >= 30 or j + n >= 30 or one[i + n] != two[j + n]), 30) for i in range(30) for j in range(30)]
+        lengths = [
+            next((n for n in range(31) if i + n >= 30 or j + n >= 30 or one[i + n] != two[j + n]), 30)
+            for i in range(30)
+            for j in range(30)
+        ]
         longest = max(lengths)
         assert longest_match(one, ngram_index([two]), [two])[0] == (longest if longest >= 5 else 0)

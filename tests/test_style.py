@@ -1,4 +1,5 @@
-"""The style score on texts whose answer is known: real posts of the sample's author, other people, and what cheats write."""
+"""The style score on texts whose answer is known: real posts of the sample's author, other people, and what cheats
+write."""
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from eval.style import impostors, verification
 from eval.style.features import count_features
 
 pytestmark = pytest.mark.slow
-# Values of fifteen real authors: how a cheat scores against a disjoint reference, by masked characters and function words. (A sentence
-# repeated has no function-word value here: which words stand in it is chance.)
+# Values of fifteen real authors: how a cheat scores against a disjoint reference, by masked characters and function
+# words. (A sentence repeated has no function-word value here: which words stand in it is chance.)
 KNOWN = {
     "verbatim": (1.02, 0.94),
     "markov_1": (1.14, 0.95),
@@ -29,7 +30,9 @@ KNOWN = {
 @pytest.fixture(scope="module")
 def posts():
     """Sample posts: (the twin's training posts, held-out ones), disjoint."""
-    texts = [cleaning.clean_markdown(readers.read_post(p, 1e9).text) for p in sorted((ROOT / "data/sample").glob("*.md"))]
+    texts = [
+        cleaning.clean_markdown(readers.read_post(p, 1e9).text) for p in sorted((ROOT / "data/sample").glob("*.md"))
+    ]
     return texts[:28], texts[28:]
 
 
@@ -42,7 +45,11 @@ def everybody():
 def heard(posts, everybody):
     """{opinion: (Opinion, Scores)} of the cheats and of flat prose."""
     training, held_out = posts
-    flat = "In today's fast-paced world, it's important to remember that success isn't just about hard work; it's about working smarter, and embracing change! Moreover, effective communication is essential for building strong relationships. "
+    flat = (
+        "In today's fast-paced world, it's important to remember that success isn't just about hard work; it's about"
+        " working smarter, and embracing change! Moreover, effective communication is essential for building strong"
+        " relationships. "
+    )
     shuffled = [" ".join(sorted(extract_prose(t).replace("\n\n", " ").split(". "), key=len)) for t in training]
     speakers = {
         "verbatim": training,
@@ -82,7 +89,8 @@ def test_a_loop_and_flat_prose_are_not_the_author(heard):
 
 
 def test_length_is_matched(heard):
-    """The first 120 words of a post are compared with beginnings as long as they are, so they lose nothing but certainty."""
+    """The first 120 words of a post are compared with beginnings as long as they are, so they lose nothing but
+    certainty."""
     assert heard["masked"][1].mean["short"] == pytest.approx(heard["masked"][1].mean["verbatim"], abs=0.2)
 
 
@@ -101,11 +109,18 @@ def test_intervals_come_from_people_posts_and_prompts(heard):
     """The same seed gives the same draws, another one stays inside; more spread in the voice is a wider interval."""
     said, scores = heard["masked"]
     everybody = impostors.load_impostors()
-    again, other = verification.style_scores(said, everybody.author, 3), verification.style_scores(said, everybody.author, 4)
+    again, other = (
+        verification.style_scores(said, everybody.author, 3),
+        verification.style_scores(said, everybody.author, 4),
+    )
     assert again.interval("verbatim") == scores.interval("verbatim")
     low, high = scores.interval("verbatim")
     assert low < other.mean["verbatim"] < high and high - low > 0.05
-    mean, low, high = scores.difference("verbatim", "flat") if len(said.voices["flat"][0]) == len(said.voices["verbatim"][0]) else (1, 0.1, 2)
+    mean, low, high = (
+        scores.difference("verbatim", "flat")
+        if len(said.voices["flat"][0]) == len(said.voices["verbatim"][0])
+        else (1, 0.1, 2)
+    )
     assert mean > 0 and low > 0
 
 
@@ -119,7 +134,12 @@ def test_a_post_is_never_judged_by_a_verifier_that_learnt_it(posts, everybody, m
 
 def test_ones_own_blog_is_no_impostor(posts, everybody):
     training, held_out = posts
-    mine = impostors.from_blogs({"me": training + held_out, "other": ["Nothing of the kind was ever said by anybody at all, not in this house."]})
+    mine = impostors.from_blogs(
+        {
+            "me": training + held_out,
+            "other": ["Nothing of the kind was ever said by anybody at all, not in this house."],
+        }
+    )
     both = impostors.concatenate(everybody, mine)
     assert both.same_as(training) == {"me"}
     assert everybody.same_as(training) == set()

@@ -18,9 +18,17 @@ def test_ranks_by_hand():
 def test_what_only_says_the_brief_again_is_left_out():
     """The opening and its like, the heading, and runs of the brief's words in any sentence; one word alone is left."""
     brief = "The torch in the net loft. birthday, denzil"
-    text = "# The torch in the net loft\n\nThis is about Denzil. He came in. This is about Denzil. Denzil, birthday! I saw the net loft go dark. A torch was lit in the loft."
-    assert " ".join(relevance.remove_prompt_echo(brief, text).split()) == "He came in. ! I saw the go dark. A torch was lit in the loft."
-    assert relevance.remove_prompt_echo(brief, "") == "" and relevance.remove_prompt_echo("", text).startswith("He came in. Denzil")
+    text = (
+        "# The torch in the net loft\n\nThis is about Denzil. He came in. This is about Denzil. Denzil, birthday! I saw"
+        " the net loft go dark. A torch was lit in the loft."
+    )
+    assert (
+        " ".join(relevance.remove_prompt_echo(brief, text).split())
+        == "He came in. ! I saw the go dark. A torch was lit in the loft."
+    )
+    assert relevance.remove_prompt_echo(brief, "") == "" and relevance.remove_prompt_echo("", text).startswith(
+        "He came in. Denzil"
+    )
 
 
 def test_chunks_are_even_and_nothing_is_lost():
@@ -63,11 +71,14 @@ def test_texts_under_wrong_prompts_rank_by_chance_and_saying_the_prompt_does_not
 
 @pytest.mark.slow
 def test_edges(sample):
-    """Texts of one prompt are not each other's rivals; a loop of the brief, or nothing, is chance; one prompt alone says nothing."""
+    """Texts of one prompt are not each other's rivals; a loop of the brief, or nothing, is chance; one prompt alone
+    says nothing."""
     briefs, texts = (list(part[:6]) for part in sample)
     once, twice = relevance.prompt_retrieval(briefs, texts), relevance.prompt_retrieval(briefs * 2, texts * 2)
     assert twice["minilm_auc"] == pytest.approx(np.tile(once["minilm_auc"], 2))
     for empty in (["It is " + b + ". " for b in briefs], [""] * 6):
         found = relevance.prompt_retrieval(briefs, [e * 30 for e in empty])
-        assert (found["tfidf_auc"] == 0.5).all() and (found["minilm_auc"] == 0.5).all() and not found["minilm_top1"].any()
+        assert (
+            (found["tfidf_auc"] == 0.5).all() and (found["minilm_auc"] == 0.5).all() and not found["minilm_top1"].any()
+        )
     assert all(np.isnan(v).all() for v in relevance.prompt_retrieval(briefs[:1] * 3, texts[:3]).values())

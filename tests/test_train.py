@@ -28,21 +28,33 @@ def peft_model(tiny, implementation: str):
 
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_pretrained(tiny.hf, dtype=torch.float32, attn_implementation=implementation)
-    return get_peft_model(model, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"))
+    return get_peft_model(
+        model, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
+    )
 
 
 def test_packed_loss_is_the_sum_of_the_rows_by_themselves(tiny):
-    """No attention across posts, no label lost or moved, padding costs nothing: against transformers' own loss, row by row."""
+    """No attention across posts, no label lost or moved, padding costs nothing: against transformers' own loss, row by
+    row."""
     tokenizer = tiny.tokenizer()
-    rows = [chat.encode_example(tokenizer, chat.prompt_messages(example(i, 20 + i), SYSTEM), example(i, 20 + i)["output"]) for i in range(3)]
+    rows = [
+        chat.encode_example(tokenizer, chat.prompt_messages(example(i, 20 + i), SYSTEM), example(i, 20 + i)["output"])
+        for i in range(3)
+    ]
     ids, labels, positions = [], [], []
     for prompt, completion in rows:
         ids += prompt + completion
         labels += [-100] * len(prompt) + completion
         positions += range(len(prompt + completion))
     padding = 7
-    packed = {"input_ids": ids + [2] * padding, "labels": labels + [-100] * padding, "position_ids": positions + [0] * padding}
-    loss, count = summed_cross_entropy(peft_model(tiny, attention.register()), {k: torch.tensor([v]) for k, v in packed.items()})
+    packed = {
+        "input_ids": ids + [2] * padding,
+        "labels": labels + [-100] * padding,
+        "position_ids": positions + [0] * padding,
+    }
+    loss, count = summed_cross_entropy(
+        peft_model(tiny, attention.register()), {k: torch.tensor([v]) for k, v in packed.items()}
+    )
     plain, expected = peft_model(tiny, "sdpa"), 0.0
     for prompt, completion in rows:
         x = torch.tensor([prompt + completion])
@@ -54,7 +66,8 @@ def test_packed_loss_is_the_sum_of_the_rows_by_themselves(tiny):
 
 @pytest.mark.parametrize("cap", [None, 5.0])
 def test_gradient_of_the_output_layer_is_autograds(cap):
-    """The gradient made on the way forward equals the one autograd finds for the plain formula, also with a soft cap."""
+    """The gradient made on the way forward equals the one autograd finds for the plain formula, also with a soft
+    cap."""
     torch.manual_seed(1)
     hidden, weight, labels = torch.randn(300, 16), torch.randn(50, 16), torch.randint(0, 50, (300,))
 
@@ -72,7 +85,8 @@ def test_gradient_of_the_output_layer_is_autograds(cap):
 
 
 def test_trained_tokens_are_the_served_ones_and_end_in_the_end_token(tiny, tmp_path):
-    """What TRL makes of a row equals chat.row_ids, which parity compares with llama.cpp; the end token carries a label."""
+    """What TRL makes of a row equals chat.row_ids, which parity compares with llama.cpp; the end token carries a
+    label."""
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM
@@ -80,7 +94,13 @@ def test_trained_tokens_are_the_served_ones_and_end_in_the_end_token(tiny, tmp_p
     tokenizer = tiny.tokenizer()
     model = AutoModelForCausalLM.from_pretrained(tiny.hf, attn_implementation=attention.register())
     one = example(3)
-    trainer = cpu.PackedTrainer(model, args=cpu.sft_config(settings(), tmp_path, False), train_dataset=Dataset.from_list([chat.to_trl_row(one, SYSTEM)]), processing_class=tokenizer, peft_config=LoraConfig(target_modules="all-linear"))
+    trainer = cpu.PackedTrainer(
+        model,
+        args=cpu.sft_config(settings(), tmp_path, False),
+        train_dataset=Dataset.from_list([chat.to_trl_row(one, SYSTEM)]),
+        processing_class=tokenizer,
+        peft_config=LoraConfig(target_modules="all-linear"),
+    )
     batch = next(iter(trainer.get_train_dataloader()))
     prompt, completion = chat.encode_example(tokenizer, chat.prompt_messages(one, SYSTEM), one["output"])
     assert batch["input_ids"][0, : len(prompt) + len(completion)].tolist() == prompt + completion
@@ -92,7 +112,8 @@ def test_trained_tokens_are_the_served_ones_and_end_in_the_end_token(tiny, tmp_p
 
 
 def test_training_learns_and_keeps_the_best_epoch(tiny, tmp_path):
-    """The loss falls, the adapter on disk scores the best validation loss that was logged, and its files keep the contract."""
+    """The loss falls, the adapter on disk scores the best validation loss that was logged, and its files keep the
+    contract."""
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
@@ -101,22 +122,48 @@ def test_training_learns_and_keeps_the_best_epoch(tiny, tmp_path):
     assert numbers["loss_after"] < numbers["loss_before"] - 0.5
     assert numbers["loss_after"] == min(v[2] for v in work.log.valids)
     config = json.loads((work.folder / "adapter_config.json").read_text())
-    assert config["target_modules"] == sorted(config["target_modules"]), "else DVC would export and score the same weights again"
-    assert config["base_model_name_or_path"] == tiny.repo and not config["use_rslora"] and not config["use_dora"] and not config["modules_to_save"]
-    assert set(config["target_modules"]) == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+    assert config["target_modules"] == sorted(config["target_modules"]), (
+        "else DVC would export and score the same weights again"
+    )
+    assert (
+        config["base_model_name_or_path"] == tiny.repo
+        and not config["use_rslora"]
+        and not config["use_dora"]
+        and not config["modules_to_save"]
+    )
+    assert set(config["target_modules"]) == {
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "gate_proj",
+        "up_proj",
+        "down_proj",
+    }
     assert sorted(f.name for f in work.folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
-    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny.hf, dtype=torch.float32, attn_implementation=attention.register()), work.folder)
+    model = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(tiny.hf, dtype=torch.float32, attn_implementation=attention.register()),
+        work.folder,
+    )
     total = count = 0
     for r in work.valid_rows:
         prompt, completion = chat.encode_example(tiny.tokenizer(), r["prompt"], r["completion"][0]["content"])
         ids = prompt + completion
-        loss, n = summed_cross_entropy(model, {"input_ids": torch.tensor([ids]), "labels": torch.tensor([[-100] * len(prompt) + completion]), "position_ids": torch.arange(len(ids))[None]})
+        loss, n = summed_cross_entropy(
+            model,
+            {
+                "input_ids": torch.tensor([ids]),
+                "labels": torch.tensor([[-100] * len(prompt) + completion]),
+                "position_ids": torch.arange(len(ids))[None],
+            },
+        )
         total, count = total + loss.item(), count + n
     assert total / count == pytest.approx(numbers["loss_after"], rel=0.02)  # bf16 in training
 
 
 def test_an_epoch_that_hurts_is_not_kept(tiny, tmp_path):
-    """After an epoch that made the adapter worse, the one before is put back, to the last bit of its validation loss."""
+    """After an epoch that made the adapter worse, the one before is put back, to the last bit of its validation
+    loss."""
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM
@@ -124,7 +171,14 @@ def test_an_epoch_that_hurts_is_not_kept(tiny, tmp_path):
     work = job(tiny, tmp_path, settings())
     model = AutoModelForCausalLM.from_pretrained(tiny.hf, attn_implementation=attention.register())
     rows, valid = Dataset.from_list(work.train_rows), Dataset.from_list(work.valid_rows)
-    trainer = cpu.PackedTrainer(model, args=cpu.sft_config(settings(), tmp_path, False), train_dataset=rows, eval_dataset=valid, processing_class=tiny.tokenizer(), peft_config=LoraConfig(target_modules=cpu.lora_target_modules(model)))
+    trainer = cpu.PackedTrainer(
+        model,
+        args=cpu.sft_config(settings(), tmp_path, False),
+        train_dataset=rows,
+        eval_dataset=valid,
+        processing_class=tiny.tokenizer(),
+        peft_config=LoraConfig(target_modules=cpu.lora_target_modules(model)),
+    )
     keeper = TrainingMonitor(trainer, work)
     keeper.losses.append(validation_loss(trainer))  # before training
     trainer.state.epoch = 1

@@ -1,4 +1,5 @@
-"""A new version of the project over what an older one made: posts, twin, chats, votes, another author. As a user does it, `git pull` and `make all`."""
+"""A new version of the project over what an older one made: posts, twin, chats, votes, another author. As a user does
+it, `git pull` and `make all`."""
 
 import contextlib
 import json
@@ -19,8 +20,8 @@ pytestmark = pytest.mark.slow
 OLD = "8951a5e"
 # In the names of that version, whatever today's are.
 OLD_SMALL = (
-    "train.max_steps=3 train.max_length=512 train.learning_rate=0.005 export.quantization=f16 export.parity_prompts=1 export.parity_tokens=16"
-    " eval.prompts=2 eval.max_tokens=24 eval.read_tokens=64"
+    "train.max_steps=3 train.max_length=512 train.learning_rate=0.005 export.quantization=f16 export.parity_prompts=1"
+    " export.parity_tokens=16 eval.prompts=2 eval.max_tokens=24 eval.read_tokens=64"
 )
 OLD_SETTINGS = {"SERVE_ENGINE": "llamacpp", "SERVE_RATE": "100000/minute"}
 TITLES = ("The kettle", "A ladder", "Rain at last", "The blue door", "Two boats", "Bread", "A long walk", "The clock")
@@ -36,8 +37,13 @@ def write_posts(folder: Path, name: str) -> Path:
 
 
 def write_post(folder: Path, day: str, title: str, name: str) -> None:
-    lines = (f"In {title} {name} counted {n}: {' '.join(f'{name}{title[-3:].strip()}{n}x{i}' for i in range(14))}." for n in range(6))
-    (folder / f"{day}-{title.replace(' ', '-').lower()}.md").write_text(f"---\ntitle: {title}\ndate: {day}\n---\n" + "\n\n".join(lines))
+    lines = (
+        f"In {title} {name} counted {n}: {' '.join(f'{name}{title[-3:].strip()}{n}x{i}' for i in range(14))}."
+        for n in range(6)
+    )
+    (folder / f"{day}-{title.replace(' ', '-').lower()}.md").write_text(
+        f"---\ntitle: {title}\ndate: {day}\n---\n" + "\n\n".join(lines)
+    )
 
 
 def do(folder: Path, command: str, **environment: str) -> str:
@@ -47,37 +53,54 @@ def do(folder: Path, command: str, **environment: str) -> str:
 
 
 def do_at_once(folder: Path, *commands: str) -> list[str]:
-    """What each says, as in two terminals, a core for each: most of the time is imports, which have one thread anyway."""
+    """What each says, as in two terminals, a core for each: most of the time is imports, which have one thread
+    anyway."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(lambda command: do(folder, command, OMP_NUM_THREADS="1"), commands))
 
 
 def split_of(folder: Path) -> dict[str, str]:
     """{title: split} of every post."""
-    titles = {row["id"]: row["title"] for row in map(json.loads, (folder / "data/raw/posts.jsonl").read_text().splitlines())}
+    titles = {
+        row["id"]: row["title"] for row in map(json.loads, (folder / "data/raw/posts.jsonl").read_text().splitlines())
+    }
     rows = {name: (folder / f"data/split/{name}.jsonl").read_text().splitlines() for name in ("train", "valid", "test")}
-    return {titles[post]: name for name, lines in rows.items() for post in (json.loads(line)["post_id"] for line in lines) if post in titles}
+    return {
+        titles[post]: name
+        for name, lines in rows.items()
+        for post in (json.loads(line)["post_id"] for line in lines)
+        if post in titles
+    }
 
 
 def answer(server: Server, model: str) -> str:
     assert server.http.post("/api/v1/models/load", json={"model": model}).json()["status"] == "loaded"
-    got = server.http.post("/api/generate", json={"prompt": SAID["message"], "max_tokens": 12, "temperature": 0, "model": model})
+    got = server.http.post(
+        "/api/generate", json={"prompt": SAID["message"], "max_tokens": 12, "temperature": 0, "model": model}
+    )
     assert got.status_code == 200, got.text
     return got.json()["text"]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, tiny_root):
-    """What the old version made, before the new one came: a workspace whose own changes are not committed, its remote, and what it held."""
+    """What the old version made, before the new one came: a workspace whose own changes are not committed, its remote,
+    and what it held."""
     if subprocess.run(["git", "cat-file", "-e", f"{OLD}^{{commit}}"], cwd=ROOT, capture_output=True).returncode != 0:
-        pytest.skip(f"the version to come from, {OLD}, is not in this repository's history: `git fetch --unshallow` brings it")
+        pytest.skip(
+            f"the version to come from, {OLD}, is not in this repository's history: `git fetch --unshallow` brings it"
+        )
     place = tmp_path_factory.mktemp("upgrade")
     remote, folder = place / "remote", place / "mine"
     remote.mkdir()
     subprocess.run(f"git archive {OLD} | tar -x -C {remote}", shell=True, cwd=ROOT, check=True)
     short_suites(remote)
     commit_all(remote, "old")
-    do(place, f"git clone -q {remote} {folder} && git -C {folder} config user.email test@example.org && git -C {folder} config user.name test")
+    do(
+        place,
+        f"git clone -q {remote} {folder} && git -C {folder} config user.email test@example.org && git -C {folder}"
+        " config user.name test",
+    )
     link_venv(folder)
     posts = {name: write_posts(place / f"{name}s posts", name) for name in ("mine", "anna")}
     do(folder, f'make blog FROM="{posts["mine"]}" && make blog AUTHOR=anna FROM="{posts["anna"]}"')
@@ -89,12 +112,22 @@ def made(tmp_path_factory, tiny_root):
     try:
         chat = server.http.post("/api/v1/chat/completions", json=SAID).json()
         blind = server.http.post("/api/blind", json={}).json()["id"]
-        assert server.http.post(f"/api/blind/{blind}/vote", json={"better": "left", "closer": "right"}).status_code == 200
+        assert (
+            server.http.post(f"/api/blind/{blind}/vote", json={"better": "left", "closer": "right"}).status_code == 200
+        )
         found = {name: answer(server, name) for name in ("base", "finetuned", "kept")}
         chats = server.http.get(f"/api/v1/chat/sessions/{chat['session_id']}").json()
     finally:
         server.stop(older=True)
-    return SimpleNamespace(place=place, folder=folder, remote=remote, posts=posts, chats=chats, answers=found, splits={p: split_of(p) for p in (folder, folder / "authors/anna")})
+    return SimpleNamespace(
+        place=place,
+        folder=folder,
+        remote=remote,
+        posts=posts,
+        chats=chats,
+        answers=found,
+        splits={p: split_of(p) for p in (folder, folder / "authors/anna")},
+    )
 
 
 @contextlib.contextmanager
@@ -112,7 +145,9 @@ def assert_chats_are_there(server: Server, made) -> None:
     listed = server.http.get("/api/v1/chat/sessions", params={"search": "zeppelin"}).json()["sessions"]
     assert [one["id"] for one in listed] == [made.chats["id"]]
     found = server.http.get(f"/api/v1/chat/sessions/{made.chats['id']}").json()
-    assert [(m["role"], m["content"]) for m in found["messages"]] == [(m["role"], m["content"]) for m in made.chats["messages"]]
+    assert [(m["role"], m["content"]) for m in found["messages"]] == [
+        (m["role"], m["content"]) for m in made.chats["messages"]
+    ]
     assert len(found["messages"]) == 2 and found["messages"][0]["content"] == SAID["message"]
     assert server.http.get("/api/blind/results").json()["votes"] == 1
 
@@ -154,14 +189,21 @@ def test_make_all_makes_both_twins_of_the_new_version(upgraded):
         assert "your twin, on 2 held-out posts" in output and "note:" not in output
         training = json.loads((folder / "artifacts/train/metrics.json").read_text())
         assert training["steps"] == 3 and (folder / "artifacts/eval/report.html").is_file()
-    assert sh(made.folder, "git status --porcelain").stdout.splitlines()[0].split() == ["M", "params.yaml"], "the only change of one's own"
+    assert sh(made.folder, "git status --porcelain").stdout.splitlines()[0].split() == [
+        "M",
+        "params.yaml",
+    ], "the only change of one's own"
 
 
 def test_values_of_ones_own_are_kept(upgraded, tiny_root):
     made, *_ = upgraded
     for folder, name in zip(made.splits, ("blogtwin", "blogtwin-anna"), strict=True):
         params = load_params(folder / "params.yaml")
-        assert (params.ingest.source, params.ollama.name, params.train.base) == ("data/blog", name, f"{tiny_root}/tiny.gguf")
+        assert (params.ingest.source, params.ollama.name, params.train.base) == (
+            "data/blog",
+            name,
+            f"{tiny_root}/tiny.gguf",
+        )
         assert params.train.max_steps == 3 and params.export.quantization == "f16"
 
 
@@ -180,5 +222,10 @@ def test_after_make_all_chats_and_an_untouched_twin_are_as_they_were(upgraded):
         assert_chats_are_there(server, made)
         assert answer(server, "kept") == made.answers["kept"]
         assert all(answer(server, name) for name in ("finetuned", "anna"))
-        said = server.http.post("/api/v1/chat/completions", json={**SAID, "session_id": made.chats["id"], "message": "Go on."}).json()
-        assert said["session_id"] == made.chats["id"] and len(server.http.get(f"/api/v1/chat/sessions/{made.chats['id']}").json()["messages"]) == 4
+        said = server.http.post(
+            "/api/v1/chat/completions", json={**SAID, "session_id": made.chats["id"], "message": "Go on."}
+        ).json()
+        assert (
+            said["session_id"] == made.chats["id"]
+            and len(server.http.get(f"/api/v1/chat/sessions/{made.chats['id']}").json()["messages"]) == 4
+        )

@@ -16,9 +16,23 @@ def a_project(folder, base: str = "smollm2:135m"):
     (folder / "artifacts/gguf").mkdir(parents=True)
     (folder / "data/split").mkdir(parents=True)
     (folder / "artifacts/gguf/twin.gguf").write_bytes(b"GGUF")
-    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("base: smollm2:135m", f"base: {base}"))
+    (folder / "params.yaml").write_text(
+        (ROOT / "params.yaml").read_text().replace("base: smollm2:135m", f"base: {base}")
+    )
     for name in ("train", "valid", "test"):
-        rows = [{"id": f"{name}{i}-1", "post_id": f"{name}{i}", "part": p, "task": task, "instruction": "Write.", "input": "", "output": f"{folder.name} {name} {i}.{p} It held."} for i in range(2) for p, task in ((1, "write"), (2, "continue"))]
+        rows = [
+            {
+                "id": f"{name}{i}-1",
+                "post_id": f"{name}{i}",
+                "part": p,
+                "task": task,
+                "instruction": "Write.",
+                "input": "",
+                "output": f"{folder.name} {name} {i}.{p} It held.",
+            }
+            for i in range(2)
+            for p, task in ((1, "write"), (2, "continue"))
+        ]
         (folder / f"data/split/{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return folder
 
@@ -27,7 +41,9 @@ def test_what_a_twin_is_asked_and_what_it_has_not_seen(tmp_path):
     """Openings of test posts are asked; test and validation posts, whole, are what it was not trained on."""
     twin = cross_evaluation.load_twin(a_project(tmp_path / "ann"))
     assert [e["post_id"] for e in twin.asked] == ["test0", "test1"]
-    assert sorted(twin.held_out) == sorted(f"ann {n} {i}.1 It held.\n\nann {n} {i}.2 It held." for n in ("test", "valid") for i in range(2))
+    assert sorted(twin.held_out) == sorted(
+        f"ann {n} {i}.1 It held.\n\nann {n} {i}.2 It held." for n in ("test", "valid") for i in range(2)
+    )
     assert len(twin.own) == 6 and twin.name == "ann"
 
 
@@ -49,7 +65,8 @@ def test_own_lowest_needs_to_beat_the_base_too():
 
 @pytest.mark.slow
 def test_every_model_reads_everybodys_posts(tmp_path, tiny):
-    """The matrix is made by the real reader: the same model gives the same figures in every row, different posts different ones."""
+    """The matrix is made by the real reader: the same model gives the same figures in every row, different posts
+    different ones."""
     twins = []
     for name in ("ann", "bob"):
         folder = a_project(tmp_path / name)

@@ -1,4 +1,5 @@
-"""A twin that goes on learning: it begins where the last one ended, reads what is new and some of the old, and is never tested on what it knows."""
+"""A twin that goes on learning: it begins where the last one ended, reads what is new and some of the old, and is never
+tested on what it knows."""
 
 import dataclasses
 import json
@@ -29,7 +30,9 @@ def last(tmp_path, monkeypatch):
 
 
 def start(base="d", rank=16, knobs=KNOBS, posts=POSTS, held_out=frozenset(), there=frozenset("abcxyz")):
-    return warm_start.find_warm_start(base, SimpleNamespace(lora_rank=rank, lora_alpha=32), knobs, set(posts), set(held_out), set(there))
+    return warm_start.find_warm_start(
+        base, SimpleNamespace(lora_rank=rank, lora_alpha=32), knobs, set(posts), set(held_out), set(there)
+    )
 
 
 def test_it_goes_on_from_the_last_adapter(last):
@@ -64,7 +67,16 @@ def test_an_adapter_of_before_parameters_were_renamed_is_recognised(last):
     assert "another train.num_canaries" in start(knobs={**KNOBS, "train.num_canaries": 0})[1]
 
 
-@pytest.mark.parametrize("about", ["{", "[]", '{"base": "x", "posts": [], "knobs": {}}', '{"base": {"digest": "d"}, "posts": null, "knobs": {}}', '{"base": {"digest": "d"}, "posts": ["a"], "knobs": []}'])
+@pytest.mark.parametrize(
+    "about",
+    [
+        "{",
+        "[]",
+        '{"base": "x", "posts": [], "knobs": {}}',
+        '{"base": {"digest": "d"}, "posts": null, "knobs": {}}',
+        '{"base": {"digest": "d"}, "posts": ["a"], "knobs": []}',
+    ],
+)
 def test_a_broken_adapter_is_none(last, about):
     (last / "backend.json").write_text(about)
     assert start()[0] is None
@@ -79,7 +91,9 @@ def test_the_first_training_begins_at_the_base(last):
 
 def test_old_posts_are_read_once_more_in_proportion_to_the_new_ones(last):
     begin = start()[0]
-    rows = [{"id": f"{p}-{n}", "post_id": p, "task": "write"} for p in "abc" for n in range(50)] + [{"id": "me", "post_id": "persona", "task": "persona"}]
+    rows = [{"id": f"{p}-{n}", "post_id": p, "task": "write"} for p in "abc" for n in range(50)] + [
+        {"id": "me", "post_id": "persona", "task": "persona"}
+    ]
     lengths = {r["id"]: 10 for r in rows}
     some = warm_start.mix_replay(rows, begin, lengths, 7)
     new, old = [r for r in some if r["post_id"] == "c"], [r for r in some if r["post_id"] != "c"]
@@ -99,9 +113,14 @@ def test_the_cpu_trainer_begins_with_the_adapter_and_keeps_it_where_more_trainin
     monkeypatch.chdir(ROOT)
     first = job(tiny, tmp_path / "first", settings())
     numbers = cpu.train(first)
-    again = dataclasses.replace(job(tiny, tmp_path / "again", settings(epochs=1, learning_rate=1e-3)), start=first.folder)
+    again = dataclasses.replace(
+        job(tiny, tmp_path / "again", settings(epochs=1, learning_rate=1e-3)), start=first.folder
+    )
     better = cpu.train(again)
-    assert better["loss_before"] == pytest.approx(numbers["loss_after"], abs=1e-4) and better["loss_after"] < better["loss_before"]
+    assert (
+        better["loss_before"] == pytest.approx(numbers["loss_after"], abs=1e-4)
+        and better["loss_after"] < better["loss_before"]
+    )
     hurt = dataclasses.replace(job(tiny, tmp_path / "hurt", settings(epochs=1, learning_rate=0.05)), start=first.folder)
     for row in hurt.train_rows:  # nothing like what it is validated on
         row["completion"][0]["content"] = "Zinc, zebras! " * 20
@@ -113,8 +132,8 @@ def test_the_cpu_trainer_begins_with_the_adapter_and_keeps_it_where_more_trainin
 
 @pytest.mark.slow
 def test_posts_added_to_a_blog_are_learnt_on_top_and_the_test_stays(tiny_root, tmp_path, run_in):
-    """The stages themselves, run by DVC in a workspace of the project, on a tiny base: three posts are added, and only they and twice as
-    many tokens of old ones are trained on."""
+    """The stages themselves, run by DVC in a workspace of the project, on a tiny base: three posts are added, and only
+    they and twice as many tokens of old ones are trained on."""
     from conftest import make_workspace, with_tiny
     from wenna import posts
 
@@ -124,20 +143,33 @@ def test_posts_added_to_a_blog_are_learnt_on_top_and_the_test_stays(tiny_root, t
 
     def write(some, first: int) -> None:
         for n, (brief, text) in enumerate(some, first):
-            (blog / f"20{10 + n // 12}-{1 + n % 12:02}-03-post-{n}.md").write_text(f"---\ntitle: \"{brief.split('. ')[0]}\"\n---\n{text}\n")
+            (blog / f"20{10 + n // 12}-{1 + n % 12:02}-03-post-{n}.md").write_text(
+                f'---\ntitle: "{brief.split(". ")[0]}"\n---\n{text}\n'
+            )
 
     write(posts()[:20], 0)
-    run_in(folder, f"python scripts/set_param.py ingest.source=data/mine train.base={with_tiny(folder, tiny_root)} train.epochs=1 train.warm_start=true")
+    run_in(
+        folder,
+        f"python scripts/set_param.py ingest.source=data/mine train.base={with_tiny(folder, tiny_root)} train.epochs=1"
+        " train.warm_start=true",
+    )
     done = run_in(folder, "dvc repro train")
     assert "begins at the base" in done.stdout and "20 new" not in done.stdout
-    before = {name: {r["post_id"] for r in read_jsonl(folder / f"data/split/{name}.jsonl")} for name in ("train", "test")}
+    before = {
+        name: {r["post_id"] for r in read_jsonl(folder / f"data/split/{name}.jsonl")} for name in ("train", "test")
+    }
     assert set(json.loads((folder / "artifacts/adapter/backend.json").read_text())["posts"]) == before["train"]
     write(posts()[20:23], 20)
     done = run_in(folder, "dvc repro train")
-    after = {name: {r["post_id"] for r in read_jsonl(folder / f"data/split/{name}.jsonl")} for name in ("train", "test")}
+    after = {
+        name: {r["post_id"] for r in read_jsonl(folder / f"data/split/{name}.jsonl")} for name in ("train", "test")
+    }
     new = after["train"] - before["train"]
     assert before["test"] <= after["test"] and before["train"] <= after["train"] and new
-    assert "20 posts stay where they were, 3 are new" in done.stdout and f"on from the last adapter, with {len(new)} new posts" in done.stdout, done.stdout
+    assert (
+        "20 posts stay where they were, 3 are new" in done.stdout
+        and f"on from the last adapter, with {len(new)} new posts" in done.stdout
+    ), done.stdout
     about = json.loads((folder / "artifacts/adapter/backend.json").read_text())
     assert set(about["posts"]) == after["train"]
     assert "pipelines are up to date" in run_in(folder, "dvc repro train").stdout

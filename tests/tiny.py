@@ -1,4 +1,5 @@
-"""A random Llama of 3.4 million weights with the embedded model's tokenizer, as a GGUF: quick to train, export and score."""
+"""A random Llama of 3.4 million weights with the embedded model's tokenizer, as a GGUF: quick to train, export and
+score."""
 
 from pathlib import Path
 
@@ -20,7 +21,9 @@ def write_tiny_gguf(path: Path, seed: int = 0) -> Path:
     for key, field in embedded.fields.items():
         if key.startswith("tokenizer."):
             kind = field.types[0]
-            writer.add_key_value(key, field.contents(), kind, field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None)
+            writer.add_key_value(
+                key, field.contents(), kind, field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
+            )
     writer.add_block_count(LAYERS)
     writer.add_context_length(2048)
     writer.add_embedding_length(HIDDEN)
@@ -34,7 +37,15 @@ def write_tiny_gguf(path: Path, seed: int = 0) -> Path:
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
     random = np.random.default_rng(seed)
     kv = HIDDEN // HEADS * KV_HEADS
-    shapes = {"attn_q": (HIDDEN, HIDDEN), "attn_k": (kv, HIDDEN), "attn_v": (kv, HIDDEN), "attn_output": (HIDDEN, HIDDEN), "ffn_gate": (FFN, HIDDEN), "ffn_up": (FFN, HIDDEN), "ffn_down": (HIDDEN, FFN)}
+    shapes = {
+        "attn_q": (HIDDEN, HIDDEN),
+        "attn_k": (kv, HIDDEN),
+        "attn_v": (kv, HIDDEN),
+        "attn_output": (HIDDEN, HIDDEN),
+        "ffn_gate": (FFN, HIDDEN),
+        "ffn_up": (FFN, HIDDEN),
+        "ffn_down": (HIDDEN, FFN),
+    }
     writer.add_tensor("token_embd.weight", random.normal(0, 0.3, (VOCABULARY, HIDDEN)).astype(np.float16))
     writer.add_tensor("output_norm.weight", np.ones(HIDDEN, np.float32))
     for block in range(LAYERS):

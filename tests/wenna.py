@@ -14,4 +14,7 @@ def posts(words: int = 250) -> list[tuple[str, str]]:
     paths = sorted(p for p in (ROOT / "data/sample").iterdir() if p.suffix)
     read = [readers.read_post(p, 1e9) for p in paths]
     assert len(read) == 60
-    return [(". ".join(filter(None, [p.title, ", ".join(p.tags)])), truncate_words(cleaning.clean_markdown(p.text), words)) for p in read]
+    return [
+        (". ".join(filter(None, [p.title, ", ".join(p.tags)])), truncate_words(cleaning.clean_markdown(p.text), words))
+        for p in read
+    ]

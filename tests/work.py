@@ -1,8 +1,9 @@
-"""How much work a function does: lines of the project's Python that run, and steps of the regular expressions it applies.
+"""How much work a function does: lines of the project's Python that run, and steps of the regular expressions it
+applies.
 
-A pattern that looks at the rest of a text again from each of its characters, or a loop that does, costs the square of the length. Seconds
-tell that only on a machine that is known and idle. The steps are those of a plain backtracking matcher, which Python's own (in C)
-follows with shortcuts: it takes no more of them.
+A pattern that looks at the rest of a text again from each of its characters, or a loop that does, costs the square of
+the length. Seconds tell that only on a machine that is known and idle. The steps are those of a plain backtracking
+matcher, which Python's own (in C) follows with shortcuts: it takes no more of them.
 """
 
 import functools
@@ -18,13 +19,17 @@ from conftest import ROOT
 
 METHODS = ("sub", "subn", "search", "match", "fullmatch", "finditer", "findall", "split")
 MORE = 2.3  # times as much work for twice the text, at most: 2 is linear, 4 the square
-MOST = 1000  # steps a character: what is linear in the text may still look hundreds of characters ahead from each of them
+MOST = (
+    1000  # steps a character: what is linear in the text may still look hundreds of characters ahead from each of them
+)
 
 
 def assert_linear(function: Callable, make: Callable[[int], str], size: int = 1000) -> None:
     """`function` does about twice the work on `make(2 * size)`, a text of that length, as on `make(size)`."""
     small, large = (work(function, make(n)) for n in (size, 2 * size))
-    assert large <= MORE * small and large <= MOST * 2 * size, f"{small:,} steps for {size:,} characters, {large:,} for {2 * size:,}"
+    assert large <= MORE * small and large <= MOST * 2 * size, (
+        f"{small:,} steps for {size:,} characters, {large:,} for {2 * size:,}"
+    )
 
 
 def work(function: Callable, *arguments) -> int:
@@ -75,7 +80,14 @@ class Spy:
             text, *rest = arguments[1 if name in ("sub", "subn") else 0 :]
             if isinstance(text, str):
                 start = rest[0] if rest and name in ("search", "match", "fullmatch", "finditer", "findall") else 0
-                self._applied.append((self._pattern, text, start, "all" if name in ("sub", "subn", "finditer", "findall", "split") else name))
+                self._applied.append(
+                    (
+                        self._pattern,
+                        text,
+                        start,
+                        "all" if name in ("sub", "subn", "finditer", "findall", "split") else name,
+                    )
+                )
             return value(*arguments, **options)
 
         return noted
@@ -93,12 +105,15 @@ class SpyModule:
     def __getattr__(self, name: str):
         if name not in METHODS:
             return getattr(re, name)
-        return lambda pattern, *arguments, flags=0, **options: getattr(self.compile(pattern, flags), name)(*arguments, **options)
+        return lambda pattern, *arguments, flags=0, **options: getattr(self.compile(pattern, flags), name)(
+            *arguments, **options
+        )
 
 
 @contextmanager
 def spied():
-    """The list that fills with (pattern, text, start, how) while the project's modules, and what reads front matter, apply regular expressions."""
+    """The list that fills with (pattern, text, start, how) while the project's modules, and what reads front matter,
+    apply regular expressions."""
     applied: list[tuple] = []
     module_spy, before = SpyModule(applied), []
     for name, module in list(sys.modules.items()):
@@ -120,7 +135,8 @@ def spied():
 
 
 def steps(pattern: re.Pattern, text: str, start: int = 0, how: str = "all") -> int:
-    """Steps of applying `pattern` to `text` by "all" (finditer), "search", "match" or "fullmatch"; it finds what `re` finds."""
+    """Steps of applying `pattern` to `text` by "all" (finditer), "search", "match" or "fullmatch"; it finds what `re`
+    finds."""
     return run(pattern, text, start, how)[0]
 
 
@@ -134,7 +150,11 @@ def run(pattern: re.Pattern, text: str, start: int = 0, how: str = "all") -> tup
         found, at, may_be_empty = [], start, True
         while at <= len(text):
             machine.groups.clear()
-            accepts = (lambda end, at=at, empty=may_be_empty: None if end == at and not empty else end) if how != "fullmatch" else (lambda end: end if end == len(text) else None)
+            accepts = (
+                (lambda end, at=at, empty=may_be_empty: None if end == at and not empty else end)
+                if how != "fullmatch"
+                else (lambda end: end if end == len(text) else None)
+            )
             end = machine.match(at, accepts)
             if end is not None:
                 found.append((at, end))
@@ -152,10 +172,17 @@ def matcher(pattern: re.Pattern) -> "Matcher":
 
 
 class Matcher:
-    """A backtracking matcher over the tree that `re` parses a pattern to. A part is a function (at, then): what `then` gives at one of the ends
-    that the part can have from `at`, in the order in which `re` tries them, or None."""
+    """A backtracking matcher over the tree that `re` parses a pattern to. A part is a function (at, then): what `then`
+    gives at one of the ends that the part can have from `at`, in the order in which `re` tries them, or None."""
 
-    ONE = (_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.IN, _constants.RANGE, _constants.CATEGORY)
+    ONE = (
+        _constants.LITERAL,
+        _constants.NOT_LITERAL,
+        _constants.ANY,
+        _constants.IN,
+        _constants.RANGE,
+        _constants.CATEGORY,
+    )
     REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT, _constants.POSSESSIVE_REPEAT)
 
     def __init__(self, pattern: re.Pattern):
@@ -183,7 +210,9 @@ class Matcher:
             return self.repeat(op, *value, flags)
         if op is _constants.BRANCH:
             branches = [self.sequence(one, flags) for one in value[1]]
-            return lambda at, then: next((end for branch in branches if self.step() and (end := branch(at, then)) is not None), None)
+            return lambda at, then: next(
+                (end for branch in branches if self.step() and (end := branch(at, then)) is not None), None
+            )
         if op is _constants.SUBPATTERN:
             group, added, removed, inner = value
             return self.group(group, self.sequence(inner, (flags | added) & ~removed))
@@ -272,7 +301,11 @@ class Matcher:
             self.steps += 1
             if count >= least and (found := then(at)) is not None:
                 return found
-            return inner(at, lambda end: None if end == at and count >= least else lazy(end, then, count + 1)) if count < most else None
+            return (
+                inner(at, lambda end: None if end == at and count >= least else lazy(end, then, count + 1))
+                if count < most
+                else None
+            )
 
         if op is _constants.POSSESSIVE_REPEAT:
             return lambda at, then: None if (end := greedy(at, same)) is None else then(end)

@@ -1,8 +1,9 @@
 """Which trainer runs, and why. The one place that knows their names.
 
-Each trainer is a module with `train(job) -> dict`: it trains a LoRA adapter on `job.train_rows`, beginning with `job.start`, keeps the epoch with the best
-loss on `job.valid_rows`, writes a PEFT adapter into `job.folder`, reports through `job.log` and returns its numbers. It goes on
-from `job.checkpoints.newest()` if there is one, and ends as an unbroken run would have.
+Each trainer is a module with `train(job) -> dict`: it trains a LoRA adapter on `job.train_rows`, beginning with
+`job.start`, keeps the epoch with the best loss on `job.valid_rows`, writes a PEFT adapter into `job.folder`, reports
+through `job.log` and returns its numbers. It goes on from `job.checkpoints.newest()` if there is one, and ends as an
+unbroken run would have.
 """
 
 import functools
@@ -24,7 +25,8 @@ from train import works
 from train.checkpoints import Checkpoints
 from train.training_log import TrainingLog
 
-# What a machine has that may have a GPU: the tools of their makers, and what their drivers make. Without any, none is looked for.
+# What a machine has that may have a GPU: the tools of their makers, and what their drivers make. Without any, none is
+# looked for.
 TOOLS = ("nvidia-smi", "rocm-smi", "xpu-smi")
 DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 SECONDS = 120  # for a trainer to say that it works, before it counts as broken
@@ -67,7 +69,8 @@ def unusable(name: str) -> str:
 
 
 def on_gpu(wanted: str) -> bool:
-    """Whether PyTorch trains on the GPU: what follows the trainer (train/preferences/__init__.py) goes where that was."""
+    """Whether PyTorch trains on the GPU: what follows the trainer (train/preferences/__init__.py) goes where that
+    was."""
     return select_backend(wanted)[0] == "cuda"
 
 
@@ -93,7 +96,9 @@ def _no_mlx() -> str:
 
 
 def _no_cuda() -> str:
-    sign = next((tool for tool in TOOLS if shutil.which(tool)), None) or next((path for path in DEVICES if os.path.exists(path)), None)
+    sign = next((tool for tool in TOOLS if shutil.which(tool)), None) or next(
+        (path for path in DEVICES if os.path.exists(path)), None
+    )
     if not sign:
         return "no GPU is found"
     why = tried("cuda")
@@ -102,11 +107,20 @@ def _no_cuda() -> str:
 
 @functools.cache
 def tried(name: str) -> str:
-    """Why a trainer doesn't work, "" when it does: see train/works.py, which is given the modules that this process finds."""
+    """Why a trainer doesn't work, "" when it does: see train/works.py, which is given the modules that this process
+    finds."""
     command = [sys.executable, "-P", "-m", works.__name__, name]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
-        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=SECONDS)
+        done = subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+        )
     except subprocess.TimeoutExpired:
         return f"trying {name} took more than {SECONDS} seconds"
     answers = [line.removeprefix(works.ANSWER) for line in done.stdout.splitlines() if line.startswith(works.ANSWER)]

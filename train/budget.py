@@ -1,12 +1,12 @@
 """Which rows a token budget has room for."""
 
 
-
 def select_within_token_budget(rows: list[dict], lengths: dict[str, int], epochs: int, max_tokens: int) -> list[dict]:
     """The rows whose tokens, over all epochs, stay within `max_tokens` (0: all rows): what is said of the author, then
     the openings of all posts and what is asked for in other ways before any later part, newest first. At least one row.
 
-    Many beginnings teach a voice more than a few posts to their ends: they differ more, and a beginning is what a twin is asked for.
+    Many beginnings teach a voice more than a few posts to their ends: they differ more, and a beginning is what a twin
+    is asked for.
     """
     from corpus.examples import post_examples
 

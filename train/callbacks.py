@@ -24,7 +24,8 @@ BEST_FILE, STATE_FILE = "best.safetensors", "watched.json"
 
 
 def validation_loss(trainer) -> float:
-    """Mean negative log-likelihood per label over a trainer's validation posts, in nats. trainer.summed_loss gives that of a row: (sum, labels)."""
+    """Mean negative log-likelihood per label over a trainer's validation posts, in nats. trainer.summed_loss gives that
+    of a row: (sum, labels)."""
     model = trainer.model
     model.eval()
     loader, total, count = trainer.get_eval_dataloader(), 0.0, 0
@@ -40,7 +41,8 @@ def validation_loss(trainer) -> float:
 
 
 def save_adapter(model, folder) -> None:
-    """The adapter of a PeftModel, without what else PEFT and TRL would leave beside it; the same weights make the same files."""
+    """The adapter of a PeftModel, without what else PEFT and TRL would leave beside it; the same weights make the same
+    files."""
     for config in model.peft_config.values():  # PEFT holds a set, whose order is another in each process
         config.target_modules = sorted(config.target_modules)
     model.save_pretrained(folder, selected_adapters=["default"], save_embedding_layers=False)  # "auto" asks a hub
@@ -49,7 +51,8 @@ def save_adapter(model, folder) -> None:
 
 
 class TrainingMonitor(TrainerCallback, Interruptible):
-    """Measures the validation loss before training and after each epoch, keeps the best adapter, and a checkpoint every few steps."""
+    """Measures the validation loss before training and after each epoch, keeps the best adapter, and a checkpoint every
+    few steps."""
 
     def __init__(self, trainer, job):
         self.trainer, self.log, self.job = trainer, job.log, job
@@ -60,12 +63,16 @@ class TrainingMonitor(TrainerCallback, Interruptible):
         self.best, self.best_epoch, self._weights = math.inf, 0.0, None
         self.finished = False
         dataset = trainer.train_dataset
-        self.rows_per_step = trainer.args.per_device_train_batch_size * trainer.args.gradient_accumulation_steps * trainer.args.world_size
+        self.rows_per_step = (
+            trainer.args.per_device_train_batch_size
+            * trainer.args.gradient_accumulation_steps
+            * trainer.args.world_size
+        )
         self.tokens_per_step = sum(len(ids) for ids in dataset["input_ids"]) / len(dataset) * self.rows_per_step
 
     def train(self) -> dict:
-        """Train from the newest checkpoint, the adapter to begin with, or the base, and write the best epoch's adapter; returns what
-        train/backend.py's contract asks for, but for the machine."""
+        """Train from the newest checkpoint, the adapter to begin with, or the base, and write the best epoch's adapter;
+        returns what train/backend.py's contract asks for, but for the machine."""
         checkpoint = self.job.checkpoints.newest()
         if checkpoint:
             self.resume(checkpoint)
@@ -78,7 +85,9 @@ class TrainingMonitor(TrainerCallback, Interruptible):
         finally:
             self.log.stop()
         newest = self.job.checkpoints.newest()
-        if self.job.params.method != "sft" and not (newest and read_manifest(newest)["step"] == self.trainer.state.global_step):
+        if self.job.params.method != "sft" and not (
+            newest and read_manifest(newest)["step"] == self.trainer.state.global_step
+        ):
             self.save()  # what follows may be stopped
         self.restore()
         if self.trainer.is_world_process_zero():
@@ -154,7 +163,8 @@ class TrainingMonitor(TrainerCallback, Interruptible):
         self._weights = {k: v.detach().clone() for k, v in self.weights().items()}
 
     def hurts(self) -> bool:
-        """Whether more epochs would take the twin further from the author: the validation loss has risen for long enough."""
+        """Whether more epochs would take the twin further from the author: the validation loss has risen for long
+        enough."""
         return should_stop_early(self.losses, self.job.params.early_stopping_patience)
 
     def weights(self) -> dict:
@@ -180,7 +190,12 @@ class TrainingMonitor(TrainerCallback, Interruptible):
                 save_file({k: v.contiguous() for k, v in self.weights().items()}, folder / ADAPTER_WEIGHTS)
                 if self._weights is not None:
                     save_file(self._weights, folder / BEST_FILE)
-                watched = {"losses": self.losses, "best": self.best, "best_epoch": self.best_epoch, "log": self.log.state()}
+                watched = {
+                    "losses": self.losses,
+                    "best": self.best,
+                    "best_epoch": self.best_epoch,
+                    "log": self.log.state(),
+                }
                 (folder / STATE_FILE).write_text(json.dumps(watched))
         except Exception as e:
             if not is_disk_full(e):
@@ -188,7 +203,8 @@ class TrainingMonitor(TrainerCallback, Interruptible):
             self.not_kept(state.global_step)
 
     def resume(self, folder) -> None:
-        """Go on from a checkpoint: adapter, curves and best epoch here, optimiser and random numbers when the trainer starts."""
+        """Go on from a checkpoint: adapter, curves and best epoch here, optimiser and random numbers when the trainer
+        starts."""
         watched = json.loads((folder / STATE_FILE).read_text())
         self.losses, self.best, self.best_epoch = watched["losses"], watched["best"], watched["best_epoch"]
         self.log.restore(watched["log"])

@@ -1,8 +1,8 @@
 """Checkpoints of a training run: where they lie, which one is the newest, and what run they belong to.
 
-artifacts/checkpoints/<key>/step-40/ is one. <key> is a hash of all that decides the result (params, rows, base model, trainer), so a
-run only goes on from its own. A folder gets its name when all of it is on the disk, and then the one before goes; `kill -9` or a
-power cut at any moment leaves a whole one.
+artifacts/checkpoints/<key>/step-40/ is one. <key> is a hash of all that decides the result (params, rows, base model,
+trainer), so a run only goes on from its own. A folder gets its name when all of it is on the disk, and then the one
+before goes; `kill -9` or a power cut at any moment leaves a whole one.
 """
 
 import contextlib
@@ -20,7 +20,8 @@ from blogtwin.paths import ARTIFACTS_DIR
 from blogtwin.renamed_params import current
 
 MANIFEST = "checkpoint.json"
-# params that change nothing in what a checkpoint holds: the first three are resolved by now, the last three are for what comes after
+# params that change nothing in what a checkpoint holds: the first three are resolved by now, the last three are for
+# what comes after
 IGNORED_FIELDS = {"preset", "backend", "warm_start", "save_steps", "method", "preference_prompts", "preference_data"}
 
 
@@ -33,12 +34,16 @@ class Checkpoints:
     def newest(self) -> Path | None:
         """The checkpoint to go on from; None when there is none.
 
-        That is the one with the most steps. But where one is given, those that were there before are passed over: only what was
-        made on from it counts beside it, so that the same command goes on where it was stopped. (To begin at the one given once
-        more, remove the others.)
+        That is the one with the most steps. But where one is given, those that were there before are passed over: only
+        what was made on from it counts beside it, so that the same command goes on where it was stopped. (To begin at
+        the one given once more, remove the others.)
         """
         there = [*self.folder.glob("step-*"), *([self.given] if self.given else [])]
-        found = {f: told["step"] for f in there if (told := read_manifest(f)) and (not self.given or str(self.given) in (str(f), told["from"]))}
+        found = {
+            f: told["step"]
+            for f in there
+            if (told := read_manifest(f)) and (not self.given or str(self.given) in (str(f), told["from"]))
+        }
         return max(found, key=found.get, default=None)
 
     @contextlib.contextmanager
@@ -63,7 +68,8 @@ class Checkpoints:
 
 
 def find_checkpoints(belongs: dict[str, str], given: str | None = None) -> Checkpoints:
-    """The checkpoints of the run that `belongs` describes; `given` is a folder to go on from, and must be of the same run."""
+    """The checkpoints of the run that `belongs` describes; `given` is a folder to go on from, and must be of the same
+    run."""
     key = hashlib.sha256(json.dumps(belongs, sort_keys=True).encode()).hexdigest()[:16]
     return Checkpoints(ARTIFACTS_DIR / "checkpoints" / key, belongs, _resume_from(given, belongs) if given else None)
 
@@ -72,11 +78,18 @@ def run_identity(trainer: str, base_digest: str, params, rows: list, processes: 
     """All that decides what comes out of training, each as a short text."""
     own = {f"train.{k}": str(v) for k, v in params.model_dump().items() if k not in IGNORED_FIELDS}
     data = hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
-    return {**own, "the trainer": trainer, "the base model": base_digest[:16], "the data": data, "the number of processes": str(processes)}
+    return {
+        **own,
+        "the trainer": trainer,
+        "the base model": base_digest[:16],
+        "the data": data,
+        "the number of processes": str(processes),
+    }
 
 
 def read_manifest(checkpoint: Path) -> dict | None:
-    """What a checkpoint says of itself: its "step", the one it goes back to as "from", what run it "belongs" to. None when it is none, or torn."""
+    """What a checkpoint says of itself: its "step", the one it goes back to as "from", what run it "belongs" to. None
+    when it is none, or torn."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         told = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
         return {"from": None, **told, "step": int(told["step"]), "belongs": dict(told["belongs"])}
@@ -95,18 +108,28 @@ def fsync(path: Path) -> None:
 
 
 def _resume_from(given: str, belongs: dict) -> Path:
-    """The checkpoint a user names: its folder, or the folder of a run's checkpoints. Raises UserError when it is none, torn, or of another run."""
+    """The checkpoint a user names: its folder, or the folder of a run's checkpoints. Raises UserError when it is none,
+    torn, or of another run."""
     path = Path(given).resolve()
     there = [f for f in [path, *path.glob("step-*")] if (f / MANIFEST).is_file()]
     whole = {f: told for f in there if (told := read_manifest(f))}
     if not whole:
-        lacking = f"whose {MANIFEST} is torn: give another checkpoint, or leave --resume-from out" if there else "which holds no checkpoint: give a folder step-… of artifacts/checkpoints"
+        lacking = (
+            f"whose {MANIFEST} is torn: give another checkpoint, or leave --resume-from out"
+            if there
+            else "which holds no checkpoint: give a folder step-… of artifacts/checkpoints"
+        )
         raise UserError(f"--resume-from is {given}, {lacking}.")
     newest = max(whole, key=lambda f: whole[f]["step"])
-    theirs = {current(name): value for name, value in whole[newest]["belongs"].items()}  # an older checkpoint has older names
+    theirs = {
+        current(name): value for name, value in whole[newest]["belongs"].items()
+    }  # an older checkpoint has older names
     other = [name for name in belongs if belongs[name] != theirs.get(name)]
     if other:
         name, *more = other
         also = f" (and {', '.join(more)})" if more else ""
-        raise UserError(f"--resume-from is {given}, a checkpoint of another run: {name} was {theirs.get(name)} and is {belongs[name]} now{also}; set it back, or train anew without --resume-from.")
+        raise UserError(
+            f"--resume-from is {given}, a checkpoint of another run: {name} was {theirs.get(name)} and is"
+            f" {belongs[name]} now{also}; set it back, or train anew without --resume-from."
+        )
     return newest

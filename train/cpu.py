@@ -1,8 +1,9 @@
 """LoRA on any CPU: transformers + peft, TRL's SFTTrainer.
 
-Where the time went, and what is done about it (docs/performance.md): rows are packed and padded to a few fixed shapes, so
-that little is padding and oneDNN prepares its kernels once; attention stays inside a post; frozen weights are held in bf16 where the CPU multiplies it; the output
-layer runs only where a label is, and gives its gradient on the way forward; LoRA layers, MLPs and norms write no more than they must (train/kernels/fused.py).
+Where the time went, and what is done about it (docs/performance.md): rows are packed and padded to a few fixed shapes,
+so that little is padding and oneDNN prepares its kernels once; attention stays inside a post; frozen weights are held
+in bf16 where the CPU multiplies it; the output layer runs only where a label is, and gives its gradient on the way
+forward; LoRA layers, MLPs and norms write no more than they must (train/kernels/fused.py).
 """
 
 import logging as python_logging
@@ -26,7 +27,9 @@ from train.callbacks import TrainingMonitor, validation_loss
 from train.kernels import attention, fused
 from train.kernels.cross_entropy import document_boundaries, split_documents, summed_cross_entropy
 
-PAD_TO_MULTIPLE = 64  # packed rows are padded up to this: few shapes, for which oneDNN keeps its kernels, and little padding
+PAD_TO_MULTIPLE = (
+    64  # packed rows are padded up to this: few shapes, for which oneDNN keeps its kernels, and little padding
+)
 
 
 def train(job) -> dict:
@@ -34,10 +37,14 @@ def train(job) -> dict:
     p = job.params
     logging.disable_progress_bar()
     disable_progress_bar()
-    python_logging.getLogger("trl").setLevel(python_logging.ERROR)  # it warns of packing without flash attention: see train/kernels/attention.py
+    python_logging.getLogger("trl").setLevel(
+        python_logging.ERROR
+    )  # it warns of packing without flash attention: see train/kernels/attention.py
     bf16 = has_bf16()
     torch.manual_seed(p.seed)
-    model = AutoModelForCausalLM.from_pretrained(job.base.hf, dtype=base_dtype(), attn_implementation=attention.register())
+    model = AutoModelForCausalLM.from_pretrained(
+        job.base.hf, dtype=base_dtype(), attn_implementation=attention.register()
+    )
     model.config._name_or_path = model.name_or_path = job.base.repo  # PEFT writes it down: no local path
     trainer = PackedTrainer(
         model,
@@ -45,7 +52,13 @@ def train(job) -> dict:
         train_dataset=Dataset.from_list(job.train_rows),
         eval_dataset=Dataset.from_list(job.valid_rows),
         processing_class=job.base.tokenizer(),
-        peft_config=LoraConfig(r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=lora_target_modules(model), task_type="CAUSAL_LM"),
+        peft_config=LoraConfig(
+            r=p.lora_rank,
+            lora_alpha=p.lora_alpha,
+            lora_dropout=p.lora_dropout,
+            target_modules=lora_target_modules(model),
+            task_type="CAUSAL_LM",
+        ),
     )
     fused.apply_fused_forwards(trainer.model)
     if bf16:
@@ -64,7 +77,15 @@ def evaluate_adapter(base, adapter, valid_rows: list[dict], params) -> float:
     model = AutoModelForCausalLM.from_pretrained(base.hf, dtype=base_dtype(), attn_implementation=attention.register())
     rows = Dataset.from_list(valid_rows)
     with tempfile.TemporaryDirectory() as folder:
-        return validation_loss(PackedTrainer(PeftModel.from_pretrained(model, adapter), args=sft_config(params, folder, has_bf16()), train_dataset=rows, eval_dataset=rows, processing_class=base.tokenizer()))
+        return validation_loss(
+            PackedTrainer(
+                PeftModel.from_pretrained(model, adapter),
+                args=sft_config(params, folder, has_bf16()),
+                train_dataset=rows,
+                eval_dataset=rows,
+                processing_class=base.tokenizer(),
+            )
+        )
 
 
 def base_dtype() -> torch.dtype:
@@ -82,8 +103,8 @@ def all_reduce_gradients(weights) -> None:
 
 
 def disable_lora_input_cast(model) -> None:
-    """Keep PEFT from casting each projection's input to fp32, the LoRA weights' type: autocast takes it back to bf16 in the next
-    line, so nothing changes but the memory of all those copies, which wait for the way back."""
+    """Keep PEFT from casting each projection's input to fp32, the LoRA weights' type: autocast takes it back to bf16 in
+    the next line, so nothing changes but the memory of all those copies, which wait for the way back."""
     for module in model.modules():
         if isinstance(module, LoraLayer):
             module.cast_input_dtype_enabled = False
@@ -92,7 +113,13 @@ def disable_lora_input_cast(model) -> None:
 def lora_target_modules(model) -> list[str]:
     """Names of the attention and MLP projections: every linear layer but the output layer."""
     head = model.get_output_embeddings()
-    return sorted({name.split(".")[-1] for name, module in model.named_modules() if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not head})
+    return sorted(
+        {
+            name.split(".")[-1]
+            for name, module in model.named_modules()
+            if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not head
+        }
+    )
 
 
 def sft_config(p, folder, bf16: bool, **other) -> SFTConfig:
@@ -145,13 +172,19 @@ class PackedTrainer(SFTTrainer):
         return (loss, {"labels": labels}) if return_outputs else loss
 
     def training_step(self, model, inputs, num_items_in_batch=None):
-        """Forward and backward of one row. The losses of its parts add up to its own, so fewer at a time change no result."""
-        assert num_items_in_batch is not None, "the labels of a step are not counted: parts of a row would weigh too much"
+        """Forward and backward of one row. The losses of its parts add up to its own, so fewer at a time change no
+        result."""
+        assert num_items_in_batch is not None, (
+            "the labels of a step are not counted: parts of a row would weigh too much"
+        )
         weights = [p for p in model.parameters() if p.requires_grad]
         while True:
             before = [None if p.grad is None else p.grad.clone() for p in weights]
             try:
-                loss = sum(super(PackedTrainer, self).training_step(model, part, num_items_in_batch) for part in split_documents(inputs, self.parts))
+                loss = sum(
+                    super(PackedTrainer, self).training_step(model, part, num_items_in_batch)
+                    for part in split_documents(inputs, self.parts)
+                )
                 break
             except (RuntimeError, MemoryError) as e:
                 if not memory.is_out_of_memory(e):
@@ -168,6 +201,12 @@ class PackedTrainer(SFTTrainer):
         """Half as much of a row at a time, and twice as often; UserError when that is a single post already."""
         longest = len(document_boundaries(inputs["position_ids"])) - 1
         if self.parts >= longest:
-            raise UserError(f"Memory ran out in training, even with one post at a time: set train.max_length under {self.args.max_length}, or train on a smaller train.base.")
+            raise UserError(
+                "Memory ran out in training, even with one post at a time: set train.max_length under"
+                f" {self.args.max_length}, or train on a smaller train.base."
+            )
         self.parts *= 2
-        echo(f"memory ran out: each row of {self.args.max_length} tokens is now read in up to {self.parts} parts (batch halved, accumulation doubled: the same result, more slowly)")
+        echo(
+            f"memory ran out: each row of {self.args.max_length} tokens is now read in up to {self.parts} parts (batch"
+            " halved, accumulation doubled: the same result, more slowly)"
+        )

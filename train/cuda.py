@@ -14,6 +14,7 @@ from blogtwin.errors import UserError
 import unsloth
 from unsloth import FastLanguageModel
 from unsloth.device_type import DEVICE_TYPE
+
 # isort: on
 import torch
 from datasets import Dataset
@@ -25,7 +26,9 @@ from blogtwin.models.chat import encode_example
 from train import cpu
 from train.callbacks import TrainingMonitor
 
-FOUR_BIT_FROM_BILLIONS = 3.0  # billions of weights from which they are held in 4 bit, as blogtwin/models/registry.yaml counts on
+FOUR_BIT_FROM_BILLIONS = (
+    3.0  # billions of weights from which they are held in 4 bit, as blogtwin/models/registry.yaml counts on
+)
 
 
 def train(job) -> dict:
@@ -47,9 +50,15 @@ def smaller_batch(rows: int, job) -> int:
     """Fewer rows at a time, that still make up a step; UserError when it is one already."""
     p = job.params
     if rows == 1:
-        raise UserError(f"The card's memory ran out in training, even with one row at a time: set train.max_length under {p.max_length}, or train on a smaller train.base.")
+        raise UserError(
+            "The card's memory ran out in training, even with one row at a time: set train.max_length under"
+            f" {p.max_length}, or train on a smaller train.base."
+        )
     fewer = max(n for n in range(1, rows // 2 + 1) if p.batch_size % n == 0)
-    echo(f"the card's memory ran out: {fewer} rows of {p.max_length} tokens at a time in place of {rows}, {p.batch_size // fewer} times a step (the same result, more slowly)")
+    echo(
+        f"the card's memory ran out: {fewer} rows of {p.max_length} tokens at a time in place of {rows},"
+        f" {p.batch_size // fewer} times a step (the same result, more slowly)"
+    )
     job.log.forget()
     return fewer
 
@@ -61,13 +70,24 @@ def train_once(job, rows: int) -> dict:
     torch.manual_seed(p.seed)
     four_bit = parameters_in_billions(job.base.hf) >= FOUR_BIT_FROM_BILLIONS
     if four_bit and (why := no_four_bit()):
-        echo(f"the weights are held in 16 bit in place of 4, since bitsandbytes doesn't work here ({why}): that takes about four times the memory")
+        echo(
+            f"the weights are held in 16 bit in place of 4, since bitsandbytes doesn't work here ({why}): that takes"
+            " about four times the memory"
+        )
         four_bit = False
-    model, _ = FastLanguageModel.from_pretrained(str(job.base.hf), max_seq_length=p.max_length, dtype=None, load_in_4bit=four_bit, local_files_only=True)
+    model, _ = FastLanguageModel.from_pretrained(
+        str(job.base.hf), max_seq_length=p.max_length, dtype=None, load_in_4bit=four_bit, local_files_only=True
+    )
     model = FastLanguageModel.get_peft_model(
-        model, r=p.lora_rank, lora_alpha=p.lora_alpha, lora_dropout=p.lora_dropout, target_modules=cpu.lora_target_modules(model),
-        use_gradient_checkpointing="unsloth", random_state=p.seed, max_seq_length=p.max_length,
-    )  # fmt: skip
+        model,
+        r=p.lora_rank,
+        lora_alpha=p.lora_alpha,
+        lora_dropout=p.lora_dropout,
+        target_modules=cpu.lora_target_modules(model),
+        use_gradient_checkpointing="unsloth",
+        random_state=p.seed,
+        max_seq_length=p.max_length,
+    )
     for part in model.peft_config.values():
         part.base_model_name_or_path = job.base.repo  # no local path
     tokenizer = job.base.tokenizer()
@@ -83,7 +103,11 @@ def train_once(job, rows: int) -> dict:
     return {
         **numbers,
         "peak_memory_mb": torch.accelerator.max_memory_allocated() / 2**20 if on_card else memory.peak_mb(),
-        "dtype": str(next(w.dtype for w in model.parameters() if not w.requires_grad and w.is_floating_point())).removeprefix("torch."),
+        "dtype": (
+            str(
+                next(w.dtype for w in model.parameters() if not w.requires_grad and w.is_floating_point())
+            ).removeprefix("torch.")
+        ),
         "device": getattr(torch, torch.accelerator.current_accelerator().type).get_device_name() if on_card else "cpu",
         "unsloth": unsloth.__version__,
     }
@@ -93,15 +117,25 @@ def sft_config(p, folder, bf16: bool, rows: int) -> SFTConfig:
     """As the CPU's, on a card: `rows` packed rows at a time, and unsloth's own padding and checkpointing."""
     on_cpu = DEVICE_TYPE == "cpu"
     return cpu.sft_config(
-        p, folder, bf16, fp16=not bf16 and not on_cpu, use_cpu=on_cpu, gradient_checkpointing=True, pad_to_multiple_of=None,
-        per_device_train_batch_size=rows, gradient_accumulation_steps=p.batch_size // rows,
-    )  # fmt: skip
+        p,
+        folder,
+        bf16,
+        fp16=not bf16 and not on_cpu,
+        use_cpu=on_cpu,
+        gradient_checkpointing=True,
+        pad_to_multiple_of=None,
+        per_device_train_batch_size=rows,
+        gradient_accumulation_steps=p.batch_size // rows,
+    )
 
 
 def tokenise_rows(tokenizer, rows: list[dict]) -> Dataset:
-    """{input_ids, labels} of each row, by the same template as everywhere else: a label is what the author wrote, and the end."""
+    """{input_ids, labels} of each row, by the same template as everywhere else: a label is what the author wrote, and
+    the end."""
     pairs = [encode_example(tokenizer, row["prompt"], row["completion"][0]["content"]) for row in rows]
-    return Dataset.from_list([{"input_ids": prompt + own, "labels": [-100] * len(prompt) + own} for prompt, own in pairs])
+    return Dataset.from_list(
+        [{"input_ids": prompt + own, "labels": [-100] * len(prompt) + own} for prompt, own in pairs]
+    )
 
 
 def parameters_in_billions(folder) -> float:
@@ -114,12 +148,26 @@ def parameters_in_billions(folder) -> float:
 
 
 def no_four_bit() -> str:
-    """Why bitsandbytes can't quantise on this card, "" when it can: its kernels are compiled for some cards and drivers only."""
+    """Why bitsandbytes can't quantise on this card, "" when it can: its kernels are compiled for some cards and drivers
+    only."""
     try:
         from bitsandbytes.functional import quantize_4bit
 
-        quantize_4bit(torch.ones(64, 64, dtype=torch.float16, device="cpu" if DEVICE_TYPE == "cpu" else torch.accelerator.current_accelerator()))
-    except (ImportError, OSError, RuntimeError, AttributeError, ValueError) as e:  # by its version, and by what is missing
+        quantize_4bit(
+            torch.ones(
+                64,
+                64,
+                dtype=torch.float16,
+                device="cpu" if DEVICE_TYPE == "cpu" else torch.accelerator.current_accelerator(),
+            )
+        )
+    except (
+        ImportError,
+        OSError,
+        RuntimeError,
+        AttributeError,
+        ValueError,
+    ) as e:  # by its version, and by what is missing
         return (str(e).strip().splitlines() or [type(e).__name__])[0][:200]
     return ""
 

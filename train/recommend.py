@@ -1,4 +1,5 @@
-"""Which base model, preset, length and batch suit a machine, its trainer and a corpus, and about how long training takes."""
+"""Which base model, preset, length and batch suit a machine, its trainer and a corpus, and about how long training
+takes."""
 
 from dataclasses import asdict, dataclass
 
@@ -10,9 +11,13 @@ GPU_SPEED = 4000  # tokens/s × billions of weights on a card of the size of a l
 BF16_GAIN = 2.1  # of a CPU that multiplies bf16 over fp32
 TIGHT_GB = 1.0  # what a shorter row saves of the memory a model needs
 MAX_LENGTH, SHORT_LENGTH = 1024, 512  # tokens of a row; the presets were measured with the first
-# By trainer: the kinds of cards it computes on, what of models.yaml is to fit there (or in main memory, where there is none of
-# them), and whether it reads the rows of a step one after another, so that a larger batch takes no more of it.
-TRAINERS = {"cpu": ((), "ram_gb", True), "cuda": (("cuda", "rocm", "xpu"), "vram_gb", False), "mlx": (("apple",), "unified_gb", True)}
+# By trainer: the kinds of cards it computes on, what of models.yaml is to fit there (or in main memory, where there is
+# none of them), and whether it reads the rows of a step one after another, so that a larger batch takes no more of it.
+TRAINERS = {
+    "cpu": ((), "ram_gb", True),
+    "cuda": (("cuda", "rocm", "xpu"), "vram_gb", False),
+    "mlx": (("apple",), "unified_gb", True),
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class Recommendation:
 
 
 def recommend(facts: dict, models: dict, presets: dict, tokens: int, gflops: float, trainer: str) -> Recommendation:
-    """The largest model of LADDER that fits where `trainer` computes; `tokens` is the corpus, once. The smallest is always an answer."""
+    """The largest model of LADDER that fits where `trainer` computes; `tokens` is the corpus, once. The smallest is
+    always an answer."""
     kinds, need, one_by_one = TRAINERS[trainer]
     card = max((g for g in facts["gpus"] if g["kind"] in kinds), key=lambda g: g["memory_gb"], default=None)
     memory = card["memory_gb"] if card else facts["ram_gb"]
@@ -46,14 +52,34 @@ def recommend(facts: dict, models: dict, presets: dict, tokens: int, gflops: flo
         chosen = name
     entry = models[chosen]
     pace = estimate_speed(facts, entry, gflops, card)
-    fitting = [name for name in ("bestaccuracy", "quality") if estimate_minutes(pace, presets[name], tokens) <= (MAX_MINUTES / 3 if name == "bestaccuracy" else MAX_MINUTES)]
+    fitting = [
+        name
+        for name in ("bestaccuracy", "quality")
+        if estimate_minutes(pace, presets[name], tokens) <= (MAX_MINUTES / 3 if name == "bestaccuracy" else MAX_MINUTES)
+    ]
     preset = fitting[0] if fitting else "highspeed"
     tight = entry[need] > memory - TIGHT_GB
     own = presets[preset]["batch_size"]
-    length, batch = (SHORT_LENGTH, own * MAX_LENGTH // SHORT_LENGTH if one_by_one else own) if tight else (MAX_LENGTH, own)
-    reasons = [f"{where} trains {chosen} at about {pace:.0f} tokens/s", why_no_more, "memory is tight, so rows are short" if tight else ""]
-    reasons.append(f"batch {batch}, " + (f"so that a step still sees {batch * length:,} tokens" if batch != own else f"as preset {preset} has it"))
-    return Recommendation(chosen, preset, length, batch, round(estimate_minutes(pace, presets[preset], tokens), 1), "; ".join(filter(None, reasons)))
+    length, batch = (
+        (SHORT_LENGTH, own * MAX_LENGTH // SHORT_LENGTH if one_by_one else own) if tight else (MAX_LENGTH, own)
+    )
+    reasons = [
+        f"{where} trains {chosen} at about {pace:.0f} tokens/s",
+        why_no_more,
+        "memory is tight, so rows are short" if tight else "",
+    ]
+    reasons.append(
+        f"batch {batch}, "
+        + (f"so that a step still sees {batch * length:,} tokens" if batch != own else f"as preset {preset} has it")
+    )
+    return Recommendation(
+        chosen,
+        preset,
+        length,
+        batch,
+        round(estimate_minutes(pace, presets[preset], tokens), 1),
+        "; ".join(filter(None, reasons)),
+    )
 
 
 def estimate_speed(facts: dict, entry: dict, gflops: float, card: dict | None) -> float:

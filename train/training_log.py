@@ -1,4 +1,5 @@
-"""What every trainer reports to: lines or a bar on the terminal, a JSON line for each step, and the curves as TSV for `dvc plots`."""
+"""What every trainer reports to: lines or a bar on the terminal, a JSON line for each step, and the curves as TSV for
+`dvc plots`."""
 
 import contextlib
 import json
@@ -43,7 +44,13 @@ class TrainingLog:
         self.total, self._first, self._started = total, done, time.perf_counter()
         self.line(event="start", step=done, of=total)
         if sys.stdout.isatty() and is_main_process():
-            columns = TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[now]}"), TimeRemainingColumn()
+            columns = (
+                TextColumn("training"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[now]}"),
+                TimeRemainingColumn(),
+            )
             self._bar = Progress(*columns)
             self._bar.start()
             self._task = self._bar.add_task("", total=total, completed=done, now="")
@@ -54,12 +61,27 @@ class TrainingLog:
         self.tokens += tokens
         self.seconds += seconds
         speed, left, peak = self.tokens / self.seconds, self.left(step), memory.peak_mb()
-        self.line(event="step", step=step, of=self.total, loss=loss, learning_rate=learning_rate, grad_norm=grad_norm,
-                  tokens=tokens, tokens_per_s=tokens / seconds, seconds_left=left, peak_memory_mb=peak)
+        self.line(
+            event="step",
+            step=step,
+            of=self.total,
+            loss=loss,
+            learning_rate=learning_rate,
+            grad_norm=grad_norm,
+            tokens=tokens,
+            tokens_per_s=tokens / seconds,
+            seconds_left=left,
+            peak_memory_mb=peak,
+        )
         if self._bar is not None:
-            self._bar.update(self._task, completed=step, now=f"loss {loss:.3f}  {speed:.0f} tokens/s  {peak / 1024:.1f} GB")
+            self._bar.update(
+                self._task, completed=step, now=f"loss {loss:.3f}  {speed:.0f} tokens/s  {peak / 1024:.1f} GB"
+            )
         elif step in (1, self._first + 1, self.total) or step % max(1, self.total // 10) == 0:
-            echo(f"step {step}/{self.total}  loss {loss:.3f}  {speed:.0f} tokens/s  {left:.0f} s left  {peak / 1024:.1f} GB")
+            echo(
+                f"step {step}/{self.total}  loss {loss:.3f}  {speed:.0f} tokens/s  {left:.0f} s left "
+                f" {peak / 1024:.1f} GB"
+            )
 
     def spent(self) -> float:
         """Seconds of this run and of those that it went on from, up to their last checkpoint."""
@@ -80,7 +102,10 @@ class TrainingLog:
 
     def line(self, **event) -> None:
         if self.file:
-            with contextlib.suppress(OSError), open(self.file, "a", encoding="utf-8") as file:  # a full disk stops no training
+            with (
+                contextlib.suppress(OSError),
+                open(self.file, "a", encoding="utf-8") as file,
+            ):  # a full disk stops no training
                 rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in event.items()}
                 file.write(json.dumps({"time": round(time.time(), 2), **rounded}) + "\n")
 
@@ -91,7 +116,13 @@ class TrainingLog:
 
     def state(self) -> dict:
         """What a checkpoint keeps of it."""
-        return {"steps": self.steps, "valids": self.valids, "tokens": self.tokens, "seconds": self.seconds, "spent": self.spent()}
+        return {
+            "steps": self.steps,
+            "valids": self.valids,
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+            "spent": self.spent(),
+        }
 
     def restore(self, state: dict) -> None:
         self.steps, self.valids = ([tuple(row) for row in state[name]] for name in ("steps", "valids"))

@@ -1,4 +1,5 @@
-"""Does this trainer work here? Tried, in a process of its own that train/backend.py starts: a driver that is broken may hang or end it.
+"""Does this trainer work here? Tried, in a process of its own that train/backend.py starts: a driver that is broken may
+hang or end it.
 
 Writes one line to standard output: ANSWER, and why not, if it doesn't. What else is there, a library has said.
 Run     python -m train.works cuda
@@ -55,7 +56,8 @@ def mlx() -> str:
 
 
 def loads(trainer: str, package: str) -> str:
-    """Why the module of a trainer can't be imported, "" when it can: versions that don't fit together are installed as well as others."""
+    """Why the module of a trainer can't be imported, "" when it can: versions that don't fit together are installed as
+    well as others."""
     try:
         importlib.import_module(f"{__package__}.{trainer}")
     except Exception as e:

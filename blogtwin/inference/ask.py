@@ -19,13 +19,21 @@ async def stream_answer(engine, messages, params, max_tokens: int, show) -> dict
     settings = engine.settings(replace(SamplingParams.from_params(params.eval), max_tokens=max_tokens))
     async with model_request_stream(engine.chat_model(), to_pydantic_ai(messages), model_settings=settings) as stream:
         async for event in stream:
-            piece = getattr(getattr(event, "delta", None), "content_delta", None) or getattr(getattr(event, "part", None), "content", None)
+            piece = getattr(getattr(event, "delta", None), "content_delta", None) or getattr(
+                getattr(event, "part", None), "content", None
+            )
             if piece and event.event_kind in ("part_start", "part_delta"):
                 first = first or time.perf_counter() - started
                 text += piece
                 show(text)
         reply = stream.get()
-    return {"text": text.strip(), "first": first or 0.0, "seconds": time.perf_counter() - started, "tokens": reply.usage.output_tokens, "end": str(reply.finish_reason)}
+    return {
+        "text": text.strip(),
+        "first": first or 0.0,
+        "seconds": time.perf_counter() - started,
+        "tokens": reply.usage.output_tokens,
+        "end": str(reply.finish_reason),
+    }
 
 
 async def ask_both(engines: dict, messages, params, max_tokens: int) -> dict:
@@ -42,8 +50,12 @@ async def ask_both(engines: dict, messages, params, max_tokens: int) -> dict:
 
     def page():
         rows = max(8, shutil.get_terminal_size().lines - 4)
-        wrapped = {n: [line for p in t.split("\n") for line in (textwrap.wrap(p, width - 4) or [""])] for n, t in texts.items()}
-        return Columns([Panel(Text("\n".join(lines[-rows:])), title=name, width=width) for name, lines in wrapped.items()])
+        wrapped = {
+            n: [line for p in t.split("\n") for line in (textwrap.wrap(p, width - 4) or [""])] for n, t in texts.items()
+        }
+        return Columns(
+            [Panel(Text("\n".join(lines[-rows:])), title=name, width=width) for name, lines in wrapped.items()]
+        )
 
     with Live(page(), console=console, refresh_per_second=8, transient=True) as live:
 
@@ -55,5 +67,7 @@ async def ask_both(engines: dict, messages, params, max_tokens: int) -> dict:
 
             return update
 
-        answers = await asyncio.gather(*(stream_answer(e, messages, params, max_tokens, show(n)) for n, e in engines.items()))
+        answers = await asyncio.gather(
+            *(stream_answer(e, messages, params, max_tokens, show(n)) for n, e in engines.items())
+        )
     return dict(zip(engines, answers))

@@ -1,4 +1,5 @@
-"""An engine is data: where a model answers over the OpenAI protocol, and under which names. pydantic-ai is the one client."""
+"""An engine is data: where a model answers over the OpenAI protocol, and under which names. pydantic-ai is the one
+client."""
 
 import functools
 import re
@@ -35,7 +36,12 @@ class Engine:
     def settings(self, sampling: SamplingParams) -> dict:
         """pydantic-ai's model settings for these sampling parameters."""
         extra = {**self.repeat(sampling.repeat_penalty), **self.extra_body}
-        settings = {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens, "extra_body": extra}
+        settings = {
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_tokens,
+            "extra_body": extra,
+        }
         return settings if sampling.seed is None else {**settings, "seed": sampling.seed}
 
     def repeat(self, penalty: float) -> dict:
@@ -45,12 +51,15 @@ class Engine:
     def strength(self, style: float | None) -> dict:
         """What a request says so that the adapter works with this strength. Raises ValueError where the engine can't.
 
-        An engine that scales is told every time: llama.cpp keeps what one strength computed, and would use it for another.
+        An engine that scales is told every time: llama.cpp keeps what one strength computed, and would use it for
+        another.
         """
         if self.scales:
             return {"lora": [{"id": 0, "scale": 1.0 if style is None else style}]}
         if style not in (None, 1.0):
-            raise ValueError(f"{self.name} serves it without an adapter of its own, so the strength of its style can't be changed")
+            raise ValueError(
+                f"{self.name} serves it without an adapter of its own, so the strength of its style can't be changed"
+            )
         return {}
 
 
@@ -58,7 +67,9 @@ def parse_endpoint(knob: str, description: str, key: str) -> Engine:
     """`MODEL@URL` of an OpenAI-compatible server, as params has it under `knob` → Engine."""
     model, _, url = description.rpartition("@")
     if not model or not re.match(r"https?://", url):
-        raise UserError(f"{knob} is {description!r}: write it as MODEL@URL, as in llama3.1:8b@http://127.0.0.1:11434/v1.")
+        raise UserError(
+            f"{knob} is {description!r}: write it as MODEL@URL, as in llama3.1:8b@http://127.0.0.1:11434/v1."
+        )
     return Engine(knob.rpartition(".")[2], url.rstrip("/"), key or "none", model)
 
 
@@ -83,6 +94,7 @@ def http_client():
     """One pool of connections to all engines. Proxies of the environment are not for this machine's own ports."""
     import httpx2
 
-    # A new connection each time, 0.1 ms on this machine: llama.cpp hangs up after 5 idle seconds, and a request sent at that moment is lost
+    # A new connection each time, 0.1 ms on this machine: llama.cpp hangs up after 5 idle seconds, and a request sent at
+    # that moment is lost
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
     return httpx2.AsyncClient(trust_env=False, timeout=httpx2.Timeout(None, connect=5), limits=limits)

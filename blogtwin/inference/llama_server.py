@@ -1,4 +1,5 @@
-"""The embedded engine: llama.cpp's own server inside this process (xllamacpp), on a free loopback port with a random key.
+"""The embedded engine: llama.cpp's own server inside this process (xllamacpp), on a free loopback port with a random
+key.
 
 One server a voice: a server that switches LoRA by request reuses the wrong cache (ggml-org/llama.cpp#26207).
 """
@@ -15,14 +16,26 @@ from blogtwin.hardware import available_cpus
 from blogtwin.inference.client import Engine
 from blogtwin.signals import defer_sigint
 
-BATCH_TOKENS = 64  # tokens of a prompt that are read at a time, after which llama.cpp reports (below). On two cores 32 are slower by half, 2048 no faster
-# Reports while it reads a prompt, in a stream: only where it has something to send does llama.cpp notice that nobody listens.
+# tokens of a prompt that are read at a time, after which llama.cpp reports (below). On two cores 32 are slower by half,
+# 2048 no faster
+BATCH_TOKENS = 64
+# Reports while it reads a prompt, in a stream: only where it has something to send does llama.cpp notice that nobody
+# listens.
 REPORTS = {"return_progress": True}
 
 
 @contextlib.contextmanager
-def serve_model(model: Path, name: str, adapter: Path | None = None, chat_template: str = "", n_ctx: int = 2048, parallel: int = 1, threads: int = 0):
-    """An Engine that answers while the block runs. `n_ctx` tokens for each of `parallel` requests at once; 0 threads: all cores.
+def serve_model(
+    model: Path,
+    name: str,
+    adapter: Path | None = None,
+    chat_template: str = "",
+    n_ctx: int = 2048,
+    parallel: int = 1,
+    threads: int = 0,
+):
+    """An Engine that answers while the block runs. `n_ctx` tokens for each of `parallel` requests at once; 0 threads:
+    all cores.
 
     Raises OSError with llama.cpp's own reason when it can't load the model.
     """
@@ -52,8 +65,19 @@ def serve_model(model: Path, name: str, adapter: Path | None = None, chat_templa
             server = xllamacpp.Server(params)
         except Exception:
             raise OSError(f"llama.cpp can't serve {model}: {_failure_reason(said())}") from None
-        engine = Engine("llamacpp", f"{server.listening_address}/v1", key, name, extra_body=REPORTS, seeded={"cache_prompt": False}, scales=adapter is not None, penalty="repeat_penalty")  # a prompt half known is rounded otherwise
-        _ask(engine, "GET", "/slots")  # answered by the server's own loop: one that ends before its loop began waits for ever
+        engine = Engine(
+            "llamacpp",
+            f"{server.listening_address}/v1",
+            key,
+            name,
+            extra_body=REPORTS,
+            seeded={"cache_prompt": False},
+            scales=adapter is not None,
+            penalty="repeat_penalty",
+        )  # a prompt half known is rounded otherwise
+        _ask(
+            engine, "GET", "/slots"
+        )  # answered by the server's own loop: one that ends before its loop began waits for ever
     try:
         yield engine
     finally:

@@ -24,7 +24,9 @@ class Ollama:
             self.url = server_address(host)
             self.http = httpx2.Client(base_url=self.url, timeout=httpx2.Timeout(600, connect=2), trust_env=False)
         except (ValueError, httpx2.InvalidURL):
-            raise UserError(f"OLLAMA_HOST is {host}, which is no address: write it as 127.0.0.1:11434, or unset it.") from None
+            raise UserError(
+                f"OLLAMA_HOST is {host}, which is no address: write it as 127.0.0.1:11434, or unset it."
+            ) from None
 
     def version(self) -> str | None:
         """Its version, or None when no Ollama answers."""
@@ -92,7 +94,14 @@ class Ollama:
 
     def answer(self, name: str, messages: list[dict], max_tokens: int) -> list[tuple[str, float]]:
         """The greedy answer over /v1, as (token text, natural log-probability)."""
-        body = {"model": name, "messages": messages, "max_tokens": max_tokens, "temperature": 0, "logprobs": True, "stream": False}
+        body = {
+            "model": name,
+            "messages": messages,
+            "max_tokens": max_tokens,
+            "temperature": 0,
+            "logprobs": True,
+            "stream": False,
+        }
         choices = self._json("POST", "/v1/chat/completions", json=body).get("choices") or [{}]
         return [(t["token"], t["logprob"]) for t in (choices[0].get("logprobs") or {}).get("content") or []]
 
@@ -124,7 +133,8 @@ def go_template(name: str) -> dict:
 
 
 def model_settings(base_template: str, system: str, params) -> dict:
-    """What a twin is created with: template, system message, stops and decoding. `params` are the Params of params.yaml."""
+    """What a twin is created with: template, system message, stops and decoding. `params` are the Params of
+    params.yaml."""
     chosen = go_template(base_template)
     return {
         "template": chosen["template"],
@@ -143,5 +153,8 @@ def render_modelfile(gguf: str, made_with: dict) -> str:
     """The same, as the Modelfile of `ollama create`."""
     lines = [f"FROM {gguf}", f'TEMPLATE """{made_with["template"]}"""', f'SYSTEM """{made_with["system"]}"""']
     for key, value in made_with["parameters"].items():
-        lines += [f"PARAMETER {key} {json.dumps(v) if isinstance(v, str) else v}" for v in (value if isinstance(value, list) else [value])]
+        lines += [
+            f"PARAMETER {key} {json.dumps(v) if isinstance(v, str) else v}"
+            for v in (value if isinstance(value, list) else [value])
+        ]
     return "\n".join(lines) + "\n"

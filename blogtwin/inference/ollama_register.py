@@ -48,21 +48,34 @@ def publish(ollama, params, base, references, sha: str) -> dict:
         with contextlib.suppress(OllamaError):  # it is gone, or so is Ollama: nothing more can be done
             ollama.delete(name)
         raise
-    return {"status": "registered", "model": name, "tag": tag, "gguf": sha, "ollama": ollama.version(), "parity": parity}
+    return {
+        "status": "registered",
+        "model": name,
+        "tag": tag,
+        "gguf": sha,
+        "ollama": ollama.version(),
+        "parity": parity,
+    }
 
 
 def register_and_record(ollama, params, base, examples: list[dict], sha: str) -> dict:
-    """Register the twin, verified on the prompts of `examples`, and write the receipt, which is returned. Raises UserError, and then no tag was moved."""
+    """Register the twin, verified on the prompts of `examples`, and write the receipt, which is returned. Raises
+    UserError, and then no tag was moved."""
     from blogtwin.inference.ollama import OllamaError
     from blogtwin.models import chat
 
     tokenizer = base.tokenizer()
     chats = [chat.prompt_messages(e, params.prepare.system) for e in examples[: params.export.parity_prompts]]
     references = [{"messages": m, "text": chat.render_prompt(tokenizer, m)} for m in chats]
-    RECEIPT_FILE.unlink(missing_ok=True)  # it may name a version that `publish` takes back; without one the next run registers again
+    RECEIPT_FILE.unlink(
+        missing_ok=True
+    )  # it may name a version that `publish` takes back; without one the next run registers again
     try:
         receipt = publish(ollama, params, base, references, sha)
     except OllamaError as e:
-        raise UserError(f"Ollama {e}; no tag was moved, the twin of before is untouched: look at Ollama's log, then run `{make_command('ollama')}`.") from None
+        raise UserError(
+            f"Ollama {e}; no tag was moved, the twin of before is untouched: look at Ollama's log, then run"
+            f" `{make_command('ollama')}`."
+        ) from None
     write_json(RECEIPT_FILE, receipt)
     return receipt

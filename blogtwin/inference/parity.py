@@ -1,9 +1,9 @@
 """The parity gate: is the exported, or served, model the one that was trained?
 
-"My fine-tune had no effect after export" is this field's commonest failure. The gate compares log-probabilities, token by
-token, on the author's held-out posts: transformers with the trained adapter against what was exported, and against the base. It
-fails when the export is nearer to the base than to the twin, when a prompt becomes other token ids, or when the end token
-is lost.
+"My fine-tune had no effect after export" is this field's commonest failure. The gate compares log-probabilities, token
+by token, on the author's held-out posts: transformers with the trained adapter against what was exported, and against
+the base. It fails when the export is nearer to the base than to the twin, when a prompt becomes other token ids, or
+when the end token is lost.
 """
 
 from pathlib import Path
@@ -20,8 +20,11 @@ from blogtwin.paths import ADAPTER_DIR, GGUF_DIR
 MAX_DELTA, MIN_AGREEMENT = 0.10, {"f16": 0.9, "q8_0": 0.75}  # what a good export reaches; beyond it the gate warns
 
 
-def reference_logprobs(base: BaseModelFiles, adapter: Path, examples: list[dict], system: str, tokens: int) -> list[dict]:
-    """What transformers says: per example the prompt, the completion ids and (n, vocabulary) log-probabilities of twin and base."""
+def reference_logprobs(
+    base: BaseModelFiles, adapter: Path, examples: list[dict], system: str, tokens: int
+) -> list[dict]:
+    """What transformers says: per example the prompt, the completion ids and (n, vocabulary) log-probabilities of twin
+    and base."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
@@ -29,7 +32,9 @@ def reference_logprobs(base: BaseModelFiles, adapter: Path, examples: list[dict]
 
     logging.disable_progress_bar()
     tokenizer = base.tokenizer()
-    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base.hf, dtype=torch.float32), adapter).eval()
+    model = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(base.hf, dtype=torch.float32), adapter
+    ).eval()
     out = []
     for example in examples:
         messages = chat.prompt_messages(example, system)
@@ -82,7 +87,8 @@ def parity_failures(name: str, numbers: dict) -> list[str]:
         found.append(f"{name} does not stop at the end token it was trained with")
     if numbers["delta_to_twin"] >= numbers["delta_to_base"]:
         found.append(
-            f"{name} is nearer to the base model than to the trained twin: its log-probabilities are {numbers['delta_to_twin']:.3f} from the twin's and {numbers['delta_to_base']:.3f} from the base's"
+            f"{name} is nearer to the base model than to the trained twin: its log-probabilities are"
+            f" {numbers['delta_to_twin']:.3f} from the twin's and {numbers['delta_to_base']:.3f} from the base's"
         )
     return found
 
@@ -92,7 +98,10 @@ def parity_warnings(name: str, numbers: dict, quantization: str) -> list[str]:
     if numbers["delta_to_twin"] > MAX_DELTA:
         found.append(f"{name}: mean |Δ log-probability| is {numbers['delta_to_twin']:.3f}, usually under {MAX_DELTA}")
     if numbers["agreement_with_twin"] < MIN_AGREEMENT[quantization]:
-        found.append(f"{name}: greedy agreement is {numbers['agreement_with_twin']:.2f}, usually over {MIN_AGREEMENT[quantization]}")
+        found.append(
+            f"{name}: greedy agreement is {numbers['agreement_with_twin']:.2f}, usually over"
+            f" {MIN_AGREEMENT[quantization]}"
+        )
     return found
 
 
@@ -100,7 +109,9 @@ def check_parity(base, folder: Path, examples: list[dict], params) -> dict:
     """parity.json's content. Raises UserError when an exported model is not the trained one."""
     from blogtwin.inference import llama_server, parity
 
-    references = parity.reference_logprobs(base, ADAPTER_DIR, examples, params.prepare.system, params.export.parity_tokens)
+    references = parity.reference_logprobs(
+        base, ADAPTER_DIR, examples, params.prepare.system, params.export.parity_tokens
+    )
     result = {
         "twin": parity.compare_export(references, folder / "twin.gguf"),
         "adapter": parity.compare_export(references, base.gguf, folder / "adapter.gguf"),
@@ -121,7 +132,8 @@ NUM_CHECKED_TOKENS = 32
 
 
 def verify_served_model(ollama, name: str, base, references: list[dict]) -> dict:
-    """Compare what Ollama answers with the twin's and the base's own log-probabilities of it. Raises OllamaError when it is the base."""
+    """Compare what Ollama answers with the twin's and the base's own log-probabilities of it. Raises OllamaError when
+    it is the base."""
     import numpy as np
 
     from blogtwin.inference.ollama import OllamaError
@@ -135,7 +147,8 @@ def verify_served_model(ollama, name: str, base, references: list[dict]) -> dict
         with LlamaModel(gguf) as scorer:
             for reference, answer in zip(references, answers):
                 ids = [scorer.tokenize(text) for text, _ in answer]
-                # Ollama writes half a character as U+FFFD, which is not the token it chose; nor is a text of several tokens
+                # Ollama writes half a character as U+FFFD, which is not the token it chose; nor is a text of several
+                # tokens
                 usable = next((i for i, one in enumerate(ids) if len(one) != 1 or "\ufffd" in answer[i][0]), len(ids))
                 if usable:
                     own = scorer.log_likelihoods(scorer.tokenize(reference["text"]), [one[0] for one in ids[:usable]])
@@ -144,5 +157,8 @@ def verify_served_model(ollama, name: str, base, references: list[dict]) -> dict
         raise OllamaError(f"answered with no token of {name} that can be compared, so it can't be checked")
     numbers = {f"delta_to_{voice}": round(float(np.mean(values)), 4) for voice, values in deltas.items()}
     if numbers["delta_to_twin"] >= numbers["delta_to_base"]:
-        raise OllamaError(f"serves something nearer to the base model than to the twin (|Δ log-probability| {numbers['delta_to_twin']} and {numbers['delta_to_base']})")
+        raise OllamaError(
+            "serves something nearer to the base model than to the twin (|Δ log-probability|"
+            f" {numbers['delta_to_twin']} and {numbers['delta_to_base']})"
+        )
     return {"tokens": len(deltas["twin"]), **numbers}

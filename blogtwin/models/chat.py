@@ -1,10 +1,10 @@
-"""How an example becomes chat messages and token ids. Training, evaluation and serving all call this, so that the prompt
-bytes can't differ between them."""
+"""How an example becomes chat messages and token ids. Training, evaluation and serving all call this, so that the
+prompt bytes can't differ between them."""
 
 import os
 
-# Llama 3's templates put today's date in the system turn; this one is theirs for "no date known". Pinned in the template
-# itself, so that transformers, llama.cpp and Ollama all render the same bytes on every day.
+# Llama 3's templates put today's date in the system turn; this one is theirs for "no date known". Pinned in the
+# template itself, so that transformers, llama.cpp and Ollama all render the same bytes on every day.
 PINNED_DATE = "26 Jul 2024"
 
 
@@ -15,12 +15,18 @@ def prompt_messages(example: dict, system: str) -> list[dict]:
     No blanks at the ends: Llama 3's template trims them away, and the template Ollama gets can't.
     """
     user = example["instruction"] + (f"\n\n{example['input']}" if example.get("input") else "")
-    return [{"role": "system", "content": (example.get("system") or system).strip()}, {"role": "user", "content": user.strip()}]
+    return [
+        {"role": "system", "content": (example.get("system") or system).strip()},
+        {"role": "user", "content": user.strip()},
+    ]
 
 
 def to_trl_row(example: dict, system: str) -> dict:
     """The example as TRL's trainers take it: {"prompt": messages, "completion": [the answer]}."""
-    return {"prompt": prompt_messages(example, system), "completion": [{"role": "assistant", "content": example["output"]}]}
+    return {
+        "prompt": prompt_messages(example, system),
+        "completion": [{"role": "assistant", "content": example["output"]}],
+    }
 
 
 def pin_date(template: str) -> str:
@@ -48,8 +54,9 @@ def encode_prompt(tokenizer, chat: list[dict]) -> list[int]:
 def encode_example(tokenizer, chat: list[dict], output: str) -> tuple[list[int], list[int]]:
     """(prompt ids, completion ids) of a whole training row; the completion ends with the end-of-turn token.
 
-    The ids of the rendered text are cut where the prompt's end: SentencePiece would put a space of its own before a completion that
-    stands alone. Where byte pairs join across that place, the text is cut, as a server sees it, which has the prompt before it writes.
+    The ids of the rendered text are cut where the prompt's end: SentencePiece would put a space of its own before a
+    completion that stands alone. Where byte pairs join across that place, the text is cut, as a server sees it, which
+    has the prompt before it writes.
     """
     prompt = render_prompt(tokenizer, chat)
     whole = tokenizer.apply_chat_template([*chat, {"role": "assistant", "content": output}], tokenize=False)
@@ -79,6 +86,8 @@ class TokenCounter:
     def together(self, texts: list[str]) -> None:
         """Count these; what was counted so before is forgotten."""
         os.environ["TOKENIZERS_PARALLELISM"] = "true"  # for a single text it costs more than it saves
-        found = self.tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)  # without places in the text: half the time
+        found = self.tokenizer.backend_tokenizer.encode_batch_fast(
+            texts, add_special_tokens=False
+        )  # without places in the text: half the time
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         self.known = dict(zip(texts, map(len, found), strict=True))

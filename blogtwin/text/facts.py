@@ -13,8 +13,12 @@ Kind = Literal["number", "date", "name", "link", "quote"]
 FACT_KINDS: tuple[Kind, ...] = get_args(Kind)
 ADDRESS = r"(?:[^\s()<>\"“”]|\([^\s()<>]*\))+"
 MARKDOWN_LINK = re.compile(rf"(?<=\]\()\s*<?({ADDRESS})>?(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*(?=\))")
-BARE_LINK = re.compile(rf"(?i)(?:https?://|www\.|mailto:){ADDRESS}|(?<![\w.+-])[\w.+-]{{1,64}}@[\w-]+(?:\.[\w-]+)*\.[a-z]{{2,}}\b|(?<![\w.@/-])(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|info|io|dev|app|uk|de|fr|eu)\b(?:/{ADDRESS}?)?(?!\.?\w)")
-QUOTED = re.compile(r"“([^“”]{3,600}?)”|„([^„“”]{3,600}?)[“”]|«([^«»]{3,600}?)»|(?<![\w\"])\"(?!\s)([^\"]{3,600}?)(?<!\s)\"(?!\w)|(?<!\w)‘([^‘]{3,600}?)’(?!\w)")
+BARE_LINK = re.compile(
+    rf"(?i)(?:https?://|www\.|mailto:){ADDRESS}|(?<![\w.+-])[\w.+-]{{1,64}}@[\w-]+(?:\.[\w-]+)*\.[a-z]{{2,}}\b|(?<![\w.@/-])(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|info|io|dev|app|uk|de|fr|eu)\b(?:/{ADDRESS}?)?(?!\.?\w)"
+)
+QUOTED = re.compile(
+    r"“([^“”]{3,600}?)”|„([^„“”]{3,600}?)[“”]|«([^«»]{3,600}?)»|(?<![\w\"])\"(?!\s)([^\"]{3,600}?)(?<!\s)\"(?!\w)|(?<!\w)‘([^‘]{3,600}?)’(?!\w)"
+)
 BLOCK_QUOTE = re.compile(r"(?m)(?:^[ ]{0,3}>[^\n]*(?:\n|\Z))+")
 
 
@@ -26,19 +30,30 @@ class Fact(NamedTuple):
 
 
 def extract_facts(text: str) -> set[Fact]:
-    """Every fact that the text states for certain; what may be one (“one”, a capital that opens a sentence) is left out."""
+    """Every fact that the text states for certain; what may be one (“one”, a capital that opens a sentence) is left
+    out."""
     text = CODE_FENCE.sub("\n", text)
     links, rest = _links(text)
     dates, undated = numbers.extract_dates(rest)
-    found = {"number": numbers.extract_numbers(undated), "date": dates, "name": entities.extract_names(rest), "link": links, "quote": _quotes(text)}
+    found = {
+        "number": numbers.extract_numbers(undated),
+        "date": dates,
+        "name": entities.extract_names(rest),
+        "link": links,
+        "quote": _quotes(text),
+    }
     return {Fact(kind, value) for kind, values in found.items() for value in values}
 
 
 def preserved_facts(context: str, text: str) -> set[Fact]:
-    """The facts of `context` that stand in `text` too, in whatever spelling: “one” will do for 1, a surname for the whole name."""
+    """The facts of `context` that stand in `text` too, in whatever spelling: “one” will do for 1, a surname for the
+    whole name."""
     stated = extract_facts(text)
     rest = _links(text)[1]
-    loose = {"number": numbers.weak_numbers(rest) | _date_numbers(stated), "name": entities.extract_names(rest, sure=False)}
+    loose = {
+        "number": numbers.weak_numbers(rest) | _date_numbers(stated),
+        "name": entities.extract_names(rest, sure=False),
+    }
     values = {kind: {f.value for f in stated if f.kind == kind} | loose.get(kind, set()) for kind in FACT_KINDS}
     flat = _flat(text)
 
@@ -56,7 +71,8 @@ def preserved_facts(context: str, text: str) -> set[Fact]:
 
 
 def unsupported_facts(context: str, text: str) -> set[Fact]:
-    """The facts of `text` that `context` holds nowhere. A name is known by its words, a date by its day, month and year."""
+    """The facts of `text` that `context` holds nowhere. A name is known by its words, a date by its day, month and
+    year."""
     known = extract_facts(context)
     values = {kind: {f.value for f in known if f.kind == kind} for kind in FACT_KINDS}
     amounts = values["number"] | numbers.weak_numbers(context) | _date_numbers(known)
@@ -82,14 +98,19 @@ def _links(text: str) -> tuple[set[str], str]:
     def take(match):
         address = re.sub(r"(?i)^(?:https?://|mailto:)?(?:www\.)?", "", match[match.lastindex or 0])
         host, slash, path = address.partition("/")
-        found.add((host.lower() + slash + path).rstrip("/.,;:!?'*_)" if address.count("(") < address.count(")") else "/.,;:!?'*_"))
+        found.add(
+            (host.lower() + slash + path).rstrip(
+                "/.,;:!?'*_)" if address.count("(") < address.count(")") else "/.,;:!?'*_"
+            )
+        )
         return " " * len(match[0])
 
     return found, BARE_LINK.sub(take, MARKDOWN_LINK.sub(take, text))
 
 
 def _quotes(text: str) -> set[str]:
-    """Quotes of two words or more, between quotation marks or in a block; a single quoted word is seldom a quotation."""
+    """Quotes of two words or more, between quotation marks or in a block; a single quoted word is seldom a
+    quotation."""
     blocks = [re.sub(r"(?m)^[ ]{0,3}>[ ]?", "", block) for block in BLOCK_QUOTE.findall(text)]
     marked = [next(filter(None, found)) for found in QUOTED.findall(BLOCK_QUOTE.sub("\n", text))]
     quotes = {_flat(q).strip(" .,;:!?…-–—\"'") for q in [*blocks, *marked] if "\n\n" not in q}
@@ -109,10 +130,17 @@ def _date_numbers(found: set[Fact]) -> set[str]:
 def _same_date(source: str, other: str) -> bool:
     """The same weekday, or the same day and month; the year may go unsaid."""
     a, b = numbers.date_fields(source), numbers.date_fields(other)
-    return "weekday" not in a and "weekday" not in b and (a["month"], a.get("day")) == (b["month"], b.get("day")) and (a.get("year") or b.get("year")) == (b.get("year") or a.get("year"))
+    return (
+        "weekday" not in a
+        and "weekday" not in b
+        and (a["month"], a.get("day")) == (b["month"], b.get("day"))
+        and (a.get("year") or b.get("year")) == (b.get("year") or a.get("year"))
+    )
 
 
 def _follows(date: str, source: str, amounts: set[str]) -> bool:
     """Whether nothing of `date` contradicts `source`, and what it says beyond is among the numbers."""
     a, b = numbers.date_fields(date), numbers.date_fields(source)
-    return a.keys() & b.keys() != set() and all(b[name] == value if name in b else value in amounts for name, value in a.items())
+    return a.keys() & b.keys() != set() and all(
+        b[name] == value if name in b else value in amounts for name, value in a.items()
+    )

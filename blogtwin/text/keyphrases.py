@@ -1,4 +1,5 @@
-"""What a passage is about: its tokens weighted by inverse document frequency, key phrases, and notes that keep every fact."""
+"""What a passage is about: its tokens weighted by inverse document frequency, key phrases, and notes that keep every
+fact."""
 
 import math
 import re
@@ -45,12 +46,23 @@ def extract_key_phrases(found: list[Token], most: int) -> list[str]:
     before = -2
     for i, token in enumerate(found):
         if token.rarity and token.shown.lower() not in NON_TOPICAL and not re.fullmatch(r"[\W\d]+", token.shown):
-            if before == i - 1 and runs[-1][-1].sentence == token.sentence and not runs[-1][-1].comma and len(runs[-1]) < 3:
+            if (
+                before == i - 1
+                and runs[-1][-1].sentence == token.sentence
+                and not runs[-1][-1].comma
+                and len(runs[-1]) < 3
+            ):
                 runs[-1].append(token)
             else:
                 runs.append([token])
             before = i
-    ranked = sorted(runs, key=lambda run: -sum((t.rarity + (t.weight == math.inf)) * (1 + math.log(times[t.shown.lower()])) for t in run) / len(run) ** 0.7)
+    ranked = sorted(
+        runs,
+        key=lambda run: (
+            -sum((t.rarity + (t.weight == math.inf)) * (1 + math.log(times[t.shown.lower()])) for t in run)
+            / len(run) ** 0.7
+        ),
+    )
     chosen, seen = [], set()
     for run in ranked:
         own = {t.shown.lower() for t in run}
@@ -69,7 +81,11 @@ def tokenise(passage: str, weights: InverseDocumentFrequency) -> list[Token]:
     known = {word for name in entities.extract_names(passage) for word in name.split()}
     found = []
     for number, sentence in enumerate(split_sentences(passage)):
-        written = [(w, bool(re.search(r"[,;:][\"”’)*_]*$", raw))) for raw in re.split(r"\s+|—|--|(?<=\w)–(?=[^\W\d])", sentence) if (w := raw.strip(STRIPPED_MARKS)) and tokenise_words(w)]
+        written = [
+            (w, bool(re.search(r"[,;:][\"”’)*_]*$", raw)))
+            for raw in re.split(r"\s+|—|--|(?<=\w)–(?=[^\W\d])", sentence)
+            if (w := raw.strip(STRIPPED_MARKS)) and tokenise_words(w)
+        ]
         for place, (word, comma) in enumerate(written):
             follower = written[place + 1][0] if place + 1 < len(written) else ""
             fact = is_fact(word, follower, known)
@@ -80,8 +96,11 @@ def tokenise(passage: str, weights: InverseDocumentFrequency) -> list[Token]:
 
 
 def reweight(found: list[Token], i: int) -> Token:
-    """The token with the weight it has after its neighbours: “4 mm” is no fact without its unit, “not” none without what is denied."""
-    before, here, after = (found[j] if 0 <= j < len(found) and found[j].sentence == found[i].sentence else None for j in (i - 1, i, i + 1))
+    """The token with the weight it has after its neighbours: “4 mm” is no fact without its unit, “not” none without
+    what is denied."""
+    before, here, after = (
+        found[j] if 0 <= j < len(found) and found[j].sentence == found[i].sentence else None for j in (i - 1, i, i + 1)
+    )
     if here.weight == math.inf:
         return here
     unit = is_number(before) and (here.rarity > 0 or is_number(after))  # 4 mm, 7 of 9, 10 to 11
@@ -110,7 +129,9 @@ def is_fact(word: str, follower: str, known: set[str]) -> bool:
         return True
     if word[0].isupper() and low.rstrip("s") in {*numbers.MONTHS, *numbers.DAYS}:
         return True
-    return any(c.isupper() for c in word) and any(entities.normalise_name(w) in known for w in entities.WORD.findall(word))
+    return any(c.isupper() for c in word) and any(
+        entities.normalise_name(w) in known for w in entities.WORD.findall(word)
+    )
 
 
 def group_by_sentence(found: list[Token], kept: list[int] | None = None) -> list[list[int]]:
@@ -122,7 +143,8 @@ def group_by_sentence(found: list[Token], kept: list[int] | None = None) -> list
 
 
 def salient_tokens(found: list[Token], sentence: list[int], most: int) -> list[int]:
-    """All facts of a sentence with what belongs to them, and its most telling words while they are fewer than `most`."""
+    """All facts of a sentence with what belongs to them, and its most telling words while they are fewer than
+    `most`."""
     ranked = sorted((i for i in sentence if found[i].weight > 0), key=lambda i: -found[i].weight)
     return sorted(i for place, i in enumerate(ranked) if place < most or found[i].weight >= FACT_NEIGHBOUR_WEIGHT)
 
@@ -136,7 +158,15 @@ def break_verbatim_runs(found: list[Token], kept: list[int]) -> list[int]:
             row = []
         row.append(i)
         out.append(i)
-        if sum(found[j].size for j in row) >= MAX_VERBATIM_RUN and found[least := min(row, key=lambda j: (found[j].weight == math.inf, is_repeated(found, j), found[j].weight, -j))].weight < math.inf:
+        if (
+            sum(found[j].size for j in row) >= MAX_VERBATIM_RUN
+            and found[
+                least := min(
+                    row, key=lambda j: (found[j].weight == math.inf, is_repeated(found, j), found[j].weight, -j)
+                )
+            ].weight
+            < math.inf
+        ):
             out.remove(least)
             row = row[row.index(least) + 1 :]
     return out

@@ -7,13 +7,19 @@ dashes keep their kind but lose their typography, since an editor chooses it and
 import re
 
 # Fenced code. Each reading has its use, and a change to one changes what its user measures.
-CODE_FENCE = re.compile(r"(?ms)^[ \t]*(`{3,}|~{3,})[^\n]*\n.*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)")  # a block; one without an end goes on to the end
+CODE_FENCE = re.compile(
+    r"(?ms)^[ \t]*(`{3,}|~{3,})[^\n]*\n.*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)"
+)  # a block; one without an end goes on to the end
 FENCE_ANY_END = re.compile(r"(?ms)^[ \t]*(`{3,}|~{3,}).*?(?:^[ \t]*\1|\Z)")  # … whose closing line may go on
 FENCE_CLOSED = re.compile(r"(?ms)^[ \t]*(```|~~~).*?^[ \t]*\1")  # only where it ends
 FENCE_START = re.compile(r"^[ \t]*(`{3,}|~{3,})", re.M)  # its first line
-# A block in what was published, as one alternative of a larger pattern: with the group `fence`, and no ``` that opens and closes in a line.
+# A block in what was published, as one alternative of a larger pattern: with the group `fence`, and no ``` that opens
+# and closes in a line.
 PUBLISHED_FENCE = r"^[ \t]*(?P<fence>`{3,}(?!`)|~{3,}(?!~))[^\n`]*\n.*?(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z)"
-NOT_PROSE = re.compile(r"(?m)^(?:[ \t]*(?:>|#{1,6}[ \t]|\||:::|!\[).*|(?: {4}|\t)(?![ \t]*(?:[-*+]|\d+[.)])[ \t]).*|[ \t]*(?:[-*_][ \t]*){3,}|[ \t]*\[\^?[^\]\n]+\]:.*)$")
+NOT_PROSE = re.compile(
+    r"(?m)^(?:[ \t]*(?:>|#{1,6}[ \t]|\||:::|!\[).*|(?: {4}|\t)(?![ \t]*(?:[-*+]|\d+[.)])[ \t]).*|[ \t]*(?:[-*_]["
+    r" \t]*){3,}|[ \t]*\[\^?[^\]\n]+\]:.*)$"
+)
 LINK = re.compile(r"!?\[([^\[\]\n]*)\]\([^()\n]*\)")
 TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "\u00a0": " ", "…": "...", "–": "—"})
 

@@ -1,4 +1,5 @@
-"""Numbers and dates in a text, each in one spelling: 1,200 and 1200, three and 3, 20th of June and June 20 are the same.
+"""Numbers and dates in a text, each in one spelling: 1,200 and 1200, three and 3, 20th of June and June 20 are the
+same.
 
 Digits are read in any language, number words and months in English. Units and signs of money are left aside.
 """
@@ -6,22 +7,97 @@ Digits are read in any language, number words and months in English. Units and s
 import re
 from decimal import Decimal
 
-SMALL = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+SMALL = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
 UNITS = {word: n for n, word in enumerate(SMALL)}
-TENS = {word: 10 * n for n, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)}
+TENS = {
+    word: 10 * n
+    for n, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
+}
 SCALES = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9}
 COUNTING_WORDS = "|".join([*UNITS, *TENS])
-SPELLED_NUMBER = re.compile(rf"\b(?:(?:{COUNTING_WORDS})|an?(?=\s+(?:{'|'.join(SCALES)})\b))(?:(?:[ \t]+and[ \t]+|[ \t]+|-)(?:{COUNTING_WORDS}|{'|'.join(SCALES)})\b)*(?!\w)", re.I)
+SPELLED_NUMBER = re.compile(
+    rf"\b(?:(?:{COUNTING_WORDS})|an?(?=\s+(?:{'|'.join(SCALES)})\b))(?:(?:[ \t]+and[ \t]+|["
+    rf" \t]+|-)(?:{COUNTING_WORDS}|{'|'.join(SCALES)})\b)*(?!\w)",
+    re.I,
+)
 # What may stand for a number and may not: good enough to have kept it, too weak to have invented it.
-NUMBER_HINTS = {"one": "1", "once": "1", "single": "1", "both": "2", "twice": "2", "pair": "2", "couple": "2", "half": "0.5", "quarter": "0.25"}
-NUMBER_HINTS |= {word: str(n) for n, word in enumerate(["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"], 1)}
+NUMBER_HINTS = {
+    "one": "1",
+    "once": "1",
+    "single": "1",
+    "both": "2",
+    "twice": "2",
+    "pair": "2",
+    "couple": "2",
+    "half": "0.5",
+    "quarter": "0.25",
+}
+NUMBER_HINTS |= {
+    word: str(n)
+    for n, word in enumerate(
+        [
+            "first",
+            "second",
+            "third",
+            "fourth",
+            "fifth",
+            "sixth",
+            "seventh",
+            "eighth",
+            "ninth",
+            "tenth",
+            "eleventh",
+            "twelfth",
+        ],
+        1,
+    )
+}
 FRACTIONS = {"¼": ".25", "½": ".5", "¾": ".75"}
 # Not inside a name (M8, GPT-4); a minus only where no range is meant.
-DIGITS = re.compile(rf"(?<![\w.])(?<![A-Z]-)(?:(?<![\w)])[-−])?\d+(?:[.,:'’\u00a0\u202f\u2009]\d+)*(?:\s+(?P<scale>(?i:{'|'.join(SCALES)}))\b)?")
-MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"]
+DIGITS = re.compile(
+    rf"(?<![\w.])(?<![A-Z]-)(?:(?<![\w)])[-−])?\d+(?:[.,:'’\u00a0\u202f\u2009]\d+)*(?:\s+(?P<scale>(?i:{'|'.join(SCALES)}))\b)?"
+)
+MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 # “may” and “march” are months only with a capital.
-MONTH = r"(?P<month>(?i:jan(?:uary)?|feb(?:ruary)?|apr(?:il)?|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)|Mar(?:ch)?|MARCH|May|MAY)\b\.?"
+MONTH = (
+    r"(?P<month>(?i:jan(?:uary)?|feb(?:ruary)?|apr(?:il)?|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?)|Mar(?:ch)?|MARCH|May|MAY)\b\.?"
+)
 DAY = r"(?P<day>3[01]|[12]\d|0?[1-9])(?:st|nd|rd|th)?"
 YEAR = r"(?P<year>[12]\d{3})"
 DATES = [
@@ -32,13 +108,16 @@ DATES = [
     re.compile(rf"\b{MONTH}\s+(?:the\s+)?{DAY}(?![\d:]|[.,]\d)(?:,?\s+{YEAR}\b)?"),
     re.compile(rf"\b{MONTH},?\s+(?:of\s+)?{YEAR}\b"),
     re.compile(r"\b(?P<month>January|February|April|June|July|August|September|October|November|December)\b"),
-    re.compile(r"\b(?:[Ii]n|[Oo]f|[Bb]y|[Uu]ntil|[Tt]ill|[Ss]ince|[Ll]ast|[Nn]ext|[Tt]his|[Ee]arly|[Mm]id|[Ll]ate|[Ee]very|[Ff]rom|[Tt]o|and)[\s-]+(?P<month>May|March)\b"),
+    re.compile(
+        r"\b(?:[Ii]n|[Oo]f|[Bb]y|[Uu]ntil|[Tt]ill|[Ss]ince|[Ll]ast|[Nn]ext|[Tt]his|[Ee]arly|[Mm]id|[Ll]ate|[Ee]very|[Ff]rom|[Tt]o|and)[\s-]+(?P<month>May|March)\b"
+    ),
     re.compile(rf"\b(?P<weekday>{'|'.join(d.title() for d in DAYS)})s?\b"),
 ]
 
 
 def extract_dates(text: str) -> tuple[set[str], str]:
-    """(dates, the text with them blanked out). A date is ISO 8601 as far as it is known, 2019-06-20, 2019-06, --06-20, --06, or a weekday.
+    """(dates, the text with them blanked out). A date is ISO 8601 as far as it is known, 2019-06-20, 2019-06, --06-20,
+    --06, or a weekday.
 
     20/06/2019 is read day first, unless only month first makes sense.
     """
@@ -74,11 +153,16 @@ def date_fields(date: str) -> dict[str, str]:
     if date in DAYS:
         return {"weekday": date}
     year, month, day = re.fullmatch(r"(\d{4}|-)-(\d\d)(?:-(\d\d))?", date).groups("")
-    return {name: value.lstrip("0") for name, value in (("year", year), ("month", month), ("day", day)) if value and value != "-"}
+    return {
+        name: value.lstrip("0")
+        for name, value in (("year", year), ("month", month), ("day", day))
+        if value and value != "-"
+    }
 
 
 def extract_numbers(text: str) -> set[str]:
-    """Numbers written in digits or words, as plain decimals: 1200, 3.5, -4; 9:30 stays a time. “one” alone is a pronoun too often."""
+    """Numbers written in digits or words, as plain decimals: 1200, 3.5, -4; 9:30 stays a time. “one” alone is a pronoun
+    too often."""
     text = re.sub(r"(?m)^[ \t>]*\d{1,3}[.)][ \t]", "", text)  # the numbers of a list are no facts
     text = re.sub("[¼½¾]", lambda m: ("" if text[m.start() - 1 : m.start()].isdigit() else "0") + FRACTIONS[m[0]], text)
     found = {value for match in DIGITS.finditer(text) for value in _plain(match[0], match["scale"])}
@@ -93,24 +177,32 @@ def weak_numbers(text: str) -> set[str]:
 
 
 def _plain(written: str, scale: str | None) -> list[str]:
-    """A run of digits and separators → the numbers it holds: one, or several where the separators make no sense as one."""
+    """A run of digits and separators → the numbers it holds: one, or several where the separators make no sense as
+    one."""
     if scale:
         written = written[: -len(scale)].rstrip()
     minus, digits = ("-", written[1:]) if written[0] in "-−" else ("", written)
     if re.fullmatch(r"\d{1,3}([,'’\u00a0\u202f\u2009])\d{3}(?:\1\d{3})*(?:\.\d+)?", digits):
         digits = re.sub(r"[^\d.]", "", digits)
-    elif re.fullmatch(r"\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,}|\d+,\d{1,2}|\d+,\d{4,}", digits):  # 1.200,5 and 3,5 as in German
+    elif re.fullmatch(
+        r"\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,}|\d+,\d{1,2}|\d+,\d{4,}", digits
+    ):  # 1.200,5 and 3,5 as in German
         digits = digits.replace(".", "").replace(",", ".")
     if re.fullmatch(r"\d{1,2}:\d\d", digits):
         return [re.sub(r"^0(?=\d)|:00$", "", digits)]
     if not re.fullmatch(r"\d+(?:\.\d+)?", digits):
-        return [value for part in re.findall(r"\d+", digits) for value in _plain(part, None)] if digits.count(".") < 2 else [digits]
+        return (
+            [value for part in re.findall(r"\d+", digits) for value in _plain(part, None)]
+            if digits.count(".") < 2
+            else [digits]
+        )
     value = Decimal(digits) * SCALES.get((scale or "").lower(), 1)
     return [minus + f"{value.normalize():f}"]
 
 
 def _spelt(words: list[str]) -> list[int]:
-    """The numbers in a run of number words: “two hundred and five” is one, “three four” are two; a lone “one” is none."""
+    """The numbers in a run of number words: “two hundred and five” is one, “three four” are two; a lone “one” is
+    none."""
     runs: list[list[str]] = [[]]
     last = 0  # the size of the word before: only a smaller one adds to it
     for word in words:

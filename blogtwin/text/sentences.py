@@ -10,10 +10,16 @@ ITEM = re.compile(r"(?m)^[ \t]*(?:[-*+]|\d+[.)])[ \t]+")
 # Where sentences end. Each reading has its use, and a change to one changes what its user measures.
 # In a post: after the stop and the quotes and brackets that close there, after a CJK stop, and with the paragraph.
 SENTENCE_END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)\]*_»]))\s+|(?<=[。！？])|\n[ \t]*\n")
-PROSE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+")  # in running prose without typography: what sentence lengths are measured by
-LINE_OR_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")  # in notes and in the end of a part, whose lines are sentences too
+PROSE_END = re.compile(
+    r"(?<=[.!?])[\"')\]]*\s+"
+)  # in running prose without typography: what sentence lengths are measured by
+LINE_OR_SENTENCE_END = re.compile(
+    r"(?<=[.!?])\s+|\n+"
+)  # in notes and in the end of a part, whose lines are sentences too
 CLAUSE_END = re.compile(r"(?<=[.!?:;])(?=\s)")  # in a paragraph that is too long for a training row
-COUNTED_END = re.compile(r"(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)[.!?…]+[\"'”’)*_]*(?=\s|$)")  # in an answer that is to have so many
+COUNTED_END = re.compile(
+    r"(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)[.!?…]+[\"'”’)*_]*(?=\s|$)"
+)  # in an answer that is to have so many
 
 
 def split_sentences(text: str) -> list[str]:

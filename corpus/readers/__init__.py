@@ -34,7 +34,17 @@ SINGLE_POST_READERS = {
     ".rst": read_rst,
     ".org": read_org,
 }
-ARCHIVE_FORMATS = {".xml": "xml", ".rss": "xml", ".atom": "xml", ".wxr": "xml", ".zip": "archive", ".json": "ghost", ".jsonl": "jsonl", ".ndjson": "jsonl", ".mbox": "mbox"}
+ARCHIVE_FORMATS = {
+    ".xml": "xml",
+    ".rss": "xml",
+    ".atom": "xml",
+    ".wxr": "xml",
+    ".zip": "archive",
+    ".json": "ghost",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".mbox": "mbox",
+}
 
 
 def iter_posts(path: Path, max_bytes: float, role: str = "user") -> Iterator[Post | SkippedPost]:
@@ -87,7 +97,11 @@ def _sanitise(post: Post) -> Post:
         raise SkippedPost("no text besides front matter")
     if any("\ud800" <= c <= "\udfff" for c in post.text[:1000]) or not post.text.isascii():
         post.text = post.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    post.title, post.tags, post.authors = to_valid_line(post.title), [to_valid_line(t) for t in post.tags], [to_valid_line(a) for a in post.authors]
+    post.title, post.tags, post.authors = (
+        to_valid_line(post.title),
+        [to_valid_line(t) for t in post.tags],
+        [to_valid_line(a) for a in post.authors],
+    )
     post.name, post.url = to_valid_line(post.name), to_valid_line(post.url)
     if not post.date:
         post.date_from = ""

@@ -23,7 +23,10 @@ def iter_zip(path: Path, max_bytes: float, single: dict) -> Iterator[Post | Skip
         with zipfile.ZipFile(path) as opened:
             entries = [e for e in opened.infolist() if not e.is_dir() and not e.filename.startswith(IGNORED_ENTRIES)]
             if len(entries) > MAX_ENTRIES or sum(e.file_size for e in entries) > MAX_BYTES:
-                raise SkippedPost(f"the .zip holds {len(entries):,} files of {sum(e.file_size for e in entries) / 1e6:,.0f} MB: unpack it, and name the folder of the posts")
+                raise SkippedPost(
+                    f"the .zip holds {len(entries):,} files of {sum(e.file_size for e in entries) / 1e6:,.0f} MB:"
+                    " unpack it, and name the folder of the posts"
+                )
             table = next((e for e in entries if PurePosixPath(e.filename).name == "posts.csv"), None)
             about = _substack(_unpack(opened, table, max_bytes)) if table else {}
             for entry in entries:
@@ -64,7 +67,14 @@ def _entry(opened, entry, about: dict, max_bytes: float, single: dict) -> Post |
             post = Post(text=html_to_markdown(decode_text(data)), **row)
         else:
             post = reader(name, data)
-            if post.kind == "post" and reader is read_html and re.search(r"(?i)(?:^|/)(?:blocks|bookmarks|claps|highlights|interests|ips|lists|profile|pubs-following|sessions|topics-following|users-following)/", "/" + where):
+            if (
+                post.kind == "post"
+                and reader is read_html
+                and re.search(
+                    r"(?i)(?:^|/)(?:blocks|bookmarks|claps|highlights|interests|ips|lists|profile|pubs-following|sessions|topics-following|users-following)/",
+                    "/" + where,
+                )
+            ):
                 post.kind = "page"  # Medium exports what was read, too
         post.name = where
         return post
@@ -120,7 +130,11 @@ def iter_ghost(path: Path, max_bytes: float) -> Iterator[Post | SkippedPost]:
 
 def _ghost_post(row: dict, people: dict, tags: dict, where: str) -> Post:
     markup = row.get("html") or row.get("content") or row.get("body") or ""
-    text = html_to_markdown(markup) if isinstance(markup, str) and "<" in markup else markup or row.get("plaintext") or row.get("markdown") or row.get("text") or ""
+    text = (
+        html_to_markdown(markup)
+        if isinstance(markup, str) and "<" in markup
+        else markup or row.get("plaintext") or row.get("markdown") or row.get("text") or ""
+    )
     key = str(row.get("id"))
     return Post(
         text=text if isinstance(text, str) else "",
@@ -140,7 +154,9 @@ def _linked(data, what: str, through: str, key: str) -> dict[str, list[str]]:
     """Ghost keeps authors and tags in tables of their own: {number of the post: names}."""
     if not isinstance(data, dict) or not isinstance(data.get(what), list) or not isinstance(data.get(through), list):
         return {}
-    called = {str(one.get("id")): str(one.get("name") or one.get("slug") or "") for one in data[what] if isinstance(one, dict)}
+    called = {
+        str(one.get("id")): str(one.get("name") or one.get("slug") or "") for one in data[what] if isinstance(one, dict)
+    }
     found: dict[str, list[str]] = {}
     for one in data[through]:
         if isinstance(one, dict) and called.get(str(one.get(key))):

@@ -44,7 +44,13 @@ def read_docx(name: PurePath, data: bytes) -> Post:
     # python-docx makes properties up for a document that has none (Google Docs writes such)
     made_up = properties.last_modified_by == "python-docx" and properties.title == "Word Document"
     title = title or ("" if made_up else (properties.title or "").strip()) or title_from_name(name)
-    return Post(text="\n\n".join(blocks), title=title, date=named or created, date_from="name" if named else "document", tags=keywords)
+    return Post(
+        text="\n\n".join(blocks),
+        title=title,
+        date=named or created,
+        date_from="name" if named else "document",
+        tags=keywords,
+    )
 
 
 def _docx_blocks(document) -> tuple[str, list[str]]:

@@ -1,4 +1,5 @@
-"""XML of blogs, read as a stream: a WordPress export (WXR), RSS and Atom. No entity is expanded and nothing is fetched."""
+"""XML of blogs, read as a stream: a WordPress export (WXR), RSS and Atom. No entity is expanded and nothing is
+fetched."""
 
 import re
 from collections.abc import Iterator
@@ -9,8 +10,14 @@ from corpus.readers.html import html_to_markdown
 
 NOT_XML = bytes(c for c in range(32) if c not in (9, 10, 13))  # control characters, which WordPress lets through
 REPOST = re.compile(r"(?i)\A\W*(?:reblogged this on|reblogged from|this post was originally published on .{0,80} by )")
-AUTO_GENERATED = re.compile(r"(?i)(?:twitter|weekly) (?:weekly )?updates for \d{4}|^links for \d{4}-\d\d-\d\d|^daily digest for |^tweets (?:for|from|of) ")
-SHORTCODE = "caption|gallery|embed|audio|video|playlist|youtube|vimeo|twitter|tweet|contact-form[\\w-]*|subscribe[\\w-]*|slideshow|polldaddy|soundcloud|googlemaps|archives|sitemap|vc_[a-z_]+|et_pb_[a-z_]+|fusion_[a-z_]+"
+AUTO_GENERATED = re.compile(
+    r"(?i)(?:twitter|weekly) (?:weekly )?updates for \d{4}|^links for \d{4}-\d\d-\d\d|^daily digest for |^tweets"
+    r" (?:for|from|of) "
+)
+SHORTCODE = (
+    "caption|gallery|embed|audio|video|playlist|youtube|vimeo|twitter|tweet|contact-form[\\w-]*|subscribe[\\w-]*"
+    "|slideshow|polldaddy|soundcloud|googlemaps|archives|sitemap|vc_[a-z_]+|et_pb_[a-z_]+|fusion_[a-z_]+"
+)
 
 
 class ControlCharFilter:
@@ -96,11 +103,22 @@ def _item(element, where: str, feed_author: str, max_bytes: float) -> Post | Ski
     if kind in ("attachment", "other"):
         return SkippedPost(f"no post, but WordPress's own ({found.get('post_type', '')[:40]})", where)
     try:
-        text = html_to_markdown(_wordpress(markup) if "post_type" in found else markup) if "<" in markup or "&" in markup or "post_type" in found else markup
+        text = (
+            html_to_markdown(_wordpress(markup) if "post_type" in found else markup)
+            if "<" in markup or "&" in markup or "post_type" in found
+            else markup
+        )
     except SkippedPost as e:
         return SkippedPost(str(e), where)
     title = " ".join(html_to_markdown(found.get("title", "")).split()) or where
-    when = next((day for key in ("post_date", "published", "pubdate", "date", "updated") if (day := parse_date(found.get(key)))), None)
+    when = next(
+        (
+            day
+            for key in ("post_date", "published", "pubdate", "date", "updated")
+            if (day := parse_date(found.get(key)))
+        ),
+        None,
+    )
     return Post(
         text=text,
         title=title,
@@ -130,7 +148,11 @@ def _markup(element) -> Iterator[str]:
             depth += 1
             if depth > 900:
                 return
-            attributes = "".join(f' {name}="{value.replace(chr(34), "")}"' for name, value in one.items() if name in ("href", "src", "class"))
+            attributes = "".join(
+                f' {name}="{value.replace(chr(34), "")}"'
+                for name, value in one.items()
+                if name in ("href", "src", "class")
+            )
             yield f"<{_local(one.tag)}{attributes}>" + _escaped(one.text)
         else:
             depth -= 1
@@ -154,7 +176,11 @@ def _escaped(text: str | None) -> str:
 def _wordpress(markup: str) -> str:
     """WordPress's own way of writing: blank lines are paragraphs, and shortcodes in square brackets."""
     markup = markup.replace("\r\n", "\n")
-    markup = re.sub(r"(?is)\[(?:source)?code(?:\s+(?:lang(?:uage)?=)?[\"']?(\w*)[^\]\n]*)?\]((?:(?!\[(?:source)?code\b).)*?)\[/(?:source)?code\]", lambda m: f'<pre class="lang-{m[1] or ""}">{_escaped(m[2])}</pre>', markup)
+    markup = re.sub(
+        r"(?is)\[(?:source)?code(?:\s+(?:lang(?:uage)?=)?[\"']?(\w*)[^\]\n]*)?\]((?:(?!\[(?:source)?code\b).)*?)\[/(?:source)?code\]",
+        lambda m: f'<pre class="lang-{m[1] or ""}">{_escaped(m[2])}</pre>',
+        markup,
+    )
     markup = re.sub(r"(?is)\[(caption|gallery|embed)\b[^\]\n]*\](?:(?!\[\1\b).)*?\[/\1\]", "", markup)
     markup = re.sub(rf"(?i)\[/?(?:{SHORTCODE})\b[^\[\]\n]*\]", "", markup)
     if re.search(r"(?i)<p[\s>]", markup):

@@ -9,9 +9,32 @@ from corpus.html_to_markdown import VOID_TAGS, HtmlMarkdownWriter
 from corpus.post import Post, SkippedPost, date_from_name, parse_date, parse_names, title_from_name
 
 MAX_DEPTH = 1000  # lxml looks through all open elements at an end tag: deeper pages cost the square of their length
-CONTENT = ("e-content", "entry-content", "post-content", "article-content", "article-body", "post-body", "post-full-content", "available-content", "markup")
+CONTENT = (
+    "e-content",
+    "entry-content",
+    "post-content",
+    "article-content",
+    "article-body",
+    "post-body",
+    "post-full-content",
+    "available-content",
+    "markup",
+)
 CONTENT_RANK = {"article": 2, "main": 1, "body": 0}
-BOILERPLATE_TAGS = {"nav", "header", "footer", "aside", "form", "script", "style", "noscript", "template", "svg", "button", "head"}
+BOILERPLATE_TAGS = {
+    "nav",
+    "header",
+    "footer",
+    "aside",
+    "form",
+    "script",
+    "style",
+    "noscript",
+    "template",
+    "svg",
+    "button",
+    "head",
+}
 BOILERPLATE_CLASS = re.compile(
     r"(?i)(?:^|[\s_-])(?:shar(?:e|ing|edaddy)|social|jp-relatedposts|related(?:-posts)?|comments?|respond|sidebar|subscribe|subscription-widget\w*|newsletter|breadcrumbs?|cookie|pagination|post-nav\w*|author-bio|byline|metadata|navigation)(?:$|[\s_-])"
 )
@@ -36,7 +59,11 @@ class HtmlCollector:
         attributes = dict(attributes)
         marks = f"{attributes.get('class', '')} {attributes.get('id', '')}".lower()
         rank = CONTENT_RANK.get(tag, -1)
-        if any(name in marks.split() for name in CONTENT) or attributes.get("itemprop") == "articleBody" or attributes.get("data-field") == "body":
+        if (
+            any(name in marks.split() for name in CONTENT)
+            or attributes.get("itemprop") == "articleBody"
+            or attributes.get("data-field") == "body"
+        ):
             rank = 3
         self.path.append((tag, rank, len(self.events)))
         self.events.append(("start", tag, attributes))
@@ -140,7 +167,14 @@ def read_html(name: PurePath, data: bytes) -> Post:
     if heading and heading[1].strip("*` ").casefold() in (title.casefold(), meta.get("h1", "").casefold()):
         text = text[heading.end() :]
     linked = _linked(meta.get("json", ""))
-    stated = next((day for k in ("published", *DATES, "json", "time") if (day := parse_date(linked.get("datePublished") if k == "json" else meta.get(k)))), None)
+    stated = next(
+        (
+            day
+            for k in ("published", *DATES, "json", "time")
+            if (day := parse_date(linked.get("datePublished") if k == "json" else meta.get(k)))
+        ),
+        None,
+    )
     return Post(
         text=text,
         title=" ".join(title.split()),

@@ -9,7 +9,8 @@ from corpus.post import Post, SkippedPost, date_from_timestamp, parse_date, pars
 
 
 def iter_jsonl(path: Path, max_bytes: float, role: str) -> Iterator[Post | SkippedPost]:
-    """{"text"} rows are posts. {"role", "content"} rows are a chat: what `role` said in it is one post, the rest is not learnt.
+    """{"text"} rows are posts. {"role", "content"} rows are a chat: what `role` said in it is one post, the rest is not
+    learnt.
 
     A chat ends at a blank line, at another "conversation_id", or is a row {"messages": [...]}.
     """
@@ -32,7 +33,9 @@ def iter_jsonl(path: Path, max_bytes: float, role: str) -> Iterator[Post | Skipp
             except SkippedPost as e:
                 yield SkippedPost(str(e), where)
                 continue
-            ends = row is None or not isinstance(row, dict) or "role" not in row or row.get("conversation_id", key) != key
+            ends = (
+                row is None or not isinstance(row, dict) or "role" not in row or row.get("conversation_id", key) != key
+            )
             if chat and ends:
                 yield _post_from_chat(chat, role, f"line {first}")
                 chat = []
@@ -57,17 +60,38 @@ def _text_row(row: dict, where: str) -> Post | SkippedPost:
         return SkippedPost('neither {"text"} nor {"role", "content"}', where)
     when = next((row[k] for k in ("date", "created_at", "timestamp", "published") if row.get(k)), None)
     title = row.get("title") if isinstance(row.get("title"), str) else ""
-    return Post(text=text, title=title or _first_words(text), date=_day(when), date_from="feed", tags=parse_names(row.get("tags")), authors=parse_names(row.get("author")), name=where, draft=row.get("draft") is True)
+    return Post(
+        text=text,
+        title=title or _first_words(text),
+        date=_day(when),
+        date_from="feed",
+        tags=parse_names(row.get("tags")),
+        authors=parse_names(row.get("author")),
+        name=where,
+        draft=row.get("draft") is True,
+    )
 
 
 def _post_from_chat(chat: list[dict], role: str, where: str, row: dict | None = None) -> Post | SkippedPost:
-    mine = [m["content"].strip() for m in chat if str(m.get("role")).casefold() == role.casefold() and isinstance(m.get("content"), str)]
+    mine = [
+        m["content"].strip()
+        for m in chat
+        if str(m.get("role")).casefold() == role.casefold() and isinstance(m.get("content"), str)
+    ]
     text = "\n\n".join(t for t in mine if t)
     if not text:
         return SkippedPost(f"a chat in which the role «{role}» (ingest.chat_role) says nothing", where)
-    when = next((m[k] for m in [row or {}, *chat] for k in ("date", "created_at", "create_time", "timestamp") if m.get(k)), None)
+    when = next(
+        (m[k] for m in [row or {}, *chat] for k in ("date", "created_at", "create_time", "timestamp") if m.get(k)), None
+    )
     title = (row or {}).get("title")
-    return Post(text=text, title=title if isinstance(title, str) and title else _first_words(text), date=_day(when), date_from="feed", name=where)
+    return Post(
+        text=text,
+        title=title if isinstance(title, str) and title else _first_words(text),
+        date=_day(when),
+        date_from="feed",
+        name=where,
+    )
 
 
 def _day(value) -> str | None:

@@ -13,7 +13,11 @@ from corpus.encoding import decode_text
 from corpus.post import Post, SkippedPost, parse_date
 from corpus.readers.html import html_to_markdown
 
-FOOTER = re.compile(r"(?im)^[ \t>*_\[(]*(?:unsubscribe\b|to unsubscribe\b|you (?:are|'re|’re) receiving this|you received this (?:e-?mail|message)|view (?:this (?:e-?mail|post) )?(?:in|on) (?:your|the) (?:browser|web)|update your preferences|manage your subscription|sent from my ).*$")
+FOOTER = re.compile(
+    r"(?im)^[ \t>*_\[(]*(?:unsubscribe\b|to unsubscribe\b|you (?:are|'re|’re) receiving this|you received this"
+    r" (?:e-?mail|message)|view (?:this (?:e-?mail|post) )?(?:in|on) (?:your|the) (?:browser|web)|update your"
+    r" preferences|manage your subscription|sent from my ).*$"
+)
 MAX_HEADER_LINE = 1000  # of a mail's head
 
 
@@ -71,7 +75,11 @@ def _mail(data: bytes, where: str) -> Post:
             plain = plain or text
         else:
             marked_up = marked_up or text
-    text = html_to_markdown(marked_up) if marked_up.strip() else re.sub(r"(?m)^>From ", "From ", plain.replace("\r\n", "\n"))
+    text = (
+        html_to_markdown(marked_up)
+        if marked_up.strip()
+        else re.sub(r"(?m)^>From ", "From ", plain.replace("\r\n", "\n"))
+    )
     text = re.split(r"(?m)^-- ?$", text, maxsplit=1)[0]  # a signature
     name, address = email.utils.parseaddr(_header(mail, "From"))
     return Post(

@@ -10,7 +10,11 @@ from corpus.readers.markdown import post_from_front_matter
 
 RST_MAX_BYTES = 2_000_000  # characters; docutils takes a second for 100,000
 ORG_HEAD = re.compile(r"(?im)^#\+(title|date|author|filetags|tags|draft|hugo_draft):[ \t]*(.*)$")
-ORG_MARK = ((re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])"), r"**\1**"), (re.compile(r"(?<![\w/:])/(?=\S)([^/\n]+?)(?<=\S)/(?![\w/])"), r"*\1*"), (re.compile(r"(?<![\w=~])([=~])(?=\S)([^=~\n]+?)(?<=\S)\1(?![\w=~])"), r"`\2`"))
+ORG_MARK = (
+    (re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])"), r"**\1**"),
+    (re.compile(r"(?<![\w/:])/(?=\S)([^/\n]+?)(?<=\S)/(?![\w/])"), r"*\1*"),
+    (re.compile(r"(?<![\w=~])([=~])(?=\S)([^=~\n]+?)(?<=\S)\1(?![\w=~])"), r"`\2`"),
+)
 
 
 def read_rst(name: PurePath, data: bytes) -> Post:
@@ -20,7 +24,15 @@ def read_rst(name: PurePath, data: bytes) -> Post:
         raise SkippedPost(f"an .rst of {len(text) / 1e6:.0f} MB: split it")
     from docutils.core import publish_parts
 
-    settings = {"file_insertion_enabled": False, "raw_enabled": False, "_disable_config": True, "report_level": 5, "halt_level": 5, "syntax_highlight": "none", "doctitle_xform": True}
+    settings = {
+        "file_insertion_enabled": False,
+        "raw_enabled": False,
+        "_disable_config": True,
+        "report_level": 5,
+        "halt_level": 5,
+        "syntax_highlight": "none",
+        "doctitle_xform": True,
+    }
     meta = {k.lower(): v.strip() for k, v in re.findall(r"(?m)^:(\w+):[ \t]*(.*)$", text[:3000])}
     text = re.sub(r"\A(\s*\S[^\n]*\n[=#*~-]{3,}\n)((?:\s*:\w+:[^\n]*\n)+)", r"\1", text)  # Pelican's front matter
     try:
@@ -36,7 +48,9 @@ def read_org(name: PurePath, data: bytes) -> Post:
     text = decode_text(data).replace("\r\n", "\n").replace("\r", "\n")
     meta = {}
     for key, value in ORG_HEAD.findall(text):
-        meta.setdefault({"filetags": "tags", "hugo_draft": "draft"}.get(key.lower(), key.lower()), value.strip().strip("<>[]"))
+        meta.setdefault(
+            {"filetags": "tags", "hugo_draft": "draft"}.get(key.lower(), key.lower()), value.strip().strip("<>[]")
+        )
     if "tags" in meta:
         meta["tags"] = re.split(r"[:,\s]+", meta["tags"].strip(":"))
     out, code, quote, drawer = [], False, False, False

@@ -1,6 +1,8 @@
-"""Cosine Delta: how far texts lie from the author's other posts in their use of function words and marks. For reading, not for the verdict.
+"""Cosine Delta: how far texts lie from the author's other posts in their use of function words and marks. For reading,
+not for the verdict.
 
-Relative frequencies, standardised over all texts of all people, and compared by angle (Evert et al. 2017, doi 10.1093/llc/fqx023).
+Relative frequencies, standardised over all texts of all people, and compared by angle (Evert et al. 2017, doi
+10.1093/llc/fqx023).
 """
 
 import numpy as np
@@ -10,7 +12,8 @@ from eval.style.verification import MIN_WORDS
 
 
 def cosine_delta(author: SegmentCounts, others: SegmentCounts, voices: dict[str, SegmentCounts]) -> dict[str, float]:
-    """{voice: mean distance from the author's centroid}, 0 to 2, with `author` (each post against the others) and `others`; nan where no text is long enough."""
+    """{voice: mean distance from the author's centroid}, 0 to 2, with `author` (each post against the others) and
+    `others`; nan where no text is long enough."""
     groups = {name: _frequencies(texts) for name, texts in {"author": author, "others": others, **voices}.items()}
     known = np.concatenate([groups["author"], groups["others"]])
     mean, spread = known.mean(0), known.std(0)

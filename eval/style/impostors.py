@@ -1,8 +1,9 @@
-"""Other people's posts: the floor that a voice is measured from. Shipped as figures, in impostors.npz; users can add their own.
+"""Other people's posts: the floor that a voice is measured from. Shipped as figures, in impostors.npz; users can add
+their own.
 
 Sources, posts up to November 2022 where dated, by the licence each blog states: matklad.github.io (MIT or Apache-2.0),
-mtlynch.io (CC BY 4.0), ben.balter.com (CC BY 3.0), simonw/til (Apache-2.0), blog.nelhage.com (CC BY 4.0), sethmlarson.dev
-(Apache-2.0). Made by `python scripts/build_impostors.py FOLDER`.
+mtlynch.io (CC BY 4.0), ben.balter.com (CC BY 3.0), simonw/til (Apache-2.0), blog.nelhage.com (CC BY 4.0),
+sethmlarson.dev (Apache-2.0). Made by `python scripts/build_impostors.py FOLDER`.
 """
 
 from dataclasses import dataclass
@@ -52,7 +53,9 @@ def longest_posts(posts: list[str], n: int) -> list[str]:
 
 
 SHIPPED_FILE = Path(__file__).with_name("impostors.npz")
-SAME_AUTHOR_FRACTION = 0.02  # share of a blog's sampled 8-word runs that stand in the writer's own posts: two people share next to none
+SAME_AUTHOR_FRACTION = (
+    0.02  # share of a blog's sampled 8-word runs that stand in the writer's own posts: two people share next to none
+)
 MIN_AUTHORS = 4
 
 
@@ -75,12 +78,21 @@ class Impostors:
         owner = np.array([place[o] for o in self.texts.owner[rows]], int)
         counts = {family: matrix[rows] for family, matrix in self.texts.counts.items()}
         author = np.array([number[self.author[t]] for t in texts], int)
-        return Impostors([self.names[n] for n in kept], SegmentCounts(counts, owner, len(texts)), author, [self.fingerprints[n] for n in kept])
+        return Impostors(
+            [self.names[n] for n in kept],
+            SegmentCounts(counts, owner, len(texts)),
+            author,
+            [self.fingerprints[n] for n in kept],
+        )
 
     def same_as(self, posts: list[str]) -> set[str]:
         """Names of those who wrote `posts` themselves: their own blog is no impostor's."""
         own = fingerprint(posts)
-        return {name for name, marks in zip(self.names, self.fingerprints, strict=True) if len(marks) and np.isin(marks, own).mean() >= SAME_AUTHOR_FRACTION}
+        return {
+            name
+            for name, marks in zip(self.names, self.fingerprints, strict=True)
+            if len(marks) and np.isin(marks, own).mean() >= SAME_AUTHOR_FRACTION
+        }
 
 
 def from_blogs(blogs: dict[str, list[str]]) -> Impostors:
@@ -94,18 +106,36 @@ def from_blogs(blogs: dict[str, list[str]]) -> Impostors:
 
 def concatenate(first: Impostors, second: Impostors) -> Impostors:
     """Both, one after the other."""
-    counts = {family: sparse.vstack([first.texts.counts[family], second.texts.counts[family]]).tocsr() for family in first.texts.counts}
-    texts = SegmentCounts(counts, np.concatenate([first.texts.owner, second.texts.owner + first.texts.n]), first.texts.n + second.texts.n)
-    return Impostors([*first.names, *second.names], texts, np.concatenate([first.author, second.author + len(first.names)]), [*first.fingerprints, *second.fingerprints])
+    counts = {
+        family: sparse.vstack([first.texts.counts[family], second.texts.counts[family]]).tocsr()
+        for family in first.texts.counts
+    }
+    texts = SegmentCounts(
+        counts, np.concatenate([first.texts.owner, second.texts.owner + first.texts.n]), first.texts.n + second.texts.n
+    )
+    return Impostors(
+        [*first.names, *second.names],
+        texts,
+        np.concatenate([first.author, second.author + len(first.names)]),
+        [*first.fingerprints, *second.fingerprints],
+    )
 
 
 def save_impostors(impostors: Impostors, path: Path) -> None:
-    arrays = {"names": np.array(impostors.names), "author": impostors.author.astype(np.int16), "owner": impostors.texts.owner.astype(np.int32)}
+    arrays = {
+        "names": np.array(impostors.names),
+        "author": impostors.author.astype(np.int16),
+        "owner": impostors.texts.owner.astype(np.int32),
+    }
     for number, marks in enumerate(impostors.fingerprints):
         arrays[f"fingerprint_{number}"] = marks
     for family, matrix in impostors.texts.counts.items():
         matrix.sort_indices()
-        arrays |= {f"{family}_data": matrix.data.astype(np.uint8), f"{family}_indices": matrix.indices.astype(np.uint32), f"{family}_indptr": matrix.indptr.astype(np.uint32)}
+        arrays |= {
+            f"{family}_data": matrix.data.astype(np.uint8),
+            f"{family}_indices": matrix.indices.astype(np.uint32),
+            f"{family}_indptr": matrix.indptr.astype(np.uint32),
+        }
         arrays[f"{family}_width"] = np.array(matrix.shape[1])
     np.savez_compressed(path, **arrays)
 
@@ -116,7 +146,16 @@ def load_impostors(path: Path = SHIPPED_FILE) -> Impostors:
         for name in file.files:
             if name.endswith("_indptr"):
                 family = name.removesuffix("_indptr")
-                parts = (file[f"{family}_data"].astype(np.float32), file[f"{family}_indices"].astype(np.int32), file[name].astype(np.int32))
+                parts = (
+                    file[f"{family}_data"].astype(np.float32),
+                    file[f"{family}_indices"].astype(np.int32),
+                    file[name].astype(np.int32),
+                )
                 counts[family] = sparse.csr_matrix(parts, shape=(len(parts[2]) - 1, int(file[f"{family}_width"])))
         author, names = file["author"].astype(int), [str(n) for n in file["names"]]
-        return Impostors(names, SegmentCounts(counts, file["owner"].astype(int), len(author)), author, [file[f"fingerprint_{n}"] for n in range(len(names))])
+        return Impostors(
+            names,
+            SegmentCounts(counts, file["owner"].astype(int), len(author)),
+            author,
+            [file[f"fingerprint_{n}"] for n in range(len(names))],
+        )

@@ -10,7 +10,10 @@ from blogtwin.text.sentences import PROSE_END
 from blogtwin.text.stopwords import CONTRACTIONS
 from eval.style.features import WORD
 
-FIRST_PERSON, SECOND_PERSON = frozenset(["i", "me", "my", "mine", "myself", "i'm", "i've", "i'd", "i'll"]), frozenset(["you", "your", "yours", "yourself", "you're", "you've", "you'll", "you'd"])
+FIRST_PERSON, SECOND_PERSON = (
+    frozenset(["i", "me", "my", "mine", "myself", "i'm", "i've", "i'd", "i'll"]),
+    frozenset(["you", "your", "yours", "yourself", "you're", "you've", "you'll", "you'd"]),
+)
 
 
 def _words(text: str) -> list[str]:
@@ -26,7 +29,9 @@ def _share_of_words(of: frozenset) -> Callable[[str], float]:
 
 
 def _sentence_lengths(text: str) -> list[int]:
-    return [n for block in extract_prose(text).split("\n\n") for s in PROSE_END.split(block) if (n := len(s.split()))] or [0]
+    return [
+        n for block in extract_prose(text).split("\n\n") for s in PROSE_END.split(block) if (n := len(s.split()))
+    ] or [0]
 
 
 def _per_line(pattern: str) -> Callable[[str], float]:
@@ -37,7 +42,11 @@ def _per_line(pattern: str) -> Callable[[str], float]:
 STYLE_FEATURES: dict[str, tuple[str, str, Callable[[str], float]]] = {
     "sentence_words": ("sentence length", "words", lambda t: float(np.mean(_sentence_lengths(t)))),
     "sentence_spread": ("spread of sentence lengths", "words", lambda t: float(np.std(_sentence_lengths(t)))),
-    "paragraph_words": ("paragraph length", "words", lambda t: float(np.mean([len(b.split()) for b in extract_prose(t).split("\n\n")]))),
+    "paragraph_words": (
+        "paragraph length",
+        "words",
+        lambda t: float(np.mean([len(b.split()) for b in extract_prose(t).split("\n\n")])),
+    ),
     "commas": ("commas", "per 1,000 words", _per_thousand(",")),
     "dashes": ("dashes", "per 1,000 words", _per_thousand("—| - ")),
     "colons": ("colons", "per 1,000 words", _per_thousand(":")),
@@ -62,7 +71,8 @@ def measure(texts: list[str]) -> dict[str, np.ndarray]:
 
 
 def z_scores(voice: dict[str, np.ndarray], author: dict[str, np.ndarray]) -> dict[str, float]:
-    """Per habit (mean of the voice − mean of the author) / spread between the author's texts; within ±0.5 is his own way."""
+    """Per habit (mean of the voice − mean of the author) / spread between the author's texts; within ±0.5 is his own
+    way."""
     out = {}
     for name, own in author.items():
         spread = own.std(ddof=1) if len(own) > 1 else 0.0
@@ -77,12 +87,29 @@ def style_prompt(texts: list[str]) -> str:
     pace = "short" if own["sentence_words"] < 13 else "long" if own["sentence_words"] > 21 else "medium"
     evenly = "that vary a lot" if own["sentence_spread"] > 0.6 * own["sentence_words"] else "of even length"
     parts = [
-        f"Write {pace} sentences {evenly} (about {own['sentence_words']:.0f} words), in paragraphs of about {own['paragraph_words']:.0f} words.",
+        (
+            f"Write {pace} sentences {evenly} (about {own['sentence_words']:.0f} words), in paragraphs of about"
+            f" {own['paragraph_words']:.0f} words."
+        ),
         "Write in the first person." if own["first_person"] > 20 else "Seldom say “I”.",
         "Speak to the reader as “you”." if own["second_person"] > 12 else "Do not address the reader.",
         "Use contractions." if own["contractions"] > 8 else "Do not use contractions.",
     ]
-    often = [STYLE_FEATURES[n][0] for n, least in (("parentheses", 6), ("dashes", 4), ("semicolons", 3), ("questions", 4), ("exclamations", 3), ("colons", 8), ("numbers", 15), ("list_items", 8), ("headings", 4)) if own[n] >= least]
+    often = [
+        STYLE_FEATURES[n][0]
+        for n, least in (
+            ("parentheses", 6),
+            ("dashes", 4),
+            ("semicolons", 3),
+            ("questions", 4),
+            ("exclamations", 3),
+            ("colons", 8),
+            ("numbers", 15),
+            ("list_items", 8),
+            ("headings", 4),
+        )
+        if own[n] >= least
+    ]
     never = [STYLE_FEATURES[n][0] for n in ("exclamations", "semicolons", "questions", "dashes") if own[n] < 0.5]
     if often:
         parts.append(f"Often use {', '.join(often)}.")

@@ -5,11 +5,18 @@ import numpy as np
 from blogtwin.errors import UserError
 
 NUM_REFERENCES = (10, 20)
-NUM_TESTED, NUM_ROUNDS, MAX_TRAINING_WORDS, NUM_WINDOWS, TEXTS_PER_GROUP = 5, 3, 4000, 16, 50  # fewest posts tested; draws of reference posts; of each post; windows of each impostor's post; draws of five
+NUM_TESTED, NUM_ROUNDS, MAX_TRAINING_WORDS, NUM_WINDOWS, TEXTS_PER_GROUP = (
+    5,
+    3,
+    4000,
+    16,
+    50,
+)  # fewest posts tested; draws of reference posts; of each post; windows of each impostor's post; draws of five
 
 
 def author_auc(name: str, k: int, blogs: dict, round_: int) -> tuple[list[float], list[float], list[float]]:
-    """(AUC, AUC of means of five texts, Brier score) against each other author in turn, whom the verifier has not seen."""
+    """(AUC, AUC of means of five texts, Brier score) against each other author in turn, whom the verifier has not
+    seen."""
     from sklearn.metrics import roc_auc_score
 
     from eval.style import verification
@@ -34,7 +41,9 @@ def author_auc(name: str, k: int, blogs: dict, round_: int) -> tuple[list[float]
         z_own, z_other = decide(own_heads), decide(blogs[unseen].sums("masked", heads))
         truth = np.r_[np.ones(len(z_own)), np.zeros(len(z_other))]
         aucs.append(roc_auc_score(truth, np.r_[z_own, z_other]))
-        fives.append(roc_auc_score(np.repeat([1, 0], TEXTS_PER_GROUP), np.r_[_means(z_own, random), _means(z_other, random)]))
+        fives.append(
+            roc_auc_score(np.repeat([1, 0], TEXTS_PER_GROUP), np.r_[_means(z_own, random), _means(z_other, random)])
+        )
         briers.append(float(np.mean((1 / (1 + np.exp(-np.r_[z_own, z_other])) - truth) ** 2)))
     return aucs, fives, briers
 
@@ -62,12 +71,22 @@ def validate(blogs: dict, track) -> dict:
     found = {}
     for k in NUM_REFERENCES:
         authors = {}
-        for name in track([n for n, texts in blogs.items() if (texts.segments >= 10).sum() >= k + NUM_TESTED], f"{k} reference posts"):
+        for name in track(
+            [n for n, texts in blogs.items() if (texts.segments >= 10).sum() >= k + NUM_TESTED], f"{k} reference posts"
+        ):
             rounds = [author_auc(name, k, blogs, i) for i in range(NUM_ROUNDS)]
             aucs, fives, briers = (np.concatenate([r[i] for r in rounds]) for i in range(3))
-            authors[name] = {"auc": round(float(aucs.mean()), 4), "worst_pair": round(float(aucs.min()), 4), "five_auc": round(float(fives.mean()), 4), "brier": round(float(briers.mean()), 4)}
+            authors[name] = {
+                "auc": round(float(aucs.mean()), 4),
+                "worst_pair": round(float(aucs.min()), 4),
+                "five_auc": round(float(fives.mean()), 4),
+                "brier": round(float(briers.mean()), 4),
+            }
         if not authors:
-            raise UserError(f"No author has {k + NUM_TESTED} posts of 500 words of prose: the verifier can't be validated on these blogs with {k} reference posts.")
+            raise UserError(
+                f"No author has {k + NUM_TESTED} posts of 500 words of prose: the verifier can't be validated on these"
+                f" blogs with {k} reference posts."
+            )
         of = {key: np.array([a[key] for a in authors.values()]) for key in ("auc", "five_auc", "brier")}
         found[f"k{k}"] = {
             "mean_auc": round(float(of["auc"].mean()), 4),
@@ -87,7 +106,11 @@ def print_table(found: dict) -> None:
     for head in ("author", *(f"AUC, {k[1:]} posts" for k in found), *(f"five texts, {k[1:]}" for k in found)):
         table.add_column(head, justify="left" if head == "author" else "right")
     for name in sorted({n for one in found.values() for n in one["authors"]}):
-        cells = [f"{one['authors'][name][key]:.3f}" if name in one["authors"] else "" for key in ("auc", "five_auc") for one in found.values()]
+        cells = [
+            f"{one['authors'][name][key]:.3f}" if name in one["authors"] else ""
+            for key in ("auc", "five_auc")
+            for one in found.values()
+        ]
         table.add_row(name, *cells)
     table.add_row("mean", *(f"{one[key]:.3f}" for key in ("mean_auc", "five_auc") for one in found.values()))
     Console().print(table)

@@ -1,13 +1,13 @@
 """«Is it me?»: how far a voice's texts are on the way from other people's posts to the author's own.
 
-A verifier is trained to tell the author's posts, which the language model was never trained on, from other people's posts:
-logistic regression on TF-IDF of character 3- to 5-grams of the text with its topic masked. What it says of a text is put on
-a scale where other people it has never seen are 0 and the author's own left-out posts are 1:
+A verifier is trained to tell the author's posts, which the language model was never trained on, from other people's
+posts: logistic regression on TF-IDF of character 3- to 5-grams of the text with its topic masked. What it says of a
+text is put on a scale where other people it has never seen are 0 and the author's own left-out posts are 1:
 
     S = (z(text) − floor) / (author − floor)
 
-each term measured at the length of the text. A second opinion sees function words and punctuation only; a third one sees
-nothing but content words: where it alone is high, it is the topic that is right, and not the voice.
+each term measured at the length of the text. A second opinion sees function words and punctuation only; a third one
+sees nothing but content words: where it alone is high, it is the topic that is right, and not the voice.
 """
 
 from collections.abc import Callable
@@ -79,13 +79,24 @@ def fit_verifiers(family: str, author: SegmentCounts, impostors: Impostors) -> l
     own_counts, other_counts = author.sums(family, own_rows), impostors.texts.sums(family, other_rows)
     for fold in range(folds):
         learn_own, learn_other = own_post % folds != fold, impostors.author[other_text] % folds != fold
-        found.append(VERIFIERS[family](stack_scores([own_counts[learn_own], other_counts[learn_other]]), np.r_[np.ones(learn_own.sum(), bool), np.zeros(learn_other.sum(), bool)]))
+        found.append(
+            VERIFIERS[family](
+                stack_scores([own_counts[learn_own], other_counts[learn_other]]),
+                np.r_[np.ones(learn_own.sum(), bool), np.zeros(learn_other.sum(), bool)],
+            )
+        )
     return found
 
 
-def cross_fit(family: str, author: SegmentCounts, impostors: Impostors, voices: dict[str, SegmentCounts], fitted: list[DecisionFunction] | None = None) -> VerifierScores:
-    """Decision values of texts that the verifier did not learn from: posts and people are left out in turn, and a voice's text is
-    heard by every fold. `fitted` are these `fit_verifiers`, where a caller has them."""
+def cross_fit(
+    family: str,
+    author: SegmentCounts,
+    impostors: Impostors,
+    voices: dict[str, SegmentCounts],
+    fitted: list[DecisionFunction] | None = None,
+) -> VerifierScores:
+    """Decision values of texts that the verifier did not learn from: posts and people are left out in turn, and a
+    voice's text is heard by every fold. `fitted` are these `fit_verifiers`, where a caller has them."""
     others, lengths = impostors.texts, MAX_WORDS // SEGMENT_WORDS + 1
     said = VerifierScores(np.full((author.n, lengths), np.nan), np.full((others.n, lengths), np.nan))
     decides = fitted or fit_verifiers(family, author, impostors)
@@ -113,11 +124,16 @@ def _full_texts(texts: SegmentCounts, family: str) -> tuple[sparse.csr_matrix, n
     """(counts of the texts that are long enough, segments of each text), at most LONGEST words of each."""
     length = np.minimum(texts.segments, MAX_WORDS // SEGMENT_WORDS)
     ends = np.cumsum(texts.segments)
-    rows = [np.arange(ends[i] - texts.segments[i], ends[i] - texts.segments[i] + length[i]) for i in np.flatnonzero(length >= MIN_WORDS)]
+    rows = [
+        np.arange(ends[i] - texts.segments[i], ends[i] - texts.segments[i] + length[i])
+        for i in np.flatnonzero(length >= MIN_WORDS)
+    ]
     return texts.sums(family, rows), length
 
 
-def _by_length(decide: DecisionFunction, family: str, texts: SegmentCounts, these: np.ndarray, table: np.ndarray) -> None:
+def _by_length(
+    decide: DecisionFunction, family: str, texts: SegmentCounts, these: np.ndarray, table: np.ndarray
+) -> None:
     """Fill the rows `these` of `table` with the decision on each text's first 100, 150, … words."""
     for length in range(MIN_WORDS, table.shape[1]):
         rows, numbers = texts.beginnings(length)
@@ -170,7 +186,8 @@ def _mean(rows: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Scores:
-    """S of the voices by one opinion: texts {voice: (n,)}, mean {voice: S}, and bootstrap draws {voice: (repetitions,)}."""
+    """S of the voices by one opinion: texts {voice: (n,)}, mean {voice: S}, and bootstrap draws {voice:
+    (repetitions,)}."""
 
     texts: dict[str, np.ndarray]
     mean: dict[str, float]
@@ -191,14 +208,17 @@ def _middle(draws: np.ndarray) -> tuple[float, float]:
 
 
 def style_scores(said: VerifierScores, person: np.ndarray, seed: int = 0) -> Scores:
-    """S of each voice, with draws over prompts, held-out posts and other people (percentile bootstrap, all three resampled)."""
+    """S of each voice, with draws over prompts, held-out posts and other people (percentile bootstrap, all three
+    resampled)."""
     people, whole = _people(person), fit_full_scale(said, person)
     texts = {name: whole.score(*heard) for name, heard in said.voices.items()}
     random, draws = np.random.default_rng(seed), {name: np.full(NUM_BOOTSTRAP, np.nan) for name in texts}
     counts = {len(z) for z, _ in said.voices.values()}
     for i in range(NUM_BOOTSTRAP):
         some = [people[p] for p in random.integers(0, len(people), len(people))]
-        drawn = fit_scale(said, random.integers(0, len(said.author), len(said.author)), [random.choice(t, len(t)) for t in some])
+        drawn = fit_scale(
+            said, random.integers(0, len(said.author), len(said.author)), [random.choice(t, len(t)) for t in some]
+        )
         prompts = {n: random.integers(0, n, n) for n in sorted(counts)}  # the same prompts for all voices
         for name, (z, length) in said.voices.items():
             picked = prompts[len(z)]
@@ -207,7 +227,8 @@ def style_scores(said: VerifierScores, person: np.ndarray, seed: int = 0) -> Sco
 
 
 def reference_scores(said: VerifierScores, person: np.ndarray) -> dict[str, np.ndarray]:
-    """{"author": S of each left-out post, "others": S of each text of unseen people}, each at its greatest length; nan where too short."""
+    """{"author": S of each left-out post, "others": S of each text of unseen people}, each at its greatest length; nan
+    where too short."""
     whole, found = fit_full_scale(said, person), {}
     for name, table in (("author", said.author), ("others", said.others)):
         length = np.where(np.isnan(table), -1, np.arange(table.shape[1])).max(1)
@@ -224,9 +245,14 @@ def _average(values: np.ndarray) -> float:
 
 
 def auc(said: VerifierScores, person: np.ndarray, seed: int = 0) -> dict:
-    """How well left-out posts are told from unseen people, at the greatest length that most posts have: {auc, auc_lo, auc_hi, words, posts}."""
+    """How well left-out posts are told from unseen people, at the greatest length that most posts have: {auc, auc_lo,
+    auc_hi, words, posts}."""
     have = (~np.isnan(said.author)).sum(0)
-    usable = [n for n in range(MIN_WORDS, len(have)) if have[n] >= max(2, len(said.author) / 2) and (~np.isnan(said.others[:, n])).any()]
+    usable = [
+        n
+        for n in range(MIN_WORDS, len(have))
+        if have[n] >= max(2, len(said.author) / 2) and (~np.isnan(said.others[:, n])).any()
+    ]
     if not usable:
         return {"auc": float("nan"), "auc_lo": float("nan"), "auc_hi": float("nan"), "words": 0, "posts": 0}
     length = usable[-1]
@@ -234,22 +260,39 @@ def auc(said: VerifierScores, person: np.ndarray, seed: int = 0) -> dict:
     own, who, other = own[~np.isnan(own)], person[~np.isnan(other)], other[~np.isnan(other)]
     random, draws, people = np.random.default_rng(seed), [], np.unique(who)
     for _ in range(NUM_BOOTSTRAP):
-        drawn = np.concatenate([random.choice(other[who == p], (who == p).sum()) for p in random.choice(people, len(people))])
+        drawn = np.concatenate(
+            [random.choice(other[who == p], (who == p).sum()) for p in random.choice(people, len(people))]
+        )
         draws.append(_auc(random.choice(own, len(own)), drawn))
     low, high = np.percentile(draws, [2.5, 97.5])
-    return {"auc": _auc(own, other), "auc_lo": float(low), "auc_hi": float(high), "words": length * SEGMENT_WORDS, "posts": int(have[MIN_POST_WORDS // SEGMENT_WORDS])}
+    return {
+        "auc": _auc(own, other),
+        "auc_lo": float(low),
+        "auc_hi": float(high),
+        "words": length * SEGMENT_WORDS,
+        "posts": int(have[MIN_POST_WORDS // SEGMENT_WORDS]),
+    }
 
 
 def _auc(own: np.ndarray, other: np.ndarray) -> float:
-    """Mann & Whitney's U, as a share: what scikit-learn's roc_auc_score gives, without the checks that cost a thousand draws ten seconds."""
+    """Mann & Whitney's U, as a share: what scikit-learn's roc_auc_score gives, without the checks that cost a thousand
+    draws ten seconds."""
     ordered = np.sort(other)
-    return float((np.searchsorted(ordered, own, "left") + np.searchsorted(ordered, own, "right")).mean() / (2 * len(other)))
+    return float(
+        (np.searchsorted(ordered, own, "left") + np.searchsorted(ordered, own, "right")).mean() / (2 * len(other))
+    )
 
 
 def unmeasurable_reason(verifier: dict) -> str:
     """Why an author's style can't be measured; empty when it can."""
     if verifier["posts"] < MIN_POSTS:
-        return f"there are {verifier['posts']} held-out posts of {MIN_POST_WORDS} words or more, and {MIN_POSTS} are needed"
+        return (
+            f"there are {verifier['posts']} held-out posts of {MIN_POST_WORDS} words or more, and {MIN_POSTS} are"
+            " needed"
+        )
     if not (verifier["auc"] >= MIN_AUC and verifier["auc_lo"] > MIN_AUC_LOW):
-        return f"the verifier tells the author's own posts from other people's with AUC {verifier['auc']:.2f} (from {verifier['auc_lo']:.2f}), and {MIN_AUC} (from {MIN_AUC_LOW}) is needed"
+        return (
+            f"the verifier tells the author's own posts from other people's with AUC {verifier['auc']:.2f} (from"
+            f" {verifier['auc_lo']:.2f}), and {MIN_AUC} (from {MIN_AUC_LOW}) is needed"
+        )
     return ""

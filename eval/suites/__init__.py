@@ -1,4 +1,5 @@
-"""Suites: short prompts with checks on the answers, one YAML file each in eval/suites/cases/. A file put there is found by its name.
+"""Suites: short prompts with checks on the answers, one YAML file each in eval/suites/cases/. A file put there is found
+by its name.
 
     about: One line on what it shows.
     max_tokens: 120
@@ -28,7 +29,9 @@ from eval.suites.checks import Check, Context
 
 CASES_DIR = Path(__file__).with_name("cases")
 # {"bullets": Count, "says": Says, …}
-CHECK_TYPES = {kind: model for model in get_args(get_args(Check)[0]) for kind in get_args(model.model_fields["check"].annotation)}
+CHECK_TYPES = {
+    kind: model for model in get_args(get_args(Check)[0]) for kind in get_args(model.model_fields["check"].annotation)
+}
 
 
 class Case(StrictModel):
@@ -66,10 +69,13 @@ def list_suites(folder: Path = CASES_DIR) -> list[str]:
 
 
 def load_suite(name: str, folder: Path = CASES_DIR) -> Suite:
-    """The suite of that name, checked whole; the first mistake is a UserError with file, place and the nearest right name."""
+    """The suite of that name, checked whole; the first mistake is a UserError with file, place and the nearest right
+    name."""
     known = list_suites(folder)
     if name not in known:
-        raise UserError(f"There is no suite {name}: {nearest_name(name, known)} A file {name}.yaml in eval/suites/cases makes one.")
+        raise UserError(
+            f"There is no suite {name}: {nearest_name(name, known)} A file {name}.yaml in eval/suites/cases makes one."
+        )
     file = Path(folder) / f"{name}.yaml"
     shown = f"eval/suites/cases/{file.name}"
     try:
@@ -90,7 +96,8 @@ def case_messages(case: Case, system: str) -> list[dict]:
 
 
 def run_checks(case: Case, text: str, context: Context) -> list[dict]:
-    """A row a check: {"check", "passed", "value", "why"}. `passed` is None where there was nothing to judge; an empty answer passes none."""
+    """A row a check: {"check", "passed", "value", "why"}. `passed` is None where there was nothing to judge; an empty
+    answer passes none."""
     rows = []
     for one in case.checks:
         passed, value, why = one.judge(text, case, context) if text.strip() else (False, None, "the answer is empty")
@@ -99,10 +106,15 @@ def run_checks(case: Case, text: str, context: Context) -> list[dict]:
 
 
 def score_checks(rows: list[dict]) -> dict:
-    """{"score": share of the checks passed, "n": checks that could be judged, "checks": {kind: share}}; score is 0.0 when n is 0."""
+    """{"score": share of the checks passed, "n": checks that could be judged, "checks": {kind: share}}; score is 0.0
+    when n is 0."""
     judged = [r for r in rows if r["passed"] is not None]
     kinds = sorted({r["check"] for r in judged})
-    return {"score": _share(judged), "n": len(judged), "checks": {kind: _share([r for r in judged if r["check"] == kind]) for kind in kinds}}
+    return {
+        "score": _share(judged),
+        "n": len(judged),
+        "checks": {kind: _share([r for r in judged if r["check"] == kind]) for kind in kinds},
+    }
 
 
 def overall_score(scores: dict[str, dict]) -> float:
@@ -119,7 +131,9 @@ def _validation_sentence(error: ValidationError) -> str:
     """A pydantic error as one sentence: where, what, and the nearest right name."""
     mistake = main_problem(error, ("extra_forbidden", "union_tag_invalid"))
     loc = list(mistake["loc"])
-    kind = loc.pop(4) if loc[2:3] == ["checks"] and len(loc) > 4 else ""  # pydantic puts the kind of a check into its path
+    kind = (
+        loc.pop(4) if loc[2:3] == ["checks"] and len(loc) > 4 else ""
+    )  # pydantic puts the kind of a check into its path
     context = mistake.get("ctx", {})
     if mistake["type"] == "extra_forbidden":
         model = CHECK_TYPES[kind] if kind else Case if "cases" in loc else Suite
@@ -139,5 +153,7 @@ def _error_location(loc: list) -> str:
     """("cases", 1, "checks", 0, "exactly") → “case 2, check 1, exactly: ”."""
     words: list[str] = []
     for part in loc:
-        words[-1:] = [f"{words[-1].removesuffix('s')} {part + 1}"] if isinstance(part, int) else [*words[-1:], str(part)]
+        words[-1:] = (
+            [f"{words[-1].removesuffix('s')} {part + 1}"] if isinstance(part, int) else [*words[-1:], str(part)]
+        )
     return ", ".join(words) + ": " if words else ""

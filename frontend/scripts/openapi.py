@@ -1,4 +1,5 @@
-"""Print the server's OpenAPI schema, from which `npm run api` generates src/api/schema.ts for the web app's typed client.
+"""Print the server's OpenAPI schema, from which `npm run api` generates src/api/schema.ts for the web app's typed
+client.
 
 Run     npm run api    (with the project's Python; in the project's folder: python frontend/scripts/openapi.py)
 """

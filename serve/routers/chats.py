@@ -1,4 +1,5 @@
-"""Chats that are kept: ask, list, search, rename, delete. What a chat says is in the database before the caller is told."""
+"""Chats that are kept: ask, list, search, rename, delete. What a chat says is in the database before the caller is
+told."""
 
 import asyncio
 import contextlib
@@ -27,7 +28,11 @@ class SessionChatRequest(SamplingOptions):
 
     message: Prompt
     session_id: str | None = Field(None, max_length=64, description="none begins a new chat")
-    after: int | None = Field(None, ge=0, description="a message of the session: a new chat goes on from there, and the session stays as it is")
+    after: int | None = Field(
+        None,
+        ge=0,
+        description="a message of the session: a new chat goes on from there, and the session stays as it is",
+    )
     model: Name = TWIN
     stream: bool = False
 
@@ -81,7 +86,12 @@ class DeleteResult(BaseModel):
 
 
 def not_found(session_id: str) -> ApiError:
-    return ApiError(404, "unknown_session", f"There is no chat {session_id[:64]!r} of yours.", "GET /api/v1/chat/sessions lists them.")
+    return ApiError(
+        404,
+        "unknown_session",
+        f"There is no chat {session_id[:64]!r} of yours.",
+        "GET /api/v1/chat/sessions lists them.",
+    )
 
 
 def save_question(db, owner: str, asked: SessionChatRequest, model: str) -> tuple[str, list[dict]]:
@@ -114,11 +124,18 @@ def save_answer(db, session: str, text: str, model: str, finish: str) -> dict:
 
 
 async def stream_chat(state, caller, asked: SessionChatRequest) -> AsyncIterator[Event]:
-    """Events session, delta…, answered. An answer that is cancelled, or whose engine fails, is kept as far as it came."""
+    """Events session, delta…, answered. An answer that is cancelled, or whose engine fails, is kept as far as it
+    came."""
     one, sampling = state.pool.get(asked.model), requests.resolve_sampling(state, asked)
     requests.check_prompt_length(state, [{"content": asked.message}])
     session, history = await state.store.do(save_question, caller.name, asked, one.model.name)
-    chat = truncate_history(state, [{"role": "system", "content": one.model.system}, *({"role": m["role"], "content": m["content"]} for m in drop_retried_answers(history))])
+    chat = truncate_history(
+        state,
+        [
+            {"role": "system", "content": one.model.system},
+            *({"role": m["role"], "content": m["content"]} for m in drop_retried_answers(history)),
+        ],
+    )
     yield Event("session", {"session_id": session, "model": one.model.name})
     text = ""
     try:
@@ -128,7 +145,15 @@ async def stream_chat(state, caller, asked: SessionChatRequest) -> AsyncIterator
                 yield event
             else:
                 kept = await state.store.do(save_answer, session, event.data.text, one.model.name, event.data.finish)
-                yield Event("answered", ChatReply(session_id=session, message=kept, tokens=event.data.tokens, tokens_per_second=event.data.tokens_per_second))
+                yield Event(
+                    "answered",
+                    ChatReply(
+                        session_id=session,
+                        message=kept,
+                        tokens=event.data.tokens,
+                        tokens_per_second=event.data.tokens_per_second,
+                    ),
+                )
     except (asyncio.CancelledError, GeneratorExit, ApiError):
         if text:  # at once and not in a thread: nothing may be awaited here, and nobody is served meanwhile
             with contextlib.suppress(sqlite3.OperationalError), state.store.open(DATABASE_WAIT_SECONDS) as db:
@@ -151,12 +176,19 @@ def truncate_history(state, chat: list[dict]) -> list[dict]:
 
 
 @router.post("/completions", response_model=ChatReply, responses=EVENTS)
-async def chat(asked: SessionChatRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
-    """Ask in a chat. With `stream`: the events session {session_id}, delta {text}, answered; error or cancelled where it ends early."""
-    relay = GenerationStream(state.running, request_id, caller.name, [stream_chat(state, caller, asked)], state.settings.answer_seconds)
+async def chat(
+    asked: SessionChatRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
+):
+    """Ask in a chat. With `stream`: the events session {session_id}, delta {text}, answered; error or cancelled where
+    it ends early."""
+    relay = GenerationStream(
+        state.running, request_id, caller.name, [stream_chat(state, caller, asked)], state.settings.answer_seconds
+    )
     if asked.stream:
         return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))
-    return await cancel_on_disconnect(request, collect_final(relay, "answered", "This request was cancelled; the answer is kept as far as it came."))
+    return await cancel_on_disconnect(
+        request, collect_final(relay, "answered", "This request was cancelled; the answer is kept as far as it came.")
+    )
 
 
 @router.get("/sessions")
@@ -185,7 +217,11 @@ async def get_session(session_id: str, state: StateDep, caller: CallerDep) -> Ch
 @router.patch("/sessions/{session_id}")
 async def rename_session(session_id: str, new: ChatUpdate, state: StateDep, caller: CallerDep) -> ChatSession:
     def rename(db):
-        return database.session(db, caller.name, session_id) if database.rename(db, caller.name, session_id, new.title) else None
+        return (
+            database.session(db, caller.name, session_id)
+            if database.rename(db, caller.name, session_id, new.title)
+            else None
+        )
 
     if (found := await state.store.do(rename)) is None:
         raise not_found(session_id)

@@ -21,13 +21,20 @@ from serve.streaming import GenerationStream, cancel_on_disconnect, collect_fina
 
 router = APIRouter(prefix="/api/blind", tags=["blind comparison"])
 RANDOM = secrets.SystemRandom()  # which side is which can't be told from the sides before
-SCORECARD_NAMES = {BASE: "base", TWIN: "twin", "five_shot": "five_shot", "styled": "styled"}  # our names: the scorecard's
+SCORECARD_NAMES = {
+    BASE: "base",
+    TWIN: "twin",
+    "five_shot": "five_shot",
+    "styled": "styled",
+}  # our names: the scorecard's
 
 
 class BlindRequest(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"one": "base", "other": "finetuned"}]})
 
-    one: Name = Field(BASE, description="a model, five_shot or styled of the scorecard, or author: the author's own text")
+    one: Name = Field(
+        BASE, description="a model, five_shot or styled of the scorecard, or author: the author's own text"
+    )
     other: Name = TWIN
     fresh: bool = Field(False, description="write now, instead of taking what the scorecard's run wrote")
 
@@ -48,7 +55,9 @@ class Vote(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"better": "left", "closer": "right"}]})
 
     better: Literal["left", "right", "tie"] = Field(description="which one reads better")
-    closer: Literal["left", "right", "tie"] | None = Field(None, description="which one sounds more like you, where neither is yours")
+    closer: Literal["left", "right", "tie"] | None = Field(
+        None, description="which one sounds more like you, where neither is yours"
+    )
     mine: Literal["left", "right"] | None = Field(None, description="which one you wrote, where one is yours")
 
 
@@ -58,7 +67,8 @@ class VoteResult(BaseModel):
 
 
 class PairResult(BaseModel):
-    """Of `one` against `other`; a tie is half a win. lo and hi: Wilson, 95 %. p: exact binomial. e: evidence that may be looked at after every vote."""
+    """Of `one` against `other`; a tie is half a win. lo and hi: Wilson, 95 %. p: exact binomial. e: evidence that may
+    be looked at after every vote."""
 
     one: str
     other: str
@@ -84,8 +94,8 @@ class SelfRecognition(BaseModel):
 
 
 class Results(BaseModel):
-    """`closer`: which sounds more like the author. `pairs`: which reads better, and `strengths` of that: Bradley–Terry, the chance to win
-    against an average one; empty for fewer than three."""
+    """`closer`: which sounds more like the author. `pairs`: which reads better, and `strengths` of that: Bradley–Terry,
+    the chance to win against an average one; empty for fewer than three."""
 
     votes: int
     closer: list[PairResult]
@@ -104,30 +114,48 @@ def held_out_prompts() -> list[dict]:
 
 
 async def text_for(name: str, topic: dict, fresh: bool, state, caller, request_id: str) -> str:
-    """What `name` wrote on a topic, or writes now, which can be cancelled. Raises ApiError, also for a name that is nobody's."""
+    """What `name` wrote on a topic, or writes now, which can be cancelled. Raises ApiError, also for a name that is
+    nobody's."""
     if name == vote_statistics.AUTHOR:
         return topic["author"]
     sample = topic.get(SCORECARD_NAMES.get(name, ""))
     if sample and not fresh:
         return sample["text"]
     one, asked = state.pool.get(name), PromptRequest(prompt=topic["prompt"])
-    writer = generation.stream_completion(one, requests.build_messages(state, one, asked), requests.resolve_sampling(state, asked))
-    return (await collect_final(GenerationStream(state.running, request_id, caller.name, [writer], state.settings.answer_seconds), "written")).text
+    writer = generation.stream_completion(
+        one, requests.build_messages(state, one, asked), requests.resolve_sampling(state, asked)
+    )
+    return (
+        await collect_final(
+            GenerationStream(state.running, request_id, caller.name, [writer], state.settings.answer_seconds), "written"
+        )
+    ).text
 
 
 @router.post("")
-async def compare(asked: BlindRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep) -> Blind:
+async def compare(
+    asked: BlindRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
+) -> Blind:
     """Two texts on a held-out topic, sides shuffled, cut to about one length: length must not tell who wrote."""
     if asked.one == asked.other:
         raise ApiError(422, "invalid_request", "one and other are the same.", "Name two.")
     if not (known := held_out_prompts()):
         raise ApiError(409, "no_topics", "There is no held-out post to compare on.", f"Run `{make_command('all')}`.")
     topic = RANDOM.choice(known)
-    texts = [(name, await cancel_on_disconnect(request, text_for(name, topic, asked.fresh, state, caller, request_id))) for name in (asked.one, asked.other)]
+    texts = [
+        (name, await cancel_on_disconnect(request, text_for(name, topic, asked.fresh, state, caller, request_id)))
+        for name in (asked.one, asked.other)
+    ]
     words = max(30, min(len(text.split()) for _, text in texts))
     left, right = RANDOM.sample([(name, truncate_words(text, words).strip()) for name, text in texts], 2)
     blind = await state.store.do(database.add_blind, caller.name, topic["brief"], topic["prompt"], left, right)
-    return Blind(id=blind, topic=topic["brief"], left=left[1], right=right[1], spot_mine=vote_statistics.AUTHOR in (asked.one, asked.other))
+    return Blind(
+        id=blind,
+        topic=topic["brief"],
+        left=left[1],
+        right=right[1],
+        spot_mine=vote_statistics.AUTHOR in (asked.one, asked.other),
+    )
 
 
 @router.post("/{blind_id}/vote")
@@ -137,9 +165,13 @@ async def vote(blind_id: str, given: Vote, state: StateDep, caller: CallerDep) -
     def keep(db) -> dict:
         found = database.blind(db, caller.name, blind_id)
         if found is None:
-            raise ApiError(404, "unknown_comparison", "There is no such comparison of yours.", "POST /api/blind makes one.")
+            raise ApiError(
+                404, "unknown_comparison", "There is no such comparison of yours.", "POST /api/blind makes one."
+            )
         if not database.add_vote(db, blind_id, given.better, given.closer, given.mine):
-            raise ApiError(409, "voted_before", "This comparison has its vote, and it stays.", "POST /api/blind makes a new one.")
+            raise ApiError(
+                409, "voted_before", "This comparison has its vote, and it stays.", "POST /api/blind makes a new one."
+            )
         return found
 
     found = await state.store.do(keep)
@@ -149,12 +181,22 @@ async def vote(blind_id: str, given: Vote, state: StateDep, caller: CallerDep) -
 @router.get("/results")
 async def results(state: StateDep) -> Results:
     votes = await state.store.do(database.votes)
-    return Results(votes=len(votes), closer=vote_statistics.pair_results(votes, vote_statistics.CLOSER), pairs=vote_statistics.pair_results(votes), strengths=vote_statistics.bradley_terry(votes), detection=vote_statistics.self_recognition(votes))
+    return Results(
+        votes=len(votes),
+        closer=vote_statistics.pair_results(votes, vote_statistics.CLOSER),
+        pairs=vote_statistics.pair_results(votes),
+        strengths=vote_statistics.bradley_terry(votes),
+        detection=vote_statistics.self_recognition(votes),
+    )
 
 
-@router.get("/pairs", response_class=Response, responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}})
+@router.get(
+    "/pairs",
+    response_class=Response,
+    responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
+)
 async def preference_pairs(state: StateDep) -> Response:
-    """The votes as pairs for DPO, a JSON line each: {prompt, chosen, rejected}, lists of chat messages as TRL reads them. Saved to a file,
-    `train.preference_data` takes it."""
+    """The votes as pairs for DPO, a JSON line each: {prompt, chosen, rejected}, lists of chat messages as TRL reads
+    them. Saved to a file, `train.preference_data` takes it."""
     rows = vote_statistics.preference_pairs(await state.store.do(database.votes))
     return Response("".join(row.model_dump_json() + "\n" for row in rows), media_type="application/x-ndjson")

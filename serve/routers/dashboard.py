@@ -53,7 +53,8 @@ class Dashboard(BaseModel):
 
 
 class Topics(BaseModel):
-    """Whose posts these are, where params.yaml says it, and what they are about: tags, the commonest first, and titles, the newest first."""
+    """Whose posts these are, where params.yaml says it, and what they are about: tags, the commonest first, and titles,
+    the newest first."""
 
     author: str
     tags: list[str]
@@ -69,7 +70,11 @@ def topics(state: StateDep) -> Topics:
         posts = []
     posts.sort(key=lambda p: p.get("date") or "", reverse=True)
     tags = Counter(tag for p in posts for tag in p.get("tags") or [])
-    return Topics(author=state.params.prepare.author or state.params.ingest.author, tags=[tag for tag, _ in tags.most_common(40)], titles=[p["title"] for p in posts if p.get("title")][:40])
+    return Topics(
+        author=state.params.prepare.author or state.params.ingest.author,
+        tags=[tag for tag, _ in tags.most_common(40)],
+        titles=[p["title"] for p in posts if p.get("title")][:40],
+    )
 
 
 @router.get("/dashboard")
@@ -78,9 +83,17 @@ async def dashboard(state: StateDep, past: bool = True) -> Dashboard:
     votes = await state.store.do(database.votes)
     history, found = [], []
     if past:
-        history, found = await asyncio.gather(state.past.get("history", commits), state.past.get("experiments", lambda: experiments(state.jobs.workspace)))
+        history, found = await asyncio.gather(
+            state.past.get("history", commits), state.past.get("experiments", lambda: experiments(state.jobs.workspace))
+        )
     curves = {name: read_curve(TRAIN_DIR / f"{name}.tsv") for name in ("loss", "valid_loss")}
-    return Dashboard(scorecard=read_json(EVAL_DIR / "metrics.json"), history=history, experiments=found, curves=curves, votes=vote_statistics.pair_results(votes))
+    return Dashboard(
+        scorecard=read_json(EVAL_DIR / "metrics.json"),
+        history=history,
+        experiments=found,
+        curves=curves,
+        votes=vote_statistics.pair_results(votes),
+    )
 
 
 def read_json(file) -> dict | None:
@@ -104,7 +117,13 @@ def commits() -> list[CommitScorecard]:
     for line in command_output("git", "log", "-30", "--format=%h %cI", "--", SCORECARD_PATH).splitlines()[::-1]:
         commit, when = line.split()
         try:
-            found.append(CommitScorecard(commit=commit, time=when, metrics=json.loads(command_output("git", "show", f"{commit}:./{SCORECARD_PATH}"))))
+            found.append(
+                CommitScorecard(
+                    commit=commit,
+                    time=when,
+                    metrics=json.loads(command_output("git", "show", f"{commit}:./{SCORECARD_PATH}")),
+                )
+            )
         except ValueError:  # removed in that commit
             continue
     return found
@@ -112,8 +131,16 @@ def commits() -> list[CommitScorecard]:
 
 def experiments(workspace: Path) -> list[Experiment]:
     """What `dvc exp show` knows of this project, and of the training jobs in their workspace."""
-    baselines = {f"{a}{b}" for a, b, job in map(parse_experiment_ref, command_output(*LIST_EXPERIMENTS, folder=workspace).split()) if job.startswith("job-")}
-    jobs = experiment_rows(workspace, *(x for baseline in sorted(baselines) for x in ("--rev", baseline))) if baselines else []
+    baselines = {
+        f"{a}{b}"
+        for a, b, job in map(parse_experiment_ref, command_output(*LIST_EXPERIMENTS, folder=workspace).split())
+        if job.startswith("job-")
+    }
+    jobs = (
+        experiment_rows(workspace, *(x for baseline in sorted(baselines) for x in ("--rev", baseline)))
+        if baselines
+        else []
+    )
     return experiment_rows(Path()) + [one for one in jobs if (one.name or "").startswith("job-")]
 
 
@@ -126,14 +153,21 @@ def parse_experiment_ref(ref: str) -> tuple[str, str, str]:
 def experiment_rows(folder: Path, *selection: str) -> list[Experiment]:
     """`dvc exp show` of a folder; nothing where there is no DVC project with a commit."""
     try:
-        baselines = json.loads(command_output(*DVC, "exp", "show", "--json", *selection, folder=folder, seconds=60) or "[]")
+        baselines = json.loads(
+            command_output(*DVC, "exp", "show", "--json", *selection, folder=folder, seconds=60) or "[]"
+        )
     except ValueError:
         return []
     found = []
     for baseline in baselines:
         for one in [baseline, *(r for e in baseline.get("experiments") or [] for r in e.get("revs", []))]:
             data = one.get("data") or {}
-            values = {kind: (data.get(kind) or {}) for kind in ("metrics", "params")}
-            flat = {kind: {file: v.get("data", {}) for file, v in some.items() if isinstance(v, dict)} for kind, some in values.items()}
-            found.append(Experiment(name=one.get("name"), revision=one.get("rev", ""), time=data.get("timestamp"), **flat))
+            values = {kind: data.get(kind) or {} for kind in ("metrics", "params")}
+            flat = {
+                kind: {file: v.get("data", {}) for file, v in some.items() if isinstance(v, dict)}
+                for kind, some in values.items()
+            }
+            found.append(
+                Experiment(name=one.get("name"), revision=one.get("rev", ""), time=data.get("timestamp"), **flat)
+            )
     return found

@@ -23,9 +23,12 @@ Heading = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class DraftRequest(SamplingOptions):
-    """Notes or a title. With an `outline` (yours, or the one that came back, edited) nothing is planned; `only_outline` stops after it."""
+    """Notes or a title. With an `outline` (yours, or the one that came back, edited) nothing is planned; `only_outline`
+    stops after it."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"title": "The ladder", "sections": 3, "max_tokens": 60}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"title": "The ladder", "sections": 3, "max_tokens": 60}]}
+    )
 
     title: str = Field("", max_length=200)
     notes: str = Field("", max_length=20_000)
@@ -43,7 +46,9 @@ class DraftRequest(SamplingOptions):
 
 
 class RewriteRequest(SamplingOptions):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "The ferry left at 9:30 with 40 people.", "max_tokens": 60}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text": "The ferry left at 9:30 with 40 people.", "max_tokens": 60}]}
+    )
 
     text: Prompt
     model: Name = TWIN
@@ -56,7 +61,8 @@ class FoundFact(BaseModel):
 
 
 class RewriteResult(BaseModel):
-    """Facts of the input that stand in the text, that are missing, and facts of the text that the input does not hold."""
+    """Facts of the input that stand in the text, that are missing, and facts of the text that the input does not
+    hold."""
 
     text: str
     kept: list[FoundFact]
@@ -67,7 +73,9 @@ class RewriteResult(BaseModel):
 
 
 class ExportRequest(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"title": "The ladder", "text": "It had *13* rungs.", "format": "html"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"title": "The ladder", "text": "It had *13* rungs.", "format": "html"}]}
+    )
 
     title: str = Field(min_length=1, max_length=200)
     text: str = Field(max_length=1_000_000)
@@ -78,7 +86,10 @@ class ExportRequest(BaseModel):
 
 def parse_headings(text: str, limit: int) -> list[str]:
     """The lines of a list, without their marks; a line of prose is no heading."""
-    lines = [re.sub(r"^[\s>#*\-–•]*(?:(?:\d+[.):])+|[A-Za-z][.)])?[\s*]*", "", line).strip(" *:#") for line in text.split("\n")]
+    lines = [
+        re.sub(r"^[\s>#*\-–•]*(?:(?:\d+[.):])+|[A-Za-z][.)])?[\s*]*", "", line).strip(" *:#")
+        for line in text.split("\n")
+    ]
     return list(dict.fromkeys(line for line in lines if 0 < len(line.split()) <= 12 and len(line) <= 120))[:limit]
 
 
@@ -92,26 +103,43 @@ async def plan_outline(state, asked: DraftRequest, title: str) -> list[str]:
     """Section headings: those given, else the planner's, else the notes'."""
     if asked.outline:
         return asked.outline
-    wish = f"List {asked.sections} short section headings for a blog post titled “{title}”, one on each line, nothing else."
+    wish = (
+        f"List {asked.sections} short section headings for a blog post titled “{title}”, one on each line, nothing"
+        " else."
+    )
     one = state.pool.get(asked.planner)
-    question = PromptRequest(prompt=wish, input=asked.notes, system="You plan blog posts.", max_tokens=24 * asked.sections, seed=asked.seed)
+    question = PromptRequest(
+        prompt=wish, input=asked.notes, system="You plan blog posts.", max_tokens=24 * asked.sections, seed=asked.seed
+    )
     text = ""
-    async for event in generation.stream_completion(one, requests.build_messages(state, one, question), requests.resolve_sampling(state, question)):
+    async for event in generation.stream_completion(
+        one, requests.build_messages(state, one, question), requests.resolve_sampling(state, question)
+    ):
         text = event.data.text if event.name == "written" else text
     return parse_headings(text, asked.sections) or notes_prompt(asked.notes, asked.sections) or [title]
 
 
 def section_question(title: str, outline: list[str], number: int, heading: str, before: str) -> PromptRequest:
-    """The first section has the notes before it, each other one the tail of the section before; all know the outline."""
-    phrase = OPENING_TEMPLATES[0] if number == 1 else FINISH_TEMPLATES[0] if number == len(outline) else CONTINUE_TEMPLATES[0]
+    """The first section has the notes before it, each other one the tail of the section before; all know the
+    outline."""
+    phrase = (
+        OPENING_TEMPLATES[0]
+        if number == 1
+        else FINISH_TEMPLATES[0]
+        if number == len(outline)
+        else CONTINUE_TEMPLATES[0]
+    )
     instruction, sections = phrase.replace("{title}", title), f"Sections: {'; '.join(outline)}."
     if number == 1:
         return PromptRequest(prompt=f"{instruction} {sections}", input=before)
-    return PromptRequest(prompt=f"{sections} {instruction}", input=f"{before}\n\n## {heading}")  # “… from here:” must stand last
+    return PromptRequest(
+        prompt=f"{sections} {instruction}", input=f"{before}\n\n## {heading}"
+    )  # “… from here:” must stand last
 
 
 async def draft_events(state, asked: DraftRequest) -> AsyncIterator[Event]:
-    """Events outline {title, outline}, then for each section: section {number, heading}, delta…, section_end; at the end `draft` {title, text}."""
+    """Events outline {title, outline}, then for each section: section {number, heading}, delta…, section_end; at the
+    end `draft` {title, text}."""
     one, sampling = state.pool.get(asked.model), requests.resolve_sampling(state, asked)
     title = asked.title.strip() or " ".join(asked.notes.split())[:80]
     outline = await plan_outline(state, asked, title)
@@ -121,7 +149,9 @@ async def draft_events(state, asked: DraftRequest) -> AsyncIterator[Event]:
     written: list[str] = []
     for number, heading in enumerate(outline, 1):
         yield Event("section", {"number": number, "heading": heading})
-        question = section_question(title, outline, number, heading, written[-1][-CONTEXT_CHARS:] if written else asked.notes)
+        question = section_question(
+            title, outline, number, heading, written[-1][-CONTEXT_CHARS:] if written else asked.notes
+        )
         text = ""
         async for event in generation.stream_completion(one, requests.build_messages(state, one, question), sampling):
             if event.name == "delta":
@@ -136,10 +166,13 @@ async def draft_events(state, asked: DraftRequest) -> AsyncIterator[Event]:
 
 @router.post("/draft", response_class=PrimedStreamingResponse, responses=EVENTS)
 async def draft(asked: DraftRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
-    """A long post, streamed: outline, then each section, written with the outline and the tail of the one before. `draft` comes last."""
+    """A long post, streamed: outline, then each section, written with the outline and the tail of the one before.
+    `draft` comes last."""
     for name in {asked.model, asked.planner} if not asked.outline else {asked.model}:
         state.pool.get(name)
-    relay = GenerationStream(state.running, request_id, caller.name, [draft_events(state, asked)], state.settings.answer_seconds)
+    relay = GenerationStream(
+        state.running, request_id, caller.name, [draft_events(state, asked)], state.settings.answer_seconds
+    )
     return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))
 
 
@@ -152,25 +185,44 @@ def compare_facts(source: str, text: str) -> dict:
 
 async def rewrite_events(state, asked: RewriteRequest) -> AsyncIterator[Event]:
     one = state.pool.get(asked.model)
-    question = PromptRequest(prompt="Rewrite this in my own voice. Keep every number, name, link and quotation:", input=asked.text)
-    async for event in generation.stream_completion(one, requests.build_messages(state, one, question), requests.resolve_sampling(state, asked)):
+    question = PromptRequest(
+        prompt="Rewrite this in my own voice. Keep every number, name, link and quotation:", input=asked.text
+    )
+    async for event in generation.stream_completion(
+        one, requests.build_messages(state, one, question), requests.resolve_sampling(state, asked)
+    ):
         if event.name == "delta":
             yield event
         else:
             text = event.data.text.strip()
-            yield Event("rewritten", RewriteResult(text=text, finish=event.data.finish, tokens=event.data.tokens, **compare_facts(asked.text, text)))
+            yield Event(
+                "rewritten",
+                RewriteResult(
+                    text=text, finish=event.data.finish, tokens=event.data.tokens, **compare_facts(asked.text, text)
+                ),
+            )
 
 
 @router.post("/rewrite", response_model=RewriteResult, responses=EVENTS)
-async def rewrite(asked: RewriteRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
-    """Rough text in, the author's voice out, and which numbers, dates, names, links and quotes were kept, lost or made up."""
-    relay = GenerationStream(state.running, request_id, caller.name, [rewrite_events(state, asked)], state.settings.answer_seconds)
+async def rewrite(
+    asked: RewriteRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
+):
+    """Rough text in, the author's voice out, and which numbers, dates, names, links and quotes were kept, lost or made
+    up."""
+    relay = GenerationStream(
+        state.running, request_id, caller.name, [rewrite_events(state, asked)], state.settings.answer_seconds
+    )
     if asked.stream:
         return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))
     return await cancel_on_disconnect(request, collect_final(relay, "rewritten"))
 
 
-FILES = {200: {"content": {kind: {"schema": {"type": "string"}} for kind in post_export.KINDS.values()}, "description": "The file"}}
+FILES = {
+    200: {
+        "content": {kind: {"schema": {"type": "string"}} for kind in post_export.KINDS.values()},
+        "description": "The file",
+    }
+}
 
 
 @router.post("/export", response_class=Response, responses=FILES)
@@ -178,4 +230,8 @@ def export_post(asked: ExportRequest) -> Response:
     """A text as Markdown with front matter, as an HTML page, or as .docx."""
     data = post_export.FORMATS[asked.format](asked.title, asked.text, asked.date, asked.tags)
     name = re.sub(r"[^a-z0-9]+", "-", asked.title.lower()).strip("-")[:60] or "post"
-    return Response(data, media_type=post_export.KINDS[asked.format], headers={"Content-Disposition": f'attachment; filename="{name}.{asked.format}"'})
+    return Response(
+        data,
+        media_type=post_export.KINDS[asked.format],
+        headers={"Content-Disposition": f'attachment; filename="{name}.{asked.format}"'},
+    )

@@ -16,18 +16,32 @@ from serve.requests import Name, PromptRequest, Strength
 from serve.streaming import Event, GenerationStream, PrimedStreamingResponse, cancel_on_disconnect, collect_final
 
 router = APIRouter(prefix="/api", tags=["writing"])
-EVENTS = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": 'event: delta\ndata: {"text": "It rained"}\n\n'}}, "description": "Server-sent events"}}
+EVENTS = {
+    200: {
+        "content": {
+            "text/event-stream": {
+                "schema": {"type": "string"},
+                "example": 'event: delta\ndata: {"text": "It rained"}\n\n',
+            }
+        },
+        "description": "Server-sent events",
+    }
+}
 
 
 class GenerateRequest(PromptRequest):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": "The ladder", "task": "write", "max_tokens": 60}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"prompt": "The ladder", "task": "write", "max_tokens": 60}]}
+    )
 
     model: Name = Field(TWIN, description="base, finetuned, or a name of GET /api/models")
     stream: bool = False
 
 
 class CompareRequest(PromptRequest):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": "Write about the harbour in winter.", "max_tokens": 60}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"prompt": "Write about the harbour in winter.", "max_tokens": 60}]}
+    )
 
     base: Name = BASE
     twin: Name = TWIN
@@ -52,25 +66,44 @@ async def stream_answer(state, one: LoadedModel, asked: PromptRequest) -> AsyncI
 
 
 @router.post("/generate", response_model=Completion, responses=EVENTS)
-async def generate(asked: GenerateRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
-    """One model's answer. With `stream`: the events start, delta {text}, written; error or cancelled where it ends early."""
+async def generate(
+    asked: GenerateRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
+):
+    """One model's answer. With `stream`: the events start, delta {text}, written; error or cancelled where it ends
+    early."""
     one = state.pool.get(asked.model)
-    relay = GenerationStream(state.running, request_id, caller.name, [stream_answer(state, one, asked)], state.settings.answer_seconds)
+    relay = GenerationStream(
+        state.running, request_id, caller.name, [stream_answer(state, one, asked)], state.settings.answer_seconds
+    )
     if asked.stream:
         return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))
     return await cancel_on_disconnect(request, collect_final(relay, "written"))
 
 
 @router.post("/evaluate", response_class=PrimedStreamingResponse, responses=EVENTS)
-async def compare(asked: CompareRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
-    """Base and twin (and a third, where one is named) on the same prompt, as they write: the events of /api/generate with `base.`,
-    `twin.` or `third.` before their names, and for each side `….scores` {style, copied_words, copied, copied_from, on_topic, notes} at the end."""
-    named = {"base": (asked.base, asked.base_strength), "twin": (asked.twin, asked.style_strength), "third": (asked.third, asked.third_strength)}
-    sides = {side: (state.pool.get(name), asked.model_copy(update={"style_strength": strength})) for side, (name, strength) in named.items() if name}
+async def compare(
+    asked: CompareRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
+):
+    """Base and twin (and a third, where one is named) on the same prompt, as they write: the events of /api/generate
+    with `base.`, `twin.` or `third.` before their names, and for each side `….scores` {style, copied_words, copied,
+    copied_from, on_topic, notes} at the end.
+    """
+    named = {
+        "base": (asked.base, asked.base_strength),
+        "twin": (asked.twin, asked.style_strength),
+        "third": (asked.third, asked.third_strength),
+    }
+    sides = {
+        side: (state.pool.get(name), asked.model_copy(update={"style_strength": strength}))
+        for side, (name, strength) in named.items()
+        if name
+    }
     for one, wanted in sides.values():
         generation.style_strength_args(one, wanted.style_strength)
 
-    whose = next((one.model.folder for one, _ in sides.values() if one.model.folder != PROJECT), PROJECT)  # a base is compared with the author of the twin beside it
+    whose = next(
+        (one.model.folder for one, _ in sides.values() if one.model.folder != PROJECT), PROJECT
+    )  # a base is compared with the author of the twin beside it
 
     async def side(name: str) -> AsyncIterator[Event]:
         one, wanted = sides[name]
@@ -78,7 +111,9 @@ async def compare(asked: CompareRequest, request: Request, state: StateDep, call
             yield Event(f"{name}.{event.name}", event.data)
         yield Event(f"{name}.scores", await state.scores.of(event.data.text, asked.prompt, whose))
 
-    relay = GenerationStream(state.running, request_id, caller.name, [side(name) for name in sides], state.settings.answer_seconds)
+    relay = GenerationStream(
+        state.running, request_id, caller.name, [side(name) for name in sides], state.settings.answer_seconds
+    )
     return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))
 
 
@@ -86,6 +121,11 @@ async def compare(asked: CompareRequest, request: Request, state: StateDep, call
 async def cancel(request_id: str, state: StateDep, caller: CallerDep) -> CancelResult:
     """Stop a request that runs, by its X-Request-ID; its engine stops at its next token. Admins stop anybody's."""
     if not state.running.cancel(request_id, None if caller.role == "admin" else caller.name):
-        raise ApiError(404, "not_running", "No such request of yours is running.", "Its id is the X-Request-ID of its answer; you may choose it yourself.")
+        raise ApiError(
+            404,
+            "not_running",
+            "No such request of yours is running.",
+            "Its id is the X-Request-ID of its answer; you may choose it yourself.",
+        )
     await asyncio.sleep(0)
     return CancelResult(cancelled=True)

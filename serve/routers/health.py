@@ -12,15 +12,16 @@ router = APIRouter(prefix="/api/v1", tags=["server"])
 
 
 class ModelFailure(BaseModel):
-    """`code` stays the same from version to version: no_engine, unusable, memory_full, engine_failed, engine_gone or unknown_model."""
+    """`code` stays the same from version to version: no_engine, unusable, memory_full, engine_failed, engine_gone or
+    unknown_model."""
 
     code: str
     reason: str | None
 
 
 class Health(BaseModel):
-    """`live`: it answers. `ready`: a model answers too, and none is being loaded. `why` (this engine was taken) and the reasons of
-    `failed` name files and addresses: null for who has no key where there are keys."""
+    """`live`: it answers. `ready`: a model answers too, and none is being loaded. `why` (this engine was taken) and the
+    reasons of `failed` name files and addresses: null for who has no key where there are keys."""
 
     live: Literal[True] = True
     ready: bool
@@ -40,11 +41,22 @@ async def health(state: StateDep, caller: CallerDep) -> Health:
     """Open to anybody; reasons are for holders of a key, and for this machine where there are no keys."""
     pool, told = state.pool, caller.may("user")
     gone = await pool.gone()
-    failed = {name: ModelFailure(code=one.code, reason=one.reason if told else None) for name, one in (pool.failed | gone).items()}
-    return Health(ready=pool.ready and not gone, engine=pool.kind, why=pool.reason if told else None, models=list(pool.loaded), failed=failed)
+    failed = {
+        name: ModelFailure(code=one.code, reason=one.reason if told else None)
+        for name, one in (pool.failed | gone).items()
+    }
+    return Health(
+        ready=pool.ready and not gone,
+        engine=pool.kind,
+        why=pool.reason if told else None,
+        models=list(pool.loaded),
+        failed=failed,
+    )
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
+@router.get(
+    "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+)
 async def metrics(state: StateDep) -> Response:
     """For Prometheus."""
     return Response(prometheus_metrics.render(state.pool), media_type="text/plain; version=0.0.4; charset=utf-8")

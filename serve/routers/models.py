@@ -25,7 +25,8 @@ class ScorecardSummary(BaseModel):
 
 
 class ModelInfo(BaseModel):
-    """`digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether a request may choose it."""
+    """`digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether a request may
+    choose it."""
 
     name: str
     kind: Literal["base", "twin"]
@@ -58,7 +59,9 @@ def describe_models(state, model: Model) -> ModelInfo:
     pool, one = state.pool, state.pool.loaded.get(model.name)
     model = one.model if one else model
     why = model.unusable or (pool.failed[model.name].reason if model.name in pool.failed else "")
-    status = "loaded" if one else "loading" if model.name in pool.loading else "unusable" if model.unusable else "available"
+    status = (
+        "loaded" if one else "loading" if model.name in pool.loading else "unusable" if model.unusable else "available"
+    )
     return ModelInfo(
         name=model.name,
         kind="base" if model.name == catalog.BASE else "twin",

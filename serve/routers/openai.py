@@ -1,7 +1,8 @@
 """OpenAI's protocol, so that any client of it works unchanged.
 
-The engines speak it themselves, so what they stream is passed on as it comes, and nothing is lost of logprobs, finish reasons and
-usage. pydantic-ai reads an answer into its own messages and has no place for the rest; this is the one way past it.
+The engines speak it themselves, so what they stream is passed on as it comes, and nothing is lost of logprobs, finish
+reasons and usage. pydantic-ai reads an answer into its own messages and has no place for the rest; this is the one way
+past it.
 """
 
 import json
@@ -24,7 +25,20 @@ from serve.requests import Name, Seed, check_prompt_length
 from serve.streaming import Cancelled, GenerationStream, PrimedStreamingResponse, cancel_on_disconnect, error_event
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
-EVENTS = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": 'data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "It"}}]}\n\n'}}, "description": "A completion, or with `stream` its chunks as server-sent events"}}
+EVENTS = {
+    200: {
+        "content": {
+            "text/event-stream": {
+                "schema": {"type": "string"},
+                "example": (
+                    'data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content":'
+                    ' "It"}}]}\n\n'
+                ),
+            }
+        },
+        "description": "A completion, or with `stream` its chunks as server-sent events",
+    }
+}
 Stops = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=8)]
 
 
@@ -63,7 +77,13 @@ class CompletionBase(BaseModel):
 
 
 class ChatRequest(CompletionBase):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "finetuned", "messages": [{"role": "user", "content": "Write about rain."}], "max_tokens": 40}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"model": "finetuned", "messages": [{"role": "user", "content": "Write about rain."}], "max_tokens": 40}
+            ]
+        }
+    )
 
     messages: list[Message] = Field(min_length=1, max_length=500)
     max_completion_tokens: int | None = Field(None, ge=1, le=100_000)
@@ -72,7 +92,9 @@ class ChatRequest(CompletionBase):
 
 
 class CompletionRequest(CompletionBase):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "base", "prompt": "Once upon a time", "max_tokens": 20}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"model": "base", "prompt": "Once upon a time", "max_tokens": 20}]}
+    )
 
     prompt: str | Annotated[list[str], Field(min_length=1, max_length=1)]
     logprobs: int | None = Field(None, ge=0, le=20)
@@ -103,23 +125,47 @@ class ModelList(BaseModel):
     data: list[ModelCard]
 
 
-OWN_PARAMETERS = {"model", "messages", "prompt", "stream", "stream_options", "style_strength", "max_completion_tokens"}  # not passed on as they are
+OWN_PARAMETERS = {
+    "model",
+    "messages",
+    "prompt",
+    "stream",
+    "stream_options",
+    "style_strength",
+    "max_completion_tokens",
+}  # not passed on as they are
 
 
 def request_body(state, one: LoadedModel, asked: CompletionBase) -> dict:
-    """What the engine is asked: the client's fields, the usual sampling parameters where it says nothing, always as a stream.
+    """What the engine is asked: the client's fields, the usual sampling parameters where it says nothing, always as a
+    stream.
 
     Always a stream, since an engine notices at once that nobody listens to one, and only after a second otherwise.
     """
     usual, sent = state.params.eval, asked.model_dump(exclude_none=True, exclude=OWN_PARAMETERS)
-    sent.setdefault("max_tokens", getattr(asked, "max_completion_tokens", None) or min(usual.max_tokens, state.settings.max_tokens))
+    sent.setdefault(
+        "max_tokens", getattr(asked, "max_completion_tokens", None) or min(usual.max_tokens, state.settings.max_tokens)
+    )
     if sent["max_tokens"] > state.settings.max_tokens:
-        raise ApiError(422, "too_many_tokens", f"max_tokens is {sent['max_tokens']}, and {state.settings.max_tokens} are allowed.", "Ask for fewer, or raise SERVE_MAX_TOKENS.")
+        raise ApiError(
+            422,
+            "too_many_tokens",
+            f"max_tokens is {sent['max_tokens']}, and {state.settings.max_tokens} are allowed.",
+            "Ask for fewer, or raise SERVE_MAX_TOKENS.",
+        )
     for name in ("temperature", "top_p"):
         sent.setdefault(name, getattr(usual, name))
     sent |= one.engine.repeat(sent.pop("repeat_penalty", usual.repeat_penalty))
     seeded = one.engine.seeded if asked.seed is not None else {}
-    return {**sent, **one.engine.extra_body, **seeded, **generation.style_strength_args(one, asked.style_strength), "model": one.engine.model, "stream": True, "stream_options": {"include_usage": True}}
+    return {
+        **sent,
+        **one.engine.extra_body,
+        **seeded,
+        **generation.style_strength_args(one, asked.style_strength),
+        "model": one.engine.model,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
 
 
 async def chunks(one: LoadedModel, path: str, asked: dict) -> AsyncIterator[str]:
@@ -136,7 +182,9 @@ async def chunks(one: LoadedModel, path: str, asked: dict) -> AsyncIterator[str]
                         if '"content":"' in line or '"text":"' in line:  # not the first one, which only names the role
                             first = first or time.perf_counter() - started
                             tokens += 1
-                        yield legacy_logprobs(line[6:]) if path == "completions" and '"logprobs":{' in line else line[6:]
+                        yield (
+                            legacy_logprobs(line[6:]) if path == "completions" and '"logprobs":{' in line else line[6:]
+                        )
                     elif line.startswith("error: "):
                         raise generation.error_from_status(one, 500, line[7:])
         except httpx2.HTTPError as e:
@@ -145,12 +193,17 @@ async def chunks(one: LoadedModel, path: str, asked: dict) -> AsyncIterator[str]
 
 
 def legacy_logprobs(chunk: str) -> str:
-    """A chunk of a plain completion with its log-probabilities as OpenAI gives them there: llama.cpp has the chat's shape for both."""
+    """A chunk of a plain completion with its log-probabilities as OpenAI gives them there: llama.cpp has the chat's
+    shape for both."""
     made = json.loads(chunk)
     for choice in made["choices"]:
         if content := (choice.get("logprobs") or {}).get("content"):
             top = [{one["token"]: one["logprob"] for one in token.get("top_logprobs") or []} for token in content]
-            choice["logprobs"] = {"tokens": [t["token"] for t in content], "token_logprobs": [t["logprob"] for t in content], "top_logprobs": top}
+            choice["logprobs"] = {
+                "tokens": [t["token"] for t in content],
+                "token_logprobs": [t["logprob"] for t in content],
+                "top_logprobs": top,
+            }
     return json.dumps(made, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -205,8 +258,15 @@ async def collect(relay: GenerationStream, one: LoadedModel) -> dict:
         await relay.close()
     chat = made.get("object", "").startswith("chat")
     choice |= {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
-    choice["logprobs"] = {k: [x for one in logprobs for x in one.get(k) or []] for k in logprobs[0]} if logprobs else None
-    return {**made, "object": "chat.completion" if chat else "text_completion", "model": one.model.name, "choices": [choice]}
+    choice["logprobs"] = (
+        {k: [x for one in logprobs for x in one.get(k) or []] for k in logprobs[0]} if logprobs else None
+    )
+    return {
+        **made,
+        "object": "chat.completion" if chat else "text_completion",
+        "model": one.model.name,
+        "choices": [choice],
+    }
 
 
 async def complete(path: str, asked: CompletionBase, given: dict, request: Request, state, caller, request_id: str):
@@ -214,14 +274,20 @@ async def complete(path: str, asked: CompletionBase, given: dict, request: Reque
     wanted = {**request_body(state, one, asked), **given}
     if state.settings.log_prompts:
         log_event("prompt", id=request_id, **given)
-    relay = GenerationStream(state.running, request_id, caller.name, [chunks(one, path, wanted)], state.settings.answer_seconds)
+    relay = GenerationStream(
+        state.running, request_id, caller.name, [chunks(one, path, wanted)], state.settings.answer_seconds
+    )
     if asked.stream:
-        return await PrimedStreamingResponse.of(request, stream(relay, one, bool((asked.stream_options or {}).get("include_usage"))))
+        return await PrimedStreamingResponse.of(
+            request, stream(relay, one, bool((asked.stream_options or {}).get("include_usage")))
+        )
     return await cancel_on_disconnect(request, collect(relay, one))
 
 
 @router.post("/chat/completions", response_model=Completion, responses=EVENTS)
-async def chat_completions(asked: ChatRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
+async def chat_completions(
+    asked: ChatRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
+):
     """OpenAI's chat completion. Without a system message the model gets the one that it was trained with."""
     messages = [m.plain() for m in asked.messages]
     if messages[0]["role"] != "system":
@@ -231,7 +297,9 @@ async def chat_completions(asked: ChatRequest, request: Request, state: StateDep
 
 
 @router.post("/completions", response_model=Completion, responses=EVENTS)
-async def completions(asked: CompletionRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
+async def completions(
+    asked: CompletionRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
+):
     """OpenAI's plain completion: the prompt as it is, without a template."""
     prompt = asked.prompt if isinstance(asked.prompt, str) else asked.prompt[0]
     check_prompt_length(state, [{"content": prompt}])
@@ -241,4 +309,9 @@ async def completions(asked: CompletionRequest, request: Request, state: StateDe
 @router.get("/models")
 async def models(state: StateDep) -> ModelList:
     """What can be asked now: the models that are loaded."""
-    return ModelList(data=[ModelCard(id=name, created=0, owned_by=f"blogtwin ({one.engine.name})") for name, one in state.pool.loaded.items()])
+    return ModelList(
+        data=[
+            ModelCard(id=name, created=0, owned_by=f"blogtwin ({one.engine.name})")
+            for name, one in state.pool.loaded.items()
+        ]
+    )

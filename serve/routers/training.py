@@ -53,9 +53,15 @@ class JobRequest(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"corpus": "sample", "preset": "highspeed"}]})
 
     corpus: CorpusName = Field("sample", description="sample, or a name of GET /api/corpus")
-    base_model: str | None = Field(None, max_length=100, description="a name of blogtwin/models/registry.yaml; none: params.yaml's")
+    base_model: str | None = Field(
+        None, max_length=100, description="a name of blogtwin/models/registry.yaml; none: params.yaml's"
+    )
     preset: str = Field("quality", max_length=40)
-    params: dict[Annotated[str, Field(max_length=80)], bool | int | float | str] = Field({}, max_length=40, description="hyper-parameters of params.yaml by dotted name, such as train.epochs; no path, no address")
+    params: dict[Annotated[str, Field(max_length=80)], bool | int | float | str] = Field(
+        {},
+        max_length=40,
+        description="hyper-parameters of params.yaml by dotted name, such as train.epochs; no path, no address",
+    )
     scorecard: bool = Field(True, description="false stops after the export")
 
 
@@ -84,7 +90,11 @@ class JobList(BaseModel):
 
 
 @router.post("/corpus")
-async def upload_corpus(name: Annotated[str, Form(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")], files: Annotated[list[UploadFile], File()], state: StateDep) -> Readiness:
+async def upload_corpus(
+    name: Annotated[str, Form(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")],
+    files: Annotated[list[UploadFile], File()],
+    state: StateDep,
+) -> Readiness:
     """A new corpus of .md, .txt and .docx files, or .zip of them, and what it is good for."""
     if name == "sample":
         raise ApiError(409, "corpus_exists", "sample is the sample blog.", "Take another name.")
@@ -105,8 +115,8 @@ def list_corpora(state: StateDep) -> Corpora:
 
 @router.post("/v1/training/jobs")
 async def start_job(asked: JobRequest, state: StateDep, caller: CallerDep) -> Job:
-    """Queue a twin: the project's own stages, as an experiment in DVC's queue. Jobs run one after the other. A job has no API key and asks
-    no model elsewhere: where params.yaml names an instruction model or a judge, it goes without."""
+    """Queue a twin: the project's own stages, as an experiment in DVC's queue. Jobs run one after the other. A job has
+    no API key and asks no model elsewhere: where params.yaml names an instruction model or a judge, it goes without."""
     if asked.corpus != "sample" and not (state.settings.home / "corpora" / asked.corpus).is_dir():
         raise ApiError(404, "unknown_corpus", f"There is no corpus {asked.corpus}.", "POST /api/corpus makes one.")
     knobs = training_jobs.validate_params(state.params, asked.base_model, asked.preset, asked.params)
@@ -139,11 +149,19 @@ async def job_view(state, row: dict, states: dict[str, str]) -> Job:
         await asyncio.to_thread(state.jobs.keep, row["id"], row["corpus"], row["asked"].get("scorecard", True))
     if now == "failed" and not kept:
         await state.store.do(database.set_job_result, row["id"], "failed")
-    return Job(id=row["id"], corpus=row["corpus"], asked=row["asked"], made=row["made"], state=now, twin=f"{row['corpus']}/{row['id']}" if now == "done" else None)
+    return Job(
+        id=row["id"],
+        corpus=row["corpus"],
+        asked=row["asked"],
+        made=row["made"],
+        state=now,
+        twin=f"{row['corpus']}/{row['id']}" if now == "done" else None,
+    )
 
 
 async def watch_jobs(state) -> None:
-    """Once a minute, as long as the server lives: a finished twin is put among the others, and what waits has a worker, though nobody looks."""
+    """Once a minute, as long as the server lives: a finished twin is put among the others, and what waits has a worker,
+    though nobody looks."""
     while True:
         try:
             if any(not row["kept"] for row in await state.store.do(database.jobs)):
@@ -181,7 +199,8 @@ async def stream_job(state, job_id: str) -> AsyncIterator[Event]:
 
 @router.get("/v1/training/jobs/{job_id}/progress", response_class=PrimedStreamingResponse, responses=EVENTS)
 async def job_progress(job_id: str, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
-    """Events progress {state, stage, step, steps, loss, tokens_per_second}, and at the end job. Stopping to listen stops no job."""
+    """Events progress {state, stage, step, steps, loss, tokens_per_second}, and at the end job. Stopping to listen
+    stops no job."""
     relay = GenerationStream(state.running, request_id, caller.name, [stream_job(state, job_id)], 7 * 86400)
     return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))
 
@@ -193,12 +212,22 @@ class FinetuneRequest(BaseModel):
 
     format: Literal["chat", "alpaca", "text"] = "chat"
     include_system: bool = True
-    quality_filter: bool = Field(False, description="leave out answers under 40 words, with a word or line repeated more than people do, or mostly not words")
+    quality_filter: bool = Field(
+        False,
+        description=(
+            "leave out answers under 40 words, with a word or line repeated more than people do, or mostly not words"
+        ),
+    )
     deduplicate: bool = Field(True, description="leave out what is near to an example before")
     validation_split: float = Field(0.1, ge=0, le=0.5, description="share of the posts, whole posts only")
 
 
-ZIP = {200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}, "description": "train.jsonl, validation.jsonl and about.json"}}
+ZIP = {
+    200: {
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+        "description": "train.jsonl, validation.jsonl and about.json",
+    }
+}
 
 
 @router.post("/finetune/export", response_class=Response, responses=ZIP)
@@ -206,12 +235,21 @@ def export_training_data(asked: FinetuneRequest, state: StateDep) -> Response:
     """What the twin was trained on, to train elsewhere: a zip of JSON lines. Held-out posts are never in it."""
     examples = read_jsonl(SPLIT_DIR / "train.jsonl") + read_jsonl(SPLIT_DIR / "valid.jsonl")
     form = "chatml" if asked.format == "chat" else asked.format
-    parts = dataset_export.split_examples(examples, form, asked.validation_split, state.params.prepare.seed, asked.deduplicate, asked.quality_filter)
+    parts = dataset_export.split_examples(
+        examples, form, asked.validation_split, state.params.prepare.seed, asked.deduplicate, asked.quality_filter
+    )
     system = state.params.prepare.system if asked.include_system else ""
     tables = {name: [dataset_export.format_row(e, form, system) for e in some] for name, some in parts.items()}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, rows in tables.items():
             archive.writestr(f"{name}.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-        archive.writestr("about.json", json.dumps({**asked.model_dump(), **{name: len(rows) for name, rows in tables.items()}}, indent=2))
-    return Response(out.getvalue(), media_type="application/zip", headers={"Content-Disposition": 'attachment; filename="finetune.zip"'})
+        archive.writestr(
+            "about.json",
+            json.dumps({**asked.model_dump(), **{name: len(rows) for name, rows in tables.items()}}, indent=2),
+        )
+    return Response(
+        out.getvalue(),
+        media_type="application/zip",
+        headers={"Content-Disposition": 'attachment; filename="finetune.zip"'},
+    )

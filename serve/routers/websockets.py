@@ -20,7 +20,8 @@ MAX_MESSAGE_CHARS = 500_000  # characters of a message
 
 @router.websocket("/ws/chat")
 async def chat_socket(socket: WebSocket, state: StateDep, caller: CallerDep, request_id: RequestIdDep) -> None:
-    """Send a chat request (POST /api/v1/chat/completions) for each question; {"type": "cancel"} stops the answer that is being written."""
+    """Send a chat request (POST /api/v1/chat/completions) for each question; {"type": "cancel"} stops the answer that
+    is being written."""
     await socket.accept(_protocol(socket))
     relay, answering, number = None, None, 0
     try:
@@ -32,13 +33,25 @@ async def chat_socket(socket: WebSocket, state: StateDep, caller: CallerDep, req
                     relay.cancel()
                 continue
             if answering is not None and not answering.done():
-                await _send(socket, error_event(ApiError(409, "in_use", "The question before is still being answered.", 'Send {"type": "cancel"} first.')))
+                await _send(
+                    socket,
+                    error_event(
+                        ApiError(
+                            409,
+                            "in_use",
+                            "The question before is still being answered.",
+                            'Send {"type": "cancel"} first.',
+                        )
+                    ),
+                )
                 continue
             try:
                 question = SessionChatRequest.model_validate(asked)
             except ValidationError as e:
                 problem = main_problem(e)
-                await _send(socket, error_event(ApiError(422, "invalid_request", f"{dotted(problem['loc'])}: {problem['msg']}")))
+                await _send(
+                    socket, error_event(ApiError(422, "invalid_request", f"{dotted(problem['loc'])}: {problem['msg']}"))
+                )
                 continue
             try:
                 socket.state.count()
@@ -46,7 +59,13 @@ async def chat_socket(socket: WebSocket, state: StateDep, caller: CallerDep, req
                 await _send(socket, error_event(e))
                 continue
             number += 1
-            relay = GenerationStream(state.running, f"{request_id}-{number}", caller.name, [stream_chat(state, caller, question)], state.settings.answer_seconds)
+            relay = GenerationStream(
+                state.running,
+                f"{request_id}-{number}",
+                caller.name,
+                [stream_chat(state, caller, question)],
+                state.settings.answer_seconds,
+            )
             answering = asyncio.create_task(_tell(socket, relay))
     except WebSocketDisconnect:
         pass
@@ -57,7 +76,9 @@ async def chat_socket(socket: WebSocket, state: StateDep, caller: CallerDep, req
 
 
 @router.websocket("/ws/training/{job_id}")
-async def training_socket(socket: WebSocket, job_id: str, state: StateDep, caller: CallerDep, request_id: RequestIdDep) -> None:
+async def training_socket(
+    socket: WebSocket, job_id: str, state: StateDep, caller: CallerDep, request_id: RequestIdDep
+) -> None:
     """The events of GET /api/v1/training/jobs/{id}/progress; it is closed when the job is over."""
     await socket.accept(_protocol(socket))
     relay = GenerationStream(state.running, request_id, caller.name, [stream_job(state, job_id)], 7 * 86400)

@@ -12,9 +12,12 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("blogtwin", "corpus", "eval", "serve", "train")
-# Reached by nearly every stage, and none of them can change what a stage writes; a change to one must not cost a training run.
+# Reached by nearly every stage, and none of them can change what a stage writes; a change to one must not cost a
+# training run.
 NO_RESULT = {
-    "blogtwin/config.py": "checks params.yaml, which DVC tracks value by value; what presets decide is in blogtwin/presets.py",
+    "blogtwin/config.py": (
+        "checks params.yaml, which DVC tracks value by value; what presets decide is in blogtwin/presets.py"
+    ),
     "blogtwin/console.py": "what is printed, and how errors end",
     "blogtwin/dvc.py": "asks DVC and Git where they keep things",
     "blogtwin/environment.py": "switches telemetry off and reads .env",
@@ -25,7 +28,10 @@ NO_RESULT = {
     "blogtwin/signals.py": "when Ctrl-C is heard",
 }
 # What no import statement of a file shows: trainers are chosen by name, and only training asks a preset for values.
-DYNAMIC = {"train/backend.py": ("train.cpu", "train.cuda", "train.mlx", "train.works"), "train/run.py": ("blogtwin.presets",)}
+DYNAMIC = {
+    "train/backend.py": ("train.cpu", "train.cuda", "train.mlx", "train.works"),
+    "train/run.py": ("blogtwin.presets",),
+}
 # Data that a module reads from beside itself.
 DATA = {
     "blogtwin/inference/ollama.py": ("blogtwin/inference/ollama_templates.yaml",),

@@ -1,4 +1,5 @@
-"""Causal attention inside each document of a packed row, in blocks of queries, as one step of PyTorch's autograd, for a CPU.
+"""Causal attention inside each document of a packed row, in blocks of queries, as one step of PyTorch's autograd, for a
+CPU.
 
 PyTorch's own takes one and a half to three times as long here, above all on the way back in bf16 (docs/performance.md).
 """
@@ -13,16 +14,34 @@ NAME = "by_document"  # to transformers
 QUERY_BLOCK = 128  # a block: its scores stay in the processor's cache, and little is computed beyond the diagonal
 
 
-def attention_by_document(module, query, key, value, attention_mask, documents=None, scaling=None, dropout=0.0, softcap=None, **kwargs):
-    """transformers' attention function. query (1, heads, length, width), key and value of as many or fewer heads; `documents`: see
-    train.kernels.cross_entropy.bounds. No mask, and no work across documents. The result is (1, length, heads, width)."""
+def attention_by_document(
+    module, query, key, value, attention_mask, documents=None, scaling=None, dropout=0.0, softcap=None, **kwargs
+):
+    """transformers' attention function. query (1, heads, length, width), key and value of as many or fewer heads;
+    `documents`: see train.kernels.cross_entropy.bounds. No mask, and no work across documents. The result is (1,
+    length, heads, width).
+    """
     if dropout and module.training:  # GPT-2's
         outputs = [
-            sdpa_attention_forward(module, query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], None, is_causal=True, scaling=scaling, dropout=dropout)[0]
+            sdpa_attention_forward(
+                module,
+                query[:, :, a:b],
+                key[:, :, a:b],
+                value[:, :, a:b],
+                None,
+                is_causal=True,
+                scaling=scaling,
+                dropout=dropout,
+            )[0]
             for a, b in zip(documents, documents[1:])
         ]
         return torch.cat(outputs, dim=1), None
-    return DocumentAttention.apply(query, key, value, documents, query.shape[-1] ** -0.5 if scaling is None else scaling, softcap), None
+    return (
+        DocumentAttention.apply(
+            query, key, value, documents, query.shape[-1] ** -0.5 if scaling is None else scaling, softcap
+        ),
+        None,
+    )
 
 
 def register() -> str:
@@ -41,9 +60,9 @@ def query_blocks(documents: list[int]) -> Iterator[tuple[int, int, int]]:
 class DocumentAttention(torch.autograd.Function):
     """o = P v with P = softmax(z), z = s q kᵀ, or c tanh(s q kᵀ / c) with a soft cap c, over the keys up to each query.
 
-    With g = do: dv = Pᵀ g; dz = P (g vᵀ − rowsum(P g vᵀ)), times 1 − (z / c)² with a cap; dq = s dz k; dk = dzᵀ s q. P is computed
-    again on the way back: kept, those of a long post would be the largest part of what a step keeps. Heads that share keys stand below
-    each other in one product.
+    With g = do: dv = Pᵀ g; dz = P (g vᵀ − rowsum(P g vᵀ)), times 1 − (z / c)² with a cap; dq = s dz k; dk = dzᵀ s q. P
+    is computed again on the way back: kept, those of a long post would be the largest part of what a step keeps. Heads
+    that share keys stand below each other in one product.
     """
 
     @staticmethod
@@ -63,7 +82,11 @@ class DocumentAttention(torch.autograd.Function):
     def backward(ctx, slope):
         q, k, v = ctx.saved_tensors
         g = slope[0].transpose(0, 1).reshape(*q.shape[:-1], -1)
-        dq, dk, dv = torch.empty_like(q), torch.zeros_like(k, dtype=torch.float32), torch.zeros_like(v, dtype=torch.float32)
+        dq, dk, dv = (
+            torch.empty_like(q),
+            torch.zeros_like(k, dtype=torch.float32),
+            torch.zeros_like(v, dtype=torch.float32),
+        )
         for start, first, end in query_blocks(ctx.documents):
             p, bent = attention_probs(q, k, start, first, end, ctx.cap)
             above = flatten_block(g, first, end)
@@ -73,10 +96,19 @@ class DocumentAttention(torch.autograd.Function):
                 dz *= bent
             dq[:, :, first:end] = (dz @ k[:, start:end]).view_as(dq[:, :, first:end])
             dk[:, start:end] += dz.transpose(1, 2) @ flatten_block(q, first, end)
-        return dq.mul_(ctx.scaling).view(1, -1, *q.shape[2:]), dk.to(k.dtype)[None], dv.to(v.dtype)[None], None, None, None
+        return (
+            dq.mul_(ctx.scaling).view(1, -1, *q.shape[2:]),
+            dk.to(k.dtype)[None],
+            dv.to(v.dtype)[None],
+            None,
+            None,
+            None,
+        )
 
 
-def attention_probs(q, k, start: int, first: int, end: int, cap: float | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+def attention_probs(
+    q, k, start: int, first: int, end: int, cap: float | None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
     """(P, 1 − (z / c)² or None) of a block, each (shared heads, heads of each × queries, keys)."""
     scores = flatten_block(q, first, end) @ k[:, start:end].transpose(1, 2)
     bent = None

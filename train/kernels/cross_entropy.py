@@ -1,4 +1,5 @@
-"""The loss of a packed row: attention only inside a post (train/kernels/attention.py), the output layer only where a label is."""
+"""The loss of a packed row: attention only inside a post (train/kernels/attention.py), the output layer only where a
+label is."""
 
 import torch
 
@@ -12,7 +13,9 @@ def summed_cross_entropy(model, inputs: dict) -> tuple[torch.Tensor, int]:
     labels = inputs["labels"][:, 1:]
     position_ids = inputs["position_ids"]
     ends = document_boundaries(position_ids)
-    hidden = base.base_model(input_ids=inputs["input_ids"], position_ids=position_ids, use_cache=False, documents=ends).last_hidden_state
+    hidden = base.base_model(
+        input_ids=inputs["input_ids"], position_ids=position_ids, use_cache=False, documents=ends
+    ).last_hidden_state
     kept = labels != -100
     hidden, labels = hidden[:, :-1][kept], labels[kept]
     head = base.get_output_embeddings()
@@ -21,14 +24,16 @@ def summed_cross_entropy(model, inputs: dict) -> tuple[torch.Tensor, int]:
 
 
 def document_boundaries(position_ids: torch.Tensor) -> list[int]:
-    """Where the documents of a packed row begin, and its length. Padding is a row of zeros: one more document, of no label."""
+    """Where the documents of a packed row begin, and its length. Padding is a row of zeros: one more document, of no
+    label."""
     starts = [i for i, p in enumerate(position_ids[0].tolist()) if p == 0]
     last = next((n for n, at in enumerate(starts) if starts[n:] == list(range(at, position_ids.shape[1]))), len(starts))
     return [*starts[: last + 1], position_ids.shape[1]]
 
 
 def split_documents(inputs: dict, count: int) -> list[dict]:
-    """A packed row in up to `count` parts of whole documents, of about the same length. Their summed losses add up to the row's."""
+    """A packed row in up to `count` parts of whole documents, of about the same length. Their summed losses add up to
+    the row's."""
     ends = document_boundaries(inputs["position_ids"])
     length = ends[-1]
     cuts = [0]
@@ -41,10 +46,11 @@ def split_documents(inputs: dict, count: int) -> list[dict]:
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):
-    """Summed cross-entropy of the frozen output layer, whose gradient is computed on the way forward, a piece at a time.
+    """Summed cross-entropy of the frozen output layer, whose gradient is computed on the way forward, a piece at a
+    time.
 
-    With p = softmax(h Wᵀ), d loss / d h = (p − onehot(y)) W: the logits of a piece serve loss and gradient and are forgotten.
-    With a soft cap c, z ↦ c tanh(z / c) before the softmax, the factor 1 − (z / c)² joins the gradient.
+    With p = softmax(h Wᵀ), d loss / d h = (p − onehot(y)) W: the logits of a piece serve loss and gradient and are
+    forgotten. With a soft cap c, z ↦ c tanh(z / c) before the softmax, the factor 1 − (z / c)² joins the gradient.
     """
 
     @staticmethod

@@ -1,7 +1,7 @@
 """LoRA layers, gated MLPs and RMSNorm, each as one step of PyTorch's autograd, for a CPU.
 
-Written out, a LoRA layer makes four tensors of its output's size where one does, and a gated MLP keeps four for the way back where
-two do, and each costs fresh pages. Here results are added to in place, and what is cheap is computed again.
+Written out, a LoRA layer makes four tensors of its output's size where one does, and a gated MLP keeps four for the way
+back where two do, and each costs fresh pages. Here results are added to in place, and what is cheap is computed again.
 The formulas are those of peft and transformers; tests compare values and gradients.
 """
 
@@ -31,12 +31,25 @@ def apply_fused_forwards(model) -> None:
 def is_fusable(module: LoraLinear) -> bool:
     """One adapter without dropout, DoRA and the like, on an ordinary linear layer."""
     adapters = list(module.lora_A)
-    return adapters == ["default"] and type(module.base_layer) is torch.nn.Linear and isinstance(module.lora_dropout["default"], torch.nn.Identity) and not module.lora_variant and not module.lora_bias["default"]
+    return (
+        adapters == ["default"]
+        and type(module.base_layer) is torch.nn.Linear
+        and isinstance(module.lora_dropout["default"], torch.nn.Identity)
+        and not module.lora_variant
+        and not module.lora_bias["default"]
+    )
 
 
 def lora_forward(module: LoraLinear, x: torch.Tensor) -> torch.Tensor:
     linear = module.base_layer
-    return LoraFunction.apply(x, linear.weight, linear.bias, module.lora_A["default"].weight, module.lora_B["default"].weight, module.scaling["default"])
+    return LoraFunction.apply(
+        x,
+        linear.weight,
+        linear.bias,
+        module.lora_A["default"].weight,
+        module.lora_B["default"].weight,
+        module.scaling["default"],
+    )
 
 
 def norm_forward(module, x: torch.Tensor) -> torch.Tensor:

@@ -38,7 +38,10 @@ class ProgressLogger(TrainerCallback):
             return
         for name in ("loss", "grad_norm"):
             if not math.isfinite(float(logs.get(name, 0.0))):
-                raise FloatingPointError(f"the {name.replace('grad_norm', 'gradient')} of train.method became {float(logs[name])} at step {state.global_step}")
+                raise FloatingPointError(
+                    f"the {name.replace('grad_norm', 'gradient')} of train.method became {float(logs[name])} at step"
+                    f" {state.global_step}"
+                )
         self.seen.append(logs)
         if state.global_step % max(1, state.max_steps // 8) == 0 or state.global_step == 1:
             what = {"chosen likelier": "rewards/accuracies", "margin": "rewards/margins", "reward": "reward"}
@@ -53,27 +56,53 @@ def encode_references(tokenizer, examples: list[dict], system: str) -> list[tupl
 
 
 def generate(job, tokenizer, adapter: Path, prompts: list[list[int]], seed: int, why: str = "") -> list[dict]:
-    """What the twin of an adapter writes for each prompt, at most TOKENS long: see LlamaModel.write. `why` is said, if anything is."""
+    """What the twin of an adapter writes for each prompt, at most TOKENS long: see LlamaModel.write. `why` is said, if
+    anything is."""
     with tempfile.TemporaryDirectory() as folder:
         twin = Path(folder) / "twin.gguf"
         write_merged_gguf(job.base.gguf, adapter, twin, "q8_0", tokenizer.chat_template, {"general.name": "twin"})
-        with LlamaModel(twin, n_ctx=max(map(len, prompts)) + MAX_COMPLETION_TOKENS, sequences=min(MAX_BATCH, len(prompts))) as model, progress_counter(why, len(prompts)) if why else nullcontext(lambda n: None) as wrote:
-            return model.write(prompts, [SamplingParams(MAX_COMPLETION_TOKENS)] * len(prompts), [seed + n for n in range(len(prompts))], wrote)
+        with (
+            LlamaModel(
+                twin, n_ctx=max(map(len, prompts)) + MAX_COMPLETION_TOKENS, sequences=min(MAX_BATCH, len(prompts))
+            ) as model,
+            progress_counter(why, len(prompts)) if why else nullcontext(lambda n: None) as wrote,
+        ):
+            return model.write(
+                prompts,
+                [SamplingParams(MAX_COMPLETION_TOKENS)] * len(prompts),
+                [seed + n for n in range(len(prompts))],
+                wrote,
+            )
 
 
 def shared_arguments(job, folder: str) -> dict:
     """What both methods share, of TRL's arguments."""
     p, gpu = job.params, on_gpu(job.params.backend)
     return {
-        "output_dir": folder, "use_cpu": not gpu, "bf16": gpu_has_bf16() if gpu else has_bf16(), "gradient_checkpointing": gpu, "num_train_epochs": 1, "max_steps": p.max_steps or -1,
-        "learning_rate": p.learning_rate / LR_DIVISOR, "lr_scheduler_type": "cosine", "warmup_steps": p.warmup_ratio, "max_grad_norm": 1.0, "seed": p.seed, "logging_steps": 1,
-        "logging_nan_inf_filter": False, "save_strategy": "no", "report_to": [], "disable_tqdm": True,
-    }  # fmt: skip
+        "output_dir": folder,
+        "use_cpu": not gpu,
+        "bf16": gpu_has_bf16() if gpu else has_bf16(),
+        "gradient_checkpointing": gpu,
+        "num_train_epochs": 1,
+        "max_steps": p.max_steps or -1,
+        "learning_rate": p.learning_rate / LR_DIVISOR,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": p.warmup_ratio,
+        "max_grad_norm": 1.0,
+        "seed": p.seed,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "no",
+        "report_to": [],
+        "disable_tqdm": True,
+    }
 
 
 def load_adapter(job) -> PeftModel:
     """The base with the adapter that was trained, ready to be trained further."""
-    model = AutoModelForCausalLM.from_pretrained(job.base.hf, dtype=torch.float32 if on_gpu(job.params.backend) else base_dtype())
+    model = AutoModelForCausalLM.from_pretrained(
+        job.base.hf, dtype=torch.float32 if on_gpu(job.params.backend) else base_dtype()
+    )
     model.config._name_or_path = model.name_or_path = job.base.repo
     return PeftModel.from_pretrained(model, job.folder, is_trainable=True)
 

@@ -1,4 +1,5 @@
-"""Group relative policy optimisation (Shao et al. 2024): of several texts for a prompt, those that the reward prefers."""
+"""Group relative policy optimisation (Shao et al. 2024): of several texts for a prompt, those that the reward
+prefers."""
 
 import tempfile
 from pathlib import Path
@@ -38,33 +39,61 @@ def run_grpo(job, examples: list[dict], posts: list[str], system: str) -> dict:
         return {**found, "reward": weighted_sum(found)}
 
     def rollout(asked, trainer) -> dict:
-        """Texts for prompts, each GROUP times, written by llama.cpp: transformers would take most of a step for them on a CPU."""
+        """Texts for prompts, each GROUP times, written by llama.cpp: transformers would take most of a step for them on
+        a CPU."""
         ids = [chat.encode_prompt(tokenizer, messages) for messages in asked]
         with tempfile.TemporaryDirectory() as adapter:
             save_adapter(trainer.accelerator.unwrap_model(trainer.model), adapter)
-            answers = generate(job, tokenizer, Path(adapter), ids, job.params.seed + 1000 * (1 + trainer.state.global_step))
+            answers = generate(
+                job, tokenizer, Path(adapter), ids, job.params.seed + 1000 * (1 + trainer.state.global_step)
+            )
         return {"prompt_ids": ids, "completion_ids": [answer["ids"] for answer in answers], "logprobs": None}
 
     def reward(number, completions, completion_ids, **_) -> list[float]:
-        return [parts(n, completion[0]["content"], ids)["reward"] for n, completion, ids in zip(number, completions, completion_ids, strict=True)]
+        return [
+            parts(n, completion[0]["content"], ids)["reward"]
+            for n, completion, ids in zip(number, completions, completion_ids, strict=True)
+        ]
 
     def tried(when: str) -> list[dict]:
         """The parts of what the twin now writes for some of the prompts, with the same random numbers each time."""
-        answers = generate(job, tokenizer, job.folder, [prompt for prompt, _ in own[:NUM_EVAL_PROMPTS]], job.params.seed, f"the twin writes {when}")
+        answers = generate(
+            job,
+            tokenizer,
+            job.folder,
+            [prompt for prompt, _ in own[:NUM_EVAL_PROMPTS]],
+            job.params.seed,
+            f"the twin writes {when}",
+        )
         return [parts(n, answer["text"], answer["ids"]) for n, answer in enumerate(answers)]
 
     seen: list[dict] = []
     before = tried("before grpo")
     with tempfile.TemporaryDirectory() as folder:
         args = GRPOConfig(
-            **shared_arguments(job, folder), per_device_train_batch_size=NUM_GENERATIONS, num_generations=NUM_GENERATIONS, max_completion_length=MAX_COMPLETION_TOKENS,
+            **shared_arguments(job, folder),
+            per_device_train_batch_size=NUM_GENERATIONS,
+            num_generations=NUM_GENERATIONS,
+            max_completion_length=MAX_COMPLETION_TOKENS,
             gradient_accumulation_steps=min(PROMPTS_PER_STEP, len(examples)),
-        )  # fmt: skip
+        )
         rows = [{"prompt": chat.prompt_messages(e, system), "number": n} for n, e in enumerate(examples)]
         model = load_adapter(job)
         if not on_gpu(job.params.backend):
             fused.apply_fused_forwards(model)
-        trainer = GRPOTrainer(model, reward_funcs=reward, args=args, train_dataset=Dataset.from_list(rows), processing_class=tokenizer, rollout_func=rollout)
+        trainer = GRPOTrainer(
+            model,
+            reward_funcs=reward,
+            args=args,
+            train_dataset=Dataset.from_list(rows),
+            processing_class=tokenizer,
+            rollout_func=rollout,
+        )
         train_and_save(trainer, job, seen)
     after = tried("after grpo")
-    return {"prompts": len(examples), "reward_before": mean_of(before, "reward"), "reward_after": mean_of(after, "reward"), **{name: mean_of(after, name) for name in WEIGHTS}}
+    return {
+        "prompts": len(examples),
+        "reward_before": mean_of(before, "reward"),
+        "reward_after": mean_of(after, "reward"),
+        **{name: mean_of(after, name) for name in WEIGHTS},
+    }

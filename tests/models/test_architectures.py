@@ -150,7 +150,7 @@ def loss(references: list[dict], which: str) -> float:
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_a_family_is_trained_exported_and_the_same_on_both_sides(kind, repository, tmp_path, monkeypatch):  # noqa: F811
+def test_a_family_is_trained_exported_and_the_same_on_both_sides(kind, repository, tmp_path, monkeypatch):
     """The trainer's loss is that of transformers and PEFT, every matrix of every block learns, and what llama.cpp runs
     is what was trained; the base is not."""
     write_family(tmp_path / kind, kind, repository)
@@ -191,7 +191,7 @@ def test_a_family_is_trained_exported_and_the_same_on_both_sides(kind, repositor
 
 
 @pytest.mark.parametrize("name, swallows", [("my-model", True), ("my-Phi-3", False)])
-def test_a_phi3_is_read_alike_under_any_name(name, swallows, repository, tmp_path, monkeypatch):  # noqa: F811
+def test_a_phi3_is_read_alike_under_any_name(name, swallows, repository, tmp_path, monkeypatch):
     """llama.cpp takes a model for a Phi-3 by its name, whose special tokens swallow blanks: it has to be one by its
     vocabulary, in the base as in a twin."""
     folder = tmp_path / name

@@ -204,7 +204,8 @@ def test_an_old_params_file_is_brought_up_to_date_before_dvc_reads_it(workspace)
     assert sh(finn, "python scripts/set_param.py ingest.max_file_mb=7").returncode == 0
     mine = (workspace / "params.yaml").read_text().replace("max_file_mb: 50", "max_file_mb: 8")
     change = f"""
-        mkdir moved && git mv {persona} moved/form.yaml && sed -i 's,{persona},moved/form.yaml,g' $(git grep -lF {persona} -- '*.yaml' '*.py')
+        mkdir moved && git mv {persona} moved/form.yaml
+        sed -i 's,{persona},moved/form.yaml,g' $(git grep -lF {persona} -- '*.yaml' '*.py')
         sed -i 's/max_file_mb/max_file_size_mb/g' $(git grep -lw max_file_mb -- '*.yaml' '*.py')
         echo 'RENAMED["ingest.max_file_mb"] = "ingest.max_file_size_mb"' >> {table}
         echo 'MOVED["prepare.persona"] = {{"{persona}": "moved/form.yaml"}}' >> {table}

@@ -45,13 +45,17 @@ elif arguments[:2] == ["pip", "compile"] and "-" in arguments:
 elif arguments[:2] == ["pip", "compile"]:
     target = arguments[arguments.index("--output-file") + 1]
     open("before.txt", "w").write(open(target).read() if os.path.exists(target) else "")
-    open(target, "w").write("nvidia-cublas==13.1   # via torch\\ntiny==1.0             # via -r requirements.txt\\ntorch==1.0\\ntriton==3.7\\ntriton-windows==3.8\\n")
+    open(target, "w").write(
+        "nvidia-cublas==13.1   # via torch\\ntiny==1.0             # via -r requirements.txt\\ntorch==1.0\\n"
+        "triton==3.7\\ntriton-windows==3.8\\n"
+    )
 elif mode == "breaks":
     sys.exit("error: the connection broke off")
 elif mode == "is slow":
     time.sleep(600)
 else:
-    rest = [a for n, a in enumerate(arguments) if not {"--torch-backend", "--python"} & set(arguments[max(0, n - 1) : n + 1])]
+    options = {"--torch-backend", "--python"}  # pip has neither, and their values
+    rest = [a for n, a in enumerate(arguments) if not options & set(arguments[max(0, n - 1) : n + 1])]
     sys.exit(subprocess.run([".venv/bin/python", "-m", *rest, "--disable-pip-version-check"]).returncode)
 """
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="uv is asked on Linux only")

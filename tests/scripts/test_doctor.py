@@ -468,11 +468,9 @@ def test_posts_that_were_read_from_another_blog_do_not_count(blog, folder):
 def test_a_blog_that_is_not_known_hides_nothing(folder, blog):
     blog(wordpress_xml="<rss/>")
     shown = doctor(folder, MAX_RAM_GB="8").stdout
-    assert (
-        "memory     8 GB" in shown
-        and "posts      unknown until `python scripts/01_ingest.py` has read 1 .xml in data/blog; taken for 60,000 tokens"
-        in shown
-    )
+    assert "memory     8 GB" in shown
+    unknown = "posts      unknown until `python scripts/01_ingest.py` has read 1 .xml in data/blog"
+    assert f"{unknown}; taken for 60,000 tokens" in shown
     shutil.rmtree(folder / "data/blog")
     done = doctor(folder, "--json", MAX_RAM_GB="8")
     found = json.loads(done.stdout)

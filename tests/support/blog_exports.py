@@ -23,13 +23,14 @@ def wxr_item(
     title="The kettle", body=BODY, kind="post", status="publish", author="wenna", extra="", slug="the-kettle"
 ) -> str:
     return (
-        f"<item><title>{title}</title><link>https://blog.example/{slug}</link><dc:creator><![CDATA[{author}]]></dc:creator>"
-        f"<content:encoded><![CDATA[{body}]]></content:encoded><excerpt:encoded><![CDATA[An"
-        " excerpt.]]></excerpt:encoded>"
-        "<wp:post_date>2019-07-14"
-        f" 10:00:00</wp:post_date><wp:post_name>{slug}</wp:post_name><wp:status>{status}</wp:status><wp:post_type>{kind}</wp:post_type>"
-        '<category domain="category" nicename="tea"><![CDATA[tea]]></category><category'
-        f' domain="category"><![CDATA[Uncategorized]]></category>{extra}</item>'
+        f"<item><title>{title}</title><link>https://blog.example/{slug}</link>"
+        f"<dc:creator><![CDATA[{author}]]></dc:creator>"
+        f"<content:encoded><![CDATA[{body}]]></content:encoded>"
+        "<excerpt:encoded><![CDATA[An excerpt.]]></excerpt:encoded>"
+        f"<wp:post_date>2019-07-14 10:00:00</wp:post_date><wp:post_name>{slug}</wp:post_name>"
+        f"<wp:status>{status}</wp:status><wp:post_type>{kind}</wp:post_type>"
+        '<category domain="category" nicename="tea"><![CDATA[tea]]></category>'
+        f'<category domain="category"><![CDATA[Uncategorized]]></category>{extra}</item>'
     )
 
 
@@ -42,11 +43,15 @@ def wxr(*items: str) -> str:
     )
 
 
-RSS = f"""<?xml version="1.0"?><rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/"><channel><title>A blog</title>
-<item><title>The kettle</title><link>https://blog.example/k</link><pubDate>Sun, 14 Jul 2019 10:00:00 GMT</pubDate><category>tea</category>
+RSS = f"""<?xml version="1.0"?><rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/">\
+<channel><title>A blog</title>
+<item><title>The kettle</title><link>https://blog.example/k</link>\
+<pubDate>Sun, 14 Jul 2019 10:00:00 GMT</pubDate><category>tea</category>
 <description>Short.</description><content:encoded><![CDATA[{BODY}]]></content:encoded></item></channel></rss>"""
-ATOM = f"""<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom"><title>A blog</title><author><name>Wenna</name></author>
-<entry><title>The kettle</title><link href="https://blog.example/k"/><published>2019-07-14T10:00:00Z</published><updated>2020-01-01T00:00:00Z</updated><category term="tea"/>
+ATOM = f"""<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom">\
+<title>A blog</title><author><name>Wenna</name></author>
+<entry><title>The kettle</title><link href="https://blog.example/k"/>\
+<published>2019-07-14T10:00:00Z</published><updated>2020-01-01T00:00:00Z</updated><category term="tea"/>
 <content type="html">{BODY.replace("&", "&amp;").replace("<", "&lt;")}</content></entry></feed>"""
 GHOST = json.dumps(
     {
@@ -100,12 +105,21 @@ GHOST = json.dumps(
         ]
     }
 )
-PAGE = f"""<!doctype html><html><head><title>The kettle · A blog</title><meta property="article:published_time" content="2019-07-14T10:00:00Z"><meta name="author" content="Wenna">
-<style>p {{ color: red }}</style><script>var secret = "<p>steal()</p>";</script></head><body><nav><a href="/">Home</a></nav><header>A blog</header>
-<article><h1>The kettle</h1>{BODY}<div class="sharedaddy">Share this: Facebook</div></article><aside>Related posts</aside><footer>© A blog</footer></body></html>"""
-MEDIUM = f"""<!DOCTYPE html><html><head><title>The kettle</title></head><body><article class="h-entry"><header><h1 class="p-name">The kettle</h1></header>
-<section data-field="subtitle" class="p-summary">Sub</section><section data-field="body" class="e-content"><section><h3 class="graf">The kettle</h3>{BODY}</section></section>
-<footer><p>By <a href="https://medium.com/@w" class="p-author h-card">Wenna</a> on <a href="#"><time class="dt-published" datetime="2019-07-14T10:00:00.000Z">July 14</time></a>.</p></footer></article></body></html>"""
+PAGE = f"""<!doctype html><html><head><title>The kettle · A blog</title>\
+<meta property="article:published_time" content="2019-07-14T10:00:00Z">\
+<meta name="author" content="Wenna">
+<style>p {{ color: red }}</style>\
+<script>var secret = "<p>steal()</p>";</script></head>\
+<body><nav><a href="/">Home</a></nav><header>A blog</header>
+<article><h1>The kettle</h1>{BODY}<div class="sharedaddy">Share this: Facebook</div></article>\
+<aside>Related posts</aside><footer>© A blog</footer></body></html>"""
+MEDIUM = f"""<!DOCTYPE html><html><head><title>The kettle</title></head><body>\
+<article class="h-entry"><header><h1 class="p-name">The kettle</h1></header>
+<section data-field="subtitle" class="p-summary">Sub</section>\
+<section data-field="body" class="e-content"><section><h3 class="graf">The kettle</h3>{BODY}</section></section>
+<footer><p>By <a href="https://medium.com/@w" class="p-author h-card">Wenna</a> on <a href="#">\
+<time class="dt-published" datetime="2019-07-14T10:00:00.000Z">July 14</time></a>.</p></footer>\
+</article></body></html>"""
 MBOX = f"""From wenna@blog.example Sun Jul 14 10:00:00 2019
 From: Wenna <wenna@blog.example>
 Subject: =?utf-8?q?The_kettle?=

@@ -34,10 +34,13 @@ NOTES = """
 import atexit, json, os, sys
 
 def note():
-    files = {name.partition(".")[0]: getattr(module, "__file__", None) or "" for name, module in list(sys.modules.items())}
-    packages = sorted(name for name, file in files.items() if "site-packages" in file and not file.endswith("_distutils_hack/__init__.py"))
+    packages = set()
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or ""
+        if "site-packages" in file and not file.endswith("_distutils_hack/__init__.py"):
+            packages.add(name.partition(".")[0])
     with open(os.environ["IMPORTS_LOG"], "a") as file:
-        file.write(json.dumps({"command": sys.argv, "packages": packages}) + "\\n")
+        file.write(json.dumps({"command": sys.argv, "packages": sorted(packages)}) + "\\n")
 
 atexit.register(note)
 """

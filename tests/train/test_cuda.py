@@ -53,8 +53,8 @@ def run(site, tiny):
         folder.mkdir(exist_ok=True)
         paths = [str(ROOT), str(site)]
         code = (
-            f"import sys; sys.path[:0] = {paths}; from tests.support import training_jobs\n{before}\ntraining_jobs.train_with('cuda', {written(tiny)},"
-            f" {str(folder)!r}, {KNOBS}, {kill_at}, {start!r})"
+            f"import sys; sys.path[:0] = {paths}; from tests.support import training_jobs\n{before}\n"
+            f"training_jobs.train_with('cuda', {written(tiny)}, {str(folder)!r}, {KNOBS}, {kill_at}, {start!r})"
         )
         return subprocess.run(
             [sys.executable, "-c", code],

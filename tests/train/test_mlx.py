@@ -95,8 +95,8 @@ def program(python):
 @pytest.fixture(scope="module")
 def run(program, tiny):
     def run(folder: Path, kill_at: int = 0, start: str = "", before: str = "") -> str:
-        code = f"{before}\ntraining_jobs.train_with('mlx', {written(tiny)}, {str(folder)!r}, {KNOBS}, {kill_at}, {start!r})"
-        return program(folder, code, -9 if kill_at else 0)
+        call = f"training_jobs.train_with('mlx', {written(tiny)}, {str(folder)!r}, {KNOBS}, {kill_at}, {start!r})"
+        return program(folder, f"{before}\n{call}", -9 if kill_at else 0)
 
     return run
 
@@ -238,13 +238,15 @@ mlx.write_peft = lambda *rest: (resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 def test_a_step_in_parts_is_the_same_step(program, tiny, tmp_path):
     """Four rows a step, of unequal lengths: at once, two by two, and one by one after memory ran out in the second part
     of the second step, whose update MLX has promised by then. Loss, gradient norm and validation loss are the same."""
+    knobs = KNOBS | {"batch_size": 2, "lora_dropout": 0.0, "learning_rate": 2e-3, "max_steps": 3}
     said = program(
         tmp_path,
         f"""
 import mlx.nn as nn
 import mlx.optimizers as optim
 
-example, padded, evaluate, begin, init = training_jobs.example, mlx.pad_batch, mx.eval, mlx.MlxTrainer.begin, mlx.MlxTrainer.__init__
+example, padded, evaluate = training_jobs.example, mlx.pad_batch, mx.eval
+begin, init = mlx.MlxTrainer.begin, mlx.MlxTrainer.__init__
 training_jobs.example = lambda i: example(i, 10 + 12 * (i % 5))
 parts, norms = [], []
 mlx.pad_batch = lambda rows: (parts.append(len(rows)), padded(rows))[1]
@@ -261,14 +263,17 @@ def in_one(self, *rest):
 
 def too_little(*arrays):
     if parts[-1:] == [2] and parts.count(2) == 4:
-        raise RuntimeError("[metal::malloc] Attempting to allocate 21474836480 bytes which is greater than the maximum allowed buffer size of 17179869184 bytes.")
+        raise RuntimeError(
+            "[metal::malloc] Attempting to allocate 21474836480 bytes which is greater than the maximum allowed buffer"
+            " size of 17179869184 bytes."
+        )
     evaluate(*arrays)
 
 def train(name):
     parts.clear()
     inner = TrainingLog.step
     TrainingLog.step = lambda log, step, *rest: (inner(log, step, *rest), norms.append(rest[2]))
-    training_jobs.train_with('mlx', {written(tiny)}, {str(tmp_path)!r} + name, {KNOBS | {"batch_size": 2, "lora_dropout": 0.0, "learning_rate": 2e-3, "max_steps": 3}})
+    training_jobs.train_with('mlx', {written(tiny)}, {str(tmp_path)!r} + name, {knobs})
     TrainingLog.step = inner
     print(json.dumps({{"read": parts, "norms": norms}}), file=open({str(tmp_path)!r} + name + "/parts", "w"))
     norms.clear()

@@ -1,0 +1,118 @@
+"""Every reader, on broken files: a post or a reason, never another error, never much work."""
+
+from random import Random
+
+import docx
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from corpus import readers
+from corpus.filters import skip_reason
+from tests.support.blog_exports import FILES, WORDS, put
+from tests.support.operation_count import work
+
+WHOLE = {
+    **FILES,
+    "post.md": f"---\ntitle: T\ndate: 2020-01-02\ntags: [a]\nauthor: {{name: W}}\n---\n# A\n{WORDS}",
+    "post.mdx": f"---\ntitle: T\n---\nimport a from 'b';\n\n{{/* x */}}\n{WORDS}\n\n```js\nx\n```",
+    "eleventy.md": f'---js\n{{\n  title: "T",\n}}\n---\n{WORDS}',
+    "post.txt": f"The title\n\n{WORDS}",
+}
+# steps a byte: whole files take up to 12, and of a kilobyte what costs the square of its length would take some 500
+MOST = 100
+PIECES = [
+    "<",
+    ">",
+    "</",
+    "&",
+    "]]>",
+    "<![CDATA[",
+    "<!--",
+    '"',
+    "'",
+    "{",
+    "}",
+    "[",
+    "]",
+    "---\n",
+    "+++\n",
+    "\x00",
+    "\ud800",
+    "\ue000",
+    "\n\nFrom x\n",
+    "PK\x03\x04",
+    "99999999999",
+    "=?utf-8?b?",
+    "\\u0000",
+    "é",
+    "🫖",
+    "::",
+    "``",
+    "#+BEGIN_SRC",
+]
+
+
+@st.composite
+def broken(draw, whole: bytes) -> bytes:
+    """A whole file with bytes changed, taken out, doubled or put in; now and then nothing but noise."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(st.binary(min_size=1, max_size=300))
+    data = whole
+    for _ in range(draw(st.integers(1, 6))):
+        at, length = draw(st.integers(0, len(data))), draw(st.integers(0, 40))
+        piece = draw(
+            st.one_of(
+                st.binary(max_size=4),
+                st.sampled_from(PIECES).map(lambda p: p.encode("utf-8", "surrogatepass")),
+                st.just(data[at : at + length] * 2),
+            )
+        )
+        data = data[:at] + piece + data[at + length :]
+    return data or b"x"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("fuzz")
+
+
+def kinds(path) -> set[type]:
+    """What became of a file: posts that can be written, or reasons."""
+    found = set()
+    try:
+        for one in readers.iter_posts(path, 1e6):
+            if isinstance(one, readers.Post):
+                assert one.text.strip() and skip_reason(one, path, "Wenna") != ""
+                f"{one.text}{one.title}{one.tags}{one.authors}{one.name}{one.url}".encode()  # can be written
+                assert one.date is None or len(one.date) == 10
+            else:
+                assert str(one)
+            found.add(type(one))
+    except readers.SkippedPost as e:
+        assert str(e)
+        found.add(readers.SkippedPost)
+    return found
+
+
+@pytest.mark.parametrize("name", [*WHOLE, "post.docx"])
+def test_a_post_or_a_reason(folder, name):
+    if name == "post.docx":
+        document = docx.Document()
+        document.add_paragraph(WORDS)
+        document.save(folder / "whole.docx")
+        whole = (folder / "whole.docx").read_bytes()
+    else:
+        whole = WHOLE[name] if isinstance(WHOLE[name], bytes) else WHOLE[name].encode()
+    outcomes = set()
+
+    @settings(max_examples=120, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(broken(whole))
+    @example(Random(1).randbytes(300))  # which no reader takes for a post
+    def run(data):
+        path = put(folder, name, data)
+        assert work(lambda: outcomes.update(kinds(path))) <= MOST * (len(data) + 200)
+
+    run()
+    assert readers.Post in outcomes, "the fuzz must leave some"
+    assert readers.SkippedPost in outcomes or name == "eleventy.md", "the fuzz must break some"

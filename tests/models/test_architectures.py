@@ -1,0 +1,210 @@
+"""A tiny random model of each architecture: trained, exported, and the same on both sides, by the real converter and
+trainer."""
+
+import json
+import shutil
+
+import gguf
+import numpy as np
+import pytest
+import torch
+
+from blogtwin.inference import parity
+from blogtwin.models import hf_to_gguf, registry
+from blogtwin.models.gguf_export import write_lora_gguf, write_merged_gguf
+from blogtwin.models.llama_cpp import LlamaModel
+from tests.support.adapters import EXAMPLES, SYSTEM
+from tests.support.hub_models import edit, random_model, write_sentencepiece
+from tests.support.training_jobs import example, job, settings
+from tests.support.workspace import ROOT
+from train import cpu
+
+# Sizes and settings that a family has beside those of random_model; `pieces`: its vocabulary is SentencePiece; `chat`:
+# gets our template; `entry`: is that model of models.yaml, fetched; `pre`: how llama.cpp splits its byte pairs.
+FAMILIES = {
+    "Llama": {"tie_word_embeddings": True},
+    "Mistral": {"pieces": True, "chat": "mistral", "sliding_window": None},
+    "Phi3": {"pieces": True, "entry": "phi3:mini", "sliding_window": 2047},
+    "Qwen2": {"entry": "qwen2.5:0.5b", "pre": "qwen2", "tie_word_embeddings": True},
+    "Gemma2": {"pieces": True, "chat": "gemma", "head_dim": 16, "query_pre_attn_scalar": 16},
+    "GPT2": {"entry": "dialogpt:medium", "pre": "gpt-2"},
+}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def at_root(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def write_family(folder, kind: str, bpe) -> None:
+    """A repository as the hub has it: byte pairs or SentencePiece, with a chat template of ours where models.yaml gives
+    it one."""
+    own = {k: v for k, v in FAMILIES[kind].items() if k not in ("entry", "pre")}
+    pieces, chat_name = own.pop("pieces", False), own.pop("chat", None)
+    if pieces:
+        write_sentencepiece(folder)
+    else:
+        shutil.copytree(bpe, folder)
+    for file in folder.glob("*model*.safetensors"):
+        file.unlink()
+    if chat_name:
+        shutil.copyfile(registry.CHAT_TEMPLATES_DIR / f"{chat_name}.jinja", folder / "chat_template.jinja")
+    if kind in VOCABULARIES:
+        VOCABULARIES[kind](folder)
+    model = random_model(kind, 405 if pieces else 49152, **own)
+    for weight in model.parameters():
+        if weight.ndim == 1:  # biases and norms, which begin as 0 and 1: that one is lost would not be seen
+            torch.nn.init.normal_(weight, float(weight.detach().mean()), 0.1)
+    if kind == "GPT2":
+        torch.save(model.state_dict(), folder / "pytorch_model.bin")
+        model.config.save_pretrained(folder)
+        edit(folder / "config.json", bos_token_id=0, eos_token_id=0)
+    else:
+        model.save_pretrained(folder)
+
+
+def gemmas(folder) -> None:
+    """No space is put before a text."""
+    edit(folder / "tokenizer.json", normalizer={"type": "Replace", "pattern": {"String": " "}, "content": "▁"})
+
+
+def phi3s(folder, swallows: bool = True) -> None:
+    """Special tokens, most of which swallow the blanks after them, as those of the hub do."""
+    at = {
+        "<unk>": 0,
+        "<s>": 1,
+        "</s>": 2,
+        "<|end|>": 400,
+        "<|endoftext|>": 401,
+        "<|assistant|>": 402,
+        "<|system|>": 403,
+        "<|user|>": 404,
+    }
+    plain = {"single_word": False, "lstrip": False, "normalized": False}
+    added = [
+        {
+            "id": i,
+            "content": t,
+            "special": t != "</s>",
+            "rstrip": swallows and t not in ("<unk>", "<s>", "<|endoftext|>"),
+            **plain,
+        }
+        for t, i in at.items()
+    ]
+    edit(folder / "tokenizer.json", added_tokens=added)
+    edit(folder / "tokenizer_config.json", eos_token="<|end|>", pad_token="<|endoftext|>")
+    shutil.copyfile(registry.CHAT_TEMPLATES_DIR / "phi3.jinja", folder / "chat_template.jinja")
+
+
+def qwen2s(folder) -> None:
+    """Text is split in Qwen's way."""
+    from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
+
+    split = {"type": "Split", "pattern": {"Regex": PRETOKENIZE_REGEX}, "behavior": "Isolated", "invert": False}
+    bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
+    edit(
+        folder / "tokenizer.json",
+        normalizer={"type": "NFC"},
+        pre_tokenizer={"type": "Sequence", "pretokenizers": [split, bytes_]},
+    )
+
+
+def gpt2s(folder) -> None:
+    """The older form, without a tokenizer.json; DialoGPT ends with <|endoftext|>."""
+    model = json.loads((folder / "tokenizer.json").read_text())["model"]
+    (folder / "vocab.json").write_text(json.dumps(model["vocab"]))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in model["merges"]))
+    (folder / "tokenizer_config.json").write_text('{"model_max_length": 1024}')
+    for name in ("tokenizer.json", "chat_template.jinja"):
+        (folder / name).unlink()
+
+
+VOCABULARIES = {"Gemma2": gemmas, "Phi3": phi3s, "Qwen2": qwen2s, "GPT2": gpt2s}
+
+
+def resolve(kind: str, folder, monkeypatch):
+    """The base made of a family's folder: by its path, or by its name of models.yaml, as if it were what the hub gave.
+
+    The converter knows how byte pairs are split by the ids that a certain text gets, and no Qwen2 or GPT-2 has the
+    words of ours: a copy of it is told. That llama.cpp then splits a text as transformers does, `resolve` compares.
+    """
+    monkeypatch.setattr(registry, "ROOT", folder.parent)
+    if "pre" in FAMILIES[kind]:
+        real, share = hf_to_gguf.ensure_converter(), folder.parent / "share"
+        path = shutil.copytree(real, share / real.name) / "conversion/base.py"
+        code, known = path.read_text(), "        if res is None:\n"
+        assert code.count(known) == 1
+        path.write_text(code.replace(known, f"        res = {FAMILIES[kind]['pre']!r}\n{known}"))
+        monkeypatch.setattr(hf_to_gguf, "CONVERTER_DIR", share)
+    monkeypatch.setattr(registry.hub, "download", lambda name, entry: folder)
+    return registry.resolve_base(FAMILIES[kind].get("entry", str(folder)))
+
+
+def loss(references: list[dict], which: str) -> float:
+    """Nats per token of what transformers says, a post at a time, in fp32."""
+    return -float(
+        np.concatenate([r[which][np.arange(len(r["completion"])), r["completion"]] for r in references]).mean()
+    )
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_family_is_trained_exported_and_the_same_on_both_sides(kind, repository, tmp_path, monkeypatch):
+    """The trainer's loss is that of transformers and PEFT, every matrix of every block learns, and what llama.cpp runs
+    is what was trained; the base is not."""
+    write_family(tmp_path / kind, kind, repository)
+    made = resolve(kind, tmp_path / kind, monkeypatch)
+    work = job(made, tmp_path / "adapter", settings(max_steps=3, learning_rate=3e-2))
+    numbers = cpu.train(work)
+    assert numbers["loss_after"] < numbers["loss_before"], numbers
+    valid = parity.reference_logprobs(made, work.folder, [example(50), example(51)], SYSTEM, 1000)
+    assert (numbers["loss_before"], numbers["loss_after"]) == pytest.approx(
+        (loss(valid, "base"), loss(valid, "twin")), rel=0.01
+    )
+    with LlamaModel(made.gguf) as scorer:  # a row's ids are those of its whole text, to its end token
+        for r, i in zip(valid, (50, 51)):
+            text = made.tokenizer().apply_chat_template(
+                [*r["messages"], {"role": "assistant", "content": example(i)["output"]}], tokenize=False
+            )
+            ids = [*r["prompt"], *r["completion"]][:-1]
+            assert scorer.tokenize(text)[: len(ids)] == ids
+    references = parity.reference_logprobs(made, work.folder, EXAMPLES[:1], SYSTEM, 48)
+    write_merged_gguf(
+        made.gguf, work.folder, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": "t"}
+    )
+    write_lora_gguf(made.gguf, work.folder, tmp_path / "adapter.gguf", {"general.name": "t"})
+    learnt = {
+        t.name.removesuffix(".lora_b"): np.abs(t.data).max()
+        for t in gguf.GGUFReader(tmp_path / "adapter.gguf").tensors
+        if t.name.endswith(".lora_b")
+    }
+    matrices = {t.name for t in gguf.GGUFReader(made.gguf).tensors if t.name.startswith("blk.") and len(t.shape) == 2}
+    assert learnt.keys() == matrices and min(learnt.values()) > 0
+    for files in ([tmp_path / "twin.gguf"], [made.gguf, tmp_path / "adapter.gguf"]):
+        found = parity.compare_export(references, *files)
+        assert parity.parity_failures(kind, found) == [] and found["delta_to_twin"] < 0.05 < found["delta_to_base"], (
+            found
+        )
+    plain = parity.compare_export(references, made.gguf)
+    assert parity.parity_failures(kind, plain) and plain["delta_to_base"] < 0.05 < plain["delta_to_twin"], plain
+
+
+@pytest.mark.parametrize("name, swallows", [("my-model", True), ("my-Phi-3", False)])
+def test_a_phi3_is_read_alike_under_any_name(name, swallows, repository, tmp_path, monkeypatch):
+    """llama.cpp takes a model for a Phi-3 by its name, whose special tokens swallow blanks: it has to be one by its
+    vocabulary, in the base as in a twin."""
+    folder = tmp_path / name
+    write_family(folder, "Phi3", repository)
+    phi3s(folder, swallows)
+    monkeypatch.setattr(registry, "ROOT", tmp_path)
+    made = registry.resolve_base(str(folder))  # which compares tokens
+    write_merged_gguf(
+        made.gguf,
+        None,
+        tmp_path / "twin.gguf",
+        "f16",
+        made.tokenizer().chat_template,
+        {"general.name": f"blogtwin of Delphi3, on {name}"},
+    )
+    registry._check_tokens(made.hf, tmp_path / "twin.gguf", name)

@@ -1,0 +1,182 @@
+"""Export and the parity gate: what leaves is what was trained, and what is not is refused."""
+
+import importlib
+import json
+import shutil
+
+import gguf
+import numpy as np
+import pytest
+
+from blogtwin.errors import UserError
+from blogtwin.files import write_jsonl
+from blogtwin.inference import parity
+from blogtwin.models import chat
+from blogtwin.models.gguf_export import quantised_base, write_lora_gguf, write_merged_gguf
+from blogtwin.models.llama_cpp import LlamaModel
+from tests.support.adapters import EXAMPLES, SYSTEM, make_adapter
+
+pytestmark = pytest.mark.slow  # torch, transformers and llama.cpp start up
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny, tmp_path_factory):
+    return make_adapter(tiny, tmp_path_factory.mktemp("adapter"))
+
+
+@pytest.fixture(scope="module")
+def references(tiny, adapter):
+    return parity.reference_logprobs(tiny, adapter, EXAMPLES, SYSTEM, 64)
+
+
+@pytest.mark.parametrize("quantization", ["f16", "q8_0"])
+def test_merged_twin_is_the_trained_model(tiny, adapter, references, tmp_path, quantization):
+    """transformers + PEFT and llama.cpp agree token by token, in both precisions: permutation, scale and names are
+    right."""
+    write_merged_gguf(
+        tiny.gguf, adapter, tmp_path / "twin.gguf", quantization, tiny.tokenizer().chat_template, {"general.name": "t"}
+    )
+    numbers = parity.compare_export(references, tmp_path / "twin.gguf")
+    assert parity.parity_failures("twin", numbers) == []
+    assert numbers["agreement_with_twin"] > parity.MIN_AGREEMENT[quantization]
+    assert numbers["delta_to_twin"] < 0.1 < numbers["delta_to_base"]
+
+
+def test_adapter_on_the_base_is_the_trained_model(tiny, adapter, references, tmp_path):
+    write_lora_gguf(tiny.gguf, adapter, tmp_path / "adapter.gguf", {"general.name": "t"})
+    numbers = parity.compare_export(references, tiny.gguf, tmp_path / "adapter.gguf")
+    assert parity.parity_failures("adapter", numbers) == []
+    assert numbers["delta_to_twin"] < 0.1 and numbers["agreement_with_twin"] > 0.9
+
+
+def test_a_wrong_row_order_is_seen(tiny, adapter, references, tmp_path, monkeypatch):
+    """Leaving out the permutation of q and k, the classic converter mistake, shows in the numbers."""
+    monkeypatch.setattr("blogtwin.models.gguf_export.ARCHITECTURES_THAT_PERMUTE", set())
+    write_lora_gguf(tiny.gguf, adapter, tmp_path / "adapter.gguf", {"general.name": "t"})
+    assert parity.compare_export(references, tiny.gguf, tmp_path / "adapter.gguf")["delta_to_twin"] > 0.1
+
+
+def test_base_as_if_it_were_the_twin_fails_the_gate(tiny, references, tmp_path):
+    write_merged_gguf(
+        tiny.gguf, None, tmp_path / "twin.gguf", "q8_0", tiny.tokenizer().chat_template, {"general.name": "t"}
+    )
+    problems = parity.parity_failures("twin.gguf", parity.compare_export(references, tmp_path / "twin.gguf"))
+    assert len(problems) == 1 and "nearer to the base model than to the trained twin" in problems[0]
+
+
+def test_other_prompt_ids_and_a_lost_end_token_fail_the_gate(tiny, adapter, references, tmp_path):
+    write_merged_gguf(
+        tiny.gguf, adapter, tmp_path / "twin.gguf", "f16", tiny.tokenizer().chat_template, {"general.name": "t"}
+    )
+    ordinary = tiny.tokenizer().convert_tokens_to_ids("a")
+    changed = [{**r, "text": r["text"] + " ", "end": ordinary} for r in references]
+    problems = parity.parity_failures("twin.gguf", parity.compare_export(changed, tmp_path / "twin.gguf"))
+    assert any("other token ids" in p for p in problems) and any("end token" in p for p in problems)
+
+
+def stage(tiny, adapter, folder, monkeypatch):
+    """05_export_gguf.py's main in a folder of its own, on the tiny base."""
+    (folder / "params.yaml").write_text(open("params.yaml").read().replace("base: smollm2:135m", f"base: {tiny.gguf}"))
+    monkeypatch.chdir(folder)
+    shutil.copytree(adapter, folder / "artifacts/adapter")
+    backend = {"base": {"name": tiny.name, "digest": tiny.digest}, "splits": {"train": "a" * 64, "valid": "b" * 64}}
+    (folder / "artifacts/adapter/backend.json").write_text(json.dumps(backend))
+    write_jsonl("data/split/test.jsonl", EXAMPLES)
+    monkeypatch.setattr("sys.argv", ["05_export_gguf.py"])
+    return importlib.import_module("05_export_gguf")
+
+
+def test_stage_writes_files_that_tell_no_path(tiny, adapter, tmp_path, monkeypatch):
+    """The stage keeps three files; names and digests are in their metadata, no folder of this machine anywhere in
+    them."""
+    stage(tiny, adapter, tmp_path, monkeypatch).main()
+    made = tmp_path / "artifacts/gguf"
+    assert sorted(f.name for f in made.iterdir()) == ["adapter.gguf", "parity.json", "twin.gguf"]
+    for name in ("twin.gguf", "adapter.gguf"):
+        content = (made / name).read_bytes()
+        for private in (str(tmp_path), str(tiny.gguf.parent), "private-folder", "/tmp", "/home"):
+            assert private.encode() not in content, f"{private} in {name}"
+        fields = gguf.GGUFReader(made / name).fields
+        assert fields["blogtwin.base_digest"].contents() == tiny.digest
+        assert fields["blogtwin.train_digest"].contents() == "a" * 64
+        assert fields["general.license"].contents() == tiny.license
+    fields = gguf.GGUFReader(made / "twin.gguf").fields
+    assert fields["tokenizer.ggml.eos_token_id"].contents() == tiny.tokenizer().eos_token_id
+    assert fields["llama.rope.freq_base"].contents() == 10000.0
+    assert json.loads((made / "parity.json").read_text())["twin"]["delta_to_twin"] < 0.1
+
+
+def test_stage_refuses_an_adapter_that_changes_nothing(tiny, tmp_path, monkeypatch):
+    """Trained, exported, and silently the base: the field's commonest failure ends in one sentence, and the files of
+    before stay."""
+    nothing = make_adapter(tiny, tmp_path / "nothing", zero=True)
+    main = stage(tiny, nothing, tmp_path, monkeypatch).main
+    (tmp_path / "artifacts/gguf").mkdir(parents=True)
+    (tmp_path / "artifacts/gguf/twin.gguf").write_text("of before")
+    with pytest.raises(UserError, match="failed the parity gate.*nearer to the base"):
+        main()
+    assert [f.name for f in (tmp_path / "artifacts/gguf").iterdir()] == ["twin.gguf"]
+    assert (tmp_path / "artifacts/gguf/twin.gguf").read_text() == "of before"
+
+
+def test_stage_refuses_an_adapter_of_another_base(tiny, adapter, tmp_path, monkeypatch):
+    main = stage(tiny, adapter, tmp_path, monkeypatch).main
+    path = tmp_path / "artifacts/adapter/backend.json"
+    path.write_text(path.read_text().replace(tiny.digest, "0" * 64))
+    with pytest.raises(UserError, match="was trained on .* run scripts/04_train.py again"):
+        main()
+
+
+def test_q8_0_is_smaller_and_near(tiny, tmp_path):
+    """Quantised weights differ from the base's by at most half a step of their block's scale."""
+    write_merged_gguf(tiny.gguf, None, tmp_path / "t.gguf", "q8_0", "x", {"general.name": "t"})
+    before = {t.name: t for t in gguf.GGUFReader(tiny.gguf).tensors}
+    for tensor in gguf.GGUFReader(tmp_path / "t.gguf").tensors:
+        a = before[tensor.name].data.astype(np.float32)
+        b = gguf.dequantize(tensor.data, tensor.tensor_type)
+        assert np.abs(a - b).max() <= np.abs(a).max() / 127 * 0.6 + 1e-6
+    assert (tmp_path / "t.gguf").stat().st_size < 0.65 * tiny.gguf.stat().st_size + 3_000_000
+
+
+def test_a_broken_gguf_is_one_sentence(tmp_path):
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF" + b"\0" * 100)
+    with pytest.raises(OSError, match="llama.cpp can't load .*broken.gguf"):
+        LlamaModel(tmp_path / "broken.gguf")
+
+
+def test_the_server_renders_and_answers(tiny, adapter, tmp_path):
+    """The embedded engine reads the pinned template as transformers does, refuses a wrong key, and tells llama.cpp's
+    reason for a bad file."""
+    import httpx
+
+    from blogtwin.inference import llama_server
+
+    write_merged_gguf(
+        tiny.gguf, adapter, tmp_path / "twin.gguf", "q8_0", tiny.tokenizer().chat_template, {"general.name": "t"}
+    )
+    messages = chat.prompt_messages(EXAMPLES[0], SYSTEM)
+    with llama_server.serve_model(tmp_path / "twin.gguf", "twin") as engine:
+        assert llama_server.render_prompt(engine, messages) == chat.render_prompt(tiny.tokenizer(), messages)
+        refused = httpx.post(
+            f"{engine.base_url}/chat/completions",
+            json={"messages": messages},
+            headers={"Authorization": "Bearer wrong"},
+            trust_env=False,
+        )
+        assert refused.status_code == 401
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF" + b"\0" * 100)
+    with (
+        pytest.raises(OSError, match="can't serve .*broken.gguf"),
+        llama_server.serve_model(tmp_path / "broken.gguf", "x"),
+    ):
+        pass
+
+
+def test_the_base_at_the_twins_precision_is_the_base(tiny, adapter, references):
+    """Made once, nearer to the base than to the twin, and as good a copy as the twin is of what was trained."""
+    made = quantised_base(tiny, "q8_0")
+    before = made.stat().st_mtime_ns
+    assert quantised_base(tiny, "q8_0") == made and made.stat().st_mtime_ns == before
+    assert not list(made.parent.glob(".*.tmp")) and quantised_base(tiny, "f16") != made
+    numbers = parity.compare_export(references, made)
+    assert numbers["delta_to_base"] < 0.1 < numbers["delta_to_twin"] and parity.parity_failures("base", numbers)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from blogtwin.files import read_jsonl
 from blogtwin.paths import SPLIT_DIR
 from corpus import dataset_export
-from serve import corpus_upload, database, streaming, training_jobs
+from serve import corpus_upload, database, job_params, streaming
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.errors import ApiError
 from serve.logging_setup import log_event
@@ -119,7 +119,7 @@ async def start_job(asked: JobRequest, state: StateDep, caller: CallerDep) -> Jo
     no API key and asks no model elsewhere: where params.yaml names an instruction model or a judge, it goes without."""
     if asked.corpus != "sample" and not (state.settings.home / "corpora" / asked.corpus).is_dir():
         raise ApiError(404, "unknown_corpus", f"There is no corpus {asked.corpus}.", "POST /api/corpus makes one.")
-    knobs = training_jobs.validate_params(state.params, asked.base_model, asked.preset, asked.params)
+    knobs = job_params.validate_params(state.params, asked.base_model, asked.preset, asked.params)
     job = await asyncio.to_thread(state.jobs.add, caller.name, asked.corpus, knobs, asked.scorecard)
     return await find_job(state, job)
 

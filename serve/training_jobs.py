@@ -42,7 +42,7 @@ class TrainingJobs:
     """Calls of DVC in the workspace, one at a time; each takes seconds, so call from a thread."""
 
     def __init__(self, home: Path, database: database.Database):
-        self.home, self.store = home, database
+        self.home, self.database = home, database
         self.workspace = home / "workspace"
         self.lock = threading.Lock()
         self.known: tuple[float, dict[str, str]] = (-TTL_SECONDS, {})
@@ -69,7 +69,7 @@ class TrainingJobs:
                 *[x for one in settings for x in ("-S", one)],
                 "eval" if scorecard else "export_gguf",
             )
-            with self.store.open() as db:
+            with self.database.open() as db:
                 database.add_job(db, job, owner, corpus, {**knobs, "scorecard": scorecard})
             if not self._works():
                 self._start_worker()
@@ -159,7 +159,7 @@ class TrainingJobs:
                 self._interrupt(job)
             else:
                 self._dvc("queue", "remove", job)
-            with self.store.open() as db:
+            with self.database.open() as db:
                 database.set_job_result(db, job, "stopped")
             self._forget()
 
@@ -205,7 +205,7 @@ class TrainingJobs:
                         (folder / "eval/metrics.json").write_text(
                             self._run(["git", "show", f"{revision}:artifacts/eval/metrics.json"]), encoding="utf-8"
                         )
-            with self.store.open() as db:
+            with self.database.open() as db:
                 database.set_job_result(db, job, str(target))
 
     def _revision(self, job: str) -> str:

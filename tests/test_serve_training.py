@@ -311,11 +311,11 @@ def test_a_job_that_is_stopped_while_somebody_asks_after_it_is_stopped(tmp_path)
             database.set_job_result(db, "job-1", "stopped")
         return {"job-1": "failed"}
 
-    state = SimpleNamespace(store=kept, jobs=SimpleNamespace(states=states))
+    state = SimpleNamespace(database=kept, jobs=SimpleNamespace(states=states))
     assert asyncio.run(training.find_job(state, "job-1")).state == "stopped"
     assert [job.state for job in asyncio.run(training.list_jobs(state)).jobs] == ["stopped"]
     with kept.open() as db:
-        assert database.job(db, "job-1")["kept"] == "stopped"
+        assert database.job(db, "job-1")["result"] == "stopped"
 
 
 def tables(http, **asked) -> dict[str, list[dict]]:

@@ -1,5 +1,5 @@
-"""What lives as long as the server: settings, params, keys, models, running requests, the store, the scores'
-process."""
+"""What lives as long as the server: settings, params, keys, models, running requests, the database, the
+process that scores texts."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class AppState:
     params: Params
     keys: Keys
     pool: ModelPool
-    store: Database
+    database: Database
     scores: ScoringWorker
     jobs: TrainingJobs
     running: ActiveStreams = field(default_factory=ActiveStreams)

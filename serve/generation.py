@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -23,20 +24,20 @@ class RequestSampling(SamplingParams):
 
 
 class Completion(BaseModel):
-    """What came of it. Times in seconds; `finish` is stop or length."""
+    """A whole answer. Times in seconds."""
 
     text: str
     model: str
-    finish: str
+    finish_reason: Literal["stop", "length"]
     prompt_tokens: int
     tokens: int
-    first_token: float
+    time_to_first_token: float
     seconds: float
     tokens_per_second: float
 
 
 async def stream_completion(one: LoadedModel, messages: list[dict], sampling: RequestSampling) -> AsyncIterator[Event]:
-    """Events `delta` {text}, and at the end `written`, a Written. Raises ApiError."""
+    """Events `delta` {text}, and at the end `written`, a Completion. Raises ApiError."""
     from httpx2 import HTTPError
     from openai import OpenAIError
     from pydantic_ai.direct import model_request_stream
@@ -79,16 +80,15 @@ async def stream_completion(one: LoadedModel, messages: list[dict], sampling: Re
     tokens = reply.usage.output_tokens
     prometheus_metrics.observe_generation(one.model.name, first, seconds, tokens)
     speed = (tokens - 1) / (seconds - first) if tokens > 1 and seconds > first else 0.0
-    finish = "length" if reply.finish_reason == "length" else "stop"
     yield Event(
         "written",
         Completion(
             text=text,
             model=one.model.name,
-            finish=finish,
+            finish_reason="length" if reply.finish_reason == "length" else "stop",
             prompt_tokens=reply.usage.input_tokens,
             tokens=tokens,
-            first_token=round(first, 4),
+            time_to_first_token=round(first, 4),
             seconds=round(seconds, 4),
             tokens_per_second=round(speed, 2),
         ),

@@ -6,10 +6,7 @@ of DVC is shared.
 """
 
 import contextlib
-import difflib
-import functools
 import json
-import math
 import os
 import re
 import shutil
@@ -22,59 +19,30 @@ from pathlib import Path
 
 import psutil
 
-from blogtwin.config import Params
 from blogtwin.dvc import DVC
 from blogtwin.files import atomic_directory
 from blogtwin.paths import ARTIFACTS_DIR, LOGS_DIR, ROOT
-from blogtwin.presets import load_presets
 from serve import database
 from serve.errors import ApiError
+from serve.job_params import NO_ADDRESSES, hydra_literal
 
-# All that a job may set of params.yaml. Numbers, yes or no, and names from a list: never a text, which could be a path,
-# or an address that posts are sent to. What params.yaml gains later is refused until it is named here.
-HYPERPARAMETERS = frozenset(
-    f"{section}.{name}"
-    for section, names in {
-        "prepare": (
-            "seed links code quotes tables embeds redact context_tokens max_augmentations_per_post instruction_source"
-        ),
-        "prepare.augmentation": "notes brief outline rewrite answer persona",
-        "split": "strategy train_fraction valid_fraction test_fraction seed min_jaccard min_containment",
-        "train": (
-            "preset backend max_length epochs max_steps max_tokens batch_size learning_rate warmup_ratio lora_rank"
-            " lora_alpha lora_dropout early_stopping_patience save_steps seed warm_start num_canaries method"
-            " preference_prompts"
-        ),
-        "export": "quantization parity_prompts parity_tokens",
-        "eval": "num_prompts num_notes_prompts max_scored_tokens max_tokens temperature top_p repeat_penalty seed",
-    }.items()
-    for name in names.split()
-)
-# A job asks no model elsewhere, even where params.yaml names one: it runs without the keys, and what leaves the machine
-# is decided at the terminal.
-NO_ADDRESSES = {"prepare.instruction_model": "", "eval.judge_model": ""}
-SECRET = re.compile(
-    r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)", re.IGNORECASE
-)  # in the name of a variable
-NEEDED = {
-    "HF_TOKEN",
-    "HUGGING_FACE_HUB_TOKEN",
-}  # for base models of the registry that Hugging Face gives to its users only, such as llama3.2
+# A variable whose name matches holds a secret.
+SECRET = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)", re.IGNORECASE)
+# Needed for base models that Hugging Face gives only to users who accepted their licence, such as llama3.2.
+HUB_TOKENS = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}
 STATES = {"Queued": "waiting", "Running": "running", "Success": "done", "Failed": "failed"}
 STAGE = re.compile(r"^Running stage '([\w-]+)'", re.M)
 EXPERIMENTS = Path(".dvc/tmp/exps")
-TTL_SECONDS = (
-    10  # seconds that what DVC said of its queue is taken again: asking takes two seconds of a core that trains
-)
-STOP_TIMEOUT_SECONDS = 120  # seconds that a command of DVC or Git may take
-START_TIMEOUT_SECONDS = 30  # seconds in which a worker that was started is taken to be on its way
+TTL_SECONDS = 10  # DVC's answer about its queue is cached that long: asking takes two seconds of a core that trains
+COMMAND_TIMEOUT_SECONDS = 120  # for one command of DVC or Git
+START_TIMEOUT_SECONDS = 30  # a worker that was started this recently counts as running
 
 
 class TrainingJobs:
     """Calls of DVC in the workspace, one at a time; each takes seconds, so call from a thread."""
 
     def __init__(self, home: Path, database: database.Database):
-        self.home, self.store = home, database
+        self.home, self.database = home, database
         self.workspace = home / "workspace"
         self.lock = threading.Lock()
         self.known: tuple[float, dict[str, str]] = (-TTL_SECONDS, {})
@@ -101,7 +69,7 @@ class TrainingJobs:
                 *[x for one in settings for x in ("-S", one)],
                 "eval" if scorecard else "export_gguf",
             )
-            with self.store.open() as db:
+            with self.database.open() as db:
                 database.add_job(db, job, owner, corpus, {**knobs, "scorecard": scorecard})
             if not self._works():
                 self._start_worker()
@@ -191,7 +159,7 @@ class TrainingJobs:
                 self._interrupt(job)
             else:
                 self._dvc("queue", "remove", job)
-            with self.store.open() as db:
+            with self.database.open() as db:
                 database.set_job_result(db, job, "stopped")
             self._forget()
 
@@ -237,7 +205,7 @@ class TrainingJobs:
                         (folder / "eval/metrics.json").write_text(
                             self._run(["git", "show", f"{revision}:artifacts/eval/metrics.json"]), encoding="utf-8"
                         )
-            with self.store.open() as db:
+            with self.database.open() as db:
                 database.set_job_result(db, job, str(target))
 
     def _revision(self, job: str) -> str:
@@ -295,13 +263,13 @@ class TrainingJobs:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=STOP_TIMEOUT_SECONDS,
+                timeout=COMMAND_TIMEOUT_SECONDS,
             )
         except subprocess.TimeoutExpired:
             raise ApiError(
                 503,
                 "dvc_busy",
-                f"DVC or Git did not come to an end in {STOP_TIMEOUT_SECONDS} seconds.",
+                f"DVC or Git did not come to an end in {COMMAND_TIMEOUT_SECONDS} seconds.",
                 "Ask again later.",
                 60,
             ) from None
@@ -322,51 +290,6 @@ def _environment() -> dict[str, str]:
     keep = {
         k: v
         for k, v in os.environ.items()
-        if not k.startswith(("GIT_", "SERVE_", "OMP_")) and (k in NEEDED or not SECRET.search(k))
+        if not k.startswith(("GIT_", "SERVE_", "OMP_")) and (k in HUB_TOKENS or not SECRET.search(k))
     }
     return {**keep, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-
-
-def hydra_literal(value: bool | int | float | str) -> str:
-    """A value as Hydra's grammar for `-S` reads it back, with its type: text always in quotes, else `null` would be
-    none and `1` a number."""
-    if not isinstance(value, str):
-        return json.dumps(value)
-    # backslashes count only before a quote, the end, or the ${ of an interpolation
-    return "'" + re.sub(r"(\\*)('|\$\{|\Z)", lambda m: 2 * m[1] + (f"\\{m[2]}" if m[2] else ""), value) + "'"
-
-
-def validate_params(params: Params, base: str | None, preset: str, knobs: dict) -> dict:
-    """Preset and hyper-parameters by dotted name, each as params.yaml's own rules read it. Raises ApiError 422."""
-    from blogtwin.models.registry import load_registry
-
-    presets = load_presets()
-    if preset not in presets:
-        raise ApiError(422, "invalid_request", f"preset is {preset!r}.", f"There are: {', '.join(presets)}.")
-    if base is not None and base not in load_registry():
-        raise ApiError(422, "invalid_request", f"base_model is {base!r}.", f"There are: {', '.join(load_registry())}.")
-    wanted = {"train.preset": preset, **knobs}
-    data = params.model_dump()
-    for key, value in wanted.items():
-        if key not in HYPERPARAMETERS:
-            near = difflib.get_close_matches(key, HYPERPARAMETERS, 1, cutoff=0.8)
-            hint = (
-                f"Did you mean {near[0]}?"
-                if near
-                else "It sets hyper-parameters only; paths, addresses and names stay as params.yaml has them."
-            )
-            raise ApiError(422, "invalid_request", f"params: a job can't set {key[:80]}.", hint)
-        if isinstance(value, float) and not math.isfinite(value):  # no JSON, and so no row of the list of jobs
-            raise ApiError(422, "invalid_request", f"params: {key} is {value}.", "Give a number.")
-        *sections, name = key.split(".")
-        functools.reduce(dict.__getitem__, sections, data)[name] = value
-    try:
-        found = Params.model_validate(data)
-    except ValueError as e:
-        raise ApiError(422, "invalid_request", f"params: {' '.join(str(e).split())[:200]}") from None
-    # `preset` stays a word: the trainer treats a preset's value in another way than a number that was asked for
-    read = {
-        key: value if value == "preset" else functools.reduce(getattr, key.split("."), found)
-        for key, value in wanted.items()
-    }
-    return {**read, **({"train.base": base} if base else {})}

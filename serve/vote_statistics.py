@@ -4,10 +4,10 @@ from blogtwin.files import nan_to_none
 from blogtwin.schemas import PreferencePair
 
 TIE, AUTHOR = "tie", "author"
-BETTER, CLOSER = "better", "closer"  # which reads better; which sounds more like the author
+PREFERRED, MORE_SIMILAR = "preferred", "more_similar"  # which reads better; which sounds more like the author
 
 
-def pair_results(votes: list[dict], question: str = BETTER) -> list[dict]:
+def pair_results(votes: list[dict], question: str = PREFERRED) -> list[dict]:
     """Each pair of models that this was asked of: {one, other, wins, losses, ties, share, lo, hi, n, p, e} of `one`
     (eval.intervals.votes)."""
     from eval import confidence_intervals
@@ -32,7 +32,7 @@ def pair_results(votes: list[dict], question: str = BETTER) -> list[dict]:
     ]
 
 
-def winning_system(vote: dict, question: str = BETTER) -> str | None:
+def winning_system(vote: dict, question: str = PREFERRED) -> str | None:
     """The name of the model that won; None for a tie."""
     return None if vote[question] == TIE else vote[f"{vote[question]}_model"]
 
@@ -69,10 +69,10 @@ def self_recognition(votes: list[dict]) -> dict | None:
     """How often the author knew their own text: {right, n, share, lo, hi}; None when it was never asked."""
     from eval.confidence_intervals import wilson_interval
 
-    asked = [v for v in votes if AUTHOR in (v["left_model"], v["right_model"]) and v["mine"]]
+    asked = [v for v in votes if AUTHOR in (v["left_model"], v["right_model"]) and v["own_text"]]
     if not asked:
         return None
-    right = sum(v[f"{v['mine']}_model"] == AUTHOR for v in asked)
+    right = sum(v[f"{v['own_text']}_model"] == AUTHOR for v in asked)
     low, high = wilson_interval(right, len(asked))
     return {"right": right, "n": len(asked), "share": right / len(asked), "lo": low, "hi": high}
 
@@ -83,7 +83,7 @@ def preference_pairs(votes: list[dict]) -> list[PreferencePair]:
     learn."""
     rows = []
     for vote in votes:
-        chosen = vote[CLOSER] or vote[BETTER]
+        chosen = vote[MORE_SIMILAR] or vote[PREFERRED]
         if chosen == TIE or AUTHOR in (vote["left_model"], vote["right_model"]):
             continue
         better, worse = (vote[f"{side}_text"] for side in (chosen, "right" if chosen == "left" else "left"))

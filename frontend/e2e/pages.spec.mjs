@@ -342,7 +342,7 @@ export const pageScenarios = {
     await job.getByText("stopped").waitFor({ timeout: 60_000 * slow });
     const { jobs } = await api(page, "/api/v1/training/jobs");
     assert.deepEqual(
-      [jobs[0].corpus, jobs[0].asked["train.preset"], jobs[0].state],
+      [jobs[0].corpus, jobs[0].params["train.preset"], jobs[0].state],
       ["sample", "highspeed", "stopped"],
     );
   },

@@ -38,14 +38,14 @@ class SessionChatRequest(SamplingOptions):
 
 
 class Message(BaseModel):
-    """`finish`: stop, length or cancelled for an answer; empty for a question."""
+    """`finish_reason`: stop, length or cancelled for an answer; empty for a question."""
 
     id: int
     role: Literal["user", "assistant"]
     content: str
     model: str
-    finish: str
-    made: float
+    finish_reason: str
+    created_at: float
 
 
 class ChatReply(BaseModel):
@@ -59,8 +59,8 @@ class ChatSession(BaseModel):
     id: str
     title: str
     model: str
-    made: float
-    changed: float
+    created_at: float
+    updated_at: float
 
 
 class ChatSummary(ChatSession):
@@ -116,8 +116,8 @@ def drop_retried_answers(history: list[dict]) -> list[dict]:
     return kept
 
 
-def save_answer(db, session: str, text: str, model: str, finish: str) -> dict:
-    message = database.add_message(db, session, "assistant", text, model, finish)
+def save_answer(db: sqlite3.Connection, session: str, text: str, model: str, finish_reason: str) -> dict:
+    message = database.add_message(db, session, "assistant", text, model, finish_reason)
     if message is None:
         raise ApiError(409, "session_removed", "The chat was deleted while its answer was written.")
     return next(m for m in database.messages(db, session) if m["id"] == message)
@@ -128,7 +128,7 @@ async def stream_chat(state, caller, asked: SessionChatRequest) -> AsyncIterator
     came."""
     one, sampling = state.pool.get(asked.model), requests.resolve_sampling(state, asked)
     requests.check_prompt_length(state, [{"content": asked.message}])
-    session, history = await state.store.do(save_question, caller.name, asked, one.model.name)
+    session, history = await state.database.run(save_question, caller.name, asked, one.model.name)
     chat = truncate_history(
         state,
         [
@@ -144,7 +144,9 @@ async def stream_chat(state, caller, asked: SessionChatRequest) -> AsyncIterator
                 text += event.data["text"]
                 yield event
             else:
-                kept = await state.store.do(save_answer, session, event.data.text, one.model.name, event.data.finish)
+                kept = await state.database.run(
+                    save_answer, session, event.data.text, one.model.name, event.data.finish_reason
+                )
                 yield Event(
                     "answered",
                     ChatReply(
@@ -156,7 +158,7 @@ async def stream_chat(state, caller, asked: SessionChatRequest) -> AsyncIterator
                 )
     except (asyncio.CancelledError, GeneratorExit, ApiError):
         if text:  # at once and not in a thread: nothing may be awaited here, and nobody is served meanwhile
-            with contextlib.suppress(sqlite3.OperationalError), state.store.open(DATABASE_WAIT_SECONDS) as db:
+            with contextlib.suppress(sqlite3.OperationalError), state.database.open(DATABASE_WAIT_SECONDS) as db:
                 database.add_message(db, session, "assistant", text, one.model.name, "cancelled")
         raise
 
@@ -200,7 +202,7 @@ async def list_sessions(
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> ChatList:
     """Newest first; `search` finds words in titles and messages, also their beginnings."""
-    return ChatList(sessions=await state.store.do(database.sessions, caller.name, search, limit, offset))
+    return ChatList(sessions=await state.database.run(database.sessions, caller.name, search, limit, offset))
 
 
 @router.get("/sessions/{session_id}")
@@ -209,7 +211,7 @@ async def get_session(session_id: str, state: StateDep, caller: CallerDep) -> Ch
         found = database.session(db, caller.name, session_id)
         return found and {**found, "messages": database.messages(db, session_id)}
 
-    if (found := await state.store.do(read)) is None:
+    if (found := await state.database.run(read)) is None:
         raise not_found(session_id)
     return Chat(**found)
 
@@ -223,13 +225,13 @@ async def rename_session(session_id: str, new: ChatUpdate, state: StateDep, call
             else None
         )
 
-    if (found := await state.store.do(rename)) is None:
+    if (found := await state.database.run(rename)) is None:
         raise not_found(session_id)
     return ChatSession(**found)
 
 
 @router.delete("/sessions/{session_id}")
 async def remove_session(session_id: str, state: StateDep, caller: CallerDep) -> DeleteResult:
-    if not await state.store.do(database.remove_session, caller.name, session_id):
+    if not await state.database.run(database.remove_session, caller.name, session_id):
         raise not_found(session_id)
     return DeleteResult(removed=True)

@@ -40,25 +40,25 @@ class BlindRequest(BaseModel):
 
 
 class Blind(BaseModel):
-    """Which is which is told by the vote's answer. `spot_mine`: one of them is the author's own."""
+    """Which is which is told by the vote's answer. `has_own_text`: one of them is the author's own."""
 
     id: str
     topic: str
     left: str
     right: str
-    spot_mine: bool
+    has_own_text: bool
 
 
 class Vote(BaseModel):
     """Style and quality are asked apart: a text can sound like the author and read badly."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"better": "left", "closer": "right"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"preferred": "left", "more_similar": "right"}]})
 
-    better: Literal["left", "right", "tie"] = Field(description="which one reads better")
-    closer: Literal["left", "right", "tie"] | None = Field(
+    preferred: Literal["left", "right", "tie"] = Field(description="which one reads better")
+    more_similar: Literal["left", "right", "tie"] | None = Field(
         None, description="which one sounds more like you, where neither is yours"
     )
-    mine: Literal["left", "right"] | None = Field(None, description="which one you wrote, where one is yours")
+    own_text: Literal["left", "right"] | None = Field(None, description="which one you wrote, where one is yours")
 
 
 class VoteResult(BaseModel):
@@ -67,8 +67,8 @@ class VoteResult(BaseModel):
 
 
 class PairResult(BaseModel):
-    """Of `one` against `other`; a tie is half a win. lo and hi: Wilson, 95 %. p: exact binomial. e: evidence that may
-    be looked at after every vote."""
+    """Votes for `one` against `other`; a tie is half a win. `lo` and `hi`: Wilson's 95 % interval of `share`. `p`: exact
+    binomial test. `e`: an e-value, valid however often it is looked at."""
 
     one: str
     other: str
@@ -84,7 +84,7 @@ class PairResult(BaseModel):
 
 
 class SelfRecognition(BaseModel):
-    """«Can you tell which you wrote?»: 0.5 is chance."""
+    """How often the author recognised their own text; a `share` of 0.5 is chance. `lo` and `hi`: Wilson's 95 % interval."""
 
     right: int
     n: int
@@ -94,14 +94,14 @@ class SelfRecognition(BaseModel):
 
 
 class Results(BaseModel):
-    """`closer`: which sounds more like the author. `pairs`: which reads better, and `strengths` of that: Bradley–Terry,
-    the chance to win against an average one; empty for fewer than three."""
+    """`preferred`: which reads better. `more_similar`: which sounds more like the author. `strengths`: Bradley–Terry on
+    `preferred`, the chance to win against an average model; empty for fewer than three models."""
 
     votes: int
-    closer: list[PairResult]
-    pairs: list[PairResult]
+    preferred: list[PairResult]
+    more_similar: list[PairResult]
     strengths: dict[str, float]
-    detection: SelfRecognition | None
+    self_recognition: SelfRecognition | None
 
 
 def held_out_prompts() -> list[dict]:
@@ -148,13 +148,13 @@ async def compare(
     ]
     words = max(30, min(len(text.split()) for _, text in texts))
     left, right = RANDOM.sample([(name, truncate_words(text, words).strip()) for name, text in texts], 2)
-    blind = await state.store.do(database.add_blind, caller.name, topic["brief"], topic["prompt"], left, right)
+    blind = await state.database.run(database.add_comparison, caller.name, topic["brief"], topic["prompt"], left, right)
     return Blind(
         id=blind,
         topic=topic["brief"],
         left=left[1],
         right=right[1],
-        spot_mine=vote_statistics.AUTHOR in (asked.one, asked.other),
+        has_own_text=vote_statistics.AUTHOR in (asked.one, asked.other),
     )
 
 
@@ -163,30 +163,30 @@ async def vote(blind_id: str, given: Vote, state: StateDep, caller: CallerDep) -
     """Counted once; then it is told who wrote which."""
 
     def keep(db) -> dict:
-        found = database.blind(db, caller.name, blind_id)
+        found = database.comparison(db, caller.name, blind_id)
         if found is None:
             raise ApiError(
                 404, "unknown_comparison", "There is no such comparison of yours.", "POST /api/blind makes one."
             )
-        if not database.add_vote(db, blind_id, given.better, given.closer, given.mine):
+        if not database.add_vote(db, blind_id, given.preferred, given.more_similar, given.own_text):
             raise ApiError(
                 409, "voted_before", "This comparison has its vote, and it stays.", "POST /api/blind makes a new one."
             )
         return found
 
-    found = await state.store.do(keep)
+    found = await state.database.run(keep)
     return VoteResult(left=found["left_model"], right=found["right_model"])
 
 
 @router.get("/results")
 async def results(state: StateDep) -> Results:
-    votes = await state.store.do(database.votes)
+    votes = await state.database.run(database.votes)
     return Results(
         votes=len(votes),
-        closer=vote_statistics.pair_results(votes, vote_statistics.CLOSER),
-        pairs=vote_statistics.pair_results(votes),
+        preferred=vote_statistics.pair_results(votes),
+        more_similar=vote_statistics.pair_results(votes, vote_statistics.MORE_SIMILAR),
         strengths=vote_statistics.bradley_terry(votes),
-        detection=vote_statistics.self_recognition(votes),
+        self_recognition=vote_statistics.self_recognition(votes),
     )
 
 
@@ -198,5 +198,5 @@ async def results(state: StateDep) -> Results:
 async def preference_pairs(state: StateDep) -> Response:
     """The votes as pairs for DPO, a JSON line each: {prompt, chosen, rejected}, lists of chat messages as TRL reads
     them. Saved to a file, `train.preference_data` takes it."""
-    rows = vote_statistics.preference_pairs(await state.store.do(database.votes))
+    rows = vote_statistics.preference_pairs(await state.database.run(database.votes))
     return Response("".join(row.model_dump_json() + "\n" for row in rows), media_type="application/x-ndjson")

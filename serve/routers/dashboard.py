@@ -80,7 +80,7 @@ def topics(state: StateDep) -> Topics:
 @router.get("/dashboard")
 async def dashboard(state: StateDep, past: bool = True) -> Dashboard:
     """`past=false` leaves out commits and experiments, which Git and DVC take seconds to tell."""
-    votes = await state.store.do(database.votes)
+    votes = await state.database.run(database.votes)
     history, found = [], []
     if past:
         history, found = await asyncio.gather(

@@ -68,7 +68,7 @@ class RewriteResult(BaseModel):
     kept: list[FoundFact]
     missing: list[FoundFact]
     invented: list[FoundFact]
-    finish: str
+    finish_reason: str
     tokens: int
 
 
@@ -198,7 +198,10 @@ async def rewrite_events(state, asked: RewriteRequest) -> AsyncIterator[Event]:
             yield Event(
                 "rewritten",
                 RewriteResult(
-                    text=text, finish=event.data.finish, tokens=event.data.tokens, **compare_facts(asked.text, text)
+                    text=text,
+                    finish_reason=event.data.finish_reason,
+                    tokens=event.data.tokens,
+                    **compare_facts(asked.text, text),
                 ),
             )
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from blogtwin.files import read_jsonl
 from blogtwin.paths import SPLIT_DIR
 from corpus import dataset_export
-from serve import corpus_upload, database, streaming, training_jobs
+from serve import corpus_upload, database, job_params, streaming
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.errors import ApiError
 from serve.logging_setup import log_event
@@ -66,12 +66,13 @@ class JobRequest(BaseModel):
 
 
 class Job(BaseModel):
-    """`asked`: knobs by dotted name, and whether a scorecard was wanted. `twin`: the model's name once it is done."""
+    """`params`: hyper-parameters by dotted name, and whether a scorecard was asked for. `created_at`: seconds since 1970.
+    `twin`: the model's name once the job is done."""
 
     id: str
     corpus: str
-    asked: dict[str, Any]
-    made: float
+    params: dict[str, Any]
+    created_at: float
     state: Literal["waiting", "running", "done", "failed", "stopped"]
     twin: str | None
 
@@ -119,7 +120,7 @@ async def start_job(asked: JobRequest, state: StateDep, caller: CallerDep) -> Jo
     no API key and asks no model elsewhere: where params.yaml names an instruction model or a judge, it goes without."""
     if asked.corpus != "sample" and not (state.settings.home / "corpora" / asked.corpus).is_dir():
         raise ApiError(404, "unknown_corpus", f"There is no corpus {asked.corpus}.", "POST /api/corpus makes one.")
-    knobs = training_jobs.validate_params(state.params, asked.base_model, asked.preset, asked.params)
+    knobs = job_params.validate_params(state.params, asked.base_model, asked.preset, asked.params)
     job = await asyncio.to_thread(state.jobs.add, caller.name, asked.corpus, knobs, asked.scorecard)
     return await find_job(state, job)
 
@@ -127,12 +128,12 @@ async def start_job(asked: JobRequest, state: StateDep, caller: CallerDep) -> Jo
 @router.get("/v1/training/jobs")
 async def list_jobs(state: StateDep) -> JobList:
     states = await asyncio.to_thread(state.jobs.states)
-    return JobList(jobs=[await job_view(state, row, states) for row in await state.store.do(database.jobs)])
+    return JobList(jobs=[await job_view(state, row, states) for row in await state.database.run(database.jobs)])
 
 
 async def find_job(state, job_id: str) -> Job:
     states = await asyncio.to_thread(state.jobs.states)
-    row = await state.store.do(database.job, job_id)
+    row = await state.database.run(database.job, job_id)
     if row is None:
         raise ApiError(404, "unknown_job", f"There is no job {job_id[:64]!r}.", "GET /api/v1/training/jobs lists them.")
     return await job_view(state, row, states)
@@ -143,17 +144,17 @@ async def job_view(state, row: dict, states: dict[str, str]) -> Job:
 
     `row` was read after `states`: DVC calls a stopped job failed, and its row says so first.
     """
-    kept = row["kept"]
-    now = kept if kept in ("stopped", "failed") else "done" if kept else states.get(row["id"], "failed")
-    if now == "done" and not kept:
-        await asyncio.to_thread(state.jobs.keep, row["id"], row["corpus"], row["asked"].get("scorecard", True))
-    if now == "failed" and not kept:
-        await state.store.do(database.set_job_result, row["id"], "failed")
+    result = row["result"]
+    now = result if result in ("stopped", "failed") else "done" if result else states.get(row["id"], "failed")
+    if now == "done" and not result:
+        await asyncio.to_thread(state.jobs.keep, row["id"], row["corpus"], row["params"].get("scorecard", True))
+    if now == "failed" and not result:
+        await state.database.run(database.set_job_result, row["id"], "failed")
     return Job(
         id=row["id"],
         corpus=row["corpus"],
-        asked=row["asked"],
-        made=row["made"],
+        params=row["params"],
+        created_at=row["created_at"],
         state=now,
         twin=f"{row['corpus']}/{row['id']}" if now == "done" else None,
     )
@@ -164,7 +165,7 @@ async def watch_jobs(state) -> None:
     though nobody looks."""
     while True:
         try:
-            if any(not row["kept"] for row in await state.store.do(database.jobs)):
+            if any(not row["result"] for row in await state.database.run(database.jobs)):
                 await list_jobs(state)
         except Exception as e:  # DVC, Git, the disk: the next minute may be better
             log_event("jobs not looked after", 40, e)

@@ -147,13 +147,13 @@ def test_a_locked_database_is_a_clear_error_and_over_when_it_is_free(http, tmp_p
     blind = http.post("/api/blind", json={}).json()["id"]
     other = sqlite3.connect(tmp_path / "serve.db")
     other.execute("begin exclusive")
-    refused = http.post(f"/api/blind/{blind}/vote", json={"better": "left"})
+    refused = http.post(f"/api/blind/{blind}/vote", json={"preferred": "left"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "database_locked") and refused.headers[
         "retry-after"
     ]
     other.rollback()
     other.close()
-    assert http.post(f"/api/blind/{blind}/vote", json={"better": "left"}).status_code == 200
+    assert http.post(f"/api/blind/{blind}/vote", json={"preferred": "left"}).status_code == 200
 
 
 @pytest.mark.slow
@@ -165,7 +165,7 @@ def test_a_full_disk_is_said_loses_nothing_acknowledged_and_is_over_when_there_i
         answer = http.post("/api/blind", json={"one": "base", "other": "author"})
         if answer.status_code == 200:
             blind = answer.json()["id"]
-            answer = http.post(f"/api/blind/{blind}/vote", json={"better": "left"})
+            answer = http.post(f"/api/blind/{blind}/vote", json={"preferred": "left"})
             acknowledged.extend([blind] if answer.status_code == 200 else [])
         return answer
 
@@ -181,7 +181,7 @@ def test_a_full_disk_is_said_loses_nothing_acknowledged_and_is_over_when_there_i
         == (507, "disk_full")
     )
     assert vote().status_code == 200 and len(acknowledged) > 3
-    with http.app.state.serve.store.open() as db:
+    with http.app.state.serve.database.open() as db:
         assert {v["id"] for v in database.votes(db)} == set(acknowledged)
 
 
@@ -191,7 +191,7 @@ def test_kill_9_under_load_loses_no_acknowledged_vote_and_no_message(served, tmp
 
     def vote(http) -> None:
         blind = http.post("/api/blind", json={"one": "base", "other": "author"}).json()["id"]
-        if http.post(f"/api/blind/{blind}/vote", json={"better": "left", "mine": "left"}).status_code == 200:
+        if http.post(f"/api/blind/{blind}/vote", json={"preferred": "left", "own_text": "left"}).status_code == 200:
             votes.append(blind)
 
     def chat(http) -> None:
@@ -273,15 +273,16 @@ def test_an_answer_is_asked_for_again_when_it_is_old_or_was_none():
 
 def test_a_comparison_hides_who_wrote_is_voted_once_and_then_tells(http):
     blind = http.post("/api/blind", json={"one": "base", "other": "author"}).json()
-    assert set(blind) == {"id", "topic", "left", "right", "spot_mine"} and blind["spot_mine"]
+    assert set(blind) == {"id", "topic", "left", "right", "has_own_text"} and blind["has_own_text"]
     lengths = [len(blind[side].split()) for side in ("left", "right")]
     assert max(lengths) - min(lengths) <= 1
-    told = http.post(f"/api/blind/{blind['id']}/vote", json={"better": "left", "mine": "right"}).json()
+    told = http.post(f"/api/blind/{blind['id']}/vote", json={"preferred": "left", "own_text": "right"}).json()
     assert set(told.values()) == {"base", "author"} and (told["left"] == "base") == blind["left"].startswith(
         "A base wrote this."
     )
     assert (
-        http.post(f"/api/blind/{blind['id']}/vote", json={"better": "right"}).json()["error"]["code"] == "voted_before"
+        http.post(f"/api/blind/{blind['id']}/vote", json={"preferred": "right"}).json()["error"]["code"]
+        == "voted_before"
     )
     assert http.get("/api/blind/results").json()["votes"] == 1
 
@@ -294,17 +295,20 @@ def test_sides_are_shuffled_and_results_count_them_right(http):
         first.append(twin)
         http.post(
             f"/api/blind/{blind['id']}/vote",
-            json={"better": twin, "closer": "tie" if len(first) > 18 else "left" if twin == "right" else "right"},
+            json={
+                "preferred": twin,
+                "more_similar": "tie" if len(first) > 18 else "left" if twin == "right" else "right",
+            },
         )
     assert 3 < first.count("left") < 21  # one in 20,000 shuffles would fail
     found = http.get("/api/blind/results").json()
-    pair = found["pairs"][0]
+    pair = found["preferred"][0]
     assert (pair["one"], pair["other"], pair["wins"], pair["losses"]) == ("base", "finetuned", 0, 24)
     assert pair["lo"] == pytest.approx(0, abs=1e-9) and pair["hi"] == pytest.approx(
         0.138, abs=0.001
     )  # Wilson: z² / (n + z²)
-    closer = found["closer"][0]  # asked apart: there the base won, and the last were ties
-    assert (closer["wins"], closer["losses"], closer["ties"]) == (18, 0, 6)
+    similar = found["more_similar"][0]  # asked apart: there the base won, and the last were ties
+    assert (similar["wins"], similar["losses"], similar["ties"]) == (18, 0, 6)
     rows = [json.loads(line) for line in http.get("/api/blind/pairs").text.splitlines()]
     assert len(rows) == 18 and all(
         r["chosen"][0]["content"].startswith("A base") and r["rejected"][0]["content"].startswith("A twin")
@@ -323,16 +327,11 @@ def test_sides_can_not_be_told_from_pythons_own_random_numbers(http):
     assert sides() != sides()
 
 
-def test_a_vote_without_the_second_question_and_a_file_of_before_it(http, tmp_path):
-    with sqlite3.connect(tmp_path / "old.db") as db:
-        db.execute("create table vote (blind text primary key, better text not null, mine text, made real not null)")
-        db.execute("insert into vote values ('one', 'left', null, 1)")
-    with database.Database(tmp_path / "old.db").open() as db:
-        assert [tuple(row) for row in db.execute("select better, closer from vote")] == [("left", None)]
+def test_a_vote_without_the_second_question_counts_for_the_first(http):
     blind = http.post("/api/blind", json={"one": "base", "other": "finetuned"}).json()
-    http.post(f"/api/blind/{blind['id']}/vote", json={"better": "left"})
+    http.post(f"/api/blind/{blind['id']}/vote", json={"preferred": "left"})
     found = http.get("/api/blind/results").json()
-    assert found["closer"] == [] and found["pairs"][0]["n"] == 1
+    assert found["more_similar"] == [] and found["preferred"][0]["n"] == 1
     assert http.get("/api/blind/pairs").json()["chosen"][0]["content"] == blind["left"]
 
 
@@ -340,9 +339,9 @@ def ballot(left: str, right: str, better: str, mine=None) -> dict:
     return {
         "left_model": left,
         "right_model": right,
-        "better": better,
-        "closer": None,
-        "mine": mine,
+        "preferred": better,
+        "more_similar": None,
+        "own_text": mine,
         "left_text": "l",
         "right_text": "r",
         "prompt": "p",

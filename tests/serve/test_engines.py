@@ -302,7 +302,7 @@ def test_what_came_before_the_engine_went_is_kept_in_the_chat(failing):
     )
     kept = http.get(f"/api/v1/chat/sessions/{found[0][1]['session_id']}").json()["messages"]
     assert found[-1][1]["error"]["code"] == "engine_gone"
-    assert [(m["role"], m["content"], m["finish"]) for m in kept] == [
+    assert [(m["role"], m["content"], m["finish_reason"]) for m in kept] == [
         ("user", "Count.", ""),
         ("assistant", "One two", "cancelled"),
     ]

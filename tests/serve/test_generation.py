@@ -44,7 +44,7 @@ def test_a_stream_is_start_deltas_written(server):
         found = events(answer.iter_lines())
     assert [n for n, _ in found][0] == "start" and [n for n, _ in found][-1] == "written"
     assert "".join(d["text"] for n, d in found if n == "delta") == found[-1][1]["text"]
-    assert found[-1][1]["tokens"] == 6 and found[-1][1]["finish"] == "length" and found[-1][1]["tokens_per_second"] > 0
+    assert found[-1][1]["tokens"] == 6 and found[-1][1]["finish_reason"] == "length" and found[-1][1]["tokens_per_second"] > 0
 
 
 def test_strength_zero_is_the_base_and_one_the_twin_whatever_was_asked_before(server):
@@ -221,7 +221,7 @@ def test_a_websocket_has_the_same_events_and_can_cancel(server):
         assert ask(message="x", model="nobody")[-1][1]["error"]["code"] == "unknown_model"
         assert ask(nothing=1)[-1][1]["error"]["code"] == "invalid_request"
     chat = server.http.get(f"/api/v1/chat/sessions/{session}").json()["messages"]
-    assert [m["finish"] for m in chat] == ["", "length", "", "cancelled"] and chat[-1]["content"]
+    assert [m["finish_reason"] for m in chat] == ["", "length", "", "cancelled"] and chat[-1]["content"]
 
 
 def test_a_draft_is_written_section_by_section_along_the_given_outline(server):

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from blogtwin.config import AugmentationParams, Params, load_params
 from blogtwin.files import read_jsonl
-from serve import database, training_jobs
+from serve import database, job_params, training_jobs
 from serve.errors import ApiError
 from serve.routers import training
 from tests.support.api_client import client
@@ -114,7 +114,7 @@ def test_a_corpus_name_stays_in_its_folder(http, name):
 
 def refused(knobs: dict) -> ApiError:
     with pytest.raises(ApiError) as error:
-        training_jobs.validate_params(load_params(ROOT / "params.yaml"), None, "quality", knobs)
+        job_params.validate_params(load_params(ROOT / "params.yaml"), None, "quality", knobs)
     assert (error.value.status_code, error.value.code) == (422, "invalid_request")
     return error.value
 
@@ -155,17 +155,17 @@ def test_every_parameter_is_a_hyperparameter_of_jobs_or_is_refused():
     list."""
     params = load_params(ROOT / "params.yaml")
     known = leaves()
-    assert len(known) > 60 and set(known) > training_jobs.HYPERPARAMETERS
+    assert len(known) > 60 and set(known) > job_params.HYPERPARAMETERS
     for name in known:
         value = functools.reduce(getattr, name.split("."), params)
-        if name in training_jobs.HYPERPARAMETERS:
-            assert training_jobs.validate_params(params, None, "quality", {name: value}) == {
+        if name in job_params.HYPERPARAMETERS:
+            assert job_params.validate_params(params, None, "quality", {name: value}) == {
                 "train.preset": "quality",
                 name: value,
             }
         else:
             assert f"a job can't set {name}." in refused({name: value}).message
-    assert not training_jobs.HYPERPARAMETERS & {
+    assert not job_params.HYPERPARAMETERS & {
         "eval.judge_model",
         "eval.other_twin",
         "eval.impostors",
@@ -189,7 +189,7 @@ def test_a_job_sets_no_free_text():
         )
 
     known = leaves()
-    texts = {name for name in training_jobs.HYPERPARAMETERS if free(known[name])}
+    texts = {name for name in job_params.HYPERPARAMETERS if free(known[name])}
     of_a_list = {
         "train.preset",
         *(f"prepare.augmentation.{kind}" for kind in AugmentationParams.model_fields if kind != "persona"),
@@ -211,7 +211,7 @@ def test_a_job_sets_no_free_text():
     ],
 )
 def test_a_job_takes_a_value_as_it_was_validated(name, given, taken):
-    found = training_jobs.validate_params(load_params(ROOT / "params.yaml"), None, "quality", {name: given})[name]
+    found = job_params.validate_params(load_params(ROOT / "params.yaml"), None, "quality", {name: given})[name]
     assert found == taken and type(found) is type(taken)
 
 
@@ -252,7 +252,7 @@ def test_a_value_reaches_params_yaml_as_it_is_with_its_type(tmp_path, value):
 
     file = tmp_path / "params.yaml"
     file.write_text("section:\n  name: 0\n")
-    apply_overrides(file, [f"section.name={training_jobs.hydra_literal(value)}"])
+    apply_overrides(file, [f"section.name={job_params.hydra_literal(value)}"])
     found = yaml.safe_load(file.read_text())["section"]["name"]
     assert found == value and type(found) is type(value)
 
@@ -290,14 +290,14 @@ def test_a_job_has_no_keys_of_other_services(tmp_path, monkeypatch):
 
 def test_a_preset_is_overruled_by_params_and_names_are_checked():
     params = load_params(ROOT / "params.yaml")
-    assert training_jobs.validate_params(params, "llama3.2:1b", "highspeed", {"train.epochs": 2}) == {
+    assert job_params.validate_params(params, "llama3.2:1b", "highspeed", {"train.epochs": 2}) == {
         "train.preset": "highspeed",
         "train.epochs": 2,
         "train.base": "llama3.2:1b",
     }
     for base, preset in (("nobody", "quality"), (None, "best")):
         with pytest.raises(ApiError):
-            training_jobs.validate_params(params, base, preset, {})
+            job_params.validate_params(params, base, preset, {})
 
 
 def test_a_job_that_is_stopped_while_somebody_asks_after_it_is_stopped(tmp_path):
@@ -311,11 +311,11 @@ def test_a_job_that_is_stopped_while_somebody_asks_after_it_is_stopped(tmp_path)
             database.set_job_result(db, "job-1", "stopped")
         return {"job-1": "failed"}
 
-    state = SimpleNamespace(store=kept, jobs=SimpleNamespace(states=states))
+    state = SimpleNamespace(database=kept, jobs=SimpleNamespace(states=states))
     assert asyncio.run(training.find_job(state, "job-1")).state == "stopped"
     assert [job.state for job in asyncio.run(training.list_jobs(state)).jobs] == ["stopped"]
     with kept.open() as db:
-        assert database.job(db, "job-1")["kept"] == "stopped"
+        assert database.job(db, "job-1")["result"] == "stopped"
 
 
 def tables(http, **asked) -> dict[str, list[dict]]:

@@ -75,7 +75,8 @@ export interface paths {
         put?: never;
         /**
          * Generate
-         * @description One model's answer. With `stream`: the events start, delta {text}, written; error or cancelled where it ends early.
+         * @description One model's answer. With `stream`: the events start, delta {text}, written; error or cancelled where it ends
+         *     early.
          */
         post: operations["generate_api_generate_post"];
         delete?: never;
@@ -95,8 +96,9 @@ export interface paths {
         put?: never;
         /**
          * Compare
-         * @description Base and twin (and a third, where one is named) on the same prompt, as they write: the events of /api/generate with `base.`,
-         *     `twin.` or `third.` before their names, and for each side `….scores` {style, copied_words, copied, copied_from, on_topic, notes} at the end.
+         * @description Base and twin (and a third, where one is named) on the same prompt, as they write: the events of /api/generate
+         *     with `base.`, `twin.` or `third.` before their names, and for each side `….scores` {style, copied_words, copied,
+         *     copied_from, on_topic, notes} at the end.
          */
         post: operations["compare_api_evaluate_post"];
         delete?: never;
@@ -136,7 +138,8 @@ export interface paths {
         put?: never;
         /**
          * Draft
-         * @description A long post, streamed: outline, then each section, written with the outline and the tail of the one before. `draft` comes last.
+         * @description A long post, streamed: outline, then each section, written with the outline and the tail of the one before.
+         *     `draft` comes last.
          */
         post: operations["draft_api_draft_post"];
         delete?: never;
@@ -156,7 +159,8 @@ export interface paths {
         put?: never;
         /**
          * Rewrite
-         * @description Rough text in, the author's voice out, and which numbers, dates, names, links and quotes were kept, lost or made up.
+         * @description Rough text in, the author's voice out, and which numbers, dates, names, links and quotes were kept, lost or made
+         *     up.
          */
         post: operations["rewrite_api_rewrite_post"];
         delete?: never;
@@ -216,7 +220,8 @@ export interface paths {
         put?: never;
         /**
          * Chat
-         * @description Ask in a chat. With `stream`: the events session {session_id}, delta {text}, answered; error or cancelled where it ends early.
+         * @description Ask in a chat. With `stream`: the events session {session_id}, delta {text}, answered; error or cancelled where
+         *     it ends early.
          */
         post: operations["chat_api_v1_chat_completions_post"];
         delete?: never;
@@ -410,8 +415,8 @@ export interface paths {
         };
         /**
          * Preference Pairs
-         * @description The votes as pairs for DPO, a JSON line each: {prompt, chosen, rejected}, lists of chat messages as TRL reads them. Saved to a file,
-         *     `train.preference_data` takes it.
+         * @description The votes as pairs for DPO, a JSON line each: {prompt, chosen, rejected}, lists of chat messages as TRL reads
+         *     them. Saved to a file, `train.preference_data` takes it.
          */
         get: operations["preference_pairs_api_blind_pairs_get"];
         put?: never;
@@ -455,8 +460,8 @@ export interface paths {
         put?: never;
         /**
          * Start Job
-         * @description Queue a twin: the project's own stages, as an experiment in DVC's queue. Jobs run one after the other. A job has no API key and asks
-         *     no model elsewhere: where params.yaml names an instruction model or a judge, it goes without.
+         * @description Queue a twin: the project's own stages, as an experiment in DVC's queue. Jobs run one after the other. A job has
+         *     no API key and asks no model elsewhere: where params.yaml names an instruction model or a judge, it goes without.
          */
         post: operations["start_job_api_v1_training_jobs_post"];
         delete?: never;
@@ -495,7 +500,8 @@ export interface paths {
         };
         /**
          * Job Progress
-         * @description Events progress {state, stage, step, steps, loss, tokens_per_second}, and at the end job. Stopping to listen stops no job.
+         * @description Events progress {state, stage, step, steps, loss, tokens_per_second}, and at the end job. Stopping to listen
+         *     stops no job.
          */
         get: operations["job_progress_api_v1_training_jobs__job_id__progress_get"];
         put?: never;
@@ -632,7 +638,7 @@ export interface components {
     schemas: {
         /**
          * Blind
-         * @description Which is which is told by the vote's answer. `spot_mine`: one of them is the author's own.
+         * @description Which is which is told by the vote's answer. `has_own_text`: one of them is the author's own.
          */
         Blind: {
             /** Id */
@@ -643,8 +649,8 @@ export interface components {
             left: string;
             /** Right */
             right: string;
-            /** Spot Mine */
-            spot_mine: boolean;
+            /** Has Own Text */
+            has_own_text: boolean;
         };
         /**
          * BlindRequest
@@ -700,10 +706,10 @@ export interface components {
             title: string;
             /** Model */
             model: string;
-            /** Made */
-            made: number;
-            /** Changed */
-            changed: number;
+            /** Created At */
+            created_at: number;
+            /** Updated At */
+            updated_at: number;
             /** Messages */
             messages: components["schemas"]["Message-Output"][];
         };
@@ -791,10 +797,10 @@ export interface components {
             title: string;
             /** Model */
             model: string;
-            /** Made */
-            made: number;
-            /** Changed */
-            changed: number;
+            /** Created At */
+            created_at: number;
+            /** Updated At */
+            updated_at: number;
         };
         /** ChatSummary */
         ChatSummary: {
@@ -804,10 +810,10 @@ export interface components {
             title: string;
             /** Model */
             model: string;
-            /** Made */
-            made: number;
-            /** Changed */
-            changed: number;
+            /** Created At */
+            created_at: number;
+            /** Updated At */
+            updated_at: number;
             /** Messages */
             messages: number;
         };
@@ -1002,7 +1008,8 @@ export interface components {
         };
         /**
          * DraftRequest
-         * @description Notes or a title. With an `outline` (yours, or the one that came back, edited) nothing is planned; `only_outline` stops after it.
+         * @description Notes or a title. With an `outline` (yours, or the one that came back, edited) nothing is planned; `only_outline`
+         *     stops after it.
          * @example {
          *       "max_tokens": 60,
          *       "sections": 3,
@@ -1240,8 +1247,8 @@ export interface components {
         };
         /**
          * Health
-         * @description `live`: it answers. `ready`: a model answers too, and none is being loaded. `why` (this engine was taken) and the reasons of
-         *     `failed` name files and addresses: null for who has no key where there are keys.
+         * @description `live`: it answers. `ready`: a model answers too, and none is being loaded. `why` (this engine was taken) and the
+         *     reasons of `failed` name files and addresses: null for who has no key where there are keys.
          */
         Health: {
             /**
@@ -1265,19 +1272,20 @@ export interface components {
         };
         /**
          * Job
-         * @description `asked`: knobs by dotted name, and whether a scorecard was wanted. `twin`: the model's name once it is done.
+         * @description `params`: hyper-parameters by dotted name, and whether a scorecard was asked for. `created_at`: seconds since 1970.
+         *     `twin`: the model's name once the job is done.
          */
         Job: {
             /** Id */
             id: string;
             /** Corpus */
             corpus: string;
-            /** Asked */
-            asked: {
+            /** Params */
+            params: {
                 [key: string]: unknown;
             };
-            /** Made */
-            made: number;
+            /** Created At */
+            created_at: number;
             /**
              * State
              * @enum {string}
@@ -1342,7 +1350,7 @@ export interface components {
         };
         /**
          * Message
-         * @description `finish`: stop, length or cancelled for an answer; empty for a question.
+         * @description `finish_reason`: stop, length or cancelled for an answer; empty for a question.
          */
         "Message-Output": {
             /** Id */
@@ -1356,10 +1364,10 @@ export interface components {
             content: string;
             /** Model */
             model: string;
-            /** Finish */
-            finish: string;
-            /** Made */
-            made: number;
+            /** Finish Reason */
+            finish_reason: string;
+            /** Created At */
+            created_at: number;
         };
         /** ModelCard */
         ModelCard: {
@@ -1378,7 +1386,8 @@ export interface components {
         };
         /**
          * ModelFailure
-         * @description `code` stays the same from version to version: no_engine, unusable, memory_full, engine_failed, engine_gone or unknown_model.
+         * @description `code` stays the same from version to version: no_engine, unusable, memory_full, engine_failed, engine_gone or
+         *     unknown_model.
          */
         ModelFailure: {
             /** Code */
@@ -1388,7 +1397,8 @@ export interface components {
         };
         /**
          * ModelInfo
-         * @description `digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether a request may choose it.
+         * @description `digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether a request may
+         *     choose it.
          */
         ModelInfo: {
             /** Name */
@@ -1438,7 +1448,8 @@ export interface components {
         };
         /**
          * PairResult
-         * @description Of `one` against `other`; a tie is half a win. lo and hi: Wilson, 95 %. p: exact binomial. e: evidence that may be looked at after every vote.
+         * @description Votes for `one` against `other`; a tie is half a win. `lo` and `hi`: Wilson's 95 % interval of `share`. `p`: exact
+         *     binomial test. `e`: an e-value, valid however often it is looked at.
          */
         PairResult: {
             /** One */
@@ -1506,21 +1517,21 @@ export interface components {
         };
         /**
          * Results
-         * @description `closer`: which sounds more like the author. `pairs`: which reads better, and `strengths` of that: Bradley–Terry, the chance to win
-         *     against an average one; empty for fewer than three.
+         * @description `preferred`: which reads better. `more_similar`: which sounds more like the author. `strengths`: Bradley–Terry on
+         *     `preferred`, the chance to win against an average model; empty for fewer than three models.
          */
         Results: {
             /** Votes */
             votes: number;
-            /** Closer */
-            closer: components["schemas"]["PairResult"][];
-            /** Pairs */
-            pairs: components["schemas"]["PairResult"][];
+            /** Preferred */
+            preferred: components["schemas"]["PairResult"][];
+            /** More Similar */
+            more_similar: components["schemas"]["PairResult"][];
             /** Strengths */
             strengths: {
                 [key: string]: number;
             };
-            detection: components["schemas"]["SelfRecognition"] | null;
+            self_recognition: components["schemas"]["SelfRecognition"] | null;
         };
         /**
          * RewriteRequest
@@ -1565,7 +1576,8 @@ export interface components {
         };
         /**
          * RewriteResult
-         * @description Facts of the input that stand in the text, that are missing, and facts of the text that the input does not hold.
+         * @description Facts of the input that stand in the text, that are missing, and facts of the text that the input does not
+         *     hold.
          */
         RewriteResult: {
             /** Text */
@@ -1576,8 +1588,8 @@ export interface components {
             missing: components["schemas"]["FoundFact"][];
             /** Invented */
             invented: components["schemas"]["FoundFact"][];
-            /** Finish */
-            finish: string;
+            /** Finish Reason */
+            finish_reason: string;
             /** Tokens */
             tokens: number;
         };
@@ -1601,7 +1613,7 @@ export interface components {
         };
         /**
          * SelfRecognition
-         * @description «Can you tell which you wrote?»: 0.5 is chance.
+         * @description How often the author recognised their own text; a `share` of 0.5 is chance. `lo` and `hi`: Wilson's 95 % interval.
          */
         SelfRecognition: {
             /** Right */
@@ -1675,7 +1687,8 @@ export interface components {
         };
         /**
          * Topics
-         * @description Whose posts these are, where params.yaml says it, and what they are about: tags, the commonest first, and titles, the newest first.
+         * @description Whose posts these are, where params.yaml says it, and what they are about: tags, the commonest first, and titles,
+         *     the newest first.
          */
         Topics: {
             /** Author */
@@ -1689,27 +1702,27 @@ export interface components {
          * Vote
          * @description Style and quality are asked apart: a text can sound like the author and read badly.
          * @example {
-         *       "better": "left",
-         *       "closer": "right"
+         *       "more_similar": "right",
+         *       "preferred": "left"
          *     }
          */
         Vote: {
             /**
-             * Better
+             * Preferred
              * @description which one reads better
              * @enum {string}
              */
-            better: "left" | "right" | "tie";
+            preferred: "left" | "right" | "tie";
             /**
-             * Closer
+             * More Similar
              * @description which one sounds more like you, where neither is yours
              */
-            closer?: ("left" | "right" | "tie") | null;
+            more_similar?: ("left" | "right" | "tie") | null;
             /**
-             * Mine
+             * Own Text
              * @description which one you wrote, where one is yours
              */
-            mine?: ("left" | "right") | null;
+            own_text?: ("left" | "right") | null;
         };
         /** VoteResult */
         VoteResult: {
@@ -1720,21 +1733,24 @@ export interface components {
         };
         /**
          * Completion
-         * @description What came of it. Times in seconds; `finish` is stop or length.
+         * @description A whole answer. Times in seconds.
          */
         serve__generation__Completion: {
             /** Text */
             text: string;
             /** Model */
             model: string;
-            /** Finish */
-            finish: string;
+            /**
+             * Finish Reason
+             * @enum {string}
+             */
+            finish_reason: "stop" | "length";
             /** Prompt Tokens */
             prompt_tokens: number;
             /** Tokens */
             tokens: number;
-            /** First Token */
-            first_token: number;
+            /** Time To First Token */
+            time_to_first_token: number;
             /** Seconds */
             seconds: number;
             /** Tokens Per Second */

@@ -22,7 +22,7 @@ export type Answer = {
   scaled?: boolean;
   text: string;
   speed?: number;
-  finish?: string;
+  finish_reason?: string;
   scores?: Scores;
 };
 type Props = {
@@ -70,14 +70,14 @@ function AnswerText({ answer, compareTo, busy }: Pick<Props, "answer" | "compare
   if (answer.text) {
     const { scores } = answer;
     const highlight = scores?.copied ? { words: scores.copied, from: copiedFrom(scores) } : undefined;
-    return <Markdown text={answer.text} writing={busy && !answer.finish} highlight={highlight} />;
+    return <Markdown text={answer.text} writing={busy && !answer.finish_reason} highlight={highlight} />;
   }
   return busy ? <p className="font-serif text-lg text-muted">Waiting for the first word…</p> : null;
 }
 
-function ScoreRow({ answer: { scores, text, speed, finish }, busy }: { answer: Answer; busy: boolean }) {
+function ScoreRow({ answer: { scores, text, speed, finish_reason }, busy }: { answer: Answer; busy: boolean }) {
   const [showNotes, setShowNotes] = useState(false);
-  const placeholder = scorePlaceholder(!!scores, busy && !!finish);
+  const placeholder = scorePlaceholder(!!scores, busy && !!finish_reason);
   const fraction = (value?: number | null) => value?.toFixed(2) ?? placeholder;
   const copied = scores?.copied_words == null ? placeholder : `${scores.copied_words} words`;
   return (

@@ -117,7 +117,11 @@ function AttachedFile({ file }: { file: Attachment }) {
 const truncate = (text: string, limit: number) => (text.length > limit ? `${text.slice(0, limit)}…` : text);
 
 /** Model, speed and how it ended, as far as they are known. */
-function answerFacts({ model, speed, finish }: Turn): string {
-  const facts = [model && modelName(model), speed && `${speed.toFixed(0)} tokens/s`, FINISH_LABELS[finish ?? ""]];
+function answerFacts({ model, speed, finish_reason }: Turn): string {
+  const facts = [
+    model && modelName(model),
+    speed && `${speed.toFixed(0)} tokens/s`,
+    FINISH_LABELS[finish_reason ?? ""],
+  ];
   return facts.filter(Boolean).join(" · ");
 }

@@ -53,7 +53,7 @@ export function TrainingJob({ job, onEnd }: { job: Job; onEnd: () => void }) {
     <li className="rounded-xl border border-line p-4 text-sm">
       <div className="flex flex-wrap items-center gap-x-3">
         <strong className="font-medium">{job.corpus}</strong>
-        <span className="text-muted">{new Date(job.made * 1000).toLocaleString()}</span>
+        <span className="text-muted">{new Date(job.created_at * 1000).toLocaleString()}</span>
         <span>{isActive && progress ? describeProgress(progress, points) : job.state}</span>
         {job.twin && (
           <span>

@@ -23,7 +23,7 @@ function stubServer(events: [string, object][], { status = 200, hold = false, bo
 const session = (id: string): [string, object] => ["session", { session_id: id, model: "base" }];
 const answered = (id: number, content: string): [string, object] => [
   "answered",
-  { message: { id, role: "assistant", content, finish: "stop" }, tokens_per_second: 9 },
+  { message: { id, role: "assistant", content, finish_reason: "stop" }, tokens_per_second: 9 },
 ];
 afterEach(() => {
   vi.unstubAllGlobals();
@@ -38,7 +38,7 @@ test("an answer grows, and ends as the server saved it", async () => {
   await act(() => chat.result.current.send("Say hello.", {}, onAccepted));
   expect(chat.result.current.turns).toMatchObject([
     { role: "user", content: "Say hello." },
-    { id: 2, content: "Hello", model: "base", finish: "stop", speed: 9 },
+    { id: 2, content: "Hello", model: "base", finish_reason: "stop", speed: 9 },
   ]);
   expect(onAccepted).toHaveBeenCalledOnce();
   expect(location.pathname).toBe("/chat/s1");
@@ -47,7 +47,7 @@ test("text that came before the connection was lost stays, marked as cut off", a
   stubServer([session("s1"), ["delta", { text: "Half" }]]);
   const chat = renderHook(() => useChat(null));
   await act(() => chat.result.current.send("x", {}, () => {}));
-  expect(chat.result.current.turns.at(-1)).toMatchObject({ content: "Half", finish: "cut" });
+  expect(chat.result.current.turns.at(-1)).toMatchObject({ content: "Half", finish_reason: "cut" });
   expect(chat.result.current.error?.code).toBe("cut");
 });
 test("a message that the server refuses stays with the user", async () => {
@@ -71,7 +71,7 @@ test("stopping is not an error", async () => {
     chat.result.current.stop();
     await sent;
   });
-  expect(chat.result.current.turns.at(-1)).toMatchObject({ content: "On and", finish: "cancelled" });
+  expect(chat.result.current.turns.at(-1)).toMatchObject({ content: "On and", finish_reason: "cancelled" });
   expect([chat.result.current.error, chat.result.current.busy]).toEqual([undefined, false]);
 });
 test("a branch starts after the last message it keeps, and without one as a new conversation", async () => {
@@ -125,11 +125,11 @@ test("a request goes from sending over streaming to done", () => {
   const done = chatReducer(streaming, {
     type: "finish",
     request: 7,
-    answer: { id: 4, content: "Hello", finish: "stop" },
+    answer: { id: 4, content: "Hello", finish_reason: "stop" },
   });
   expect(summary(done)).toEqual({
     status: "done",
-    turns: [...before, user, answer({ id: 4, content: "Hello", model: "m", finish: "stop" })],
+    turns: [...before, user, answer({ id: 4, content: "Hello", model: "m", finish_reason: "stop" })],
   });
   // A frame that was painted late, and the end of the stream, change nothing.
   expect(chatReducer(done, { type: "delta", request: 7, text: "Hel" })).toBe(done);
@@ -149,11 +149,11 @@ test("a request that ends afterwards keeps its text, or its question where there
   const text = "Hel";
   expect(chatReducer(streaming, { type: "stop", request: 7, text }).turns.at(-1)).toMatchObject({
     content: "Hel",
-    finish: "cancelled",
+    finish_reason: "cancelled",
   });
   expect(summary(chatReducer(streaming, { type: "fail", request: 7, text }))).toMatchObject({
     status: "failed",
-    turns: [{}, {}, {}, { content: "Hel", finish: "cut" }],
+    turns: [{}, {}, {}, { content: "Hel", finish_reason: "cut" }],
   });
   expect(chatReducer(streaming, { type: "fail", request: 7, text: "" }).turns).toEqual([...before, user]);
 });

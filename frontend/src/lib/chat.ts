@@ -10,7 +10,7 @@ export type Turn = {
   role: "user" | "assistant";
   content: string;
   model?: string;
-  finish?: string;
+  finish_reason?: string;
   speed?: number;
 };
 export type ChatSampling = Partial<Pick<Schemas["SessionChatRequest"], "model" | "style_strength" | "max_tokens">>;
@@ -65,9 +65,10 @@ export function chatReducer(state: ChatState, event: ChatEvent): ChatState {
       return { ...state, status: "done", turns: withAnswer(event.answer) };
     case "stop":
       if (state.status === "sending") return { ...state, status: "done", turns: state.previousTurns };
-      return { ...state, status: "done", turns: withAnswer({ content: event.text, finish: "cancelled" }) };
+      return { ...state, status: "done", turns: withAnswer({ content: event.text, finish_reason: "cancelled" }) };
     case "fail":
-      if (event.text) return { ...state, status: "failed", turns: withAnswer({ content: event.text, finish: "cut" }) };
+      if (event.text)
+        return { ...state, status: "failed", turns: withAnswer({ content: event.text, finish_reason: "cut" }) };
       // The message goes back to where it was typed if the server never accepted it; else only the empty answer goes.
       return {
         ...state,

@@ -22,8 +22,8 @@ export function Blind() {
   const [findOwn, setFindOwn] = useState(false); // one of the two texts is the author's
   const [pair, setPair] = useState<Pair>();
   const [result, setResult] = useState<VoteResult>();
-  const [better, setBetter] = useState<Choice>();
-  const [closer, setCloser] = useState<Choice>();
+  const [preferred, setPreferred] = useState<Choice>();
+  const [moreSimilar, setMoreSimilar] = useState<Choice>();
   const { busy, error, run, setError } = useAbortable();
   const { data: results, reload } = useQuery(() => unwrap(api.GET("/api/blind/results")));
 
@@ -32,8 +32,8 @@ export function Blind() {
       run(async (signal) => {
         setPair(undefined);
         setResult(undefined);
-        setBetter(undefined);
-        setCloser(undefined);
+        setPreferred(undefined);
+        setMoreSimilar(undefined);
         const body = { one: withOwn ? "author" : "base", other: "finetuned", fresh: false };
         setPair(await unwrap(api.POST("/api/blind", { body, signal })));
       }),
@@ -46,26 +46,26 @@ export function Blind() {
   const vote = useCallback(
     async (choice: Choice) => {
       if (!pair || result) return;
-      const isOwn = pair.spot_mine;
+      const isOwn = pair.has_own_text;
       if (isOwn && choice === "tie") return;
-      // Style first, then quality: a reader who has said which text is closer can still like the other one better.
-      if (!isOwn && !closer) {
-        setCloser(choice);
+      // Style first, then quality: a reader who has said which text is more similar can still like the other one better.
+      if (!isOwn && !moreSimilar) {
+        setMoreSimilar(choice);
         return;
       }
-      setBetter(choice);
+      setPreferred(choice);
       try {
-        const answer = isOwn && choice !== "tie" ? { mine: choice } : { closer };
+        const answer = isOwn && choice !== "tie" ? { own_text: choice } : { more_similar: moreSimilar };
         const params = { path: { blind_id: pair.id } };
-        const body = { better: choice, ...answer };
+        const body = { preferred: choice, ...answer };
         setResult(await unwrap(api.POST("/api/blind/{blind_id}/vote", { params, body })));
         await reload();
       } catch (e) {
-        setBetter(undefined);
+        setPreferred(undefined);
         setError(toApiError(e));
       }
     },
-    [pair, result, closer, reload, setError],
+    [pair, result, moreSimilar, reload, setError],
   );
   useEffect(() => {
     const onKeyDown = (e: KeyboardEvent) => {
@@ -84,7 +84,7 @@ export function Blind() {
         <div>
           <h1 className="font-serif text-3xl">Blind test</h1>
           <p aria-live="polite" className="mt-1 text-muted">
-            {questionText(findOwn, !!closer, !!result)}
+            {questionText(findOwn, !!moreSimilar, !!result)}
           </p>
         </div>
         <TestSwitch findOwn={findOwn} onChange={setFindOwn} />
@@ -97,7 +97,7 @@ export function Blind() {
             <section
               key={side}
               aria-label={`Text ${n + 1}`}
-              className={`flex max-h-[62vh] w-[88%] shrink-0 snap-center flex-col rounded-2xl border bg-card md:w-auto md:min-w-0 md:flex-1 md:shrink ${better === side ? "border-accent" : "border-line"}`}
+              className={`flex max-h-[62vh] w-[88%] shrink-0 snap-center flex-col rounded-2xl border bg-card md:w-auto md:min-w-0 md:flex-1 md:shrink ${preferred === side ? "border-accent" : "border-line"}`}
             >
               <h2 className="px-5 pt-3 text-sm text-muted">
                 {result ? (
@@ -137,10 +137,10 @@ export function Blind() {
   );
 }
 
-function questionText(findOwn: boolean, hasCloser: boolean, hasResult: boolean): string {
+function questionText(findOwn: boolean, hasMoreSimilar: boolean, hasResult: boolean): string {
   if (hasResult) return "Here is who wrote each text.";
   if (findOwn) return "You wrote one of these texts. Which one?";
-  if (hasCloser) return "Which one reads better, no matter who wrote it?";
+  if (hasMoreSimilar) return "Which one reads better, no matter who wrote it?";
   return "Which text sounds more like you?";
 }
 
@@ -190,13 +190,13 @@ const percent = (fraction: number | null) => (fraction === null ? "–" : `${Mat
 /** A fraction with its confidence interval. */
 const percentRange = ({ share, lo, hi }: Share) => `${percent(share)} [${percent(lo)}, ${percent(hi)}]`;
 
-function resultLines({ closer, pairs, detection }: Schemas["Results"]): string[] {
+function resultLines({ preferred, more_similar, self_recognition: recognition }: Schemas["Results"]): string[] {
   const describe = (claim: string) => (p: Schemas["PairResult"]) =>
     `${writerName(p.one)} ${claim} than ${writerName(p.other)}: ${percentRange(p)}, ${p.n} ${p.n === 1 ? "vote" : "votes"}`;
-  const lines = [...closer.map(describe("sounds more like you")), ...pairs.map(describe("reads better"))];
-  if (detection) {
-    const tries = `${detection.n} ${detection.n === 1 ? "try" : "tries"}`;
-    lines.push(`You recognised your own text: ${percentRange(detection)}, ${tries} (50% is chance)`);
+  const lines = [...more_similar.map(describe("sounds more like you")), ...preferred.map(describe("reads better"))];
+  if (recognition) {
+    const tries = `${recognition.n} ${recognition.n === 1 ? "try" : "tries"}`;
+    lines.push(`You recognised your own text: ${percentRange(recognition)}, ${tries} (50% is chance)`);
   }
   return lines;
 }

@@ -81,7 +81,11 @@ export function Compare() {
           if (!answer) continue;
           if (event === "delta") answer.text += data.text;
           if (event === "written") {
-            Object.assign(answer, { text: data.text, speed: data.tokens_per_second, finish: data.finish });
+            Object.assign(answer, {
+              text: data.text,
+              speed: data.tokens_per_second,
+              finish_reason: data.finish_reason,
+            });
           }
           if (event === "scores") answer.scores = data;
           paintCurrent();

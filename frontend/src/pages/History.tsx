@@ -33,7 +33,7 @@ export function History() {
   const onError = useCallback((e: unknown) => setActionError(toApiError(e)), []);
   const { hidden, remove, lastRemoved, undo } = useRemoval(reload, onError);
   const sessions = (data?.sessions ?? []).filter((s) => !hidden.has(s.id)).map(withoutFiles);
-  const days = [...new Set(sessions.map((s) => formatDay(s.changed)))];
+  const days = [...new Set(sessions.map((s) => formatDay(s.updated_at)))];
 
   const rename = async (session: Session, title: string) => {
     setData(
@@ -67,7 +67,7 @@ export function History() {
           <h2 className="mb-1 text-sm text-muted">{day}</h2>
           <ul className="divide-y divide-line">
             {sessions
-              .filter((s) => formatDay(s.changed) === day)
+              .filter((s) => formatDay(s.updated_at) === day)
               .map((s) => (
                 <SessionRow
                   key={s.id}

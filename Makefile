@@ -89,8 +89,10 @@ docs: setup ## build the documentation into site/ (a dead link is an error)
 	@python scripts/build_docs.py
 	@NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
 
-lint: setup ## look for mistakes in the code
+lint: setup ## check style, formatting and types of the code
 	@ruff check .
+	@ruff format --check .
+	@mypy
 	@sh frontend/scripts/lint.sh
 
 lock: ## pin every package that requirements.txt needs, in constraints.txt

@@ -1,7 +1,7 @@
-"""Is the blog ready to be learnt from? What there is, what was left out, what to mend; before any training.
+"""Is the blog ready for training? Corpus statistics, what was skipped, and hints for params.yaml; before any training.
 
 Reads   data/raw/posts.jsonl, data/raw/discarded.jsonl
-Writes  artifacts/data/report.html   a page with charts, no script, nothing from elsewhere
+Writes  artifacts/data/report.html   a page with charts; it runs no script and loads nothing
         artifacts/data/report.json   the same numbers
 Run     make report
 """
@@ -17,43 +17,40 @@ from blogtwin.files import atomic_open, read_jsonl, write_json
 from blogtwin.hints import make_command
 from blogtwin.paths import ARTIFACTS_DIR, EVAL_DIR, RAW_DIR
 
-DATA = ARTIFACTS_DIR / "data"
+REPORT_DIR = ARTIFACTS_DIR / "data"
 
 
-def show(facts: dict) -> None:
+def print_statistics(statistics) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="is the blog ready?", title_justify="left", show_header=False)
-    for name, value in facts["table"]:
+    for name, value in statistics.summary:
         table.add_row(name, escape(value))
     Console().print(table)
-    echo(facts["verdict"])
-    for hint in facts["hints"]:
+    echo(statistics.verdict)
+    for hint in statistics.hints:
         echo(f"  - {hint}")
 
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     params = load_params()
-    posts, left = read_jsonl(RAW_DIR / "posts.jsonl"), read_jsonl(RAW_DIR / "discarded.jsonl")
+    posts, discarded = read_jsonl(RAW_DIR / "posts.jsonl"), read_jsonl(RAW_DIR / "discarded.jsonl")
     from corpus.report import corpus_statistics, render_html
 
-    facts = corpus_statistics(posts, left, params)
-    write_json(DATA / "report.json", {k: v for k, v in facts.items() if k != "samples"})
-    with atomic_open(DATA / "report.html") as file:
-        file.write(render_html(facts))
-    show(facts)
-    echo(
-        f"wrote {DATA / 'report.html'} and {DATA / 'report.json'}: open {(Path.cwd() / DATA / 'report.html').as_uri()}"
-    )
-    card = EVAL_DIR / "report.html"
-    echo(
-        f"the scorecard of the twin: {(Path.cwd() / card).as_uri()}"
-        if card.is_file()
-        else f"the scorecard of the twin, {card}, is not there yet: `{make_command('all')}` makes it"
-    )
+    statistics = corpus_statistics(posts, discarded, params)
+    page, numbers, scorecard = REPORT_DIR / "report.html", REPORT_DIR / "report.json", EVAL_DIR / "report.html"
+    write_json(numbers, statistics.to_json())
+    with atomic_open(page) as file:
+        file.write(render_html(statistics))
+    print_statistics(statistics)
+    echo(f"wrote {page} and {numbers}: open {(Path.cwd() / page).as_uri()}")
+    if scorecard.is_file():
+        echo(f"the twin's scorecard: {(Path.cwd() / scorecard).as_uri()}")
+    else:
+        echo(f"the twin's scorecard, {scorecard}, does not exist yet: `{make_command('all')}` creates it")
 
 
 if __name__ == "__main__":

@@ -134,6 +134,11 @@ class LlamaModel:
         """(len(completion),) natural log-probability of each completion token."""
         return self.worker.submit(self._log_likelihoods, prompt, completion).result()
 
+    def score_continuations(self, prefix: list[int], continuations: list[list[int]]) -> list[float]:
+        """Mean log-likelihood (nats per token) of each continuation of the same prefix; up to `sequences` are read at
+        once."""
+        return self.worker.submit(self._score_continuations, prefix, continuations).result() if continuations else []
+
     def write(
         self,
         prompts: list[list[int]],
@@ -177,6 +182,15 @@ class LlamaModel:
         return np.array(
             [row[token] for row, token in zip(self._rows(prompt, completion), completion, strict=True)], np.float32
         )
+
+    def _score_continuations(self, prefix: list[int], continuations: list[list[int]]) -> list[float]:
+        decoder = Decoder(self)
+        self._fresh_context()
+        means = []
+        for start in range(0, len(continuations), self.sequences):
+            part = continuations[start : start + self.sequences]
+            means += decoder.score(prefix, part)
+        return means
 
     def _rows(self, prompt: list[int], completion: list[int]):
         """The log-probabilities that predict each completion token, a row at a time: a whole table of them is read from

@@ -1,0 +1,109 @@
+"""Candidates for the next sentence: the model writes several at a time, each under the fence."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from blogtwin.drafting.fence import Fence, Licences
+from blogtwin.models.llama_cpp import LlamaModel
+from blogtwin.sampling import SamplingParams
+
+SENTENCE_STOP = re.compile(r"[.!?…][\"”’)\]]*(?=\s|$)")
+ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|No|vs|e\.g|i\.e|etc|[A-Z])\.$")
+MAX_SENTENCE_TOKENS = 56
+TOP_P = 0.95
+PULL = 1.0  # nats on the beginning of a word that the sentence should still hold
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A sentence the model wrote. `mean_log_likelihood`: nats per token by the model that has the notes before it;
+    `flow`: by the model that has only the draft so far, which is how much it reads like a text."""
+
+    text: str
+    mean_log_likelihood: float
+    tokens: int
+    flow: float = 0.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the next sentence is asked for: `lines` of notes to tell, after the text `before`; with a `prefix` it begins
+    with these words. `licensed`: the text whose facts may be
+    stated. `wanted`: words whose beginnings are made likelier."""
+
+    lines: tuple[str, ...]
+    before: str
+    licensed: str
+    wanted: frozenset[str]
+    count: int
+    temperature: float
+    seed: int
+    prefix: str = ""
+
+
+class SentenceFence(Fence):
+    """A fence that ends the answer with its first sentence."""
+
+    def is_complete(self, ids: list[int]) -> bool:
+        """Whether a sentence and the blank after it are written, or a line has ended."""
+        self.follow(ids)
+        own = self.text[len(self.before) :]
+        return "\n" in own.strip(" ") and bool(own.strip()) or bool(_first_sentence(own, whole=False))
+
+
+class SentenceWriter:
+    """Writes candidates with one model. `encode_prompt(lines)` gives the token ids of the prompt that asks for a
+    passage from these notes, `encode(text)` those of text."""
+
+    def __init__(
+        self,
+        model: LlamaModel,
+        encode_prompt: Callable[[Sequence[str]], list[int]],
+        encode: Callable[[str], list[int]],
+        source: str,
+    ):
+        self.model, self.encode_prompt, self.encode, self.source = model, encode_prompt, encode, source
+        self.flow_prompt = encode_prompt([])
+        self.written_tokens = 0
+        self.candidates = 0
+
+    def write(self, request: Request) -> list[Candidate]:
+        """Candidates for the next sentence, unchecked; those that came to no end are left out."""
+        lead = " ".join(part for part in (request.before, request.prefix) if part)
+        lead_ids = self.encode(lead) if lead else []
+        prompt = self.encode_prompt(request.lines) + lead_ids
+        licences = Licences(request.licensed, self.source)
+        fences = [
+            SentenceFence(licences, self.model.pieces(), lead, lead_ids, dict.fromkeys(request.wanted, PULL))
+            for _ in range(request.count)
+        ]
+        sampling = SamplingParams(MAX_SENTENCE_TOKENS, request.temperature, TOP_P, 1.0)
+        seeds = [request.seed + n for n in range(request.count)]
+        answers = self.model.write([prompt] * request.count, [sampling] * request.count, seeds, constraints=fences)
+        self.written_tokens += sum(a["written_tokens"] for a in answers)
+        self.candidates += len(answers)
+        found: dict[str, Candidate] = {}
+        for answer in answers:
+            text = _first_sentence(" ".join([request.prefix, self.model.text(answer["ids"])]), answer["end"] == "stop")
+            if text and text not in found:
+                likelihood = answer["log_likelihood"] / max(1, answer["written_tokens"])
+                found[text] = Candidate(text, likelihood, answer["written_tokens"])
+        return self._with_flow(list(found.values()), request.before)
+
+    def _with_flow(self, candidates: list[Candidate], before: str) -> list[Candidate]:
+        prefix = self.flow_prompt + (self.encode(before) if before else [])
+        texts = [self.encode(f" {c.text}" if before else c.text) for c in candidates]
+        flows = self.model.score_continuations(prefix, texts)
+        return [replace(c, flow=flow) for c, flow in zip(candidates, flows, strict=True)]
+
+
+def _first_sentence(text: str, whole: bool) -> str:
+    """The first sentence of a text, on one line; nothing where it has no end. `whole`: the text's end is one too."""
+    text = " ".join(text.split("\n")[0].split()) if text.strip() else ""
+    for stop in SENTENCE_STOP.finditer(text):
+        at_end = stop.end() == len(text)
+        if (at_end and not whole) or ABBREVIATION.search(text[: stop.end()]):
+            continue
+        return text[: stop.end()]
+    return ""

@@ -1,0 +1,173 @@
+"""What a line of notes states, and whether a sentence tells it: its facts, its words, and whether it denies.
+
+Meaning is not understood here: a claim is told where a sentence holds the line's numbers, names and dates, with the
+words that stand around them in the notes.
+"""
+
+import functools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import snowballstemmer
+
+from blogtwin.text.facts import Fact, extract_facts, preserved_facts
+from blogtwin.text.numbers import SPELLED_NUMBER, extract_dates, extract_numbers, weak_numbers
+from blogtwin.text.stopwords import STOP_WORDS
+from blogtwin.text.tokens import tokenise_words
+
+NEGATION = re.compile(
+    r"\b(?:not|no|never|none|without|nobody|nothing|neither|nowhere|hardly|nor|cannot)\b|n['’]t\b", re.I
+)
+NEIGHBOURS = 3  # content words around a fact of which one must stand in its sentence for the fact to be in its role
+UNITS = {
+    "mm": "millimetres", "cm": "centimetres", "m": "metres", "km": "kilometres", "g": "grams", "kg": "kilograms",
+    "l": "litres", "ml": "millilitres", "h": "hours", "hr": "hours", "hrs": "hours", "min": "minutes",
+    "mins": "minutes", "s": "seconds", "sec": "seconds", "secs": "seconds", "ms": "milliseconds", "£": "pounds",
+    "$": "dollars", "€": "euros", "%": "percent",
+}  # fmt: skip
+_stemmer = snowballstemmer.stemmer("english")
+
+
+@functools.lru_cache(50_000)
+def stem(word: str) -> str:
+    """The word's stem by Porter 2, a unit written out."""
+    return _stemmer.stemWord(UNITS.get(word, word))
+
+
+def content_stems(text: str) -> list[str]:
+    """Stems of the words that carry meaning, in order; numbers are left out."""
+    return [stem(w) for w in tokenise_words(text) if w not in STOP_WORDS and not w[0].isdigit() and (len(w) > 1)]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a line states. `roles`: for each fact the stems around it in the line."""
+
+    number: int
+    line: str
+    facts: frozenset[Fact]
+    terms: frozenset[str]
+    negated: bool
+    roles: dict[Fact, frozenset[str]]
+
+
+def parse_claim(number: int, line: str) -> Claim:
+    """The claim of a line of notes."""
+    facts = extract_facts(line)
+    named = {stem(w) for f in facts if f.kind == "name" for w in tokenise_words(f.value)}
+    terms = frozenset(content_stems(line)) - named
+    roles = {fact: _neighbours(fact, line, terms) for fact in facts}
+    return Claim(number, line, frozenset(facts), terms, bool(NEGATION.search(line)), roles)
+
+
+def _neighbours(fact: Fact, line: str, terms: frozenset[str]) -> frozenset[str]:
+    """The nearest content words of the part of the line (between commas and the like) where the fact stands."""
+    for part in re.split(r"[,;:–—]\s+|\s+-\s+", line):
+        if fact in preserved_facts(line, part):
+            near = frozenset(content_stems(part)) & terms
+            if near:
+                return near
+    return terms
+
+
+WORD_OR_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
+REACH = 3  # words after a number, or before it, among which is what it counts
+
+
+def number_roles(text: str) -> dict[str, list[frozenset[str]]]:
+    """{number: for each time it stands there, the stems of what it counts}: the first content word after it, else the
+    last one before it; numbers in digits."""
+    found: dict[str, list[frozenset[str]]] = {}
+    for sentence in re.split(r"[\n;]|(?<=[.!?])\s", spelled_to_digits(text)):
+        words = WORD_OR_NUMBER.findall(sentence)
+        for i, word in enumerate(words):
+            if not word[0].isdigit():
+                continue
+            after = _content(words[i + 1 : i + 1 + REACH])[:1]
+            before = _content(words[max(0, i - REACH) : i])[-1:]
+            found.setdefault(word.replace(",", ""), []).append(frozenset(after or before))
+    return found
+
+
+def _content(words: list[str]) -> list[str]:
+    """Stems up to the next number."""
+    return [stem(w.lower()) for w in words if w.lower() not in STOP_WORDS and not w[0].isdigit()]
+
+
+def spelled_to_digits(text: str) -> str:
+    """The text with its number words as digits: three hours → 3 hours."""
+
+    def digits(match: re.Match) -> str:
+        values = extract_numbers(match[0])
+        return values.pop() if len(values) == 1 else match[0]
+
+    return SPELLED_NUMBER.sub(digits, text)
+
+
+def misplaced_numbers(sentence: str, source: str) -> list[str]:
+    """Numbers of a sentence that count something else than in the notes, or stand there more often."""
+    noted, said = number_roles(source), number_roles(sentence)
+    wrong = []
+    for number, roles in said.items():
+        allowed = noted.get(number)
+        if allowed is None:
+            continue  # the fence and the gates look for these
+        if len(roles) > len(allowed) or any(role and not any(role & a for a in allowed if a) for role in roles):
+            wrong.append(number)
+    return wrong
+
+
+def order_agreement(claim: Claim, sentence: str) -> float:
+    """Share of the claim's neighbouring words that stand in the sentence in the same order: “dog rolled” is not “rolled
+    the dog”."""
+    noted = list(dict.fromkeys(content_stems(claim.line)))
+    place = {s: i for i, s in reversed(list(enumerate(content_stems(sentence))))}
+    told = [place[s] for s in noted if s in place]
+    pairs = list(zip(told, told[1:], strict=False))
+    return sum(a < b for a, b in pairs) / len(pairs) if pairs else 1.0
+
+
+@dataclass(frozen=True)
+class ClaimCheck:
+    """How well a sentence (or a text) tells a claim; shares in [0, 1]."""
+
+    facts: frozenset[Fact]
+    missing: frozenset[Fact]
+    terms: float
+    roles: float
+    negation_agrees: bool
+
+    @property
+    def recall(self) -> float:
+        """Share of the claim that is told: facts count twice, and its words together as much as one fact."""
+        total = 2 * (len(self.facts) + len(self.missing)) + 2
+        return (2 * len(self.facts) + 2 * self.terms) / total
+
+    @property
+    def is_told(self) -> bool:
+        """Every fact stands there, with enough of the words around it, and it is not denied by mistake."""
+        return not self.missing and self.terms >= 0.5 and self.roles >= 0.5 and self.negation_agrees
+
+
+def check_claim(claim: Claim, sentence: str) -> ClaimCheck:
+    """How well a sentence tells a claim."""
+    told = frozenset(preserved_facts(claim.line, sentence)) & claim.facts if claim.facts else frozenset()
+    undated = extract_dates(sentence)[1]  # the 3 of March is no three
+    amounts = extract_numbers(undated) | weak_numbers(undated)
+    told = frozenset(f for f in told if f.kind != "number" or f.value in amounts)
+    stems = set(content_stems(sentence))
+    terms = len(claim.terms & stems) / len(claim.terms) if claim.terms else 1.0
+    in_role = [not claim.roles[f] or bool(claim.roles[f] & stems) for f in told]
+    return ClaimCheck(
+        told,
+        claim.facts - told,
+        terms,
+        sum(in_role) / len(in_role) if in_role else 1.0,
+        bool(NEGATION.search(sentence)) == claim.negated,
+    )
+
+
+def licensed_text(title: str, lines: Iterable[str]) -> str:
+    """All that a draft may state facts from."""
+    return "\n".join([title, *lines])

@@ -1,0 +1,77 @@
+"""What a draft says about itself: how it was made, and what became of each line of the notes."""
+
+import hashlib
+import time
+from dataclasses import asdict, dataclass
+
+from blogtwin.drafting.drafter import Drafter, DraftParagraph
+
+# How long one candidate takes on a machine of two cores, which a time budget is turned into candidates by.
+MIN_PER_ROUND, MAX_PER_ROUND = 4, 16
+TOKENS_PER_CANDIDATE = 24  # measured on drafts of the sample's notes
+ROUNDS_PER_LINE = 1.6
+
+
+@dataclass(frozen=True)
+class LineResult:
+    """A line of the notes and how it is told: `told` in the model's words, `own_words` in the writer's, or placed as it
+    stands (`verbatim`, `heading`). `sentence`: place among all sentences of the draft, from 0."""
+
+    number: int
+    text: str
+    status: str
+    sentence: int
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Enough to make the same text again: same notes, model, seed and candidates, same draft."""
+
+    notes_sha256: str
+    model: str
+    seed: int
+    candidates_per_round: int
+    candidates: int
+    rounds: int
+    tokens: int
+    seconds: float
+    rejected: dict[str, int]
+    lines: list[LineResult]
+
+    def to_dict(self) -> dict:
+        """As JSON."""
+        return asdict(self)
+
+
+def make_receipt(drafter: Drafter, paragraphs: list[DraftParagraph], model: str) -> Receipt:
+    """The receipt of a finished draft. `model`: the digest of what wrote."""
+    sentences = [sentence for paragraph in paragraphs for sentence in paragraph.sentences]
+    told = {number: at for at, sentence in enumerate(sentences) for number in sentence.lines}
+    status = {"supported": "told"}
+    results = [
+        LineResult(
+            line.number,
+            line.text,
+            status.get(sentences[told[line.number]].status, sentences[told[line.number]].status),
+            told[line.number],
+        )
+        for line in drafter.lines
+    ]
+    return Receipt(
+        hashlib.sha256(drafter.source.encode()).hexdigest(),
+        model,
+        drafter.seed,
+        drafter.per_round,
+        drafter.writer.candidates,
+        drafter.rounds,
+        drafter.writer.written_tokens,
+        round(time.perf_counter() - drafter.started, 2),
+        drafter.rejected,
+        results,
+    )
+
+
+def candidates_for(seconds: float, lines: int, tokens_per_second: float) -> int:
+    """Candidates in each round that fit a time budget, from the machine's measured speed in step."""
+    tokens = seconds * tokens_per_second / max(1, lines) / ROUNDS_PER_LINE
+    return max(MIN_PER_ROUND, min(MAX_PER_ROUND, int(tokens / TOKENS_PER_CANDIDATE)))

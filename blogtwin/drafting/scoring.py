@@ -1,0 +1,74 @@
+"""Which of the candidates is taken: the one that tells most of the line, in its roles, and says little else."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from blogtwin.drafting.candidates import Candidate
+from blogtwin.drafting.claims import Claim, ClaimCheck, check_claim, content_stems, order_agreement
+from blogtwin.drafting.gates import TextChecks
+from blogtwin.text.tokens import tokenise_words
+
+# Weights of the parts of a score, set by hand on the notes of validation posts.
+RECALL, TOLD, NEXT, ROLE, NEGATION, FOREIGN, STYLE = 1.0, 0.5, 0.35, 0.4, 0.6, 0.8, 0.1
+LIKELIHOOD, FLOW, COPIED, ORDER, LENGTH = 0.1, 0.05, 0.3, 0.3, 0.15
+ROOM = 1.3  # words of a sentence for each word of the notes
+COPIED_WORDS = 4  # words in a row that a sentence shares with the notes are copied
+MAX_FOREIGN = 0.4  # share of content words the notes don't have, up to which a sentence is accepted at once
+MAX_COPIED = 0.5  # share of a sentence's words in runs of the notes, up to which it is accepted at once
+MIN_LOG_LIKELIHOOD = -3.0  # nats per token: below this all texts are equally unlikely
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A candidate, how it tells the next lines, and its score."""
+
+    candidate: Candidate
+    checks: tuple[ClaimCheck, ...]
+    foreign: float
+    copied: float
+    score: float
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether no better candidate needs to be looked for."""
+        return self.checks[0].is_told and self.foreign <= MAX_FOREIGN and self.copied <= MAX_COPIED
+
+
+def score_candidate(candidate: Candidate, todo: Sequence[Claim], known: frozenset[str], checks: TextChecks) -> Scored:
+    """Score a candidate for the next lines to be told (one or two). `known`: stems of all notes and the title."""
+    found = tuple(check_claim(claim, candidate.text) for claim in todo[:2])
+    stems = content_stems(candidate.text)
+    foreign = sum(s not in known for s in stems) / len(stems) if stems else 1.0
+    first = found[0]
+    score = RECALL * first.recall + TOLD * first.is_told + ROLE * (first.roles if first.facts else 0)
+    wrong = not first.negation_agrees and (len(found) < 2 or not found[1].is_told)
+    if wrong and first.recall > 0.3:
+        score -= NEGATION
+    if len(found) > 1 and found[1].is_told:
+        score += NEXT * found[1].recall
+    score -= FOREIGN * foreign
+    copied = copied_share(candidate.text, [claim.line for claim in todo[:2]])
+    score -= COPIED * max(0.0, copied - MAX_COPIED)
+    score += ORDER * order_agreement(todo[0], candidate.text)
+    told = [claim.line for claim, check in zip(todo, found, strict=False) if check.is_told] or [todo[0].line]
+    expected = ROOM * len(" ".join(told).split())
+    score -= LENGTH * abs(math.log(len(candidate.text.split()) / expected))
+    score += FLOW * max(2 * MIN_LOG_LIKELIHOOD, candidate.flow)
+    score += LIKELIHOOD * max(MIN_LOG_LIKELIHOOD, candidate.mean_log_likelihood)
+    score += STYLE * checks.style(candidate.text)
+    return Scored(candidate, found, foreign, copied, score)
+
+
+def copied_share(sentence: str, lines: Sequence[str]) -> float:
+    """Share of the sentence's words that stand in runs of four or more words of the notes."""
+    words = tokenise_words(sentence)
+    runs = set()
+    for line in lines:
+        noted = tokenise_words(line)
+        runs |= {tuple(noted[i : i + COPIED_WORDS]) for i in range(len(noted) - COPIED_WORDS + 1)}
+    covered = set()
+    for i in range(len(words) - COPIED_WORDS + 1):
+        if tuple(words[i : i + COPIED_WORDS]) in runs:
+            covered.update(range(i, i + COPIED_WORDS))
+    return len(covered) / len(words) if words else 0.0

@@ -412,6 +412,7 @@ def test_hostile_html_costs_no_square(tmp_path, monkeypatch, name, unit):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_wordpress_export_of_200_mb_is_streamed(tmp_path):
     """In a process of its own, whose memory is measured: far less than the file and its tree. (ru_maxrss would tell
     that of the process that forked it.)"""

@@ -57,7 +57,7 @@ def serve():
 
     yield start
     for server in running:
-        server.http.shutdown()
+        server.close()
 
 
 def ask(server, kinds=("notes",)):

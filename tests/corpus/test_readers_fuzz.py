@@ -95,6 +95,7 @@ def kinds(path) -> set[type]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*WHOLE, "post.docx"])
 def test_a_post_or_a_reason(folder, name):
     if name == "post.docx":

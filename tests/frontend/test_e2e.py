@@ -15,7 +15,7 @@ import pytest
 from tests.support.server_process import Server, write_workspace
 from tests.support.workspace import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 FRONTEND = ROOT / "frontend"
 CHROMIUM = os.environ.get("CHROMIUM_PATH", "/usr/bin/chromium")
 need_node = pytest.mark.skipif(

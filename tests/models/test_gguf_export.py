@@ -16,7 +16,7 @@ from blogtwin.models.gguf_export import quantised_base, write_lora_gguf, write_m
 from blogtwin.models.llama_cpp import LlamaModel
 from tests.support.adapters import EXAMPLES, SYSTEM, make_adapter
 
-pytestmark = pytest.mark.slow  # torch, transformers and llama.cpp start up
+pytestmark = [pytest.mark.slow, pytest.mark.model]  # torch, transformers and llama.cpp start up
 
 
 @pytest.fixture(scope="module")

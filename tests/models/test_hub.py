@@ -25,7 +25,11 @@ from tests.support.hub_models import edit, write_sentencepiece
 from tests.support.hub_server import COMMIT, Handler, Hub
 from tests.support.workspace import ROOT, environment
 
-pytestmark = pytest.mark.slow  # torch, transformers, llama.cpp and its converter start up
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.model,
+    pytest.mark.network,
+]  # torch, transformers, llama.cpp and its converter start up
 NAME, REPO = "llama3.2:1b", "unsloth/Llama-3.2-1B-Instruct"
 TEXTS = [
     "Hello  there,\n\n\n\ttabs – “naïve” café… she's, DON'T; 1,234.5 and 8 ½ (#1)",

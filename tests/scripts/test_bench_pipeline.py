@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.workspace import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 
 def test_it_measures_each_stage_and_what_three_more_posts_cost(tmp_path, run_in):

@@ -16,7 +16,7 @@ from serve.settings import Settings
 from tests.support.server_process import events, write_adapter_gguf
 from tests.support.workspace import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.model]
 
 
 def generate(server, status: int = 200, **asked) -> dict:

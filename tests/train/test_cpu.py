@@ -12,7 +12,7 @@ from train.callbacks import TrainingMonitor, validation_loss
 from train.kernels import attention
 from train.kernels.cross_entropy import ChunkedCrossEntropy, summed_cross_entropy
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.model]
 
 
 @pytest.fixture(autouse=True)

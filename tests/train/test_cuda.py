@@ -16,7 +16,7 @@ from tests.support.adapters import EXAMPLES, SYSTEM
 from tests.support.training_jobs import written
 from tests.support.workspace import ROOT, environment
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly, pytest.mark.model, pytest.mark.network]
 PINNED = re.search(r"^unsloth==([\d.]+)", (ROOT / "train/requirements-cuda.txt").read_text(), re.M)[1]
 KNOBS = {"epochs": 2, "learning_rate": 2e-2, "save_steps": 2, "batch_size": 2}
 

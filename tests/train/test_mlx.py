@@ -22,7 +22,7 @@ from tests.support.hub_models import ROPE, random_model
 from tests.support.training_jobs import job, settings, written
 from tests.support.workspace import ROOT, environment
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly, pytest.mark.model, pytest.mark.network]
 PINNED = re.search(r"^mlx-lm==([\d.]+)", (ROOT / "requirements.txt").read_text(), re.M)[1]
 KNOBS = {"epochs": 2, "learning_rate": 2e-2, "save_steps": 2, "lora_dropout": 0.1}
 # What every program below begins with. It runs in mlx-lm's Python, which has no pytest.

@@ -19,7 +19,7 @@ from tests.support.api_client import client
 from tests.support.training_jobs import SYSTEM, example, job, settings
 from tests.support.workspace import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.model]
 
 
 @pytest.fixture(scope="module")

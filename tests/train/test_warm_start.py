@@ -104,6 +104,7 @@ def test_old_posts_are_read_once_more_in_proportion_to_the_new_ones(last):
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_the_cpu_trainer_begins_with_the_adapter_and_keeps_it_where_more_training_hurts(tiny, tmp_path, monkeypatch):
     from safetensors.torch import load_file
 
@@ -131,6 +132,7 @@ def test_the_cpu_trainer_begins_with_the_adapter_and_keeps_it_where_more_trainin
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_posts_added_to_a_blog_are_learnt_on_top_and_the_test_stays(tiny_root, tmp_path, run_in):
     """The stages themselves, run by DVC in a workspace of the project, on a tiny base: three posts are added, and only
     they and twice as many tokens of old ones are trained on."""

@@ -33,13 +33,14 @@ def pytest_ignore_collect(collection_path, config):
 # The longest modules start first, so that no worker is left alone with one at the end.
 LONGEST = (
     "frontend/test_e2e",
+    "pipeline/test_upgrade",
     "pipeline/test_interrupts",
     "pipeline/test_pipeline",
-    "pipeline/test_upgrade",
-    "eval/test_scorecard",
     "serve/test_training_jobs",
-    "train/test_mlx",
+    "eval/test_scorecard",
     "models/test_hub",
+    "train/test_mlx",
+    "train/test_cuda",
     "eval/test_style",
     "corpus/test_augmentation",
     "core/test_params",

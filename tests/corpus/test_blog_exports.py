@@ -312,7 +312,7 @@ def test_rst_includes_no_file_and_no_raw_html(tmp_path):
     assert "root:" not in post.text and "steal" not in post.text and WORDS in post.text
 
 
-def test_a_zip_writes_nothing_anywhere(tmp_path):
+def test_reading_a_zip_writes_no_file(tmp_path):
     """Zip-slip: names that lead out of the folder are only names."""
     folder = tmp_path / "a/b"
     folder.mkdir(parents=True)

@@ -29,7 +29,7 @@ def test_the_author_is_not_told_from_herself(real):
 
 
 @pytest.mark.slow
-def test_nonsense_is_told(real):
+def test_two_sample_auc_tells_nonsense_from_the_author(real):
     one, other = halves(real, 1)
     rng = random.Random(2)
     shuffled = [" ".join(rng.sample(t.split(), len(t.split()))) for t in other]
@@ -39,7 +39,7 @@ def test_nonsense_is_told(real):
 
 
 @pytest.mark.slow
-def test_pairs_are_judged_together(real):
+def test_two_sample_auc_keeps_copies_in_one_fold(real):
     """Copies of the author's posts: were one judged by what saw its double, the answer would be wrong every time, and
     not even."""
     assert two_sample_auc(real[:20], real[:20])["auc"] == pytest.approx(0.5)

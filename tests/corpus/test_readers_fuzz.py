@@ -96,6 +96,7 @@ def kinds(path) -> set[type]:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", [*WHOLE, "post.docx"])
 def test_readers_make_a_post_or_a_reason_of_any_bytes(folder, name):
     if name == "post.docx":

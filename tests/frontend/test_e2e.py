@@ -124,6 +124,7 @@ def test_every_page_at_every_width_and_in_both_themes(built, past, tmp_path):
         server.stop()
 
 
+@pytest.mark.nightly
 @need_node
 @need_browser
 def test_page_withstands_malicious_answers_failing_engines_and_slow_networks(built, past, tmp_path):

@@ -7,7 +7,7 @@ export PYTHONUTF8 := 1
 # Many container images set it; without kept bytecode each stage would compile its libraries again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup all test test-fast train eval ollama serve dev doctor blog exp diff validate-metrics bench bench-data bench-serve plots report docs lint lock clean
+.PHONY: help setup all test test-fast test-nightly train eval ollama serve dev doctor blog exp diff validate-metrics bench bench-data bench-serve plots report docs lint lock clean
 
 help: ## print this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -29,11 +29,14 @@ all: setup ## posts → twin: every stage that is not up to date, then what came
 	@dvc repro eval && dvc repro
 	@python scripts/print_summary.py
 
-test: setup ## prove it: every test, with the real base model (about 17 minutes)
-	@python -m pytest tests -n 3 --dist loadfile --no-loadscope-reorder --durations=40
+test: setup ## prove it: every test but the nightly ones, with the real base model (13 minutes on two cores)
+	@python -m pytest tests -m "not nightly" -n 3 --dist loadfile --no-loadscope-reorder --durations=40
 
 test-fast: setup ## the quick tests (under a minute)
 	@python -m pytest tests -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
+
+test-nightly: setup ## what is heavy by nature: upgrades, training jobs, benchmarks, trainers of other machines
+	@python -m pytest tests -m nightly -n 3 --dist loadfile --no-loadscope-reorder --durations=40
 
 train: setup ## up to and with training
 	@dvc repro train

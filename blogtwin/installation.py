@@ -179,7 +179,7 @@ def output(command: list, seconds: float, text: str = "", **environment: str) ->
     finally:  # Ctrl-C does not reach a session of its own
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            process.communicate()  # waits for its end, and closes its pipes
     return printed if process.returncode == 0 else None
 
 

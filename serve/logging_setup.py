@@ -37,6 +37,8 @@ def configure_logging(home: Path) -> None:
     handler.setFormatter(JsonFormatter())
     for name in ("blogtwin", "uvicorn.error"):
         logger = logging.getLogger(name)
+        for replaced in logger.handlers:
+            replaced.close()
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO)
 

@@ -1,6 +1,7 @@
 """Fixtures for all tests. What is no fixture is in tests/support."""
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -20,38 +21,43 @@ load_environment()
 os.environ["HF_HUB_OFFLINE"] = "1"  # a test that reaches for a hub is wrong
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: takes more than a few seconds; `make test-fast` leaves it out")
-
-
 def pytest_ignore_collect(collection_path, config):
     """A module that is slow as a whole is not even imported for the quick tests: torch and its friends take seconds to
     start."""
-    if (
-        config.getoption("markexpr") == "not slow"
-        and collection_path.suffix == ".py"
-        and "\npytestmark = pytest.mark.slow" in collection_path.read_text(encoding="utf-8")
-    ):
-        return True
+    if config.getoption("markexpr") == "not slow" and collection_path.suffix == ".py":
+        text = collection_path.read_text(encoding="utf-8")
+        if re.search(r"^pytestmark = .*\bpytest\.mark\.slow\b", text, re.MULTILINE):
+            return True
 
 
 # The longest modules start first, so that no worker is left alone with one at the end.
 LONGEST = (
     "frontend/test_e2e",
+    "pipeline/test_upgrade",
     "pipeline/test_interrupts",
     "pipeline/test_pipeline",
-    "pipeline/test_upgrade",
-    "eval/test_scorecard",
     "serve/test_training_jobs",
-    "train/test_mlx",
+    "eval/test_scorecard",
     "models/test_hub",
+    "train/test_mlx",
+    "train/test_cuda",
     "eval/test_style",
     "corpus/test_augmentation",
     "core/test_params",
 )
 
 
+# Fixtures that read the weights of a model.
+MODEL_FIXTURES = {"real_lengths", "served", "tiny_root"}
+
+
+# First, so that `-m` sees the marks that are given here.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
+    for item in items:
+        if MODEL_FIXTURES.intersection(item.fixturenames):
+            item.add_marker("model")
+        assert not item.get_closest_marker("nightly") or item.get_closest_marker("slow"), item.nodeid
     order = {ROOT / f"tests/{name}.py": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path, len(LONGEST)))
 

@@ -22,7 +22,13 @@ class Ollama:
         host = url or os.environ.get("OLLAMA_HOST", "")
         try:
             self.url = server_address(host)
-            self.http = httpx2.Client(base_url=self.url, timeout=httpx2.Timeout(600, connect=2), trust_env=False)
+            # A connection for each request: none stays open where nobody closes the client.
+            self.http = httpx2.Client(
+                base_url=self.url,
+                timeout=httpx2.Timeout(600, connect=2),
+                trust_env=False,
+                limits=httpx2.Limits(max_keepalive_connections=0),
+            )
         except (ValueError, httpx2.InvalidURL):
             raise UserError(
                 f"OLLAMA_HOST is {host}, which is no address: write it as 127.0.0.1:11434, or unset it."

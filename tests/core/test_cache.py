@@ -34,7 +34,7 @@ def test_only_what_is_new_is_made_and_what_is_gone_is_forgotten(tmp_path):
     assert asked(path, ["a", "b", "c"])[1] == 1 and len(path.read_text().splitlines()) == 3
 
 
-def test_another_setting_or_another_version_of_the_code_makes_everything_again(tmp_path, monkeypatch):
+def test_cache_is_not_used_for_other_settings_or_other_code(tmp_path, monkeypatch):
     path = tmp_path / "kept.jsonl"
     asked(path, ["a"], "keep")
     assert asked(path, ["a"], "keep")[1] == 0

@@ -103,7 +103,7 @@ def test_a_knob_like_no_other_lists_what_there_is(folder):
         load_params(folder / "params.yaml")
 
 
-def test_a_missing_knob_is_named(folder):
+def test_load_params_names_a_missing_parameter(folder):
     change(folder, "  min_words: 40\n", "")
     with pytest.raises(UserError, match=r"ingest\.min_words is missing"):
         load_params(folder / "params.yaml")
@@ -249,7 +249,7 @@ def test_a_preset_fills_the_knobs_that_name_it_and_a_number_wins(folder, preset)
     assert train.epochs == 7 and train.by_preset == set(wanted) - {"epochs"}
 
 
-def test_presets_know_the_same_knobs():
+def test_presets_set_the_same_parameters():
     presets = yaml.safe_load((ROOT / "blogtwin/presets.yaml").read_text())
     assert len({frozenset(knobs) for knobs in presets.values()}) == 1
     assert {k for k, v in yaml.safe_load((ROOT / "params.yaml").read_text())["train"].items() if v == "preset"} == set(

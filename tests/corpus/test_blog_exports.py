@@ -312,7 +312,7 @@ def test_rst_includes_no_file_and_no_raw_html(tmp_path):
     assert "root:" not in post.text and "steal" not in post.text and WORDS in post.text
 
 
-def test_a_zip_writes_nothing_anywhere(tmp_path):
+def test_reading_a_zip_writes_no_file(tmp_path):
     """Zip-slip: names that lead out of the folder are only names."""
     folder = tmp_path / "a/b"
     folder.mkdir(parents=True)
@@ -412,6 +412,7 @@ def test_hostile_html_costs_no_square(tmp_path, monkeypatch, name, unit):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_wordpress_export_of_200_mb_is_streamed(tmp_path):
     """In a process of its own, whose memory is measured: far less than the file and its tree. (ru_maxrss would tell
     that of the process that forked it.)"""

@@ -15,6 +15,7 @@ from corpus import ingest
 from tests.support.blog_exports import RSS, put, wxr, wxr_item
 from tests.support.workspace import environment, make_workspace, sh
 
+pytestmark = [pytest.mark.slow, pytest.mark.dvc]
 SECRET = "the blue heron stood behind the boiler"
 WORDS = (
     f"I never told anyone, but {SECRET}, and " + "we walked home along the river and talked about nothing at all. " * 5
@@ -79,7 +80,6 @@ def assert_git_sees_no_text(workspace):
     return names
 
 
-@pytest.mark.slow
 def test_own_posts_are_copied_kept_by_dvc_and_never_seen_by_git(workspace, posts):
     done = blog(workspace, posts)
     assert done.returncode == 0, done.stderr
@@ -94,7 +94,6 @@ def test_own_posts_are_copied_kept_by_dvc_and_never_seen_by_git(workspace, posts
     assert sh(workspace, "dvc status data/blog.dvc").stdout.strip() == "Data and pipelines are up to date."
 
 
-@pytest.mark.slow
 def test_git_sees_no_text_after_the_stages_nor_after_one_that_fails(workspace, posts):
     """DVC takes its own lines out of .gitignore when a stage fails; ours must hold without them."""
     assert blog(workspace, posts).returncode == 0
@@ -114,7 +113,6 @@ def test_git_sees_no_text_after_the_stages_nor_after_one_that_fails(workspace, p
     assert_git_sees_no_text(workspace)
 
 
-@pytest.mark.slow
 def test_new_posts_replace_the_old_copy(workspace, posts):
     """What is gone from the folder is gone from the copy; the comments of params.yaml stay."""
     assert blog(workspace, posts).returncode == 0
@@ -127,7 +125,6 @@ def test_new_posts_replace_the_old_copy(workspace, posts):
     assert (workspace / "params.yaml").read_text() == before and before.count("#") > 30
 
 
-@pytest.mark.slow
 def test_odd_files_are_copied_or_passed_over(workspace, posts):
     """Links become files, so the copy is whole; a pipe, a circle and a link to nowhere stop nothing."""
     elsewhere = posts.parent / "elsewhere.md"
@@ -159,7 +156,6 @@ def test_a_wrong_folder_is_one_sentence_and_changes_nothing(workspace, wrong, wo
     assert sh(workspace, "git status --porcelain").stdout == "" and not (workspace / "data/blog").exists()
 
 
-@pytest.mark.slow
 def test_an_empty_folder_is_one_sentence_and_keeps_the_copy_of_before(workspace, posts, tmp_path):
     assert blog(workspace, posts).returncode == 0
     (tmp_path / "empty").mkdir()
@@ -168,7 +164,6 @@ def test_an_empty_folder_is_one_sentence_and_keeps_the_copy_of_before(workspace,
     assert sorted(p.name for p in (workspace / "data").iterdir() if p.name.endswith(".tmp")) == []
 
 
-@pytest.mark.slow
 def test_the_copy_itself_is_no_source(workspace, posts):
     """To replace data/blog by a part of itself would lose the rest."""
     assert blog(workspace, posts).returncode == 0
@@ -177,7 +172,6 @@ def test_the_copy_itself_is_no_source(workspace, posts):
     assert len(list((workspace / "data/blog").rglob("*.md"))) == 8
 
 
-@pytest.mark.slow
 def test_make_blog_is_the_same_from_the_command_people_type(workspace, posts):
     """Through Make: a path with a space, and no FROM at all."""
     assert "FROM is empty" in sh(workspace, "make blog").stderr
@@ -186,7 +180,6 @@ def test_make_blog_is_the_same_from_the_command_people_type(workspace, posts):
     assert_git_sees_no_text(workspace)
 
 
-@pytest.mark.slow
 def test_one_export_file_becomes_the_blog_and_its_report_stays_private(workspace, tmp_path):
     items = [wxr_item(slug=f"p{n}", title=f"Post {n}", body=f"<p>{WORDS} {n}</p>") for n in range(6)]
     done = sh(workspace, f"make blog FROM='{put(tmp_path, 'my export.xml', wxr(*items))}'")
@@ -197,7 +190,6 @@ def test_one_export_file_becomes_the_blog_and_its_report_stays_private(workspace
     assert_git_sees_no_text(workspace)
 
 
-@pytest.mark.slow
 def test_a_feed_at_an_address_becomes_the_blog(workspace):
     class Answer(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -216,10 +208,10 @@ def test_a_feed_at_an_address_becomes_the_blog(workspace):
         assert blog(workspace, f"{address}/feed").returncode == 0
     finally:
         server.shutdown()
+        server.server_close()
     assert (workspace / "data/blog/feed.xml").read_text() == RSS
 
 
-@pytest.mark.slow
 def test_the_days_git_knows_come_along(workspace, posts):
     """A copy has no history: they are written down beside it."""
     (posts / "undated.md").write_text(WORDS + "undated")

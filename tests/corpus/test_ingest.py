@@ -109,7 +109,7 @@ def test_a_first_heading_is_the_title_and_stands_no_more_in_the_text(folder):
     ) == ("The Kettle", WORDS)
 
 
-def test_another_first_heading_stays(folder):
+def test_ingest_keeps_a_first_heading_that_is_not_the_title(folder):
     assert read(folder, content=f"---\ntitle: The kettle\n---\n# Monday\n\n{WORDS}").text.startswith("# Monday")
 
 

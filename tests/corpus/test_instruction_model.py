@@ -57,7 +57,7 @@ def serve():
 
     yield start
     for server in running:
-        server.http.shutdown()
+        server.close()
 
 
 def ask(server, kinds=("notes",)):
@@ -117,7 +117,7 @@ def test_another_passage_or_another_model_is_asked_anew(serve, near):
         *((kind, text, 1.0, "") for kind, text in GOOD.items()),
     ],
 )
-def test_what_is_refused_and_why(kind, text, near, why):
+def test_rejection_reason_names_what_is_wrong(kind, text, near, why):
     said = instruction_model.rejection_reason(wanted(kind), text, near, count)
     assert (why in said) if why else said == "", said
 

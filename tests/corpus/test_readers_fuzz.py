@@ -95,8 +95,10 @@ def kinds(path) -> set[type]:
     return found
 
 
+@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", [*WHOLE, "post.docx"])
-def test_a_post_or_a_reason(folder, name):
+def test_readers_make_a_post_or_a_reason_of_any_bytes(folder, name):
     if name == "post.docx":
         document = docx.Document()
         document.add_paragraph(WORDS)

@@ -519,7 +519,7 @@ def test_no_word_run_crosses_the_split_beyond_the_author_s_habit(sample):
         assert length < 8 or length <= habit, (found[i]["title"], " ".join(tokens[i][at : at + length]))
 
 
-def test_longest_run_is_the_longest():
+def test_longest_common_run_finds_the_longest():
     """The ruler of the test before: checked against every pair of places, on small texts."""
     chance = random.Random(5)
     for _ in range(200):

@@ -28,7 +28,8 @@ def test_the_author_is_not_told_from_herself(real):
     assert all(0.25 < a < 0.75 for a in aucs)
 
 
-def test_nonsense_is_told(real):
+@pytest.mark.slow
+def test_two_sample_auc_tells_nonsense_from_the_author(real):
     one, other = halves(real, 1)
     rng = random.Random(2)
     shuffled = [" ".join(rng.sample(t.split(), len(t.split()))) for t in other]
@@ -37,7 +38,8 @@ def test_nonsense_is_told(real):
     assert two_sample_auc(one, loops)["auc"] > 0.95
 
 
-def test_pairs_are_judged_together(real):
+@pytest.mark.slow
+def test_two_sample_auc_keeps_copies_in_one_fold(real):
     """Copies of the author's posts: were one judged by what saw its double, the answer would be wrong every time, and
     not even."""
     assert two_sample_auc(real[:20], real[:20])["auc"] == pytest.approx(0.5)
@@ -50,6 +52,7 @@ def test_pairs_are_judged_together(real):
     assert twice["n"] == 20 and twice["auc"] == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_the_same_twice_and_a_reason_when_there_is_too_little(real):
     one, other = real[:8], real[8:16]
     assert two_sample_auc(one, other) == two_sample_auc(one, other)

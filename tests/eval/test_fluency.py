@@ -67,6 +67,7 @@ def measured(real):
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_posts_are_more_coherent_in_their_own_order(measured):
     assert np.mean(measured["order_gain"] > 0) > 0.9
     for values in measured.values():
@@ -74,6 +75,7 @@ def test_posts_are_more_coherent_in_their_own_order(measured):
 
 
 @pytest.mark.slow
+@pytest.mark.model
 @pytest.mark.parametrize("unit", ["words", "sentences"])
 def test_shuffled_posts_lose_their_order(real, measured, unit):
     """Nonsense that the style scores hardly notice: most of it lies outside the author's band, and below."""
@@ -90,6 +92,7 @@ def test_shuffled_posts_lose_their_order(real, measured, unit):
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_a_loop_is_outside_the_authors_band(real, measured):
     """More coherent than any post and yet no text: the yardstick has two ends."""
     bands = {name: fluency.reference_range(values) for name, values in measured.items()}
@@ -105,6 +108,7 @@ def test_a_loop_is_outside_the_authors_band(real, measured):
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_capitals_are_missed_where_an_author_writes_them(real, measured):
     """Style scores hardly see case; sentences that begin with a figure or a quotation are not counted."""
     assert (
@@ -119,6 +123,7 @@ def test_capitals_are_missed_where_an_author_writes_them(real, measured):
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_a_loop_after_an_opening_shows_as_well(real, measured):
     """The gain may be deceived here (one sentence stands apart and all else together, as in no shuffle); the others are
     not."""
@@ -178,6 +183,7 @@ def test_band_has_two_ends_and_what_is_not_measured_is_outside():
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_long_loops_cost_no_more_than_their_length(monkeypatch):
     """3,000 words of one sentence, and 3,000 without a stop: what a broken model writes must not hold up the scorecard.
     The encoder reads each different sentence once; twice the words, and twice the texts, are twice the work."""

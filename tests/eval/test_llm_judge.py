@@ -17,7 +17,7 @@ def server(request):
 
     running = OpenAIServer(request.param)
     yield parse_endpoint("eval.judge_model", running.name, "")
-    running.http.shutdown()
+    running.close()
 
 
 def knows(question: str) -> str:

@@ -6,10 +6,10 @@ import pytest
 from eval import relevance
 from tests.support.sample_corpus import posts
 
-pytestmark = pytest.mark.slow  # MiniLM is loaded
+pytestmark = [pytest.mark.slow, pytest.mark.model]  # MiniLM is loaded
 
 
-def test_ranks_by_hand():
+def test_relevance_ranks_by_hand():
     """The text's own column first, in the middle, last, and level with all."""
     table = np.array([[9, 1, 2], [1, 5, 9], [7, 8, 0], [4, 4, 4]])
     assert relevance.rank_auc(table, np.array([0, 1, 2, 1])).tolist() == [1, 0.5, 0, 0.5]
@@ -48,7 +48,6 @@ def means(found):
     return {name: values.mean() for name, values in found.items()}
 
 
-@pytest.mark.slow
 def test_posts_rank_their_own_brief_high(sample):
     found = relevance.prompt_retrieval(*sample)
     assert all(values.shape == (60,) for values in found.values())
@@ -57,7 +56,6 @@ def test_posts_rank_their_own_brief_high(sample):
     assert found["tfidf_top1"] > 0.4 and found["minilm_top1"] > 0.4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("parroted", [False, True])
 def test_texts_under_wrong_prompts_rank_by_chance_and_saying_the_prompt_does_not_help(sample, parroted):
     briefs, texts = sample
@@ -69,8 +67,7 @@ def test_texts_under_wrong_prompts_rank_by_chance_and_saying_the_prompt_does_not
     assert found["tfidf_top1"] < 0.1 and found["minilm_top1"] < 0.1
 
 
-@pytest.mark.slow
-def test_edges(sample):
+def test_relevance_of_empty_and_single_texts(sample):
     """Texts of one prompt are not each other's rivals; a loop of the brief, or nothing, is chance; one prompt alone
     says nothing."""
     briefs, texts = (list(part[:6]) for part in sample)

@@ -130,7 +130,7 @@ def test_a_voice_without_a_style_is_named_beside_the_line(card):
     assert "could not be measured: base, told your style." in page and "[–, –]" in page
 
 
-def test_none_is_a_dash_everywhere(card):
+def test_report_shows_a_dash_for_none(card):
     """A card of which nothing could be measured makes a page too, and no None or nan is on it."""
 
     def nothing(data):
@@ -159,7 +159,7 @@ def test_copied_runs_are_marked_where_they_stand(card):
     assert paragraphs(" \n\n a\nb \n \n\nc<\n") == "<p>a<br>b</p><p>c&lt;</p>" and paragraphs("") == ""
 
 
-def test_gates_and_advice(card):
+def test_report_shows_gates_and_advice(card):
     page = render_report(card, "Wenna", "SmolLM2")
     assert page.count('<li class="no">') == 1 and page.count("<li><b>") == 3 and "Failed: 2 of 12 texts" in page
     assert "<code>train.epochs</code> &lt;b&gt;" in page

@@ -211,7 +211,7 @@ def test_rouge_l_is_rouge_scores_own(sample):
     assert reference_overlap.reference_overlap(sample[:1], sample[1:2])["rougeL"] > 0.05
 
 
-def test_intervals_by_hand():
+def test_confidence_intervals_by_hand():
     """Student's t under 20, exact sign flips; Wilson and the e-value as their formulas have it."""
     few = confidence_intervals.mean_interval([1.0, 2.0, 3.0, 4.0])
     assert (few["mean"], few["n"]) == (2.5, 4) and few["hi"] - 2.5 == pytest.approx(3.1824 * 1.29099 / 2, abs=1e-3)

@@ -88,7 +88,7 @@ def test_a_loop_and_flat_prose_are_not_the_author(heard):
     assert scores["flat"] < 0.45
 
 
-def test_length_is_matched(heard):
+def test_style_score_matches_length(heard):
     """The first 120 words of a post are compared with beginnings as long as they are, so they lose nothing but
     certainty."""
     assert heard["masked"][1].mean["short"] == pytest.approx(heard["masked"][1].mean["verbatim"], abs=0.2)

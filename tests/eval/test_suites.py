@@ -132,7 +132,7 @@ def test_the_twin_refuses_where_the_base_did(base, twin, expected):
         "I apologize, but I have to pass.",
     ],
 )
-def test_refusals_are_told(text):
+def test_is_refusal_finds_refusals(text):
     assert is_refusal(text)
 
 
@@ -151,7 +151,7 @@ def test_refusals_are_told(text):
         "word " * 80 + REFUSAL,
     ],
 )
-def test_other_texts_are_no_refusals(text):
+def test_is_refusal_leaves_other_texts(text):
     assert not is_refusal(text)
 
 

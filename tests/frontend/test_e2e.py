@@ -15,7 +15,7 @@ import pytest
 from tests.support.server_process import Server, write_workspace
 from tests.support.workspace import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 FRONTEND = ROOT / "frontend"
 CHROMIUM = os.environ.get("CHROMIUM_PATH", "/usr/bin/chromium")
 need_node = pytest.mark.skipif(
@@ -103,14 +103,28 @@ def past(tmp_path_factory):
 @need_node
 @need_browser
 def test_every_page_works_in_a_browser(built, past, tmp_path):
-    """Each page from a click to what is saved; three widths, light and dark, axe; nothing leaves the origin."""
+    """Each page from a click to what is saved; on a phone and a desktop, light and dark, axe; nothing leaves the
+    origin."""
     server = Server(past, tmp_path / "home").ready()
     try:
-        scenarios(server.url)
+        scenarios(server.url, VIEWS="390 light,1440 dark")
     finally:
         server.stop()
 
 
+@pytest.mark.nightly
+@need_node
+@need_browser
+def test_every_page_at_every_width_and_in_both_themes(built, past, tmp_path):
+    """Empty and with something in it: axe, and nothing wider than the window."""
+    server = Server(past, tmp_path / "home").ready()
+    try:
+        scenarios(server.url, "write", "compare", "rewrite", "draft", "view")
+    finally:
+        server.stop()
+
+
+@pytest.mark.nightly
 @need_node
 @need_browser
 def test_page_withstands_malicious_answers_failing_engines_and_slow_networks(built, past, tmp_path):

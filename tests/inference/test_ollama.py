@@ -127,6 +127,7 @@ def manifest(template: str = "t", blob: str = "0" * 64) -> dict:
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_the_twin_is_registered_and_the_tag_moves_to_it(registered):
     work, server = registered
     sha = sha256_file(work / "artifacts/gguf/twin.gguf")
@@ -142,6 +143,7 @@ def test_the_twin_is_registered_and_the_tag_moves_to_it(registered):
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_the_receipt_proves_that_the_twin_answers_to_the_prompt_it_was_trained_on(registered):
     # Ollama's template renders the prompt: one byte off, and the log-probabilities of a random model are far off
     parity = receipt(registered[0])["parity"]
@@ -150,6 +152,7 @@ def test_the_receipt_proves_that_the_twin_answers_to_the_prompt_it_was_trained_o
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_a_registered_twin_has_its_template_system_stops_and_decoding(registered):
     work, server = registered
     shown = engine.Ollama(server.host).show("blogtwin")
@@ -167,6 +170,7 @@ def test_a_registered_twin_has_its_template_system_stops_and_decoding(registered
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_a_question_without_a_system_message_gets_the_twins_own(registered):
     ollama = engine.Ollama(registered[1].host)
     one, same, other = (
@@ -177,6 +181,7 @@ def test_a_question_without_a_system_message_gets_the_twins_own(registered):
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_a_second_registration_does_not_push_the_blob_again(registered, project):
     work, server = registered
     first = receipt(work)
@@ -186,6 +191,7 @@ def test_a_second_registration_does_not_push_the_blob_again(registered, project)
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_a_new_twin_moves_the_tag_and_keeps_the_version_before(work, server, stage):
     old = server.models["blogtwin:old"] = server.models["blogtwin:latest"] = manifest("the twin of before")
     assert stage(server.host).returncode == 0
@@ -195,6 +201,7 @@ def test_a_new_twin_moves_the_tag_and_keeps_the_version_before(work, server, sta
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_without_ollama_the_stage_leaves_a_modelfile_and_says_so_in_one_line(work, stage):
     done = stage("127.0.0.1:1")
     assert done.returncode == 0 and done.stderr == ""
@@ -230,6 +237,7 @@ FAULTS = {
 
 
 @pytest.mark.slow
+@pytest.mark.model
 @pytest.mark.parametrize("faults", FAULTS)
 def test_a_failed_registration_is_one_sentence_and_leaves_nothing(work, server, stage, faults):
     server.faults = set(faults.split())
@@ -245,6 +253,7 @@ def test_a_failed_registration_is_one_sentence_and_leaves_nothing(work, server, 
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_a_failed_second_registration_forgets_the_receipt_and_keeps_the_tag(work, server, stage):
     sha = sha256_file(work / "artifacts/gguf/twin.gguf")
     names = f"blogtwin:{sha[:12]}", "blogtwin:latest"
@@ -280,6 +289,7 @@ def check(project, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_half_a_character_ends_what_is_compared(check, project):
     # Ollama writes it as U+FFFD, which is a token of its own in many vocabularies, and not the one that was chosen
     with LlamaModel(project / "twin.gguf") as scorer:
@@ -289,6 +299,7 @@ def test_half_a_character_ends_what_is_compared(check, project):
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_an_answer_with_nothing_to_compare_is_no_proof(check):
     with pytest.raises(engine.OllamaError, match="no token of blogtwin that can be compared"):
         check([("\ufffd", -0.1)])
@@ -448,6 +459,7 @@ def test_the_llama_template_has_the_same_date_on_every_day():
 
 
 @pytest.mark.slow
+@pytest.mark.model
 @pytest.mark.parametrize("messages", [CHAT, LONG_CHAT], ids=["one question", "a conversation"])
 def test_the_chatml_template_renders_what_the_embedded_base_was_trained_on(messages):
     tokenizer = registry.resolve_base("smollm2:135m").tokenizer()
@@ -464,6 +476,7 @@ def test_every_model_names_a_template_there_is():
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_a_base_given_by_its_path_never_shows_the_path(project, keeper):
     # name and repo go into the metadata of every export
     assert (keeper.name, keeper.repo, keeper.template) == ("keeper", "keeper", "chatml")
@@ -472,6 +485,7 @@ def test_a_base_given_by_its_path_never_shows_the_path(project, keeper):
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_two_local_bases_of_one_file_name_are_kept_apart(project, keeper, tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "ROOT", project)
     monkeypatch.setattr(registry, "_dequantise", lambda gguf, folder: shutil.copytree(keeper.hf, folder))

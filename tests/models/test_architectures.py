@@ -30,7 +30,7 @@ FAMILIES = {
     "GPT2": {"entry": "dialogpt:medium", "pre": "gpt-2"},
 }
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.model, pytest.mark.network]
 
 
 @pytest.fixture(autouse=True)

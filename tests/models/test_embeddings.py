@@ -11,12 +11,11 @@ from blogtwin.errors import UserError
 from blogtwin.models import embeddings
 from tests.support.workspace import ROOT
 
-pytestmark = pytest.mark.slow  # MiniLM is loaded
+pytestmark = [pytest.mark.slow, pytest.mark.model]  # MiniLM is loaded
 
 WEATHER = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
 
 
-@pytest.mark.slow
 def test_cosines_are_those_of_the_documentation_of_sentence_transformers():
     """The example of its front page, to four places: weights, tokens, pooling and scale are the right ones."""
     vectors = embeddings.embed(WEATHER)
@@ -26,7 +25,6 @@ def test_cosines_are_those_of_the_documentation_of_sentence_transformers():
     assert [cosines[0, 1], cosines[0, 2], cosines[1, 2]] == pytest.approx([0.6660, 0.1046, 0.1411], abs=1e-4)
 
 
-@pytest.mark.slow
 def test_256_tokens_are_read_whoever_stands_beside():
     """Word 200 counts (the tokenizer's own file stops at 128), word 300 does not; and what pads a batch changes no
     vector."""

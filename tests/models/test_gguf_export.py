@@ -15,8 +15,9 @@ from blogtwin.models import chat
 from blogtwin.models.gguf_export import quantised_base, write_lora_gguf, write_merged_gguf
 from blogtwin.models.llama_cpp import LlamaModel
 from tests.support.adapters import EXAMPLES, SYSTEM, make_adapter
+from tests.support.workspace import ROOT
 
-pytestmark = pytest.mark.slow  # torch, transformers and llama.cpp start up
+pytestmark = [pytest.mark.slow, pytest.mark.model]  # torch, transformers and llama.cpp start up
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,8 @@ def test_other_prompt_ids_and_a_lost_end_token_fail_the_gate(tiny, adapter, refe
 
 def stage(tiny, adapter, folder, monkeypatch):
     """05_export_gguf.py's main in a folder of its own, on the tiny base."""
-    (folder / "params.yaml").write_text(open("params.yaml").read().replace("base: smollm2:135m", f"base: {tiny.gguf}"))
+    params = (ROOT / "params.yaml").read_text().replace("base: smollm2:135m", f"base: {tiny.gguf}")
+    (folder / "params.yaml").write_text(params)
     monkeypatch.chdir(folder)
     shutil.copytree(adapter, folder / "artifacts/adapter")
     backend = {"base": {"name": tiny.name, "digest": tiny.digest}, "splits": {"train": "a" * 64, "valid": "b" * 64}}

@@ -8,7 +8,7 @@ import pytest
 
 from blogtwin.models import gguf_reader
 
-pytestmark = pytest.mark.slow  # a tiny model is made with torch and transformers
+pytestmark = [pytest.mark.slow, pytest.mark.model]  # a tiny model is made with torch and transformers
 
 
 def test_settings_and_tensors_are_those_of_the_packages_reader(tiny):

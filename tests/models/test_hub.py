@@ -25,7 +25,11 @@ from tests.support.hub_models import edit, write_sentencepiece
 from tests.support.hub_server import COMMIT, Handler, Hub
 from tests.support.workspace import ROOT, environment
 
-pytestmark = pytest.mark.slow  # torch, transformers, llama.cpp and its converter start up
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.model,
+    pytest.mark.network,
+]  # torch, transformers, llama.cpp and its converter start up
 NAME, REPO = "llama3.2:1b", "unsloth/Llama-3.2-1B-Instruct"
 TEXTS = [
     "Hello  there,\n\n\n\ttabs – “naïve” café… she's, DON'T; 1,234.5 and 8 ½ (#1)",
@@ -106,7 +110,7 @@ def test_only_what_is_needed_is_fetched(fetched, repository):
     assert registry.resolve_base(NAME) == made and len(server.requests) == before, "a base that is ready asks no hub"
 
 
-def test_gguf_is_the_model(fetched):
+def test_converted_gguf_is_the_model(fetched):
     """Architecture, rotary settings, vocabulary, end token and chat template, its date pinned."""
     made, _ = fetched
     tokenizer = made.tokenizer()
@@ -171,7 +175,7 @@ def conversion(fetched, monkeypatch):
     return calls
 
 
-def test_a_folder_is_a_base(fetched, repository, tmp_path, monkeypatch, conversion):
+def test_resolve_base_takes_a_folder(fetched, repository, tmp_path, monkeypatch, conversion):
     """By its path; its name is the folder's, and it is made again when the folder changes."""
     monkeypatch.setattr(registry, "ROOT", tmp_path)
     folder = tmp_path / "my-model"

@@ -12,7 +12,7 @@ from blogtwin import renamed_params
 from serve import catalog
 from tests.support.workspace import ROOT, make_workspace, sh
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.dvc, pytest.mark.model]
 
 
 @pytest.fixture(scope="module")

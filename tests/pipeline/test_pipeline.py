@@ -48,6 +48,8 @@ def made(workspace):
 
 
 @pytest.mark.slow
+@pytest.mark.dvc
+@pytest.mark.model
 def test_make_all_makes_a_proven_twin(made):
     """Every artifact of the contract is there, the export is the trained model, and the twin is better than the base
     even after 3 steps."""
@@ -83,6 +85,8 @@ def test_make_all_makes_a_proven_twin(made):
 
 
 @pytest.mark.slow
+@pytest.mark.dvc
+@pytest.mark.model
 def test_second_make_all_does_nothing(made, run_in, tmp_path):
     """No stage runs, and what looks whether one has to is five short processes, of which none imports a heavy
     package."""
@@ -105,6 +109,8 @@ def test_second_make_all_does_nothing(made, run_in, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.dvc
+@pytest.mark.model
 def test_no_post_and_no_text_reaches_git(made, run_in):
     """After a run, `git add -A` stages numbers only: no post, no example, no sample of what was written."""
     folder, _ = made
@@ -118,6 +124,9 @@ def test_no_post_and_no_text_reaches_git(made, run_in):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
+@pytest.mark.dvc
+@pytest.mark.model
 def test_experiment_reruns_training_and_after_only(made, run_in):
     """`dvc exp run -S` with another learning rate; the diff shows it, the curves are drawn, the base is not asked
     again."""
@@ -137,6 +146,8 @@ def test_experiment_reruns_training_and_after_only(made, run_in):
 
 
 @pytest.mark.slow
+@pytest.mark.dvc
+@pytest.mark.model
 def test_smoke_answers_from_both_voices(made, run_in):
     folder, _ = made
     output = run_in(folder, 'python scripts/ask.py "Write about a kettle." --max-tokens 12').stdout
@@ -144,6 +155,8 @@ def test_smoke_answers_from_both_voices(made, run_in):
 
 
 @pytest.mark.slow
+@pytest.mark.dvc
+@pytest.mark.model
 def test_one_suite_runs_by_itself(made, run_in):
     """Every case of the suite is answered by both voices and judged; an unknown one is named with what is there."""
     folder, _ = made
@@ -154,6 +167,8 @@ def test_one_suite_runs_by_itself(made, run_in):
 
 
 @pytest.mark.slow
+@pytest.mark.dvc
+@pytest.mark.model
 def test_own_blog_makes_its_own_twin(made, run_in, tmp_path):
     """`make blog FROM=` then `dvc repro split`: the new posts are used, the sample stays, Git sees a pointer only."""
     folder, _ = made

@@ -16,7 +16,7 @@ from blogtwin.config import load_params
 from tests.support.server_process import Server
 from tests.support.workspace import ROOT, commit_all, copy_project, link_venv, sh, short_suites
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly, pytest.mark.dvc, pytest.mark.model]
 OLD = "8951a5e"
 # In the names of that version, whatever today's are.
 OLD_SMALL = (

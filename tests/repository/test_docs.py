@@ -44,7 +44,13 @@ COMMANDS = commands_of("README.md")
 # Commands that test_pipeline.py runs for real, in its workspace (there with small numbers or another folder).
 RUN_BY_PIPELINE = {"make all", "make blog FROM=~/posts", "make report", "make diff A=HEAD"}
 ALL_COMMANDS = sorted({command for page in PAGES for command in commands_of(page)})
-WITHOUT_SCRIPT = {"setup", "test", "test-fast", "lint"}  # verbs that run these tests themselves, or the tools of others
+WITHOUT_SCRIPT = {
+    "setup",
+    "test",
+    "test-fast",
+    "test-nightly",
+    "lint",
+}  # verbs that run these tests themselves, or the tools of others
 
 
 def test_readme_has_the_two_commands_and_ci_calls_the_second():

@@ -6,10 +6,10 @@ import pytest
 
 from tests.support.workspace import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 
-def test_it_measures_each_stage_and_what_three_more_posts_cost(tmp_path, run_in):
+def test_bench_pipeline_measures_each_stage_and_what_three_more_posts_cost(tmp_path, run_in):
     said = run_in(tmp_path, f"python {ROOT}/scripts/bench_pipeline.py --posts 12").stdout
     (found,) = json.loads((tmp_path / "artifacts/bench/data.json").read_text())["archives"]
     assert (found["posts"], found["words"]) == (12, 24000) and "12 posts, 24,000 words" in said
@@ -22,7 +22,7 @@ def test_it_measures_each_stage_and_what_three_more_posts_cost(tmp_path, run_in)
     assert list(tmp_path.iterdir()) == [tmp_path / "artifacts"]
 
 
-def test_its_posts_are_posts(tmp_path):
+def test_bench_pipeline_makes_posts_like_real_ones(tmp_path):
     """Markdown of about the asked length with the blocks that real posts have, another one for each number, and the
     same again."""
     import bench_pipeline

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.workspace import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly, pytest.mark.model]
 
 
 def test_the_benchmark_measures_all_it_should(served, run_in):

@@ -8,7 +8,7 @@ import pytest
 from blogtwin.files import read_jsonl, write_jsonl
 from tests.support.workspace import make_workspace, with_tiny
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly, pytest.mark.model]
 
 
 def test_the_benchmark_measures_ours_and_trl(served, tiny_root, run_in, tmp_path):

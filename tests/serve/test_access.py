@@ -246,7 +246,7 @@ def test_off_loopback_it_refuses_to_start_without_keys(inside, tmp_path):
         ({}, 404),
     ],
 )
-def test_hosts_and_origins(inside, tmp_path, headers, expected):
+def test_requests_of_other_hosts_and_origins_are_refused(inside, tmp_path, headers, expected):
     answer = client(tmp_path).post("/api/cancel/none-such", headers=headers)
     assert answer.status_code == expected and set(answer.json()["error"]) == {"code", "message", "hint"}
 
@@ -330,7 +330,7 @@ def test_a_malformed_host_is_400_and_no_mistake_of_the_server(inside, tmp_path, 
         assert sent[0]["status"] == 400 and b'"bad_request"' in sent[1]["body"]
 
 
-def test_two_hosts_are_none(inside, tmp_path):
+def test_a_request_with_two_host_headers_is_400(inside, tmp_path):
     assert asgi(client(tmp_path).app, [OURS, (b"host", b"evil.example")])[0]["status"] == 400
 
 

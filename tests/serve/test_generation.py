@@ -16,7 +16,7 @@ from serve.settings import Settings
 from tests.support.server_process import events, write_adapter_gguf
 from tests.support.workspace import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.model]
 
 
 def generate(server, status: int = 200, **asked) -> dict:
@@ -32,7 +32,7 @@ def idle(server, model: str) -> bool:
     return next(m["active"] + m["waiting"] for m in rows if m["name"] == model) == 0
 
 
-def test_it_says_what_it_serves_and_where(server):
+def test_server_prints_its_address_and_its_models(server):
     said = server.text()
     assert f"serving on {server.url}" in said and "models   base, finetuned" in said and f"{server.url}/v1" in said
 
@@ -170,7 +170,7 @@ def test_cancelling_stops_the_engine(server, stream, how):
     assert generate(server, model="base")["tokens"] == 12  # and it answers the next one
 
 
-def test_another_cannot_cancel_what_does_not_run(server):
+def test_cancelling_an_unknown_request_is_404(server):
     assert server.http.post("/api/cancel/nothing-of-mine").status_code == 404
 
 

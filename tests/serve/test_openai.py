@@ -4,7 +4,7 @@ import httpx2
 import openai
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.model]
 RAIN = [{"role": "user", "content": "Write about rain."}]
 
 

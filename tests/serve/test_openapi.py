@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.server_process import Server, of, write_workspace
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly, pytest.mark.model]
 CHECKS = ",".join(
     (
         "not_a_server_error",

@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 from tests.support.server_process import Server, of
 from tests.support.workspace import environment, make_workspace, with_tiny
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.dvc, pytest.mark.model]
 SMALL = {
     "train.max_length": 512,
     "export.parity_prompts": 1,
@@ -105,6 +105,7 @@ def home(project, tmp_path):
         process.kill()
 
 
+@pytest.mark.nightly
 def test_jobs_take_turns_outlive_the_server_stop_when_asked_and_end_as_twins(project, home):
     # params.yaml names a judge and an instructor elsewhere, and their keys are there: a job has none of it
     named = {

@@ -112,7 +112,9 @@ class OllamaServer:
         (digest,) = body["files"].values()
         if not self.blob(digest).is_file():
             raise Refused(500, f"open {self.blob(digest)}: no such file or directory")
-        if self.blob(digest).open("rb").read(4) != b"GGUF":
+        with self.blob(digest).open("rb") as blob:
+            magic = blob.read(4)
+        if magic != b"GGUF":
             raise Refused(400, "supplied file was not in GGUF format")
         yield f"using existing layer {digest}"
         if "error" in self.faults:

@@ -141,21 +141,22 @@ class Server:
         }
         home.mkdir(exist_ok=True)
         self.folder, self.home = folder, home
-        self.said = open(home / "said.txt", "w+")
+        self.said, self.http = home / "said.txt", None
         root = folder if (folder / "scripts").is_dir() else ROOT  # a whole project is served by its own code
-        self.process = subprocess.Popen(
-            [sys.executable, str(root / "scripts/serve_api.py"), "--port", "0"],
-            cwd=folder,
-            env=env,
-            stdout=self.said,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with open(self.said, "w") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, str(root / "scripts/serve_api.py"), "--port", "0"],
+                cwd=folder,
+                env=env,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self.url = self._wait(lambda: re.search(r"serving on (\S+)", self.text()), "say its address")[1]
         self.http = httpx.Client(base_url=self.url, timeout=120, trust_env=False)
 
     def text(self) -> str:
-        return Path(self.said.name).read_text()
+        return self.said.read_text()
 
     def _wait(self, found, what: str, seconds: float = 120):
         until = time.monotonic() + seconds
@@ -175,6 +176,8 @@ class Server:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        if self.http:
+            self.http.close()
 
     def stop(self, older: bool = False) -> None:
         """End it; `older`: of a version whose warnings nobody can mend any more."""
@@ -185,7 +188,6 @@ class Server:
         finally:
             self.kill()
             warned = re.findall(r"^.*\b\w*Warning: .*", self.text(), re.M)
-            self.said.close()
         assert older or not warned, (
             "the server's log has warnings: what a library takes away is replaced before it is gone"
         )

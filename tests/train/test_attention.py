@@ -61,7 +61,7 @@ def test_half_precision_is_as_near_to_the_truth_as_transformers_own():
         assert (own - exact).norm() < 1.3 * (plain - exact).norm()
 
 
-def test_dropout_in_training_drops():
+def test_attention_applies_dropout_in_training():
     """GPT-2's attention forgets at random while it learns, and only then; its width sets the scale."""
     tensors = inputs()
     training = SimpleNamespace(num_key_value_groups=3, training=True, is_causal=True)

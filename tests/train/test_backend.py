@@ -40,7 +40,7 @@ def test_budget_keeps_openings_before_later_parts_and_new_before_old():
     assert select_within_token_budget(rows, lengths, 2, 0) == rows and kept(1) == ["p4.1"]
 
 
-def test_backend_says_why(monkeypatch):
+def test_select_backend_says_why(monkeypatch):
     monkeypatch.setenv("FORCE_CPU", "1")
     monkeypatch.setattr(backend, "_no_mlx", lambda: "")
     assert backend.select_backend("auto") == ("cpu", "FORCE_CPU is set")
@@ -247,7 +247,7 @@ def test_preferences_compute_where_the_trainer_was_picked_to(monkeypatch, tmp_pa
     assert found["bf16"] == (picked != "cuda" and common.has_bf16())
 
 
-def test_log_writes_the_curves(tmp_path):
+def test_training_log_writes_the_curves(tmp_path):
     log = TrainingLog()
     log.valid(0, 0, 3.5)
     log.start(2)

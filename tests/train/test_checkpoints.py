@@ -104,7 +104,7 @@ def test_the_one_given_wins_over_those_before_it_and_not_over_those_made_since(t
     assert runs(other).newest() == other
 
 
-def test_one_given_of_the_runs_own_folder_stays_until_it_is_given_no_more():
+def test_checkpoint_to_resume_from_in_the_runs_own_folder_stays_while_it_is_named():
     """Or the same command would find nothing where it points."""
     given = keep(runs(), 20)
     keep(runs(given), 40, 90)

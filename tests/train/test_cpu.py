@@ -12,7 +12,7 @@ from train.callbacks import TrainingMonitor, validation_loss
 from train.kernels import attention
 from train.kernels.cross_entropy import ChunkedCrossEntropy, summed_cross_entropy
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.model]
 
 
 @pytest.fixture(autouse=True)
@@ -194,7 +194,7 @@ def test_an_epoch_that_hurts_is_not_kept(tiny, tmp_path):
     assert validation_loss(trainer) == keeper.losses[1]
 
 
-def test_same_seed_same_curve(tiny, tmp_path):
+def test_training_with_the_same_seed_gives_the_same_loss_curve(tiny, tmp_path):
     first, again = (job(tiny, tmp_path / name, settings(epochs=1)) for name in ("a", "b"))
     cpu.train(first)
     cpu.train(again)

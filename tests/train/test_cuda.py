@@ -16,7 +16,7 @@ from tests.support.adapters import EXAMPLES, SYSTEM
 from tests.support.training_jobs import written
 from tests.support.workspace import ROOT, environment
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly, pytest.mark.model, pytest.mark.network]
 PINNED = re.search(r"^unsloth==([\d.]+)", (ROOT / "train/requirements-cuda.txt").read_text(), re.M)[1]
 KNOBS = {"epochs": 2, "learning_rate": 2e-2, "save_steps": 2, "batch_size": 2}
 
@@ -79,7 +79,7 @@ def unbroken(run, tmp_path_factory):
     return folder, read(run(folder), folder)
 
 
-def test_its_adapter_passes_parity(tiny, unbroken, tmp_path):
+def test_cuda_adapter_passes_the_parity_gate(tiny, unbroken, tmp_path):
     from blogtwin.inference import parity
     from blogtwin.models.gguf_export import write_merged_gguf
 
@@ -105,7 +105,7 @@ def test_its_adapter_passes_parity(tiny, unbroken, tmp_path):
     assert parity.parity_failures("twin", found) == [] and found["delta_to_twin"] < 0.05 < found["delta_to_base"], found
 
 
-def test_its_losses_are_those_of_the_cpu_trainer(tiny, unbroken, tmp_path):
+def test_cuda_losses_are_those_of_the_cpu_trainer(tiny, unbroken, tmp_path):
     """The same rows, template and labels: before a step is made, both trainers see the same validation loss."""
     from tests.support.training_jobs import job, settings
     from train import cpu
@@ -114,7 +114,7 @@ def test_its_losses_are_those_of_the_cpu_trainer(tiny, unbroken, tmp_path):
     assert unbroken[1]["loss_before"] == pytest.approx(numbers["loss_before"], rel=5e-3)  # bf16
 
 
-def test_killed_it_ends_as_if_unbroken(run, unbroken, tmp_path):
+def test_cuda_run_that_was_killed_ends_as_an_unbroken_one(run, unbroken, tmp_path):
     """kill -9 in the middle of the second epoch: on from the checkpoint, with the optimiser, the random numbers and the
     best epoch."""
     assert run(tmp_path / "killed", kill_at=7).returncode == -9
@@ -126,7 +126,7 @@ def test_killed_it_ends_as_if_unbroken(run, unbroken, tmp_path):
     )
 
 
-def test_it_goes_on_from_an_adapter(run, unbroken, tmp_path):
+def test_cuda_trainer_goes_on_from_an_adapter(run, unbroken, tmp_path):
     folder, before = unbroken
     found = read(run(tmp_path / "on", start=str(folder / "adapter")), tmp_path / "on")
     assert (

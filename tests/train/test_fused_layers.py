@@ -8,7 +8,7 @@ from peft import LoraConfig, get_peft_model
 from tests.support.hub_models import random_model
 from train.kernels import fused
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.model]
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 

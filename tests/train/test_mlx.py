@@ -22,7 +22,7 @@ from tests.support.hub_models import ROPE, random_model
 from tests.support.training_jobs import job, settings, written
 from tests.support.workspace import ROOT, environment
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly, pytest.mark.model, pytest.mark.network]
 PINNED = re.search(r"^mlx-lm==([\d.]+)", (ROOT / "requirements.txt").read_text(), re.M)[1]
 KNOBS = {"epochs": 2, "learning_rate": 2e-2, "save_steps": 2, "lora_dropout": 0.1}
 # What every program below begins with. It runs in mlx-lm's Python, which has no pytest.
@@ -120,7 +120,7 @@ def assert_same(found: dict, expected: dict) -> None:
     ]
 
 
-def test_its_adapter_passes_parity(tiny, unbroken, tmp_path):
+def test_mlx_adapter_passes_the_parity_gate(tiny, unbroken, tmp_path):
     from blogtwin.inference import parity
     from blogtwin.models.gguf_export import write_merged_gguf
 
@@ -139,7 +139,7 @@ def test_its_adapter_passes_parity(tiny, unbroken, tmp_path):
     assert parity.parity_failures("twin", found) == [] and found["delta_to_twin"] < 0.05 < found["delta_to_base"], found
 
 
-def test_killed_it_ends_as_if_unbroken(run, unbroken, tmp_path):
+def test_mlx_run_that_was_killed_ends_as_an_unbroken_one(run, unbroken, tmp_path):
     """kill -9 in the middle of the second epoch: on from the checkpoint, with the optimiser, the random numbers and the
     best epoch."""
     run(tmp_path / "killed", kill_at=7)
@@ -147,7 +147,7 @@ def test_killed_it_ends_as_if_unbroken(run, unbroken, tmp_path):
     assert_same(out(tmp_path / "killed"), unbroken[1])
 
 
-def test_it_goes_on_from_an_adapter(run, unbroken, tmp_path):
+def test_mlx_trainer_goes_on_from_an_adapter(run, unbroken, tmp_path):
     """What PEFT was given comes back as MLX's own: the first validation loss is the one the adapter was kept with."""
     folder, before = unbroken
     run(tmp_path / "on", start=str(folder / "adapter"))
@@ -311,7 +311,7 @@ def with_weights(tiny, model, folder: Path):
     return dataclasses.replace(tiny, hf=folder, name=folder.name)
 
 
-def test_what_it_can_not_train_ends_in_a_sentence(program, tiny, tmp_path):
+def test_mlx_says_in_one_sentence_what_it_can_not_train(program, tiny, tmp_path):
     """No memory for a single row, a loss that is no number, validation posts with such a loss, weights that MLX can't
     read, layers without the names that are adapted."""
     model = random_model("GPT2", 49152, n_ctx=2048)

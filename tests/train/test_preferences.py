@@ -19,7 +19,7 @@ from tests.support.api_client import client
 from tests.support.training_jobs import SYSTEM, example, job, settings
 from tests.support.workspace import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.model]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def environment(posts):
     return WritingEnvironment(prompts, posts[:30])
 
 
-def test_it_is_an_environment_of_gymnasium(environment):
+def test_reward_environment_is_one_of_gymnasium(environment):
     from gymnasium.utils.env_checker import check_env
 
     check_env(environment, skip_render_check=True)
@@ -392,7 +392,7 @@ def test_votes_that_are_none_are_one_sentence(tiny, tmp_path, content, said):
         dpo.load_votes(str(file), tiny.tokenizer(), SYSTEM)
 
 
-def test_no_votes_are_shipped():
+def test_the_project_ships_no_votes():
     assert read_jsonl(ROOT / "train/votes.jsonl") == []
 
 

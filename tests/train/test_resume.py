@@ -23,7 +23,7 @@ from train.training_log import TrainingLog
 KNOBS = {"batch_size": 2, "lora_dropout": 0.1, "save_steps": 2, "learning_rate": 5e-3}
 ROWS = 12
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.model]
 
 
 @pytest.fixture(autouse=True)

@@ -35,7 +35,7 @@ def start(base="d", rank=16, knobs=KNOBS, posts=POSTS, held_out=frozenset(), the
     )
 
 
-def test_it_goes_on_from_the_last_adapter(last):
+def test_warm_start_goes_on_from_the_last_adapter(last):
     begin, said = start(held_out="x")
     assert begin.adapter.resolve() == last and begin.posts == {"a", "b"} and "1 new post" in said
 
@@ -53,7 +53,7 @@ def test_it_goes_on_from_the_last_adapter(last):
         ({"posts": "yz"}, "other posts"),
     ],
 )
-def test_it_begins_at_the_base_where_the_last_adapter_does_not_fit(last, given, why):
+def test_warm_start_begins_at_the_base_where_the_last_adapter_does_not_fit(last, given, why):
     begin, said = start(**given)
     assert begin is None and why in said and "begins at the base" in said
 
@@ -77,7 +77,7 @@ def test_an_adapter_of_before_parameters_were_renamed_is_recognised(last):
         '{"base": {"digest": "d"}, "posts": ["a"], "knobs": []}',
     ],
 )
-def test_a_broken_adapter_is_none(last, about):
+def test_warm_start_ignores_a_broken_adapter(last, about):
     (last / "backend.json").write_text(about)
     assert start()[0] is None
 
@@ -104,6 +104,7 @@ def test_old_posts_are_read_once_more_in_proportion_to_the_new_ones(last):
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_the_cpu_trainer_begins_with_the_adapter_and_keeps_it_where_more_training_hurts(tiny, tmp_path, monkeypatch):
     from safetensors.torch import load_file
 
@@ -131,6 +132,7 @@ def test_the_cpu_trainer_begins_with_the_adapter_and_keeps_it_where_more_trainin
 
 
 @pytest.mark.slow
+@pytest.mark.model
 def test_posts_added_to_a_blog_are_learnt_on_top_and_the_test_stays(tiny_root, tmp_path, run_in):
     """The stages themselves, run by DVC in a workspace of the project, on a tiny base: three posts are added, and only
     they and twice as many tokens of old ones are trained on."""

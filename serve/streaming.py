@@ -31,11 +31,11 @@ class ActiveStreams:
     """The requests that are being answered, by id."""
 
     def __init__(self):
-        self.relays: dict[str, GenerationStream] = {}
+        self.streams: dict[str, GenerationStream] = {}
 
     def cancel(self, request_id: str, owner: str | None) -> bool:
         """Stop it if it runs and is the owner's (None: anybody's); whether it was."""
-        relay = self.relays.get(request_id)
+        relay = self.streams.get(request_id)
         if relay is None or (owner is not None and relay.owner != owner):
             return False
         relay.cancel()
@@ -53,7 +53,7 @@ class GenerationStream:
         self.left = len(writers)
         self.cancelled = False
         self.tasks = [asyncio.create_task(self._write(w)) for w in writers]
-        self.running.relays[self.id] = self
+        self.running.streams[self.id] = self
 
     async def _write(self, writer: AsyncIterator) -> None:
         try:
@@ -111,7 +111,7 @@ class GenerationStream:
     async def close(self) -> None:
         """Stop the writers and wait until they have let go of the engine. A second call does nothing."""
         self._stop()
-        self.running.relays.pop(self.id, None)
+        self.running.streams.pop(self.id, None)
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from blogtwin.disk_usage import EXPERIMENTS_DIR, add_sharer
 from blogtwin.dvc import DVC
 from blogtwin.files import atomic_directory
 from blogtwin.paths import ARTIFACTS_DIR, LOGS_DIR, ROOT
@@ -32,7 +33,6 @@ SECRET = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL
 HUB_TOKENS = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}
 STATES = {"Queued": "waiting", "Running": "running", "Success": "done", "Failed": "failed"}
 STAGE = re.compile(r"^Running stage '([\w-]+)'", re.M)
-EXPERIMENTS = Path(".dvc/tmp/exps")
 TTL_SECONDS = 10  # DVC's answer about its queue is cached that long: asking takes two seconds of a core that trains
 COMMAND_TIMEOUT_SECONDS = 120  # for one command of DVC or Git
 START_TIMEOUT_SECONDS = 30  # a worker that was started this recently counts as running
@@ -50,7 +50,7 @@ class TrainingJobs:
         self.worker: subprocess.Popen | None = None
         self.started = -float(START_TIMEOUT_SECONDS)
 
-    def add(self, owner: str, corpus: str, knobs: dict, scorecard: bool) -> str:
+    def submit(self, owner: str, corpus: str, knobs: dict, scorecard: bool) -> str:
         """Queue a job and see that a worker is there. Raises ApiError."""
         job = f"job-{database.new_id()}"
         with self.lock:
@@ -71,9 +71,9 @@ class TrainingJobs:
             )
             with self.database.open() as db:
                 database.add_job(db, job, owner, corpus, {**knobs, "scorecard": scorecard})
-            if not self._works():
+            if not self._is_worker_alive():
                 self._start_worker()
-            self._forget()
+            self._invalidate()
         return job
 
     def states(self) -> dict[str, str]:
@@ -82,7 +82,7 @@ class TrainingJobs:
             if time.monotonic() - self.known[0] < TTL_SECONDS:
                 return self.known[1]
             found = self._queue() if self.workspace.is_dir() else {}
-            if {"waiting", "running"} & set(found.values()) and not self._works():
+            if {"waiting", "running"} & set(found.values()) and not self._is_worker_alive():
                 for job in [job for job, state in found.items() if state == "running"]:
                     self._dvc("queue", "kill", job, ok=False)  # nobody runs it any more, and DVC would never notice
                     found[job] = "failed"
@@ -97,7 +97,7 @@ class TrainingJobs:
         self.revisions = {words[1]: words[0] for words in rows}
         return {words[1]: STATES[words[-1]] for words in rows}
 
-    def _works(self) -> bool:
+    def _is_worker_alive(self) -> bool:
         """Whether DVC's worker lives or was just started: two of one name would stop each other.
 
         Its process is looked at. What DVC asks it, and what DVC would start another one by, it answers too late on a
@@ -106,12 +106,12 @@ class TrainingJobs:
         if time.monotonic() - self.started < START_TIMEOUT_SECONDS:
             return True
         try:
-            process = json.loads((self.workspace / EXPERIMENTS / "celery/dvc-exp-worker-1.json").read_text())["pid"]
+            process = json.loads((self.workspace / EXPERIMENTS_DIR / "celery/dvc-exp-worker-1.json").read_text())["pid"]
             return "queue-worker" in psutil.Process(process).cmdline()
         except (OSError, ValueError, KeyError, psutil.Error):
             return False
 
-    def _forget(self) -> None:
+    def _invalidate(self) -> None:
         """The next who asks hears what is, not what was."""
         self.known = (-TTL_SECONDS, {})
 
@@ -147,9 +147,9 @@ class TrainingJobs:
     def _files(self, job: str, kind: str) -> list[Path]:
         """DVC's files of a job: `out` is what it said, `run` says where it runs."""
         revision = self.revisions.get(job)
-        return sorted((self.workspace / EXPERIMENTS / "run").glob(f"{revision}*/*.{kind}")) if revision else []
+        return sorted((self.workspace / EXPERIMENTS_DIR / "run").glob(f"{revision}*/*.{kind}")) if revision else []
 
-    def stop(self, job: str) -> None:
+    def cancel(self, job: str) -> None:
         """Take it out of the queue, or stop its stages as Ctrl-C does; nothing when it is over. Raises ApiError."""
         with self.lock:
             state = self._queue().get(job)  # not what was known: it may have begun since
@@ -161,7 +161,7 @@ class TrainingJobs:
                 self._dvc("queue", "remove", job)
             with self.database.open() as db:
                 database.set_job_result(db, job, "stopped")
-            self._forget()
+            self._invalidate()
 
     def _interrupt(self, job: str) -> None:
         """Ctrl-C for a job's stage and for the DVC that runs it.
@@ -188,7 +188,7 @@ class TrainingJobs:
                 time.sleep(0.2)
         raise ApiError(503, "busy", "This job has not come to a stop yet.", "Ask again in a moment.", 5)
 
-    def keep(self, job: str, corpus: str, scorecard: bool) -> None:
+    def publish(self, job: str, corpus: str, scorecard: bool) -> None:
         """Put a finished twin, and its scorecard if one was made, where the server looks for twins."""
         target = ARTIFACTS_DIR / "twins" / corpus / job
         with self.lock:
@@ -220,10 +220,11 @@ class TrainingJobs:
         if not (self.workspace / ".git").is_dir():
             shutil.rmtree(self.workspace, ignore_errors=True)
             self._run(["git", "clone", "-q", str(ROOT), str(self.workspace)], cwd=ROOT)
-            cache = self._run([*DVC, "cache", "dir"], cwd=ROOT).strip()
+            cache = (ROOT / self._run([*DVC, "cache", "dir"], cwd=ROOT).strip()).resolve()
             self._run(["git", "config", "user.name", "blogtwin"])
             self._run(["git", "config", "user.email", "blogtwin@localhost"])
-            self._dvc("cache", "dir", "--local", str((ROOT / cache).resolve()))
+            self._dvc("cache", "dir", "--local", str(cache))
+            add_sharer(cache, self.workspace)
         else:
             self._run(["git", "fetch", "-q", "origin", "HEAD"])
             self._run(["git", "reset", "-q", "--hard", "FETCH_HEAD"])

@@ -109,7 +109,7 @@ async def compare(
         one, wanted = sides[name]
         async for event in stream_answer(state, one, wanted):
             yield Event(f"{name}.{event.name}", event.data)
-        yield Event(f"{name}.scores", await state.scores.of(event.data.text, asked.prompt, whose))
+        yield Event(f"{name}.scores", await state.scores.score(event.data.text, asked.prompt, whose))
 
     relay = GenerationStream(
         state.running, request_id, caller.name, [side(name) for name in sides], state.settings.answer_seconds

@@ -39,8 +39,8 @@ class Token(BaseModel):
 @router.get("/health")
 async def health(state: StateDep, caller: CallerDep) -> Health:
     """Open to anybody; reasons are for holders of a key, and for this machine where there are no keys."""
-    pool, told = state.pool, caller.may("user")
-    gone = await pool.gone()
+    pool, told = state.pool, caller.has_role("user")
+    gone = await pool.unreachable()
     failed = {
         name: ModelFailure(code=one.code, reason=one.reason if told else None)
         for name, one in (pool.failed | gone).items()

@@ -73,8 +73,8 @@ def describe_models(state, model: Model) -> ModelInfo:
         size_mb=model.size_mb,
         memory_mb=round(one.memory_mb, 1) if one else 0.0,
         digest=catalog.cached_digest(model.adapter) if model.adapter else model.base_digest,
-        active=one.gate.active if one else 0,
-        waiting=one.gate.waiting if one else 0,
+        active=one.limiter.active if one else 0,
+        waiting=one.limiter.waiting if one else 0,
         scorecard=catalog.scorecard(model),
     )
 

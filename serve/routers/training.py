@@ -11,7 +11,7 @@ from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from blogtwin.files import read_jsonl
-from blogtwin.paths import SPLIT_DIR
+from blogtwin.paths import ARTIFACTS_DIR, SPLIT_DIR
 from corpus import dataset_export
 from serve import corpus_upload, database, job_params, streaming
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
@@ -67,7 +67,7 @@ class JobRequest(BaseModel):
 
 class Job(BaseModel):
     """`params`: hyper-parameters by dotted name, and whether a scorecard was asked for. `created_at`: seconds since 1970.
-    `twin`: the model's name once the job is done."""
+    `twin`: the model's name once the job is done, as long as its files are there."""
 
     id: str
     corpus: str
@@ -121,7 +121,7 @@ async def start_job(asked: JobRequest, state: StateDep, caller: CallerDep) -> Jo
     if asked.corpus != "sample" and not (state.settings.home / "corpora" / asked.corpus).is_dir():
         raise ApiError(404, "unknown_corpus", f"There is no corpus {asked.corpus}.", "POST /api/corpus makes one.")
     knobs = job_params.validate_params(state.params, asked.base_model, asked.preset, asked.params)
-    job = await asyncio.to_thread(state.jobs.add, caller.name, asked.corpus, knobs, asked.scorecard)
+    job = await asyncio.to_thread(state.jobs.submit, caller.name, asked.corpus, knobs, asked.scorecard)
     return await find_job(state, job)
 
 
@@ -147,16 +147,18 @@ async def job_view(state, row: dict, states: dict[str, str]) -> Job:
     result = row["result"]
     now = result if result in ("stopped", "failed") else "done" if result else states.get(row["id"], "failed")
     if now == "done" and not result:
-        await asyncio.to_thread(state.jobs.keep, row["id"], row["corpus"], row["params"].get("scorecard", True))
+        await asyncio.to_thread(state.jobs.publish, row["id"], row["corpus"], row["params"].get("scorecard", True))
     if now == "failed" and not result:
         await state.database.run(database.set_job_result, row["id"], "failed")
+    twin = f"{row['corpus']}/{row['id']}"
+    has_twin = now == "done" and (ARTIFACTS_DIR / "twins" / twin).is_dir()  # `make gc` frees old ones
     return Job(
         id=row["id"],
         corpus=row["corpus"],
         params=row["params"],
         created_at=row["created_at"],
         state=now,
-        twin=f"{row['corpus']}/{row['id']}" if now == "done" else None,
+        twin=twin if has_twin else None,
     )
 
 
@@ -182,7 +184,7 @@ async def cancel_job(job_id: str, state: StateDep) -> Job:
     """Stop it as Ctrl-C would: nothing half-written is kept. A job that is over stays as it is."""
     job = await find_job(state, job_id)
     if job.state in ("waiting", "running"):
-        await asyncio.to_thread(state.jobs.stop, job_id)
+        await asyncio.to_thread(state.jobs.cancel, job_id)
     return await find_job(state, job_id)
 
 

@@ -1,4 +1,4 @@
-"""How the twins do over time: scorecards, experiments, training curves, votes."""
+"""The twins over time: scorecards, experiments, training curves, votes."""
 
 import asyncio
 import csv
@@ -33,7 +33,7 @@ class CommitScorecard(BaseModel):
 
 
 class Experiment(BaseModel):
-    """A row of `dvc exp show`."""
+    """A row of `dvc exp show`. `metrics` and `params`: {file: values}."""
 
     name: str | None
     revision: str
@@ -43,7 +43,7 @@ class Experiment(BaseModel):
 
 
 class Dashboard(BaseModel):
-    """`curves`: {loss, valid_loss}, rows of the tables that `dvc plots` draws."""
+    """`curves`: {loss, valid_loss}, the rows of the tables that `dvc plots` draws."""
 
     scorecard: dict[str, Any] | None
     history: list[CommitScorecard]
@@ -53,8 +53,7 @@ class Dashboard(BaseModel):
 
 
 class Topics(BaseModel):
-    """Whose posts these are, where params.yaml says it, and what they are about: tags, the commonest first, and titles,
-    the newest first."""
+    """The posts' author as named in params.yaml, tags (most frequent first) and titles (newest first)."""
 
     author: str
     tags: list[str]
@@ -63,7 +62,7 @@ class Topics(BaseModel):
 
 @router.get("/topics")
 def topics(state: StateDep) -> Topics:
-    """For prompts to begin with; nothing where no posts were read yet."""
+    """Ideas for prompts; empty before `make all` has read the posts."""
     try:
         posts = read_jsonl(RAW_DIR / "posts.jsonl")
     except UserError:
@@ -79,7 +78,7 @@ def topics(state: StateDep) -> Topics:
 
 @router.get("/dashboard")
 async def dashboard(state: StateDep, past: bool = True) -> Dashboard:
-    """`past=false` leaves out commits and experiments, which Git and DVC take seconds to tell."""
+    """`past=false` leaves out commits and experiments, for which Git and DVC take seconds."""
     votes = await state.database.run(database.votes)
     history, found = [], []
     if past:
@@ -96,14 +95,16 @@ async def dashboard(state: StateDep, past: bool = True) -> Dashboard:
     )
 
 
-def read_json(file) -> dict | None:
+def read_json(file: Path) -> dict | None:
+    """None for a file that is missing or incomplete."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
 
-def read_curve(file) -> list[dict[str, float]]:
+def read_curve(file: Path) -> list[dict[str, float]]:
+    """The rows of a table of numbers; empty for a file that is missing or incomplete."""
     try:
         with open(file, encoding="utf-8", newline="") as table:
             return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(table, delimiter="\t")]
@@ -130,7 +131,7 @@ def commits() -> list[CommitScorecard]:
 
 
 def experiments(workspace: Path) -> list[Experiment]:
-    """What `dvc exp show` knows of this project, and of the training jobs in their workspace."""
+    """The experiments of this project, and the training jobs of the server's workspace."""
     baselines = {
         f"{a}{b}"
         for a, b, job in map(parse_experiment_ref, command_output(*LIST_EXPERIMENTS, folder=workspace).split())
@@ -145,13 +146,13 @@ def experiments(workspace: Path) -> list[Experiment]:
 
 
 def parse_experiment_ref(ref: str) -> tuple[str, str, str]:
-    """A ref of DVC's, refs/exps/ab/cdef…/name: the commit it began from, in two parts, and its name."""
+    """(first two digits, other digits, name) of DVC's ref refs/exps/ab/cdef…/name: its baseline commit and its name."""
     parts = ref.split("/")
     return (parts[2], parts[3], parts[4]) if len(parts) == 5 else ("", "", "")
 
 
 def experiment_rows(folder: Path, *selection: str) -> list[Experiment]:
-    """`dvc exp show` of a folder; nothing where there is no DVC project with a commit."""
+    """`dvc exp show` of a folder; empty where there is no DVC project with a commit."""
     try:
         baselines = json.loads(
             command_output(*DVC, "exp", "show", "--json", *selection, folder=folder, seconds=60) or "[]"

@@ -15,13 +15,13 @@ from serve.routers.training import stream_job
 from serve.streaming import Cancelled, Event, GenerationStream, error_event, to_json
 
 router = APIRouter(tags=["WebSockets"])
-MAX_MESSAGE_CHARS = 500_000  # characters of a message
+MAX_MESSAGE_CHARS = 500_000
 
 
 @router.websocket("/ws/chat")
 async def chat_socket(socket: WebSocket, state: StateDep, caller: CallerDep, request_id: RequestIdDep) -> None:
-    """Send a chat request (POST /api/v1/chat/completions) for each question; {"type": "cancel"} stops the answer that
-    is being written."""
+    """Send a chat request (as for POST /api/v1/chat/completions) for each question. {"type": "cancel"} stops the current
+    answer."""
     await socket.accept(_protocol(socket))
     relay, answering, number = None, None, 0
     try:
@@ -39,7 +39,7 @@ async def chat_socket(socket: WebSocket, state: StateDep, caller: CallerDep, req
                         ApiError(
                             409,
                             "in_use",
-                            "The question before is still being answered.",
+                            "The previous question is still being answered.",
                             'Send {"type": "cancel"} first.',
                         )
                     ),
@@ -79,7 +79,7 @@ async def chat_socket(socket: WebSocket, state: StateDep, caller: CallerDep, req
 async def training_socket(
     socket: WebSocket, job_id: str, state: StateDep, caller: CallerDep, request_id: RequestIdDep
 ) -> None:
-    """The events of GET /api/v1/training/jobs/{id}/progress; it is closed when the job is over."""
+    """The events of GET /api/v1/training/jobs/{id}/progress. The socket is closed when the job has ended."""
     await socket.accept(_protocol(socket))
     relay = GenerationStream(state.running, request_id, caller.name, [stream_job(state, job_id)], 7 * 86400)
     telling = asyncio.create_task(_tell(socket, relay))
@@ -88,7 +88,7 @@ async def training_socket(
     for task in (telling, leaving):
         task.cancel()
     await asyncio.gather(telling, leaving, return_exceptions=True)
-    with contextlib.suppress(RuntimeError):  # they have left before
+    with contextlib.suppress(RuntimeError):  # the client has disconnected
         await socket.close()
 
 
@@ -101,7 +101,7 @@ async def _tell(socket: WebSocket, relay: GenerationStream) -> None:
                     answered = event
                 else:
                     await _send(socket, event)
-        if answered is not None:  # last, when nothing is left to do: whoever hears it may ask again at once
+        if answered is not None:  # last, when everything is done: the client may then ask again at once
             await _send(socket, answered)
     except Cancelled:
         await _send(socket, Event("cancelled", {}))
@@ -112,7 +112,7 @@ async def _tell(socket: WebSocket, relay: GenerationStream) -> None:
 
 
 async def _send(socket: WebSocket, event: Event) -> None:
-    with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # nobody is there any more
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the client has disconnected
         await socket.send_text(json.dumps({"event": event.name, "data": to_json(event)}, ensure_ascii=False))
 
 
@@ -130,5 +130,5 @@ def _read(text: str):
 
 
 def _protocol(socket: WebSocket) -> str | None:
-    """A client that sent its key as a subprotocol must hear one of its own names back."""
+    """A client that sent its key as a subprotocol must get one of its own names back."""
     return "bearer" if "bearer" in socket.scope.get("subprotocols", []) else None

@@ -376,7 +376,10 @@ export const fakeEngineScenarios = {
     try {
       await page.goto("/");
       await say(page, "hello");
-      await page.getByRole("alert").filter({ hasText: "This route needs a key. Enter your API key in Settings." }).waitFor();
+      await page
+        .getByRole("alert")
+        .filter({ hasText: "This route needs a key. Enter your API key in Settings." })
+        .waitFor();
       await holds(field(page), "hello");
       await page.getByRole("link", { name: "Settings" }).click();
       await page.locator("input[type=password]").fill("bt_wrong");

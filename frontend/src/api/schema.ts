@@ -15,7 +15,7 @@ export interface paths {
         put?: never;
         /**
          * Chat Completions
-         * @description OpenAI's chat completion. Without a system message the model gets the one that it was trained with.
+         * @description OpenAI's chat completion. Without a system message, the model gets the one that it was trained with.
          */
         post: operations["chat_completions_v1_chat_completions_post"];
         delete?: never;
@@ -35,7 +35,7 @@ export interface paths {
         put?: never;
         /**
          * Completions
-         * @description OpenAI's plain completion: the prompt as it is, without a template.
+         * @description OpenAI's plain completion: the prompt as it is, without a chat template.
          */
         post: operations["completions_v1_completions_post"];
         delete?: never;
@@ -53,7 +53,7 @@ export interface paths {
         };
         /**
          * Models
-         * @description What can be asked now: the models that are loaded.
+         * @description The loaded models.
          */
         get: operations["models_v1_models_get"];
         put?: never;
@@ -75,8 +75,7 @@ export interface paths {
         put?: never;
         /**
          * Generate
-         * @description One model's answer. With `stream`: the events start, delta {text}, written; error or cancelled where it ends
-         *     early.
+         * @description One model's answer. With `stream`: the events start, delta {text}, written; or error or cancelled.
          */
         post: operations["generate_api_generate_post"];
         delete?: never;
@@ -96,9 +95,9 @@ export interface paths {
         put?: never;
         /**
          * Compare
-         * @description Base and twin (and a third, where one is named) on the same prompt, as they write: the events of /api/generate
-         *     with `base.`, `twin.` or `third.` before their names, and for each side `….scores` {style, copied_words, copied,
-         *     copied_from, on_topic, notes} at the end.
+         * @description Base, twin and optionally a third model on the same prompt, streamed: the events of /api/generate with the prefix
+         *     `base.`, `twin.` or `third.`, and at the end of each side `….scores` {style, copied_words, copied, copied_from,
+         *     on_topic, notes}.
          */
         post: operations["compare_api_evaluate_post"];
         delete?: never;
@@ -118,7 +117,7 @@ export interface paths {
         put?: never;
         /**
          * Cancel
-         * @description Stop a request that runs, by its X-Request-ID; its engine stops at its next token. Admins stop anybody's.
+         * @description Cancel a running request by its X-Request-ID; the engine stops at its next token. Admins can cancel anybody's.
          */
         post: operations["cancel_api_cancel__request_id__post"];
         delete?: never;
@@ -200,7 +199,7 @@ export interface paths {
         put?: never;
         /**
          * Read Document
-         * @description The text of a .docx, by the reader that `make all` uses. Nothing of it is saved.
+         * @description The text of a .docx, read as `make all` reads it. Nothing is saved.
          */
         post: operations["read_document_api_read_post"];
         delete?: never;
@@ -220,8 +219,7 @@ export interface paths {
         put?: never;
         /**
          * Chat
-         * @description Ask in a chat. With `stream`: the events session {session_id}, delta {text}, answered; error or cancelled where
-         *     it ends early.
+         * @description Ask in a chat. With `stream`: the events session {session_id}, delta {text}, answered; or error or cancelled.
          */
         post: operations["chat_api_v1_chat_completions_post"];
         delete?: never;
@@ -239,7 +237,7 @@ export interface paths {
         };
         /**
          * List Sessions
-         * @description Newest first; `search` finds words in titles and messages, also their beginnings.
+         * @description Newest first. `search` finds words, and beginnings of words, in titles and messages.
          */
         get: operations["list_sessions_api_v1_chat_sessions_get"];
         put?: never;
@@ -278,7 +276,7 @@ export interface paths {
         };
         /**
          * Models
-         * @description The base and every twin under artifacts/.
+         * @description The base and all twins under artifacts/ and authors/.
          */
         get: operations["models_api_v1_models_get"];
         put?: never;
@@ -298,7 +296,7 @@ export interface paths {
         };
         /**
          * Models
-         * @description The base and every twin under artifacts/.
+         * @description The base and all twins under artifacts/ and authors/.
          */
         get: operations["models_api_models_get"];
         put?: never;
@@ -320,7 +318,7 @@ export interface paths {
         put?: never;
         /**
          * Load
-         * @description Make a model ready. 507 when memory does not allow it: unload another one first.
+         * @description Load a model. 507 when there is not enough memory: unload another one first.
          */
         post: operations["load_api_v1_models_load_post"];
         delete?: never;
@@ -340,7 +338,7 @@ export interface paths {
         put?: never;
         /**
          * Unload
-         * @description Give its memory back. 409 while it answers somebody.
+         * @description Free a model's memory. 409 while it answers a request.
          */
         post: operations["unload_api_v1_models_unload_post"];
         delete?: never;
@@ -360,7 +358,7 @@ export interface paths {
         put?: never;
         /**
          * Compare
-         * @description Two texts on a held-out topic, sides shuffled, cut to about one length: length must not tell who wrote.
+         * @description Two texts on a held-out topic, on random sides and cut to about the same length, which must not give them away.
          */
         post: operations["compare_api_blind_post"];
         delete?: never;
@@ -380,7 +378,7 @@ export interface paths {
         put?: never;
         /**
          * Vote
-         * @description Counted once; then it is told who wrote which.
+         * @description Save the vote, once, and return who wrote which text.
          */
         post: operations["vote_api_blind__blind_id__vote_post"];
         delete?: never;
@@ -415,8 +413,8 @@ export interface paths {
         };
         /**
          * Preference Pairs
-         * @description The votes as pairs for DPO, a JSON line each: {prompt, chosen, rejected}, lists of chat messages as TRL reads
-         *     them. Saved to a file, `train.preference_data` takes it.
+         * @description The votes as pairs for DPO, one JSON line each: {prompt, chosen, rejected}, lists of chat messages in TRL's format.
+         *     Save them to a file and set `train.preference_data` to it.
          */
         get: operations["preference_pairs_api_blind_pairs_get"];
         put?: never;
@@ -439,7 +437,7 @@ export interface paths {
         put?: never;
         /**
          * Upload Corpus
-         * @description A new corpus of .md, .txt and .docx files, or .zip of them, and what it is good for.
+         * @description Save .md, .txt and .docx files, or a .zip of them, as a new corpus, and assess it.
          */
         post: operations["upload_corpus_api_corpus_post"];
         delete?: never;
@@ -460,8 +458,9 @@ export interface paths {
         put?: never;
         /**
          * Start Job
-         * @description Queue a twin: the project's own stages, as an experiment in DVC's queue. Jobs run one after the other. A job has
-         *     no API key and asks no model elsewhere: where params.yaml names an instruction model or a judge, it goes without.
+         * @description Queue a training job: the project's own stages, as an experiment in DVC's queue. Jobs run one at a time.
+         *
+         *     A job has no API keys and calls no remote model: it ignores the instruction model and the judge of params.yaml.
          */
         post: operations["start_job_api_v1_training_jobs_post"];
         delete?: never;
@@ -483,7 +482,7 @@ export interface paths {
         post?: never;
         /**
          * Cancel Job
-         * @description Stop it as Ctrl-C would: nothing half-written is kept. A job that is over stays as it is.
+         * @description Stop a job as Ctrl-C does: nothing half-written is kept. A job that has ended is not changed.
          */
         delete: operations["cancel_job_api_v1_training_jobs__job_id__delete"];
         options?: never;
@@ -500,8 +499,8 @@ export interface paths {
         };
         /**
          * Job Progress
-         * @description Events progress {state, stage, step, steps, loss, tokens_per_second}, and at the end job. Stopping to listen
-         *     stops no job.
+         * @description The events progress {state, stage, step, steps, loss, tokens_per_second}, and at the end job. Disconnecting does
+         *     not stop the job.
          */
         get: operations["job_progress_api_v1_training_jobs__job_id__progress_get"];
         put?: never;
@@ -523,7 +522,7 @@ export interface paths {
         put?: never;
         /**
          * Export Training Data
-         * @description What the twin was trained on, to train elsewhere: a zip of JSON lines. Held-out posts are never in it.
+         * @description The twin's training data as a zip of JSON lines, to train elsewhere. Held-out posts are never in it.
          */
         post: operations["export_training_data_api_finetune_export_post"];
         delete?: never;
@@ -541,7 +540,7 @@ export interface paths {
         };
         /**
          * Topics
-         * @description For prompts to begin with; nothing where no posts were read yet.
+         * @description Ideas for prompts; empty before `make all` has read the posts.
          */
         get: operations["topics_api_topics_get"];
         put?: never;
@@ -561,7 +560,7 @@ export interface paths {
         };
         /**
          * Dashboard
-         * @description `past=false` leaves out commits and experiments, which Git and DVC take seconds to tell.
+         * @description `past=false` leaves out commits and experiments, for which Git and DVC take seconds.
          */
         get: operations["dashboard_api_dashboard_get"];
         put?: never;
@@ -581,7 +580,7 @@ export interface paths {
         };
         /**
          * Health
-         * @description Open to anybody; reasons are for holders of a key, and for this machine where there are no keys.
+         * @description Open to anybody. Reasons are shown to callers with a key, or on loopback while there are no keys.
          */
         get: operations["health_api_v1_health_get"];
         put?: never;
@@ -601,7 +600,7 @@ export interface paths {
         };
         /**
          * Metrics
-         * @description For Prometheus.
+         * @description Metrics for Prometheus.
          */
         get: operations["metrics_api_v1_metrics_get"];
         put?: never;
@@ -623,7 +622,7 @@ export interface paths {
         put?: never;
         /**
          * Token
-         * @description A bearer token for the admin who asks: good for SERVE_TOKEN_MINUTES, void when the key is removed.
+         * @description A bearer token for an admin. It expires after SERVE_TOKEN_MINUTES, and when the admin's key is removed.
          */
         post: operations["token_api_v1_auth_token_post"];
         delete?: never;
@@ -638,7 +637,7 @@ export interface components {
     schemas: {
         /**
          * Blind
-         * @description Which is which is told by the vote's answer. `has_own_text`: one of them is the author's own.
+         * @description The response to the vote names the writers. `has_own_text`: one of them is the author's own.
          */
         Blind: {
             /** Id */
@@ -662,7 +661,7 @@ export interface components {
         BlindRequest: {
             /**
              * One
-             * @description a model, five_shot or styled of the scorecard, or author: the author's own text
+             * @description a model; five_shot or styled, the scorecard's prompted systems; or author, the author's own text
              * @default base
              */
             one: string;
@@ -673,7 +672,7 @@ export interface components {
             other: string;
             /**
              * Fresh
-             * @description write now, instead of taking what the scorecard's run wrote
+             * @description generate now instead of taking the samples of the scorecard
              * @default false
              */
             fresh: boolean;
@@ -866,7 +865,7 @@ export interface components {
             stop: string[];
             /**
              * Style Strength
-             * @description 0: the base, 1: the twin as it was trained; only the embedded engine can
+             * @description 0: the base, 1: the twin as it was trained; only on the embedded engine
              */
             style_strength?: number | null;
             /** Prompt */
@@ -884,7 +883,7 @@ export interface components {
             task: "ask" | "write" | "continue";
             /**
              * System
-             * @description in place of the system message the twin was trained with
+             * @description replaces the system message that the twin was trained with
              */
             system?: string | null;
             /**
@@ -901,7 +900,7 @@ export interface components {
             third?: string | null;
             /**
              * Base Strength
-             * @description as style_strength, which is the twin's
+             * @description like style_strength, which is the twin's
              */
             base_strength?: number | null;
             /** Third Strength */
@@ -966,7 +965,7 @@ export interface components {
         };
         /**
          * Dashboard
-         * @description `curves`: {loss, valid_loss}, rows of the tables that `dvc plots` draws.
+         * @description `curves`: {loss, valid_loss}, the rows of the tables that `dvc plots` draws.
          */
         Dashboard: {
             /** Scorecard */
@@ -1000,7 +999,7 @@ export interface components {
         };
         /**
          * DocumentText
-         * @description Markdown; the document's title, where it has one, is the first heading.
+         * @description Markdown. The document's title, if it has one, is the first heading.
          */
         DocumentText: {
             /** Text */
@@ -1034,7 +1033,7 @@ export interface components {
             stop: string[];
             /**
              * Style Strength
-             * @description 0: the base, 1: the twin as it was trained; only the embedded engine can
+             * @description 0: the base, 1: the twin as it was trained; only on the embedded engine
              */
             style_strength?: number | null;
             /**
@@ -1076,7 +1075,7 @@ export interface components {
         };
         /**
          * ErrorAnswer
-         * @description What every answer of 400 and more holds.
+         * @description The body of every response with a status of 400 or more.
          */
         ErrorAnswer: {
             error: components["schemas"]["ErrorBody"];
@@ -1092,7 +1091,7 @@ export interface components {
         };
         /**
          * Experiment
-         * @description A row of `dvc exp show`.
+         * @description A row of `dvc exp show`. `metrics` and `params`: {file: values}.
          */
         Experiment: {
             /** Name */
@@ -1139,7 +1138,7 @@ export interface components {
         };
         /**
          * FinetuneRequest
-         * @description `chat`: messages, as TRL and OpenAI read them. `alpaca`: instruction, input, output. `text`: only the posts.
+         * @description `chat`: messages in the format of TRL and OpenAI. `alpaca`: instruction, input, output. `text`: only the posts.
          * @example {
          *       "format": "chat",
          *       "validation_split": 0.1
@@ -1159,19 +1158,19 @@ export interface components {
             include_system: boolean;
             /**
              * Quality Filter
-             * @description leave out answers under 40 words, with a word or line repeated more than people do, or mostly not words
+             * @description skip answers under 40 words, with a word or line repeated more than people do, or mostly not words
              * @default false
              */
             quality_filter: boolean;
             /**
              * Deduplicate
-             * @description leave out what is near to an example before
+             * @description skip near-duplicates of earlier examples
              * @default true
              */
             deduplicate: boolean;
             /**
              * Validation Split
-             * @description share of the posts, whole posts only
+             * @description fraction of the posts; posts are never divided
              * @default 0.1
              */
             validation_split: number;
@@ -1212,7 +1211,7 @@ export interface components {
             stop: string[];
             /**
              * Style Strength
-             * @description 0: the base, 1: the twin as it was trained; only the embedded engine can
+             * @description 0: the base, 1: the twin as it was trained; only on the embedded engine
              */
             style_strength?: number | null;
             /** Prompt */
@@ -1230,7 +1229,7 @@ export interface components {
             task: "ask" | "write" | "continue";
             /**
              * System
-             * @description in place of the system message the twin was trained with
+             * @description replaces the system message that the twin was trained with
              */
             system?: string | null;
             /**
@@ -1247,8 +1246,8 @@ export interface components {
         };
         /**
          * Health
-         * @description `live`: it answers. `ready`: a model answers too, and none is being loaded. `why` (this engine was taken) and the
-         *     reasons of `failed` name files and addresses: null for who has no key where there are keys.
+         * @description `live`: the server answers. `ready`: a model answers too, and none is being loaded. `why` this engine was chosen,
+         *     and the reasons in `failed`, contain paths and addresses: they are null for callers without a key.
          */
         Health: {
             /**
@@ -1273,7 +1272,7 @@ export interface components {
         /**
          * Job
          * @description `params`: hyper-parameters by dotted name, and whether a scorecard was asked for. `created_at`: seconds since 1970.
-         *     `twin`: the model's name once the job is done.
+         *     `twin`: the model's name once the job is done, as long as its files are there.
          */
         Job: {
             /** Id */
@@ -1315,7 +1314,7 @@ export interface components {
             corpus: string;
             /**
              * Base Model
-             * @description a name of blogtwin/models/registry.yaml; none: params.yaml's
+             * @description a name of blogtwin/models/registry.yaml; null: the base of params.yaml
              */
             base_model?: string | null;
             /**
@@ -1325,7 +1324,7 @@ export interface components {
             preset: string;
             /**
              * Params
-             * @description hyper-parameters of params.yaml by dotted name, such as train.epochs; no path, no address
+             * @description hyper-parameters of params.yaml by dotted name, such as train.epochs; no paths or addresses
              * @default {}
              */
             params: {
@@ -1333,7 +1332,7 @@ export interface components {
             };
             /**
              * Scorecard
-             * @description false stops after the export
+             * @description false: stop after the export
              * @default true
              */
             scorecard: boolean;
@@ -1350,7 +1349,7 @@ export interface components {
         };
         /**
          * Message
-         * @description `finish_reason`: stop, length or cancelled for an answer; empty for a question.
+         * @description `finish_reason`: stop, length or cancelled for an answer; empty for a question. `created_at`: seconds since 1970.
          */
         "Message-Output": {
             /** Id */
@@ -1386,8 +1385,7 @@ export interface components {
         };
         /**
          * ModelFailure
-         * @description `code` stays the same from version to version: no_engine, unusable, memory_full, engine_failed, engine_gone or
-         *     unknown_model.
+         * @description `code` never changes: no_engine, unusable, memory_full, engine_failed, engine_gone or unknown_model.
          */
         ModelFailure: {
             /** Code */
@@ -1397,8 +1395,8 @@ export interface components {
         };
         /**
          * ModelInfo
-         * @description `digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether a request may
-         *     choose it.
+         * @description `digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether requests can set it.
+         *     `size_mb` and `memory_mb`: MB of 10⁶ bytes.
          */
         ModelInfo: {
             /** Name */
@@ -1487,7 +1485,7 @@ export interface components {
         };
         /**
          * Readiness
-         * @description What stage 01 keeps of the files, and whether it is enough.
+         * @description What stage 01 keeps of the files, and whether that is enough. `first` and `last`: ISO dates of the posts.
          */
         Readiness: {
             /** Name */
@@ -1558,7 +1556,7 @@ export interface components {
             stop: string[];
             /**
              * Style Strength
-             * @description 0: the base, 1: the twin as it was trained; only the embedded engine can
+             * @description 0: the base, 1: the twin as it was trained; only on the embedded engine
              */
             style_strength?: number | null;
             /** Text */
@@ -1595,7 +1593,7 @@ export interface components {
         };
         /**
          * ScorecardSummary
-         * @description The figures of the scorecard; none for a base.
+         * @description The scorecard's main figures; null for a base.
          */
         ScorecardSummary: {
             /** Style */
@@ -1652,19 +1650,19 @@ export interface components {
             stop: string[];
             /**
              * Style Strength
-             * @description 0: the base, 1: the twin as it was trained; only the embedded engine can
+             * @description 0: the base, 1: the twin as it was trained; only on the embedded engine
              */
             style_strength?: number | null;
             /** Message */
             message: string;
             /**
              * Session Id
-             * @description none begins a new chat
+             * @description null starts a new chat
              */
             session_id?: string | null;
             /**
              * After
-             * @description a message of the session: a new chat goes on from there, and the session stays as it is
+             * @description id of a message of the session: a new chat branches off after it, and the session is not changed
              */
             after?: number | null;
             /**
@@ -1678,7 +1676,10 @@ export interface components {
              */
             stream: boolean;
         };
-        /** Token */
+        /**
+         * Token
+         * @description `expires`: seconds since 1970.
+         */
         Token: {
             /** Token */
             token: string;
@@ -1687,8 +1688,7 @@ export interface components {
         };
         /**
          * Topics
-         * @description Whose posts these are, where params.yaml says it, and what they are about: tags, the commonest first, and titles,
-         *     the newest first.
+         * @description The posts' author as named in params.yaml, tags (most frequent first) and titles (newest first).
          */
         Topics: {
             /** Author */
@@ -1700,7 +1700,7 @@ export interface components {
         };
         /**
          * Vote
-         * @description Style and quality are asked apart: a text can sound like the author and read badly.
+         * @description Style and quality are separate questions: a text can sound like the author and read badly.
          * @example {
          *       "more_similar": "right",
          *       "preferred": "left"
@@ -1715,12 +1715,12 @@ export interface components {
             preferred: "left" | "right" | "tie";
             /**
              * More Similar
-             * @description which one sounds more like you, where neither is yours
+             * @description which one sounds more like you; null where one is yours
              */
             more_similar?: ("left" | "right" | "tie") | null;
             /**
              * Own Text
-             * @description which one you wrote, where one is yours
+             * @description which one you wrote; null where none is yours
              */
             own_text?: ("left" | "right") | null;
         };
@@ -1767,7 +1767,7 @@ export interface components {
         };
         /**
          * Completion
-         * @description As OpenAI gives it; the engine may add fields.
+         * @description OpenAI's response; the engine may add fields.
          */
         serve__routers__openai__Completion: {
             /** Id */
@@ -1833,7 +1833,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1842,7 +1842,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1851,7 +1851,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1860,7 +1860,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1869,7 +1869,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -1878,7 +1878,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -1887,7 +1887,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1905,7 +1905,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1976,7 +1976,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1985,7 +1985,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1994,7 +1994,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2003,7 +2003,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2012,7 +2012,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -2021,7 +2021,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -2030,7 +2030,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2048,7 +2048,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2113,7 +2113,7 @@ export interface operations {
                     "application/json": components["schemas"]["serve__routers__openai__ModelList"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2122,7 +2122,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2131,7 +2131,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2140,7 +2140,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2149,7 +2149,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -2158,7 +2158,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -2167,7 +2167,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2185,7 +2185,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2259,7 +2259,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2268,7 +2268,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2277,7 +2277,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2286,7 +2286,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2295,7 +2295,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -2304,7 +2304,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -2313,7 +2313,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2331,7 +2331,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2404,7 +2404,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2413,7 +2413,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2422,7 +2422,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2431,7 +2431,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2440,7 +2440,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -2449,7 +2449,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -2458,7 +2458,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2476,7 +2476,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2543,7 +2543,7 @@ export interface operations {
                     "application/json": components["schemas"]["CancelResult"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2552,7 +2552,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2561,7 +2561,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2570,7 +2570,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2579,7 +2579,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -2588,7 +2588,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -2597,7 +2597,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2615,7 +2615,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2688,7 +2688,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2697,7 +2697,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2706,7 +2706,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2715,7 +2715,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2724,7 +2724,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -2733,7 +2733,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -2742,7 +2742,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2760,7 +2760,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2834,7 +2834,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2843,7 +2843,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2852,7 +2852,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2861,7 +2861,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2870,7 +2870,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -2879,7 +2879,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -2888,7 +2888,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2906,7 +2906,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2977,7 +2977,7 @@ export interface operations {
                     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2986,7 +2986,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2995,7 +2995,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3004,7 +3004,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3013,7 +3013,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -3022,7 +3022,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3031,7 +3031,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3049,7 +3049,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3118,7 +3118,7 @@ export interface operations {
                     "application/json": components["schemas"]["DocumentText"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3127,7 +3127,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3136,7 +3136,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3145,7 +3145,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3154,7 +3154,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -3163,7 +3163,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3172,7 +3172,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3190,7 +3190,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3264,7 +3264,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3273,7 +3273,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3282,7 +3282,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3291,7 +3291,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3300,7 +3300,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -3309,7 +3309,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3318,7 +3318,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3336,7 +3336,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3405,7 +3405,7 @@ export interface operations {
                     "application/json": components["schemas"]["ChatList"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3414,7 +3414,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3423,7 +3423,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3432,7 +3432,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3441,7 +3441,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -3450,7 +3450,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3459,7 +3459,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3477,7 +3477,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3544,7 +3544,7 @@ export interface operations {
                     "application/json": components["schemas"]["Chat"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3553,7 +3553,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3562,7 +3562,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3571,7 +3571,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3580,7 +3580,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -3589,7 +3589,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3598,7 +3598,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3616,7 +3616,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3683,7 +3683,7 @@ export interface operations {
                     "application/json": components["schemas"]["DeleteResult"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3692,7 +3692,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3701,7 +3701,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3710,7 +3710,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3719,7 +3719,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -3728,7 +3728,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3737,7 +3737,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3755,7 +3755,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3826,7 +3826,7 @@ export interface operations {
                     "application/json": components["schemas"]["ChatSession"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3835,7 +3835,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3844,7 +3844,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3853,7 +3853,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3862,7 +3862,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -3871,7 +3871,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3880,7 +3880,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3898,7 +3898,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3963,7 +3963,7 @@ export interface operations {
                     "application/json": components["schemas"]["serve__routers__models__ModelList"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3972,7 +3972,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3981,7 +3981,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3990,7 +3990,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3999,7 +3999,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -4008,7 +4008,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4017,7 +4017,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4035,7 +4035,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4100,7 +4100,7 @@ export interface operations {
                     "application/json": components["schemas"]["serve__routers__models__ModelList"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4109,7 +4109,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4118,7 +4118,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4127,7 +4127,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4136,7 +4136,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -4145,7 +4145,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4154,7 +4154,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4172,7 +4172,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4241,7 +4241,7 @@ export interface operations {
                     "application/json": components["schemas"]["ModelInfo"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4250,7 +4250,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4259,7 +4259,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4268,7 +4268,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4277,7 +4277,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -4286,7 +4286,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4295,7 +4295,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4313,7 +4313,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4382,7 +4382,7 @@ export interface operations {
                     "application/json": components["schemas"]["ModelInfo"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4391,7 +4391,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4400,7 +4400,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4409,7 +4409,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4418,7 +4418,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -4427,7 +4427,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4436,7 +4436,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4454,7 +4454,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4523,7 +4523,7 @@ export interface operations {
                     "application/json": components["schemas"]["Blind"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4532,7 +4532,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4541,7 +4541,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4550,7 +4550,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4559,7 +4559,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -4568,7 +4568,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4577,7 +4577,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4595,7 +4595,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4666,7 +4666,7 @@ export interface operations {
                     "application/json": components["schemas"]["VoteResult"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4675,7 +4675,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4684,7 +4684,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4693,7 +4693,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4702,7 +4702,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -4711,7 +4711,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4720,7 +4720,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4738,7 +4738,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4803,7 +4803,7 @@ export interface operations {
                     "application/json": components["schemas"]["Results"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4812,7 +4812,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4821,7 +4821,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4830,7 +4830,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4839,7 +4839,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -4848,7 +4848,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4857,7 +4857,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4875,7 +4875,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4940,7 +4940,7 @@ export interface operations {
                     "application/x-ndjson": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4949,7 +4949,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4958,7 +4958,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4967,7 +4967,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4976,7 +4976,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -4985,7 +4985,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4994,7 +4994,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5012,7 +5012,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5077,7 +5077,7 @@ export interface operations {
                     "application/json": components["schemas"]["Corpora"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5086,7 +5086,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5095,7 +5095,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5104,7 +5104,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5113,7 +5113,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -5122,7 +5122,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -5131,7 +5131,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5149,7 +5149,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5218,7 +5218,7 @@ export interface operations {
                     "application/json": components["schemas"]["Readiness"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5227,7 +5227,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5236,7 +5236,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5245,7 +5245,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5254,7 +5254,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -5263,7 +5263,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -5272,7 +5272,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5290,7 +5290,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5355,7 +5355,7 @@ export interface operations {
                     "application/json": components["schemas"]["JobList"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5364,7 +5364,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5373,7 +5373,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5382,7 +5382,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5391,7 +5391,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -5400,7 +5400,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -5409,7 +5409,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5427,7 +5427,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5496,7 +5496,7 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5505,7 +5505,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5514,7 +5514,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5523,7 +5523,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5532,7 +5532,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -5541,7 +5541,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -5550,7 +5550,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5568,7 +5568,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5635,7 +5635,7 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5644,7 +5644,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5653,7 +5653,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5662,7 +5662,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5671,7 +5671,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -5680,7 +5680,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -5689,7 +5689,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5707,7 +5707,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5774,7 +5774,7 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5783,7 +5783,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5792,7 +5792,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5801,7 +5801,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5810,7 +5810,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -5819,7 +5819,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -5828,7 +5828,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5846,7 +5846,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5917,7 +5917,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5926,7 +5926,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5935,7 +5935,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5944,7 +5944,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5953,7 +5953,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -5962,7 +5962,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -5971,7 +5971,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5989,7 +5989,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6058,7 +6058,7 @@ export interface operations {
                     "application/zip": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6067,7 +6067,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6076,7 +6076,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6085,7 +6085,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6094,7 +6094,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -6103,7 +6103,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -6112,7 +6112,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6130,7 +6130,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6195,7 +6195,7 @@ export interface operations {
                     "application/json": components["schemas"]["Topics"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6204,7 +6204,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6213,7 +6213,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6222,7 +6222,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6231,7 +6231,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -6240,7 +6240,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -6249,7 +6249,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6267,7 +6267,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6334,7 +6334,7 @@ export interface operations {
                     "application/json": components["schemas"]["Dashboard"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6343,7 +6343,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6352,7 +6352,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6361,7 +6361,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6370,7 +6370,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -6379,7 +6379,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -6388,7 +6388,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6406,7 +6406,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6471,7 +6471,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6480,7 +6480,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6489,7 +6489,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6498,7 +6498,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6507,7 +6507,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -6516,7 +6516,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -6525,7 +6525,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6543,7 +6543,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6608,7 +6608,7 @@ export interface operations {
                     "text/plain": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6617,7 +6617,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6626,7 +6626,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6635,7 +6635,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6644,7 +6644,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -6653,7 +6653,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -6662,7 +6662,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6680,7 +6680,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6745,7 +6745,7 @@ export interface operations {
                     "application/json": components["schemas"]["Token"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6754,7 +6754,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6763,7 +6763,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6772,7 +6772,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6781,7 +6781,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -6790,7 +6790,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -6799,7 +6799,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6817,7 +6817,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;

@@ -90,7 +90,7 @@ class Keys:
 
     def _of_token(self, token: str) -> Caller:
         try:
-            said = jwt.decode(
+            claims = jwt.decode(
                 token, self._secret(), [ALGORITHM], audience="blogtwin", options={"require": ["exp", "sub", "role"]}
             )
         except jwt.ExpiredSignatureError:
@@ -108,9 +108,9 @@ class Keys:
                 "Get one with POST /api/v1/auth/token and an admin's key.",
             ) from None
         known = {(k["name"], k["role"]) for k in self.all()}
-        if known and (said["sub"], said["role"]) not in known:  # the key that it was issued for was removed
+        if known and (claims["sub"], claims["role"]) not in known:  # the key that it was issued for was removed
             raise ApiError(401, "wrong_key", "The key of this token was removed.", "Use a key that still exists.")
-        return Caller(said["sub"], said["role"])
+        return Caller(claims["sub"], claims["role"])
 
     def _secret(self) -> str:
         if not self.secret_file.is_file():

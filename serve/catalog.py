@@ -70,8 +70,8 @@ def model_name(place: tuple[str, ...]) -> str:
     """The name of the model in a folder under artifacts/, which is given as the parts of its path."""
     if place == ("gguf",):
         return TWIN
-    kept = place[1:] if place[0] == "twins" and len(place) > 1 else place
-    return "/".join(kept[:-1] if kept[-1] == "gguf" and len(kept) > 1 else kept)
+    parts = place[1:] if place[0] == "twins" and len(place) > 1 else place
+    return "/".join(parts[:-1] if parts[-1] == "gguf" and len(parts) > 1 else parts)
 
 
 def superseded_twins(project: Path, in_use: set[str]) -> list[Path]:
@@ -89,10 +89,10 @@ def superseded_twins(project: Path, in_use: set[str]) -> list[Path]:
 def _twin(adapter: Path, name: str, params: Params, folder: Path = PROJECT) -> Model:
     status = adapter.stat()
     try:
-        said = metadata(adapter, status.st_mtime_ns, status.st_size)
+        header = metadata(adapter, status.st_mtime_ns, status.st_size)
     except Exception as e:  # a file may hold anything
         return Model(name, "", adapter, unusable=f"its adapter.gguf can't be read ({type(e).__name__})")
-    base = said.get("general.base_model.0.name", "")
+    base = header.get("general.base_model.0.name", "")
     base = params.train.base if base == _export_name(params.train.base) else base
     unusable = "" if base == params.train.base else _unknown(base)
     here = (
@@ -101,7 +101,7 @@ def _twin(adapter: Path, name: str, params: Params, folder: Path = PROJECT) -> M
         else (adapter.parent.parent if adapter.parent.name == "gguf" else adapter.parent) / "eval"
     )
     card = next((f for f in (here / "metrics.json", adapter.parent / "metrics.json") if f.is_file()), None)
-    system, base_digest = said.get("blogtwin.system", params.prepare.system), said.get("blogtwin.base_digest", "")
+    system, base_digest = header.get("blogtwin.system", params.prepare.system), header.get("blogtwin.base_digest", "")
     return Model(
         name, base, adapter, system=system, base_digest=base_digest, scorecard=card, unusable=unusable, folder=folder
     )

@@ -23,7 +23,7 @@ def save_corpus(home: Path, name: str, uploads: list[tuple[str, bytes]], max_byt
     if target.exists():
         raise ApiError(409, "corpus_exists", f"There is already a corpus {name}.", "Choose another name.")
     with atomic_directory(target) as folder:
-        count, size, kept = 0, 0, 0
+        count, size, num_posts = 0, 0, 0
         for file, data in uploads:
             for path, content in iter_upload(file, data, max_bytes):
                 count, size = count + 1, size + len(content)
@@ -37,9 +37,9 @@ def save_corpus(home: Path, name: str, uploads: list[tuple[str, bytes]], max_byt
                 if path.suffix.lower() in SINGLE_POST_READERS and not any(
                     p.startswith((".", "__MACOSX")) for p in path.parts
                 ):
-                    kept += 1
+                    num_posts += 1
                     write_post(folder.joinpath(*path.parts), content)
-        if not kept:
+        if not num_posts:
             raise ApiError(
                 422,
                 "no_posts",

@@ -38,7 +38,7 @@ BASE_FIELD = "the base model"  # of a checkpoint's manifest: the beginning of th
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """A project's checkpoints, told by the room that writes them: {checkpoint: manifest}, and what is half-written."""
+    """A project's checkpoints, as the trainer reads them: {checkpoint: manifest} of unfinished runs, and incomplete ones."""
 
     folder: Path
     unfinished: dict[Path, dict]
@@ -130,7 +130,7 @@ def chat_models(homes: list[Path]) -> set[str]:
 def base_storage(
     projects: list[Path], params: list[dict], freed: list[Path], manifests: list[dict], serving: bool
 ) -> StorageKind:
-    """Base models as they were made ready. None is unneeded while one of a twin or a run can't be told."""
+    """Prepared base models. All of them are needed while the base of a twin can't be read."""
     note = "needed: those of a branch, an experiment, a twin or an unfinished run" + _unless(serving)
     storage = StorageKind("base models", [ARTIFACTS_DIR / "base"], note=note)
     try:

@@ -82,14 +82,14 @@ def build_messages(state: AppState, one: LoadedModel, asked: PromptRequest) -> l
             "Send the text so far as `input`.",
         )
     example = {"instruction": phrase.replace("{title}", asked.prompt.strip() or asked.prompt), "input": asked.input}
-    made = chat.prompt_messages(example, one.model.system if asked.system is None else asked.system)
-    check_prompt_length(state, made)
-    return [m for m in made if m["content"]]
+    messages = chat.prompt_messages(example, one.model.system if asked.system is None else asked.system)
+    check_prompt_length(state, messages)
+    return [m for m in messages if m["content"]]
 
 
-def check_prompt_length(state: AppState, made: list[dict]) -> None:
+def check_prompt_length(state: AppState, messages: list[dict]) -> None:
     """Raises ApiError 413 for too many characters. This is cheap; the engine counts the tokens itself."""
-    size, allowed = sum(len(m["content"]) for m in made), state.settings.max_prompt_characters
+    size, allowed = sum(len(m["content"]) for m in messages), state.settings.max_prompt_characters
     if size > allowed:
         raise ApiError(
             413,

@@ -136,19 +136,19 @@ async def collect_final(relay: GenerationStream, name: str, if_cancelled: str = 
 
 async def cancel_on_disconnect(request: Request, work: Awaitable[Result]) -> Result:
     """The result of `work`, which is cancelled when the client disconnects (ApiError 499)."""
-    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_hung_up(request))
+    task, disconnect = asyncio.ensure_future(work), asyncio.ensure_future(_until_disconnected(request))
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task, disconnect}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             raise CLIENT_CLOSED_REQUEST
         return task.result()
     finally:
-        for one in (task, gone):
+        for one in (task, disconnect):
             one.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
+        await asyncio.gather(task, disconnect, return_exceptions=True)
 
 
-async def _hung_up(request: Request) -> None:
+async def _until_disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 

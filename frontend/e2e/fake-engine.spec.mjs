@@ -161,7 +161,7 @@ export const fakeEngineScenarios = {
     await say(page, "dies, please");
     await page
       .getByRole("alert")
-      .filter({ hasText: /stopped answering.*Start it again/ })
+      .filter({ hasText: /stopped answering.*Restart it/ })
       .waitFor();
     await page.getByText("Half a sentence, and then the engine").waitFor();
     await page.getByText("cut off").waitFor();

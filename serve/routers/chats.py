@@ -107,14 +107,21 @@ def save_question(db: sqlite3.Connection, owner: str, asked: SessionChatRequest,
 
 
 def drop_retried_answers(history: list[dict]) -> list[dict]:
-    """The history without retried questions and their old answers: the model must not see the answer that it replaces."""
-    kept: list[dict] = []
+    """The history without retried questions and their old answers: the model must not see the answer that it replaces.
+
+    A question is retried when it follows directly on itself, or on its own answer.
+    """
+    messages: list[dict] = []
     for message in history:
-        asked = next((n for n in (-1, -2) if len(kept) >= -n and kept[n]["role"] == "user"), 0)
-        if message["role"] == "user" and asked and kept[asked]["content"] == message["content"]:
-            del kept[asked:]
-        kept.append(message)
-    return kept
+        before = -1 if messages and messages[-1]["role"] == "user" else -2  # the question before, if there is one
+        if message["role"] == "user" and len(messages) >= -before and _is_same(messages[before], message):
+            del messages[before:]
+        messages.append(message)
+    return messages
+
+
+def _is_same(first: dict, second: dict) -> bool:
+    return (first["role"], first["content"]) == (second["role"], second["content"])
 
 
 def save_answer(db: sqlite3.Connection, session: str, text: str, model: str, finish_reason: str) -> dict:
@@ -144,14 +151,14 @@ async def stream_chat(state: AppState, caller: Caller, asked: SessionChatRequest
                 text += event.data["text"]
                 yield event
             else:
-                kept = await state.database.run(
+                saved = await state.database.run(
                     save_answer, session, event.data.text, one.model.name, event.data.finish_reason
                 )
                 yield Event(
                     "answered",
                     ChatReply(
                         session_id=session,
-                        message=kept,
+                        message=saved,
                         tokens=event.data.tokens,
                         tokens_per_second=event.data.tokens_per_second,
                     ),
@@ -166,15 +173,15 @@ async def stream_chat(state: AppState, caller: Caller, asked: SessionChatRequest
 def truncate_history(state: AppState, chat: list[dict]) -> list[dict]:
     """The system message and the newest turns that fit into max_prompt_characters, beginning with a question."""
     left = state.settings.max_prompt_characters - len(chat[0]["content"])
-    kept: list[dict] = []
+    newest: list[dict] = []
     for message in reversed(chat[1:]):
         left -= len(message["content"])
-        if left < 0 and kept:
+        if left < 0 and newest:
             break
-        kept.insert(0, message)
-    while kept[0]["role"] != "user":
-        kept.pop(0)
-    return [m for m in (chat[0], *kept) if m["content"]]
+        newest.insert(0, message)
+    while newest[0]["role"] != "user":
+        newest.pop(0)
+    return [m for m in (chat[0], *newest) if m["content"]]
 
 
 @router.post("/completions", response_model=ChatReply, responses=EVENTS)

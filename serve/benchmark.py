@@ -119,11 +119,11 @@ async def measure_cancel(http: HttpClient, url: str, engine: Engine, times: int)
     """Milliseconds from POST /api/cancel until the engine is idle: during an answer, and during a long prompt."""
     slots, key = f"{engine.base_url.removesuffix('/v1')}/slots", {"Authorization": f"Bearer {engine.api_key}"}
 
-    async def rests() -> bool:
+    async def is_idle() -> bool:
         return not any(slot["is_processing"] for slot in (await http.get(slots, headers=key)).raise_for_status().json())
 
-    async def once(prompt: str, name: str) -> float:
-        async def listen() -> None:
+    async def cancel_once(prompt: str, name: str) -> float:
+        async def read_answer() -> None:
             asked = {
                 "model": "base",
                 "messages": [{"role": "user", "content": prompt}],
@@ -136,33 +136,28 @@ async def measure_cancel(http: HttpClient, url: str, engine: Engine, times: int)
             ) as answer:
                 await answer.aread()
 
-        listening = asyncio.create_task(listen())
-        while await rests():
+        reading = asyncio.create_task(read_answer())
+        while await is_idle():
             await asyncio.sleep(0.005)
         await asyncio.sleep(0.5)
         started = time.perf_counter()
         (await http.post(f"{url}/api/cancel/{name}")).raise_for_status()
-        while not await rests():
+        while not await is_idle():
             await asyncio.sleep(0.002)
         taken = 1000 * (time.perf_counter() - started)
-        await listening
+        await reading
         return taken
 
-    found = {
-        what: [await once(prompt, f"cancel-{what}-{number}") for number in range(times)]
-        for what, prompt in (("answer", MESSAGES[-1]["content"]), ("prompt", LONG_PROMPT))
-    }
-    answer = (
-        {f"{what}_ms": quartiles(values) for what, values in found.items()}
-        | {f"{what}_slowest_ms": round(max(values), 1) for what, values in found.items()}
-        | {"times": times}
-    )
+    found: dict = {"times": times}
+    for phase, prompt in (("answer", MESSAGES[-1]["content"]), ("prompt", LONG_PROMPT)):
+        values = [await cancel_once(prompt, f"cancel-{phase}-{number}") for number in range(times)]
+        found |= {f"{phase}_ms": quartiles(values), f"{phase}_slowest_ms": round(max(values), 1)}
     echo(
-        f"cancelled: the engine rests after {answer['answer_ms']['median']} ms, in the middle of a long prompt after"
-        f" {answer['prompt_ms']['median']} ms; slowest {answer['answer_slowest_ms']} and"
-        f" {answer['prompt_slowest_ms']} ms"
+        f"cancelled: the engine is idle after {found['answer_ms']['median']} ms during an answer, and after"
+        f" {found['prompt_ms']['median']} ms during a long prompt (medians); slowest {found['answer_slowest_ms']} and"
+        f" {found['prompt_slowest_ms']} ms"
     )
-    return answer
+    return found
 
 
 async def measure_concurrency(http: HttpClient, url: str) -> dict:

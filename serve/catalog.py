@@ -95,12 +95,9 @@ def _twin(adapter: Path, name: str, params: Params, folder: Path = PROJECT) -> M
     base = header.get("general.base_model.0.name", "")
     base = params.train.base if base == _export_name(params.train.base) else base
     unusable = "" if base == params.train.base else _unknown(base)
-    here = (
-        EVAL_DIR
-        if name == TWIN
-        else (adapter.parent.parent if adapter.parent.name == "gguf" else adapter.parent) / "eval"
-    )
-    card = next((f for f in (here / "metrics.json", adapter.parent / "metrics.json") if f.is_file()), None)
+    twin_dir = adapter.parent.parent if adapter.parent.name == "gguf" else adapter.parent
+    eval_dir = EVAL_DIR if name == TWIN else twin_dir / "eval"
+    card = next((f for f in (eval_dir / "metrics.json", adapter.parent / "metrics.json") if f.is_file()), None)
     system, base_digest = header.get("blogtwin.system", params.prepare.system), header.get("blogtwin.base_digest", "")
     return Model(
         name, base, adapter, system=system, base_digest=base_digest, scorecard=card, unusable=unusable, folder=folder

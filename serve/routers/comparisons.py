@@ -182,6 +182,7 @@ async def vote(blind_id: str, given: Vote, state: StateDep, caller: CallerDep) -
 
 @router.get("/results")
 async def results(state: StateDep) -> Results:
+    """The results of all votes."""
     votes = await state.database.run(database.votes)
     return Results(
         votes=len(votes),

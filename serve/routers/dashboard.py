@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
@@ -132,23 +133,22 @@ def commits() -> list[CommitScorecard]:
 
 def experiments(workspace: Path) -> list[Experiment]:
     """The experiments of this project, and the training jobs of the server's workspace."""
-    baselines = {
-        f"{a}{b}"
-        for a, b, job in map(parse_experiment_ref, command_output(*LIST_EXPERIMENTS, folder=workspace).split())
-        if job.startswith("job-")
-    }
-    jobs = (
-        experiment_rows(workspace, *(x for baseline in sorted(baselines) for x in ("--rev", baseline)))
-        if baselines
-        else []
-    )
+    baselines = set()
+    for ref in command_output(*LIST_EXPERIMENTS, folder=workspace).split():
+        baseline, name = parse_experiment_ref(ref)
+        if name.startswith("job-"):
+            baselines.add(baseline)
+    jobs: list[Experiment] = []
+    if baselines:
+        selection = itertools.chain.from_iterable(("--rev", baseline) for baseline in sorted(baselines))
+        jobs = experiment_rows(workspace, *selection)
     return experiment_rows(Path()) + [one for one in jobs if (one.name or "").startswith("job-")]
 
 
-def parse_experiment_ref(ref: str) -> tuple[str, str, str]:
-    """(first two digits, other digits, name) of DVC's ref refs/exps/ab/cdef…/name: its baseline commit and its name."""
+def parse_experiment_ref(ref: str) -> tuple[str, str]:
+    """(baseline commit, name) of DVC's ref refs/exps/ab/cdef…/name; empty for another ref."""
     parts = ref.split("/")
-    return (parts[2], parts[3], parts[4]) if len(parts) == 5 else ("", "", "")
+    return (parts[2] + parts[3], parts[4]) if len(parts) == 5 else ("", "")
 
 
 def experiment_rows(folder: Path, *selection: str) -> list[Experiment]:
@@ -159,16 +159,27 @@ def experiment_rows(folder: Path, *selection: str) -> list[Experiment]:
         )
     except ValueError:
         return []
-    found = []
+    found: list[Experiment] = []
     for baseline in baselines:
-        for one in [baseline, *(r for e in baseline.get("experiments") or [] for r in e.get("revs", []))]:
-            data = one.get("data") or {}
-            values = {kind: data.get(kind) or {} for kind in ("metrics", "params")}
-            flat = {
-                kind: {file: v.get("data", {}) for file, v in some.items() if isinstance(v, dict)}
-                for kind, some in values.items()
-            }
-            found.append(
-                Experiment(name=one.get("name"), revision=one.get("rev", ""), time=data.get("timestamp"), **flat)
-            )
+        revisions = [baseline]
+        for experiment in baseline.get("experiments") or []:
+            revisions += experiment.get("revs", [])
+        found += map(experiment_row, revisions)
     return found
+
+
+def experiment_row(revision: dict) -> Experiment:
+    """A revision in the output of `dvc exp show --json`."""
+    data = revision.get("data") or {}
+    return Experiment(
+        name=revision.get("name"),
+        revision=revision.get("rev", ""),
+        time=data.get("timestamp"),
+        metrics=_values(data.get("metrics")),
+        params=_values(data.get("params")),
+    )
+
+
+def _values(files: dict | None) -> dict[str, Any]:
+    """{file: its values}; a file that DVC could not read has none."""
+    return {file: values.get("data", {}) for file, values in (files or {}).items() if isinstance(values, dict)}

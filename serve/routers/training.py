@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from blogtwin.files import read_jsonl
+from blogtwin.files import read_jsonl, to_jsonl
 from blogtwin.paths import ARTIFACTS_DIR, SPLIT_DIR
 from corpus import dataset_export
 from serve import corpus_upload, database, job_params, streaming
@@ -114,6 +114,7 @@ async def upload_corpus(
 
 @router.get("/corpus")
 def list_corpora(state: StateDep) -> Corpora:
+    """The sample, and every uploaded corpus."""
     folder = state.settings.home / "corpora"
     return Corpora(corpora=["sample", *sorted(f.name for f in folder.glob("[a-z0-9]*") if f.is_dir())])
 
@@ -135,6 +136,7 @@ async def start_job(asked: JobRequest, state: StateDep, caller: CallerDep) -> Jo
 
 @router.get("/v1/training/jobs")
 async def list_jobs(state: StateDep) -> JobList:
+    """All jobs, newest first."""
     states = await asyncio.to_thread(state.jobs.states)
     return JobList(jobs=[await job_view(state, row, states) for row in await state.database.run(database.jobs)])
 
@@ -156,10 +158,12 @@ async def job_view(state: AppState, row: dict, states: dict[str, str]) -> Job:
     `row` must be read after `states`: to DVC a stopped job has failed, and only its row says that it was stopped.
     """
     result = row["result"]
-    now = result if result in ("stopped", "failed") else "done" if result else states.get(row["id"], "failed")
-    if now == "done" and not result:
+    now = states.get(row["id"], "failed")
+    if result:
+        now = result if result in ("stopped", "failed") else "done"
+    elif now == "done":
         await asyncio.to_thread(state.jobs.publish, row["id"], row["corpus"], row["params"].get("scorecard", True))
-    if now == "failed" and not result:
+    elif now == "failed":
         await state.database.run(database.set_job_result, row["id"], "failed")
     twin = f"{row['corpus']}/{row['id']}"
     has_twin = now == "done" and (ARTIFACTS_DIR / "twins" / twin).is_dir()  # `make gc` frees old ones
@@ -186,6 +190,7 @@ async def watch_jobs(state: AppState) -> None:
 
 @router.get("/v1/training/jobs/{job_id}")
 async def get_job(job_id: str, state: StateDep) -> Job:
+    """A job and its state."""
     return await find_job(state, job_id)
 
 
@@ -254,15 +259,14 @@ def export_training_data(asked: FinetuneRequest, state: StateDep) -> Response:
         examples, form, asked.validation_split, state.params.prepare.seed, asked.deduplicate, asked.quality_filter
     )
     system = state.params.prepare.system if asked.include_system else ""
-    tables = {name: [dataset_export.format_row(e, form, system) for e in some] for name, some in parts.items()}
+    about = asked.model_dump()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, rows in tables.items():
-            archive.writestr(f"{name}.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-        archive.writestr(
-            "about.json",
-            json.dumps({**asked.model_dump(), **{name: len(rows) for name, rows in tables.items()}}, indent=2),
-        )
+        for name, part in parts.items():
+            rows = [dataset_export.format_row(example, form, system) for example in part]
+            archive.writestr(f"{name}.jsonl", "".join(to_jsonl(rows)))
+            about[name] = len(rows)
+        archive.writestr("about.json", json.dumps(about, indent=2))
     return Response(
         out.getvalue(),
         media_type="application/zip",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from serve.streaming import Cancelled, Event, GenerationStream, error_event, to_
 
 router = APIRouter(tags=["WebSockets"])
 MAX_MESSAGE_CHARS = 500_000
+IN_USE = ApiError(409, "in_use", "The previous question is still being answered.", 'Send {"type": "cancel"} first.')
 
 
 @router.websocket("/ws/chat")
@@ -27,34 +29,16 @@ async def chat_socket(socket: WebSocket, state: StateDep, caller: CallerDep, req
     try:
         while True:
             text = await socket.receive_text()
-            asked = _read(text)
-            if isinstance(asked, dict) and asked.get("type") == "cancel":
+            message = _parse(text)
+            if isinstance(message, dict) and message.get("type") == "cancel":
                 if relay is not None:
                     relay.cancel()
                 continue
-            if answering is not None and not answering.done():
-                await _send(
-                    socket,
-                    error_event(
-                        ApiError(
-                            409,
-                            "in_use",
-                            "The previous question is still being answered.",
-                            'Send {"type": "cancel"} first.',
-                        )
-                    ),
-                )
-                continue
             try:
-                question = SessionChatRequest.model_validate(asked)
-            except ValidationError as e:
-                problem = main_problem(e)
-                await _send(
-                    socket, error_event(ApiError(422, "invalid_request", f"{dotted(problem['loc'])}: {problem['msg']}"))
-                )
-                continue
-            try:
-                socket.state.count()
+                if answering is not None and not answering.done():
+                    raise IN_USE
+                question = _question(message)
+                socket.state.count()  # against the rate limit
             except ApiError as e:
                 await _send(socket, error_event(e))
                 continue
@@ -66,7 +50,7 @@ async def chat_socket(socket: WebSocket, state: StateDep, caller: CallerDep, req
                 [stream_chat(state, caller, question)],
                 state.settings.answer_seconds,
             )
-            answering = asyncio.create_task(_tell(socket, relay))
+            answering = asyncio.create_task(_send_events(socket, relay))
     except WebSocketDisconnect:
         pass
     finally:
@@ -82,17 +66,17 @@ async def training_socket(
     """The events of GET /api/v1/training/jobs/{id}/progress. The socket is closed when the job has ended."""
     await socket.accept(_protocol(socket))
     relay = GenerationStream(state.running, request_id, caller.name, [stream_job(state, job_id)], 7 * 86400)
-    telling = asyncio.create_task(_tell(socket, relay))
-    leaving = asyncio.create_task(_until_left(socket))
-    await asyncio.wait({telling, leaving}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (telling, leaving):
+    sending = asyncio.create_task(_send_events(socket, relay))
+    disconnecting = asyncio.create_task(_until_disconnected(socket))
+    await asyncio.wait({sending, disconnecting}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (sending, disconnecting):
         task.cancel()
-    await asyncio.gather(telling, leaving, return_exceptions=True)
+    await asyncio.gather(sending, disconnecting, return_exceptions=True)
     with contextlib.suppress(RuntimeError):  # the client has disconnected
         await socket.close()
 
 
-async def _tell(socket: WebSocket, relay: GenerationStream) -> None:
+async def _send_events(socket: WebSocket, relay: GenerationStream) -> None:
     try:
         async with contextlib.aclosing(aiter(relay)) as events:
             answered = None
@@ -116,13 +100,23 @@ async def _send(socket: WebSocket, event: Event) -> None:
         await socket.send_text(json.dumps({"event": event.name, "data": to_json(event)}, ensure_ascii=False))
 
 
-async def _until_left(socket: WebSocket) -> None:
+async def _until_disconnected(socket: WebSocket) -> None:
     with contextlib.suppress(WebSocketDisconnect):
         while True:
             await socket.receive_text()
 
 
-def _read(text: str):
+def _question(message: Any) -> SessionChatRequest:
+    """Raises ApiError 422."""
+    try:
+        return SessionChatRequest.model_validate(message)
+    except ValidationError as e:
+        problem = main_problem(e)
+        raise ApiError(422, "invalid_request", f"{dotted(problem['loc'])}: {problem['msg']}") from None
+
+
+def _parse(text: str) -> Any:
+    """The JSON of a message; None where it is none, or too long."""
     try:
         return json.loads(text) if len(text) <= MAX_MESSAGE_CHARS else None
     except ValueError:

@@ -36,7 +36,8 @@ class Caller:
 
 
 class Keys:
-    """The keys in a user's data folder, read again when the file changes. `token_minutes`: how long a token is valid."""
+    """The keys in a user's data folder, read again when the file changes. `token_minutes`: how long a token is
+    valid."""
 
     def __init__(self, home: Path, token_minutes: int = 60):
         self.file, self.secret_file, self.token_minutes = home / "keys.json", home / "token.secret", token_minutes

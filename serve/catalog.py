@@ -75,7 +75,8 @@ def model_name(place: tuple[str, ...]) -> str:
 
 
 def superseded_twins(project: Path, in_use: set[str]) -> list[Path]:
-    """Saved versions, artifacts/twins/AUTHOR/VERSION, that are neither the newest of their author nor in use, by name."""
+    """Saved versions, artifacts/twins/AUTHOR/VERSION, that are neither the newest of their author nor in use, by
+    name."""
     versions: dict[Path, dict[Path, float]] = {}
     for adapter in (project / ARTIFACTS_DIR / "twins").rglob("adapter.gguf"):
         folder = adapter.parent.parent if adapter.parent.name == "gguf" else adapter.parent

@@ -30,7 +30,8 @@ class ErrorAnswer(BaseModel):
 
 
 class ApiError(HTTPException):
-    """`code` is for programs and never changes; `message` says what is wrong, `hint` what to do. `retry_after`: seconds."""
+    """`code` is for programs and never changes; `message` says what is wrong, `hint` what to do. `retry_after`:
+    seconds."""
 
     def __init__(self, status: int, code: str, message: str, hint: str = "", retry_after: float | None = None):
         super().__init__(status, message)

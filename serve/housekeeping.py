@@ -38,7 +38,8 @@ BASE_FIELD = "the base model"  # of a checkpoint's manifest: the beginning of th
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """A project's checkpoints, as the trainer reads them: {checkpoint: manifest} of unfinished runs, and incomplete ones."""
+    """A project's checkpoints, as the trainer reads them: {checkpoint: manifest} of unfinished runs, and incomplete
+    ones."""
 
     folder: Path
     unfinished: dict[Path, dict]

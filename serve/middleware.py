@@ -201,7 +201,8 @@ class AccessMiddleware:
             )
 
     def limit_body(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
-        """`receive` for a body within the limits of size and time; it raises ApiError 413 or 408, this one 400 or 413."""
+        """`receive` for a body within the limits of size and time; it raises ApiError 413 or 408, this one 400 or
+        413."""
         limit, got, complete = self.settings.max_body_mb * 1e6, 0, False
         too_large = ApiError(
             413,

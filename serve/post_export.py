@@ -1,5 +1,5 @@
-"""A post as a file: Markdown with front matter, an HTML page, or a .docx. 01_ingest reads the Markdown and the .docx back
-as the same post.
+"""A post as a file: Markdown with front matter, an HTML page, or a .docx. 01_ingest reads the Markdown and the .docx
+back as the same post.
 
 markdown-it-py renders all of them. Python-Markdown was tried for the page and not taken: it does not check the scheme
 of links (`javascript:`), it has no tokens from which to make the .docx, and to it a list begins only after an empty

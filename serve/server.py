@@ -14,8 +14,8 @@ def bind(host: str, port: int) -> socket.socket:
         )
     except (OSError, OverflowError) as e:
         raise UserError(
-            f"The server can't listen on {host}:{port} ({e.strerror or e}): stop the program that uses the port, or choose"
-            " another one with --port."
+            f"The server can't listen on {host}:{port} ({e.strerror or e}): stop the program that uses the port, or"
+            " choose another one with --port."
         ) from None
 
 

@@ -192,7 +192,8 @@ class TrainingJobs:
         raise ApiError(503, "busy", "This job has not stopped yet.", "Try again in a moment.", 5)
 
     def publish(self, job: str, corpus: str, scorecard: bool) -> None:
-        """Copy a finished twin, with its scorecard if there is one, to where the server looks for twins. Raises ApiError."""
+        """Copy a finished twin, with its scorecard if there is one, to where the server looks for twins. Raises
+        ApiError."""
         target = ARTIFACTS_DIR / "twins" / corpus / job
         with self.lock:
             if not target.is_dir():
@@ -242,7 +243,8 @@ class TrainingJobs:
         self._run(["git", "commit", "-q", "--allow-empty", "-m", f"corpus {corpus}"])
 
     def _start_worker(self) -> None:
-        """Start DVC's worker, which ends when the queue is empty. It has a session of its own, to outlive this server."""
+        """Start DVC's worker, which ends when the queue is empty. It has a session of its own, to outlive this
+        server."""
         self.started = time.monotonic()
         command = [*DVC, "queue", "start"]
         self.worker = subprocess.Popen(

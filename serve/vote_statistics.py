@@ -8,8 +8,8 @@ PREFERRED, MORE_SIMILAR = "preferred", "more_similar"  # which reads better; whi
 
 
 def pair_results(votes: list[dict], question: str = PREFERRED) -> list[dict]:
-    """The votes on `question` for each pair of models: {one, other, wins, losses, ties, share, lo, hi, n, p, e} of `one`
-    (eval.confidence_intervals.vote_statistics)."""
+    """The votes on `question` for each pair of models: {one, other, wins, losses, ties, share, lo, hi, n, p, e} of
+    `one` (eval.confidence_intervals.vote_statistics)."""
     from eval import confidence_intervals
 
     counts: dict[tuple[str, str], list[int]] = {}

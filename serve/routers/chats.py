@@ -39,7 +39,8 @@ class SessionChatRequest(SamplingOptions):
 
 
 class Message(BaseModel):
-    """`finish_reason`: stop, length or cancelled for an answer; empty for a question. `created_at`: seconds since 1970."""
+    """`finish_reason`: stop, length or cancelled for an answer; empty for a question. `created_at`: seconds since
+    1970."""
 
     id: int
     role: Literal["user", "assistant"]

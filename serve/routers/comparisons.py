@@ -67,8 +67,8 @@ class VoteResult(BaseModel):
 
 
 class PairResult(BaseModel):
-    """Votes for `one` against `other`; a tie is half a win. `lo` and `hi`: Wilson's 95 % interval of `share`. `p`: exact
-    binomial test. `e`: an e-value, valid however often it is looked at."""
+    """Votes for `one` against `other`; a tie is half a win. `lo` and `hi`: Wilson's 95 % interval of `share`. `p`:
+    exact binomial test. `e`: an e-value, valid however often it is looked at."""
 
     one: str
     other: str
@@ -84,7 +84,8 @@ class PairResult(BaseModel):
 
 
 class SelfRecognition(BaseModel):
-    """How often the author recognised their own text; a `share` of 0.5 is chance. `lo` and `hi`: Wilson's 95 % interval."""
+    """How often the author recognised their own text; a `share` of 0.5 is chance. `lo` and `hi`: Wilson's 95 %
+    interval."""
 
     right: int
     n: int
@@ -138,7 +139,8 @@ async def text_for(name: str, topic: dict, fresh: bool, state: AppState, caller:
 async def compare(
     asked: BlindRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
 ) -> Blind:
-    """Two texts on a held-out topic, on random sides and cut to about the same length, which must not give them away."""
+    """Two texts on a held-out topic, on random sides and cut to about the same length, which must not give them
+    away."""
     if asked.one == asked.other:
         raise ApiError(422, "invalid_request", "one and other are the same.", "Name two different writers.")
     if not (known := held_out_prompts()):
@@ -199,7 +201,7 @@ async def results(state: StateDep) -> Results:
     responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
 )
 async def preference_pairs(state: StateDep) -> Response:
-    """The votes as pairs for DPO, one JSON line each: {prompt, chosen, rejected}, lists of chat messages in TRL's format.
-    Save them to a file and set `train.preference_data` to it."""
+    """The votes as pairs for DPO, one JSON line each: {prompt, chosen, rejected}, lists of chat messages in TRL's
+    format. Save them to a file and set `train.preference_data` to it."""
     rows = vote_statistics.preference_pairs(await state.database.run(database.votes))
     return Response("".join(row.model_dump_json() + "\n" for row in rows), media_type="application/x-ndjson")

@@ -26,8 +26,8 @@ class ScorecardSummary(BaseModel):
 
 
 class ModelInfo(BaseModel):
-    """`digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether requests can set it.
-    `size_mb` and `memory_mb`: MB of 10⁶ bytes."""
+    """`digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether requests can set
+    it. `size_mb` and `memory_mb`: MB of 10⁶ bytes."""
 
     name: str
     kind: Literal["base", "twin"]

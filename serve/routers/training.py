@@ -68,8 +68,8 @@ class JobRequest(BaseModel):
 
 
 class Job(BaseModel):
-    """`params`: hyper-parameters by dotted name, and whether a scorecard was asked for. `created_at`: seconds since 1970.
-    `twin`: the model's name once the job is done, as long as its files are there."""
+    """`params`: hyper-parameters by dotted name, and whether a scorecard was asked for. `created_at`: seconds since
+    1970. `twin`: the model's name once the job is done, as long as its files are there."""
 
     id: str
     corpus: str
@@ -226,7 +226,8 @@ async def job_progress(
 
 
 class FinetuneRequest(BaseModel):
-    """`chat`: messages in the format of TRL and OpenAI. `alpaca`: instruction, input, output. `text`: only the posts."""
+    """`chat`: messages in the format of TRL and OpenAI. `alpaca`: instruction, input, output. `text`: only the
+    posts."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"format": "chat", "validation_split": 0.1}]})
 

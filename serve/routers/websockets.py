@@ -22,8 +22,8 @@ IN_USE = ApiError(409, "in_use", "The previous question is still being answered.
 
 @router.websocket("/ws/chat")
 async def chat_socket(socket: WebSocket, state: StateDep, caller: CallerDep, request_id: RequestIdDep) -> None:
-    """Send a chat request (as for POST /api/v1/chat/completions) for each question. {"type": "cancel"} stops the current
-    answer."""
+    """Send a chat request (as for POST /api/v1/chat/completions) for each question. {"type": "cancel"} stops the
+    current answer."""
     await socket.accept(_protocol(socket))
     relay, answering, number = None, None, 0
     try:

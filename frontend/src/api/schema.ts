@@ -358,7 +358,8 @@ export interface paths {
         put?: never;
         /**
          * Compare
-         * @description Two texts on a held-out topic, on random sides and cut to about the same length, which must not give them away.
+         * @description Two texts on a held-out topic, on random sides and cut to about the same length, which must not give them
+         *     away.
          */
         post: operations["compare_api_blind_post"];
         delete?: never;
@@ -394,7 +395,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Results */
+        /**
+         * Results
+         * @description The results of all votes.
+         */
         get: operations["results_api_blind_results_get"];
         put?: never;
         post?: never;
@@ -413,8 +417,8 @@ export interface paths {
         };
         /**
          * Preference Pairs
-         * @description The votes as pairs for DPO, one JSON line each: {prompt, chosen, rejected}, lists of chat messages in TRL's format.
-         *     Save them to a file and set `train.preference_data` to it.
+         * @description The votes as pairs for DPO, one JSON line each: {prompt, chosen, rejected}, lists of chat messages in TRL's
+         *     format. Save them to a file and set `train.preference_data` to it.
          */
         get: operations["preference_pairs_api_blind_pairs_get"];
         put?: never;
@@ -432,7 +436,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List Corpora */
+        /**
+         * List Corpora
+         * @description The sample, and every uploaded corpus.
+         */
         get: operations["list_corpora_api_corpus_get"];
         put?: never;
         /**
@@ -453,7 +460,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List Jobs */
+        /**
+         * List Jobs
+         * @description All jobs, newest first.
+         */
         get: operations["list_jobs_api_v1_training_jobs_get"];
         put?: never;
         /**
@@ -476,7 +486,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get Job */
+        /**
+         * Get Job
+         * @description A job and its state.
+         */
         get: operations["get_job_api_v1_training_jobs__job_id__get"];
         put?: never;
         post?: never;
@@ -1138,7 +1151,8 @@ export interface components {
         };
         /**
          * FinetuneRequest
-         * @description `chat`: messages in the format of TRL and OpenAI. `alpaca`: instruction, input, output. `text`: only the posts.
+         * @description `chat`: messages in the format of TRL and OpenAI. `alpaca`: instruction, input, output. `text`: only the
+         *     posts.
          * @example {
          *       "format": "chat",
          *       "validation_split": 0.1
@@ -1271,8 +1285,8 @@ export interface components {
         };
         /**
          * Job
-         * @description `params`: hyper-parameters by dotted name, and whether a scorecard was asked for. `created_at`: seconds since 1970.
-         *     `twin`: the model's name once the job is done, as long as its files are there.
+         * @description `params`: hyper-parameters by dotted name, and whether a scorecard was asked for. `created_at`: seconds since
+         *     1970. `twin`: the model's name once the job is done, as long as its files are there.
          */
         Job: {
             /** Id */
@@ -1349,7 +1363,8 @@ export interface components {
         };
         /**
          * Message
-         * @description `finish_reason`: stop, length or cancelled for an answer; empty for a question. `created_at`: seconds since 1970.
+         * @description `finish_reason`: stop, length or cancelled for an answer; empty for a question. `created_at`: seconds since
+         *     1970.
          */
         "Message-Output": {
             /** Id */
@@ -1395,8 +1410,8 @@ export interface components {
         };
         /**
          * ModelInfo
-         * @description `digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether requests can set it.
-         *     `size_mb` and `memory_mb`: MB of 10⁶ bytes.
+         * @description `digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether requests can set
+         *     it. `size_mb` and `memory_mb`: MB of 10⁶ bytes.
          */
         ModelInfo: {
             /** Name */
@@ -1446,8 +1461,8 @@ export interface components {
         };
         /**
          * PairResult
-         * @description Votes for `one` against `other`; a tie is half a win. `lo` and `hi`: Wilson's 95 % interval of `share`. `p`: exact
-         *     binomial test. `e`: an e-value, valid however often it is looked at.
+         * @description Votes for `one` against `other`; a tie is half a win. `lo` and `hi`: Wilson's 95 % interval of `share`. `p`:
+         *     exact binomial test. `e`: an e-value, valid however often it is looked at.
          */
         PairResult: {
             /** One */
@@ -1611,7 +1626,8 @@ export interface components {
         };
         /**
          * SelfRecognition
-         * @description How often the author recognised their own text; a `share` of 0.5 is chance. `lo` and `hi`: Wilson's 95 % interval.
+         * @description How often the author recognised their own text; a `share` of 0.5 is chance. `lo` and `hi`: Wilson's 95 %
+         *     interval.
          */
         SelfRecognition: {
             /** Right */

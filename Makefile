@@ -7,7 +7,7 @@ export PYTHONUTF8 := 1
 # Many container images set it; without kept bytecode each stage would compile its libraries again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup all test test-fast test-nightly train eval ollama serve dev doctor blog exp diff validate-metrics bench bench-data bench-serve plots report docs lint lock clean
+.PHONY: help setup all test test-fast test-nightly train eval ollama serve dev doctor blog exp diff validate-metrics bench bench-data bench-serve plots report docs lint lock gc clean
 
 help: ## print this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -100,6 +100,9 @@ lint: setup ## check style, formatting and types of the code
 
 lock: ## pin every package that requirements.txt needs, in constraints.txt
 	@$(PYTHON) scripts/bootstrap.py --lock
+
+gc: setup ## show what caches, old twins, base models and checkpoints take, and free what nothing needs, after asking (ARGS=--dry-run, --yes)
+	@python scripts/collect_garbage.py $(ARGS)
 
 clean: ## forget what the stages made (not your posts, not the cache)
 	@rm -rf artifacts/adapter artifacts/gguf artifacts/ollama artifacts/plots artifacts/eval artifacts/train artifacts/checkpoints artifacts/logs artifacts/data data/export data/raw data/prepared data/split/*.jsonl

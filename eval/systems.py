@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from blogtwin.cache import cache_file
+from blogtwin.cache import cache_key
 from blogtwin.files import sha256_file, write_json
 from blogtwin.models import chat
 from blogtwin.models.llama_cpp import LlamaModel
@@ -20,6 +20,7 @@ from corpus.examples import first_parts
 from eval.style import profile
 
 ANSWERS_DIR = ARTIFACTS_DIR / "cache/answers"  # by prompts, sampling parameters and model: a second run costs nothing
+MODEL_DIGITS = 16  # of the SHA-256 of the model's GGUF, with which the name of a file of answers begins
 NUM_SHOTS, SHOT_TOKENS = 5, 160  # posts shown, and of each at most so much, cut at a paragraph's end
 MAX_BATCH = 12
 PREFIX_TOKENS = 50
@@ -75,20 +76,27 @@ def generate_cached(
     wrote=lambda n: None,
 ) -> list[dict]:
     """LlamaModel.write, cached by prompts, sampling parameters and model."""
+    digest = sha256_file(gguf)
     asked = [
         prompts,
         seeds,
         [(d.max_tokens, d.temperature, d.top_p, d.repeat_penalty) for d in sampling],
         model.sequences,
-        sha256_file(gguf),
+        digest,
     ]
-    kept = cache_file(ANSWERS_DIR, asked)
+    kept = ANSWERS_DIR / f"{digest[:MODEL_DIGITS]}-{cache_key(asked)}.json"
     if kept.is_file():
         wrote(len(prompts))
         return json.loads(kept.read_text(encoding="utf-8"))
     answers = model.write(prompts, sampling, seeds, wrote)
     write_json(kept, answers)
     return answers
+
+
+def answers_of_other_models(project: Path, digests: set[str]) -> list[Path]:
+    """The cached answers in a project's folder whose model has none of these SHA-256 (of its GGUF)."""
+    own = {digest[:MODEL_DIGITS] for digest in digests}
+    return [file for file in sorted((project / ANSWERS_DIR).glob("*.json")) if file.name.partition("-")[0] not in own]
 
 
 def generate_posts(

@@ -1,5 +1,4 @@
-"""What lives as long as the server: settings, params, keys, models, running requests, the database, the
-process that scores texts."""
+"""Everything that lives as long as the server: settings, params, keys, models, running requests, database, jobs."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -25,11 +24,16 @@ class AppState:
     scores: ScoringWorker
     jobs: TrainingJobs
     running: ActiveStreams = field(default_factory=ActiveStreams)
-    reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))  # documents at once
-    past: Cached = field(default_factory=lambda: Cached(30))  # what DVC and Git say of commits and experiments
+    reading: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(2)
+    )  # documents that are read at the same time
+    past: Cached = field(
+        default_factory=lambda: Cached(30)
+    )  # what DVC and Git know of commits and experiments; seconds
 
 
 def create_state(settings: Settings, params: Params) -> AppState:
+    """Raises UserError when the database is of a newer version."""
     settings.home.mkdir(parents=True, exist_ok=True)
     keys = Keys(settings.home, settings.token_minutes)
     database = Database(settings.home / "serve.db")

@@ -1,5 +1,4 @@
-"""What the server costs beside its engine: overhead, time to first token, streams side by side, cancellation,
-memory."""
+"""What the server adds to its engine: overhead, time to first token, concurrent streams, cancellation, memory."""
 
 import asyncio
 import os
@@ -7,26 +6,33 @@ import statistics
 import subprocess
 import sys
 import time
+from typing import Any
 
 from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.hints import make_command
+from blogtwin.inference.client import Engine
 from blogtwin.paths import ROOT
+from serve.openai_chunks import error_message, parse_line, text_of
 
+# Short: reading the prompt is the engine's work, and its time varies.
 MESSAGES = [
     {"role": "system", "content": "You write."},
     {"role": "user", "content": "Write about rain."},
-]  # short: reading is the engine's work, and its times vary
-# Greedy and uncached, so that every answer is the same work; said in full, so that engine and server are asked the
-# same.
+]
+# Greedy and uncached, so that every answer is the same work; complete, so that engine and server get the same request.
 DECODING = {"temperature": 0, "top_p": 0.95, "repeat_penalty": 1.1, "seed": 1, "cache_prompt": False}
-RATE = "1000000/minute"  # the limit of requests is not what is measured
-TOKENS, STREAMS, STREAM_TOKENS, AT_ONCE, SAMPLES, CANCELS = 32, 32, 32, 8, 10, 10
-LONG = "rain " * 1500  # a prompt that takes the engine seconds to read
+HttpClient = Any  # httpx2.AsyncClient, imported only where it is needed: `--help` must answer at once
+RATE = "1000000/minute"  # no rate limit
+TOKENS = 32  # of an answer whose overhead is measured
+STREAMS, STREAM_TOKENS = 32, 32  # concurrent streams, and tokens of each
+CLIENTS, SAMPLES = 8, 10  # concurrent clients while memory is measured, and how often it is
+MAX_CANCELS = 10
+LONG_PROMPT = "rain " * 1500  # takes the engine seconds to read
 
 
 def start_to_ready(home: str) -> float:
-    """Seconds from the command of `make serve` to a server that is ready."""
+    """Seconds from the command of `make serve` to a server that is ready. Raises UserError."""
     import httpx2
 
     environment = {**os.environ, "SERVE_HOME": home, "SERVE_ENGINE": "llamacpp", "SERVE_RATE": RATE}
@@ -41,7 +47,7 @@ def start_to_ready(home: str) -> float:
             try:
                 url = server.stdout.readline().strip().rpartition(" ")[2]
                 if not url:
-                    raise UserError("The server did not start; its reason stands above.")
+                    raise UserError("The server did not start: see its message above.")
                 while not (health := http.get(f"{url}/api/v1/health").json())["ready"]:
                     if health["failed"]:
                         raise UserError(
@@ -54,8 +60,8 @@ def start_to_ready(home: str) -> float:
                 server.terminate()
 
 
-async def stream_completion(http, url: str, key: str, model: str, tokens: int) -> dict:
-    """One streamed answer: {first, seconds, tokens}."""
+async def stream_completion(http: HttpClient, url: str, key: str, model: str, tokens: int) -> dict:
+    """One streamed answer: {first, seconds, tokens}; `first`: seconds to the first token. Raises UserError."""
     asked = {"model": model, "messages": MESSAGES, "max_tokens": tokens, "stream": True, **DECODING}
     started, first, count = time.perf_counter(), 0.0, 0
     async with http.stream(
@@ -64,14 +70,16 @@ async def stream_completion(http, url: str, key: str, model: str, tokens: int) -
         if answer.status_code != 200:
             raise UserError(f"{url} answered {answer.status_code}: {(await answer.aread())[:200]!r}.")
         async for line in answer.aiter_lines():
-            if '"content":"' in line:
+            chunk = parse_line(line) or {}
+            if "error" in chunk:
+                raise UserError(f"{url} ended its answer with an error: {error_message(chunk['error'])[:200]}.")
+            if text_of(chunk):
                 first, count = first or time.perf_counter() - started, count + 1
-            elif '"error"' in line:
-                raise UserError(f"{url} ended its answer with {line[:200]}.")
     return {"first": first, "seconds": time.perf_counter() - started, "tokens": count}
 
 
 def tokens_per_second(answer: dict) -> float:
+    """After the first token."""
     return (answer["tokens"] - 1) / (answer["seconds"] - answer["first"])
 
 
@@ -81,15 +89,14 @@ def quartiles(values: list[float]) -> dict[str, float]:
     return {"median": round(middle, 2), "lower_quartile": round(low, 2), "upper_quartile": round(high, 2)}
 
 
-async def measure_overhead(http, url: str, engine, rounds: int) -> dict:
-    """The same prompt to the engine and through the server, in turn, the first of each round changing; differences of
-    each round."""
+async def measure_overhead(http: HttpClient, url: str, engine: Engine, rounds: int) -> dict:
+    """The same prompt to the engine and to the server, in alternating order. Quartiles of the differences per round."""
     sides = {"engine": (engine.base_url, engine.api_key, engine.model), "server": (f"{url}/v1", "any", "base")}
     found: dict[str, list[dict]] = {side: [] for side in sides}
     for number in range(rounds + 1):
         for side in sorted(sides, reverse=number % 2 == 1):
             found[side].append(await stream_completion(http, *sides[side], TOKENS))
-        if number:  # the first round opens connections and is not counted
+        if number:  # the first round is a warm-up
             engine_s, server_s = (found[side][-1]["first"] for side in sides)
             echo(
                 f"round {number}/{rounds}: first token after {1000 * engine_s:.1f} ms from the engine,"
@@ -108,16 +115,15 @@ async def measure_overhead(http, url: str, engine, rounds: int) -> dict:
     }
 
 
-async def measure_cancel(http, url: str, engine, times: int) -> dict:
-    """Milliseconds from POST /api/cancel until the engine says that it does nothing: in the middle of an answer, and of
-    reading a long prompt."""
+async def measure_cancel(http: HttpClient, url: str, engine: Engine, times: int) -> dict:
+    """Milliseconds from POST /api/cancel until the engine is idle: during an answer, and during a long prompt."""
     slots, key = f"{engine.base_url.removesuffix('/v1')}/slots", {"Authorization": f"Bearer {engine.api_key}"}
 
-    async def rests() -> bool:
+    async def is_idle() -> bool:
         return not any(slot["is_processing"] for slot in (await http.get(slots, headers=key)).raise_for_status().json())
 
-    async def once(prompt: str, name: str) -> float:
-        async def listen() -> None:
+    async def cancel_once(prompt: str, name: str) -> float:
+        async def read_answer() -> None:
             asked = {
                 "model": "base",
                 "messages": [{"role": "user", "content": prompt}],
@@ -130,37 +136,32 @@ async def measure_cancel(http, url: str, engine, times: int) -> dict:
             ) as answer:
                 await answer.aread()
 
-        listening = asyncio.create_task(listen())
-        while await rests():
+        reading = asyncio.create_task(read_answer())
+        while await is_idle():
             await asyncio.sleep(0.005)
         await asyncio.sleep(0.5)
         started = time.perf_counter()
         (await http.post(f"{url}/api/cancel/{name}")).raise_for_status()
-        while not await rests():
+        while not await is_idle():
             await asyncio.sleep(0.002)
         taken = 1000 * (time.perf_counter() - started)
-        await listening
+        await reading
         return taken
 
-    found = {
-        what: [await once(prompt, f"cancel-{what}-{number}") for number in range(times)]
-        for what, prompt in (("answer", MESSAGES[-1]["content"]), ("prompt", LONG))
-    }
-    answer = (
-        {f"{what}_ms": quartiles(values) for what, values in found.items()}
-        | {f"{what}_slowest_ms": round(max(values), 1) for what, values in found.items()}
-        | {"times": times}
-    )
+    found: dict = {"times": times}
+    for phase, prompt in (("answer", MESSAGES[-1]["content"]), ("prompt", LONG_PROMPT)):
+        values = [await cancel_once(prompt, f"cancel-{phase}-{number}") for number in range(times)]
+        found |= {f"{phase}_ms": quartiles(values), f"{phase}_slowest_ms": round(max(values), 1)}
     echo(
-        f"cancelled: the engine rests after {answer['answer_ms']['median']} ms, in the middle of a long prompt after"
-        f" {answer['prompt_ms']['median']} ms; slowest {answer['answer_slowest_ms']} and"
-        f" {answer['prompt_slowest_ms']} ms"
+        f"cancelled: the engine is idle after {found['answer_ms']['median']} ms during an answer, and after"
+        f" {found['prompt_ms']['median']} ms during a long prompt (medians); slowest {found['answer_slowest_ms']} and"
+        f" {found['prompt_slowest_ms']} ms"
     )
-    return answer
+    return found
 
 
-async def measure_concurrency(http, url: str) -> dict:
-    """Many streams at once: how many fail and why, and whether one starves."""
+async def measure_concurrency(http: HttpClient, url: str) -> dict:
+    """Many concurrent streams: how many fail and why, and whether one starves. Times in seconds."""
     answers = await asyncio.gather(
         *(stream_completion(http, f"{url}/v1", "any", "base", STREAM_TOKENS) for _ in range(STREAMS)),
         return_exceptions=True,
@@ -183,9 +184,8 @@ async def measure_concurrency(http, url: str) -> dict:
     return found
 
 
-async def measure_memory(http, url: str, process: int, requests: int) -> dict:
-    """The server's resident memory after each tenth of the requests. The first tenth warms it up and is not
-    compared."""
+async def measure_memory(http: HttpClient, url: str, process: int, requests: int) -> dict:
+    """The server's resident memory (MB of 10⁶ bytes) after each tenth of the requests; the first tenth is a warm-up."""
     import psutil
 
     async def stream() -> None:
@@ -198,30 +198,31 @@ async def measure_memory(http, url: str, process: int, requests: int) -> dict:
 
     samples = []
     for tenth in range(1, SAMPLES + 1):
-        left = iter(range(max(AT_ONCE, requests // SAMPLES)))
+        left = iter(range(max(CLIENTS, requests // SAMPLES)))
 
         async def some(left=left) -> None:
             for number in left:
                 await (stream() if number % 2 else whole())
 
-        await asyncio.gather(*(some() for _ in range(AT_ONCE)))
+        await asyncio.gather(*(some() for _ in range(CLIENTS)))
         samples.append(round(psutil.Process(process).memory_info().rss / 1e6, 1))
         echo(f"memory {10 * tenth} %: {samples[-1]} MB")
     return {
-        "requests": max(AT_ONCE, requests // SAMPLES) * SAMPLES,
+        "requests": max(CLIENTS, requests // SAMPLES) * SAMPLES,
         "mb": samples,
         "grown_percent": round(100 * (samples[-1] / samples[1] - 1), 2),
     }
 
 
-async def measure_server(told: dict, process: int, rounds: int, requests: int) -> dict:
+async def measure_server(server: dict, process: int, rounds: int, requests: int) -> dict:
+    """All measurements of a running server, {url, engine}, whose process id is `process`."""
     import httpx2
 
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)  # as blogtwin/inference/client.py has it
     async with httpx2.AsyncClient(timeout=600, trust_env=False, limits=limits) as http:
         return {
-            "overhead": await measure_overhead(http, told["url"], told["engine"], rounds),
-            "cancel": await measure_cancel(http, told["url"], told["engine"], min(rounds, CANCELS)),
-            "together": await measure_concurrency(http, told["url"]),
-            "memory": await measure_memory(http, told["url"], process, requests),
+            "overhead": await measure_overhead(http, server["url"], server["engine"], rounds),
+            "cancel": await measure_cancel(http, server["url"], server["engine"], min(rounds, MAX_CANCELS)),
+            "together": await measure_concurrency(http, server["url"]),
+            "memory": await measure_memory(http, server["url"], process, requests),
         }

@@ -1,4 +1,4 @@
-"""Answers that take seconds to find, kept for a while."""
+"""A cache for values that take seconds to compute."""
 
 import asyncio
 import time
@@ -8,19 +8,18 @@ from typing import Any
 
 
 class Cached:
-    """Each answer for `seconds`; whoever asks while it is being found waits for that one, and nothing is asked
-    twice."""
+    """Each value is cached for `seconds`. Requests during its computation wait for it, so nothing is computed twice."""
 
     def __init__(self, seconds: float):
         self.seconds = seconds
         self.found: dict[str, tuple[float, Any]] = {}
         self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def get(self, name: str, ask: Callable[[], Any]) -> Any:
-        """What `ask` returns, which is called in a thread."""
+    async def get(self, name: str, compute: Callable[[], Any]) -> Any:
+        """The cached value of this name, or the result of `compute`, which runs in a thread."""
         async with self.locks[name]:
-            at, answer = self.found.get(name, (None, None))
+            at, value = self.found.get(name, (None, None))
             if at is None or time.monotonic() - at > self.seconds:
-                answer = await asyncio.to_thread(ask)
-                self.found[name] = (time.monotonic(), answer)
-            return answer
+                value = await asyncio.to_thread(compute)
+                self.found[name] = (time.monotonic(), value)
+            return value

@@ -1,10 +1,12 @@
-"""Uploaded posts → a folder of their own in the user's data, read once as stage 01 would, with what that found."""
+"""Uploaded posts: saved to a folder of the user's data, and assessed as stage 01 reads them."""
 
 import io
 import stat
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from blogtwin.config import Params
 from blogtwin.errors import is_disk_full
 from blogtwin.files import atomic_directory
 from corpus.ingest import ingest_folder
@@ -16,12 +18,12 @@ MAX_FILES = 5000
 
 
 def save_corpus(home: Path, name: str, uploads: list[tuple[str, bytes]], max_bytes: float) -> Path:
-    """A new corpus of (file name, content); zips are opened. Raises ApiError, and then nothing is kept."""
+    """Save (file name, content) as a new corpus; zips are unpacked. Raises ApiError, and then nothing is saved."""
     target = home / "corpora" / name
     if target.exists():
-        raise ApiError(409, "corpus_exists", f"There is a corpus {name} already.", "Take another name.")
+        raise ApiError(409, "corpus_exists", f"There is already a corpus {name}.", "Choose another name.")
     with atomic_directory(target) as folder:
-        count, size, kept = 0, 0, 0
+        count, size, num_posts = 0, 0, 0
         for file, data in uploads:
             for path, content in iter_upload(file, data, max_bytes):
                 count, size = count + 1, size + len(content)
@@ -30,25 +32,25 @@ def save_corpus(home: Path, name: str, uploads: list[tuple[str, bytes]], max_byt
                         413,
                         "too_large",
                         f"More than {MAX_FILES} files or {max_bytes / 1e6:.0f} MB.",
-                        "Send less at once.",
+                        "Upload fewer files at a time.",
                     )
                 if path.suffix.lower() in SINGLE_POST_READERS and not any(
                     p.startswith((".", "__MACOSX")) for p in path.parts
                 ):
-                    kept += 1
+                    num_posts += 1
                     write_post(folder.joinpath(*path.parts), content)
-        if not kept:
+        if not num_posts:
             raise ApiError(
                 422,
                 "no_posts",
-                "There is no post among these files.",
+                "None of these files is a post.",
                 f"Send {', '.join(sorted(SINGLE_POST_READERS))} files, or a .zip of them.",
             )
     return target
 
 
-def iter_upload(file: str, data: bytes, max_bytes: float):
-    """(safe relative path, content) of an upload; of a zip, of each file in it."""
+def iter_upload(file: str, data: bytes, max_bytes: float) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """(safe relative path, content) of an upload, or of each file in a zip. Raises ApiError."""
     if not file.lower().endswith(".zip"):
         yield safe_path(file), data
         return
@@ -60,29 +62,32 @@ def iter_upload(file: str, data: bytes, max_bytes: float):
                     413,
                     "too_large",
                     f"{file[:80]} unpacks to more than {MAX_FILES} files or {max_bytes / 1e6:.0f} MB.",
-                    "Send less at once.",
+                    "Upload fewer files at a time.",
                 )
             for entry in entries:
                 if stat.S_ISLNK(entry.external_attr >> 16):
-                    raise ApiError(422, "unsafe_archive", f"{file[:80]} holds a link.", "Send the files themselves.")
+                    raise ApiError(422, "unsafe_archive", f"{file[:80]} contains a link.", "Send the files themselves.")
                 path = safe_path(entry.filename)
-                with archive.open(entry) as content:  # what the directory claims of a size is not to be believed
+                with archive.open(entry) as content:  # the size in the archive's directory may be a lie
                     read = content.read(entry.file_size + 1)
                 if len(read) > entry.file_size:
                     raise ApiError(
-                        422, "unsafe_archive", f"{file[:80]} holds more than it says.", "Make the archive again."
+                        422,
+                        "unsafe_archive",
+                        f"{file[:80]} contains more data than its directory says.",
+                        "Create the archive again.",
                     )
                 yield path, read
     except ApiError:
         raise
     except Exception:  # BadZipFile, and whatever zipfile lets through on broken or encrypted ones
         raise ApiError(
-            422, "unsafe_archive", f"{file[:80]} can't be opened as a zip.", "Send a plain one, without a password."
+            422, "unsafe_archive", f"{file[:80]} can't be opened as a zip.", "Send a plain zip without a password."
         ) from None
 
 
 def write_post(place: Path, content: bytes) -> None:
-    """Write a file of a corpus. Raises ApiError where its name and another's do not go together, or it is too long."""
+    """Write a file of a corpus. Raises ApiError for a name that is too long, or also a folder's."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
@@ -92,13 +97,13 @@ def write_post(place: Path, content: bytes) -> None:
         raise ApiError(
             422,
             "unsafe_name",
-            f"{place.name[:80]!r} can't be put where it says ({e.strerror}).",
+            f"{place.name[:80]!r} can't be saved under its name ({e.strerror}).",
             "Give the files plain, short names, none of which is also a folder.",
         ) from None
 
 
 def safe_path(name: str) -> PurePosixPath:
-    """A path that stays where it is put. Raises ApiError."""
+    """The file's path, relative and without `..`. Raises ApiError 422 for any other."""
     path = PurePosixPath(name.replace("\\", "/"))
     if (
         path.is_absolute()
@@ -107,12 +112,15 @@ def safe_path(name: str) -> PurePosixPath:
         or ":" in path.parts[0]
         or any(len(p.encode()) > 200 or "\0" in p for p in path.parts)
     ):
-        raise ApiError(422, "unsafe_name", f"{name[:80]!r} is no name for a post.", "Use plain file names.")
+        raise ApiError(422, "unsafe_name", f"{name[:80]!r} is not a usable file name.", "Use plain file names.")
     return path
 
 
-def assess_upload(folder: Path, params) -> dict:
-    """What stage 01 makes of it: {posts, words, formats, languages, first, last, discarded, ready, advice}."""
+def assess_upload(folder: Path, params: Params) -> dict:
+    """What stage 01 keeps of a corpus: {posts, words, formats, languages, first, last, discarded, ready, advice}.
+
+    `first` and `last`: ISO dates of the oldest and newest post, or None.
+    """
     posts, discarded = ingest_folder(folder, params.ingest.min_words, params.ingest.max_file_mb * 1e6)
     dates = sorted(p["date"] for p in posts if p["date"])
 
@@ -123,8 +131,10 @@ def assess_upload(folder: Path, params) -> dict:
     words = sum(p["word_count"] for p in posts)
     ready, sentence = assess_size(len(posts), words)
     advice = [sentence]
-    advice += ["Some posts are not of the main language: a twin learns one best."] if len(counts("lang")) > 1 else []
-    advice += [f"{len(discarded)} files were left out; `discarded` says why."] if discarded else []
+    advice += (
+        ["Some posts are in another language: a twin learns one language best."] if len(counts("lang")) > 1 else []
+    )
+    advice += [f"{len(discarded)} files were skipped; `discarded` lists the reasons."] if discarded else []
     span = {"first": dates[0] if dates else None, "last": dates[-1] if dates else None}
     return {
         "posts": len(posts),

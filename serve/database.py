@@ -138,6 +138,12 @@ def remove_session(db: sqlite3.Connection, owner: str, session_id: str) -> bool:
     return db.execute("delete from session where id = ? and owner = ?", (session_id, owner)).rowcount > 0
 
 
+def models_in_use(file: Path) -> set[str]:
+    """The models of all chats in a server's database, of whatever version: the file is only read."""
+    with contextlib.closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as db:
+        return {name for (name,) in db.execute("select model from session union select model from message")}
+
+
 def add_comparison(
     db: sqlite3.Connection, owner: str, topic: str, prompt: str, left: tuple[str, str], right: tuple[str, str]
 ) -> str:

@@ -1,4 +1,4 @@
-"""What routes ask for, as types."""
+"""The dependencies of routes, as annotated types."""
 
 from typing import Annotated
 

@@ -1,7 +1,7 @@
-"""An uploaded .docx as text, by the reader of stage 01, in a process of its own.
+"""The text of an uploaded .docx, read by stage 01's reader in a process of its own.
 
-The document may come from anybody: a process can be stopped when it takes too long, and a crash in it ends no other
-request. The engine in this process, whose tokens the other requests wait for, shares no interpreter lock with it.
+A document may be malicious: a process can be stopped when it takes too long, and its crash ends no other request. It
+also has its own interpreter lock, so the engine in this process goes on generating.
 """
 
 import multiprocessing
@@ -16,7 +16,7 @@ SPAWN = multiprocessing.get_context("spawn")  # a fork would copy the locks of t
 
 
 class Unreadable(Exception):
-    """Why a document can't be read, as the end of a sentence."""
+    """Why a document can't be read, worded as the end of a sentence."""
 
 
 def read_docx(data: bytes, timeout: float = TIMEOUT_SECONDS) -> str:
@@ -28,9 +28,9 @@ def read_docx(data: bytes, timeout: float = TIMEOUT_SECONDS) -> str:
     process = SPAWN.Process(target=_send_text, args=(sender, data), daemon=True)
     try:
         process.start()
-        sender.close()  # the other end is the process's: the pipe ends with it
+        sender.close()  # the other end is the process's, so the pipe ends with it
         if not receiver.poll(timeout):
-            raise Unreadable(f"it takes more than {timeout:g} seconds")
+            raise Unreadable(f"reading it takes more than {timeout:g} seconds")
         text, reason = receiver.recv()
     except (EOFError, BrokenPipeError):
         raise Unreadable("its reader crashed") from None
@@ -61,5 +61,5 @@ def _send_text(sender: Connection, data: bytes) -> None:
         except SkippedPost as e:
             sender.send(("", str(e)))
             return
-    has_title = post.title != title_from_name(path)  # which is what the reader falls back on
+    has_title = post.title != title_from_name(path)  # the reader's fallback
     sender.send((f"# {post.title}\n\n{post.text}" if has_title else post.text, ""))

@@ -1,6 +1,6 @@
-"""One shape for every error: {"error": {"code", "message", "hint"}}.
+"""Every error has one shape: {"error": {"code", "message", "hint"}}.
 
-ApiError          what a route raises; everything else is turned into one
+Routes raise ApiError; every other exception is converted to one.
 """
 
 import math
@@ -24,19 +24,21 @@ class ErrorBody(BaseModel):
 
 
 class ErrorAnswer(BaseModel):
-    """What every answer of 400 and more holds."""
+    """The body of every response with a status of 400 or more."""
 
     error: ErrorBody
 
 
 class ApiError(HTTPException):
-    """`code` is for programs and stays the same; `message` says what is wrong, `hint` what to do. Times in seconds."""
+    """`code` is for programs and never changes; `message` says what is wrong, `hint` what to do. `retry_after`:
+    seconds."""
 
     def __init__(self, status: int, code: str, message: str, hint: str = "", retry_after: float | None = None):
         super().__init__(status, message)
         self.code, self.message, self.hint, self.retry_after = code, message, hint, retry_after
 
     def content(self) -> dict:
+        """The body of the response."""
         return {"error": {"code": self.code, "message": self.message, "hint": self.hint}}
 
     def response(self) -> JSONResponse:
@@ -56,18 +58,18 @@ STATUS_CODES = {
     405: "method_not_allowed",
     413: "too_large",
 }
-DISK_FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE"}  # a quota is told as the second
-# Said once for all routes, so that OpenAPI knows them. 422 replaces FastAPI's own shape.
+DISK_FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE"}  # SQLite reports a quota as the second
+# Declared once for all routes, so that OpenAPI lists them. 422 replaces FastAPI's own shape.
 RESPONSES = {
-    400: "The request can't be read, or asks for what the model can't do",
-    401: "No key, a wrong one, or an expired token",
-    403: "Not this role's, or another web page's request",
-    404: "There is no such thing",
-    405: "This path has no such method",
-    408: "The body did not come in time",
-    409: "Not in this state",
+    400: "Unreadable request, or one that the model can't serve",
+    401: "No key, a wrong key, or an expired token",
+    403: "Insufficient role, or cross-origin request",
+    404: "Not found",
+    405: "Method not allowed on this path",
+    408: "The body did not arrive in time",
+    409: "Not possible in the current state",
     413: "The body is too large",
-    422: "A field is wrong",
+    422: "A field is invalid",
     429: "Too many requests",
     502: "The engine failed",
     503: "Busy, or not ready yet",
@@ -77,13 +79,13 @@ RESPONSES = {status: {"model": ErrorAnswer, "description": text} for status, tex
 
 
 def as_api_error(error: BaseException) -> ApiError:
-    """Any exception as the error a caller is shown; nothing private of an unexpected one."""
+    """Any exception as the error that the client is shown. An unexpected one shows nothing private."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, HTTPException):
-        made = ApiError(error.status_code, STATUS_CODES.get(error.status_code, "error"), str(error.detail))
-        made.headers = error.headers
-        return made
+        converted = ApiError(error.status_code, STATUS_CODES.get(error.status_code, "error"), str(error.detail))
+        converted.headers = error.headers
+        return converted
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         where = dotted(first["loc"], without=("body",))
@@ -96,27 +98,29 @@ def as_api_error(error: BaseException) -> ApiError:
     if isinstance(error, UserError):
         return ApiError(409, "not_possible", str(error))
     if is_disk_full(error) or getattr(error, "sqlite_errorname", "") in DISK_FULL:
-        return ApiError(
-            507, "disk_full", "The disk is full, and this was not kept.", "Free some space and send it again."
-        )
+        return ApiError(507, "disk_full", "The disk is full, and this was not saved.", "Free some space and try again.")
     if isinstance(error, sqlite3.OperationalError):
         busy = "locked" in str(error) or "busy" in str(error)
         return ApiError(
             503,
             "database_locked" if busy else "database_failed",
-            "The database did not answer in time, and this was not kept.",
-            "Send it again.",
+            "The database did not respond in time, and this was not saved.",
+            "Try again.",
             1,
         )
-    return ApiError(500, "internal", "The server made a mistake.", "Its log has the reason under this request's id.")
+    return ApiError(
+        500, "internal", "Internal server error.", "The server's log has the reason under this request's id."
+    )
 
 
 def register_handlers(app: FastAPI) -> None:
+    """Answer every exception with its ApiError; unexpected ones are logged."""
+
     async def answer(request: Request, error: Exception) -> JSONResponse:
-        made = as_api_error(error)
-        if made.code in ("internal", "database_failed", "disk_full"):
+        api_error = as_api_error(error)
+        if api_error.code in ("internal", "database_failed", "disk_full"):
             log_event("request failed", 40, error)
-        return made.response()
+        return api_error.response()
 
     for kind in (HTTPException, RequestValidationError, UserError, sqlite3.OperationalError, OSError):
         app.add_exception_handler(kind, answer)

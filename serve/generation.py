@@ -1,4 +1,4 @@
-"""One model writes one answer, streamed: through pydantic-ai, whatever the engine."""
+"""One streamed answer of one model, through pydantic-ai, whatever the engine."""
 
 import time
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from serve.streaming import Event
 
 @dataclass(frozen=True)
 class RequestSampling(SamplingParams):
-    """The sampling parameters of one request, with what only the server's engines can do besides."""
+    """The sampling parameters of one request, with those that only the server's engines have."""
 
     stop: tuple[str, ...] = ()
     style_strength: float | None = None
@@ -44,7 +44,7 @@ async def stream_completion(one: LoadedModel, messages: list[dict], sampling: Re
     from pydantic_ai.exceptions import AgentRunError
 
     asked = time.perf_counter()
-    async with prometheus_metrics.track_answer(one.model.name), one.gate.turn():
+    async with prometheus_metrics.track_answer(one.model.name), one.limiter.acquire():
         seeded = one.engine.seeded if sampling.seed is not None else {}
         extra = {
             **one.engine.extra_body,
@@ -96,7 +96,7 @@ async def stream_completion(one: LoadedModel, messages: list[dict], sampling: Re
 
 
 def style_strength_args(one: LoadedModel, style: float | None) -> dict:
-    """The request's part on style strength. Raises ApiError where the engine can't."""
+    """The fields of an engine's request that set the style strength. Raises ApiError 400 where the engine can't."""
     try:
         return one.engine.strength(style)
     except ValueError as e:
@@ -104,38 +104,44 @@ def style_strength_args(one: LoadedModel, style: float | None) -> dict:
             400,
             "engine_cannot",
             f"{one.model.name}: {e}.",
-            "Leave style_strength out, or ask a twin of the embedded engine (SERVE_ENGINE=llamacpp).",
+            "Leave style_strength out, or use a twin on the embedded engine (SERVE_ENGINE=llamacpp).",
         ) from None
 
 
 def engine_error(one: LoadedModel, error: Exception) -> ApiError:
-    """What went wrong at the engine, as the caller is told."""
+    """An exception of the engine's client as the error that the caller is shown."""
     if isinstance(error, ApiError):
         return error
     status, body = getattr(error, "status_code", None), getattr(error, "body", None)
-    said = body.get("message") if isinstance(body, dict) else None
+    message = body.get("message") if isinstance(body, dict) else None
     if status:
-        return error_from_status(one, status, said or str(body or ""))
+        return error_from_status(one, status, message or str(body or ""))
     return ApiError(
         502,
         "engine_gone",
         f"{one.engine.name} stopped answering ({type(error).__name__}).",
-        "Start it again, or wait a moment, and send this again.",
+        "Restart it or wait a moment, then try again.",
     )
 
 
-def error_from_status(one: LoadedModel, status: int, said: str) -> ApiError:
-    if "context" in said and status == 400:
+def error_from_status(one: LoadedModel, status: int, message: str) -> ApiError:
+    """An error response of the engine as the error that the caller is shown."""
+    if "context" in message and status == 400:
         return ApiError(
             400,
             "prompt_too_long",
-            f"Prompt and answer do not fit the model: {said}",
-            "Send less, ask for fewer tokens, or raise SERVE_CONTEXT.",
+            f"Prompt and answer do not fit into the model's context: {message}",
+            "Shorten the prompt, lower max_tokens, or raise SERVE_CONTEXT.",
         )
     if status in (400, 404, 422):
         return ApiError(
-            400, "engine_refused", f"{one.engine.name} refuses this: {said[:300]}", "Look at the field it names."
+            400,
+            "engine_refused",
+            f"{one.engine.name} refused the request: {message[:300]}",
+            "Check the field that it names.",
         )
     if status in (429, 503):
-        return ApiError(503, "engine_busy", f"{one.engine.name} is busy or not ready: {said[:200]}", "Ask again.", 2)
-    return ApiError(502, "engine_failed", f"{one.engine.name} answered {status}: {said[:200]}", "Its log says more.")
+        return ApiError(503, "engine_busy", f"{one.engine.name} is busy or not ready: {message[:200]}", "Try again.", 2)
+    return ApiError(
+        502, "engine_failed", f"{one.engine.name} answered {status}: {message[:200]}", "Its log has the reason."
+    )

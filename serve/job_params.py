@@ -10,8 +10,8 @@ from blogtwin.config import Params
 from blogtwin.presets import load_presets
 from serve.errors import ApiError
 
-# All that a job may set of params.yaml. Numbers, yes or no, and names from a list: never a text, which could be a path,
-# or an address that posts are sent to. What params.yaml gains later is refused until it is named here.
+# Everything that a job may set in params.yaml: numbers, booleans and names from a list. Never free text, which could be
+# a path, or an address that posts are sent to. New parameters are refused until they are added here.
 HYPERPARAMETERS = frozenset(
     f"{section}.{name}"
     for section, names in {
@@ -30,30 +30,33 @@ HYPERPARAMETERS = frozenset(
     }.items()
     for name in names.split()
 )
-# A job asks no model elsewhere, even where params.yaml names one: it runs without the keys, and what leaves the machine
-# is decided at the terminal.
+# A job calls no remote model, even if params.yaml names one: it runs without the API keys, and what may leave the
+# machine is decided at the terminal.
 NO_ADDRESSES = {"prepare.instruction_model": "", "eval.judge_model": ""}
 
 
 def hydra_literal(value: bool | int | float | str) -> str:
-    """A value as Hydra's grammar for `-S` reads it back, with its type: text always in quotes, else `null` would be
-    none and `1` a number."""
+    """A value in the grammar of Hydra's `-S`, which keeps its type: text is always quoted, since `null` would be None
+    and `1` a number."""
     if not isinstance(value, str):
         return json.dumps(value)
     # backslashes count only before a quote, the end, or the ${ of an interpolation
     return "'" + re.sub(r"(\\*)('|\$\{|\Z)", lambda m: 2 * m[1] + (f"\\{m[2]}" if m[2] else ""), value) + "'"
 
 
-def validate_params(params: Params, base: str | None, preset: str, knobs: dict) -> dict:
-    """Preset and hyper-parameters by dotted name, each as params.yaml's own rules read it. Raises ApiError 422."""
+def validate_params(params: Params, base: str | None, preset: str, given: dict) -> dict:
+    """{dotted name: value} of preset, hyper-parameters and base, validated like params.yaml. Raises ApiError 422.
+
+    `base` None: the one of params.yaml.
+    """
     from blogtwin.models.registry import load_registry
 
     presets = load_presets()
     if preset not in presets:
-        raise ApiError(422, "invalid_request", f"preset is {preset!r}.", f"There are: {', '.join(presets)}.")
+        raise ApiError(422, "invalid_request", f"preset is {preset!r}.", f"Available: {', '.join(presets)}.")
     if base is not None and base not in load_registry():
-        raise ApiError(422, "invalid_request", f"base_model is {base!r}.", f"There are: {', '.join(load_registry())}.")
-    wanted = {"train.preset": preset, **knobs}
+        raise ApiError(422, "invalid_request", f"base_model is {base!r}.", f"Available: {', '.join(load_registry())}.")
+    wanted = {"train.preset": preset, **given}
     data = params.model_dump()
     for key, value in wanted.items():
         if key not in HYPERPARAMETERS:
@@ -61,10 +64,10 @@ def validate_params(params: Params, base: str | None, preset: str, knobs: dict) 
             hint = (
                 f"Did you mean {near[0]}?"
                 if near
-                else "It sets hyper-parameters only; paths, addresses and names stay as params.yaml has them."
+                else "A job can set only hyper-parameters, not paths, addresses or names."
             )
             raise ApiError(422, "invalid_request", f"params: a job can't set {key[:80]}.", hint)
-        if isinstance(value, float) and not math.isfinite(value):  # no JSON, and so no row of the list of jobs
+        if isinstance(value, float) and not math.isfinite(value):  # JSON has no such number
             raise ApiError(422, "invalid_request", f"params: {key} is {value}.", "Give a number.")
         *sections, name = key.split(".")
         functools.reduce(dict.__getitem__, sections, data)[name] = value
@@ -72,7 +75,7 @@ def validate_params(params: Params, base: str | None, preset: str, knobs: dict) 
         found = Params.model_validate(data)
     except ValueError as e:
         raise ApiError(422, "invalid_request", f"params: {' '.join(str(e).split())[:200]}") from None
-    # `preset` stays a word: the trainer treats a preset's value in another way than a number that was asked for
+    # `preset` stays the word: the trainer distinguishes a preset's value from a number that was set
     read = {
         key: value if value == "preset" else functools.reduce(getattr, key.split("."), found)
         for key, value in wanted.items()

@@ -1,5 +1,5 @@
-"""Logs as JSON lines with the request's id, in the user's data folder, rotated. A prompt's text is in them only if
-SERVE_LOG_PROMPTS asks."""
+"""Logs as JSON lines with request ids, in the user's data folder, rotated. Prompts are logged only with
+SERVE_LOG_PROMPTS=true."""
 
 import contextvars
 import json
@@ -7,11 +7,11 @@ import logging
 import logging.handlers
 import time
 from pathlib import Path
+from typing import Any
 
 LOG = logging.getLogger("blogtwin")
-REQUEST_ID: contextvars.ContextVar[str] = contextvars.ContextVar(
-    "request_id", default=""
-)  # of the request that is being answered
+# Of the request that is being answered.
+REQUEST_ID: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
 
 class JsonFormatter(logging.Formatter):
@@ -28,7 +28,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(home: Path) -> None:
-    """Write to home/logs/serve.jsonl, five files of 5 MB. A log that can't be written stops nothing."""
+    """Log to home/logs/serve.jsonl, in five files of 5 MB. A log that can't be written stops no request."""
     logging.raiseExceptions = False
     (home / "logs").mkdir(parents=True, exist_ok=True)
     handler = logging.handlers.RotatingFileHandler(
@@ -43,7 +43,7 @@ def configure_logging(home: Path) -> None:
         logger.setLevel(logging.INFO)
 
 
-def log_event(event: str, level: int = logging.INFO, error: BaseException | None = None, **fields) -> None:
-    """A line, with the id of the request that it is about."""
+def log_event(event: str, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:
+    """Log one line, with the id of the current request, and the traceback of `error`."""
     about = {"id": REQUEST_ID.get()} if REQUEST_ID.get() else {}
     LOG.log(level, event, extra={"fields": about | fields}, exc_info=error)

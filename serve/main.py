@@ -1,7 +1,8 @@
-"""The application: what it is made of, in order. `make serve` starts it (scripts/serve_api.py)."""
+"""The application, put together. `make serve` starts it (scripts/serve_api.py)."""
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -17,8 +18,8 @@ from serve.settings import Settings
 
 
 @contextlib.asynccontextmanager
-async def lifespan(app: FastAPI):
-    """Models are loaded beside the first requests, which are told to wait; training jobs are minded."""
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Load the models while the first requests are told to wait, and watch training jobs."""
     serving = app.state.serve
     tasks = [asyncio.create_task(work) for work in (serving.pool.start(), training.watch_jobs(serving))]
     yield
@@ -32,10 +33,11 @@ async def lifespan(app: FastAPI):
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
+    """Raises UserError for params or a database that can't be used."""
     load_environment()
     settings = settings or Settings()
     logging_setup.configure_logging(settings.home)
-    # No /docs page: it would fetch its scripts from a CDN. GET /openapi.json has it all.
+    # No /docs page: it would fetch its scripts from a CDN. GET /openapi.json has everything.
     app = FastAPI(
         title="blogtwin", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, responses=errors.RESPONSES
     )

@@ -1,7 +1,7 @@
-"""What every request passes on its way in and out: its id, host, origin, key and role, rate, size; headers, metrics,
-log.
+"""What every request passes through: request id, host and origin check, key and role, rate limit, body size; security
+headers, metrics, log.
 
-Plain ASGI, no BaseHTTPMiddleware: that one holds streams back and hides that a caller has hung up.
+Plain ASGI instead of BaseHTTPMiddleware, which buffers streams and hides that a client has disconnected.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve import permissions, prometheus_metrics
 from serve.auth import Caller, Keys
@@ -23,9 +24,8 @@ from serve.settings import Settings
 LOCAL_ADMIN = Caller("local", "admin")
 ANONYMOUS = Caller("nobody", "open")
 LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "::1"}
-HOST = re.compile(
-    r"(\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(:[0-9]{1,5})?"
-)  # no user, path or query: urlsplit would take those
+# No user, path or query, which urlsplit would accept.
+HOST = re.compile(r"(\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(:[0-9]{1,5})?")
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -42,13 +42,13 @@ SECURITY_HEADERS = {
 
 
 class AccessMiddleware:
-    def __init__(self, app, settings: Settings, keys: Keys):
+    def __init__(self, app: ASGIApp, settings: Settings, keys: Keys):
         self.app, self.settings, self.keys = app, settings, keys
         self.rate: RateLimitItem = parse(settings.rate)
         self.limiter = MovingWindowRateLimiter(MemoryStorage())
         self.names = LOOPBACK_HOSTS | {settings.host.strip("[]"), *settings.hosts}
 
-    async def __call__(self, scope, receive, send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
         headers, started = Headers(scope=scope), time.perf_counter()
@@ -61,7 +61,7 @@ class AccessMiddleware:
         REQUEST_ID.set(request_id)
         seen = {"status": 0}
 
-        async def answer(message) -> None:
+        async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seen["status"] = message["status"]
                 out = MutableHeaders(scope=message)
@@ -74,11 +74,11 @@ class AccessMiddleware:
 
         failure = None
         try:
-            state["caller"] = self.admit(scope, headers, method)
-            await self.app(scope, self.bounded(scope, headers, receive), answer)
+            state["caller"] = self.authorise(scope, headers, method)
+            await self.app(scope, self.limit_body(scope, headers, receive), answer)
         except Exception as e:
             failure = None if isinstance(e, ApiError) else e
-            await self.refuse(
+            await self.send_error(
                 scope, receive, send if scope["type"] == "websocket" else answer, as_api_error(e), seen["status"]
             )
         finally:
@@ -97,52 +97,53 @@ class AccessMiddleware:
                 caller=state["caller"].name,
             )
 
-    async def refuse(self, scope, receive, send, error: ApiError, status: int) -> None:
+    async def send_error(self, scope: Scope, receive: Receive, send: Send, error: ApiError, status: int) -> None:
+        """Answer with an error, unless a response with `status` has already started (0: it has not)."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": error.message[:120]})
         elif not status:
             await error.response()(scope, receive, send)
 
-    def admit(self, scope, headers: Headers, method: str) -> Caller:
-        """Who asks. Raises ApiError when they may not."""
+    def authorise(self, scope: Scope, headers: Headers, method: str) -> Caller:
+        """The caller, who may use this route. Raises ApiError 400, 401, 403 or 429."""
         self.check_host(headers)
-        self.check_origin(scope, headers, method)
+        self.check_origin(headers, method)
         needed = permissions.required_role(method, scope["path"])
         if method == "OPTIONS":
             return ANONYMOUS
         try:
             caller = self.caller(scope, headers, needed)
         except ApiError:
-            self.check_rate(ANONYMOUS, scope)  # wrong keys are counted, too: they could be guesses
+            self.check_rate(ANONYMOUS, scope)  # wrong keys count too: they could be guesses
             raise
         self.check_rate(caller, scope)
-        scope["state"]["count"] = lambda: self.check_rate(caller, scope)  # for what is asked over an open WebSocket
-        if not caller.may(needed):
+        scope["state"]["count"] = lambda: self.check_rate(caller, scope)  # for messages on an open WebSocket
+        if not caller.has_role(needed):
             if caller.role == "open":
                 raise ApiError(
                     401,
                     "no_key",
-                    "This needs a key.",
-                    "Send it as Authorization: Bearer KEY; `python scripts/api_keys.py add NAME` makes one.",
+                    "This route needs a key.",
+                    "Send Authorization: Bearer KEY; create a key with `python scripts/api_keys.py add NAME`.",
                 )
             raise ApiError(
                 403,
                 "forbidden",
-                f"This needs the role {needed}, and {caller.name} has {caller.role}.",
-                "Ask with an admin's key.",
+                f"This route needs the role {needed}, and {caller.name} has the role {caller.role}.",
+                "Use an admin's key.",
             )
         return caller
 
-    def caller(self, scope, headers: Headers, needed: str) -> Caller:
+    def caller(self, scope: Scope, headers: Headers, needed: str) -> Caller:
+        """Who the request's key belongs to. Raises ApiError 401 for a wrong key, unless the route is open."""
         if not self.keys.all():
             return LOCAL_ADMIN if self.settings.loopback else ANONYMOUS
         scheme, _, credential = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             credential = headers.get("x-api-key", "")
         protocols = scope.get("subprotocols") or []
-        if (
-            not credential and len(protocols) == 2 and protocols[0] == "bearer"
-        ):  # a browser can set no header for a WebSocket
+        # a browser can set no header for a WebSocket, so the key comes as a subprotocol
+        if not credential and len(protocols) == 2 and protocols[0] == "bearer":
             credential = protocols[1]
         if not credential.strip():
             return ANONYMOUS
@@ -154,32 +155,39 @@ class AccessMiddleware:
             raise
 
     def check_host(self, headers: Headers) -> None:
-        """Only by a name of ours: a page that points its own name at this machine (DNS rebinding) gets nothing."""
+        """Accept only known host names: a web page that points its own name at this machine (DNS rebinding) is refused.
+
+        Raises ApiError 400.
+        """
         given = headers.getlist("host")
         found = HOST.fullmatch(given[0]) if len(given) == 1 else None
         if found is None:
             raise ApiError(
                 400,
                 "bad_request",
-                "The header Host is not a name or an address with or without a port.",
-                "Send one Host, such as 127.0.0.1:8000.",
+                "The Host header is not a host name or an address, with an optional port.",
+                "Send one Host header, such as 127.0.0.1:8000.",
             )
         name = (found["address"] or found["name"]).lower()
         if name not in self.names:
-            raise ApiError(400, "unknown_host", f"This server is not called {name!r}.", "Name it in SERVE_HOSTS.")
+            raise ApiError(400, "unknown_host", f"{name!r} is not a name of this server.", "Add it to SERVE_HOSTS.")
 
-    def check_origin(self, scope, headers: Headers, method: str) -> None:
-        """What changes something, or opens a WebSocket, must not come from another site's page."""
+    def check_origin(self, headers: Headers, method: str) -> None:
+        """Refuse requests from other sites' pages that change something or open a WebSocket. Raises ApiError 403."""
         origin = headers.get("origin")
         if origin is None or method in SAFE_METHODS:
             return
         own = {f"{scheme}://{headers.get('host')}" for scheme in ("http", "https")}
         if origin not in own and origin not in self.settings.origins:
             raise ApiError(
-                403, "foreign_origin", f"Pages of {origin[:100]} may not ask this server.", "Name it in SERVE_ORIGINS."
+                403,
+                "foreign_origin",
+                f"Web pages of {origin[:100]} may not use this server.",
+                "Add it to SERVE_ORIGINS.",
             )
 
-    def check_rate(self, caller: Caller, scope) -> None:
+    def check_rate(self, caller: Caller, scope: Scope) -> None:
+        """Count a request of this caller (without a key: of this address). Raises ApiError 429."""
         address = (scope.get("client") or ("",))[0]
         who = caller.name if caller not in (LOCAL_ADMIN, ANONYMOUS) else f"{caller.name} {address}"
         if not self.limiter.hit(self.rate, who):
@@ -187,18 +195,19 @@ class AccessMiddleware:
             raise ApiError(
                 429,
                 "too_many_requests",
-                f"More than {self.settings.rate} requests.",
-                "Come back after Retry-After seconds.",
+                f"The rate limit is {self.settings.rate}.",
+                "Try again after Retry-After seconds.",
                 max(again, 1),
             )
 
-    def bounded(self, scope, headers: Headers, receive):
-        """`receive`, for bodies that are not too long and not too slow."""
+    def limit_body(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
+        """`receive` for a body within the limits of size and time; it raises ApiError 413 or 408, this one 400 or
+        413."""
         limit, got, complete = self.settings.max_body_mb * 1e6, 0, False
         too_large = ApiError(
             413,
             "too_large",
-            f"The body has more than {self.settings.max_body_mb:g} MB.",
+            f"The body is larger than {self.settings.max_body_mb:g} MB.",
             "Send less, or raise SERVE_MAX_BODY_MB.",
         )
         lengths = set(headers.getlist("content-length"))
@@ -206,8 +215,8 @@ class AccessMiddleware:
             raise ApiError(
                 400,
                 "bad_request",
-                "The header Content-Length is not a number.",
-                "Send the body's length in bytes, once.",
+                "The Content-Length header is not a number.",
+                "Send it once, as the size of the body in bytes.",
             )
         digits = max((one.lstrip("0") for one in lengths), default="")
         if len(digits) > 18 or int(digits or 0) > limit:  # int() refuses thousands of digits
@@ -215,18 +224,18 @@ class AccessMiddleware:
         if scope["type"] == "websocket":
             return receive
 
-        async def bounded_receive():
+        async def limited_receive() -> Message:
             nonlocal got, complete
             if complete:
                 return await receive()
             try:
                 message = await asyncio.wait_for(receive(), self.settings.body_seconds)
             except TimeoutError:
-                raise ApiError(408, "too_slow", "The body did not come in time.", "Send it again.") from None
+                raise ApiError(408, "too_slow", "The body did not arrive in time.", "Send it again.") from None
             got += len(message.get("body", b""))
             complete = not message.get("more_body", False)
             if got > limit:
                 raise too_large
             return message
 
-        return bounded_receive
+        return limited_receive

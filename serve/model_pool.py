@@ -1,4 +1,4 @@
-"""The models that are loaded. Loading and unloading are explicit, one at a time, and bounded by memory."""
+"""The loaded models. Loading and unloading are explicit, one at a time, and limited by memory."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ from serve.errors import ApiError
 from serve.settings import Settings
 
 ALIASES = {"twin": TWIN, "blogtwin": TWIN}
-TTL_SECONDS = 2  # seconds that what was found of an engine outside is taken again
+TTL_SECONDS = 2  # whether an engine outside this process answers is cached that long
 MODEL_OVERHEAD_MB = 150  # llama.cpp's own buffers; weights and cache come on top
 
 
@@ -33,14 +33,14 @@ MODEL_OVERHEAD_MB = 150  # llama.cpp's own buffers; weights and cache come on to
 class LoadedModel:
     model: Model
     engine: Engine
-    gate: ConcurrencyLimiter
-    closing: contextlib.ExitStack
+    limiter: ConcurrencyLimiter
+    exit_stack: contextlib.ExitStack
     memory_mb: float
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a model is not served: `code` is for anybody (an ApiError's, or no_engine or engine_gone); `reason` may name
+    """Why a model is not served. `code` is public (an ApiError's, or no_engine or engine_gone); `reason` may contain
     paths and addresses."""
 
     code: str
@@ -48,7 +48,7 @@ class Failure:
 
 
 class ModelPool:
-    """`get` answers from what is loaded; `kind` and `reason` say which engine was taken."""
+    """`get` returns loaded models; `kind` and `reason` say which engine was chosen, and why."""
 
     def __init__(self, settings: Settings, params: Params):
         self.settings, self.params = settings, params
@@ -58,10 +58,11 @@ class ModelPool:
         self.lock = asyncio.Lock()
         self.kind, self.reason, self.tags = "llamacpp", "", {}
         self.chosen = False
-        self.looked: tuple[float, dict[str, Failure | None]] = (-math.inf, {})
+        self.last_check: tuple[float, dict[str, Failure | None]] = (-math.inf, {})
         self.allowed_mb = settings.memory_mb or 0.8 * psutil.virtual_memory().available / 1e6
 
     def known(self) -> dict[str, Model]:
+        """{name: Model} of everything that can be loaded."""
         if self.kind == "openai":
             names = {BASE: self.settings.openai_base_model, TWIN: self.settings.openai_twin_model}
             return {n: Model(n, remote, system=self.params.prepare.system) for n, remote in names.items() if remote}
@@ -73,15 +74,16 @@ class ModelPool:
 
     @property
     def memory_mb(self) -> float:
+        """Estimated memory of the loaded models, in MB of 10⁶ bytes."""
         return sum(one.memory_mb for one in self.loaded.values())
 
-    async def gone(self) -> dict[str, Failure]:
-        """{model: why} of the loaded models whose engine, outside this process, does not answer now."""
+    async def unreachable(self) -> dict[str, Failure]:
+        """{model: why} for the loaded models whose engine, outside this process, does not answer now."""
         outside = {one.engine.base_url: one.engine for one in self.loaded.values() if one.engine.name != "llamacpp"}
-        if time.monotonic() - self.looked[0] > TTL_SECONDS:
+        if time.monotonic() - self.last_check[0] > TTL_SECONDS:
             whys = await asyncio.gather(*map(_unreachable, outside.values()))
-            self.looked = (time.monotonic(), dict(zip(outside, whys, strict=True)))
-        return {name: why for name, one in self.loaded.items() if (why := self.looked[1].get(one.engine.base_url))}
+            self.last_check = (time.monotonic(), dict(zip(outside, whys, strict=True)))
+        return {name: why for name, one in self.loaded.items() if (why := self.last_check[1].get(one.engine.base_url))}
 
     async def start(self) -> None:
         """Choose the engine, load the base and the newest twin."""
@@ -97,19 +99,18 @@ class ModelPool:
         for name in names:
             try:
                 await self.load(name)
-            except ApiError as e:  # the other one may do
+            except ApiError as e:  # the other one may load
                 self.failed[name] = Failure(e.code, e.message)
                 echo(f"note: {name} is not served: {e.message}")
 
     async def choose(self) -> None:
-        """Which engine it is; asked again while there is none. Raises UserError."""
+        """Select the engine, once. Raises UserError when there is none; the next call tries again."""
         if not self.chosen:
             self.kind, self.reason, self.tags = await asyncio.to_thread(select_engine, self.settings)
             self.chosen = True
 
     async def load(self, name: str) -> LoadedModel:
-        """Make a model ready to answer; nothing happens when it is. Raises ApiError 404, 409 or 507, UserError where
-        there is no engine."""
+        """Load a model, if it is not loaded. Raises ApiError 404, 409, 502 or 507, and UserError without an engine."""
         self.loading.add(name)
         try:
             async with self.lock:
@@ -122,51 +123,54 @@ class ModelPool:
             self.loading.discard(name)
 
     def model(self, name: str) -> Model:
+        """The model of this name or alias, loaded or not. Raises ApiError 404."""
         known = self.known()
         name = name if name in known else ALIASES.get(name, name)
         if name not in known:
-            raise ApiError(404, "unknown_model", f"There is no model {name!r}.", f"There are: {', '.join(known)}.")
+            raise ApiError(404, "unknown_model", f"There is no model {name!r}.", f"Available: {', '.join(known)}.")
         return known[name]
 
     def get(self, name: str) -> LoadedModel:
         """A loaded model. Raises ApiError 404, 409 (not loaded) or 503 (being loaded)."""
-        if name in self.loaded:  # every request asks this: no look at the disk
+        if name in self.loaded:  # on the path of every request: nothing is read from the disk
             return self.loaded[name]
         model = self.model(name)
         if model.name in self.loaded:
             return self.loaded[model.name]
         if model.name in self.loading:
-            raise ApiError(503, "not_ready", f"{model.name} is being loaded.", "Ask again in a moment.", 1)
+            raise ApiError(503, "not_ready", f"{model.name} is being loaded.", "Try again in a moment.", 1)
         why = self.failed[model.name].reason if model.name in self.failed else model.unusable
         raise ApiError(
             409,
             "not_loaded",
             f"{model.name} is not loaded{f': {why}' if why else ''}.",
-            "POST /api/v1/models/load loads it.",
+            "Load it with POST /api/v1/models/load.",
         )
 
     async def unload(self, name: str) -> None:
-        """Give a model's memory back. Raises ApiError 409 while it answers somebody."""
+        """Free a model's memory. Raises ApiError 409 while it answers a request."""
         name = self.model(name).name
         async with self.lock:
             if name not in self.loaded:
                 raise ApiError(409, "not_loaded", f"{name} is not loaded.")
-            if not self.loaded[
-                name
-            ].gate.close():  # closed: who got the model before and takes their turn only now finds no freed engine
+            # a request that got the model before, and asks for its slot only now, must find no freed engine
+            if not self.loaded[name].limiter.close():
                 raise ApiError(
-                    409, "in_use", f"{name} is answering somebody.", "Wait for the answer, or cancel it, and ask again."
+                    409,
+                    "in_use",
+                    f"{name} is answering a request.",
+                    "Wait for the answer or cancel it, then try again.",
                 )
-            await asyncio.to_thread(self.loaded.pop(name).closing.close)
+            await asyncio.to_thread(self.loaded.pop(name).exit_stack.close)
 
     async def close(self) -> None:
         for one in list(self.loaded.values()):
-            await asyncio.to_thread(one.closing.close)
+            await asyncio.to_thread(one.exit_stack.close)
         self.loaded.clear()
 
     def _load(self, model: Model) -> LoadedModel:
-        gate = ConcurrencyLimiter(self.settings.slots, self.settings.queue, self.settings.queue_seconds)
-        closing = contextlib.ExitStack()
+        limiter = ConcurrencyLimiter(self.settings.slots, self.settings.queue, self.settings.queue_seconds)
+        exit_stack = contextlib.ExitStack()
         if self.kind == "openai":
             key = self.settings.openai_key.get_secret_value()
             return LoadedModel(
@@ -178,8 +182,8 @@ class ModelPool:
                     model.base,
                     penalty=self.settings.openai_penalty,
                 ),
-                gate,
-                closing,
+                limiter,
+                exit_stack,
                 0.0,
             )
         if model.name in self.tags:
@@ -188,13 +192,13 @@ class ModelPool:
             return LoadedModel(
                 model,
                 Engine("ollama", f"{Ollama().url}/v1", "ollama", self.tags[model.name], penalty="repeat_penalty"),
-                gate,
-                closing,
+                limiter,
+                exit_stack,
                 0.0,
             )
-        return self._embed(model, gate, closing)
+        return self._embed(model, limiter, exit_stack)
 
-    def _embed(self, model: Model, gate: ConcurrencyLimiter, closing: contextlib.ExitStack) -> LoadedModel:
+    def _embed(self, model: Model, limiter: ConcurrencyLimiter, exit_stack: contextlib.ExitStack) -> LoadedModel:
         from blogtwin.inference import llama_server
         from blogtwin.models.registry import resolve_base
 
@@ -208,32 +212,32 @@ class ModelPool:
             raise ApiError(
                 409,
                 "unusable",
-                f"{model.name} was trained on another {model.base} than the one that is installed.",
-                "Train it again, or install that one.",
+                f"{model.name} was trained on another version of {model.base} than the installed one.",
+                "Train it again, or install the base that it was trained on.",
             )
         files = base.gguf.stat().st_size + (model.adapter.stat().st_size if model.adapter else 0)
         wanted = MODEL_OVERHEAD_MB + files / 1e6 + cache_mb(base.hf, self.settings.context * self.settings.slots)
         if self.memory_mb + wanted > self.allowed_mb:
             others = ", ".join(self.loaded) or "none"
             message = (
-                f"{model.name} needs about {wanted:.0f} MB, and {self.allowed_mb - self.memory_mb:.0f} MB are left."
+                f"{model.name} needs about {wanted:.0f} MB, and {self.allowed_mb - self.memory_mb:.0f} MB are free."
             )
-            raise ApiError(507, "memory_full", message, f"Unload one first ({others}), or raise SERVE_MEMORY_MB.")
+            raise ApiError(507, "memory_full", message, f"Unload a model first ({others}), or raise SERVE_MEMORY_MB.")
         template = (base.hf / "chat_template.jinja").read_text(encoding="utf-8")
         arguments = {"n_ctx": self.settings.context, "parallel": self.settings.slots, "threads": self.settings.threads}
         try:
-            engine = closing.enter_context(
+            engine = exit_stack.enter_context(
                 llama_server.serve_model(base.gguf, model.name, model.adapter, template, **arguments)
             )
         except OSError as e:
             raise ApiError(502, "engine_failed", str(e)) from None
         if model.adapter is None:
             model = dataclasses.replace(model, weights=base.gguf, base_digest=base.digest)
-        return LoadedModel(model, engine, gate, closing, wanted)
+        return LoadedModel(model, engine, limiter, exit_stack, wanted)
 
 
 async def _unreachable(engine: Engine) -> Failure | None:
-    """Why an engine does not answer; None when it does, whatever it says."""
+    """Why an engine does not answer; None when it answers, with whatever status."""
     try:
         await http_client().get(
             f"{engine.base_url}/models", headers={"Authorization": f"Bearer {engine.api_key}"}, timeout=TTL_SECONDS
@@ -244,7 +248,7 @@ async def _unreachable(engine: Engine) -> Failure | None:
 
 
 def cache_mb(hf: Path, tokens: int) -> float:
-    """What llama.cpp keeps of so many tokens: a key and a value of 16 bits for each head of each layer."""
+    """Size of llama.cpp's KV cache for `tokens` tokens, in MB: a 16-bit key and value for each head of each layer."""
     config = json.loads((hf / "config.json").read_text(encoding="utf-8"))
     heads = config["num_attention_heads"]
     size = config.get("head_dim") or config["hidden_size"] // heads
@@ -252,13 +256,13 @@ def cache_mb(hf: Path, tokens: int) -> float:
 
 
 def select_engine(settings: Settings) -> tuple[str, str, dict[str, str]]:
-    """(kind of engine, why, {our name: Ollama's name}). Raises UserError when the one that was asked for can't
+    """(kind of engine, reason, {name here: name in Ollama}). Raises UserError when the engine of SERVE_ENGINE can't
     serve."""
     if settings.engine == "openai":
         if not settings.openai_url or not (settings.openai_base_model or settings.openai_twin_model):
             raise UserError(
-                "SERVE_ENGINE is openai: say where and which in SERVE_OPENAI_URL (it ends in /v1),"
-                " SERVE_OPENAI_BASE_MODEL and SERVE_OPENAI_TWIN_MODEL."
+                "SERVE_ENGINE is openai: set SERVE_OPENAI_URL (it ends in /v1), and SERVE_OPENAI_BASE_MODEL or"
+                " SERVE_OPENAI_TWIN_MODEL."
             )
         return "openai", f"SERVE_ENGINE is openai, at {settings.openai_url}", {}
     if settings.engine == "llamacpp":
@@ -275,7 +279,7 @@ def select_engine(settings: Settings) -> tuple[str, str, dict[str, str]]:
 
 
 def find_in_ollama() -> tuple[dict[str, str], str]:
-    """({our name: Ollama's name}, a sentence). Empty unless Ollama is up and has the model of the receipt."""
+    """({name here: name in Ollama}, reason). Empty unless Ollama runs and has the registered model."""
     from blogtwin.inference.ollama import Ollama, OllamaError
 
     try:
@@ -291,11 +295,11 @@ def find_in_ollama() -> tuple[dict[str, str], str]:
     except OllamaError as e:
         return {}, f"Ollama {e}"
     if receipt["status"] != "registered" or receipt["model"] not in names:
-        return {}, "Ollama is up and does not have the twin"
+        return {}, "Ollama is running but does not have the twin"
     tags = {TWIN: receipt["model"]}
     from blogtwin.config import load_params
 
     base = load_params().train.base
     if base in names:
         tags[BASE] = base
-    return tags, f"Ollama {version} is up and has {receipt['model']}"
+    return tags, f"Ollama {version} is running and has {receipt['model']}"

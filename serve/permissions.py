@@ -1,8 +1,7 @@
-"""Who may ask what. Every route of the API stands here, and a test walks the table; what does not stand here is for
-admins.
+"""Which role each route needs. A test checks that every route of the API is listed; a route that is not is for admins.
 
-open: anybody, also without a key. user: any key. admin: an admin's key or token. Without keys, on loopback, everybody
-is admin.
+open: anybody, also without a key. user: any key. admin: an admin's key or token. While there are no keys, everybody on
+loopback is admin.
 """
 
 import functools
@@ -58,18 +57,18 @@ def _patterns() -> list[tuple[str, object, str]]:
 
 
 def match_route(method: str, path: str) -> str:
-    """The table's path that a request's path belongs to; empty when none does."""
+    """The path in the table that matches a request's path; empty when none does. An exact path wins over a pattern."""
     found = [route for _, pattern, route in _patterns() if pattern.match(path)]
     exact = [route for route in found if "{" not in route]
     return (exact or found or [""])[0]
 
 
 def required_role(method: str, path: str) -> str:
-    """The role that a request needs. Pages and pictures of the frontend are open: they hold nothing private."""
+    """The role that a request needs. The files of the web app are open: they contain nothing private."""
     route = match_route(method, path)
     method = "GET" if method == "HEAD" else method
     if f"{method} {route}" in ROUTE_ROLES:
         return ROUTE_ROLES[f"{method} {route}"]
-    if route:  # a method that this route does not have: it is told so
+    if route:  # a method that this route does not have: answered with 405
         return "user"
     return "open" if method == "GET" and not path.startswith(("/api/", "/v1/", "/ws/")) else "admin"

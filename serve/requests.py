@@ -1,4 +1,4 @@
-"""What a request asks for → chat messages and sampling parameters, within the limits of the settings."""
+"""Requests → chat messages and sampling parameters, within the limits of the settings."""
 
 from typing import Annotated, Literal
 
@@ -19,7 +19,7 @@ Strength = Annotated[float, Field(ge=0, le=MAX_STYLE_STRENGTH)]
 
 
 class SamplingOptions(BaseModel):
-    """How to write. What is left out comes from params.yaml, section eval, as the scorecard was made."""
+    """Sampling parameters. Those left out come from params.yaml, section eval, with which the scorecard was made."""
 
     max_tokens: int | None = Field(None, ge=1, le=100_000)
     temperature: float | None = Field(None, ge=0, le=2)
@@ -28,35 +28,35 @@ class SamplingOptions(BaseModel):
     seed: Seed | None = None
     stop: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field([], max_length=8)
     style_strength: Strength | None = Field(
-        None, description="0: the base, 1: the twin as it was trained; only the embedded engine can"
+        None, description="0: the base, 1: the twin as it was trained; only on the embedded engine"
     )
 
 
 class PromptRequest(SamplingOptions):
-    """`ask`: the prompt as it is. `write`: the prompt is a title. `continue`: go on with `input`, of the post with that
-    title."""
+    """`ask`: the prompt as it is. `write`: the prompt is a post's title. `continue`: continue `input`, the beginning of
+    the post with that title."""
 
     prompt: Prompt
     input: str = Field("", max_length=200_000)
     task: Literal["ask", "write", "continue"] = "ask"
     system: str | None = Field(
-        None, max_length=4000, description="in place of the system message the twin was trained with"
+        None, max_length=4000, description="replaces the system message that the twin was trained with"
     )
 
 
 def resolve_sampling(state: AppState, options: SamplingOptions) -> RequestSampling:
-    """Raises ApiError 422 for more tokens than allowed."""
+    """The request's sampling parameters, completed from params.yaml. Raises ApiError 422 for too many tokens."""
     usual, allowed = state.params.eval, state.settings.max_tokens
     tokens = min(usual.max_tokens, allowed) if options.max_tokens is None else options.max_tokens
     if tokens > allowed:
         raise ApiError(
             422,
             "too_many_tokens",
-            f"max_tokens is {tokens}, and {allowed} are allowed.",
-            "Ask for fewer, or raise SERVE_MAX_TOKENS.",
+            f"max_tokens is {tokens}, and at most {allowed} are allowed.",
+            "Lower max_tokens, or raise SERVE_MAX_TOKENS.",
         )
 
-    def value(name: str):
+    def value(name: str) -> float:
         given = getattr(options, name)
         return getattr(usual, name) if given is None else given
 
@@ -72,28 +72,28 @@ def resolve_sampling(state: AppState, options: SamplingOptions) -> RequestSampli
 
 
 def build_messages(state: AppState, one: LoadedModel, asked: PromptRequest) -> list[dict]:
-    """System and user message, rendered as the training examples were."""
+    """System and user message, rendered as in the training examples. Raises ApiError 413 or 422."""
     phrase = {"ask": "{title}", "write": WRITE_TEMPLATES[0], "continue": CONTINUE_TEMPLATES[0]}[asked.task]
     if asked.task == "continue" and not asked.input.strip():
         raise ApiError(
             422,
             "invalid_request",
-            "input: task is `continue`, and there is nothing to go on with.",
-            "Give the text so far as `input`.",
+            "input: task is `continue`, and there is no text to continue.",
+            "Send the text so far as `input`.",
         )
     example = {"instruction": phrase.replace("{title}", asked.prompt.strip() or asked.prompt), "input": asked.input}
-    made = chat.prompt_messages(example, one.model.system if asked.system is None else asked.system)
-    check_prompt_length(state, made)
-    return [m for m in made if m["content"]]
+    messages = chat.prompt_messages(example, one.model.system if asked.system is None else asked.system)
+    check_prompt_length(state, messages)
+    return [m for m in messages if m["content"]]
 
 
-def check_prompt_length(state: AppState, made: list[dict]) -> None:
-    """Raises ApiError 413; cheap, the engine counts tokens itself."""
-    size, allowed = sum(len(m["content"]) for m in made), state.settings.max_prompt_characters
+def check_prompt_length(state: AppState, messages: list[dict]) -> None:
+    """Raises ApiError 413 for too many characters. This is cheap; the engine counts the tokens itself."""
+    size, allowed = sum(len(m["content"]) for m in messages), state.settings.max_prompt_characters
     if size > allowed:
         raise ApiError(
             413,
             "prompt_too_long",
-            f"The prompt has {size} characters, and {allowed} are allowed.",
-            "Send less, or raise SERVE_MAX_PROMPT_CHARACTERS.",
+            f"The prompt has {size} characters, and at most {allowed} are allowed.",
+            "Shorten the prompt, or raise SERVE_MAX_PROMPT_CHARACTERS.",
         )

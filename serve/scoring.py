@@ -1,7 +1,8 @@
 """Style, copying and topic of one text, by the scorecard's own measures.
 
-In a process of its own, begun when it is first asked for: torch, scikit-learn and their threads would slow down the
-engine in this one. It reads the author's posts once and answers in a fraction of a second after that.
+This runs in a process of its own, started at the first request: torch, scikit-learn and their threads would slow down
+the engine in this one. The process reads the author's posts once; after that it scores a text in a fraction of a
+second.
 """
 
 import asyncio
@@ -16,14 +17,17 @@ from serve.catalog import PROJECT
 
 
 class ScoringWorker:
-    """The process, begun anew when it dies."""
+    """The process, restarted when it dies."""
 
     def __init__(self):
         self.pool: ProcessPoolExecutor | None = None
 
-    async def of(self, text: str, brief: str, folder: Path = PROJECT) -> dict:
-        """{style, copied, copied_from (the post's title), on_topic, …} of a text that was asked for by `brief`, beside
-        the posts of the project in `folder`; what can't be said is None, with a reason in `notes`."""
+    async def score(self, text: str, brief: str, folder: Path = PROJECT) -> dict:
+        """Scores of a text that `brief` asked for, compared with the posts of the project in `folder`.
+
+        {style, on_topic (0 to 1), copied_words (longest copied run), copied (its share of the text), copied_from (the
+        post's title), notes}. A score that can't be computed is None, with the reason in `notes`.
+        """
         for attempt in (1, 2):
             if self.pool is None:
                 self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _lower_priority)
@@ -31,7 +35,7 @@ class ScoringWorker:
             try:
                 return await asyncio.wrap_future(pool.submit(score_text, text, brief, folder))
             except BrokenProcessPool:
-                if self.pool is pool:  # else another text has begun it anew, and is being scored there
+                if self.pool is pool:  # else another request has restarted it already
                     self.close()
                 if attempt == 2:
                     raise
@@ -44,16 +48,16 @@ class ScoringWorker:
 
 
 def _lower_priority() -> None:
-    """Writing comes before scoring: this process steps back, and works with one thread."""
+    """Generation comes before scoring: this process lowers its priority, and has one thread."""
     import signal
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this process
     os.nice(5)
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 
 def score_text(text: str, brief: str, folder: Path = PROJECT) -> dict:
-    """What a text scores; runs in the process of its own."""
+    """See ScoringWorker.score. Runs in the process of its own."""
     from blogtwin.errors import UserError
 
     notes: list[str] = []
@@ -82,7 +86,7 @@ def score_text(text: str, brief: str, folder: Path = PROJECT) -> dict:
 
 @functools.lru_cache(3)
 def _author(folder: Path) -> tuple:
-    """(the measures, titles of the posts that were learnt from): all that depends on the author's posts alone."""
+    """(the scorer, titles of the training posts): everything that depends only on the author's posts."""
     from blogtwin.config import load_params
     from blogtwin.files import read_jsonl
     from blogtwin.paths import RAW_DIR, SPLIT_DIR

@@ -1,41 +1,43 @@
-"""Generation as a stream of server-sent events, cancelled when the client goes."""
+"""Generation as a stream of server-sent events, cancelled when the client disconnects."""
 
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterable, AsyncIterator
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable
+from typing import Any, NamedTuple, TypeVar
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
 
 from serve.errors import ApiError, as_api_error
 from serve.logging_setup import log_event
 
+Result = TypeVar("Result")
 CLIENT_CLOSED_REQUEST = ApiError(499, "cancelled", "The request was cancelled.")
 
 
 class Event(NamedTuple):
-    """`name` and `data` as they stand in an SSE stream."""
+    """A server-sent event."""
 
     name: str
     data: Any
 
 
 class Cancelled(Exception):
-    """Somebody asked for this request to stop."""
+    """The request was cancelled by POST /api/cancel or over its WebSocket."""
 
 
 class ActiveStreams:
-    """The requests that are being answered, by id."""
+    """The requests that are being answered, by request id."""
 
     def __init__(self):
-        self.relays: dict[str, GenerationStream] = {}
+        self.streams: dict[str, GenerationStream] = {}
 
     def cancel(self, request_id: str, owner: str | None) -> bool:
-        """Stop it if it runs and is the owner's (None: anybody's); whether it was."""
-        relay = self.relays.get(request_id)
+        """Cancel a running request of this owner (None: of anybody). Returns False when there is none."""
+        relay = self.streams.get(request_id)
         if relay is None or (owner is not None and relay.owner != owner):
             return False
         relay.cancel()
@@ -43,7 +45,10 @@ class ActiveStreams:
 
 
 class GenerationStream:
-    """Several writers at once, their items in one stream in the order they come. Raises what a writer raises."""
+    """The items of several writers, merged in the order of their arrival. Raises what a writer raises.
+
+    It must be iterated or closed. After `seconds` a writer is stopped with an ApiError 503.
+    """
 
     def __init__(
         self, running: ActiveStreams, request_id: str, owner: str, writers: list[AsyncIterator], seconds: float
@@ -53,7 +58,7 @@ class GenerationStream:
         self.left = len(writers)
         self.cancelled = False
         self.tasks = [asyncio.create_task(self._write(w)) for w in writers]
-        self.running.relays[self.id] = self
+        self.running.streams[self.id] = self
 
     async def _write(self, writer: AsyncIterator) -> None:
         try:
@@ -67,7 +72,7 @@ class GenerationStream:
                     503,
                     "too_slow",
                     f"The answer was not complete after {self.seconds:g} seconds.",
-                    "Ask for fewer tokens.",
+                    "Lower max_tokens.",
                     5,
                 )
             )
@@ -75,25 +80,26 @@ class GenerationStream:
             if asyncio.current_task().cancelling():
                 raise
             await self.items.put(
-                ApiError(502, "engine_gone", "What this answer waited for was stopped.", "Send it again.")
+                ApiError(502, "engine_gone", "The engine was stopped before the answer was complete.", "Try again.")
             )
-        except Exception as e:  # shown to whoever listens
+        except Exception as e:  # raised where the stream is read
             await self.items.put(e)
 
     def cancel(self) -> None:
+        """Stop the writers; the reader gets Cancelled after the items that are there."""
         self.cancelled = True
         self._stop()
         with contextlib.suppress(asyncio.QueueFull):
             self.items.put_nowait(Cancelled())
 
     def _stop(self) -> None:
-        """Once for each task: a second cancellation would interrupt the closing of its connection, and the engine would
-        write on."""
+        """Cancel each task once: a second cancellation would interrupt the closing of its connection, and the engine
+        would go on generating."""
         for task in self.tasks:
             if not task.cancelling():
                 task.cancel()
 
-    async def __aiter__(self):
+    async def __aiter__(self) -> AsyncIterator[Any]:
         try:
             while self.left:
                 if self.cancelled and self.items.empty():
@@ -109,14 +115,14 @@ class GenerationStream:
             await self.close()
 
     async def close(self) -> None:
-        """Stop the writers and wait until they have let go of the engine. A second call does nothing."""
+        """Stop the writers and wait until they have left the engine. A second call does nothing."""
         self._stop()
-        self.running.relays.pop(self.id, None)
+        self.running.streams.pop(self.id, None)
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
 async def collect_final(relay: GenerationStream, name: str, if_cancelled: str = "This request was cancelled.") -> Any:
-    """The data of the event `name`, with which every writer of this relay ends: for who does not want to watch."""
+    """The data of the event `name`, with which every writer of this stream ends. Raises ApiError."""
     try:
         async for event in relay:
             if event.name == name:
@@ -128,30 +134,30 @@ async def collect_final(relay: GenerationStream, name: str, if_cancelled: str = 
     raise AssertionError(f"a writer ends with `{name}`, or raises")
 
 
-async def cancel_on_disconnect(request: Request, work) -> Any:
-    """The result of a coroutine, which is cancelled when the caller hangs up."""
-    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_hung_up(request))
+async def cancel_on_disconnect(request: Request, work: Awaitable[Result]) -> Result:
+    """The result of `work`, which is cancelled when the client disconnects (ApiError 499)."""
+    task, disconnect = asyncio.ensure_future(work), asyncio.ensure_future(_until_disconnected(request))
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task, disconnect}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             raise CLIENT_CLOSED_REQUEST
         return task.result()
     finally:
-        for one in (task, gone):
+        for one in (task, disconnect):
             one.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
+        await asyncio.gather(task, disconnect, return_exceptions=True)
 
 
-async def _hung_up(request: Request) -> None:
+async def _until_disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
 class PrimedStreamingResponse(StreamingResponse):
-    """A stream whose first item is there before the status is sent, so that an error of the engine still has its own
+    """A stream that waits for its first item before it sends the status, so that an error of the engine has its own
     status.
 
-    Make it with `await Stream.of(request, items)`; `items` is closed whatever becomes of the response.
+    Create it with `await PrimedStreamingResponse.of(request, items)`; `items` is closed in any case.
     """
 
     @classmethod
@@ -174,7 +180,7 @@ class PrimedStreamingResponse(StreamingResponse):
         response.items = iterator
         return response
 
-    async def __call__(self, scope, receive, send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -182,16 +188,17 @@ class PrimedStreamingResponse(StreamingResponse):
 
 
 def encode_event(event: Event) -> bytes:
+    """An event in the text format of SSE."""
     return f"event: {event.name}\ndata: {json.dumps(to_json(event), ensure_ascii=False)}\n\n".encode()
 
 
-def to_json(event: Event):
-    """An event's data as JSON has it."""
+def to_json(event: Event) -> Any:
+    """An event's data, as json.dumps takes it."""
     return event.data.model_dump() if isinstance(event.data, BaseModel) else event.data
 
 
 async def encode_stream(events: AsyncIterable[Event]) -> AsyncIterator[bytes]:
-    """The stream; what goes wrong before the first event is raised, and after it told as an event."""
+    """Events as SSE. An error before the first event is raised; a later one becomes an event `error`."""
     begun = False
     try:
         async with contextlib.aclosing(aiter(events)) as coming:
@@ -207,7 +214,7 @@ async def encode_stream(events: AsyncIterable[Event]) -> AsyncIterator[bytes]:
 
 
 def error_event(error: Exception) -> Event:
-    """The event `error`; an unexpected one is logged with its traceback."""
+    """An exception as an event `error`; an unexpected one is logged with its traceback."""
     if not isinstance(error, ApiError):
         log_event("stream failed", 40, error)
     return Event("error", as_api_error(error).content())

@@ -1,8 +1,7 @@
 """Training jobs: the project's own DVC stages, as queued DVC experiments in a workspace of their own.
 
-The queue, its worker and its logs are DVC's: a job waits its turn there, and goes on when this server ends or starts
-again. The workspace is a Git clone of the project in the user's data folder, so that nothing here is touched; the cache
-of DVC is shared.
+The queue, its worker and its logs are DVC's, so jobs go on when this server ends or restarts. The workspace is a Git
+clone of the project in the user's data folder, so that the project itself is not touched; DVC's cache is shared.
 """
 
 import contextlib
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from blogtwin.disk_usage import EXPERIMENTS_DIR, add_sharer
 from blogtwin.dvc import DVC
 from blogtwin.files import atomic_directory
 from blogtwin.paths import ARTIFACTS_DIR, LOGS_DIR, ROOT
@@ -32,33 +32,32 @@ SECRET = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL
 HUB_TOKENS = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}
 STATES = {"Queued": "waiting", "Running": "running", "Success": "done", "Failed": "failed"}
 STAGE = re.compile(r"^Running stage '([\w-]+)'", re.M)
-EXPERIMENTS = Path(".dvc/tmp/exps")
 TTL_SECONDS = 10  # DVC's answer about its queue is cached that long: asking takes two seconds of a core that trains
 COMMAND_TIMEOUT_SECONDS = 120  # for one command of DVC or Git
 START_TIMEOUT_SECONDS = 30  # a worker that was started this recently counts as running
 
 
 class TrainingJobs:
-    """Calls of DVC in the workspace, one at a time; each takes seconds, so call from a thread."""
+    """Runs DVC's commands in the workspace, one at a time. Each takes seconds: call them from a thread."""
 
     def __init__(self, home: Path, database: database.Database):
         self.home, self.database = home, database
         self.workspace = home / "workspace"
         self.lock = threading.Lock()
-        self.known: tuple[float, dict[str, str]] = (-TTL_SECONDS, {})
-        self.revisions: dict[str, str] = {}  # DVC's own names of the jobs, shortened
+        self.cached: tuple[float, dict[str, str]] = (-TTL_SECONDS, {})
+        self.revisions: dict[str, str] = {}  # {job: DVC's revision, shortened}
         self.worker: subprocess.Popen | None = None
         self.started = -float(START_TIMEOUT_SECONDS)
 
-    def add(self, owner: str, corpus: str, knobs: dict, scorecard: bool) -> str:
-        """Queue a job and see that a worker is there. Raises ApiError."""
+    def submit(self, owner: str, corpus: str, params: dict, scorecard: bool) -> str:
+        """Queue a job, and start a worker if there is none. Returns the job's id. Raises ApiError."""
         job = f"job-{database.new_id()}"
         with self.lock:
             self._prepare(corpus)
             source = "data/sample" if corpus == "sample" else f"data/corpus-{corpus}"
             settings = [
                 f"{key}={hydra_literal(value)}"
-                for key, value in {**knobs, **NO_ADDRESSES, "ingest.source": source}.items()
+                for key, value in {**params, **NO_ADDRESSES, "ingest.source": source}.items()
             ]
             self._dvc(
                 "exp",
@@ -70,54 +69,56 @@ class TrainingJobs:
                 "eval" if scorecard else "export_gguf",
             )
             with self.database.open() as db:
-                database.add_job(db, job, owner, corpus, {**knobs, "scorecard": scorecard})
-            if not self._works():
+                database.add_job(db, job, owner, corpus, {**params, "scorecard": scorecard})
+            if not self._is_worker_alive():
                 self._start_worker()
-            self._forget()
+            self._invalidate()
         return job
 
     def states(self) -> dict[str, str]:
-        """{job: waiting, running, done or failed}, at most ten seconds old."""
+        """{job: waiting, running, done or failed}, at most TTL_SECONDS old. Restarts a worker that has died."""
         with self.lock:
-            if time.monotonic() - self.known[0] < TTL_SECONDS:
-                return self.known[1]
+            if time.monotonic() - self.cached[0] < TTL_SECONDS:
+                return self.cached[1]
             found = self._queue() if self.workspace.is_dir() else {}
-            if {"waiting", "running"} & set(found.values()) and not self._works():
+            if {"waiting", "running"} & set(found.values()) and not self._is_worker_alive():
                 for job in [job for job, state in found.items() if state == "running"]:
-                    self._dvc("queue", "kill", job, ok=False)  # nobody runs it any more, and DVC would never notice
+                    self._dvc("queue", "kill", job, ok=False)  # its worker has died, which DVC would never notice
                     found[job] = "failed"
                 self._start_worker()
-            self.known = (time.monotonic(), found)
+            self.cached = (time.monotonic(), found)
             return found
 
     def _queue(self) -> dict[str, str]:
-        """What DVC says of each job."""
+        """DVC's state of each job."""
         rows = [line.split() for line in self._dvc("queue", "status").splitlines()]
         rows = [words for words in rows if len(words) > 2 and words[1].startswith("job-") and words[-1] in STATES]
         self.revisions = {words[1]: words[0] for words in rows}
         return {words[1]: STATES[words[-1]] for words in rows}
 
-    def _works(self) -> bool:
-        """Whether DVC's worker lives or was just started: two of one name would stop each other.
+    def _is_worker_alive(self) -> bool:
+        """Whether DVC's worker is alive or was just started: two of one name would stop each other.
 
-        Its process is looked at. What DVC asks it, and what DVC would start another one by, it answers too late on a
-        busy machine.
+        This looks at the process. DVC itself asks the worker, which answers too late on a busy machine, so that DVC
+        would start another one.
         """
         if time.monotonic() - self.started < START_TIMEOUT_SECONDS:
             return True
         try:
-            process = json.loads((self.workspace / EXPERIMENTS / "celery/dvc-exp-worker-1.json").read_text())["pid"]
+            process = json.loads((self.workspace / EXPERIMENTS_DIR / "celery/dvc-exp-worker-1.json").read_text())["pid"]
             return "queue-worker" in psutil.Process(process).cmdline()
         except (OSError, ValueError, KeyError, psutil.Error):
             return False
 
-    def _forget(self) -> None:
-        """The next who asks hears what is, not what was."""
-        self.known = (-TTL_SECONDS, {})
+    def _invalidate(self) -> None:
+        """Forget the cached states."""
+        self.cached = (-TTL_SECONDS, {})
 
     def progress(self, job: str, state: str) -> dict:
-        """{state, stage, step, steps, loss, tokens_per_second}, from DVC's files: its commands take a second of a core
-        that trains."""
+        """{state, stage, step, steps, loss, tokens_per_second} of a job; None where unknown.
+
+        Read from files: a DVC command would take a second of a core that trains.
+        """
         found = {"state": state, "stage": None, "step": None, "steps": None, "loss": None, "tokens_per_second": None}
         if state == "running":
             stages = STAGE.findall(
@@ -134,25 +135,28 @@ class TrainingJobs:
         return found
 
     def _last_step(self, job: str) -> dict | None:
-        """The trainer's newest step, from its log in the folder where DVC runs the job."""
+        """The last step in the trainer's log, in the folder where DVC runs the job; None when there is none."""
         try:
             folder = json.loads(self._files(job, "run")[0].read_text(encoding="utf-8"))["root_dir"]
             with open(Path(folder) / LOGS_DIR / "train.jsonl", "rb") as log:
                 log.seek(max(0, log.seek(0, os.SEEK_END) - 4000))
                 rows = [json.loads(line) for line in log.read().splitlines()[1:] if line.endswith(b"}")]
             return next(row for row in reversed(rows) if row["event"] == "step")
-        except (IndexError, OSError, KeyError, ValueError, StopIteration):  # not there yet, or no longer
+        except (IndexError, OSError, KeyError, ValueError, StopIteration):  # not there yet, or deleted
             return None
 
     def _files(self, job: str, kind: str) -> list[Path]:
-        """DVC's files of a job: `out` is what it said, `run` says where it runs."""
+        """DVC's files of a job: `out` is its output, `run` names its folder, `json` its process."""
         revision = self.revisions.get(job)
-        return sorted((self.workspace / EXPERIMENTS / "run").glob(f"{revision}*/*.{kind}")) if revision else []
+        return sorted((self.workspace / EXPERIMENTS_DIR / "run").glob(f"{revision}*/*.{kind}")) if revision else []
 
-    def stop(self, job: str) -> None:
-        """Take it out of the queue, or stop its stages as Ctrl-C does; nothing when it is over. Raises ApiError."""
+    def cancel(self, job: str) -> None:
+        """Remove a job from the queue, or stop its stages as Ctrl-C does; a job that has ended is not changed.
+
+        Raises ApiError.
+        """
         with self.lock:
-            state = self._queue().get(job)  # not what was known: it may have begun since
+            state = self._queue().get(job)  # not the cached state: it may have started since
             if state not in ("waiting", "running"):
                 return
             if state == "running":
@@ -161,13 +165,12 @@ class TrainingJobs:
                 self._dvc("queue", "remove", job)
             with self.database.open() as db:
                 database.set_job_result(db, job, "stopped")
-            self._forget()
+            self._invalidate()
 
     def _interrupt(self, job: str) -> None:
-        """Ctrl-C for a job's stage and for the DVC that runs it.
+        """Send Ctrl-C to a job's stage and to the DVC that runs it. Raises ApiError when they do not stop in time.
 
-        Not by `dvc queue kill`: it reaches DVC's worker too, and the worker then ends with the next job in its hands,
-        which is lost.
+        `dvc queue kill` would stop DVC's worker too, which may have taken the next job already: that one would be lost.
         """
         until = time.monotonic() + 2 * START_TIMEOUT_SECONDS
         while time.monotonic() < until:
@@ -180,16 +183,17 @@ class TrainingJobs:
                         process.send_signal(signal.SIGINT)
                 runner.wait(START_TIMEOUT_SECONDS / 2)
                 return
-            except psutil.NoSuchProcess:  # it has ended by itself
+            except psutil.NoSuchProcess:  # it has ended
                 return
-            except psutil.TimeoutExpired:  # between two stages it may not have heard
+            except psutil.TimeoutExpired:  # between two stages the signal may be lost: send it again
                 continue
-            except (IndexError, OSError, ValueError):  # DVC still prepares its folder
+            except (IndexError, OSError, ValueError):  # DVC is still preparing the folder
                 time.sleep(0.2)
-        raise ApiError(503, "busy", "This job has not come to a stop yet.", "Ask again in a moment.", 5)
+        raise ApiError(503, "busy", "This job has not stopped yet.", "Try again in a moment.", 5)
 
-    def keep(self, job: str, corpus: str, scorecard: bool) -> None:
-        """Put a finished twin, and its scorecard if one was made, where the server looks for twins."""
+    def publish(self, job: str, corpus: str, scorecard: bool) -> None:
+        """Copy a finished twin, with its scorecard if there is one, to where the server looks for twins. Raises
+        ApiError."""
         target = ARTIFACTS_DIR / "twins" / corpus / job
         with self.lock:
             if not target.is_dir():
@@ -209,6 +213,7 @@ class TrainingJobs:
                 database.set_job_result(db, job, str(target))
 
     def _revision(self, job: str) -> str:
+        """The commit of a finished job. Raises ApiError 404."""
         for line in self._run(["git", "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps"]).splitlines():
             revision, name = line.split(" ", 1)
             if name.endswith(f"/{job}"):
@@ -216,14 +221,15 @@ class TrainingJobs:
         raise ApiError(404, "unknown_job", f"DVC has no experiment {job}.")
 
     def _prepare(self, corpus: str) -> None:
-        """The workspace as the project's last commit has it, with the corpus in it, known to DVC."""
+        """Bring the workspace to the project's last commit, and add the corpus to it and to DVC."""
         if not (self.workspace / ".git").is_dir():
             shutil.rmtree(self.workspace, ignore_errors=True)
             self._run(["git", "clone", "-q", str(ROOT), str(self.workspace)], cwd=ROOT)
-            cache = self._run([*DVC, "cache", "dir"], cwd=ROOT).strip()
+            cache = (ROOT / self._run([*DVC, "cache", "dir"], cwd=ROOT).strip()).resolve()
             self._run(["git", "config", "user.name", "blogtwin"])
             self._run(["git", "config", "user.email", "blogtwin@localhost"])
-            self._dvc("cache", "dir", "--local", str((ROOT / cache).resolve()))
+            self._dvc("cache", "dir", "--local", str(cache))
+            add_sharer(cache, self.workspace)
         else:
             self._run(["git", "fetch", "-q", "origin", "HEAD"])
             self._run(["git", "reset", "-q", "--hard", "FETCH_HEAD"])
@@ -237,7 +243,8 @@ class TrainingJobs:
         self._run(["git", "commit", "-q", "--allow-empty", "-m", f"corpus {corpus}"])
 
     def _start_worker(self) -> None:
-        """DVC's own worker, which ends when the queue is empty. A session of its own: it must outlive this server."""
+        """Start DVC's worker, which ends when the queue is empty. It has a session of its own, to outlive this
+        server."""
         self.started = time.monotonic()
         command = [*DVC, "queue", "start"]
         self.worker = subprocess.Popen(
@@ -254,7 +261,7 @@ class TrainingJobs:
         return self._run([*DVC, *arguments], ok=ok)
 
     def _run(self, command: list[str], cwd: Path | None = None, ok: bool = True) -> str:
-        """What a command prints. Raises ApiError with its own words when it fails."""
+        """The output of a command. Raises ApiError with its error message when it fails."""
         try:
             done = subprocess.run(
                 command,
@@ -269,24 +276,24 @@ class TrainingJobs:
             raise ApiError(
                 503,
                 "dvc_busy",
-                f"DVC or Git did not come to an end in {COMMAND_TIMEOUT_SECONDS} seconds.",
-                "Ask again later.",
+                f"DVC or Git did not finish within {COMMAND_TIMEOUT_SECONDS} seconds.",
+                "Try again later.",
                 60,
             ) from None
         if ok and done.returncode != 0:
-            said = " ".join((done.stderr or done.stdout).split())[-300:]
+            message = " ".join((done.stderr or done.stdout).split())[-300:]
             raise ApiError(
                 409,
                 "dvc_refused",
-                f"DVC or Git could not do it: {said}",
+                f"DVC or Git failed: {message}",
                 "The project must be a Git repository with a commit (`git add -A && git commit`).",
             )
         return done.stdout
 
 
 def _environment() -> dict[str, str]:
-    """For stages: this Python first on the PATH, nothing of the server's own settings, and no secret of somebody else's
-    service."""
+    """The environment of stages: this Python first on PATH, without the server's settings and without secrets, except
+    the hub's token."""
     keep = {
         k: v
         for k, v in os.environ.items()

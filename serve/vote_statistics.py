@@ -1,4 +1,4 @@
-"""Who wins blind comparisons: shares with their intervals, strengths over more than two, and pairs to train on."""
+"""Statistics of blind comparisons: win rates with confidence intervals, Bradley–Terry strengths, preference pairs."""
 
 from blogtwin.files import nan_to_none
 from blogtwin.schemas import PreferencePair
@@ -8,8 +8,8 @@ PREFERRED, MORE_SIMILAR = "preferred", "more_similar"  # which reads better; whi
 
 
 def pair_results(votes: list[dict], question: str = PREFERRED) -> list[dict]:
-    """Each pair of models that this was asked of: {one, other, wins, losses, ties, share, lo, hi, n, p, e} of `one`
-    (eval.intervals.votes)."""
+    """The votes on `question` for each pair of models: {one, other, wins, losses, ties, share, lo, hi, n, p, e} of
+    `one` (eval.confidence_intervals.vote_statistics)."""
     from eval import confidence_intervals
 
     counts: dict[tuple[str, str], list[int]] = {}
@@ -18,7 +18,11 @@ def pair_results(votes: list[dict], question: str = PREFERRED) -> list[dict]:
             continue
         one, other = sorted((vote["left_model"], vote["right_model"]))
         row = counts.setdefault((one, other), [0, 0, 0])
-        row[2 if (winner := winning_system(vote, question)) is None else 0 if winner == one else 1] += 1
+        winner = winning_system(vote, question)
+        if winner is None:
+            row[2] += 1
+        else:
+            row[0 if winner == one else 1] += 1
     return [
         {
             "one": a,
@@ -38,11 +42,11 @@ def winning_system(vote: dict, question: str = PREFERRED) -> str | None:
 
 
 def bradley_terry(votes: list[dict]) -> dict[str, float]:
-    """{model: chance to win against an average one}, by Bradley & Terry (1952), ties as half a win each; {} for fewer
-    than three models.
+    """{model: chance to win against an average model}, by Bradley & Terry (1952); a tie is half a win for each. Empty
+    for fewer than three models.
 
-    Minorisation-maximisation (Hunter 2004), with one tie of each model against an imagined average one, so that nobody
-    who never lost is infinitely strong.
+    Fitted by minorisation-maximisation (Hunter 2004), with a prior of one tie between each model and an average one:
+    without it a model that never lost would be infinitely strong.
     """
     names = sorted({vote[f"{side}_model"] for vote in votes for side in ("left", "right")})
     if len(names) < 3:
@@ -66,7 +70,7 @@ def bradley_terry(votes: list[dict]) -> dict[str, float]:
 
 
 def self_recognition(votes: list[dict]) -> dict | None:
-    """How often the author knew their own text: {right, n, share, lo, hi}; None when it was never asked."""
+    """How often the author recognised their own text: {right, n, share, lo, hi}; None when it was never asked."""
     from eval.confidence_intervals import wilson_interval
 
     asked = [v for v in votes if AUTHOR in (v["left_model"], v["right_model"]) and v["own_text"]]
@@ -78,9 +82,12 @@ def self_recognition(votes: list[dict]) -> dict | None:
 
 
 def preference_pairs(votes: list[dict]) -> list[PreferencePair]:
-    """Pairs for DPO. What sounds more like the author is chosen; where that was not asked, what reads better. Ties,
-    empty texts and equal texts teach nothing, and the author's own texts are held-out posts, which nothing may
-    learn."""
+    """Pairs for DPO. The text that sounds more like the author is chosen, or where that was not asked, the one that
+    reads better.
+
+    Skipped are ties, empty texts and equal texts, which teach nothing, and comparisons with the author's own text: it
+    is a held-out post, which must not be trained on.
+    """
     rows = []
     for vote in votes:
         chosen = vote[MORE_SIMILAR] or vote[PREFERRED]

@@ -20,6 +20,7 @@ from blogtwin.paths import ARTIFACTS_DIR
 from blogtwin.renamed_params import current
 
 MANIFEST = "checkpoint.json"
+CHECKPOINTS_DIR = ARTIFACTS_DIR / "checkpoints"
 # params that change nothing in what a checkpoint holds: the first three are resolved by now, the last three are for
 # what comes after
 IGNORED_FIELDS = {"preset", "backend", "warm_start", "save_steps", "method", "preference_prompts", "preference_data"}
@@ -71,7 +72,7 @@ def find_checkpoints(belongs: dict[str, str], given: str | None = None) -> Check
     """The checkpoints of the run that `belongs` describes; `given` is a folder to go on from, and must be of the same
     run."""
     key = hashlib.sha256(json.dumps(belongs, sort_keys=True).encode()).hexdigest()[:16]
-    return Checkpoints(ARTIFACTS_DIR / "checkpoints" / key, belongs, _resume_from(given, belongs) if given else None)
+    return Checkpoints(CHECKPOINTS_DIR / key, belongs, _resume_from(given, belongs) if given else None)
 
 
 def run_identity(trainer: str, base_digest: str, params, rows: list, processes: int = 1) -> dict[str, str]:
@@ -93,6 +94,18 @@ def read_manifest(checkpoint: Path) -> dict | None:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         told = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
         return {"from": None, **told, "step": int(told["step"]), "belongs": dict(told["belongs"])}
+
+
+def unfinished_runs(project: Path = Path(".")) -> dict[Path, dict]:
+    """{checkpoint: its manifest} of the runs in a project's folder that were stopped and can be resumed."""
+    found = {folder: read_manifest(folder) for folder in sorted((project / CHECKPOINTS_DIR).glob("*/step-*"))}
+    return {folder: manifest for folder, manifest in found.items() if manifest}
+
+
+def incomplete_checkpoints(project: Path = Path(".")) -> list[Path]:
+    """What a killed run left half-written among the checkpoints in a project's folder: no run can resume from it."""
+    whole = unfinished_runs(project)
+    return [folder for folder in sorted((project / CHECKPOINTS_DIR).glob("*/*")) if folder not in whole]
 
 
 def fsync(path: Path) -> None:

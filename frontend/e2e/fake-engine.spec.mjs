@@ -187,7 +187,7 @@ export const fakeEngineScenarios = {
     await say(page, "dies, please");
     await page
       .getByRole("alert")
-      .filter({ hasText: /stopped answering.*Start it again/ })
+      .filter({ hasText: /stopped answering.*Restart it/ })
       .waitFor();
     await page.getByText("Half a sentence, and then the engine").waitFor();
     await page.getByText("cut off").waitFor();
@@ -231,7 +231,7 @@ export const fakeEngineScenarios = {
       await say(other.page, "hello from the other one");
       await other.page
         .getByRole("alert")
-        .filter({ hasText: /line for this model is full.*Wait a moment/ })
+        .filter({ hasText: /Too many requests are waiting for this model.*Wait a moment/ })
         .waitFor();
       await other.page.getByText("hello from the other one").waitFor();
       await field(page).press("Escape");
@@ -402,7 +402,10 @@ export const fakeEngineScenarios = {
     try {
       await page.goto("/");
       await say(page, "hello");
-      await page.getByRole("alert").filter({ hasText: "This needs a key. Enter your API key in Settings." }).waitFor();
+      await page
+        .getByRole("alert")
+        .filter({ hasText: "This route needs a key. Enter your API key in Settings." })
+        .waitFor();
       await holds(field(page), "hello");
       await page.getByRole("link", { name: "Settings" }).click();
       await page.locator("input[type=password]").fill("bt_wrong");
@@ -410,7 +413,7 @@ export const fakeEngineScenarios = {
       await field(page).press("Enter");
       await page
         .getByRole("alert")
-        .filter({ hasText: "This key is not known. Enter your API key in Settings." })
+        .filter({ hasText: "This key is unknown. Enter your API key in Settings." })
         .waitFor();
       await page.getByRole("link", { name: "Settings" }).click();
       await page.locator("input[type=password]").fill(key);

@@ -406,7 +406,7 @@ export const pageScenarios = {
     await box.press("Enter");
     await page
       .getByRole("alert")
-      .filter({ hasText: /The prompt has \d+ characters.*Send less/ })
+      .filter({ hasText: /The prompt has \d+ characters.*Shorten the prompt/ })
       .waitFor();
     await holds(box, `${much}!`);
     await page.reload();

@@ -1,4 +1,4 @@
-"""One router for each noun."""
+"""The routers, one per noun."""
 
 from serve.routers import (
     chats,

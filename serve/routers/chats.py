@@ -1,5 +1,4 @@
-"""Chats that are kept: ask, list, search, rename, delete. What a chat says is in the database before the caller is
-told."""
+"""Saved chats: ask, list, search, rename, delete. Messages are in the database before the client gets them."""
 
 import asyncio
 import contextlib
@@ -7,10 +6,12 @@ import sqlite3
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from serve import database, generation, requests, streaming
+from serve.app_state import AppState
+from serve.auth import Caller
 from serve.catalog import TWIN
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.errors import ApiError
@@ -18,7 +19,7 @@ from serve.requests import Name, Prompt, SamplingOptions
 from serve.routers.generation import EVENTS
 from serve.streaming import Event, GenerationStream, PrimedStreamingResponse, cancel_on_disconnect, collect_final
 
-DATABASE_WAIT_SECONDS = 0.2  # seconds that the end of a cancelled answer waits for the database
+DATABASE_WAIT_SECONDS = 0.2  # how long saving a cancelled answer may wait for the database
 router = APIRouter(prefix="/api/v1/chat", tags=["chats"])
 Title = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -27,18 +28,19 @@ class SessionChatRequest(SamplingOptions):
     model_config = ConfigDict(json_schema_extra={"examples": [{"message": "Write about rain.", "max_tokens": 40}]})
 
     message: Prompt
-    session_id: str | None = Field(None, max_length=64, description="none begins a new chat")
+    session_id: str | None = Field(None, max_length=64, description="null starts a new chat")
     after: int | None = Field(
         None,
         ge=0,
-        description="a message of the session: a new chat goes on from there, and the session stays as it is",
+        description="id of a message of the session: a new chat branches off after it, and the session is not changed",
     )
     model: Name = TWIN
     stream: bool = False
 
 
 class Message(BaseModel):
-    """`finish_reason`: stop, length or cancelled for an answer; empty for a question."""
+    """`finish_reason`: stop, length or cancelled for an answer; empty for a question. `created_at`: seconds since
+    1970."""
 
     id: int
     role: Literal["user", "assistant"]
@@ -89,13 +91,13 @@ def not_found(session_id: str) -> ApiError:
     return ApiError(
         404,
         "unknown_session",
-        f"There is no chat {session_id[:64]!r} of yours.",
-        "GET /api/v1/chat/sessions lists them.",
+        f"You have no chat {session_id[:64]!r}.",
+        "List your chats with GET /api/v1/chat/sessions.",
     )
 
 
-def save_question(db, owner: str, asked: SessionChatRequest, model: str) -> tuple[str, list[dict]]:
-    """The question is kept; (session, all its messages)."""
+def save_question(db: sqlite3.Connection, owner: str, asked: SessionChatRequest, model: str) -> tuple[str, list[dict]]:
+    """Save the question. Returns (session id, all messages of the session)."""
     session = asked.session_id or database.add_session(db, owner, " ".join(asked.message.split())[:60] or "Chat", model)
     if database.session(db, owner, session) is None:
         raise not_found(session)
@@ -106,14 +108,21 @@ def save_question(db, owner: str, asked: SessionChatRequest, model: str) -> tupl
 
 
 def drop_retried_answers(history: list[dict]) -> list[dict]:
-    """Without answers that were asked for again: the model must not see the answer that it is to replace."""
-    kept: list[dict] = []
+    """The history without retried questions and their old answers: the model must not see the answer that it replaces.
+
+    A question is retried when it follows directly on itself, or on its own answer.
+    """
+    messages: list[dict] = []
     for message in history:
-        asked = next((n for n in (-1, -2) if len(kept) >= -n and kept[n]["role"] == "user"), 0)
-        if message["role"] == "user" and asked and kept[asked]["content"] == message["content"]:
-            del kept[asked:]
-        kept.append(message)
-    return kept
+        before = -1 if messages and messages[-1]["role"] == "user" else -2  # the question before, if there is one
+        if message["role"] == "user" and len(messages) >= -before and _is_same(messages[before], message):
+            del messages[before:]
+        messages.append(message)
+    return messages
+
+
+def _is_same(first: dict, second: dict) -> bool:
+    return (first["role"], first["content"]) == (second["role"], second["content"])
 
 
 def save_answer(db: sqlite3.Connection, session: str, text: str, model: str, finish_reason: str) -> dict:
@@ -123,9 +132,8 @@ def save_answer(db: sqlite3.Connection, session: str, text: str, model: str, fin
     return next(m for m in database.messages(db, session) if m["id"] == message)
 
 
-async def stream_chat(state, caller, asked: SessionChatRequest) -> AsyncIterator[Event]:
-    """Events session, delta…, answered. An answer that is cancelled, or whose engine fails, is kept as far as it
-    came."""
+async def stream_chat(state: AppState, caller: Caller, asked: SessionChatRequest) -> AsyncIterator[Event]:
+    """Events session, delta…, answered. When it is cancelled or the engine fails, the partial answer is saved."""
     one, sampling = state.pool.get(asked.model), requests.resolve_sampling(state, asked)
     requests.check_prompt_length(state, [{"content": asked.message}])
     session, history = await state.database.run(save_question, caller.name, asked, one.model.name)
@@ -144,52 +152,51 @@ async def stream_chat(state, caller, asked: SessionChatRequest) -> AsyncIterator
                 text += event.data["text"]
                 yield event
             else:
-                kept = await state.database.run(
+                saved = await state.database.run(
                     save_answer, session, event.data.text, one.model.name, event.data.finish_reason
                 )
                 yield Event(
                     "answered",
                     ChatReply(
                         session_id=session,
-                        message=kept,
+                        message=saved,
                         tokens=event.data.tokens,
                         tokens_per_second=event.data.tokens_per_second,
                     ),
                 )
     except (asyncio.CancelledError, GeneratorExit, ApiError):
-        if text:  # at once and not in a thread: nothing may be awaited here, and nobody is served meanwhile
+        if text:  # not in a thread: nothing may be awaited here. It blocks the server for DATABASE_WAIT_SECONDS at most
             with contextlib.suppress(sqlite3.OperationalError), state.database.open(DATABASE_WAIT_SECONDS) as db:
                 database.add_message(db, session, "assistant", text, one.model.name, "cancelled")
         raise
 
 
-def truncate_history(state, chat: list[dict]) -> list[dict]:
-    """The system message and the newest turns that the limit allows, from a question on."""
+def truncate_history(state: AppState, chat: list[dict]) -> list[dict]:
+    """The system message and the newest turns that fit into max_prompt_characters, beginning with a question."""
     left = state.settings.max_prompt_characters - len(chat[0]["content"])
-    kept: list[dict] = []
+    newest: list[dict] = []
     for message in reversed(chat[1:]):
         left -= len(message["content"])
-        if left < 0 and kept:
+        if left < 0 and newest:
             break
-        kept.insert(0, message)
-    while kept[0]["role"] != "user":
-        kept.pop(0)
-    return [m for m in (chat[0], *kept) if m["content"]]
+        newest.insert(0, message)
+    while newest[0]["role"] != "user":
+        newest.pop(0)
+    return [m for m in (chat[0], *newest) if m["content"]]
 
 
 @router.post("/completions", response_model=ChatReply, responses=EVENTS)
 async def chat(
     asked: SessionChatRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
-):
-    """Ask in a chat. With `stream`: the events session {session_id}, delta {text}, answered; error or cancelled where
-    it ends early."""
+) -> Response | ChatReply:
+    """Ask in a chat. With `stream`: the events session {session_id}, delta {text}, answered; or error or cancelled."""
     relay = GenerationStream(
         state.running, request_id, caller.name, [stream_chat(state, caller, asked)], state.settings.answer_seconds
     )
     if asked.stream:
         return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))
     return await cancel_on_disconnect(
-        request, collect_final(relay, "answered", "This request was cancelled; the answer is kept as far as it came.")
+        request, collect_final(relay, "answered", "This request was cancelled; the partial answer is saved.")
     )
 
 
@@ -201,13 +208,13 @@ async def list_sessions(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> ChatList:
-    """Newest first; `search` finds words in titles and messages, also their beginnings."""
+    """Newest first. `search` finds words, and beginnings of words, in titles and messages."""
     return ChatList(sessions=await state.database.run(database.sessions, caller.name, search, limit, offset))
 
 
 @router.get("/sessions/{session_id}")
 async def get_session(session_id: str, state: StateDep, caller: CallerDep) -> Chat:
-    def read(db):
+    def read(db: sqlite3.Connection) -> dict | None:
         found = database.session(db, caller.name, session_id)
         return found and {**found, "messages": database.messages(db, session_id)}
 
@@ -218,7 +225,7 @@ async def get_session(session_id: str, state: StateDep, caller: CallerDep) -> Ch
 
 @router.patch("/sessions/{session_id}")
 async def rename_session(session_id: str, new: ChatUpdate, state: StateDep, caller: CallerDep) -> ChatSession:
-    def rename(db):
+    def rename(db: sqlite3.Connection) -> dict | None:
         return (
             database.session(db, caller.name, session_id)
             if database.rename(db, caller.name, session_id, new.title)

@@ -1,6 +1,7 @@
-"""Blind comparison: two texts without names, one vote each, and who wins."""
+"""Blind comparison: two unnamed texts, one vote for each comparison, and the results."""
 
 import secrets
+import sqlite3
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
@@ -13,6 +14,8 @@ from blogtwin.paths import EVAL_DIR, SPLIT_DIR
 from blogtwin.text.sentences import truncate_words
 from corpus.examples import first_parts
 from serve import database, generation, requests, vote_statistics
+from serve.app_state import AppState
+from serve.auth import Caller
 from serve.catalog import BASE, TWIN
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.errors import ApiError
@@ -20,27 +23,24 @@ from serve.requests import Name, PromptRequest
 from serve.streaming import GenerationStream, cancel_on_disconnect, collect_final
 
 router = APIRouter(prefix="/api/blind", tags=["blind comparison"])
-RANDOM = secrets.SystemRandom()  # which side is which can't be told from the sides before
-SCORECARD_NAMES = {
-    BASE: "base",
-    TWIN: "twin",
-    "five_shot": "five_shot",
-    "styled": "styled",
-}  # our names: the scorecard's
+RANDOM = secrets.SystemRandom()  # sides can't be predicted from earlier ones
+# {name in the API: name in the scorecard's samples}
+SCORECARD_NAMES = {BASE: "base", TWIN: "twin", "five_shot": "five_shot", "styled": "styled"}
 
 
 class BlindRequest(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"one": "base", "other": "finetuned"}]})
 
     one: Name = Field(
-        BASE, description="a model, five_shot or styled of the scorecard, or author: the author's own text"
+        BASE,
+        description="a model; five_shot or styled, the scorecard's prompted systems; or author, the author's own text",
     )
     other: Name = TWIN
-    fresh: bool = Field(False, description="write now, instead of taking what the scorecard's run wrote")
+    fresh: bool = Field(False, description="generate now instead of taking the samples of the scorecard")
 
 
 class Blind(BaseModel):
-    """Which is which is told by the vote's answer. `has_own_text`: one of them is the author's own."""
+    """The response to the vote names the writers. `has_own_text`: one of them is the author's own."""
 
     id: str
     topic: str
@@ -50,15 +50,15 @@ class Blind(BaseModel):
 
 
 class Vote(BaseModel):
-    """Style and quality are asked apart: a text can sound like the author and read badly."""
+    """Style and quality are separate questions: a text can sound like the author and read badly."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"preferred": "left", "more_similar": "right"}]})
 
     preferred: Literal["left", "right", "tie"] = Field(description="which one reads better")
     more_similar: Literal["left", "right", "tie"] | None = Field(
-        None, description="which one sounds more like you, where neither is yours"
+        None, description="which one sounds more like you; null where one is yours"
     )
-    own_text: Literal["left", "right"] | None = Field(None, description="which one you wrote, where one is yours")
+    own_text: Literal["left", "right"] | None = Field(None, description="which one you wrote; null where none is yours")
 
 
 class VoteResult(BaseModel):
@@ -67,8 +67,8 @@ class VoteResult(BaseModel):
 
 
 class PairResult(BaseModel):
-    """Votes for `one` against `other`; a tie is half a win. `lo` and `hi`: Wilson's 95 % interval of `share`. `p`: exact
-    binomial test. `e`: an e-value, valid however often it is looked at."""
+    """Votes for `one` against `other`; a tie is half a win. `lo` and `hi`: Wilson's 95 % interval of `share`. `p`:
+    exact binomial test. `e`: an e-value, valid however often it is looked at."""
 
     one: str
     other: str
@@ -84,7 +84,8 @@ class PairResult(BaseModel):
 
 
 class SelfRecognition(BaseModel):
-    """How often the author recognised their own text; a `share` of 0.5 is chance. `lo` and `hi`: Wilson's 95 % interval."""
+    """How often the author recognised their own text; a `share` of 0.5 is chance. `lo` and `hi`: Wilson's 95 %
+    interval."""
 
     right: int
     n: int
@@ -105,7 +106,7 @@ class Results(BaseModel):
 
 
 def held_out_prompts() -> list[dict]:
-    """The held-out prompts: the scorecard's samples, or the test split where there is no scorecard."""
+    """The prompts of held-out posts: the scorecard's samples, or the test split when there is no scorecard."""
     try:
         return read_jsonl(EVAL_DIR / "samples.jsonl")
     except UserError:
@@ -113,9 +114,11 @@ def held_out_prompts() -> list[dict]:
         return [{"prompt": e["instruction"], "brief": e["instruction"], "author": e["output"]} for e in rows]
 
 
-async def text_for(name: str, topic: dict, fresh: bool, state, caller, request_id: str) -> str:
-    """What `name` wrote on a topic, or writes now, which can be cancelled. Raises ApiError, also for a name that is
-    nobody's."""
+async def text_for(name: str, topic: dict, fresh: bool, state: AppState, caller: Caller, request_id: str) -> str:
+    """The text of `name` on a topic: the scorecard's sample, or with `fresh` a new one, which can be cancelled.
+
+    Raises ApiError, also for an unknown name.
+    """
     if name == vote_statistics.AUTHOR:
         return topic["author"]
     sample = topic.get(SCORECARD_NAMES.get(name, ""))
@@ -136,11 +139,12 @@ async def text_for(name: str, topic: dict, fresh: bool, state, caller, request_i
 async def compare(
     asked: BlindRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
 ) -> Blind:
-    """Two texts on a held-out topic, sides shuffled, cut to about one length: length must not tell who wrote."""
+    """Two texts on a held-out topic, on random sides and cut to about the same length, which must not give them
+    away."""
     if asked.one == asked.other:
-        raise ApiError(422, "invalid_request", "one and other are the same.", "Name two.")
+        raise ApiError(422, "invalid_request", "one and other are the same.", "Name two different writers.")
     if not (known := held_out_prompts()):
-        raise ApiError(409, "no_topics", "There is no held-out post to compare on.", f"Run `{make_command('all')}`.")
+        raise ApiError(409, "no_topics", "There are no held-out posts to compare on.", f"Run `{make_command('all')}`.")
     topic = RANDOM.choice(known)
     texts = [
         (name, await cancel_on_disconnect(request, text_for(name, topic, asked.fresh, state, caller, request_id)))
@@ -160,26 +164,27 @@ async def compare(
 
 @router.post("/{blind_id}/vote")
 async def vote(blind_id: str, given: Vote, state: StateDep, caller: CallerDep) -> VoteResult:
-    """Counted once; then it is told who wrote which."""
+    """Save the vote, once, and return who wrote which text."""
 
-    def keep(db) -> dict:
+    def save(db: sqlite3.Connection) -> dict:
         found = database.comparison(db, caller.name, blind_id)
         if found is None:
             raise ApiError(
-                404, "unknown_comparison", "There is no such comparison of yours.", "POST /api/blind makes one."
+                404, "unknown_comparison", "You have no such comparison.", "Create one with POST /api/blind."
             )
         if not database.add_vote(db, blind_id, given.preferred, given.more_similar, given.own_text):
             raise ApiError(
-                409, "voted_before", "This comparison has its vote, and it stays.", "POST /api/blind makes a new one."
+                409, "voted_before", "This comparison already has a vote.", "Create a new one with POST /api/blind."
             )
         return found
 
-    found = await state.database.run(keep)
+    found = await state.database.run(save)
     return VoteResult(left=found["left_model"], right=found["right_model"])
 
 
 @router.get("/results")
 async def results(state: StateDep) -> Results:
+    """The results of all votes."""
     votes = await state.database.run(database.votes)
     return Results(
         votes=len(votes),
@@ -196,7 +201,7 @@ async def results(state: StateDep) -> Results:
     responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
 )
 async def preference_pairs(state: StateDep) -> Response:
-    """The votes as pairs for DPO, a JSON line each: {prompt, chosen, rejected}, lists of chat messages as TRL reads
-    them. Saved to a file, `train.preference_data` takes it."""
+    """The votes as pairs for DPO, one JSON line each: {prompt, chosen, rejected}, lists of chat messages in TRL's
+    format. Save them to a file and set `train.preference_data` to it."""
     rows = vote_statistics.preference_pairs(await state.database.run(database.votes))
     return Response("".join(row.model_dump_json() + "\n" for row in rows), media_type="application/x-ndjson")

@@ -1,7 +1,8 @@
-"""How the twins do over time: scorecards, experiments, training curves, votes."""
+"""The twins over time: scorecards, experiments, training curves, votes."""
 
 import asyncio
 import csv
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
@@ -33,7 +34,7 @@ class CommitScorecard(BaseModel):
 
 
 class Experiment(BaseModel):
-    """A row of `dvc exp show`."""
+    """A row of `dvc exp show`. `metrics` and `params`: {file: values}."""
 
     name: str | None
     revision: str
@@ -43,7 +44,7 @@ class Experiment(BaseModel):
 
 
 class Dashboard(BaseModel):
-    """`curves`: {loss, valid_loss}, rows of the tables that `dvc plots` draws."""
+    """`curves`: {loss, valid_loss}, the rows of the tables that `dvc plots` draws."""
 
     scorecard: dict[str, Any] | None
     history: list[CommitScorecard]
@@ -53,8 +54,7 @@ class Dashboard(BaseModel):
 
 
 class Topics(BaseModel):
-    """Whose posts these are, where params.yaml says it, and what they are about: tags, the commonest first, and titles,
-    the newest first."""
+    """The posts' author as named in params.yaml, tags (most frequent first) and titles (newest first)."""
 
     author: str
     tags: list[str]
@@ -63,7 +63,7 @@ class Topics(BaseModel):
 
 @router.get("/topics")
 def topics(state: StateDep) -> Topics:
-    """For prompts to begin with; nothing where no posts were read yet."""
+    """Ideas for prompts; empty before `make all` has read the posts."""
     try:
         posts = read_jsonl(RAW_DIR / "posts.jsonl")
     except UserError:
@@ -79,7 +79,7 @@ def topics(state: StateDep) -> Topics:
 
 @router.get("/dashboard")
 async def dashboard(state: StateDep, past: bool = True) -> Dashboard:
-    """`past=false` leaves out commits and experiments, which Git and DVC take seconds to tell."""
+    """`past=false` leaves out commits and experiments, for which Git and DVC take seconds."""
     votes = await state.database.run(database.votes)
     history, found = [], []
     if past:
@@ -96,14 +96,16 @@ async def dashboard(state: StateDep, past: bool = True) -> Dashboard:
     )
 
 
-def read_json(file) -> dict | None:
+def read_json(file: Path) -> dict | None:
+    """None for a file that is missing or incomplete."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
 
-def read_curve(file) -> list[dict[str, float]]:
+def read_curve(file: Path) -> list[dict[str, float]]:
+    """The rows of a table of numbers; empty for a file that is missing or incomplete."""
     try:
         with open(file, encoding="utf-8", newline="") as table:
             return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(table, delimiter="\t")]
@@ -130,44 +132,54 @@ def commits() -> list[CommitScorecard]:
 
 
 def experiments(workspace: Path) -> list[Experiment]:
-    """What `dvc exp show` knows of this project, and of the training jobs in their workspace."""
-    baselines = {
-        f"{a}{b}"
-        for a, b, job in map(parse_experiment_ref, command_output(*LIST_EXPERIMENTS, folder=workspace).split())
-        if job.startswith("job-")
-    }
-    jobs = (
-        experiment_rows(workspace, *(x for baseline in sorted(baselines) for x in ("--rev", baseline)))
-        if baselines
-        else []
-    )
+    """The experiments of this project, and the training jobs of the server's workspace."""
+    baselines = set()
+    for ref in command_output(*LIST_EXPERIMENTS, folder=workspace).split():
+        baseline, name = parse_experiment_ref(ref)
+        if name.startswith("job-"):
+            baselines.add(baseline)
+    jobs: list[Experiment] = []
+    if baselines:
+        selection = itertools.chain.from_iterable(("--rev", baseline) for baseline in sorted(baselines))
+        jobs = experiment_rows(workspace, *selection)
     return experiment_rows(Path()) + [one for one in jobs if (one.name or "").startswith("job-")]
 
 
-def parse_experiment_ref(ref: str) -> tuple[str, str, str]:
-    """A ref of DVC's, refs/exps/ab/cdef…/name: the commit it began from, in two parts, and its name."""
+def parse_experiment_ref(ref: str) -> tuple[str, str]:
+    """(baseline commit, name) of DVC's ref refs/exps/ab/cdef…/name; empty for another ref."""
     parts = ref.split("/")
-    return (parts[2], parts[3], parts[4]) if len(parts) == 5 else ("", "", "")
+    return (parts[2] + parts[3], parts[4]) if len(parts) == 5 else ("", "")
 
 
 def experiment_rows(folder: Path, *selection: str) -> list[Experiment]:
-    """`dvc exp show` of a folder; nothing where there is no DVC project with a commit."""
+    """`dvc exp show` of a folder; empty where there is no DVC project with a commit."""
     try:
         baselines = json.loads(
             command_output(*DVC, "exp", "show", "--json", *selection, folder=folder, seconds=60) or "[]"
         )
     except ValueError:
         return []
-    found = []
+    found: list[Experiment] = []
     for baseline in baselines:
-        for one in [baseline, *(r for e in baseline.get("experiments") or [] for r in e.get("revs", []))]:
-            data = one.get("data") or {}
-            values = {kind: data.get(kind) or {} for kind in ("metrics", "params")}
-            flat = {
-                kind: {file: v.get("data", {}) for file, v in some.items() if isinstance(v, dict)}
-                for kind, some in values.items()
-            }
-            found.append(
-                Experiment(name=one.get("name"), revision=one.get("rev", ""), time=data.get("timestamp"), **flat)
-            )
+        revisions = [baseline]
+        for experiment in baseline.get("experiments") or []:
+            revisions += experiment.get("revs", [])
+        found += map(experiment_row, revisions)
     return found
+
+
+def experiment_row(revision: dict) -> Experiment:
+    """A revision in the output of `dvc exp show --json`."""
+    data = revision.get("data") or {}
+    return Experiment(
+        name=revision.get("name"),
+        revision=revision.get("rev", ""),
+        time=data.get("timestamp"),
+        metrics=_values(data.get("metrics")),
+        params=_values(data.get("params")),
+    )
+
+
+def _values(files: dict | None) -> dict[str, Any]:
+    """{file: its values}; a file that DVC could not read has none."""
+    return {file: values.get("data", {}) for file, values in (files or {}).items() if isinstance(values, dict)}

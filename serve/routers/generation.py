@@ -1,12 +1,13 @@
-"""Write with one model, or with base and twin side by side; cancel what runs."""
+"""Generate with one model, or compare base and twin; cancel a running request."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from serve import generation, requests, streaming
+from serve.app_state import AppState
 from serve.catalog import BASE, PROJECT, TWIN
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.errors import ApiError
@@ -46,7 +47,7 @@ class CompareRequest(PromptRequest):
     base: Name = BASE
     twin: Name = TWIN
     third: Name | None = None
-    base_strength: Strength | None = Field(None, description="as style_strength, which is the twin's")
+    base_strength: Strength | None = Field(None, description="like style_strength, which is the twin's")
     third_strength: Strength | None = None
 
 
@@ -54,8 +55,8 @@ class CancelResult(BaseModel):
     cancelled: bool
 
 
-async def stream_answer(state, one: LoadedModel, asked: PromptRequest) -> AsyncIterator[Event]:
-    """Events of one answer: start, delta…, written."""
+async def stream_answer(state: AppState, one: LoadedModel, asked: PromptRequest) -> AsyncIterator[Event]:
+    """Events of one answer: start {model}, delta {text}…, written (a Completion). Raises ApiError."""
     messages, sampling = requests.build_messages(state, one, asked), requests.resolve_sampling(state, asked)
     begun = False
     async for event in generation.stream_completion(one, messages, sampling):
@@ -68,9 +69,8 @@ async def stream_answer(state, one: LoadedModel, asked: PromptRequest) -> AsyncI
 @router.post("/generate", response_model=Completion, responses=EVENTS)
 async def generate(
     asked: GenerateRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
-):
-    """One model's answer. With `stream`: the events start, delta {text}, written; error or cancelled where it ends
-    early."""
+) -> Response | Completion:
+    """One model's answer. With `stream`: the events start, delta {text}, written; or error or cancelled."""
     one = state.pool.get(asked.model)
     relay = GenerationStream(
         state.running, request_id, caller.name, [stream_answer(state, one, asked)], state.settings.answer_seconds
@@ -83,10 +83,10 @@ async def generate(
 @router.post("/evaluate", response_class=PrimedStreamingResponse, responses=EVENTS)
 async def compare(
     asked: CompareRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
-):
-    """Base and twin (and a third, where one is named) on the same prompt, as they write: the events of /api/generate
-    with `base.`, `twin.` or `third.` before their names, and for each side `….scores` {style, copied_words, copied,
-    copied_from, on_topic, notes} at the end.
+) -> PrimedStreamingResponse:
+    """Base, twin and optionally a third model on the same prompt, streamed: the events of /api/generate with the prefix
+    `base.`, `twin.` or `third.`, and at the end of each side `….scores` {style, copied_words, copied, copied_from,
+    on_topic, notes}.
     """
     named = {
         "base": (asked.base, asked.base_strength),
@@ -101,15 +101,14 @@ async def compare(
     for one, wanted in sides.values():
         generation.style_strength_args(one, wanted.style_strength)
 
-    whose = next(
-        (one.model.folder for one, _ in sides.values() if one.model.folder != PROJECT), PROJECT
-    )  # a base is compared with the author of the twin beside it
+    # the base is compared with the same author as the twin
+    project = next((one.model.folder for one, _ in sides.values() if one.model.folder != PROJECT), PROJECT)
 
     async def side(name: str) -> AsyncIterator[Event]:
         one, wanted = sides[name]
         async for event in stream_answer(state, one, wanted):
             yield Event(f"{name}.{event.name}", event.data)
-        yield Event(f"{name}.scores", await state.scores.of(event.data.text, asked.prompt, whose))
+        yield Event(f"{name}.scores", await state.scores.score(event.data.text, asked.prompt, project))
 
     relay = GenerationStream(
         state.running, request_id, caller.name, [side(name) for name in sides], state.settings.answer_seconds
@@ -119,13 +118,13 @@ async def compare(
 
 @router.post("/cancel/{request_id}")
 async def cancel(request_id: str, state: StateDep, caller: CallerDep) -> CancelResult:
-    """Stop a request that runs, by its X-Request-ID; its engine stops at its next token. Admins stop anybody's."""
+    """Cancel a running request by its X-Request-ID; the engine stops at its next token. Admins can cancel anybody's."""
     if not state.running.cancel(request_id, None if caller.role == "admin" else caller.name):
         raise ApiError(
             404,
             "not_running",
-            "No such request of yours is running.",
-            "Its id is the X-Request-ID of its answer; you may choose it yourself.",
+            "You have no such request that is running.",
+            "The id is in the X-Request-ID header of the response; you can also send your own.",
         )
     await asyncio.sleep(0)
     return CancelResult(cancelled=True)

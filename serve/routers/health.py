@@ -1,4 +1,4 @@
-"""How the server is, and tokens for admins."""
+"""The server's health and metrics, and tokens for admins."""
 
 from typing import Literal
 
@@ -12,16 +12,15 @@ router = APIRouter(prefix="/api/v1", tags=["server"])
 
 
 class ModelFailure(BaseModel):
-    """`code` stays the same from version to version: no_engine, unusable, memory_full, engine_failed, engine_gone or
-    unknown_model."""
+    """`code` never changes: no_engine, unusable, memory_full, engine_failed, engine_gone or unknown_model."""
 
     code: str
     reason: str | None
 
 
 class Health(BaseModel):
-    """`live`: it answers. `ready`: a model answers too, and none is being loaded. `why` (this engine was taken) and the
-    reasons of `failed` name files and addresses: null for who has no key where there are keys."""
+    """`live`: the server answers. `ready`: a model answers too, and none is being loaded. `why` this engine was chosen,
+    and the reasons in `failed`, contain paths and addresses: they are null for callers without a key."""
 
     live: Literal[True] = True
     ready: bool
@@ -32,23 +31,25 @@ class Health(BaseModel):
 
 
 class Token(BaseModel):
+    """`expires`: seconds since 1970."""
+
     token: str
     expires: int
 
 
 @router.get("/health")
 async def health(state: StateDep, caller: CallerDep) -> Health:
-    """Open to anybody; reasons are for holders of a key, and for this machine where there are no keys."""
-    pool, told = state.pool, caller.may("user")
-    gone = await pool.gone()
+    """Open to anybody. Reasons are shown to callers with a key, or on loopback while there are no keys."""
+    pool, shows_reasons = state.pool, caller.has_role("user")
+    unreachable = await pool.unreachable()
     failed = {
-        name: ModelFailure(code=one.code, reason=one.reason if told else None)
-        for name, one in (pool.failed | gone).items()
+        name: ModelFailure(code=one.code, reason=one.reason if shows_reasons else None)
+        for name, one in (pool.failed | unreachable).items()
     }
     return Health(
-        ready=pool.ready and not gone,
+        ready=pool.ready and not unreachable,
         engine=pool.kind,
-        why=pool.reason if told else None,
+        why=pool.reason if shows_reasons else None,
         models=list(pool.loaded),
         failed=failed,
     )
@@ -58,12 +59,12 @@ async def health(state: StateDep, caller: CallerDep) -> Health:
     "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 )
 async def metrics(state: StateDep) -> Response:
-    """For Prometheus."""
+    """Metrics for Prometheus."""
     return Response(prometheus_metrics.render(state.pool), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @router.post("/auth/token")
 async def token(state: StateDep, caller: CallerDep) -> Token:
-    """A bearer token for the admin who asks: good for SERVE_TOKEN_MINUTES, void when the key is removed."""
-    made, expires = state.keys.token(caller)
-    return Token(token=made, expires=expires)
+    """A bearer token for an admin. It expires after SERVE_TOKEN_MINUTES, and when the admin's key is removed."""
+    issued, expires = state.keys.token(caller)
+    return Token(token=issued, expires=expires)

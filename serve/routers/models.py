@@ -1,4 +1,4 @@
-"""Which models there are; load and unload them."""
+"""List, load and unload models."""
 
 from typing import Literal
 
@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from serve import catalog
+from serve.app_state import AppState
 from serve.catalog import Model
 from serve.dependencies import StateDep
 from serve.requests import Name
@@ -14,7 +15,7 @@ router = APIRouter(prefix="/api", tags=["models"])
 
 
 class ScorecardSummary(BaseModel):
-    """The figures of the scorecard; none for a base."""
+    """The scorecard's main figures; null for a base."""
 
     style: float | None
     style_function_words: float | None
@@ -25,8 +26,8 @@ class ScorecardSummary(BaseModel):
 
 
 class ModelInfo(BaseModel):
-    """`digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether a request may
-    choose it."""
+    """`digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether requests can set
+    it. `size_mb` and `memory_mb`: MB of 10⁶ bytes."""
 
     name: str
     kind: Literal["base", "twin"]
@@ -55,13 +56,16 @@ class ModelRef(BaseModel):
     model: Name = Field(description="a name of GET /api/models")
 
 
-def describe_models(state, model: Model) -> ModelInfo:
+def describe_model(state: AppState, model: Model) -> ModelInfo:
     pool, one = state.pool, state.pool.loaded.get(model.name)
     model = one.model if one else model
     why = model.unusable or (pool.failed[model.name].reason if model.name in pool.failed else "")
-    status = (
-        "loaded" if one else "loading" if model.name in pool.loading else "unusable" if model.unusable else "available"
-    )
+    if one:
+        status = "loaded"
+    elif model.name in pool.loading:
+        status = "loading"
+    else:
+        status = "unusable" if model.unusable else "available"
     return ModelInfo(
         name=model.name,
         kind="base" if model.name == catalog.BASE else "twin",
@@ -73,8 +77,8 @@ def describe_models(state, model: Model) -> ModelInfo:
         size_mb=model.size_mb,
         memory_mb=round(one.memory_mb, 1) if one else 0.0,
         digest=catalog.cached_digest(model.adapter) if model.adapter else model.base_digest,
-        active=one.gate.active if one else 0,
-        waiting=one.gate.waiting if one else 0,
+        active=one.limiter.active if one else 0,
+        waiting=one.limiter.waiting if one else 0,
         scorecard=catalog.scorecard(model),
     )
 
@@ -82,19 +86,19 @@ def describe_models(state, model: Model) -> ModelInfo:
 @router.get("/models")
 @router.get("/v1/models")
 def models(state: StateDep) -> ModelList:
-    """The base and every twin under artifacts/."""
-    infos = [describe_models(state, model) for model in state.pool.known().values()]
+    """The base and all twins under artifacts/ and authors/."""
+    infos = [describe_model(state, model) for model in state.pool.known().values()]
     return ModelList(models=infos, memory_mb=round(state.pool.memory_mb, 1), allowed_mb=round(state.pool.allowed_mb, 1))
 
 
 @router.post("/v1/models/load")
 async def load(which: ModelRef, state: StateDep) -> ModelInfo:
-    """Make a model ready. 507 when memory does not allow it: unload another one first."""
-    return describe_models(state, (await state.pool.load(which.model)).model)
+    """Load a model. 507 when there is not enough memory: unload another one first."""
+    return describe_model(state, (await state.pool.load(which.model)).model)
 
 
 @router.post("/v1/models/unload")
 async def unload(which: ModelRef, state: StateDep) -> ModelInfo:
-    """Give its memory back. 409 while it answers somebody."""
+    """Free a model's memory. 409 while it answers a request."""
     await state.pool.unload(which.model)
-    return describe_models(state, state.pool.model(which.model))
+    return describe_model(state, state.pool.model(which.model))

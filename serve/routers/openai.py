@@ -1,8 +1,7 @@
 """OpenAI's protocol, so that any client of it works unchanged.
 
-The engines speak it themselves, so what they stream is passed on as it comes, and nothing is lost of logprobs, finish
-reasons and usage. pydantic-ai reads an answer into its own messages and has no place for the rest; this is the one way
-past it.
+The engines speak it themselves, so their chunks are passed on as they come, with log-probabilities, finish reasons and
+usage. This is the only route that does not go through pydantic-ai, whose own messages have no place for these.
 """
 
 import json
@@ -11,16 +10,19 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 import httpx2
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from blogtwin.inference.client import MAX_STYLE_STRENGTH, http_client
-from serve import generation, prometheus_metrics
+from serve import generation, openai_chunks, prometheus_metrics
+from serve.app_state import AppState
+from serve.auth import Caller
 from serve.catalog import TWIN
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.errors import ApiError
 from serve.logging_setup import log_event
 from serve.model_pool import LoadedModel
+from serve.openai_chunks import Chunk
 from serve.requests import Name, Seed, check_prompt_length
 from serve.streaming import Cancelled, GenerationStream, PrimedStreamingResponse, cancel_on_disconnect, error_event
 
@@ -57,7 +59,7 @@ class Message(BaseModel):
 
 
 class CompletionBase(BaseModel):
-    """What both kinds of completion take. Unknown fields are passed over, as OpenAI's own server does for some."""
+    """The fields of both kinds of completion. Unknown fields are ignored, as OpenAI's own server does for some."""
 
     model: Name = TWIN
     stream: bool = False
@@ -101,7 +103,7 @@ class CompletionRequest(CompletionBase):
 
 
 class Completion(BaseModel):
-    """As OpenAI gives it; the engine may add fields."""
+    """OpenAI's response; the engine may add fields."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -125,6 +127,7 @@ class ModelList(BaseModel):
     data: list[ModelCard]
 
 
+# Fields that do not reach the engine as the client sent them.
 OWN_PARAMETERS = {
     "model",
     "messages",
@@ -133,14 +136,14 @@ OWN_PARAMETERS = {
     "stream_options",
     "style_strength",
     "max_completion_tokens",
-}  # not passed on as they are
+}
 
 
-def request_body(state, one: LoadedModel, asked: CompletionBase) -> dict:
-    """What the engine is asked: the client's fields, the usual sampling parameters where it says nothing, always as a
-    stream.
+def request_body(state: AppState, one: LoadedModel, asked: CompletionBase) -> dict:
+    """The engine's request: the client's fields, and params.yaml's sampling parameters for those it left out.
 
-    Always a stream, since an engine notices at once that nobody listens to one, and only after a second otherwise.
+    Always a stream: an engine notices at once when nobody reads a stream any more, and otherwise only after a second.
+    Raises ApiError 422 for more tokens than allowed.
     """
     usual, sent = state.params.eval, asked.model_dump(exclude_none=True, exclude=OWN_PARAMETERS)
     sent.setdefault(
@@ -150,8 +153,8 @@ def request_body(state, one: LoadedModel, asked: CompletionBase) -> dict:
         raise ApiError(
             422,
             "too_many_tokens",
-            f"max_tokens is {sent['max_tokens']}, and {state.settings.max_tokens} are allowed.",
-            "Ask for fewer, or raise SERVE_MAX_TOKENS.",
+            f"max_tokens is {sent['max_tokens']}, and at most {state.settings.max_tokens} are allowed.",
+            "Lower max_tokens, or raise SERVE_MAX_TOKENS.",
         )
     for name in ("temperature", "top_p"):
         sent.setdefault(name, getattr(usual, name))
@@ -168,65 +171,51 @@ def request_body(state, one: LoadedModel, asked: CompletionBase) -> dict:
     }
 
 
-async def chunks(one: LoadedModel, path: str, asked: dict) -> AsyncIterator[str]:
-    """The JSON of each chunk of the engine's stream, without `[DONE]`. Raises ApiError."""
+async def stream_chunks(one: LoadedModel, path: str, body: dict) -> AsyncIterator[Chunk]:
+    """The chunks of the engine's answer to `body`. Raises ApiError."""
     started, first, tokens = time.perf_counter(), 0.0, 0
     url, key = f"{one.engine.base_url}/{path}", {"Authorization": f"Bearer {one.engine.api_key}"}
-    async with prometheus_metrics.track_answer(one.model.name), one.gate.turn():
+    async with prometheus_metrics.track_answer(one.model.name), one.limiter.acquire():
         try:
-            async with http_client().stream("POST", url, json=asked, headers=key) as answer:
+            async with http_client().stream("POST", url, json=body, headers=key) as answer:
                 if answer.status_code >= 400:
-                    raise generation.error_from_status(one, answer.status_code, error_text(await answer.aread()))
+                    message = openai_chunks.body_message(await answer.aread())
+                    raise generation.error_from_status(one, answer.status_code, message)
                 async for line in answer.aiter_lines():
-                    if line.startswith("data: ") and line != "data: [DONE]" and '"prompt_progress":{' not in line:
-                        if '"content":"' in line or '"text":"' in line:  # not the first one, which only names the role
-                            first = first or time.perf_counter() - started
-                            tokens += 1
-                        yield (
-                            legacy_logprobs(line[6:]) if path == "completions" and '"logprobs":{' in line else line[6:]
-                        )
-                    elif line.startswith("error: "):
-                        raise generation.error_from_status(one, 500, line[7:])
+                    chunk = parse_chunk(one, line)
+                    if chunk is None:
+                        continue
+                    if openai_chunks.text_of(chunk):
+                        first = first or time.perf_counter() - started
+                        tokens += 1
+                    if path == "completions":
+                        openai_chunks.use_legacy_logprobs(chunk)
+                    yield chunk
         except httpx2.HTTPError as e:
             raise generation.engine_error(one, e) from e
     prometheus_metrics.observe_generation(one.model.name, first, time.perf_counter() - started, tokens)
 
 
-def legacy_logprobs(chunk: str) -> str:
-    """A chunk of a plain completion with its log-probabilities as OpenAI gives them there: llama.cpp has the chat's
-    shape for both."""
-    made = json.loads(chunk)
-    for choice in made["choices"]:
-        if content := (choice.get("logprobs") or {}).get("content"):
-            top = [{one["token"]: one["logprob"] for one in token.get("top_logprobs") or []} for token in content]
-            choice["logprobs"] = {
-                "tokens": [t["token"] for t in content],
-                "token_logprobs": [t["logprob"] for t in content],
-                "top_logprobs": top,
-            }
-    return json.dumps(made, ensure_ascii=False, separators=(",", ":"))
-
-
-def error_text(raw: bytes) -> str:
-    """What an engine says is wrong."""
+def parse_chunk(one: LoadedModel, line: str) -> Chunk | None:
+    """The chunk in a line of an engine's stream, if it has one. Raises ApiError where the engine tells of an error."""
     try:
-        error = json.loads(raw)["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
-    except (ValueError, KeyError, TypeError):
-        return raw[:200].decode("utf-8", "replace")
+        chunk = openai_chunks.parse_line(line)
+    except ValueError:
+        raise generation.error_from_status(one, 500, f"its stream is not JSON: {line[:80]}") from None
+    if chunk is not None and chunk.get("error"):
+        raise generation.error_from_status(one, 500, openai_chunks.error_message(chunk["error"]))
+    return chunk
 
 
-async def stream(relay: GenerationStream, one: LoadedModel, usage: bool) -> AsyncIterator[bytes]:
-    """The chunks as they come; the one with the usage only for who asked for it."""
-    begun, rename = False, one.engine.model != one.model.name
-    stream = aiter(relay)
+async def stream(relay: GenerationStream, one: LoadedModel, include_usage: bool) -> AsyncIterator[bytes]:
+    """The chunks as they come, under the model's name here; the one with the usage only where it was asked for."""
+    begun = False
+    chunks = aiter(relay)
     try:
-        async for chunk in stream:
-            if '"choices":[]' in chunk and not usage:
+        async for chunk in chunks:
+            if openai_chunks.is_usage_only(chunk) and not include_usage:
                 continue
-            if rename:
-                chunk = json.dumps({**json.loads(chunk), "model": one.model.name}, ensure_ascii=False)
-            yield f"data: {chunk}\n\n".encode()
+            yield f"data: {openai_chunks.to_json({**chunk, 'model': one.model.name})}\n\n".encode()
             begun = True
         yield b"data: [DONE]\n\n"
     except Cancelled:
@@ -236,59 +225,76 @@ async def stream(relay: GenerationStream, one: LoadedModel, usage: bool) -> Asyn
             raise
         yield f"data: {json.dumps(error_event(e).data)}\n\n".encode()
     finally:
-        await stream.aclose()
+        await chunks.aclose()
 
 
 async def collect(relay: GenerationStream, one: LoadedModel) -> dict:
-    """The chunks put together, as the engine would have answered without a stream."""
-    made: dict = {}
-    choice: dict = {"index": 0, "finish_reason": None}
+    """The chunks put together, as the engine would have answered without a stream. Raises ApiError."""
+    whole: Chunk = {}
+    finish_reason = None
     text, logprobs = "", []
     try:
-        async for line in relay:
-            chunk = json.loads(line)
-            made = {**chunk, **{k: v for k, v in made.items() if v is not None}}
-            for part in chunk.get("choices", []):
-                text += part.get("delta", {}).get("content") or part.get("text") or ""
-                logprobs += [part["logprobs"]] if part.get("logprobs") else []
-                choice["finish_reason"] = part.get("finish_reason") or choice["finish_reason"]
+        async for chunk in relay:
+            text += openai_chunks.text_of(chunk)
+            whole = {**chunk, **{name: value for name, value in whole.items() if value is not None}}
+            for choice in chunk.get("choices") or []:
+                if choice.get("logprobs"):
+                    logprobs.append(choice["logprobs"])
+                finish_reason = choice.get("finish_reason") or finish_reason
     except Cancelled:
         raise ApiError(409, "cancelled", "This request was cancelled.") from None
     finally:
         await relay.close()
-    chat = made.get("object", "").startswith("chat")
-    choice |= {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
-    choice["logprobs"] = (
-        {k: [x for one in logprobs for x in one.get(k) or []] for k in logprobs[0]} if logprobs else None
-    )
-    return {
-        **made,
-        "object": "chat.completion" if chat else "text_completion",
-        "model": one.model.name,
-        "choices": [choice],
+    is_chat = whole.get("object", "").startswith("chat")
+    choice = {
+        "index": 0,
+        "finish_reason": finish_reason,
+        **({"message": {"role": "assistant", "content": text}} if is_chat else {"text": text}),
+        "logprobs": join_logprobs(logprobs),
     }
+    kind = "chat.completion" if is_chat else "text_completion"
+    return {**whole, "object": kind, "model": one.model.name, "choices": [choice]}
 
 
-async def complete(path: str, asked: CompletionBase, given: dict, request: Request, state, caller, request_id: str):
+def join_logprobs(parts: list[dict]) -> dict | None:
+    """The log-probabilities of all chunks, one list for each of their fields; None when there are none."""
+    if not parts:
+        return None
+    joined: dict[str, list] = {name: [] for name in parts[0]}
+    for part in parts:
+        for name, values in joined.items():
+            values += part.get(name) or []
+    return joined
+
+
+async def complete(
+    path: str,
+    asked: CompletionBase,
+    prompt: dict,
+    request: Request,
+    state: AppState,
+    caller: Caller,
+    request_id: str,
+) -> Response | dict:
+    """Answer `asked`, with the prompt in the field that `path` has for it. Raises ApiError."""
     one = state.pool.get(asked.model)
-    wanted = {**request_body(state, one, asked), **given}
+    body = {**request_body(state, one, asked), **prompt}
     if state.settings.log_prompts:
-        log_event("prompt", id=request_id, **given)
+        log_event("prompt", id=request_id, **prompt)
     relay = GenerationStream(
-        state.running, request_id, caller.name, [chunks(one, path, wanted)], state.settings.answer_seconds
+        state.running, request_id, caller.name, [stream_chunks(one, path, body)], state.settings.answer_seconds
     )
     if asked.stream:
-        return await PrimedStreamingResponse.of(
-            request, stream(relay, one, bool((asked.stream_options or {}).get("include_usage")))
-        )
+        include_usage = bool((asked.stream_options or {}).get("include_usage"))
+        return await PrimedStreamingResponse.of(request, stream(relay, one, include_usage))
     return await cancel_on_disconnect(request, collect(relay, one))
 
 
 @router.post("/chat/completions", response_model=Completion, responses=EVENTS)
 async def chat_completions(
     asked: ChatRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
-):
-    """OpenAI's chat completion. Without a system message the model gets the one that it was trained with."""
+) -> Response | dict:
+    """OpenAI's chat completion. Without a system message, the model gets the one that it was trained with."""
     messages = [m.plain() for m in asked.messages]
     if messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": state.pool.get(asked.model).model.system})
@@ -299,8 +305,8 @@ async def chat_completions(
 @router.post("/completions", response_model=Completion, responses=EVENTS)
 async def completions(
     asked: CompletionRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
-):
-    """OpenAI's plain completion: the prompt as it is, without a template."""
+) -> Response | dict:
+    """OpenAI's plain completion: the prompt as it is, without a chat template."""
     prompt = asked.prompt if isinstance(asked.prompt, str) else asked.prompt[0]
     check_prompt_length(state, [{"content": prompt}])
     return await complete("completions", asked, {"prompt": prompt}, request, state, caller, request_id)
@@ -308,7 +314,7 @@ async def completions(
 
 @router.get("/models")
 async def models(state: StateDep) -> ModelList:
-    """What can be asked now: the models that are loaded."""
+    """The loaded models."""
     return ModelList(
         data=[
             ModelCard(id=name, created=0, owned_by=f"blogtwin ({one.engine.name})")

@@ -1,4 +1,4 @@
-"""Documents as text, for the prompts of the web app."""
+"""Uploaded documents as text, for prompts in the web app."""
 
 import asyncio
 from typing import Annotated
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/api", tags=["posts"])
 
 
 class DocumentText(BaseModel):
-    """Markdown; the document's title, where it has one, is the first heading."""
+    """Markdown. The document's title, if it has one, is the first heading."""
 
     text: str
 
@@ -24,7 +24,7 @@ class DocumentText(BaseModel):
 async def read_document(
     file: Annotated[UploadFile, File(description="a .docx of at most 10 MB")], state: StateDep
 ) -> DocumentText:
-    """The text of a .docx, by the reader that `make all` uses. Nothing of it is saved."""
+    """The text of a .docx, read as `make all` reads it. Nothing is saved."""
     name = repr((file.filename or "")[:80])
     if not name[1:-1].lower().endswith(".docx"):
         raise ApiError(

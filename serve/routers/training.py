@@ -1,4 +1,4 @@
-"""Uploaded posts, training jobs on them, and the training data as files."""
+"""Upload posts, train on them, and export the training data."""
 
 import asyncio
 import io
@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from blogtwin.files import read_jsonl
-from blogtwin.paths import SPLIT_DIR
+from blogtwin.files import read_jsonl, to_jsonl
+from blogtwin.paths import ARTIFACTS_DIR, SPLIT_DIR
 from corpus import dataset_export
 from serve import corpus_upload, database, job_params, streaming
+from serve.app_state import AppState
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.errors import ApiError
 from serve.logging_setup import log_event
@@ -22,7 +23,8 @@ from serve.streaming import Event, GenerationStream, PrimedStreamingResponse
 
 router = APIRouter(prefix="/api", tags=["training"])
 CorpusName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-POLL_SECONDS, WATCH_SECONDS = 2, 60  # seconds between two looks at a job that somebody watches, and at all of them
+POLL_SECONDS = 2  # between two reads of the progress of a job that is watched
+WATCH_SECONDS = 60  # between two checks of all jobs
 
 
 class Discarded(BaseModel):
@@ -31,7 +33,7 @@ class Discarded(BaseModel):
 
 
 class Readiness(BaseModel):
-    """What stage 01 keeps of the files, and whether it is enough."""
+    """What stage 01 keeps of the files, and whether that is enough. `first` and `last`: ISO dates of the posts."""
 
     name: str
     posts: int
@@ -54,20 +56,20 @@ class JobRequest(BaseModel):
 
     corpus: CorpusName = Field("sample", description="sample, or a name of GET /api/corpus")
     base_model: str | None = Field(
-        None, max_length=100, description="a name of blogtwin/models/registry.yaml; none: params.yaml's"
+        None, max_length=100, description="a name of blogtwin/models/registry.yaml; null: the base of params.yaml"
     )
     preset: str = Field("quality", max_length=40)
     params: dict[Annotated[str, Field(max_length=80)], bool | int | float | str] = Field(
         {},
         max_length=40,
-        description="hyper-parameters of params.yaml by dotted name, such as train.epochs; no path, no address",
+        description="hyper-parameters of params.yaml by dotted name, such as train.epochs; no paths or addresses",
     )
-    scorecard: bool = Field(True, description="false stops after the export")
+    scorecard: bool = Field(True, description="false: stop after the export")
 
 
 class Job(BaseModel):
-    """`params`: hyper-parameters by dotted name, and whether a scorecard was asked for. `created_at`: seconds since 1970.
-    `twin`: the model's name once the job is done."""
+    """`params`: hyper-parameters by dotted name, and whether a scorecard was asked for. `created_at`: seconds since
+    1970. `twin`: the model's name once the job is done, as long as its files are there."""
 
     id: str
     corpus: str
@@ -78,6 +80,8 @@ class Job(BaseModel):
 
 
 class Progress(BaseModel):
+    """Of a running job. `loss` and `tokens_per_second` are those of the last logged training step."""
+
     state: str
     stage: str | None
     step: int | None
@@ -96,9 +100,9 @@ async def upload_corpus(
     files: Annotated[list[UploadFile], File()],
     state: StateDep,
 ) -> Readiness:
-    """A new corpus of .md, .txt and .docx files, or .zip of them, and what it is good for."""
+    """Save .md, .txt and .docx files, or a .zip of them, as a new corpus, and assess it."""
     if name == "sample":
-        raise ApiError(409, "corpus_exists", "sample is the sample blog.", "Take another name.")
+        raise ApiError(409, "corpus_exists", "sample is the name of the sample blog.", "Choose another name.")
     uploads = [(f.filename or "", await f.read()) for f in files]
 
     def work() -> dict:
@@ -110,84 +114,97 @@ async def upload_corpus(
 
 @router.get("/corpus")
 def list_corpora(state: StateDep) -> Corpora:
+    """The sample, and every uploaded corpus."""
     folder = state.settings.home / "corpora"
     return Corpora(corpora=["sample", *sorted(f.name for f in folder.glob("[a-z0-9]*") if f.is_dir())])
 
 
 @router.post("/v1/training/jobs")
 async def start_job(asked: JobRequest, state: StateDep, caller: CallerDep) -> Job:
-    """Queue a twin: the project's own stages, as an experiment in DVC's queue. Jobs run one after the other. A job has
-    no API key and asks no model elsewhere: where params.yaml names an instruction model or a judge, it goes without."""
+    """Queue a training job: the project's own stages, as an experiment in DVC's queue. Jobs run one at a time.
+
+    A job has no API keys and calls no remote model: it ignores the instruction model and the judge of params.yaml.
+    """
     if asked.corpus != "sample" and not (state.settings.home / "corpora" / asked.corpus).is_dir():
-        raise ApiError(404, "unknown_corpus", f"There is no corpus {asked.corpus}.", "POST /api/corpus makes one.")
+        raise ApiError(
+            404, "unknown_corpus", f"There is no corpus {asked.corpus}.", "Upload one with POST /api/corpus."
+        )
     knobs = job_params.validate_params(state.params, asked.base_model, asked.preset, asked.params)
-    job = await asyncio.to_thread(state.jobs.add, caller.name, asked.corpus, knobs, asked.scorecard)
+    job = await asyncio.to_thread(state.jobs.submit, caller.name, asked.corpus, knobs, asked.scorecard)
     return await find_job(state, job)
 
 
 @router.get("/v1/training/jobs")
 async def list_jobs(state: StateDep) -> JobList:
+    """All jobs, newest first."""
     states = await asyncio.to_thread(state.jobs.states)
     return JobList(jobs=[await job_view(state, row, states) for row in await state.database.run(database.jobs)])
 
 
-async def find_job(state, job_id: str) -> Job:
+async def find_job(state: AppState, job_id: str) -> Job:
+    """Raises ApiError 404."""
     states = await asyncio.to_thread(state.jobs.states)
     row = await state.database.run(database.job, job_id)
     if row is None:
-        raise ApiError(404, "unknown_job", f"There is no job {job_id[:64]!r}.", "GET /api/v1/training/jobs lists them.")
+        raise ApiError(
+            404, "unknown_job", f"There is no job {job_id[:64]!r}.", "List the jobs with GET /api/v1/training/jobs."
+        )
     return await job_view(state, row, states)
 
 
-async def job_view(state, row: dict, states: dict[str, str]) -> Job:
-    """A job as it is now; a finished one's twin is put among the others, and a failure is remembered.
+async def job_view(state: AppState, row: dict, states: dict[str, str]) -> Job:
+    """A job as it is now. The twin of a finished job is published, and a failure is saved.
 
-    `row` was read after `states`: DVC calls a stopped job failed, and its row says so first.
+    `row` must be read after `states`: to DVC a stopped job has failed, and only its row says that it was stopped.
     """
     result = row["result"]
-    now = result if result in ("stopped", "failed") else "done" if result else states.get(row["id"], "failed")
-    if now == "done" and not result:
-        await asyncio.to_thread(state.jobs.keep, row["id"], row["corpus"], row["params"].get("scorecard", True))
-    if now == "failed" and not result:
+    now = states.get(row["id"], "failed")
+    if result:
+        now = result if result in ("stopped", "failed") else "done"
+    elif now == "done":
+        await asyncio.to_thread(state.jobs.publish, row["id"], row["corpus"], row["params"].get("scorecard", True))
+    elif now == "failed":
         await state.database.run(database.set_job_result, row["id"], "failed")
+    twin = f"{row['corpus']}/{row['id']}"
+    has_twin = now == "done" and (ARTIFACTS_DIR / "twins" / twin).is_dir()  # `make gc` frees old ones
     return Job(
         id=row["id"],
         corpus=row["corpus"],
         params=row["params"],
         created_at=row["created_at"],
         state=now,
-        twin=f"{row['corpus']}/{row['id']}" if now == "done" else None,
+        twin=twin if has_twin else None,
     )
 
 
-async def watch_jobs(state) -> None:
-    """Once a minute, as long as the server lives: a finished twin is put among the others, and what waits has a worker,
-    though nobody looks."""
+async def watch_jobs(state: AppState) -> None:
+    """Every minute, as long as the server lives: publish finished twins, and start a worker for waiting jobs."""
     while True:
         try:
             if any(not row["result"] for row in await state.database.run(database.jobs)):
                 await list_jobs(state)
-        except Exception as e:  # DVC, Git, the disk: the next minute may be better
-            log_event("jobs not looked after", 40, e)
+        except Exception as e:  # DVC, Git or the disk: try again in a minute
+            log_event("watching jobs failed", 40, e)
         await asyncio.sleep(WATCH_SECONDS)
 
 
 @router.get("/v1/training/jobs/{job_id}")
 async def get_job(job_id: str, state: StateDep) -> Job:
+    """A job and its state."""
     return await find_job(state, job_id)
 
 
 @router.delete("/v1/training/jobs/{job_id}")
 async def cancel_job(job_id: str, state: StateDep) -> Job:
-    """Stop it as Ctrl-C would: nothing half-written is kept. A job that is over stays as it is."""
+    """Stop a job as Ctrl-C does: nothing half-written is kept. A job that has ended is not changed."""
     job = await find_job(state, job_id)
     if job.state in ("waiting", "running"):
-        await asyncio.to_thread(state.jobs.stop, job_id)
+        await asyncio.to_thread(state.jobs.cancel, job_id)
     return await find_job(state, job_id)
 
 
-async def stream_job(state, job_id: str) -> AsyncIterator[Event]:
-    """Events progress, whenever something changed; `job` when it is over."""
+async def stream_job(state: AppState, job_id: str) -> AsyncIterator[Event]:
+    """Events progress (a Progress), whenever it changed; `job` (a Job) when the job has ended."""
     before = None
     while (job := await find_job(state, job_id)).state in ("waiting", "running"):
         now = Progress(**await asyncio.to_thread(state.jobs.progress, job_id, job.state))
@@ -199,15 +216,18 @@ async def stream_job(state, job_id: str) -> AsyncIterator[Event]:
 
 
 @router.get("/v1/training/jobs/{job_id}/progress", response_class=PrimedStreamingResponse, responses=EVENTS)
-async def job_progress(job_id: str, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
-    """Events progress {state, stage, step, steps, loss, tokens_per_second}, and at the end job. Stopping to listen
-    stops no job."""
+async def job_progress(
+    job_id: str, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
+) -> PrimedStreamingResponse:
+    """The events progress {state, stage, step, steps, loss, tokens_per_second}, and at the end job. Disconnecting does
+    not stop the job."""
     relay = GenerationStream(state.running, request_id, caller.name, [stream_job(state, job_id)], 7 * 86400)
     return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))
 
 
 class FinetuneRequest(BaseModel):
-    """`chat`: messages, as TRL and OpenAI read them. `alpaca`: instruction, input, output. `text`: only the posts."""
+    """`chat`: messages in the format of TRL and OpenAI. `alpaca`: instruction, input, output. `text`: only the
+    posts."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"format": "chat", "validation_split": 0.1}]})
 
@@ -216,11 +236,11 @@ class FinetuneRequest(BaseModel):
     quality_filter: bool = Field(
         False,
         description=(
-            "leave out answers under 40 words, with a word or line repeated more than people do, or mostly not words"
+            "skip answers under 40 words, with a word or line repeated more than people do, or mostly not words"
         ),
     )
-    deduplicate: bool = Field(True, description="leave out what is near to an example before")
-    validation_split: float = Field(0.1, ge=0, le=0.5, description="share of the posts, whole posts only")
+    deduplicate: bool = Field(True, description="skip near-duplicates of earlier examples")
+    validation_split: float = Field(0.1, ge=0, le=0.5, description="fraction of the posts; posts are never divided")
 
 
 ZIP = {
@@ -233,22 +253,21 @@ ZIP = {
 
 @router.post("/finetune/export", response_class=Response, responses=ZIP)
 def export_training_data(asked: FinetuneRequest, state: StateDep) -> Response:
-    """What the twin was trained on, to train elsewhere: a zip of JSON lines. Held-out posts are never in it."""
+    """The twin's training data as a zip of JSON lines, to train elsewhere. Held-out posts are never in it."""
     examples = read_jsonl(SPLIT_DIR / "train.jsonl") + read_jsonl(SPLIT_DIR / "valid.jsonl")
     form = "chatml" if asked.format == "chat" else asked.format
     parts = dataset_export.split_examples(
         examples, form, asked.validation_split, state.params.prepare.seed, asked.deduplicate, asked.quality_filter
     )
     system = state.params.prepare.system if asked.include_system else ""
-    tables = {name: [dataset_export.format_row(e, form, system) for e in some] for name, some in parts.items()}
+    about = asked.model_dump()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, rows in tables.items():
-            archive.writestr(f"{name}.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-        archive.writestr(
-            "about.json",
-            json.dumps({**asked.model_dump(), **{name: len(rows) for name, rows in tables.items()}}, indent=2),
-        )
+        for name, part in parts.items():
+            rows = [dataset_export.format_row(example, form, system) for example in part]
+            archive.writestr(f"{name}.jsonl", "".join(to_jsonl(rows)))
+            about[name] = len(rows)
+        archive.writestr("about.json", json.dumps(about, indent=2))
     return Response(
         out.getvalue(),
         media_type="application/zip",

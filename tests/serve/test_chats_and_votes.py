@@ -1,6 +1,7 @@
 """Chats, votes and blind comparisons: kept once acknowledged, found again, never counted twice."""
 
 import asyncio
+import io
 import json
 import random
 import resource
@@ -421,14 +422,29 @@ def test_an_exported_page_runs_nothing():
 
 
 def test_a_docx_holds_emphasis_and_survives_control_characters():
-    import io
-
     document = Document(io.BytesIO(post_export.render_docx("a\x00b", "so *slanted*\x0c and **fat**", None, [])))
     runs = document.paragraphs[1].runs
     assert [(r.text, bool(r.bold), bool(r.italic)) for r in runs if r.text.strip() in ("slanted", "fat")] == [
         ("slanted", False, True),
         ("fat", True, False),
     ]
+
+
+TABLE = "| Rung | Wood |\n|---|---|\n| *first* | ash |\n\nIt was ~~new~~ old:\n- one"
+
+
+def test_an_exported_page_has_tables_struck_text_and_a_list_without_an_empty_line_before_it():
+    page = post_export.render_page("t", TABLE, None, []).decode()
+    assert "<th>Rung</th>" in page and "<td><em>first</em></td>" in page
+    assert "<s>new</s>" in page and "<li>one</li>" in page
+
+
+def test_a_docx_has_tables_and_struck_text():
+    document = Document(io.BytesIO(post_export.render_docx("t", TABLE, None, [])))
+    (table,) = document.tables
+    assert [[cell.text for cell in row.cells] for row in table.rows] == [["Rung", "Wood"], ["first", "ash"]]
+    assert table.rows[1].cells[0].paragraphs[0].runs[0].italic
+    assert [r.text for p in document.paragraphs for r in p.runs if r.font.strike] == ["new"]
 
 
 def test_a_rewrite_is_told_what_it_kept_lost_and_made_up():

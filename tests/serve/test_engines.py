@@ -168,8 +168,8 @@ def ready(app, until: str = "ready"):
 
 
 class Engine(BaseHTTPRequestHandler):
-    """Speaks OpenAI's protocol badly, by the `fault` of its server: dies, refuses, breaks, waits after its first token,
-    or writes on until the caller has gone. Without a fault of that name, `answers`, it does well. `asked` are the
+    """Speaks OpenAI's protocol badly, by the `fault` of its server: dies, refuses, breaks, tells of an error after its
+    first tokens, waits after the first one, or writes on until the caller has gone. Without a fault of that name, `answers`, it does well. `asked` are the
     requests' bodies, `wrote` is set with a first token, and `left` when one that waits finds its caller gone."""
 
     protocol_version = "HTTP/1.1"
@@ -202,7 +202,7 @@ class Engine(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         try:
-            for text in ("One", " two") if fault in ("dies", "answers") else ("tick " for _ in range(10_000)):
+            for text in ("One", " two") if fault in ("dies", "tells", "answers") else ("tick " for _ in range(10_000)):
                 self.chunk([{"index": 0, "finish_reason": None, "delta": {"role": "assistant", "content": text}}])
                 self.server.wrote.set()
                 if fault == "waits":
@@ -210,6 +210,10 @@ class Engine(BaseHTTPRequestHandler):
                         self.server.left.set()
                     return
                 time.sleep(0.02)
+            if fault == "tells":
+                self.write('data: {"error": {"code": 500, "message": "out of memory"}}')
+                self.write("data: [DONE]")
+                self.wfile.write(b"0\r\n\r\n")
             if fault == "answers":
                 self.chunk([{"index": 0, "finish_reason": "stop", "delta": {}}])
                 self.chunk([], usage={"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5})
@@ -226,7 +230,10 @@ class Engine(BaseHTTPRequestHandler):
             "choices": choices,
             **more,
         }
-        data = f"data: {json.dumps(chunk)}\n\n".encode()
+        self.write(f"data: {json.dumps(chunk)}")
+
+    def write(self, line: str) -> None:
+        data = f"{line}\n\n".encode()
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
 
@@ -292,6 +299,42 @@ def test_an_engine_that_goes_in_the_middle_is_an_error_in_the_stream_and_a_502_w
         assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_gone")
 
 
+def test_an_error_that_an_engine_tells_in_its_stream_is_no_answer(failing):
+    """vLLM and llama.cpp have sent the status 200 by then."""
+    http, engine = failing
+    engine.fault = "tells"
+    lines = http.post("/v1/chat/completions", json={**ASKED, "stream": True}).text.splitlines()
+    found = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+    assert [c["choices"][0]["delta"]["content"] for c in found[:-1]] == ["One", " two"]
+    assert found[-1]["error"]["code"] == "engine_failed" and "out of memory" in found[-1]["error"]["message"]
+    answer = http.post("/v1/chat/completions", json=ASKED)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_failed")
+
+
+def test_an_engine_may_write_its_json_as_it_likes(failing):
+    """Whether there are spaces in it: the usage is told only to who asked, and tokens and the first one are measured."""
+    http, engine = failing
+    engine.fault = "answers"
+
+    def measured() -> list[float]:
+        lines = http.get("/api/v1/metrics").text.splitlines()
+        names = ("blogtwin_tokens_total", "blogtwin_first_token_seconds_sum")
+        return [
+            sum(float(line.split()[-1]) for line in lines if line.startswith(f'{n}{{model="base"}}')) for n in names
+        ]
+
+    def chunks(**more) -> list[dict]:
+        text = http.post("/v1/chat/completions", json={**ASKED, "stream": True, **more}).text
+        return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+
+    tokens, first = measured()
+    plain = chunks()
+    assert [c["model"] for c in plain] == ["base"] * 3 and not any("usage" in c for c in plain)
+    now, first_now = measured()
+    assert now == tokens + 2 and first_now > first
+    assert chunks(stream_options={"include_usage": True})[-1]["usage"]["total_tokens"] == 5
+
+
 def test_what_came_before_the_engine_went_is_kept_in_the_chat(failing):
     http, engine = failing
     engine.fault = "dies"
@@ -329,7 +372,7 @@ def test_an_engine_that_is_not_there_is_502_and_the_next_one_answers(failing, mo
     one = state.pool.loaded["base"]
     one.engine = type(one.engine)("openai", "http://127.0.0.1:1/v1", "k", "remote")
     assert http.post("/v1/chat/completions", json=ASKED).json()["error"]["code"] == "engine_gone"
-    assert one.gate.active == 0
+    assert one.limiter.active == 0
 
 
 def test_strength_is_refused_where_the_style_is_merged(failing):
@@ -378,7 +421,7 @@ def test_a_blind_comparison_that_writes_now_ends_when_its_engine_does_not(failin
     late = http.post("/api/blind", json={"one": "base", "other": "author", "fresh": True})
     assert (late.status_code, late.json()["error"]["code"]) == (503, "too_slow") and state.pool.loaded[
         "base"
-    ].gate.active == 0
+    ].limiter.active == 0
 
 
 def test_a_repeat_penalty_goes_to_an_engine_by_the_name_it_has_there_or_not_at_all(failing):
@@ -436,12 +479,12 @@ def test_an_answer_that_takes_too_long_ends_with_503_and_frees_the_engine(failin
     state.settings = state.settings.model_copy(update={"answer_seconds": 0.3})
     answer = http.post("/api/generate", json={"prompt": "Count.", "model": "base"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "too_slow") and answer.headers["retry-after"]
-    assert state.pool.loaded["base"].gate.active == 0
+    assert state.pool.loaded["base"].limiter.active == 0
 
 
 def test_a_full_line_answers_503_with_the_time_to_come_back_and_never_hangs(failing):
     http, engine = failing
-    gate = http.app.state.serve.pool.loaded["base"].gate
+    gate = http.app.state.serve.pool.loaded["base"].limiter
     threads = [
         threading.Thread(
             target=http.post,
@@ -497,7 +540,7 @@ def test_two_texts_are_scored_though_the_process_that_scores_them_is_killed(tmp_
 
     async def work():
         scores = ScoringWorker()
-        both = [asyncio.create_task(scores.of(text, "a brief")) for text in ("One.", "Two.")]
+        both = [asyncio.create_task(scores.score(text, "a brief")) for text in ("One.", "Two.")]
         await asyncio.sleep(0.2)
         for process in list(scores.pool._processes.values()):
             os.kill(process.pid, signal.SIGKILL)
@@ -532,7 +575,7 @@ def test_turns_go_in_order_and_a_full_line_says_when_to_come_back():
         gate, order = ConcurrencyLimiter(1, 2, 5), []
 
         async def one(n):
-            async with gate.turn():
+            async with gate.acquire():
                 order.append(n)
                 await asyncio.sleep(0.01)
 
@@ -557,13 +600,13 @@ def test_a_model_that_is_unloaded_between_two_steps_of_a_request_is_answered_by_
         closing.callback(freed.append, "engine")
         one.loaded["base"] = model_pool.LoadedModel(one.model("base"), None, ConcurrencyLimiter(1, 1, 1), closing, 0.0)
         taken = one.get("base")
-        async with taken.gate.turn():
+        async with taken.limiter.acquire():
             with pytest.raises(ApiError) as used:
                 await one.unload("base")
         assert (used.value.code, freed) == ("in_use", [])
         await one.unload("base")
         with pytest.raises(ApiError) as late:
-            async with taken.gate.turn():
+            async with taken.limiter.acquire():
                 raise AssertionError("it has no engine any more")
         return late.value
 
@@ -574,11 +617,11 @@ def test_a_model_that_is_unloaded_between_two_steps_of_a_request_is_answered_by_
 def test_nobody_waits_for_ever():
     async def work():
         gate = ConcurrencyLimiter(1, 5, 0.05)
-        async with gate.turn():
+        async with gate.acquire():
             with pytest.raises(ApiError) as late:
-                async with gate.turn():
+                async with gate.acquire():
                     raise AssertionError("two at once")
-        async with gate.turn():  # and the slot is free again
+        async with gate.acquire():  # and the slot is free again
             return late.value
 
     assert asyncio.run(work()).code == "busy"

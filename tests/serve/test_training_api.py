@@ -318,6 +318,20 @@ def test_a_job_that_is_stopped_while_somebody_asks_after_it_is_stopped(tmp_path)
         assert database.job(db, "job-1")["result"] == "stopped"
 
 
+def test_a_job_whose_twin_was_freed_names_no_twin(tmp_path, monkeypatch):
+    """After `make gc`: the page would offer a model that the server does not have."""
+    monkeypatch.chdir(tmp_path)
+    kept = database.Database(tmp_path / "a.db")
+    (tmp_path / "artifacts/twins/anna/job-2").mkdir(parents=True)
+    with kept.open() as db:
+        for job in ("job-1", "job-2"):
+            database.add_job(db, job, "me", "anna", {})
+            database.set_job_result(db, job, f"artifacts/twins/anna/{job}")
+    state = SimpleNamespace(database=kept, jobs=SimpleNamespace(states=dict))
+    found = [asyncio.run(training.find_job(state, job)) for job in ("job-1", "job-2")]
+    assert [(job.state, job.twin) for job in found] == [("done", None), ("done", "anna/job-2")]
+
+
 def tables(http, **asked) -> dict[str, list[dict]]:
     with zipfile.ZipFile(io.BytesIO(http.post("/api/finetune/export", json=asked).content)) as archive:
         return {

@@ -15,7 +15,7 @@ export interface paths {
         put?: never;
         /**
          * Chat Completions
-         * @description OpenAI's chat completion. Without a system message the model gets the one that it was trained with.
+         * @description OpenAI's chat completion. Without a system message, the model gets the one that it was trained with.
          */
         post: operations["chat_completions_v1_chat_completions_post"];
         delete?: never;
@@ -35,7 +35,7 @@ export interface paths {
         put?: never;
         /**
          * Completions
-         * @description OpenAI's plain completion: the prompt as it is, without a template.
+         * @description OpenAI's plain completion: the prompt as it is, without a chat template.
          */
         post: operations["completions_v1_completions_post"];
         delete?: never;
@@ -53,7 +53,7 @@ export interface paths {
         };
         /**
          * Models
-         * @description What can be asked now: the models that are loaded.
+         * @description The loaded models.
          */
         get: operations["models_v1_models_get"];
         put?: never;
@@ -75,8 +75,7 @@ export interface paths {
         put?: never;
         /**
          * Generate
-         * @description One model's answer. With `stream`: the events start, delta {text}, written; error or cancelled where it ends
-         *     early.
+         * @description One model's answer. With `stream`: the events start, delta {text}, written; or error or cancelled.
          */
         post: operations["generate_api_generate_post"];
         delete?: never;
@@ -96,9 +95,9 @@ export interface paths {
         put?: never;
         /**
          * Compare
-         * @description Base and twin (and a third, where one is named) on the same prompt, as they write: the events of /api/generate
-         *     with `base.`, `twin.` or `third.` before their names, and for each side `….scores` {style, copied_words, copied,
-         *     copied_from, on_topic, notes} at the end.
+         * @description Base, twin and optionally a third model on the same prompt, streamed: the events of /api/generate with the prefix
+         *     `base.`, `twin.` or `third.`, and at the end of each side `….scores` {style, copied_words, copied, copied_from,
+         *     on_topic, notes}.
          */
         post: operations["compare_api_evaluate_post"];
         delete?: never;
@@ -118,7 +117,7 @@ export interface paths {
         put?: never;
         /**
          * Cancel
-         * @description Stop a request that runs, by its X-Request-ID; its engine stops at its next token. Admins stop anybody's.
+         * @description Cancel a running request by its X-Request-ID; the engine stops at its next token. Admins can cancel anybody's.
          */
         post: operations["cancel_api_cancel__request_id__post"];
         delete?: never;
@@ -200,7 +199,7 @@ export interface paths {
         put?: never;
         /**
          * Read Document
-         * @description The text of a .docx, by the reader that `make all` uses. Nothing of it is saved.
+         * @description The text of a .docx, read as `make all` reads it. Nothing is saved.
          */
         post: operations["read_document_api_read_post"];
         delete?: never;
@@ -220,8 +219,7 @@ export interface paths {
         put?: never;
         /**
          * Chat
-         * @description Ask in a chat. With `stream`: the events session {session_id}, delta {text}, answered; error or cancelled where
-         *     it ends early.
+         * @description Ask in a chat. With `stream`: the events session {session_id}, delta {text}, answered; or error or cancelled.
          */
         post: operations["chat_api_v1_chat_completions_post"];
         delete?: never;
@@ -239,7 +237,7 @@ export interface paths {
         };
         /**
          * List Sessions
-         * @description Newest first; `search` finds words in titles and messages, also their beginnings.
+         * @description Newest first. `search` finds words, and beginnings of words, in titles and messages.
          */
         get: operations["list_sessions_api_v1_chat_sessions_get"];
         put?: never;
@@ -278,7 +276,7 @@ export interface paths {
         };
         /**
          * Models
-         * @description The base and every twin under artifacts/.
+         * @description The base and all twins under artifacts/ and authors/.
          */
         get: operations["models_api_v1_models_get"];
         put?: never;
@@ -298,7 +296,7 @@ export interface paths {
         };
         /**
          * Models
-         * @description The base and every twin under artifacts/.
+         * @description The base and all twins under artifacts/ and authors/.
          */
         get: operations["models_api_models_get"];
         put?: never;
@@ -320,7 +318,7 @@ export interface paths {
         put?: never;
         /**
          * Load
-         * @description Make a model ready. 507 when memory does not allow it: unload another one first.
+         * @description Load a model. 507 when there is not enough memory: unload another one first.
          */
         post: operations["load_api_v1_models_load_post"];
         delete?: never;
@@ -340,7 +338,7 @@ export interface paths {
         put?: never;
         /**
          * Unload
-         * @description Give its memory back. 409 while it answers somebody.
+         * @description Free a model's memory. 409 while it answers a request.
          */
         post: operations["unload_api_v1_models_unload_post"];
         delete?: never;
@@ -360,7 +358,8 @@ export interface paths {
         put?: never;
         /**
          * Compare
-         * @description Two texts on a held-out topic, sides shuffled, cut to about one length: length must not tell who wrote.
+         * @description Two texts on a held-out topic, on random sides and cut to about the same length, which must not give them
+         *     away.
          */
         post: operations["compare_api_blind_post"];
         delete?: never;
@@ -380,7 +379,7 @@ export interface paths {
         put?: never;
         /**
          * Vote
-         * @description Counted once; then it is told who wrote which.
+         * @description Save the vote, once, and return who wrote which text.
          */
         post: operations["vote_api_blind__blind_id__vote_post"];
         delete?: never;
@@ -396,7 +395,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Results */
+        /**
+         * Results
+         * @description The results of all votes.
+         */
         get: operations["results_api_blind_results_get"];
         put?: never;
         post?: never;
@@ -415,8 +417,8 @@ export interface paths {
         };
         /**
          * Preference Pairs
-         * @description The votes as pairs for DPO, a JSON line each: {prompt, chosen, rejected}, lists of chat messages as TRL reads
-         *     them. Saved to a file, `train.preference_data` takes it.
+         * @description The votes as pairs for DPO, one JSON line each: {prompt, chosen, rejected}, lists of chat messages in TRL's
+         *     format. Save them to a file and set `train.preference_data` to it.
          */
         get: operations["preference_pairs_api_blind_pairs_get"];
         put?: never;
@@ -434,12 +436,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List Corpora */
+        /**
+         * List Corpora
+         * @description The sample, and every uploaded corpus.
+         */
         get: operations["list_corpora_api_corpus_get"];
         put?: never;
         /**
          * Upload Corpus
-         * @description A new corpus of .md, .txt and .docx files, or .zip of them, and what it is good for.
+         * @description Save .md, .txt and .docx files, or a .zip of them, as a new corpus, and assess it.
          */
         post: operations["upload_corpus_api_corpus_post"];
         delete?: never;
@@ -455,13 +460,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List Jobs */
+        /**
+         * List Jobs
+         * @description All jobs, newest first.
+         */
         get: operations["list_jobs_api_v1_training_jobs_get"];
         put?: never;
         /**
          * Start Job
-         * @description Queue a twin: the project's own stages, as an experiment in DVC's queue. Jobs run one after the other. A job has
-         *     no API key and asks no model elsewhere: where params.yaml names an instruction model or a judge, it goes without.
+         * @description Queue a training job: the project's own stages, as an experiment in DVC's queue. Jobs run one at a time.
+         *
+         *     A job has no API keys and calls no remote model: it ignores the instruction model and the judge of params.yaml.
          */
         post: operations["start_job_api_v1_training_jobs_post"];
         delete?: never;
@@ -477,13 +486,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get Job */
+        /**
+         * Get Job
+         * @description A job and its state.
+         */
         get: operations["get_job_api_v1_training_jobs__job_id__get"];
         put?: never;
         post?: never;
         /**
          * Cancel Job
-         * @description Stop it as Ctrl-C would: nothing half-written is kept. A job that is over stays as it is.
+         * @description Stop a job as Ctrl-C does: nothing half-written is kept. A job that has ended is not changed.
          */
         delete: operations["cancel_job_api_v1_training_jobs__job_id__delete"];
         options?: never;
@@ -500,8 +512,8 @@ export interface paths {
         };
         /**
          * Job Progress
-         * @description Events progress {state, stage, step, steps, loss, tokens_per_second}, and at the end job. Stopping to listen
-         *     stops no job.
+         * @description The events progress {state, stage, step, steps, loss, tokens_per_second}, and at the end job. Disconnecting does
+         *     not stop the job.
          */
         get: operations["job_progress_api_v1_training_jobs__job_id__progress_get"];
         put?: never;
@@ -523,7 +535,7 @@ export interface paths {
         put?: never;
         /**
          * Export Training Data
-         * @description What the twin was trained on, to train elsewhere: a zip of JSON lines. Held-out posts are never in it.
+         * @description The twin's training data as a zip of JSON lines, to train elsewhere. Held-out posts are never in it.
          */
         post: operations["export_training_data_api_finetune_export_post"];
         delete?: never;
@@ -541,7 +553,7 @@ export interface paths {
         };
         /**
          * Topics
-         * @description For prompts to begin with; nothing where no posts were read yet.
+         * @description Ideas for prompts; empty before `make all` has read the posts.
          */
         get: operations["topics_api_topics_get"];
         put?: never;
@@ -561,7 +573,7 @@ export interface paths {
         };
         /**
          * Dashboard
-         * @description `past=false` leaves out commits and experiments, which Git and DVC take seconds to tell.
+         * @description `past=false` leaves out commits and experiments, for which Git and DVC take seconds.
          */
         get: operations["dashboard_api_dashboard_get"];
         put?: never;
@@ -581,7 +593,7 @@ export interface paths {
         };
         /**
          * Health
-         * @description Open to anybody; reasons are for holders of a key, and for this machine where there are no keys.
+         * @description Open to anybody. Reasons are shown to callers with a key, or on loopback while there are no keys.
          */
         get: operations["health_api_v1_health_get"];
         put?: never;
@@ -601,7 +613,7 @@ export interface paths {
         };
         /**
          * Metrics
-         * @description For Prometheus.
+         * @description Metrics for Prometheus.
          */
         get: operations["metrics_api_v1_metrics_get"];
         put?: never;
@@ -623,7 +635,7 @@ export interface paths {
         put?: never;
         /**
          * Token
-         * @description A bearer token for the admin who asks: good for SERVE_TOKEN_MINUTES, void when the key is removed.
+         * @description A bearer token for an admin. It expires after SERVE_TOKEN_MINUTES, and when the admin's key is removed.
          */
         post: operations["token_api_v1_auth_token_post"];
         delete?: never;
@@ -638,7 +650,7 @@ export interface components {
     schemas: {
         /**
          * Blind
-         * @description Which is which is told by the vote's answer. `has_own_text`: one of them is the author's own.
+         * @description The response to the vote names the writers. `has_own_text`: one of them is the author's own.
          */
         Blind: {
             /** Id */
@@ -662,7 +674,7 @@ export interface components {
         BlindRequest: {
             /**
              * One
-             * @description a model, five_shot or styled of the scorecard, or author: the author's own text
+             * @description a model; five_shot or styled, the scorecard's prompted systems; or author, the author's own text
              * @default base
              */
             one: string;
@@ -673,7 +685,7 @@ export interface components {
             other: string;
             /**
              * Fresh
-             * @description write now, instead of taking what the scorecard's run wrote
+             * @description generate now instead of taking the samples of the scorecard
              * @default false
              */
             fresh: boolean;
@@ -866,7 +878,7 @@ export interface components {
             stop: string[];
             /**
              * Style Strength
-             * @description 0: the base, 1: the twin as it was trained; only the embedded engine can
+             * @description 0: the base, 1: the twin as it was trained; only on the embedded engine
              */
             style_strength?: number | null;
             /** Prompt */
@@ -884,7 +896,7 @@ export interface components {
             task: "ask" | "write" | "continue";
             /**
              * System
-             * @description in place of the system message the twin was trained with
+             * @description replaces the system message that the twin was trained with
              */
             system?: string | null;
             /**
@@ -901,7 +913,7 @@ export interface components {
             third?: string | null;
             /**
              * Base Strength
-             * @description as style_strength, which is the twin's
+             * @description like style_strength, which is the twin's
              */
             base_strength?: number | null;
             /** Third Strength */
@@ -966,7 +978,7 @@ export interface components {
         };
         /**
          * Dashboard
-         * @description `curves`: {loss, valid_loss}, rows of the tables that `dvc plots` draws.
+         * @description `curves`: {loss, valid_loss}, the rows of the tables that `dvc plots` draws.
          */
         Dashboard: {
             /** Scorecard */
@@ -1000,7 +1012,7 @@ export interface components {
         };
         /**
          * DocumentText
-         * @description Markdown; the document's title, where it has one, is the first heading.
+         * @description Markdown. The document's title, if it has one, is the first heading.
          */
         DocumentText: {
             /** Text */
@@ -1034,7 +1046,7 @@ export interface components {
             stop: string[];
             /**
              * Style Strength
-             * @description 0: the base, 1: the twin as it was trained; only the embedded engine can
+             * @description 0: the base, 1: the twin as it was trained; only on the embedded engine
              */
             style_strength?: number | null;
             /**
@@ -1076,7 +1088,7 @@ export interface components {
         };
         /**
          * ErrorAnswer
-         * @description What every answer of 400 and more holds.
+         * @description The body of every response with a status of 400 or more.
          */
         ErrorAnswer: {
             error: components["schemas"]["ErrorBody"];
@@ -1092,7 +1104,7 @@ export interface components {
         };
         /**
          * Experiment
-         * @description A row of `dvc exp show`.
+         * @description A row of `dvc exp show`. `metrics` and `params`: {file: values}.
          */
         Experiment: {
             /** Name */
@@ -1139,7 +1151,8 @@ export interface components {
         };
         /**
          * FinetuneRequest
-         * @description `chat`: messages, as TRL and OpenAI read them. `alpaca`: instruction, input, output. `text`: only the posts.
+         * @description `chat`: messages in the format of TRL and OpenAI. `alpaca`: instruction, input, output. `text`: only the
+         *     posts.
          * @example {
          *       "format": "chat",
          *       "validation_split": 0.1
@@ -1159,19 +1172,19 @@ export interface components {
             include_system: boolean;
             /**
              * Quality Filter
-             * @description leave out answers under 40 words, with a word or line repeated more than people do, or mostly not words
+             * @description skip answers under 40 words, with a word or line repeated more than people do, or mostly not words
              * @default false
              */
             quality_filter: boolean;
             /**
              * Deduplicate
-             * @description leave out what is near to an example before
+             * @description skip near-duplicates of earlier examples
              * @default true
              */
             deduplicate: boolean;
             /**
              * Validation Split
-             * @description share of the posts, whole posts only
+             * @description fraction of the posts; posts are never divided
              * @default 0.1
              */
             validation_split: number;
@@ -1212,7 +1225,7 @@ export interface components {
             stop: string[];
             /**
              * Style Strength
-             * @description 0: the base, 1: the twin as it was trained; only the embedded engine can
+             * @description 0: the base, 1: the twin as it was trained; only on the embedded engine
              */
             style_strength?: number | null;
             /** Prompt */
@@ -1230,7 +1243,7 @@ export interface components {
             task: "ask" | "write" | "continue";
             /**
              * System
-             * @description in place of the system message the twin was trained with
+             * @description replaces the system message that the twin was trained with
              */
             system?: string | null;
             /**
@@ -1247,8 +1260,8 @@ export interface components {
         };
         /**
          * Health
-         * @description `live`: it answers. `ready`: a model answers too, and none is being loaded. `why` (this engine was taken) and the
-         *     reasons of `failed` name files and addresses: null for who has no key where there are keys.
+         * @description `live`: the server answers. `ready`: a model answers too, and none is being loaded. `why` this engine was chosen,
+         *     and the reasons in `failed`, contain paths and addresses: they are null for callers without a key.
          */
         Health: {
             /**
@@ -1272,8 +1285,8 @@ export interface components {
         };
         /**
          * Job
-         * @description `params`: hyper-parameters by dotted name, and whether a scorecard was asked for. `created_at`: seconds since 1970.
-         *     `twin`: the model's name once the job is done.
+         * @description `params`: hyper-parameters by dotted name, and whether a scorecard was asked for. `created_at`: seconds since
+         *     1970. `twin`: the model's name once the job is done, as long as its files are there.
          */
         Job: {
             /** Id */
@@ -1315,7 +1328,7 @@ export interface components {
             corpus: string;
             /**
              * Base Model
-             * @description a name of blogtwin/models/registry.yaml; none: params.yaml's
+             * @description a name of blogtwin/models/registry.yaml; null: the base of params.yaml
              */
             base_model?: string | null;
             /**
@@ -1325,7 +1338,7 @@ export interface components {
             preset: string;
             /**
              * Params
-             * @description hyper-parameters of params.yaml by dotted name, such as train.epochs; no path, no address
+             * @description hyper-parameters of params.yaml by dotted name, such as train.epochs; no paths or addresses
              * @default {}
              */
             params: {
@@ -1333,7 +1346,7 @@ export interface components {
             };
             /**
              * Scorecard
-             * @description false stops after the export
+             * @description false: stop after the export
              * @default true
              */
             scorecard: boolean;
@@ -1350,7 +1363,8 @@ export interface components {
         };
         /**
          * Message
-         * @description `finish_reason`: stop, length or cancelled for an answer; empty for a question.
+         * @description `finish_reason`: stop, length or cancelled for an answer; empty for a question. `created_at`: seconds since
+         *     1970.
          */
         "Message-Output": {
             /** Id */
@@ -1386,8 +1400,7 @@ export interface components {
         };
         /**
          * ModelFailure
-         * @description `code` stays the same from version to version: no_engine, unusable, memory_full, engine_failed, engine_gone or
-         *     unknown_model.
+         * @description `code` never changes: no_engine, unusable, memory_full, engine_failed, engine_gone or unknown_model.
          */
         ModelFailure: {
             /** Code */
@@ -1397,8 +1410,8 @@ export interface components {
         };
         /**
          * ModelInfo
-         * @description `digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether a request may
-         *     choose it.
+         * @description `digest`: SHA-256 of the adapter, or of the base once it is loaded. `style_strength`: whether requests can set
+         *     it. `size_mb` and `memory_mb`: MB of 10⁶ bytes.
          */
         ModelInfo: {
             /** Name */
@@ -1448,8 +1461,8 @@ export interface components {
         };
         /**
          * PairResult
-         * @description Votes for `one` against `other`; a tie is half a win. `lo` and `hi`: Wilson's 95 % interval of `share`. `p`: exact
-         *     binomial test. `e`: an e-value, valid however often it is looked at.
+         * @description Votes for `one` against `other`; a tie is half a win. `lo` and `hi`: Wilson's 95 % interval of `share`. `p`:
+         *     exact binomial test. `e`: an e-value, valid however often it is looked at.
          */
         PairResult: {
             /** One */
@@ -1487,7 +1500,7 @@ export interface components {
         };
         /**
          * Readiness
-         * @description What stage 01 keeps of the files, and whether it is enough.
+         * @description What stage 01 keeps of the files, and whether that is enough. `first` and `last`: ISO dates of the posts.
          */
         Readiness: {
             /** Name */
@@ -1558,7 +1571,7 @@ export interface components {
             stop: string[];
             /**
              * Style Strength
-             * @description 0: the base, 1: the twin as it was trained; only the embedded engine can
+             * @description 0: the base, 1: the twin as it was trained; only on the embedded engine
              */
             style_strength?: number | null;
             /** Text */
@@ -1595,7 +1608,7 @@ export interface components {
         };
         /**
          * ScorecardSummary
-         * @description The figures of the scorecard; none for a base.
+         * @description The scorecard's main figures; null for a base.
          */
         ScorecardSummary: {
             /** Style */
@@ -1613,7 +1626,8 @@ export interface components {
         };
         /**
          * SelfRecognition
-         * @description How often the author recognised their own text; a `share` of 0.5 is chance. `lo` and `hi`: Wilson's 95 % interval.
+         * @description How often the author recognised their own text; a `share` of 0.5 is chance. `lo` and `hi`: Wilson's 95 %
+         *     interval.
          */
         SelfRecognition: {
             /** Right */
@@ -1652,19 +1666,19 @@ export interface components {
             stop: string[];
             /**
              * Style Strength
-             * @description 0: the base, 1: the twin as it was trained; only the embedded engine can
+             * @description 0: the base, 1: the twin as it was trained; only on the embedded engine
              */
             style_strength?: number | null;
             /** Message */
             message: string;
             /**
              * Session Id
-             * @description none begins a new chat
+             * @description null starts a new chat
              */
             session_id?: string | null;
             /**
              * After
-             * @description a message of the session: a new chat goes on from there, and the session stays as it is
+             * @description id of a message of the session: a new chat branches off after it, and the session is not changed
              */
             after?: number | null;
             /**
@@ -1678,7 +1692,10 @@ export interface components {
              */
             stream: boolean;
         };
-        /** Token */
+        /**
+         * Token
+         * @description `expires`: seconds since 1970.
+         */
         Token: {
             /** Token */
             token: string;
@@ -1687,8 +1704,7 @@ export interface components {
         };
         /**
          * Topics
-         * @description Whose posts these are, where params.yaml says it, and what they are about: tags, the commonest first, and titles,
-         *     the newest first.
+         * @description The posts' author as named in params.yaml, tags (most frequent first) and titles (newest first).
          */
         Topics: {
             /** Author */
@@ -1700,7 +1716,7 @@ export interface components {
         };
         /**
          * Vote
-         * @description Style and quality are asked apart: a text can sound like the author and read badly.
+         * @description Style and quality are separate questions: a text can sound like the author and read badly.
          * @example {
          *       "more_similar": "right",
          *       "preferred": "left"
@@ -1715,12 +1731,12 @@ export interface components {
             preferred: "left" | "right" | "tie";
             /**
              * More Similar
-             * @description which one sounds more like you, where neither is yours
+             * @description which one sounds more like you; null where one is yours
              */
             more_similar?: ("left" | "right" | "tie") | null;
             /**
              * Own Text
-             * @description which one you wrote, where one is yours
+             * @description which one you wrote; null where none is yours
              */
             own_text?: ("left" | "right") | null;
         };
@@ -1767,7 +1783,7 @@ export interface components {
         };
         /**
          * Completion
-         * @description As OpenAI gives it; the engine may add fields.
+         * @description OpenAI's response; the engine may add fields.
          */
         serve__routers__openai__Completion: {
             /** Id */
@@ -1833,7 +1849,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1842,7 +1858,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1851,7 +1867,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1860,7 +1876,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1869,7 +1885,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -1878,7 +1894,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -1887,7 +1903,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1905,7 +1921,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1976,7 +1992,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1985,7 +2001,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1994,7 +2010,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2003,7 +2019,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2012,7 +2028,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -2021,7 +2037,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -2030,7 +2046,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2048,7 +2064,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2113,7 +2129,7 @@ export interface operations {
                     "application/json": components["schemas"]["serve__routers__openai__ModelList"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2122,7 +2138,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2131,7 +2147,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2140,7 +2156,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2149,7 +2165,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -2158,7 +2174,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -2167,7 +2183,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2185,7 +2201,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2259,7 +2275,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2268,7 +2284,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2277,7 +2293,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2286,7 +2302,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2295,7 +2311,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -2304,7 +2320,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -2313,7 +2329,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2331,7 +2347,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2404,7 +2420,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2413,7 +2429,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2422,7 +2438,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2431,7 +2447,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2440,7 +2456,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -2449,7 +2465,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -2458,7 +2474,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2476,7 +2492,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2543,7 +2559,7 @@ export interface operations {
                     "application/json": components["schemas"]["CancelResult"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2552,7 +2568,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2561,7 +2577,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2570,7 +2586,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2579,7 +2595,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -2588,7 +2604,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -2597,7 +2613,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2615,7 +2631,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2688,7 +2704,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2697,7 +2713,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2706,7 +2722,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2715,7 +2731,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2724,7 +2740,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -2733,7 +2749,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -2742,7 +2758,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2760,7 +2776,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2834,7 +2850,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2843,7 +2859,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2852,7 +2868,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2861,7 +2877,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2870,7 +2886,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -2879,7 +2895,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -2888,7 +2904,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2906,7 +2922,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2977,7 +2993,7 @@ export interface operations {
                     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2986,7 +3002,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2995,7 +3011,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3004,7 +3020,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3013,7 +3029,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -3022,7 +3038,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3031,7 +3047,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3049,7 +3065,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3118,7 +3134,7 @@ export interface operations {
                     "application/json": components["schemas"]["DocumentText"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3127,7 +3143,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3136,7 +3152,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3145,7 +3161,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3154,7 +3170,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -3163,7 +3179,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3172,7 +3188,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3190,7 +3206,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3264,7 +3280,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3273,7 +3289,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3282,7 +3298,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3291,7 +3307,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3300,7 +3316,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -3309,7 +3325,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3318,7 +3334,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3336,7 +3352,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3405,7 +3421,7 @@ export interface operations {
                     "application/json": components["schemas"]["ChatList"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3414,7 +3430,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3423,7 +3439,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3432,7 +3448,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3441,7 +3457,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -3450,7 +3466,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3459,7 +3475,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3477,7 +3493,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3544,7 +3560,7 @@ export interface operations {
                     "application/json": components["schemas"]["Chat"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3553,7 +3569,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3562,7 +3578,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3571,7 +3587,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3580,7 +3596,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -3589,7 +3605,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3598,7 +3614,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3616,7 +3632,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3683,7 +3699,7 @@ export interface operations {
                     "application/json": components["schemas"]["DeleteResult"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3692,7 +3708,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3701,7 +3717,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3710,7 +3726,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3719,7 +3735,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -3728,7 +3744,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3737,7 +3753,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3755,7 +3771,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3826,7 +3842,7 @@ export interface operations {
                     "application/json": components["schemas"]["ChatSession"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3835,7 +3851,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3844,7 +3860,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3853,7 +3869,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3862,7 +3878,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -3871,7 +3887,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3880,7 +3896,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3898,7 +3914,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3963,7 +3979,7 @@ export interface operations {
                     "application/json": components["schemas"]["serve__routers__models__ModelList"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3972,7 +3988,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3981,7 +3997,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3990,7 +4006,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3999,7 +4015,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -4008,7 +4024,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4017,7 +4033,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4035,7 +4051,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4100,7 +4116,7 @@ export interface operations {
                     "application/json": components["schemas"]["serve__routers__models__ModelList"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4109,7 +4125,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4118,7 +4134,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4127,7 +4143,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4136,7 +4152,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -4145,7 +4161,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4154,7 +4170,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4172,7 +4188,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4241,7 +4257,7 @@ export interface operations {
                     "application/json": components["schemas"]["ModelInfo"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4250,7 +4266,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4259,7 +4275,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4268,7 +4284,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4277,7 +4293,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -4286,7 +4302,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4295,7 +4311,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4313,7 +4329,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4382,7 +4398,7 @@ export interface operations {
                     "application/json": components["schemas"]["ModelInfo"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4391,7 +4407,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4400,7 +4416,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4409,7 +4425,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4418,7 +4434,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -4427,7 +4443,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4436,7 +4452,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4454,7 +4470,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4523,7 +4539,7 @@ export interface operations {
                     "application/json": components["schemas"]["Blind"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4532,7 +4548,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4541,7 +4557,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4550,7 +4566,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4559,7 +4575,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -4568,7 +4584,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4577,7 +4593,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4595,7 +4611,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4666,7 +4682,7 @@ export interface operations {
                     "application/json": components["schemas"]["VoteResult"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4675,7 +4691,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4684,7 +4700,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4693,7 +4709,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4702,7 +4718,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -4711,7 +4727,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4720,7 +4736,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4738,7 +4754,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4803,7 +4819,7 @@ export interface operations {
                     "application/json": components["schemas"]["Results"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4812,7 +4828,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4821,7 +4837,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4830,7 +4846,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4839,7 +4855,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -4848,7 +4864,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4857,7 +4873,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4875,7 +4891,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4940,7 +4956,7 @@ export interface operations {
                     "application/x-ndjson": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4949,7 +4965,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4958,7 +4974,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4967,7 +4983,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4976,7 +4992,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -4985,7 +5001,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4994,7 +5010,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5012,7 +5028,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5077,7 +5093,7 @@ export interface operations {
                     "application/json": components["schemas"]["Corpora"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5086,7 +5102,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5095,7 +5111,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5104,7 +5120,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5113,7 +5129,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -5122,7 +5138,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -5131,7 +5147,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5149,7 +5165,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5218,7 +5234,7 @@ export interface operations {
                     "application/json": components["schemas"]["Readiness"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5227,7 +5243,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5236,7 +5252,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5245,7 +5261,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5254,7 +5270,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -5263,7 +5279,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -5272,7 +5288,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5290,7 +5306,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5355,7 +5371,7 @@ export interface operations {
                     "application/json": components["schemas"]["JobList"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5364,7 +5380,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5373,7 +5389,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5382,7 +5398,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5391,7 +5407,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -5400,7 +5416,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -5409,7 +5425,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5427,7 +5443,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5496,7 +5512,7 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5505,7 +5521,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5514,7 +5530,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5523,7 +5539,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5532,7 +5548,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -5541,7 +5557,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -5550,7 +5566,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5568,7 +5584,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5635,7 +5651,7 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5644,7 +5660,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5653,7 +5669,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5662,7 +5678,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5671,7 +5687,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -5680,7 +5696,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -5689,7 +5705,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5707,7 +5723,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5774,7 +5790,7 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5783,7 +5799,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5792,7 +5808,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5801,7 +5817,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5810,7 +5826,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -5819,7 +5835,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -5828,7 +5844,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5846,7 +5862,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5917,7 +5933,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5926,7 +5942,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5935,7 +5951,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5944,7 +5960,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5953,7 +5969,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -5962,7 +5978,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -5971,7 +5987,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5989,7 +6005,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6058,7 +6074,7 @@ export interface operations {
                     "application/zip": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6067,7 +6083,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6076,7 +6092,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6085,7 +6101,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6094,7 +6110,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -6103,7 +6119,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -6112,7 +6128,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6130,7 +6146,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6195,7 +6211,7 @@ export interface operations {
                     "application/json": components["schemas"]["Topics"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6204,7 +6220,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6213,7 +6229,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6222,7 +6238,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6231,7 +6247,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -6240,7 +6256,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -6249,7 +6265,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6267,7 +6283,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6334,7 +6350,7 @@ export interface operations {
                     "application/json": components["schemas"]["Dashboard"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6343,7 +6359,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6352,7 +6368,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6361,7 +6377,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6370,7 +6386,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -6379,7 +6395,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -6388,7 +6404,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6406,7 +6422,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6471,7 +6487,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6480,7 +6496,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6489,7 +6505,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6498,7 +6514,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6507,7 +6523,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -6516,7 +6532,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -6525,7 +6541,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6543,7 +6559,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6608,7 +6624,7 @@ export interface operations {
                     "text/plain": string;
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6617,7 +6633,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6626,7 +6642,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6635,7 +6651,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6644,7 +6660,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -6653,7 +6669,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -6662,7 +6678,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6680,7 +6696,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6745,7 +6761,7 @@ export interface operations {
                     "application/json": components["schemas"]["Token"];
                 };
             };
-            /** @description The request can't be read, or asks for what the model can't do */
+            /** @description Unreadable request, or one that the model can't serve */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6754,7 +6770,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description No key, a wrong one, or an expired token */
+            /** @description No key, a wrong key, or an expired token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6763,7 +6779,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not this role's, or another web page's request */
+            /** @description Insufficient role, or cross-origin request */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6772,7 +6788,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description There is no such thing */
+            /** @description Not found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -6781,7 +6797,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description This path has no such method */
+            /** @description Method not allowed on this path */
             405: {
                 headers: {
                     [name: string]: unknown;
@@ -6790,7 +6806,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description The body did not come in time */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -6799,7 +6815,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description Not in this state */
+            /** @description Not possible in the current state */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6817,7 +6833,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
-            /** @description A field is wrong */
+            /** @description A field is invalid */
             422: {
                 headers: {
                     [name: string]: unknown;

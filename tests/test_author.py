@@ -207,7 +207,7 @@ def test_an_old_params_file_is_brought_up_to_date_before_dvc_reads_it(workspace)
         mkdir moved && git mv {persona} moved/form.yaml && sed -i 's,{persona},moved/form.yaml,g' $(git grep -lF {persona} -- '*.yaml' '*.py')
         sed -i 's/max_file_mb/max_file_size_mb/g' $(git grep -lw max_file_mb -- '*.yaml' '*.py')
         echo 'RENAMED["ingest.max_file_mb"] = "ingest.max_file_size_mb"' >> {table}
-        echo 'MOVED["prepare.persona"] = {{"{persona}": "moved/form.yaml"}}' >> {table}
+        echo 'MOVED_DEFAULTS["prepare.persona"] = {{"{persona}": "moved/form.yaml"}}' >> {table}
         git rm -qf --ignore-unmatch dvc.lock
         git add -A && git commit -qm 'another version'"""
     assert sh(workspace, change).returncode == 0

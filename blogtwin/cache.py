@@ -68,7 +68,7 @@ class JsonCache:
         return self.replacement.__exit__(*error)
 
     def get(self, inputs: Any, compute: Callable[[], Any]) -> Any:
-        """The cached result for `inputs` (a JSON value), or `compute()`, as it will be read back: JSON has no tuples."""
+        """The cached result for `inputs` (JSON), or `compute()` as it will be read back (tuples become lists)."""
         key = cache_key([*self.dependencies, inputs])
         raw = self._read(key)
         try:

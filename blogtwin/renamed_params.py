@@ -33,7 +33,7 @@ RENAMED: dict[str, str] = {
     "eval.swap": "eval.other_twin",
     "eval.judge": "eval.judge_model",
 }
-# {current dotted name: {old default: new default, as YAML}}: files of this project that moved, values spelt differently.
+# {current dotted name: {old default: new default, as YAML}}: files that moved, values spelt differently.
 MOVED_DEFAULTS: dict[str, dict[str, str]] = {"prepare.persona": {"scripts/corpus/persona.yaml": "corpus/persona.yaml"}}
 MISSING = object()  # no value of this name
 

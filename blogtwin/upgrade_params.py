@@ -114,8 +114,8 @@ def resolve_conflict(path: Path) -> list[str]:
     except (yaml.YAMLError, UserError) as e:
         why = re.sub(r"\S*\.tmp", "it", " ".join(str(e).split()))
         raise UserError(
-            f"Git could not merge {path}, and your changes can't be set in the new version ({why}): resolve the conflicts"
-            " by hand."
+            f"Git could not merge {path}, and setting your changes in the new version fails ({why}): resolve the"
+            " conflicts by hand."
         ) from None
     run_git(path.parent, "add", "--", path.name)  # marks the conflict as resolved, so that Git continues
     return list(values)

@@ -150,7 +150,7 @@ def test_uv_picks_the_build_and_the_second_setup_does_nothing(project):
         ]
         assert second[-2:] == ["--no-deps", "./wheels/weights-1.0-py3-none-any.whl"]
         assert re.search(
-            r"PyTorch's CPU build: \d\.\d GB to fetch, \d\.\d GB on the disk, about \d minutes? at 100 Mbit/s",
+            r"PyTorch's CPU build: \d\.\d GB to download, \d\.\d GB on disk, about \d minutes? at 100 Mbit/s",
             done.stdout,
         ), done.stdout
     calls = len(uv_calls(project))
@@ -206,7 +206,10 @@ def test_a_uv_that_hangs_is_killed_in_time_with_all_that_it_started(here, monkey
     monkeypatch.setattr(installation, "pip_settings", list)
     (here / "uv.mode").write_text("hangs")
     begun = time.monotonic()
-    assert installation.choose_installer() == ("CUDA", None) and "can't be reached, so pip installs" in capsys.readouterr().out
+    assert (
+        installation.choose_installer() == ("CUDA", None)
+        and "can't be reached, so pip installs" in capsys.readouterr().out
+    )
     assert time.monotonic() - begun < 10
     child = Path("/proc") / (here / "child.pid").read_text() / "cmdline"
     assert not (child.exists() and b"sleep" in child.read_bytes())
@@ -215,7 +218,10 @@ def test_a_uv_that_hangs_is_killed_in_time_with_all_that_it_started(here, monkey
 @on_linux
 def test_a_uv_that_does_not_resolve_means_pip(here, capsys):
     (here / "uv.mode").write_text("fails")
-    assert installation.choose_installer() == ("CUDA", None) and "can't be reached, so pip installs" in capsys.readouterr().out
+    assert (
+        installation.choose_installer() == ("CUDA", None)
+        and "can't be reached, so pip installs" in capsys.readouterr().out
+    )
 
 
 @pytest.mark.slow

@@ -499,5 +499,5 @@ def test_mistakes_are_one_sentence(folder):
     done = doctor(folder, MAX_RAM_GB="lots")
     assert (
         done.returncode == 1
-        and done.stderr == "error: MAX_RAM_GB is lots, which is no number of GB: write for example 8.\n"
+        and done.stderr == "error: MAX_RAM_GB is lots, which is not a number of GB: write for example 8.\n"
     )

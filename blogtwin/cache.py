@@ -1,18 +1,22 @@
-"""Results cached on disk by everything that decides them.
+"""Results cached on disk under a hash of everything that they depend on.
 
-`JsonCache` is for many small results of one run: when three posts are added to a thousand, only three are work. It is a
-file of lines `<hash> <JSON>`, read where it lies and written again beside itself; what a run did not ask for is not in
-it afterwards. `cache_file` is for a few expensive ones, such as what a model answered: a file each, which stays.
+`JsonCache` is for many small results of one run: after three posts were added to a thousand, only those three are
+computed. It is one file of lines `<hash> <JSON>`, which is read in place and rewritten by each run; results that a run
+did not ask for are dropped. `cache_file` is for a few expensive results, such as the answers of a language model: each
+has a file of its own, which stays.
 """
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from blogtwin.files import atomic_open, sha256_file
 from blogtwin.paths import ROOT
 
-KEY_DIGITS = 32  # of the hash, in hex
+KEY_DIGITS = 32  # length of a key: hex digits of the hash
+# The code whose changes make cached results invalid.
 CODE_PATTERNS = (
     "corpus/**/*.py",
     "blogtwin/text/*.py",
@@ -22,70 +26,73 @@ CODE_PATTERNS = (
 )
 
 
-def cache_key(value) -> str:
-    """The hash of anything that JSON can hold."""
+def cache_key(value: Any) -> str:
+    """Hash of a JSON value: KEY_DIGITS hex digits."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:KEY_DIGITS]
 
 
-def cache_file(folder: Path, value) -> Path:
-    """Where in `folder` the result that `value` decides is cached; it may not be there yet."""
+def cache_file(folder: Path, value: Any) -> Path:
+    """Path in `folder` of the result that depends on `value`, a JSON value. The file may not exist yet."""
     return folder / f"{cache_key(value)}.json"
 
 
 class JsonCache:
-    """`get(what, make)` inside a with block; `made` counts what was not there. `decides` is what all of it depends
-    on."""
+    """A cache file, open inside a `with` block. `misses` and `hits` count the results that this run computed and read.
 
-    def __init__(self, path: Path, *decides):
-        self.path, self.decides = path, [code_fingerprint(), *decides]
-        self.places: dict[str, tuple[int, int]] = {}
-        self.made = self.found = 0
+    All results depend on `dependencies` (JSON values) and on the project's code.
+    """
 
-    def __enter__(self):
-        self.old = open(self.path, "rb") if self.path.is_file() else None
-        at = 0
-        for line in self.old or ():
-            if line.endswith(b"\n"):  # else the disk was full
-                self.places[line[:KEY_DIGITS].decode("ascii", "replace")] = (
-                    at + KEY_DIGITS + 1,
-                    len(line) - KEY_DIGITS - 2,
-                )
-            at += len(line)
-        self.writing = atomic_open(self.path, "wb")
-        self.new, self.written = self.writing.__enter__(), set()
+    def __init__(self, path: Path, *dependencies: Any):
+        self.path = path
+        self.dependencies = [code_fingerprint(), *dependencies]
+        self.positions: dict[str, tuple[int, int]] = {}  # {key: (offset of the JSON, its length)}, in bytes
+        self.misses = self.hits = 0
+        self.old_file: BinaryIO | None = None
+
+    def __enter__(self) -> "JsonCache":
+        self.old_file = open(self.path, "rb") if self.path.is_file() else None
+        offset = 0
+        for line in self.old_file or ():
+            if line.endswith(b"\n"):  # a line without an end was cut off by a full disk
+                key = line[:KEY_DIGITS].decode("ascii", "replace")
+                self.positions[key] = (offset + KEY_DIGITS + 1, len(line) - KEY_DIGITS - 2)
+            offset += len(line)
+        self.replacement = atomic_open(self.path, "wb")
+        self.new_file = self.replacement.__enter__()
+        self.written_keys: set[str] = set()
         return self
 
-    def __exit__(self, *error):
-        if self.old:
-            self.old.close()
-        return self.writing.__exit__(*error)
+    def __exit__(self, *error: Any) -> bool | None:
+        if self.old_file:
+            self.old_file.close()
+        return self.replacement.__exit__(*error)
 
-    def get(self, what, make):
-        """The JSON value of `what` (anything that JSON can hold), which `make()` makes where it is not known."""
-        key = cache_key([*self.decides, what])
+    def get(self, inputs: Any, compute: Callable[[], Any]) -> Any:
+        """The cached result for `inputs` (JSON), or `compute()` as it will be read back (tuples become lists)."""
+        key = cache_key([*self.dependencies, inputs])
         raw = self._read(key)
         try:
             value = json.loads(raw)
-            self.found += 1
-        except ValueError:  # not known, or whatever became of the file
-            self.made += 1
-            raw = json.dumps(make()).encode()
-            value = json.loads(raw)  # as it comes back the next time
-        if key not in self.written:
-            self.written.add(key)
-            self.new.write(b"%s %s\n" % (key.encode(), raw))
+            self.hits += 1
+        except ValueError:  # no such key, or a damaged file
+            self.misses += 1
+            raw = json.dumps(compute()).encode()
+            value = json.loads(raw)
+        if key not in self.written_keys:
+            self.written_keys.add(key)
+            self.new_file.write(b"%s %s\n" % (key.encode(), raw))
         return value
 
     def _read(self, key: str) -> bytes:
-        """What stands behind a key; nothing where it is not known."""
-        if key not in self.places:
+        """The JSON under a key; empty where there is none."""
+        if self.old_file is None or key not in self.positions:
             return b""
-        at, length = self.places[key]
-        self.old.seek(at)
-        return self.old.read(length)
+        offset, length = self.positions[key]
+        self.old_file.seek(offset)
+        return self.old_file.read(length)
 
 
 def code_fingerprint() -> str:
-    """A hash of all that reads, cleans and counts: another version of it makes something else."""
+    """Hash of the code that reads, cleans and counts posts: another version may give other results."""
     files = sorted(file for pattern in CODE_PATTERNS for file in ROOT.glob(pattern))
     return hashlib.sha256("".join(sha256_file(f) for f in files).encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""params.yaml as frozen pydantic models: a typo is an error that names its place and the nearest right name."""
+"""params.yaml as frozen pydantic models. A misspelt parameter is an error that names it and the nearest right name."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -9,6 +9,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     PlainValidator,
     PrivateAttr,
     ValidationError,
@@ -23,6 +24,8 @@ from blogtwin.validation import dotted, main_problem, message_of, nearest_name
 
 
 class StrictModel(BaseModel):
+    """A frozen model that refuses unknown names."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
@@ -34,7 +37,7 @@ class IngestParams(StrictModel):
     chat_role: str = Field(min_length=1)
 
 
-def _parse_rate(value):
+def _parse_rate(value: Any) -> float | str:
     if value == "auto":
         return value
     try:
@@ -46,7 +49,8 @@ def _parse_rate(value):
     return number
 
 
-Rate = Annotated[float | str, PlainValidator(_parse_rate)]  # a union would name its parts in the place of a mistake
+# Extra examples per post, or "auto". Not a plain union: its error messages would name the parts of the union.
+Rate = Annotated[float | str, PlainValidator(_parse_rate)]
 
 
 class AugmentationParams(StrictModel):
@@ -60,7 +64,7 @@ class AugmentationParams(StrictModel):
 
 class PrepareParams(StrictModel):
     seed: int
-    system: str = Field(min_length=1, max_length=200)  # it stands in every training row, which has a limit
+    system: str = Field(min_length=1, max_length=200)  # every training row holds it, and rows have a maximum length
     author: str
     links: Literal["text", "keep"]
     code: Literal["keep", "drop", "placeholder"]
@@ -86,22 +90,24 @@ class SplitParams(StrictModel):
     min_containment: float = Field(gt=0, le=1)
 
     @model_validator(mode="after")
-    def fractions_add_up(self):
+    def check_fractions_sum_to_one(self) -> "SplitParams":
         total = self.train_fraction + self.valid_fraction + self.test_fraction
         if abs(total - 1) > 1e-6:
-            raise ValueError(f"train_fraction + valid_fraction + test_fraction is {total:g}, it must be 1")
+            raise ValueError(f"train_fraction + valid_fraction + test_fraction is {total:g}; it must be 1")
         return self
 
 
-def _file_of_votes(value):
-    if not value:  # DVC reads it as a dependency before any of this code runs, and a dependency can't be left out
-        raise ValueError("it should be a file that is there; for no votes, train/votes.jsonl, which is empty")
+def _check_preference_data(value: Any) -> Any:
+    if not value:  # the file is a DVC dependency of the stage, and DVC requires that a dependency exists
+        raise ValueError(
+            "it should be a file that exists; for no preference data use train/votes.jsonl, which is empty"
+        )
     return value
 
 
 class TrainParams(StrictModel):
-    """A knob that says `preset` takes its value from blogtwin/presets.yaml, before anything is checked: from then on it
-    is a number."""
+    """A parameter that says `preset` takes its value from blogtwin/presets.yaml before validation; afterwards it is a
+    number."""
 
     base: str
     preset: str
@@ -123,23 +129,23 @@ class TrainParams(StrictModel):
     num_canaries: int = Field(ge=0, le=100)
     method: Literal["sft", "dpo", "grpo"]
     preference_prompts: int = Field(ge=1)
-    preference_data: Annotated[str, BeforeValidator(_file_of_votes)]
-    _by_preset: frozenset = PrivateAttr(frozenset())
+    preference_data: Annotated[str, BeforeValidator(_check_preference_data)]
+    _by_preset: frozenset[str] = PrivateAttr(frozenset())
 
     @property
-    def by_preset(self) -> frozenset:
-        """The knobs whose value the preset gave."""
+    def by_preset(self) -> frozenset[str]:
+        """Names of the parameters whose value comes from the preset."""
         return self._by_preset
 
     @model_validator(mode="wrap")
     @classmethod
-    def knobs_of_the_preset(cls, data, handler):
+    def fill_in_preset(cls, data: Any, handler: ModelWrapValidatorHandler["TrainParams"]) -> "TrainParams":
         if not isinstance(data, dict):
             return handler(data)
-        filled, given = apply_preset(data)
-        made = handler(filled)
-        made._by_preset = given
-        return made
+        filled, by_preset = apply_preset(data)
+        params = handler(filled)
+        params._by_preset = by_preset
+        return params
 
 
 class ExportParams(StrictModel):
@@ -177,25 +183,28 @@ class Params(StrictModel):
     eval: EvalParams
 
 
-def load_params(path="params.yaml") -> Params:
-    """params.yaml, checked whole; the first error becomes one sentence with its place and the nearest right name, or
-    the new one of an old."""
+def load_params(path: Path | str = "params.yaml") -> Params:
+    """Read and validate params.yaml.
+
+    Raises UserError with one sentence about the first mistake: where it is, and the nearest right name, or the new name
+    of a parameter that was renamed.
+    """
     try:
         # PyYAML reads 2e-4 as a string and DVC as a number: pydantic's lax mode takes both.
         text = Path(path).read_text(encoding="utf-8")
-        if renamed_params.conflicted(text):
+        if renamed_params.has_conflict_markers(text):
             raise UserError(
-                f"{path} holds Git's conflict markers (<<<<<<<): resolve them, as"
-                f" `{make_command('all', Path(path).parent)}` does."
+                f"{path} contains Git conflict markers (<<<<<<<): resolve them"
+                f" (`{make_command('all', Path(path).parent)}` does this for you)."
             )
         data = yaml.safe_load(text)
     except FileNotFoundError:
-        raise UserError(f"There is no {path} in {Path.cwd()}: run this from the project's folder.") from None
+        raise UserError(f"There is no {path} in {Path.cwd()}: run this command in the project's folder.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise UserError(f"{path} is not YAML: {' '.join(str(e).split())}.") from None
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(e).split())}.") from None
     folder = Path(path).parent
-    if old := renamed_params.old_in(data, folder):  # before its name is unknown, or its file missing
-        raise UserError(f"{path}: {old}, as `{make_command('all', folder)}` does.")
+    if outdated := renamed_params.first_outdated(data, folder):  # first, or it would be an unknown name
+        raise UserError(f"{path}: {outdated} (`{make_command('all', folder)}` does this for you).")
     try:
         return Params.model_validate(data)
     except ValidationError as e:
@@ -207,16 +216,15 @@ def _validation_sentence(error: ValidationError) -> str:
     where = dotted(problem["loc"])
     if problem["type"] == "extra_forbidden":
         *parents, name = problem["loc"]
-        model = Params
+        model: Any = Params
         for parent in parents:
             model = model.model_fields[parent].annotation
-        return f"there is no knob {where}: {nearest_name(name, model.model_fields, ''.join(f'{p}.' for p in parents))}"
+        prefix = "".join(f"{parent}." for parent in parents)
+        return f"there is no parameter {where}: {nearest_name(str(name), model.model_fields, prefix)}"
     if problem["type"] == "missing":
-        return f"{where} is missing: put it back with a value."
-    if isinstance(problem["input"], dict):  # knobs of one section that don't fit together
+        return f"{where} is missing: add it, with a value."
+    if isinstance(problem["input"], dict):  # parameters of a section that don't fit together
         return f"{where}: {problem['msg'].removeprefix('Value error, ')}."
-    return (
-        f"{where} is {problem['input']!r}: {message_of(problem)}."
-        if where
-        else f"{problem['msg'].removeprefix('Value error, ')}."
-    )
+    if not where:
+        return f"{problem['msg'].removeprefix('Value error, ')}."
+    return f"{where} is {problem['input']!r}: {message_of(problem)}."

@@ -1,22 +1,23 @@
-"""DVC and Git, asked by their command lines: the one place that starts them."""
+"""DVC and Git, called by their command lines. The other modules call them only through this one."""
 
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-DVC = (sys.executable, "-m", "dvc")  # this Python's own, whatever PATH says
+DVC = (sys.executable, "-m", "dvc")  # of this Python environment, whatever PATH says
 
 
-def run_git(folder: Path, *arguments: str, **options) -> subprocess.CompletedProcess:
-    """`git …` in a folder; its output is text. `options` are subprocess.run's."""
+def run_git(folder: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run `git …` in a folder and capture its output as text. `options` are those of subprocess.run."""
     return subprocess.run(["git", *arguments], cwd=folder, **{"capture_output": True, "text": True, **options})
 
 
-def run_dvc(folder: Path, *arguments: str, **options) -> subprocess.CompletedProcess:
-    """`dvc …` in a folder; its output is text. `options` are subprocess.run's."""
+def run_dvc(folder: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run `dvc …` in a folder and capture its output as text. `options` are those of subprocess.run."""
     return subprocess.run([*DVC, *arguments], cwd=folder, **{"capture_output": True, "text": True, **options})
 
 
 def dvc_cache_dir(project: Path = Path(".")) -> Path:
-    """The folder of DVC's cache of a project. Raises CalledProcessError where DVC knows none."""
+    """Path of a project's DVC cache. Raises CalledProcessError where the project has no DVC."""
     return (project / run_dvc(project, "cache", "dir", check=True).stdout.strip()).resolve()

@@ -1,7 +1,8 @@
-"""Values changed in params.yaml with its comments kept."""
+"""Change values in params.yaml and keep its comments."""
 
 import io
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -13,7 +14,10 @@ from blogtwin.files import atomic_open
 
 
 def set_params(path: Path, values: dict[str, str], quiet: bool = False) -> None:
-    """Set dotted keys; params.yaml is only replaced when the whole is valid with all of them."""
+    """Set {dotted name: value as written in YAML}. Prints each change, unless `quiet`.
+
+    Raises UserError, and leaves the file as it is, when the new params.yaml would not be valid.
+    """
     from ruamel.yaml import YAML, YAMLError
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
@@ -26,32 +30,32 @@ def set_params(path: Path, values: dict[str, str], quiet: bool = False) -> None:
     before = path.read_text(encoding="utf-8")
     data = editor.load(before)
     for key, value in values.items():
-        if (new := renamed_params.current(key)) != key:
-            raise UserError(
-                f"{path}: {key} is now called {new}: set that one." if new else f"{path}: {key} is gone: leave it out."
-            )
+        new_name = renamed_params.current_name(key)
+        if not new_name:
+            raise UserError(f"{path}: {key} was removed: don't set it.")
+        if new_name != key:
+            raise UserError(f"{path}: {key} is now called {new_name}: set that one.")
         *parents, name = key.split(".")
         section = data
         for parent in parents:
             section = section.setdefault(parent, {})
             if not isinstance(section, dict):
-                raise UserError(f"{path}: there is no knob {key}: {parent} is a value, not a section.")
+                raise UserError(f"{path}: there is no parameter {key}: {parent} is a value, not a section.")
         try:
-            read = editor.load(value)
-        except YAMLError:  # "[draft"
-            read = None
-        number_for_word = section.get(name) in ("preset", "auto") and isinstance(read, int | float)
-        if (
-            isinstance(section.get(name), str) and not number_for_word
-        ):  # words, in quotes where DVC (YAML 1.2) or PyYAML (1.1) would read something else
-            plain = (
-                read == value
-                and value.casefold() not in ("yes", "no", "on", "off", "y", "n")
-                and not value[:1].isdigit()
-            )
-            section[name] = value if plain else DoubleQuotedScalarString(value)
+            parsed = editor.load(value)
+        except YAMLError:  # for example "[draft"
+            parsed = None
+        old = section.get(name)
+        replaces_word = old in ("preset", "auto") and isinstance(parsed, int | float)
+        if isinstance(old, str) and not replaces_word:
+            # Text is quoted where DVC (YAML 1.2) or PyYAML (YAML 1.1) would read it as another type.
+            is_boolean = value.casefold() in ("yes", "no", "on", "off", "y", "n")
+            is_plain = parsed == value and not is_boolean and not value[:1].isdigit()
+            section[name] = value if is_plain else DoubleQuotedScalarString(value)
+        elif parsed is None and value not in ("null", "~"):
+            section[name] = value
         else:
-            section[name] = value if read is None and value not in ("null", "~") else read
+            section[name] = parsed
     after = io.StringIO()
     editor.dump(data, after)
     if after.getvalue() == before:
@@ -66,30 +70,33 @@ def set_params(path: Path, values: dict[str, str], quiet: bool = False) -> None:
         trial.unlink(missing_ok=True)
     with atomic_open(path) as file:
         file.write(after.getvalue())
-    for key, value in {} if quiet else values.items():
-        echo(f"params.yaml: {key} is {value}")
+    if not quiet:
+        for key, value in values.items():
+            echo(f"params.yaml: {key} is {value}")
 
 
-def flattened(text: str) -> dict[str, str]:
-    """{dotted name: value} of a params.yaml, as `set_params` takes them."""
-    found: dict[str, str] = {}
+def flatten_params(text: str) -> dict[str, str]:
+    """{dotted name: value as written in YAML} of a params.yaml, as `set_params` takes them. Raises UserError."""
+    values: dict[str, str] = {}
 
-    def walk(value, name: str) -> None:
+    def walk(value: Any, name: str) -> None:
         if isinstance(value, dict):
             for key, inner in value.items():
                 walk(inner, f"{name}.{key}" if name else str(key))
         else:
-            found[name] = value if isinstance(value, str) else yaml.safe_dump(value).removesuffix("...\n").strip()
+            values[name] = value if isinstance(value, str) else yaml.safe_dump(value).removesuffix("...\n").strip()
 
     try:
         walk(yaml.safe_load(text) or {}, "")
     except yaml.YAMLError as e:
-        raise UserError(f"params.yaml is not YAML: {' '.join(str(e).split())}.") from None
-    return found
+        raise UserError(f"params.yaml is not valid YAML: {' '.join(str(e).split())}.") from None
+    return values
 
 
 def changed_values(before: str, after: str, folder: Path) -> dict[str, str]:
-    """What was changed from one params.yaml to another, under today's names, also where either is of an older
-    version."""
-    old, new = (renamed_params.upgraded(flattened(text), folder) for text in (before, after))
+    """{dotted name: new value} of the parameters that differ between two params.yaml, which may be of older versions.
+
+    The result has the current names. `folder` is where a relative path in them starts.
+    """
+    old, new = (renamed_params.upgrade_values(flatten_params(text), folder) for text in (before, after))
     return {name: value for name, value in new.items() if old.get(name) != value}

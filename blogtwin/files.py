@@ -1,4 +1,4 @@
-"""Files written whole or not at all: under a temporary name first, renamed at the end. JSONL, and SHA-256 of a file."""
+"""Atomic writes (to a temporary name, renamed at the end), JSON and JSONL files, and the SHA-256 of a file."""
 
 import contextlib
 import hashlib
@@ -6,7 +6,9 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO, Any
 
 from blogtwin.errors import UserError
 from blogtwin.hints import make_command
@@ -14,8 +16,8 @@ from blogtwin.signals import defer_sigint
 
 
 @contextlib.contextmanager
-def atomic_path(path):
-    """A temporary name beside `path`, which takes its name when the block ends well and is removed when it does not."""
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """A temporary path in the same folder, renamed to `path` on success and deleted on failure."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -27,18 +29,16 @@ def atomic_path(path):
 
 
 @contextlib.contextmanager
-def atomic_open(path, mode="w"):
-    """Open `path` for writing; it is there when the block ends well, and as it was when it does not."""
-    with (
-        atomic_path(path) as temporary,
-        open(temporary, mode, **({} if "b" in mode else {"encoding": "utf-8"})) as file,
-    ):
+def atomic_open(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open `path` for writing. It is replaced on success and unchanged on failure. Text is written as UTF-8."""
+    encoding = None if "b" in mode else "utf-8"
+    with atomic_path(path) as temporary, open(temporary, mode, encoding=encoding) as file:
         yield file
 
 
 @contextlib.contextmanager
-def atomic_directory(folder):
-    """A fresh temporary folder that takes the name `folder` when the block ends well, and is gone when it does not."""
+def atomic_directory(folder: Path | str) -> Iterator[Path]:
+    """An empty temporary folder, which replaces `folder` on success and is deleted on failure."""
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
@@ -46,38 +46,38 @@ def atomic_directory(folder):
     temporary.mkdir()
     try:
         yield temporary
-        with defer_sigint():  # between these two there is neither the old folder nor the new one
+        with defer_sigint():  # between these two lines neither the old folder nor the new one exists
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def read_jsonl(path) -> list[dict]:
-    """The rows of a JSONL file."""
+def read_jsonl(path: Path | str) -> list[dict]:
+    """The rows of a JSONL file. Raises UserError where it does not exist."""
     try:
-        # split on \n only: a post may hold U+2028 and the like, which splitlines() would take for a line end
+        # Split on \n only: a post may contain U+2028 and other characters at which splitlines() would split.
         return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").split("\n") if line.strip()]
     except FileNotFoundError:
         raise UserError(f"There is no {path} yet: run `{make_command('all')}`, or the stage that writes it.") from None
 
 
-def write_jsonl(path, rows) -> None:
+def write_jsonl(path: Path | str, rows: Iterable[dict]) -> None:
     write_jsonl_files({path: rows})
 
 
-def write_jsonl_files(tables: dict) -> None:
-    """{path: rows} → JSONL files, all of them or none."""
+def write_jsonl_files(tables: dict[Any, Iterable[dict]]) -> None:
+    """Write {path: rows} as JSONL files: all of them or none."""
     write_files({path: to_jsonl(rows) for path, rows in tables.items()})
 
 
-def to_jsonl(rows):
-    """Each row as a line of a JSONL file."""
+def to_jsonl(rows: Iterable[dict]) -> Iterator[str]:
+    """Each row as a line of a JSONL file, with its newline."""
     return (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def write_files(files: dict) -> None:
-    """{path: lines} → files, all of them or none: each is whole on the disk before the first takes its name."""
+def write_files(files: dict[Any, Iterable[str]]) -> None:
+    """Write {path: lines} as files: all of them or none. Each is complete on disk before the first is renamed."""
     with contextlib.ExitStack() as stack:
         for path, lines in files.items():
             file = stack.enter_context(atomic_open(path))
@@ -87,20 +87,20 @@ def write_files(files: dict) -> None:
             stack.close()
 
 
-def write_json(path, data) -> None:
+def write_json(path: Path | str, data: Any) -> None:
     with atomic_open(path) as file:
         json.dump(data, file, ensure_ascii=False, indent=2)
         file.write("\n")
 
 
-def sha256_file(path) -> str:
+def sha256_file(path: Path | str) -> str:
     """SHA-256 of a file, in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def nan_to_none(data):
-    """JSON has no nan: what can't be said is null, and `dvc metrics diff` shows a dash."""
+def nan_to_none(data: Any) -> Any:
+    """`data` with None instead of NaN and infinity, which JSON lacks. `dvc metrics diff` shows None as a dash."""
     if isinstance(data, dict):
         return {key: nan_to_none(value) for key, value in data.items()}
     if isinstance(data, list):

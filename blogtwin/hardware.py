@@ -1,6 +1,6 @@
-"""What this machine is: system, processor, memory, cards. Nothing takes long, and no card is woken.
+"""The hardware of this machine: system, processor, memory, GPUs. Queries are fast and do not initialise a GPU.
 
-MAX_RAM_GB and MAX_VRAM_GB are read as if the machine had no more; FORCE_CPU as if it had no card.
+MAX_RAM_GB and MAX_VRAM_GB limit the memory that is reported; with FORCE_CPU, no GPU is reported.
 """
 
 import json
@@ -10,35 +10,49 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Any, TypedDict
 
 
 def available_cpus() -> int:
-    """Processor cores this process may use: fewer than the machine has where a container, `taskset` or OMP_NUM_THREADS
-    says so."""
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return min(there, int(wanted)) if wanted.isdigit() and int(wanted) else there
+    """Number of processor cores this process may use: a container, `taskset` or OMP_NUM_THREADS may limit them."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(available, int(limit)) if limit.isdigit() and int(limit) else available
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that writes and talks; `accelerate launch` starts several, and numbers them by
-    RANK."""
+    """Whether this process writes files and prints: `accelerate launch` starts several and numbers them by RANK."""
     return os.environ.get("RANK", "0") == "0"
 
 
-CPU_FEATURES = (
-    "avx2",
-    "avx512f",
-    "avx512_bf16",
-    "amx_tile",
-    "amx_bf16",
-    "asimd",
-    "bf16",
-)  # what speeds matrix products up
+# Instruction sets that speed up matrix products.
+CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "bf16")
 
 
-def hardware_info() -> dict:
-    """Everything `make doctor` shows of the machine itself. Sizes in GB."""
+class Gpu(TypedDict):
+    kind: str  # cuda, rocm, xpu or apple
+    name: str
+    memory_gb: float
+
+
+class HardwareInfo(TypedDict):
+    """What `make doctor` shows of the machine. Memory and disk sizes in GiB; "" for a program that is not installed."""
+
+    system: str
+    cpu: str
+    features: list[str]  # of CPU_FEATURES
+    cores: int
+    ram_gb: float
+    disk_free_gb: float
+    gpus: list[Gpu]
+    python: str
+    node: str
+    ollama: str
+    limits: dict[str, str]  # the environment variables that limit what is reported
+
+
+def hardware_info() -> HardwareInfo:
+    """Everything `make doctor` shows of the machine. Raises ValueError for a limit that is not a number."""
     disk = shutil.disk_usage(".")
     return {
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -58,37 +72,39 @@ def hardware_info() -> dict:
 
 
 def is_cpu_forced() -> bool:
-    """Whether FORCE_CPU asks for no card to be used."""
+    """Whether FORCE_CPU is set, so that no GPU is used."""
     return os.environ.get("FORCE_CPU", "").lower() not in ("", "0", "false", "no")
 
 
 def apply_limit(gb: float, name: str) -> float:
-    """`gb`, or what the environment variable allows, if that is less. ValueError when that is no number."""
+    """`gb`, or the limit in the environment variable `name` if that is less. ValueError when it is not a number."""
     limit = os.environ.get(name)
     try:
         return round(min(gb, float(limit)) if limit else gb, 1)
     except ValueError:
-        raise ValueError(f"{name} is {limit}, which is no number of GB") from None
+        raise ValueError(f"{name} is {limit}, which is not a number of GB") from None
 
 
 def cpu_name() -> str:
-    with_name = [line for line in _cpuinfo() if line.startswith(("model name", "Model"))]
-    return (
-        with_name[0].partition(":")[2].strip()
-        if with_name
-        else command_output("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or "unknown"
-    )
+    """The processor's product name, or "unknown"."""
+    for line in _cpuinfo():
+        if line.startswith(("model name", "Model")):
+            return line.partition(":")[2].strip()
+    return command_output("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or "unknown"
 
 
 def cpu_flags() -> list[str]:
+    """Those of CPU_FEATURES that this processor has."""
     line = next((line for line in _cpuinfo() if line.startswith(("flags", "Features"))), "")
     words = set(line.partition(":")[2].split())
     return [name for name in CPU_FEATURES if name in words]
 
 
 def has_bf16() -> bool:
-    """Whether this CPU multiplies bf16 in hardware, and this build of PyTorch has oneDNN, which does it; without, bf16
-    is slower than fp32."""
+    """Whether this CPU multiplies bf16 in hardware and this build of PyTorch has oneDNN, which uses it.
+
+    Otherwise bf16 is slower than fp32.
+    """
     import torch
 
     if not torch.backends.mkldnn.is_available():
@@ -98,10 +114,12 @@ def has_bf16() -> bool:
 
 
 def gpu_has_bf16() -> bool:
-    """Whether the GPU multiplies bf16 in hardware; on older ones PyTorch emulates it. Asked only where a GPU works."""
+    """Whether the GPU multiplies bf16 in hardware; on older ones PyTorch emulates it. Requires a working GPU."""
     import torch
 
-    kind = torch.accelerator.current_accelerator().type
+    accelerator = torch.accelerator.current_accelerator()
+    assert accelerator is not None, "there is no GPU"
+    kind = accelerator.type
     return getattr(torch, kind).is_bf16_supported(including_emulation=False)
 
 
@@ -111,7 +129,7 @@ def _cpuinfo() -> list[str]:
 
 
 def memory_gb() -> float:
-    """Of the machine, or of the container that this runs in."""
+    """Memory of the machine, or the limit of the container this runs in, in GiB."""
     if not hasattr(os, "sysconf"):  # Windows
         import psutil
 
@@ -119,14 +137,15 @@ def memory_gb() -> float:
     sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         path = Path("/sys/fs/cgroup") / name
-        if path.is_file() and (text := path.read_text().strip()).isdigit():
-            sizes.append(int(text))
+        limit = path.read_text().strip() if path.is_file() else ""
+        if limit.isdigit():  # else "max"
+            sizes.append(int(limit))
     return min(sizes) / 2**30
 
 
-def list_gpus() -> list[dict]:
-    """[{kind, name, memory_gb}], by the tools of their makers. kind: cuda, rocm, xpu or apple."""
-    found = []
+def list_gpus() -> list[Gpu]:
+    """The GPUs that their vendors' tools report."""
+    found: list[tuple[str, str, float]] = []  # (kind, name, memory in GiB)
     for line in command_output(
         "nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"
     ).splitlines():
@@ -139,28 +158,28 @@ def list_gpus() -> list[dict]:
     for card in _read_json(command_output("xpu-smi", "discovery", "-j")).get("device_list", []):
         found.append(("xpu", card.get("device_name", "Intel"), int(card.get("memory_physical_size_byte", 0)) / 2**30))
     if platform.system() == "Darwin" and platform.machine() == "arm64":
-        found.append(
-            ("apple", cpu_name(), apply_limit(memory_gb(), "MAX_RAM_GB") * 0.7)
-        )  # shared memory, of which macOS keeps a part
+        # Shared memory, of which macOS reserves a part.
+        found.append(("apple", cpu_name(), apply_limit(memory_gb(), "MAX_RAM_GB") * 0.7))
     return [{"kind": kind, "name": name, "memory_gb": apply_limit(gb, "MAX_VRAM_GB")} for kind, name, gb in found]
 
 
-def _read_json(text: str) -> dict:
+def _read_json(text: str) -> dict[str, Any]:
+    """The JSON object in a text; empty where there is none."""
     try:
-        read = json.loads(text)
+        data = json.loads(text)
     except ValueError:
         return {}
-    return read if isinstance(read, dict) else {}
+    return data if isinstance(data, dict) else {}
 
 
 def program_version(program: str) -> str:
-    """The version a program tells; "" when it is not there."""
+    """The version that a program prints; "" when it is not installed."""
     words = command_output(program, "--version").split()
     return next((w.lstrip("v") for w in words if w.lstrip("v")[:1].isdigit()), "")
 
 
 def command_output(*command: str, folder: Path | None = None, seconds: int = 10) -> str:
-    """What a command prints; "" when there is none such, it fails, or takes longer than `seconds`."""
+    """What a command prints; "" when it does not exist, fails, or takes longer than `seconds`."""
     try:
         return subprocess.run(
             command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=True
@@ -170,8 +189,10 @@ def command_output(*command: str, folder: Path | None = None, seconds: int = 10)
 
 
 def measure_gflops(cores: int) -> float:
-    """fp32 matrix product of this CPU with nothing else running, in GFLOP/s: by processor time, as something else may
-    be."""
+    """Speed of this CPU's fp32 matrix product, in GFLOP/s, if all `cores` are free.
+
+    Measured in processor time, so that other running processes do not change it.
+    """
     import numpy as np
 
     a = np.ones((1024, 1024), np.float32)

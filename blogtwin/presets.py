@@ -1,4 +1,4 @@
-"""Presets: what a parameter of train stands at that says `preset`."""
+"""Presets: the values of those parameters of the section `train` that say `preset`."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ def load_presets() -> dict[str, dict]:
 
 
 def apply_preset(data: dict) -> tuple[dict, frozenset[str]]:
-    """(the train section with its preset's values filled in, the names of those). A number that a person wrote wins.
+    """(the train section with the preset's values filled in, the names of the parameters filled in).
 
-    Raises ValueError for an unknown preset.
+    A number in `data` overrides the preset. Raises ValueError for an unknown preset.
     """
     presets, name = load_presets(), data.get("preset")
     if "preset" in data and (not isinstance(name, str) or name not in presets):
-        raise ValueError(f"preset is {name!r}, known are {', '.join(presets)}")
-    given = {k: v for k, v in presets.get(name, {}).items() if data.get(k) == "preset"}
-    return {**data, **given}, frozenset(given)
+        raise ValueError(f"preset is {name!r}, valid names are {', '.join(presets)}")
+    values = {k: v for k, v in presets.get(str(name), {}).items() if data.get(k) == "preset"}
+    return {**data, **values}, frozenset(values)

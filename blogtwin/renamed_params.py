@@ -1,14 +1,14 @@
-"""Parameters of params.yaml that have another name or another default by now. Standard library only: `make setup` asks
-it each time.
+"""Parameters of params.yaml that were renamed, removed, or whose default is a file that moved.
 
-scripts/upgrade_params.py writes an older params.yaml anew; load_params names the first old one in one sentence.
+scripts/upgrade_params.py uses these tables to upgrade an older params.yaml; `load_params` to report the first outdated
+name. Standard library only, because `make setup` imports this module before anything is installed.
 """
 
 import re
 from pathlib import Path
 
-# {old dotted name: new one in the same section, or "" for one that is gone}. A section's new name holds for all that is
-# in it.
+# {old dotted name: new one in the same section, or "" for a removed parameter}. The new name of a section applies to
+# everything in it.
 RENAMED: dict[str, str] = {
     "ingest.role": "ingest.chat_role",
     "prepare.tasks": "prepare.augmentation",
@@ -33,57 +33,64 @@ RENAMED: dict[str, str] = {
     "eval.swap": "eval.other_twin",
     "eval.judge": "eval.judge_model",
 }
-# {dotted name of today: {old default: new one, as YAML}}: files of this project that moved, words with another
-# spelling.
-MOVED: dict[str, dict[str, str]] = {"prepare.persona": {"scripts/corpus/persona.yaml": "corpus/persona.yaml"}}
-MISSING = object()
+# {current dotted name: {old default: new default, as YAML}}: files that moved, values spelt differently.
+MOVED_DEFAULTS: dict[str, dict[str, str]] = {"prepare.persona": {"scripts/corpus/persona.yaml": "corpus/persona.yaml"}}
+MISSING = object()  # no value of this name
 
 
-def current(name: str) -> str:
-    """What a parameter is called today; "" when it is gone."""
+def current_name(name: str) -> str:
+    """The current name of a parameter; "" when it was removed."""
     for old in sorted(RENAMED, key=len, reverse=True):  # a parameter before its section
         if name == old or name.startswith(f"{old}."):
-            return RENAMED[old] and current(RENAMED[old] + name.removeprefix(old))
+            return RENAMED[old] and current_name(RENAMED[old] + name.removeprefix(old))
     return name
 
 
-def moved(name: str, value: object, folder: Path) -> str | None:
-    """The default, as YAML, that took the place of this one. None also where `folder` has a file of that path: it is
-    the user's own."""
-    new = MOVED.get(name, {}).get(value) if isinstance(value, str) else None
-    return None if new is None or (folder / value).exists() else new
+def new_default(name: str, value: object, folder: Path) -> str | None:
+    """The default, as YAML, that replaces the outdated default `value`.
+
+    None where `value` is no outdated default, and where it is a file that exists in `folder`: it is the user's own.
+    """
+    new = MOVED_DEFAULTS.get(name, {}).get(value) if isinstance(value, str) else None
+    return None if new is None or (folder / str(value)).exists() else new
 
 
-def upgraded(values: dict[str, str], folder: Path) -> dict[str, str]:
-    """{dotted name: value} under today's names and with today's defaults, without what is gone."""
-    named = {current(name): value for name, value in values.items()}
-    return {
-        name: value if (new := moved(name, value, folder)) is None else new for name, value in named.items() if name
-    }
+def upgrade_values(values: dict[str, str], folder: Path) -> dict[str, str]:
+    """{dotted name: value} under the current names and with the current defaults, without removed parameters."""
+    upgraded = {}
+    for name, value in values.items():
+        if name := current_name(name):
+            new = new_default(name, value, folder)
+            upgraded[name] = value if new is None else new
+    return upgraded
 
 
-def old_in(data: object, folder: Path) -> str | None:
-    """What to say of the first old name or default in what a params.yaml holds; None when there is none."""
+def first_outdated(data: object, folder: Path) -> str | None:
+    """A clause about the first outdated name or default in the parsed params.yaml `data`; None when there is none."""
 
     def value_of(name: str) -> object:
-        found = data
+        value = data
         for part in name.split("."):
-            found = found.get(part, MISSING) if isinstance(found, dict) else MISSING
-        return found
+            value = value.get(part, MISSING) if isinstance(value, dict) else MISSING
+        return value
 
     for old in RENAMED:
         if value_of(old) is not MISSING:
-            return f"{old} is now called {current(old)}: rename it" if current(old) else f"{old} is gone: take it out"
-    for name in MOVED:
-        if (new := moved(name, value_of(name), folder)) is not None:
-            return f"{name} is {value_of(name)}, which is now {new}: change it"
+            new = current_name(old)
+            return f"{old} is now called {new}: rename it" if new else f"{old} was removed: delete it"
+    for name in MOVED_DEFAULTS:
+        default = new_default(name, value_of(name), folder)
+        if default is not None:
+            return f"{name} is {value_of(name)}, which is now {default}: change it"
     return None
 
 
-def may_be_old(text: str) -> bool:
-    """Whether a params.yaml may hold an old name or default, or Git's conflict markers: a quick look, which can be
-    wrong with «yes»."""
-    if conflicted(text):
+def may_be_outdated(text: str) -> bool:
+    """Whether a params.yaml may contain an outdated name or default, or Git conflict markers.
+
+    A quick check of the text without a YAML parser: True may be a false alarm.
+    """
+    if has_conflict_markers(text):
         return True
     plain = re.sub(r"^ *#.*\n?", "", text, flags=re.M)
     pieces = re.split(r"^['\"]?(\w+)['\"]? *:", plain, flags=re.M)
@@ -92,9 +99,9 @@ def may_be_old(text: str) -> bool:
         section, *inner = old.split(".")
         if section in sections and (not inner or re.search(rf"\b{re.escape(inner[-1])}\b['\"]? *:", sections[section])):
             return True
-    return any(old in plain for defaults in MOVED.values() for old in defaults)
+    return any(old in plain for defaults in MOVED_DEFAULTS.values() for old in defaults)
 
 
-def conflicted(text: str) -> bool:
-    """Whether Git left conflict markers in it."""
+def has_conflict_markers(text: str) -> bool:
+    """Whether the text contains Git conflict markers."""
     return text.startswith("<<<<<<< ") or "\n<<<<<<< " in text

@@ -1,11 +1,16 @@
-"""How a model writes: the one set of sampling parameters, for training, evaluation and serving."""
+"""The sampling parameters, shared by training, evaluation and serving."""
 
 from dataclasses import dataclass
+
+from blogtwin.config import EvalParams
 
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """Sampling parameters of one answer. The defaults are those of params.yaml's section eval, as it is shipped."""
+    """Sampling parameters of one answer. The defaults equal those in the shipped params.yaml, section eval.
+
+    `seed` None: a random seed.
+    """
 
     max_tokens: int
     temperature: float = 0.9
@@ -14,6 +19,6 @@ class SamplingParams:
     seed: int | None = None
 
     @classmethod
-    def from_params(cls, params) -> "SamplingParams":
-        """As the section eval of params.yaml says."""
+    def from_params(cls, params: EvalParams) -> "SamplingParams":
+        """The sampling parameters of params.yaml, section eval."""
         return cls(params.max_tokens, params.temperature, params.top_p, params.repeat_penalty, params.seed)

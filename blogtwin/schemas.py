@@ -1,5 +1,4 @@
-"""Records that one part of the project writes and another reads, each defined once. Imports no other package of the
-project."""
+"""Records that one package of the project writes and another reads, each defined once."""
 
 from typing import Any, Literal
 
@@ -16,8 +15,8 @@ class Message(BaseModel):
 class PreferencePair(BaseModel):
     """Two answers to one prompt, one preferred over the other: a row for DPO in TRL's conversational format.
 
-    GET /api/blind/pairs writes such rows, `train.preference_data` reads them. A plain string in place of a message list
-    is read as one message of the user (prompt) or the assistant (chosen, rejected), as in TRL's standard format.
+    GET /api/blind/pairs writes such rows, `train.preference_data` reads them. A plain string instead of a message list
+    is read as one message by the user (prompt) or the assistant (chosen, rejected), as in TRL's standard format.
     """
 
     prompt: list[Message] = Field(min_length=1)
@@ -26,7 +25,7 @@ class PreferencePair(BaseModel):
 
     @classmethod
     def of(cls, prompt: str, chosen: str, rejected: str) -> "PreferencePair":
-        """The pair of a question and two answers."""
+        """A pair from plain strings: a question and two answers."""
         return cls.model_validate({"prompt": prompt, "chosen": chosen, "rejected": rejected})
 
     @field_validator("prompt", mode="before")

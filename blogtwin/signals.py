@@ -1,14 +1,15 @@
-"""Ctrl-C, held back while something must be done whole."""
+"""Ctrl-C, deferred while something must not be interrupted."""
 
 import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def defer_sigint():
-    """Hold Ctrl-C back until the block has ended: for what must be done whole once it is begun."""
-    if threading.current_thread() is not threading.main_thread():  # no other thread hears it
+def defer_sigint() -> Iterator[None]:
+    """Defer Ctrl-C (SIGINT) to the end of the block."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield
         return
     pressed = []

@@ -31,7 +31,7 @@ def build_post_examples(posts: list[dict], params, count, remembered=None) -> li
     from corpus.redaction import redact
 
     blocks = {kind: getattr(params.prepare, kind) for kind in BLOCK_TYPES}
-    together = getattr(count, "together", lambda texts: None)
+    count_batch = getattr(count, "count_batch", lambda texts: None)
 
     def cut(post: dict) -> tuple[dict, list[dict]]:
         text = clean_markdown(post["text"], params.prepare.links, blocks)
@@ -40,7 +40,7 @@ def build_post_examples(posts: list[dict], params, count, remembered=None) -> li
                 {**post, "title": redact(post["title"]), "tags": [redact(t) for t in post["tags"]]},
                 redact(text),
             )
-        together(split_paragraphs(text))
+        count_batch(split_paragraphs(text))
         return post, build_examples(
             post, text, count, params.train.max_length, params.prepare.context_tokens, params.prepare.seed
         )

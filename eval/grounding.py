@@ -7,9 +7,12 @@ the author's own text keeps all and invents nothing. A model that only repeats i
 style, and beside how many facts a draft has.
 """
 
+import functools
 import math
 import statistics
 from collections import Counter
+
+import snowballstemmer
 
 from blogtwin.models import chat
 from blogtwin.text import keyphrases
@@ -95,11 +98,13 @@ def score_draft(case: dict, text: str) -> dict[str, float]:
 
 
 def stem(word: str) -> str:
-    """Enough to find “boats” for “boat” and “ringing” for “rings”."""
-    for ending in ("ing", "ed", "es", "s", "e"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word[: -len(ending)]
-    return word
+    """The stem of an English word (Snowball, also called Porter2): the same for “carry” and “carried”."""
+    return _stemmer().stemWord(word)
+
+
+@functools.cache
+def _stemmer():
+    return snowballstemmer.stemmer("english")
 
 
 def _of_kinds(found: set[Fact]) -> set[Fact]:

@@ -44,9 +44,9 @@ def main() -> None:
         )
     write_jsonl_files({RAW_DIR / "posts.jsonl": posts, RAW_DIR / "discarded.jsonl": discarded})
     print_summary(posts, discarded)
-    if remembered.found:
+    if remembered.hits:
         echo(
-            f"{remembered.made} of {remembered.made + remembered.found} files are new or changed, the others were known"
+            f"{remembered.misses} of {remembered.misses + remembered.hits} files are new or changed, the others were known"
         )
     echo(f"wrote {RAW_DIR / 'posts.jsonl'} and {RAW_DIR / 'discarded.jsonl'}")
 

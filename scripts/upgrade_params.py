@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from blogtwin.console import echo, run_cli
-from blogtwin.upgrade_params import upgrade
+from blogtwin.upgrade_params import upgrade_file
 
 PARAMS = Path("params.yaml")
 
@@ -27,7 +27,7 @@ def main() -> None:
         echo(__doc__)
         return
     try:
-        for sentence in upgrade(PARAMS):
+        for sentence in upgrade_file(PARAMS):
             echo(f"{PARAMS}: {sentence}")
     except (FileNotFoundError, UnicodeDecodeError, yaml.YAMLError):
         return  # load_params has a sentence for it

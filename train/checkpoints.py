@@ -17,7 +17,7 @@ from pathlib import Path
 from blogtwin.errors import UserError
 from blogtwin.files import atomic_directory, write_json
 from blogtwin.paths import ARTIFACTS_DIR
-from blogtwin.renamed_params import current
+from blogtwin.renamed_params import current_name
 
 MANIFEST = "checkpoint.json"
 CHECKPOINTS_DIR = ARTIFACTS_DIR / "checkpoints"
@@ -135,7 +135,7 @@ def _resume_from(given: str, belongs: dict) -> Path:
         raise UserError(f"--resume-from is {given}, {lacking}.")
     newest = max(whole, key=lambda f: whole[f]["step"])
     theirs = {
-        current(name): value for name, value in whole[newest]["belongs"].items()
+        current_name(name): value for name, value in whole[newest]["belongs"].items()
     }  # an older checkpoint has older names
     other = [name for name in belongs if belongs[name] != theirs.get(name)]
     if other:

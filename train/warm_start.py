@@ -18,7 +18,7 @@ from blogtwin.config import Params
 from blogtwin.dvc import dvc_cache_dir
 from blogtwin.files import atomic_directory, sha256_file
 from blogtwin.paths import ADAPTER_DIR, ADAPTER_WEIGHTS, ARTIFACTS_DIR
-from blogtwin.renamed_params import current
+from blogtwin.renamed_params import current_name
 
 LAST_ADAPTER_DIR = ARTIFACTS_DIR / "cache/last"
 BACKEND_FILE, ADAPTER_CONFIG = "backend.json", "adapter_config.json"
@@ -62,7 +62,7 @@ def find_warm_start(
             json.loads((folder / name).read_text(encoding="utf-8")) for name in (BACKEND_FILE, ADAPTER_CONFIG)
         )
         learnt, theirs, shape = set(about["posts"]), about["base"]["digest"], (config["r"], config["lora_alpha"])
-        made = {current(name): value for name, value in about["knobs"].items()}  # an older adapter has older names
+        made = {current_name(name): value for name, value in about["knobs"].items()}  # an older adapter has older names
         other = [k for k in knobs if made.get(k) != knobs[k]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None, "train.warm_start: there is no adapter of an earlier training yet, so this one begins at the base"

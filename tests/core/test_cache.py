@@ -21,7 +21,7 @@ stage_ingest, stage_prepare = (importlib.import_module(name) for name in ("01_in
 def asked(path: Path, wanted: list, *decides) -> tuple[list, int]:
     """What each of `wanted` gives, and how many had to be made: each makes its own double."""
     with JsonCache(path, *decides) as kept:
-        return [kept.get(one, lambda one=one: [one, one]) for one in wanted], kept.made
+        return [kept.get(one, lambda one=one: [one, one]) for one in wanted], kept.misses
 
 
 def test_only_what_is_new_is_made_and_what_is_gone_is_forgotten(tmp_path):
@@ -89,7 +89,7 @@ def blog(tmp_path, monkeypatch):
 
 def read(blog) -> tuple[tuple, int]:
     with JsonCache(blog.parent / "read.jsonl") as kept:
-        return ingest.ingest_folder(blog, 40, 1e7, "", "user", kept), kept.made
+        return ingest.ingest_folder(blog, 40, 1e7, "", "user", kept), kept.misses
 
 
 def test_ingest_reads_only_new_and_changed_files_and_finds_the_same(blog):
@@ -147,10 +147,10 @@ def test_texts_counted_together_have_the_tokens_that_each_has_by_itself():
     count = chat.TokenCounter(tokenizer)
     alone = [len(chat.encode(tokenizer, text)) for text in texts]
     assert [count(text) for text in texts] == alone
-    count.together(texts)
-    assert count.known == dict(zip(texts, alone)) and [count(text) for text in texts] == alone
-    count.together([])
-    assert count.known == {} and count("One.") == alone[2]
+    count.count_batch(texts)
+    assert count.counts == dict(zip(texts, alone)) and [count(text) for text in texts] == alone
+    count.count_batch([])
+    assert count.counts == {} and count("One.") == alone[2]
 
 
 def test_all_knobs_that_cut_posts_decide():

@@ -87,19 +87,19 @@ def test_learning_rate_is_a_number_however_it_is_spelt(folder, spelling, value):
 
 def test_a_typo_names_its_path_and_the_nearest_right_name(folder):
     change(folder, "  epochs:", "  epocks:")
-    with pytest.raises(UserError, match=r"no knob train\.epocks: did you mean train\.epochs\?"):
+    with pytest.raises(UserError, match=r"no parameter train\.epocks: did you mean train\.epochs\?"):
         load_params(folder / "params.yaml")
 
 
 def test_a_misspelt_section_names_the_nearest_section(folder):
     change(folder, "\nsplit:", "\nsplits:")
-    with pytest.raises(UserError, match=r"no knob splits: did you mean split\?"):
+    with pytest.raises(UserError, match=r"no parameter splits: did you mean split\?"):
         load_params(folder / "params.yaml")
 
 
 def test_a_knob_like_no_other_lists_what_there_is(folder):
     change(folder, "  min_words: 40", "  min_words: 40\n  zzz: 1")
-    with pytest.raises(UserError, match=r"ingest\.zzz: known are source, min_words"):
+    with pytest.raises(UserError, match=r"ingest\.zzz: valid names are source, min_words"):
         load_params(folder / "params.yaml")
 
 
@@ -130,7 +130,7 @@ def test_load_params_names_a_missing_parameter(folder):
         (
             "augmentation: {notes: auto,",
             "augmentation: {note: 0,",
-            "no knob prepare.augmentation.note: did you mean prepare.augmentation.notes?",
+            "no parameter prepare.augmentation.note: did you mean prepare.augmentation.notes?",
         ),
         ("max_augmentations_per_post: 4", "max_augmentations_per_post: many", "prepare.max_augmentations_per_post"),
         ("instruction_source: heuristic", "instruction_source: llm", "prepare.instruction_source"),
@@ -143,7 +143,11 @@ def test_load_params_names_a_missing_parameter(folder):
         ("min_jaccard: 0.3", "min_jaccard: 1.5", "split.min_jaccard"),
         ("learning_rate: preset", "learning_rate: .nan", "train.learning_rate"),
         ("learning_rate: preset", "learning_rate: 40", "train.learning_rate"),
-        ("preset: quality", "preset: best", "train: preset is 'best', known are highspeed, quality, bestaccuracy"),
+        (
+            "preset: quality",
+            "preset: best",
+            "train: preset is 'best', valid names are highspeed, quality, bestaccuracy",
+        ),
         ("preset: quality", "preset: [1]", "train: preset is [1]"),
         ("max_length: 1024", "max_length: preset", "train.max_length"),
         ("max_length: 1024", "max_length: 64", "train.max_length"),
@@ -162,7 +166,7 @@ def test_load_params_names_a_missing_parameter(folder):
         ("quantization: q8_0", "quantization: q2_k", "export.quantization"),
         ("name: blogtwin", "name: My Twin", "ollama.name"),
         ("top_p: 0.95", "top_p: 0", "eval.top_p"),
-        ("\neval:\n", "\neval: 5\nx:\n", "there is no knob x"),
+        ("\neval:\n", "\neval: 5\nx:\n", "there is no parameter x"),
     ],
 )
 def test_a_value_out_of_range_is_an_error_with_its_path(folder, old, new, named):
@@ -313,12 +317,12 @@ def test_every_old_name_leads_to_a_parameter_there_is():
     }
     fields |= {f"{name}.{key}" for name, field in Params.model_fields.items() for key in field.annotation.model_fields}
     for old, new in renamed_params.RENAMED.items():
-        assert old not in fields and (not new or renamed_params.current(old) in fields), old
-        assert not new or new.rpartition(".")[0] == renamed_params.current(old.rpartition(".")[0]), (
+        assert old not in fields and (not new or renamed_params.current_name(old) in fields), old
+        assert not new or new.rpartition(".")[0] == renamed_params.current_name(old.rpartition(".")[0]), (
             f"{old} is to stay in its section"
         )
-    assert renamed_params.MOVED.keys() <= fields
-    assert not renamed_params.may_be_old((ROOT / "params.yaml").read_text(encoding="utf-8")), (
+    assert renamed_params.MOVED_DEFAULTS.keys() <= fields
+    assert not renamed_params.may_be_outdated((ROOT / "params.yaml").read_text(encoding="utf-8")), (
         "`make setup` would start a process each time"
     )
 
@@ -338,10 +342,12 @@ def test_the_file_of_the_version_before_is_upgraded_to_todays_text(folder):
         )
     assert not old_names and "".join(lines) != today
     (folder / "params.yaml").write_text("".join(lines))
-    assert renamed_params.may_be_old("".join(lines))
-    with pytest.raises(UserError, match=r"ingest\.role is now called ingest\.chat_role: rename it, as `make all` does"):
+    assert renamed_params.may_be_outdated("".join(lines))
+    with pytest.raises(
+        UserError, match=r"ingest\.role is now called ingest\.chat_role: rename it \(`make all` does this"
+    ):
         load_params(folder / "params.yaml")
-    said = upgrade_params.upgrade(folder / "params.yaml")
+    said = upgrade_params.upgrade_file(folder / "params.yaml")
     assert (folder / "params.yaml").read_text() == today and len(said) == len(renamed_params.RENAMED)
 
 
@@ -370,7 +376,7 @@ def older(folder, monkeypatch):
     today = (folder / "params.yaml").read_text()
     persona = load_params(folder / "params.yaml").prepare.persona
     monkeypatch.setattr(renamed_params, "RENAMED", OLD)
-    monkeypatch.setattr(renamed_params, "MOVED", {"prepare.persona": {OLD_FILE: persona}})
+    monkeypatch.setattr(renamed_params, "MOVED_DEFAULTS", {"prepare.persona": {OLD_FILE: persona}})
     today = today.replace(
         "  early_stopping_patience: preset", "  'early_stopping_patience':   preset  # stop early"
     ).replace("{notes: auto", "{notes: 0.5")
@@ -402,7 +408,7 @@ def test_upgrade_changes_the_old_names_and_no_other_byte(older, monkeypatch, cap
 def test_upgrade_keeps_line_ends(older):
     folder, today = older
     (folder / "params.yaml").write_bytes((folder / "params.yaml").read_text().replace("\n", "\r\n").encode())
-    upgrade_params.upgrade(folder / "params.yaml")
+    upgrade_params.upgrade_file(folder / "params.yaml")
     assert (folder / "params.yaml").read_bytes() == today.replace("\n", "\r\n").encode()
 
 
@@ -423,20 +429,20 @@ def test_upgrade_keeps_line_ends(older):
 def test_what_is_gone_is_taken_out_with_nothing_else(tmp_path, monkeypatch, text, left):
     monkeypatch.setattr(renamed_params, "RENAMED", {"train.halt": ""})
     (tmp_path / "params.yaml").write_text(text)
-    (said,) = upgrade_params.upgrade(tmp_path / "params.yaml")
+    (said,) = upgrade_params.upgrade_file(tmp_path / "params.yaml")
     assert (tmp_path / "params.yaml").read_text() == left and said.startswith(
-        "train.halt is gone: its line was taken out (halt:"
+        "train.halt was removed: its line was deleted (halt:"
     )
 
 
 def test_where_both_names_are_there_the_new_one_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(renamed_params, "RENAMED", {"train.halt": "train.early_stopping_patience"})
     (tmp_path / "params.yaml").write_text("train:\n  early_stopping_patience: 5\n  halt: 3\n")
-    (said,) = upgrade_params.upgrade(tmp_path / "params.yaml")
+    (said,) = upgrade_params.upgrade_file(tmp_path / "params.yaml")
     assert (
         (tmp_path / "params.yaml").read_text() == "train:\n  early_stopping_patience: 5\n"
         and "halt: 3" in said
-        and "train.early_stopping_patience, which is there too" in said
+        and "train.early_stopping_patience, which is also present" in said
     )
 
 
@@ -444,7 +450,7 @@ def test_a_file_of_ones_own_at_an_old_place_stays(older):
     folder, _ = older
     (folder / OLD_FILE).parent.mkdir(parents=True)
     (folder / OLD_FILE).touch()
-    upgrade_params.upgrade(folder / "params.yaml")
+    upgrade_params.upgrade_file(folder / "params.yaml")
     assert load_params(folder / "params.yaml").prepare.persona == OLD_FILE
 
 
@@ -453,7 +459,7 @@ def test_an_old_name_is_one_sentence_with_the_new_one(older):
     with pytest.raises(
         UserError,
         match=(
-            r"params\.yaml: train\.halt is now called train\.early_stopping_patience: rename it, as `make all` does\."
+            r"params\.yaml: train\.halt is now called train\.early_stopping_patience: rename it \(`make all` does this for you\)\."
         ),
     ):
         load_params(folder / "params.yaml")
@@ -467,9 +473,10 @@ def test_an_old_name_is_one_sentence_with_the_new_one(older):
 def test_an_old_default_is_one_sentence_with_the_new_one(older, monkeypatch):
     folder, _ = older
     monkeypatch.setattr(renamed_params, "RENAMED", {})
-    persona = next(iter(renamed_params.MOVED["prepare.persona"].values()))
+    persona = next(iter(renamed_params.MOVED_DEFAULTS["prepare.persona"].values()))
     with pytest.raises(
-        UserError, match=rf"prepare\.persona is {OLD_FILE}, which is now {persona}: change it, as `make all` does\."
+        UserError,
+        match=rf"prepare\.persona is {OLD_FILE}, which is now {persona}: change it \(`make all` does this for you\)\.",
     ):
         load_params(folder / "params.yaml")
 
@@ -551,15 +558,12 @@ def pulled(older, tmp_path_factory):
 def test_a_conflict_that_git_left_is_the_new_text_with_ones_own_values(pulled, monkeypatch, how, capsys):
     folder, new = pulled(PULLS[how])
     assert "<<<<<<<" in (folder / "params.yaml").read_text()
-    with pytest.raises(UserError, match="conflict markers .* resolve them, as `make all` does"):
+    with pytest.raises(UserError, match=r"conflict markers .* resolve them \(`make all` does this"):
         load_params(folder / "params.yaml")
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["upgrade_params.py"])
     upgrade_params.main()
-    assert (
-        "with what you had changed: ingest.source, train.early_stopping_patience, ollama.name"
-        in capsys.readouterr().out
-    )
+    assert "with your changes (ingest.source, train.early_stopping_patience, ollama.name)" in capsys.readouterr().out
     wanted = (
         new.replace("early_stopping_patience: preset", "early_stopping_patience: 3")
         .replace("source: data/sample", "source: data/blog")
@@ -583,7 +587,7 @@ def test_a_conflict_whose_values_do_not_fit_is_one_sentence_and_stays(pulled):
     """The script itself, whose tables know none of the old names."""
     folder, _ = pulled(PULLS["autostash"])
     text = (folder / "params.yaml").read_text()
-    assert_one_sentence(script(folder, "upgrade_params.py"), "train.halt", "out by hand")
+    assert_one_sentence(script(folder, "upgrade_params.py"), "train.halt", "by hand")
     assert (folder / "params.yaml").read_text() == text and "params.yaml" in sh(
         folder, "git diff --name-only --diff-filter=U"
     ).stdout

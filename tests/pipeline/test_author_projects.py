@@ -35,7 +35,7 @@ def test_two_authors_have_posts_knobs_and_tables_of_their_own(workspace):
                 + f"{start} It is day {n}, as {' '.join(f'{name}{n}x{i}' for i in range(60))}. " * 2
             )
     made = sh(workspace, 'make blog AUTHOR=anna FROM="../annas posts"')
-    assert made.returncode == 0 and "made authors/anna" in made.stdout and "copied 6 files" in made.stdout, made
+    assert made.returncode == 0 and "created authors/anna" in made.stdout and "copied 6 files" in made.stdout, made
     made = sh(
         workspace,
         f'make blog AUTHOR=ben FROM="{workspace.parent}/bens posts" && make report AUTHOR=ben && make report'
@@ -112,7 +112,7 @@ def test_an_authors_code_follows_the_project_and_their_knobs_stay(workspace):
     commit(workspace, "eval/suites/cases/newer.yaml", "# newer\n")
     done = sh(workspace, "python scripts/author_project.py carl help")
     assert (
-        "stays at its own version" in done.stdout
+        "keeps its version of the code" in done.stdout
         and (carl / "eval/scorecard.py").read_text() == "# mine\n"
         and not (carl / "eval/suites/cases/newer.yaml").exists()
     )
@@ -208,7 +208,7 @@ def test_an_old_params_file_is_brought_up_to_date_before_dvc_reads_it(workspace)
         sed -i 's,{persona},moved/form.yaml,g' $(git grep -lF {persona} -- '*.yaml' '*.py')
         sed -i 's/max_file_mb/max_file_size_mb/g' $(git grep -lw max_file_mb -- '*.yaml' '*.py')
         echo 'RENAMED["ingest.max_file_mb"] = "ingest.max_file_size_mb"' >> {table}
-        echo 'MOVED["prepare.persona"] = {{"{persona}": "moved/form.yaml"}}' >> {table}
+        echo 'MOVED_DEFAULTS["prepare.persona"] = {{"{persona}": "moved/form.yaml"}}' >> {table}
         git rm -qf --ignore-unmatch dvc.lock
         git add -A && git commit -qm 'another version'"""
     assert sh(workspace, change).returncode == 0

@@ -155,7 +155,7 @@ def test_uv_picks_the_build_and_the_second_setup_does_nothing(project):
         ]
         assert second[-2:] == ["--no-deps", "./wheels/weights-1.0-py3-none-any.whl"]
         assert re.search(
-            r"PyTorch's CPU build: \d\.\d GB to fetch, \d\.\d GB on the disk, about \d minutes? at 100 Mbit/s",
+            r"PyTorch's CPU build: \d\.\d GB to download, \d\.\d GB on disk, about \d minutes? at 100 Mbit/s",
             done.stdout,
         ), done.stdout
     calls = len(uv_calls(project))
@@ -179,9 +179,9 @@ def here(project, monkeypatch):
 
 @on_linux
 def test_uv_is_asked_for_the_build_that_suits_the_machine(here, monkeypatch, capsys):
-    assert installation.choose() == ("CPU", here / ".venv/bin/uv") and capsys.readouterr().out == ""
+    assert installation.choose_installer() == ("CPU", here / ".venv/bin/uv") and capsys.readouterr().out == ""
     monkeypatch.setenv("FORCE_CPU", "1")
-    installation.choose()
+    installation.choose_installer()
     assert [call[call.index("--torch-backend") + 1] for call in uv_calls(here)] == ["auto", "cpu"]
 
 
@@ -199,8 +199,8 @@ def test_uv_is_asked_for_the_build_that_suits_the_machine(here, monkeypatch, cap
 def test_the_build_is_what_uv_resolves(here, monkeypatch, printed, build):
     monkeypatch.setattr(installation, "pip_settings", list)
     monkeypatch.setattr(installation, "fetch_uv", lambda: Path("uv"))
-    monkeypatch.setattr(installation, "output", lambda *_, **__: f"sympy==1.14.0\n{printed}triton==3\n")
-    assert installation.choose() == (build, Path("uv"))
+    monkeypatch.setattr(installation, "command_output", lambda *_, **__: f"sympy==1.14.0\n{printed}triton==3\n")
+    assert installation.choose_installer() == (build, Path("uv"))
 
 
 @pytest.mark.slow
@@ -210,7 +210,7 @@ def test_a_uv_that_hangs_is_killed_with_all_that_it_started(here, monkeypatch, c
     monkeypatch.setattr(installation, "PROBE_SECONDS", 5)
     monkeypatch.setattr(installation, "pip_settings", list)
     (here / "uv.mode").write_text("hangs")
-    assert installation.choose() == ("CUDA", None) and "can't be reached, so pip installs" in capsys.readouterr().out
+    assert installation.choose_installer() == ("CUDA", None) and "can't be reached, so pip installs" in capsys.readouterr().out
     child = Path("/proc") / (here / "child.pid").read_text().strip() / "cmdline"
     assert not (here / "outlived").exists() and not (child.exists() and b"sleep" in child.read_bytes())
 
@@ -223,14 +223,17 @@ def test_fetching_uv_and_its_answer_share_twenty_seconds(here, monkeypatch, fetc
     monkeypatch.setattr(installation, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setattr(installation, "pip_settings", list)
     monkeypatch.setattr(installation, "fetch_uv", lambda: Path("uv"))
-    monkeypatch.setattr(installation, "output", lambda command, seconds, *_, **__: given.append(seconds))
-    assert installation.choose() == ("CUDA", None) and given == [left]
+    monkeypatch.setattr(installation, "command_output", lambda command, seconds, *_, **__: given.append(seconds))
+    assert installation.choose_installer() == ("CUDA", None) and given == [left]
 
 
 @on_linux
 def test_a_uv_that_does_not_resolve_means_pip(here, capsys):
     (here / "uv.mode").write_text("fails")
-    assert installation.choose() == ("CUDA", None) and "can't be reached, so pip installs" in capsys.readouterr().out
+    assert (
+        installation.choose_installer() == ("CUDA", None)
+        and "can't be reached, so pip installs" in capsys.readouterr().out
+    )
 
 
 @pytest.mark.slow
@@ -244,7 +247,7 @@ def test_a_uv_that_can_not_be_fetched_means_pip(here, monkeypatch, capfd):
         "http_proxy",
     ):  # a proxy in the environment is for uv too; nobody answers there
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert installation.choose() == ("CUDA", None)
+    assert installation.choose_installer() == ("CUDA", None)
     printed = capfd.readouterr()
     assert (
         "can't be reached, so pip installs" in printed.out and not printed.err
@@ -266,7 +269,7 @@ def test_settings_of_pip_in_the_environment_mean_pip(here, monkeypatch, capsys, 
     """uv does not read them, and is not tried."""
     monkeypatch.setenv(f"PIP_{setting.upper().replace('-', '_')}", value)
     assert (
-        installation.choose() == ("CUDA", None)
+        installation.choose_installer() == ("CUDA", None)
         and f"pip has settings of its own here ({setting})" in capsys.readouterr().out
     )
     assert not uv_calls(here)
@@ -278,7 +281,7 @@ def test_settings_in_a_file_of_pip_mean_pip_too(here, monkeypatch):
     monkeypatch.setenv("PIP_CONFIG_FILE", str(here / "pip.conf"))
     found = installation.pip_settings()  # this machine's own file may add to them
     assert "index-url" in found and "timeout" not in found
-    assert installation.choose() == ("CUDA", None) and not uv_calls(here)
+    assert installation.choose_installer() == ("CUDA", None) and not uv_calls(here)
 
 
 @on_linux
@@ -299,7 +302,7 @@ def test_where_uv_breaks_off_in_the_install_pip_goes_on(project):
     (project / "uv.mode").write_text("breaks")
     done = setup(project)
     assert_whole(project, done)
-    assert "pip goes on" in done.stdout and len(uv_installs(project)) == 1
+    assert "pip installs what is still missing" in done.stdout and len(uv_installs(project)) == 1
 
 
 @pytest.mark.slow
@@ -352,8 +355,8 @@ def test_too_little_room_is_one_sentence_before_anything_is_fetched(tmp_path, mo
     Usage = namedtuple("Usage", "total used free")
     monkeypatch.setattr(installation, "VENV", tmp_path)
     monkeypatch.setattr(installation, "ROOT", tmp_path.parent)
-    monkeypatch.setattr(installation, "nvidia", lambda: False)
-    monkeypatch.setattr(installation, "output", lambda command, *_: str(tmp_path / "cache/of/it"))
+    monkeypatch.setattr(installation, "uses_cuda", lambda: False)
+    monkeypatch.setattr(installation, "command_output", lambda command, *_: str(tmp_path / "cache/of/it"))
     monkeypatch.setattr(installation.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(installation.shutil, "disk_usage", lambda path: Usage(0, 0, int(11e9)))
     with pytest.raises(
@@ -363,20 +366,20 @@ def test_too_little_room_is_one_sentence_before_anything_is_fetched(tmp_path, mo
             r" `make setup` again\.$"
         ),
     ):
-        installation.announce("CUDA", None)
-    installation.announce("CUDA", Path("uv"))
-    installation.announce("CPU", None)
+        installation.announce_install("CUDA", None)
+    installation.announce_install("CUDA", Path("uv"))
+    installation.announce_install("CPU", None)
     monkeypatch.setattr(installation.shutil, "disk_usage", lambda path: Usage(0, 0, int(1e9)))
     with pytest.raises(SystemExit, match=r"^error: 2\.0 GB of disk space are needed"):
-        installation.announce("CPU", Path("uv"))
+        installation.announce_install("CPU", Path("uv"))
 
 
 def test_what_is_there_already_is_not_announced_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(installation, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(installation, "ROOT", tmp_path)
-    monkeypatch.setattr(installation, "nvidia", lambda: False)
-    monkeypatch.setattr(installation, "on_disk", lambda folder: 1.95)
-    installation.announce("CPU", None)
+    monkeypatch.setattr(installation, "uses_cuda", lambda: False)
+    monkeypatch.setattr(installation, "folder_size_gb", lambda folder: 1.95)
+    installation.announce_install("CPU", None)
     assert capsys.readouterr().out == "bringing .venv up to date (about a minute) …\n"
 
 

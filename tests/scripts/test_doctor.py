@@ -391,9 +391,9 @@ def test_setup_fetches_the_packages_for_a_card_where_its_driver_finds_one(
     if output is not None:
         programs("nvidia-smi", output, status)
     monkeypatch.setattr(installation, "has_gpu", installation.has_gpu.__wrapped__)  # not what it found before
-    assert any("train/requirements-cuda.txt" in install for install in installation.wanted()) == installs
+    assert any("train/requirements-cuda.txt" in install for install in installation.pip_arguments()) == installs
     monkeypatch.setenv("FORCE_CPU", "1")
-    assert not any("train/requirements-cuda.txt" in install for install in installation.wanted())
+    assert not any("train/requirements-cuda.txt" in install for install in installation.pip_arguments())
 
 
 # --- the posts --------------------------------------------------------------------------------------------------------
@@ -497,5 +497,5 @@ def test_mistakes_are_one_sentence(folder):
     done = doctor(folder, MAX_RAM_GB="lots")
     assert (
         done.returncode == 1
-        and done.stderr == "error: MAX_RAM_GB is lots, which is no number of GB: write for example 8.\n"
+        and done.stderr == "error: MAX_RAM_GB is lots, which is not a number of GB: write for example 8.\n"
     )

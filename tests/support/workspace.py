@@ -68,7 +68,7 @@ try:
 except ImportError:  # a version of the project before blogtwin/
     sys.path.insert(0, "scripts")
     import bootstrap as installation
-print(installation.stamp(), end="")
+print((getattr(installation, "fingerprint", None) or installation.stamp)(), end="")
 """
 
 

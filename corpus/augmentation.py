@@ -1,14 +1,16 @@
-"""More ways to ask for what the author wrote: from notes, a brief, an outline, a flat draft, or by a question.
+"""More training prompts per passage (data augmentation): notes, a brief, an outline, a plain draft, or a question.
 
-What is answered is a passage of the author's, word for word. What asks for it is made here out of that passage, by
-rules; a model may make it instead (corpus/instruction_model.py). Notes and flat drafts keep every number and name of
-their passage: a twin that is taught to write more than its notes say is taught to invent.
+The output is always a passage of the author's, word for word. Only its prompt is generated: here by rules, or by a
+model (corpus/instruction_model.py). Notes and drafts keep every number and name of their passage: a twin that is
+trained to write more than its notes say learns to invent facts.
 """
 
 import math
 import random
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from blogtwin.text.keyphrases import (
     InverseDocumentFrequency,
@@ -24,9 +26,10 @@ from blogtwin.text.keyphrases import (
 from blogtwin.text.markdown import extract_prose
 from blogtwin.text.sentences import split_sentences
 from blogtwin.text.stopwords import word_set
-from corpus.chunking import chunk
+from corpus.chunking import TokenCount, chunk
 from corpus.cleaning import extract_headings, split_paragraphs
-from corpus.examples import PROMPT_RESERVE_TOKENS, truncate
+from corpus.examples import PROMPT_RESERVE_TOKENS, Example, truncate
+from corpus.post import PostRow
 
 TASK_TYPES = ("notes", "brief", "outline", "rewrite", "answer")
 TEMPLATES = {
@@ -62,20 +65,16 @@ QUESTION_TEMPLATES = [
     "Can you write something on {terms}?",
 ]
 BULLET_MARKS = ["- ", "* ", "• ", ""]
-PASSAGE_TOKENS = 240  # tokens of a passage: about what a person writes notes for at a time
+PASSAGE_TOKENS = 240  # at most, of a passage: about what a person writes notes for at a time
 MIN_PASSAGE_WORDS = 30
-SUFFICIENT_WORDS, PASSAGE_WORDS = (
-    30_000,
-    150,
-)  # words from which on an author's posts teach by themselves; of a passage, about
-AUTO_RATES = {
-    "notes": 0.4,
-    "rewrite": 0.3,
-    "brief": 0.1,
-    "outline": 0.1,
-    "answer": 0.1,
-}  # of the passages of a small blog
-MIN_PROSE_FRACTION = 0.8  # of a passage's words must be prose: code and tables can't be told from notes
+SUFFICIENT_WORDS = 30_000  # with so many words of an author `auto` adds nothing (docs/training-data.md has the runs)
+PASSAGE_WORDS = 150  # of a passage, about
+# How `auto` divides the passages of a small blog.
+AUTO_RATES = {"notes": 0.4, "rewrite": 0.3, "brief": 0.1, "outline": 0.1, "answer": 0.1}
+MIN_PROSE_FRACTION = 0.8  # of a passage's words: nobody can write code and tables from notes
+MIN_LINE_WORDS = 3  # a shorter line of notes shares its line with the next
+NOTES_WORDS = (5, 8)  # of a sentence, besides its numbers and names
+FEWER_NOTES_WORDS = (4, 2, 0)  # where the prompt is too long
 HEDGES = word_set(
     "very just really quite rather perhaps maybe actually simply indeed anyway somehow almost nearly even still already"
     " well now oh"
@@ -92,169 +91,197 @@ CONTRACTION_EXPANSIONS = [
 ]
 
 
-def augmentation_rates(asked: dict[str, float | str], n_words: int, posts: int, per_post: int) -> dict[str, float]:
-    """`asked` (of a post, by kind) with a number wherever it says `auto`: together as many passages as the author's
-    words lack to ENOUGH.
+def augmentation_rates(
+    rates: Mapping[str, float | str], num_words: int, num_posts: int, max_per_post: int
+) -> dict[str, float]:
+    """`rates` (extra examples per post, by kind) with a number in place of each "auto".
 
-    Ten short posts are learnt by heart in a few steps, and say little of how their author would put anything else: what
-    else there is to learn from is the same words asked for in other ways. Many posts are worth more than that, and
-    training has its limit.
+    `auto` adds as many passages as bring the author's words up to SUFFICIENT_WORDS: a few short posts are memorised in
+    a few steps and teach little of how their author would write anything else, and the same words with other prompts
+    teach more. With many posts it adds none: they are worth more, and training has its limit.
     """
-    lacking = min(per_post, max(0, SUFFICIENT_WORDS - n_words) / PASSAGE_WORDS / posts)
-    return {kind: round(AUTO_RATES[kind] * lacking, 2) if share == "auto" else share for kind, share in asked.items()}
+    missing_passages = max(0, SUFFICIENT_WORDS - num_words) / PASSAGE_WORDS
+    per_post = min(max_per_post, missing_passages / num_posts)
+    return {
+        kind: round(AUTO_RATES[kind] * per_post, 2) if rate == "auto" else float(rate) for kind, rate in rates.items()
+    }
 
 
 @dataclass(frozen=True)
 class AugmentationRequest:
-    """A passage that is to be asked for in one of KINDS. What asks for it may take `room` tokens."""
+    """A passage that needs a prompt."""
 
     id: str
-    post: dict
-    part: int
+    post: Mapping[str, Any]  # a `PostRow`, of which the title is used
+    part: int  # of the post, from 1
     parts: int
-    kind: str
+    kind: str  # one of TASK_TYPES
     passage: str
-    room: int
+    max_prompt_tokens: int  # what the training row has left beside the passage
 
 
 def sample_requests(
-    post: dict, parts: list[str], count, max_length: int, shares: dict[str, float], per_post: int, seed: int
+    post: PostRow,
+    parts: list[str],
+    count_tokens: TokenCount,
+    max_length: int,
+    rates: Mapping[str, float],
+    max_per_post: int,
+    seed: int,
 ) -> list[AugmentationRequest]:
-    """What is asked of a post, cut into `parts`: so many of each kind as `augmentation_rates` says on average, at most
-    `per_post` in all."""
-    choose = random.Random(f"{seed}:{post['id']}:tasks")
-    kinds = [kind for kind in TASK_TYPES for _ in range(int(shares[kind]) + (choose.random() < shares[kind] % 1))]
+    """Requests for passages of a post in `parts`: `rates` of each kind on average, at most `max_per_post` in all.
+
+    No passage is requested twice for the same kind, so a short post may get fewer.
+    """
+    rng = random.Random(f"{seed}:{post['id']}:tasks")
+    kinds = []
+    for kind in TASK_TYPES:
+        kinds += [kind] * (int(rates[kind]) + (rng.random() < rates[kind] % 1))
     if not kinds:
         return []
-    if len(kinds) > per_post:
-        kinds = [kinds[i] for i in sorted(choose.sample(range(len(kinds)), per_post))]
-    found = extract_passages(parts, count, max_length)
-    rows, deck, taken = [], [], set()
+    if len(kinds) > max_per_post:
+        kinds = [kinds[i] for i in sorted(rng.sample(range(len(kinds)), max_per_post))]
+    passages = extract_passages(parts, count_tokens, max_length)
+    requests = []
+    shuffled: list[tuple[int, str]] = []  # passages still to be used before any is used again
+    used: set[tuple[str, tuple[int, str]]] = set()
     for number, kind in enumerate(kinds, 1):
-        deck = deck or choose.sample(found, len(found))
-        if (place := next((p for p in deck if (kind, p) not in taken), None)) is None:
-            continue  # there are fewer passages than this
-        deck.remove(place)
-        taken.add((kind, place))
-        part, passage = place
-        room = max_length - PROMPT_RESERVE_TOKENS - count(passage)
-        rows.append(
-            AugmentationRequest(f"{post['id']}-{part}-{kind}-{number}", post, part, len(parts), kind, passage, room)
-        )
-    return rows
+        shuffled = shuffled or rng.sample(passages, len(passages))
+        choice = next((passage for passage in shuffled if (kind, passage) not in used), None)
+        if choice is None:
+            continue
+        shuffled.remove(choice)
+        used.add((kind, choice))
+        part, passage = choice
+        max_prompt_tokens = max_length - PROMPT_RESERVE_TOKENS - count_tokens(passage)
+        request_id = f"{post['id']}-{part}-{kind}-{number}"
+        requests.append(AugmentationRequest(request_id, post, part, len(parts), kind, passage, max_prompt_tokens))
+    return requests
 
 
-def extract_passages(parts: list[str], count, max_length: int) -> list[tuple[int, str]]:
-    """(number of the part, passage): stretches of whole paragraphs that are mostly prose and leave half a row for what
-    asks for them."""
+def extract_passages(parts: list[str], count_tokens: TokenCount, max_length: int) -> list[tuple[int, str]]:
+    """(number of the part, passage): whole paragraphs, mostly prose, that leave half of a row for their prompt."""
     limit = min(PASSAGE_TOKENS, (max_length - PROMPT_RESERVE_TOKENS) // 2)
-    return [
-        (number, text)
-        for number, part in enumerate(parts, 1)
-        for text in chunk(split_paragraphs(part), count, limit, limit)
-        if is_mostly_prose(text)
-    ]
+    passages = []
+    for number, part in enumerate(parts, 1):
+        for passage in chunk(split_paragraphs(part), count_tokens, limit, limit):
+            if is_mostly_prose(passage):
+                passages.append((number, passage))
+    return passages
 
 
 def is_mostly_prose(text: str) -> bool:
-    own = len(extract_prose(text).split())
-    return own >= MIN_PASSAGE_WORDS and own >= MIN_PROSE_FRACTION * len(text.split())
+    prose_words = len(extract_prose(text).split())
+    return prose_words >= MIN_PASSAGE_WORDS and prose_words >= MIN_PROSE_FRACTION * len(text.split())
 
 
-def to_example(asked: AugmentationRequest, made: str, count, seed: int) -> dict:
-    """The example, from what asks for the passage."""
-    phrase = random.Random(f"{seed}:{asked.id}").choice(TEMPLATES[asked.kind])
-    filled = {"{title}": truncate(asked.post["title"], count), "{made}": made}
+def to_example(request: AugmentationRequest, prompt: str, count_tokens: TokenCount, seed: int) -> Example:
+    """The training example of a request whose prompt was generated."""
+    template = random.Random(f"{seed}:{request.id}").choice(TEMPLATES[request.kind])
+    values = {"{title}": truncate(request.post["title"], count_tokens), "{made}": prompt}
     return {
-        "id": asked.id,
-        "post_id": asked.post["id"],
-        "part": asked.part,
-        "parts": asked.parts,
-        "task": asked.kind,
-        "instruction": re.sub(r"\{title\}|\{made\}", lambda m: filled[m[0]], phrase),
-        "input": "" if "{made}" in phrase else made,
-        "output": asked.passage,
-        "date": asked.post["date"],
+        "id": request.id,
+        "post_id": request.post["id"],
+        "part": request.part,
+        "parts": request.parts,
+        "task": request.kind,
+        "instruction": _fill(template, values),
+        "input": "" if "{made}" in template else prompt,
+        "output": request.passage,
+        "date": request.post["date"],
     }
 
 
-def heuristic_prompt(asked: AugmentationRequest, weights: InverseDocumentFrequency, count, seed: int) -> str:
-    """What asks for the passage; empty where the rules can't make it, or it takes more room than there is."""
-    choose = random.Random(f"{seed}:{asked.id}:made")
-    make = {
+def _fill(template: str, values: dict[str, str]) -> str:
+    """`template` with its placeholders replaced in one pass: a title that contains "{made}" stays as it is."""
+    return re.sub("|".join(map(re.escape, values)), lambda match: values[match[0]], template)
+
+
+def heuristic_prompt(
+    request: AugmentationRequest, weights: InverseDocumentFrequency, count_tokens: TokenCount, seed: int
+) -> str:
+    """The prompt of a passage, by rules; empty where they find nothing, or it does not fit the request's limit."""
+    make_prompt = {
         "notes": make_notes,
         "brief": make_brief,
         "outline": make_outline,
         "rewrite": make_plain_draft,
         "answer": make_question,
-    }[asked.kind]
-    found = tokenise(asked.passage, weights)
-    for most in (choose.randint(5, 8), 4, 2, 0):
-        made = make(asked, found, choose, most)
-        if count(made) <= asked.room:
-            return made
+    }[request.kind]
+    rng = random.Random(f"{seed}:{request.id}:made")
+    tokens = tokenise(request.passage, weights)
+    for max_words in (rng.randint(*NOTES_WORDS), *FEWER_NOTES_WORDS):
+        prompt = make_prompt(request, tokens, rng, max_words)
+        if count_tokens(prompt) <= request.max_prompt_tokens:
+            return prompt
     return ""
 
 
-def make_notes(asked: AugmentationRequest, found: list[Token], choose: random.Random, most: int) -> str:
-    """A line for each sentence: its numbers and names, and what else tells most, up to `most` words; very short ones
-    share a line."""
-    kept = break_verbatim_runs(found, [i for one in group_by_sentence(found) for i in salient_tokens(found, one, most)])
+def make_notes(request: AugmentationRequest, tokens: list[Token], rng: random.Random, max_words: int) -> str:
+    """A line per sentence: its numbers and names, and up to `max_words` of its most telling words."""
     lines: list[str] = []
-    for one in group_by_sentence(found, kept):
-        line = render_tokens(found, one)
-        if lines and (len(one) < 3 or len(lines[-1].split()) < 3):
+    for sentence in group_by_sentence(tokens, _salient_indices(tokens, group_by_sentence(tokens), max_words)):
+        line = render_tokens(tokens, sentence)
+        if lines and (len(sentence) < MIN_LINE_WORDS or len(lines[-1].split()) < MIN_LINE_WORDS):
             lines[-1] += f"; {line}"
         else:
             lines.append(line)
-    mark = choose.choice(BULLET_MARKS)
-    return "\n".join(mark + line for line in lines)
+    bullet = rng.choice(BULLET_MARKS)
+    return "\n".join(bullet + line for line in lines)
 
 
-def make_outline(asked: AugmentationRequest, found: list[Token], choose: random.Random, most: int) -> str:
-    """The headings where there are some, else what each paragraph begins with; empty for a single paragraph."""
-    lines = extract_headings(asked.passage)
+def _salient_indices(tokens: list[Token], sentences: list[list[int]], max_words: int) -> list[int]:
+    """Indices of the salient tokens of these sentences, without long runs of the passage's own words."""
+    indices = []
+    for sentence in sentences:
+        indices += salient_tokens(tokens, sentence, max_words)
+    return break_verbatim_runs(tokens, indices)
+
+
+def make_outline(request: AugmentationRequest, tokens: list[Token], rng: random.Random, max_words: int) -> str:
+    """The headings if there are two, else the start of each paragraph; empty for a single paragraph."""
+    lines = extract_headings(request.passage)
     if len(lines) < 2:
-        place, starts = 0, set()
-        for paragraph in split_paragraphs(asked.passage):
-            starts.add(place)
-            place += len(split_sentences(paragraph))
-        firsts = [one for one in group_by_sentence(found) if found[one[0]].sentence in starts]
-        kept = break_verbatim_runs(found, [i for one in firsts for i in salient_tokens(found, one, most)])
-        lines = [render_tokens(found, one) for one in group_by_sentence(found, kept) if len(one) > 1]
+        starts, position = set(), 0  # numbers of the sentences that begin a paragraph
+        for paragraph in split_paragraphs(request.passage):
+            starts.add(position)
+            position += len(split_sentences(paragraph))
+        firsts = [sentence for sentence in group_by_sentence(tokens) if tokens[sentence[0]].sentence in starts]
+        sentences = group_by_sentence(tokens, _salient_indices(tokens, firsts, max_words))
+        lines = [render_tokens(tokens, sentence) for sentence in sentences if len(sentence) > 1]
     return "\n".join(f"{n}. {line}" for n, line in enumerate(lines, 1)) if len(lines) > 1 else ""
 
 
-def make_plain_draft(asked: AugmentationRequest, found: list[Token], choose: random.Random, most: int) -> str:
-    """All that is said, in plain sentences: without hedges and brackets, and without a word of each six that would be
-    the author's own."""
-    kept = [
-        i
-        for i, t in enumerate(found)
-        if t.weight == math.inf or not (t.shown.lower() in HEDGES or re.fullmatch(r"[a-z]{4,}ly", t.shown))
-    ]
-    text = " ".join(
-        render_tokens(found, one) + "." for one in group_by_sentence(found, break_verbatim_runs(found, kept))
-    )
-    for pattern, plain in CONTRACTION_EXPANSIONS:
-        text = re.sub(pattern, plain, text.replace("’", "'"))
-    return re.sub(r"(?:^|(?<=\. ))[a-z]", lambda m: m[0].upper(), text)
+def make_plain_draft(request: AugmentationRequest, tokens: list[Token], rng: random.Random, max_words: int) -> str:
+    """The passage in plain sentences: without hedges, adverbs and brackets, and no long run of the author's words."""
+    indices = [i for i, token in enumerate(tokens) if token.weight == math.inf or not _is_ornament(token.shown)]
+    sentences = group_by_sentence(tokens, break_verbatim_runs(tokens, indices))
+    text = " ".join(render_tokens(tokens, sentence) + "." for sentence in sentences)
+    for pattern, expansion in CONTRACTION_EXPANSIONS:
+        text = re.sub(pattern, expansion, text.replace("’", "'"))
+    return re.sub(r"(?:^|(?<=\. ))[a-z]", lambda match: match[0].upper(), text)
 
 
-def make_brief(asked: AugmentationRequest, found: list[Token], choose: random.Random, most: int) -> str:
-    terms = extract_key_phrases(found, 4)
-    phrase = choose.choice(BRIEF_TEMPLATES) + choose.choice(
-        ["", f" About {round(len(asked.passage.split()), -1)} words."]
-    )
-    filled = {"{terms}": join_terms(terms), "{title}": " ".join(asked.post["title"].split())[:80]}
-    return re.sub(r"\{terms\}|\{title\}", lambda m: filled[m[0]], phrase) if terms else ""
+def _is_ornament(word: str) -> bool:
+    return word.lower() in HEDGES or bool(re.fullmatch(r"[a-z]{4,}ly", word))
 
 
-def make_question(asked: AugmentationRequest, found: list[Token], choose: random.Random, most: int) -> str:
-    """A heading that asks, else a question after what the passage speaks of most."""
-    asking = [h for h in extract_headings(asked.passage) if h.endswith("?")]
-    terms = extract_key_phrases(found, 2)
-    if asking or not terms:
-        return asking[0] if asking else ""
-    filled = {"{first}": terms[0], "{terms}": join_terms(terms)}
-    return re.sub(r"\{first\}|\{terms\}", lambda m: filled[m[0]], choose.choice(QUESTION_TEMPLATES))
+def make_brief(request: AugmentationRequest, tokens: list[Token], rng: random.Random, max_words: int) -> str:
+    """A request to write about the passage's key phrases; empty where it has none."""
+    terms = extract_key_phrases(tokens, 4)
+    length = f" About {round(len(request.passage.split()), -1)} words."
+    template = rng.choice(BRIEF_TEMPLATES) + rng.choice(["", length])
+    if not terms:
+        return ""
+    return _fill(template, {"{terms}": join_terms(terms), "{title}": " ".join(request.post["title"].split())[:80]})
+
+
+def make_question(request: AugmentationRequest, tokens: list[Token], rng: random.Random, max_words: int) -> str:
+    """A heading that is a question, else a question about the passage's key phrases; empty where it has none."""
+    questions = [heading for heading in extract_headings(request.passage) if heading.endswith("?")]
+    if questions:
+        return questions[0]
+    terms = extract_key_phrases(tokens, 2)
+    if not terms:
+        return ""
+    return _fill(rng.choice(QUESTION_TEMPLATES), {"{first}": terms[0], "{terms}": join_terms(terms)})

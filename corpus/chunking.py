@@ -1,82 +1,103 @@
 """A long post cut into parts that fit the training length, at paragraph ends."""
 
+import math
 import re
 from collections import deque
+from collections.abc import Callable
 
 from blogtwin.text.sentences import CLAUSE_END, LINE_OR_SENTENCE_END
 
+TokenCount = Callable[[str], int]  # the number of tokens of a text
+BLANK_LINE_TOKENS = 2  # at most, for the blank line after a paragraph
+MAX_TOKEN_CHARACTERS = 12  # the last n tokens of a text are in its last 12 n characters, but for rare long tokens
 
-def chunk(blocks: list[str], count, first: int, later: int) -> list[str]:
-    """Paragraphs → parts of at most `first` (then `later`) tokens, cut at paragraph ends.
+
+def chunk(paragraphs: list[str], count_tokens: TokenCount, first_limit: int, next_limit: int) -> list[str]:
+    """Paragraphs → parts of at most `first_limit` (the first) or `next_limit` tokens, cut at paragraph ends.
 
     Parts come out of about equal length, so that none is a mere rest. A paragraph longer than a part is cut at sentence
     ends, then at words.
     """
-    pieces = [piece for block in blocks for piece in split_paragraph(block, count, min(first, later))]
+    limit = min(first_limit, next_limit)
+    pieces = [piece for paragraph in paragraphs for piece in split_paragraph(paragraph, count_tokens, limit)]
     if not pieces:
         return []
-    sizes = [count(piece) + 2 for piece in pieces]  # + the blank line
-    left = sum(sizes)
-    parts, current, size = [], [], 0
+    sizes = [count_tokens(piece) + BLANK_LINE_TOKENS for piece in pieces]
+    remaining = sum(sizes)  # tokens from the start of the current part on
+    parts: list[str] = []
+    current: list[str] = []
+    size = 0
     for piece, tokens in zip(pieces, sizes):
-        limit = first if not parts else later
-        wanted = 1 if left <= limit else 1 + -(-(left - limit) // later)  # parts that what is left will take
-        if current and (size + tokens > limit or (size + tokens / 2 > left / wanted and wanted > 1)):
+        limit = next_limit if parts else first_limit
+        # how many parts the remaining tokens need, the current one included
+        num_parts = 1 + max(0, math.ceil((remaining - limit) / next_limit))
+        is_full = size + tokens > limit
+        has_its_share = num_parts > 1 and size + tokens / 2 > remaining / num_parts
+        if current and (is_full or has_its_share):
             parts.append("\n\n".join(current))
-            left -= size
+            remaining -= size
             current, size = [], 0
         current.append(piece)
         size += tokens
     return [*parts, "\n\n".join(current)]
 
 
-def split_paragraph(block: str, count, limit: int) -> list[str]:
-    """A paragraph that fits, as it is; a longer one in pieces that fit: at line ends, sentence ends, spaces,
-    anywhere."""
-    if len(block.encode()) + 2 <= limit or count(block) + 2 <= limit or len(block) == 1:  # a token is at least a byte
-        return [block]
-    for boundary in (r"(?<=\n)", CLAUSE_END, r"(?=\s)"):
-        atoms = [a for a in re.split(boundary, block) if a]
-        if len(atoms) > 1:
-            break
-    else:
-        middle = len(block) // 2
-        atoms = [block[:middle], block[middle:]]
-    pieces, current, size = [], "", 0
-    for atom in atoms:
-        tokens = count(atom)
-        if tokens + 2 > limit:
-            pieces += [current] if current else []
-            pieces += split_paragraph(atom, count, limit)
+def split_paragraph(paragraph: str, count_tokens: TokenCount, limit: int) -> list[str]:
+    """[paragraph] if it fits `limit` tokens; else pieces that do, cut at line ends, sentence ends, spaces, anywhere."""
+    max_tokens = limit - BLANK_LINE_TOKENS
+    # a token is at least a byte: where the bytes fit, nothing needs counting
+    if len(paragraph.encode()) <= max_tokens or count_tokens(paragraph) <= max_tokens or len(paragraph) == 1:
+        return [paragraph]
+    pieces: list[str] = []
+    current, size = "", 0
+    for fragment in _split_at_boundaries(paragraph):
+        tokens = count_tokens(fragment)
+        if tokens > max_tokens:
+            if current:
+                pieces.append(current)
+            pieces += split_paragraph(fragment, count_tokens, limit)
             current, size = "", 0
-        elif current and size + tokens + 2 > limit:
+        elif current and size + tokens > max_tokens:
             pieces.append(current)
-            current, size = atom, tokens
+            current, size = fragment, tokens
         else:
-            current, size = current + atom, size + tokens
-    pieces += [current] if current else []
-    return [p.strip("\n") for p in pieces if p.strip()]
+            current, size = current + fragment, size + tokens
+    if current:
+        pieces.append(current)
+    return [piece.strip("\n") for piece in pieces if piece.strip()]
 
 
-def trailing_context(part: str, count, limit: int) -> str:
-    """The last words of a part, at most `limit` tokens, from a sentence start where there is one."""
+def _split_at_boundaries(text: str) -> list[str]:
+    """`text` cut at the most natural boundaries it has: line ends, sentence ends, spaces, else its middle."""
+    for boundary in (r"(?<=\n)", CLAUSE_END, r"(?=\s)"):
+        fragments = [fragment for fragment in re.split(boundary, text) if fragment]
+        if len(fragments) > 1:
+            return fragments
+    middle = len(text) // 2
+    return [text[:middle], text[middle:]]
+
+
+def trailing_context(part: str, count_tokens: TokenCount, limit: int) -> str:
+    """The end of a part, at most `limit` tokens, from the start of a sentence if one fits, else from a word."""
     if limit <= 0:
         return ""
-    end = part[-limit * 12 :]
+    end = part[-limit * MAX_TOKEN_CHARACTERS :]
     if len(end) < len(part):
-        end = re.sub(r"\A\S*\s", "", end)  # the cut may stand inside a word
-    sentences = [s for s in LINE_OR_SENTENCE_END.split(end) if s.strip()]
-    kept, size = deque(), 0
-    while (
-        sentences and size + (more := count(f" {sentences[-1]}")) <= limit + 1
-    ):  # the first one has no space before it
-        kept.appendleft(sentences.pop())
-        size += more
-    while kept and count(" ".join(kept)) > limit:
-        kept.popleft()
-    if kept:
-        return " ".join(kept)
-    end = part.rstrip()[-limit * 12 :]
-    while count(end) > limit:
+        end = re.sub(r"\A\S*\s", "", end)  # the cut may be inside a word
+    sentences = [sentence for sentence in LINE_OR_SENTENCE_END.split(end) if sentence.strip()]
+    fitting: deque[str] = deque()
+    size = 0
+    while sentences:
+        tokens = count_tokens(f" {sentences[-1]}")
+        if size + tokens > limit + 1:  # one more: the first sentence has no space before it
+            break
+        fitting.appendleft(sentences.pop())
+        size += tokens
+    while fitting and count_tokens(" ".join(fitting)) > limit:
+        fitting.popleft()
+    if fitting:
+        return " ".join(fitting)
+    end = part.rstrip()[-limit * MAX_TOKEN_CHARACTERS :]
+    while count_tokens(end) > limit:
         end = end[len(end) // 4 + 1 :]
     return end.partition(" ")[2] or end

@@ -1,98 +1,139 @@
 """Posts that must stay in one split: near-duplicates, excerpts, cross-posts and series."""
 
+from __future__ import annotations
+
 import re
 from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blogtwin.text.tokens import SHINGLE_WORDS, tokenise_words
 
-NUMBER = r"(?:\d+|[ivx]+|one|two|three|four|five|six|seven|eight|nine|ten)"
-PART = r"(?:part|pt\.?|chapter|episode|vol(?:ume)?\.?|no\.?)\s*" + NUMBER + r"\b"
-OF = rf"(?:\s*/\s*|\s+of\s+){NUMBER}\b"
+if TYPE_CHECKING:
+    import numpy as np
+
+_NUMBER = r"(?:\d+|[ivx]+|one|two|three|four|five|six|seven|eight|nine|ten)"
+_OF_TOTAL = rf"(?:\s*/\s*|\s+of\s+){_NUMBER}\b"
 SERIES = re.compile(
-    rf"[\s,:;(\[–—-]*(?:{PART}(?:{OF})?|\b{NUMBER}{OF}|#\d+|(?<=[\s,:;(\[–—-])(?-i:[IVX]+)\b)[)\]]?\s*(?::.*|[–—-].*)?$",
-    re.I,
+    rf"""(?ix)
+    [\s,:;(\[–—-]*
+    (?:
+        # part 2, chapter ii of iv
+        (?:part|pt\.?|chapter|episode|vol(?:ume)?\.?|no\.?)\s*{_NUMBER}\b (?:{_OF_TOTAL})?
+        # 2/3, two of three
+      | \b{_NUMBER}{_OF_TOTAL}
+        # #2
+      | \#\d+
+        # II
+      | (?<=[\s,:;(\[–—-])(?-i:[IVX]+)\b
+    )
+    [)\]]?
+    # the title of the part
+    \s*(?::.*|[–—-].*)?$
+    """
+)
+MIN_BOILERPLATE_POSTS, MIN_BOILERPLATE_FRACTION = 5, 0.05  # a shingle in so many posts and of so many is a footer
+BOILERPLATE_POST_FRACTION = (
+    0.5  # a post of which so much is boilerplate is one of many copies, not a post with a footer
 )
 
 
-def group_related(posts: list[dict], jaccard: float, containment: float) -> list[list[int]]:
+class SharedShingles(NamedTuple):
+    """How many shingles texts have, and how many each pair of them has in common."""
+
+    sizes: np.ndarray  # (texts,)
+    first: np.ndarray  # (pairs,): index of a text
+    second: np.ndarray  # (pairs,): index of another text, greater than `first`
+    common: np.ndarray  # (pairs,): shingles in both; only pairs with any are listed
+
+
+def group_related(posts: Sequence[Mapping[str, Any]], min_jaccard: float, min_containment: float) -> list[list[int]]:
     """Indices of `posts` ({"title", "text"}) in groups that stay together, each group in the order of `posts`.
 
-    Two posts belong together when their 5-word shingles have a Jaccard similarity of at least `jaccard`, or at least
-    `containment` of the smaller one's stand in the other; or when their titles are parts of one series. Boilerplate,
+    Two posts are related when their 5-word shingles have a Jaccard similarity of at least `min_jaccard`, when at least
+    `min_containment` of the smaller one's are in the other, or when their titles are parts of one series. Boilerplate,
     shingles in at least 5 posts and 5 % of the posts, is not counted.
     """
     import numpy as np
 
-    leader = list(range(len(posts)))
+    parents = list(range(len(posts)))  # a union-find forest
 
-    def find(i):
-        while leader[i] != i:
-            leader[i] = i = leader[leader[i]]
+    def find(i: int) -> int:
+        while parents[i] != i:
+            parents[i] = i = parents[parents[i]]
         return i
 
-    sizes, one, other, shared = shared_shingles([p["text"] for p in posts])
-    smaller = np.minimum(sizes[one], sizes[other])
-    alike = (shared >= jaccard * (sizes[one] + sizes[other] - shared)) | (shared >= containment * smaller)
-    for a, b in zip(one[alike].tolist(), other[alike].tolist(), strict=True):
-        leader[find(b)] = find(a)
-    series = defaultdict(list)
+    sizes, first, second, common = shared_shingles([post["text"] for post in posts])
+    smaller = np.minimum(sizes[first], sizes[second])
+    union = sizes[first] + sizes[second] - common
+    related = (common >= min_jaccard * union) | (common >= min_containment * smaller)
+    for a, b in zip(first[related].tolist(), second[related].tolist(), strict=True):
+        parents[find(b)] = find(a)
+    for members in _series(posts):
+        for i in members[1:]:
+            parents[find(i)] = find(members[0])
+    groups: dict[int, list[int]] = defaultdict(list)
+    for i in range(len(posts)):
+        groups[find(i)].append(i)
+    return list(groups.values())
+
+
+def _series(posts: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    """Indices of the posts of each series: their titles are the same but for the number of the part."""
+    series: dict[str, list[int]] = defaultdict(list)
     for i, post in enumerate(posts):
         title = " ".join(post["title"].split())[-200:]
         if SERIES.search(title):
             series[" ".join(tokenise_words(SERIES.sub("", title)))].append(i)
-    for name, members in series.items():
-        for i in members[1:] if name else []:
-            leader[find(i)] = find(members[0])
-    together = defaultdict(list)
-    for i in range(len(posts)):
-        together[find(i)].append(i)
-    return list(together.values())
+    series.pop("", None)  # "Part 2" alone names no series
+    return list(series.values())
 
 
-def shared_shingles(texts: list[str]):
-    """(shingles that count of each text, and of each pair of texts with any in common: its first, its second, how
-    many).
+def shared_shingles(texts: list[str]) -> SharedShingles:
+    """Shingles of the texts and of each pair of them, without boilerplate.
 
-    Shingles are hashes of 64 bits: ten million words have about one chance in a million of two that are the same by
-    accident.
+    Shingles are 64-bit hashes: among ten million words two of them collide with a chance of one in a million.
     """
     import numpy as np
     from scipy.sparse import csr_matrix
 
     sets = list(shingle_hashes(texts))
-    owner = np.repeat(np.arange(len(texts), dtype=np.int32), [len(one) for one in sets])
-    _, number, held_by = np.unique(
+    # one entry per shingle of a text: the index of the text, the number of the shingle, how many texts have it
+    owner = np.repeat(np.arange(len(texts), dtype=np.int32), [len(hashes) for hashes in sets])
+    _, number, num_texts = np.unique(
         np.concatenate([np.empty(0, np.uint64), *sets]), return_inverse=True, return_counts=True
     )
     del sets
-    held_by = held_by[number]  # of each shingle of each text: how many texts have it
-    boilerplate = held_by >= max(5, 0.05 * len(texts))
-    before, footers = (np.bincount(some, minlength=len(texts)) for some in (owner, owner[boilerplate]))
-    # A post that is mostly such shingles is no post with a footer: it is one of many copies.
-    counts = ~boilerplate | (footers * 2 >= before)[owner]
-    sizes = np.bincount(owner[counts], minlength=len(texts))
-    counts &= held_by > 1
-    columns = np.unique(number[counts], return_inverse=True)[1]
-    holds = csr_matrix(
-        (np.ones(len(columns), np.int32), (owner[counts], columns)), (len(texts), int(columns.max(initial=-1)) + 1)
-    )
-    pairs = (holds @ holds.T).tocoo()
-    once = pairs.row < pairs.col
-    return sizes, pairs.row[once], pairs.col[once], pairs.data[once]
+    num_texts = num_texts[number]
+    is_boilerplate = num_texts >= max(MIN_BOILERPLATE_POSTS, MIN_BOILERPLATE_FRACTION * len(texts))
+    all_sizes = np.bincount(owner, minlength=len(texts))
+    boilerplate_sizes = np.bincount(owner[is_boilerplate], minlength=len(texts))
+    is_copy = boilerplate_sizes >= BOILERPLATE_POST_FRACTION * all_sizes
+    counted = ~is_boilerplate | is_copy[owner]
+    sizes = np.bincount(owner[counted], minlength=len(texts))
+    counted &= num_texts > 1
+    columns = np.unique(number[counted], return_inverse=True)[1]
+    shape = (len(texts), int(columns.max(initial=-1)) + 1)
+    incidence = csr_matrix((np.ones(len(columns), np.int32), (owner[counted], columns)), shape)
+    pairs = (incidence @ incidence.T).tocoo()
+    upper = pairs.row < pairs.col  # each pair once
+    return SharedShingles(sizes, pairs.row[upper], pairs.col[upper], pairs.data[upper])
 
 
-def shingle_hashes(texts: list[str]):
-    """The shingles of each text, each once, as 64-bit numbers that are the same for the same words."""
+def shingle_hashes(texts: list[str]) -> Iterator[np.ndarray]:
+    """Of each text its different shingles, as 64-bit hashes (uint64); comparable within one call only."""
     import numpy as np
 
-    known: dict[str, int] = {}
+    word_ids: dict[str, int] = {}
     weights = np.array([pow(0x9E3779B97F4A7C15, 2 * k + 1, 2**64) for k in range(SHINGLE_WORDS)], np.uint64)
     for text in texts:
-        ids = np.array([known.setdefault(word, len(known) + 1) for word in tokenise_words(text)], np.uint64)
-        ids = (ids ^ (ids << np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)  # neighbouring numbers, far apart
+        ids = np.array([word_ids.setdefault(word, len(word_ids) + 1) for word in tokenise_words(text)], np.uint64)
+        ids = (ids ^ (ids << np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)  # spreads neighbouring numbers
         ids ^= ids >> np.uint64(32)
         if len(ids) < SHINGLE_WORDS:
             yield np.empty(0, np.uint64)
             continue
-        runs = sum(ids[k : len(ids) - SHINGLE_WORDS + 1 + k] * weights[k] for k in range(SHINGLE_WORDS))
-        yield np.unique(runs ^ (runs >> np.uint64(29)))
+        hashes = np.zeros(len(ids) - SHINGLE_WORDS + 1, np.uint64)
+        for k in range(SHINGLE_WORDS):
+            hashes += ids[k : k + len(hashes)] * weights[k]
+        yield np.unique(hashes ^ (hashes >> np.uint64(29)))

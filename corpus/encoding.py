@@ -17,27 +17,34 @@ BYTE_ORDER_MARKS = (
 
 
 def decode_text(data: bytes) -> str:
-    """Bytes of unknown encoding → text. Raises SkippedPost for what is no text."""
+    """Bytes → text: by byte order mark, as UTF-8, else by a guess. Raises SkippedPost for a binary."""
     for bom, encoding in BYTE_ORDER_MARKS:
         if data.startswith(bom):
             try:
                 return data.decode(encoding)
             except UnicodeDecodeError:
-                raise SkippedPost(f"starts as {encoding} and is not") from None
+                raise SkippedPost(
+                    f"starts with the byte order mark of {encoding}, but is not valid {encoding}"
+                ) from None
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as e:
-        text = _mostly_utf8(data, e) or _guess_encoding(data)
+        text = _decode_mostly_utf8(data, e) or _guess_encoding(data)
     if "\x00" in text:  # UTF-16 without a byte order mark is valid UTF-8 full of NULs; so is a binary
         text = _guess_encoding(data)
     return text
 
 
-def _mostly_utf8(data: bytes, error: UnicodeDecodeError) -> str | None:
-    """A UTF-8 file with a few pasted Latin-1 bytes: each byte that is no UTF-8 is read as Windows-1252."""
+def _decode_mostly_utf8(data: bytes, error: UnicodeDecodeError) -> str | None:
+    """A UTF-8 file with a few pasted Latin-1 bytes: each byte that is not UTF-8 is read as Windows-1252."""
     if data[: error.start].isascii():
-        return None  # nothing before the first bad byte says that this is UTF-8
-    codecs.register_error("windows-1252", lambda e: (e.object[e.start : e.end].decode("cp1252", "replace"), e.end))
+        return None  # nothing before the first bad byte shows that this is UTF-8
+
+    def as_cp1252(e: UnicodeError) -> tuple[str, int]:
+        assert isinstance(e, UnicodeDecodeError)
+        return e.object[e.start : e.end].decode("cp1252", "replace"), e.end
+
+    codecs.register_error("windows-1252", as_cp1252)
     return data.decode("utf-8", "windows-1252")
 
 
@@ -48,8 +55,7 @@ def _guess_encoding(data: bytes) -> str:
     if best is None:
         raise SkippedPost("not text in any known encoding")
     encoding = best.encoding
-    # Code pages of one script look alike in a short text: where the one of Windows is as likely, it is the one people
-    # have.
+    # Code pages of one script look alike in a short text: where Windows's is as likely, it is the one people use.
     for script, windows, tolerance in (("Latin", "cp1252", 0.1), ("Cyrillic", "cp1251", 0)):
         likely = any(windows in g.could_be_from_charset and g.chaos <= best.chaos + tolerance for g in guesses)
         if likely and any(alphabet.startswith(script) for alphabet in best.alphabets):

@@ -1,13 +1,16 @@
-"""A clean post → training examples. The output side is always the author's own words; only the instruction is made up.
+"""A clean post → training examples. The output is always the author's own words; only the instruction is made up.
 
 A post that fits is one `write` example. A longer one is cut at paragraph ends into parts: the first is `write` (the
-opening), each later one `continue`, with the tail of the part before as input.
+opening), each later one `continue`, with the end of the part before as input.
 """
 
 import random
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict, TypeVar
 
-from corpus.chunking import chunk, trailing_context
+from corpus.chunking import TokenCount, chunk, trailing_context
 from corpus.cleaning import extract_headings, split_paragraphs
+from corpus.post import PostRow
 
 WRITE_TEMPLATES = [
     "Write a blog post titled “{title}”.",
@@ -32,84 +35,103 @@ FINISH_TEMPLATES = [
 ]
 TOPICS = [" Topics: {tags}.", " It is about {tags}.", ""]
 SECTIONS = [" Sections: {headings}.", " Use these headings: {headings}.", ""]
-POST_TASKS = (
-    "write",
-    "continue",
-)  # the tasks whose outputs are the posts, each word once; all others ask for a passage again, or are a persona's
-PROMPT_RESERVE_TOKENS = 160  # tokens kept free for system message, instruction and the template's own tokens
+# The tasks whose outputs are the posts, each word once. All others repeat a passage, or are a persona's.
+POST_TASKS = ("write", "continue")
+PROMPT_RESERVE_TOKENS = 160  # kept free for system message, instruction and the template's own tokens
+MAX_SHOWN_CHARACTERS, MAX_SHOWN_TOKENS = 160, 36  # of a title, or of tags or headings, in an instruction
+Row = TypeVar("Row", bound=Mapping[str, Any])
 
 
-def build_examples(post: dict, text: str, count, max_length: int, context_tokens: int, seed: int) -> list[dict]:
-    """Examples of one post. `count(text)` gives its length in tokens; no row is longer than `max_length` of them."""
-    whole = max_length - PROMPT_RESERVE_TOKENS
-    context_tokens = min(context_tokens, whole // 2)
-    later = whole - context_tokens
-    parts = chunk(split_paragraphs(text), count, whole, later)
-    rows = []
+class Example(TypedDict):
+    """A row of data/prepared/examples.jsonl, and of the splits."""
+
+    id: str
+    post_id: str  # "persona" for a dialogue about the author
+    part: int  # from 1
+    parts: int
+    task: str  # "write", "continue", one of augmentation.TASK_TYPES, or "persona"
+    instruction: str
+    input: str  # what stands below the instruction; may be empty
+    output: str
+    date: str | None  # of the post, ISO 8601
+    system: NotRequired[str]  # in place of prepare.system
+
+
+def build_examples(
+    post: PostRow, text: str, count_tokens: TokenCount, max_length: int, context_tokens: int, seed: int
+) -> list[Example]:
+    """The examples of one post, whose cleaned text is `text`.
+
+    max_length: tokens of a training row (train.max_length), which no example exceeds.
+    context_tokens: how much of the part before a `continue` example repeats, at most half of a row.
+    """
+    max_tokens = max_length - PROMPT_RESERVE_TOKENS
+    context_tokens = min(context_tokens, max_tokens // 2)
+    parts = chunk(split_paragraphs(text), count_tokens, max_tokens, max_tokens - context_tokens)
+    examples: list[Example] = []
     for number, part in enumerate(parts, 1):
-        choose = random.Random(f"{seed}:{post['id']}:{number}")
-        task = "write" if number == 1 else "continue"
-        if task == "write":
-            instruction = choose.choice(WRITE_TEMPLATES if len(parts) == 1 else OPENING_TEMPLATES) + topic_hints(
-                post, part, count, choose
-            )
+        rng = random.Random(f"{seed}:{post['id']}:{number}")
+        if number == 1:
+            template = rng.choice(WRITE_TEMPLATES if len(parts) == 1 else OPENING_TEMPLATES)
+            template += topic_hints(post, part, count_tokens, rng)
             context = ""
         else:
-            instruction = choose.choice(FINISH_TEMPLATES if number == len(parts) else CONTINUE_TEMPLATES)
-            context = trailing_context(parts[number - 2], count, context_tokens)
-        rows.append(
+            template = rng.choice(FINISH_TEMPLATES if number == len(parts) else CONTINUE_TEMPLATES)
+            context = trailing_context(parts[number - 2], count_tokens, context_tokens)
+        examples.append(
             {
                 "id": f"{post['id']}-{number}",
                 "post_id": post["id"],
                 "part": number,
                 "parts": len(parts),
-                "task": task,
-                "instruction": instruction.replace("{title}", truncate(post["title"], count)),
+                "task": "write" if number == 1 else "continue",
+                "instruction": template.replace("{title}", truncate(post["title"], count_tokens)),
                 "input": context,
                 "output": part,
                 "date": post["date"],
             }
         )
-    return rows
+    return examples
 
 
-def topic_hints(post: dict, part: str, count, choose: random.Random) -> str:
-    """What besides the title the instruction tells: tags and headings, in some of the phrasings."""
-    text = ""
+def topic_hints(post: PostRow, part: str, count_tokens: TokenCount, rng: random.Random) -> str:
+    """What the instruction says besides the title: tags and headings, in some of the templates."""
+    hints = ""
     if post["tags"]:
-        text += choose.choice(TOPICS).replace("{tags}", truncate(", ".join(post["tags"][:4]), count))
-    if found := extract_headings(part):
-        text += choose.choice(SECTIONS).replace("{headings}", truncate("; ".join(found[:6]), count))
-    return text
+        hints += rng.choice(TOPICS).replace("{tags}", truncate(", ".join(post["tags"][:4]), count_tokens))
+    headings = extract_headings(part)
+    if headings:
+        hints += rng.choice(SECTIONS).replace("{headings}", truncate("; ".join(headings[:6]), count_tokens))
+    return hints
 
 
-def truncate(text: str, count, limit: int = 160, tokens: int = 36) -> str:
-    """White space folded, cut at a word: a title of any length, in any script, must fit the prompt."""
+def truncate(text: str, count_tokens: TokenCount) -> str:
+    """`text` in one line, cut at a word with "…" where too long: any title, in any script, must fit the prompt."""
     text = " ".join(text.split())
-    shown = text if len(text) <= limit else text[:limit].rsplit(" ", 1)[0]
-    while count(shown) > tokens:
+    shown = text if len(text) <= MAX_SHOWN_CHARACTERS else text[:MAX_SHOWN_CHARACTERS].rsplit(" ", 1)[0]
+    while count_tokens(shown) > MAX_SHOWN_TOKENS:
         shown = shown[: len(shown) * 3 // 4].rsplit(" ", 1)[0]
     return shown if shown == text else shown + " …"
 
 
-def post_examples(examples: list[dict]) -> list[dict]:
-    """The examples that make up the posts: their outputs are all of the author's words, and each of them once."""
+def post_examples(examples: list[Row]) -> list[Row]:
+    """The examples that make up the posts: their outputs are all of the author's words, each once."""
     return [e for e in examples if e.get("task", "write") in POST_TASKS]
 
 
-def first_parts(examples: list[dict], limit: int | None = None) -> list[dict]:
+def first_parts(examples: list[Row], limit: int | None = None) -> list[Row]:
     """The examples that begin a post, of the first `limit` posts (0 or None: of all)."""
     return [e for e in examples if e["task"] == "write"][: limit or None]
 
 
-def post_topic(post: dict) -> str:
-    """What a post is about, in its own title and tags, without the phrase that asks for it."""
+def post_topic(post: Mapping[str, Any]) -> str:
+    """The title and tags of a post, without an instruction around them."""
     return " ".join([post["title"], *post["tags"]])
 
 
-def join_parts(examples: list[dict]) -> dict[str, str]:
-    """{post id: its text}, the parts together."""
+def join_parts(examples: list[Row]) -> dict[str, str]:
+    """{post id: its text} of the posts in `examples`, their parts joined."""
     posts: dict[str, list[str]] = {}
     for example in post_examples(examples):
         posts.setdefault(example["post_id"], []).append(example["output"])
-    return {post: "\n\n".join(parts) for post, parts in posts.items()}
+    return {post_id: "\n\n".join(parts) for post_id, parts in posts.items()}

@@ -1,4 +1,4 @@
-"""Days for posts that state none: from Git's history, else from the files' times where these tell anything."""
+"""Dates for posts that state none: from Git's history, else from the files' modification times."""
 
 import datetime
 import json
@@ -7,64 +7,51 @@ from pathlib import Path
 
 from blogtwin.dvc import run_git
 
-DATES_FILE = ".dates.json"  # what `make blog` writes beside a copy, which has neither history nor times
+DATES_FILE = ".dates.json"  # `make blog` writes it next to its copy of the posts, which has neither
 
 
 def post_dates(folder: Path, files: list[Path]) -> dict[str, tuple[str, str]]:
-    """{path in the folder: (ISO day, "git" or "file time")}."""
-    kept = folder / DATES_FILE
-    if kept.is_file():
+    """{path in `folder`: (ISO day, "git" or "file time")} of the files with a date; DATES_FILE decides if it exists."""
+    saved = folder / DATES_FILE
+    if saved.is_file():
         try:
-            return {
-                name: (str(day), str(source))
-                for name, (day, source) in json.loads(kept.read_text(encoding="utf-8")).items()
-            }
+            rows = json.loads(saved.read_text(encoding="utf-8"))
+            return {name: (str(day), str(source)) for name, (day, source) in rows.items()}
         except (ValueError, TypeError, AttributeError, OSError):
             return {}
-    found = {name: (day, "file time") for name, day in _file_times(folder, files).items()}
-    return found | {name: (day, "git") for name, day in _first_commits(folder).items()}
+    dates = {name: (day, "file time") for name, day in _modification_days(folder, files).items()}
+    return dates | {name: (day, "git") for name, day in _first_commit_days(folder).items()}
 
 
-def _first_commits(folder: Path) -> dict[str, str]:
-    """The day of the commit that first had each file; nothing outside a repository, or when Git takes too long."""
-    command = [
-        "-c",
-        "core.quotePath=false",
-        "log",
-        "--reverse",
-        "--diff-filter=A",
-        "--format=%x01%as",
-        "--name-only",
-        "--relative",
-        "-z",
-        "--",
-        ".",
-    ]
+def _first_commit_days(folder: Path) -> dict[str, str]:
+    """{path: day of the commit that added it}; empty outside a repository, or when Git takes over a minute."""
+    log = ("log", "--reverse", "--diff-filter=A", "--format=%x01%as", "--name-only", "--relative", "-z", "--", ".")
     try:
-        done = run_git(folder, *command, text=False, timeout=60)
+        result = run_git(folder, "-c", "core.quotePath=false", *log, text=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return {}
-    if done.returncode != 0:
+    if result.returncode != 0:
         return {}
-    found: dict[str, str] = {}
+    days: dict[str, str] = {}
     day = ""
-    for field in done.stdout.decode("utf-8", "replace").replace("\n", "").split("\0"):
+    # NUL between the fields; the first file of a commit stands in one field with the commit's day: "\x012019-08-22a.md"
+    for field in result.stdout.decode("utf-8", "replace").replace("\n", "").split("\0"):
+        name = field
         if field.startswith("\x01"):
-            field = field[1:]
-            day, field = field[:10], field[10:]
-        if field:
-            found.setdefault(field, day)
-    return found
+            day, name = field[1:11], field[11:]
+        if name:
+            days.setdefault(name, day)
+    return days
 
 
-def _file_times(folder: Path, files: list[Path]) -> dict[str, str]:
-    """Days of the files' last change. Files that were all written on one day were copied, not written."""
-    times = {}
+def _modification_days(folder: Path, files: list[Path]) -> dict[str, str]:
+    """{path: day of its last change}; empty where most files share a few days: those were copied, not written."""
+    days = {}
     for path in files:
         try:
-            times[str(path.relative_to(folder))] = (
-                datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC).date().isoformat()
-            )
+            changed = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
         except (OSError, OverflowError, ValueError):
             continue
-    return times if len(set(times.values())) > 1 and len(set(times.values())) >= 0.1 * len(times) else {}
+        days[str(path.relative_to(folder))] = changed.date().isoformat()
+    different = len(set(days.values()))
+    return days if different > 1 and different >= 0.1 * len(days) else {}

@@ -1,5 +1,4 @@
-"""What is no post of the author's, though it has a post's form: pages, link lists, guest posts, reposts, machine-made
-ones."""
+"""What has the form of a post and is none of the author's: pages, link lists, guest posts, reposts, generated posts."""
 
 import re
 from pathlib import PurePath
@@ -7,76 +6,70 @@ from pathlib import PurePath
 from blogtwin.text.markdown import FENCE_CLOSED
 from corpus.post import Post
 
-PAGE_NAMES = {
-    "about",
-    "about-me",
-    "contact",
-    "privacy",
-    "privacy-policy",
-    "imprint",
-    "impressum",
-    "colophon",
-    "404",
-    "archive",
-    "archives",
-    "tags",
-    "categories",
-    "search",
-    "blogroll",
-    "subscribe",
-    "license",
-    "licence",
-    "contributing",
-    "changelog",
-    "code-of-conduct",
-    "code_of_conduct",
-    "security",
-    "_index",
+# fmt: off
+PAGE_NAMES = {  # file names without extension
+    "about", "about-me", "contact", "privacy", "privacy-policy", "imprint", "impressum", "colophon", "404", "archive",
+    "archives", "tags", "categories", "search", "blogroll", "subscribe", "license", "licence", "contributing",
+    "changelog", "code-of-conduct", "code_of_conduct", "security", "_index",
 }
+# fmt: on
 GENERATED_TEXT = re.compile(
-    r"(?im)^[^\w\n]*(?:this (?:post|page|file|document|digest|summary) (?:was|is|has been) (?:automatically|auto-?)"
-    r" ?generated|(?:auto-?generated|automatically generated|generated automatically) (?:by|from|with|post)|powered by"
-    r" ifttt|my tweets from the (?:past|last) week)"
+    r"""(?imx)
+    ^[^\w\n]*
+    (?:
+        this[ ](?:post|page|file|document|digest|summary)[ ](?:was|is|has[ ]been)[ ]
+            (?:automatically|auto-?)[ ]?generated
+      | (?:auto-?generated|automatically[ ]generated|generated[ ]automatically)[ ](?:by|from|with|post)
+      | powered[ ]by[ ]ifttt
+      | my[ ]tweets[ ]from[ ]the[ ](?:past|last)[ ]week
+    )
+    """
 )
 LINK = re.compile(
-    r"!?\[((?:[^\[\]\n]|\[[^\[\]\n]*\]){0,400})\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*[^()\n]*\)|\[[^\[\]\n]*\])|<?https?://\S+|\[\[[^\[\]\n]{1,300}\]\]"
+    r"""(?x)
+    !?\[ ( (?: [^\[\]\n] | \[[^\[\]\n]*\] ){0,400} ) \]                    # [words] or ![words]
+    (?:
+        \( [^()\s]* (?: \([^()\s]*\) [^()\s]* )* [^()\n]* \)                # (address "title")
+      | \[ [^\[\]\n]* \]                                                   # [name of the address]
+    )
+    | <?https?://\S+
+    | \[\[ [^\[\]\n]{1,300} \]\]                                           # a wiki link
+    """
 )
-ITEM = re.compile(r"(?m)^[ \t]*(?:[-*+]|\d+[.)])[ \t]")
 MIN_LINKS = 6
+MAX_GUEST_NAME = 100  # characters of a reason
 
 
 def skip_reason(post: Post, path: PurePath, author: str) -> str | None:
-    """Why this is no post of the author's, or None. `author` may be empty: then nobody is a guest."""
+    """Why this is not a post of the author's; None if it is. With an empty `author` nobody is a guest."""
     if post.draft:
         return "a draft"
     if post.kind == "page" or (not post.date and path.stem.lower() in PAGE_NAMES):
         return "a page, not a post"
     if post.kind == "repost":
         return "a repost of somebody else's post"
-    if (
-        post.kind == "machine-made"
-        or GENERATED_TEXT.search(post.text[:2000])
-        or GENERATED_TEXT.search(post.text[-500:])
-    ):
+    says_generated = GENERATED_TEXT.search(post.text[:2000]) or GENERATED_TEXT.search(post.text[-500:])
+    if post.kind == "machine-made" or says_generated:
         return "made by a machine, as it says itself"
-    if author and post.authors and not any(_same(author, one) for one in post.authors):
-        return f"a guest post: by {', '.join(post.authors)[:100]}, not {author} (ingest.author)"
+    if author and post.authors and not any(_is_same_person(author, name) for name in post.authors):
+        return f"a guest post: by {', '.join(post.authors)[:MAX_GUEST_NAME]}, not {author} (ingest.author)"
     if is_link_list(post.text):
         return "a list of links"
     return None
 
 
-def _same(a: str, b: str) -> bool:
-    """Names of one person: equal, or all words of the shorter in the longer ("Ann", "Ann Smith", "ann@smith.org")."""
-    a, b = (set(re.findall(r"\w+", one.casefold())) for one in (a, b))
-    return bool(a and b) and (a <= b or b <= a)
+def _is_same_person(a: str, b: str) -> bool:
+    """True if all words of one name are in the other ("Ann", "Ann Smith", "ann@smith.org")."""
+    words_a, words_b = (set(re.findall(r"\w+", name.casefold())) for name in (a, b))
+    return bool(words_a and words_b) and (words_a <= words_b or words_b <= words_a)
 
 
 def is_link_list(text: str) -> bool:
-    """At least six links, and hardly a word beside them."""
+    """True for at least MIN_LINKS links with hardly a word between them: under four a link, and half of all words."""
     text = FENCE_CLOSED.sub("", text[:200_000])
     links = [m[0] for m in LINK.finditer(text) if not m[0].startswith("!")]
     if len(links) < MIN_LINKS:
         return False
-    beside = re.findall(r"\w{2,}", LINK.sub(" ", re.sub(r"(?m)^#.*$", "", text)))
-    return len(beside) < 4 * len(links) and len(beside) < 0.5 * len(re.findall(r"\w{2,}", text))
+    without_headings = re.sub(r"(?m)^#.*$", "", text)
+    words_between = len(re.findall(r"\w{2,}", LINK.sub(" ", without_headings)))
+    return words_between < 4 * len(links) and words_between < 0.5 * len(re.findall(r"\w{2,}", text))

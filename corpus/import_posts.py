@@ -1,88 +1,135 @@
-"""Somebody's own posts brought into data/blog: a folder copied, an archive or a feed fetched."""
+"""Bring an author's posts into data/blog: copy a folder or a blog export, or download a feed (`make blog`)."""
 
 import json
 import shutil
 from pathlib import Path
 
+from blogtwin.dvc import run_dvc
 from blogtwin.errors import UserError
+from blogtwin.files import atomic_directory
 from blogtwin.hints import make_command
 
 BLOG_DIR = Path("data/blog")
-MAX_FEED_BYTES = 200_000_000  # bytes
+MAX_FEED_BYTES = 200_000_000
+FEED_TIMEOUT_SECONDS = 30
 IGNORED = {".git", ".svn", "node_modules", ".venv", "__pycache__", ".DS_Store"}
 
 
-def copy_posts(source: Path, target: Path) -> None:
-    """Copy the folder, real files for links; pipes and links that lead in circles or nowhere are left out."""
-    seen = set()
+def import_posts(address_or_path: str) -> int:
+    """Replace BLOG_DIR by the posts of a folder, of an export file, or of the feed at an address; the number of files.
 
-    def skip(folder: str, names: list[str]) -> set[str]:
+    Raises UserError for a source that does not exist, holds no files, is BLOG_DIR itself, or can't be copied or
+    downloaded; BLOG_DIR is then unchanged.
+    """
+    if not address_or_path:
+        raise UserError(f"FROM is empty: name the folder of your posts, as in `{_example_command()}`.")
+    is_address = address_or_path.startswith(("http://", "https://"))
+    source = None if is_address else resolve_source(address_or_path)
+    with atomic_directory(BLOG_DIR) as folder:
+        if source is None:
+            download_feed(address_or_path, folder)
+        elif source.is_file():
+            shutil.copy2(source, folder)
+        else:
+            copy_posts(source, folder)
+        num_files = sum(1 for path in folder.rglob("*") if path.is_file())
+        if not num_files:
+            raise UserError(
+                f"{address_or_path} holds no files: name the folder of your posts, as in `{_example_command()}`."
+            )
+        if source is not None and source.is_dir():
+            save_post_dates(source, folder)
+    return num_files
+
+
+def track_with_dvc(num_files: int) -> None:
+    """Hand BLOG_DIR to DVC. Raises UserError if DVC refuses."""
+    result = run_dvc(Path("."), "add", "--quiet", str(BLOG_DIR))
+    if result.returncode != 0:
+        reason = " ".join(result.stderr.split())[:300]
+        raise UserError(f"{num_files} files were copied to {BLOG_DIR}, but DVC could not add them: {reason}")
+
+
+def _example_command() -> str:
+    return make_command("blog", FROM="~/posts")
+
+
+def copy_posts(source: Path, target: Path) -> None:
+    """Copy a folder, with real files in place of links. Pipes, and links to nowhere or back, are skipped.
+
+    Raises UserError for a file that can't be read.
+    """
+    entered: set[Path] = set()
+
+    def ignore(folder: str, names: list[str]) -> set[str]:
         here = Path(folder)
-        seen.add(here.resolve())
-        dead = {
-            n for n in names if not ((here / n).is_file() or (here / n).is_dir() and (here / n).resolve() not in seen)
-        }
-        return dead | (IGNORED & set(names))
+        entered.add(here.resolve())
+        return {name for name in names if name in IGNORED or not _is_copyable(here / name, entered)}
 
     try:
-        shutil.copytree(source, target, ignore=skip, dirs_exist_ok=True)
+        shutil.copytree(source, target, ignore=ignore, dirs_exist_ok=True)
     except shutil.Error as e:  # a list of (from, to, why)
-        file, _, why = e.args[0][0]
-        raise UserError(f"{file} can't be copied: {why}") from None
+        file, _, reason = e.args[0][0]
+        raise UserError(f"{file} can't be copied: {reason}") from None
+
+
+def _is_copyable(path: Path, entered: set[Path]) -> bool:
+    """True for a regular file, and for a folder that was not entered before."""
+    return path.is_file() or (path.is_dir() and path.resolve() not in entered)
 
 
 def save_post_dates(source: Path, target: Path) -> None:
-    """Write down what Git and the files' times say of the days: a copy has neither."""
+    """Save the dates that Git's history and the files' times give the posts: the copy in `target` has neither."""
     from corpus.file_dates import DATES_FILE, post_dates
 
-    there = {str(f.relative_to(target)) for f in target.rglob("*") if f.is_file()}
-    found = post_dates(source, [source / name for name in sorted(there)])
-    if kept := {name: day for name, day in sorted(found.items()) if name in there}:
-        (target / DATES_FILE).write_text(json.dumps(kept, ensure_ascii=True), encoding="utf-8")
+    copied = sorted(str(path.relative_to(target)) for path in target.rglob("*") if path.is_file())
+    dates = post_dates(source, [source / name for name in copied])
+    saved = {name: dates[name] for name in copied if name in dates}
+    if saved:
+        (target / DATES_FILE).write_text(json.dumps(saved, ensure_ascii=True), encoding="utf-8")
 
 
 def download_feed(address: str, target: Path) -> None:
-    """The feed at an address, as target/feed.xml."""
+    """Download the feed at `address` to target/feed.xml. Raises UserError if that fails, or it is too large."""
     import httpx
 
+    headers = {"User-Agent": "blogtwin"}
     try:
         with httpx.stream(
-            "GET", address, follow_redirects=True, timeout=30, headers={"User-Agent": "blogtwin"}
-        ) as answer:
-            answer.raise_for_status()
+            "GET", address, follow_redirects=True, timeout=FEED_TIMEOUT_SECONDS, headers=headers
+        ) as response:
+            response.raise_for_status()
             with open(target / "feed.xml", "wb") as file:
-                for part in answer.iter_bytes():
+                for part in response.iter_bytes():
                     file.write(part)
                     if file.tell() > MAX_FEED_BYTES:
                         raise UserError(
-                            f"{address} is larger than {MAX_FEED_BYTES / 1e6:.0f} MB: save it as a file, and name that."
+                            f"{address} is larger than {MAX_FEED_BYTES / 1e6:.0f} MB: save it as a file, and set FROM"
+                            " to that."
                         )
     except (httpx.HTTPError, httpx.InvalidURL) as e:
+        reason = " ".join(str(e).split())[:150] or type(e).__name__
         raise UserError(
-            f"{address} can't be fetched: {' '.join(str(e).split())[:150] or type(e).__name__}: save the feed as a"
-            " file, and name that."
+            f"{address} can't be fetched: {reason}. Save the feed as a file, and set FROM to that."
         ) from None
 
 
-def resolve_source(given: str) -> Path:
-    """FROM as the path of a folder or of a file of posts."""
+def resolve_source(path: str) -> Path:
+    """FROM as the path of a folder, or of a file in a known format. Raises UserError for anything else."""
     from corpus.readers import ARCHIVE_FORMATS, SINGLE_POST_READERS
 
-    source = Path(given).expanduser()
+    source = Path(path).expanduser()
     if source.is_file() and source.suffix.lower() not in ARCHIVE_FORMATS | SINGLE_POST_READERS:
         raise UserError(
-            f"FROM is {source}, which is a file of no known kind: name the folder of your posts, or an export"
+            f"FROM is {source}, a file of no known format: name the folder of your posts, or an export"
             f" ({', '.join(ARCHIVE_FORMATS)})."
         )
     if not source.is_dir() and not source.is_file():
         raise UserError(
-            f"FROM is {source}, which is not there: name the folder of your posts, as in"
-            f" `{make_command('blog', FROM='~/posts')}`."
+            f"FROM is {source}, which is not there: name the folder of your posts, as in `{_example_command()}`."
         )
     real, blog = source.resolve(), BLOG_DIR.resolve()
     if blog.is_relative_to(real) or real.is_relative_to(blog):
-        raise UserError(
-            f"FROM is {source}, which {'holds' if blog.is_relative_to(real) else 'is inside'} {BLOG_DIR} itself: name"
-            " the folder your posts come from."
-        )
+        relation = "contains" if blog.is_relative_to(real) else "is inside"
+        raise UserError(f"FROM is {source}, which {relation} {BLOG_DIR} itself: name the folder your posts come from.")
     return source

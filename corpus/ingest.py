@@ -1,116 +1,135 @@
-"""A folder of posts and exports → rows of posts.jsonl, and what was skipped with its reason."""
+"""A folder of posts and exports → rows of posts.jsonl, and what was skipped, with the reason."""
 
 import contextlib
 import dataclasses
 import os
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 
+from blogtwin.cache import JsonCache
 from blogtwin.files import sha256_file
+from corpus.post import DiscardedRow, Post, PostRow, SkippedPost
 
 # Folders that hold no posts; each is named once in discarded.jsonl, not file by file.
+# fmt: off
 IGNORED_DIRS = {
-    ".git",
-    ".svn",
-    ".obsidian",
-    ".trash",
-    ".dvc",
-    "node_modules",
-    "__pycache__",
-    ".venv",
-    "__MACOSX",
-    "_site",
-    "_layouts",
-    "_includes",
-    "_sass",
-    "_data",
-    "archetypes",
-    "layouts",
-    "themes",
-    ".astro",
-    ".next",
-    ".jekyll-cache",
+    ".git", ".svn", ".obsidian", ".trash", ".dvc", "node_modules", "__pycache__", ".venv", "__MACOSX", "_site",
+    "_layouts", "_includes", "_sass", "_data", "archetypes", "layouts", "themes", ".astro", ".next", ".jekyll-cache",
 }
+# fmt: on
+LANGUAGE_SAMPLE = 2000  # characters of a post by which its language is detected
 
 
 def find_files(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """(files in a stable order, [(folder passed over, reason)]); follows links, but enters no real folder twice."""
-    files, passed, seen = [], [], set()
+    """(files in a stable order, [(skipped folder, reason)]); follows links, but enters no real folder twice."""
+    files: list[Path] = []
+    skipped: list[tuple[Path, str]] = []
+    entered: set[str] = set()
 
-    def unreadable(error: OSError) -> None:
-        passed.append((Path(error.filename), "the folder can't be opened"))
+    def skip_unreadable(error: OSError) -> None:
+        skipped.append((Path(error.filename), "the folder can't be opened"))
 
-    for here, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
+    for here, folders, names in os.walk(folder, followlinks=True, onerror=skip_unreadable):
         real = os.path.realpath(here)
-        if real in seen:
-            passed.append((Path(here), "a link back to a folder already read"))
+        if real in entered:
+            skipped.append((Path(here), "a link back to a folder already read"))
             folders.clear()
             continue
-        seen.add(real)
-        passed.extend((Path(here, f), "not a folder of posts") for f in folders if f in IGNORED_DIRS)
-        folders[:] = sorted(f for f in folders if f not in IGNORED_DIRS)
+        entered.add(real)
+        skipped.extend((Path(here, name), "not a folder of posts") for name in folders if name in IGNORED_DIRS)
+        folders[:] = sorted(name for name in folders if name not in IGNORED_DIRS)
         files += [Path(here, name) for name in sorted(names)]
-    return files, passed
+    return files, skipped
 
 
 def printable_name(name: str) -> str:
-    """A file name as text: bytes that are no UTF-8 are written out, so that two such names stay different."""
+    """A file name as text: bytes that are not UTF-8 become escapes, so that two such names stay different."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
 def ingest_folder(
-    folder: Path, min_words: int, max_bytes: float, author: str = "", role: str = "user", remembered=None
-) -> tuple[list[dict], list[dict]]:
-    """All files of a folder → (post rows, discarded rows). Every file, or post in it, is in exactly one of them.
-    `remembered` knows files that were read before."""
-    from corpus import readers
-    from corpus.file_dates import DATES_FILE, post_dates
-    from corpus.filters import skip_reason
+    folder: Path,
+    min_words: int,
+    max_bytes: float,
+    author: str = "",
+    role: str = "user",
+    cache: JsonCache | None = None,
+) -> tuple[list[PostRow], list[DiscardedRow]]:
+    """All files of a folder → (posts, what was skipped). Every file, or post in it, is in exactly one of them.
 
-    files, passed = find_files(folder)
-    posts, discarded, first_with = [], [], {}
-    day_of = None
+    author: posts that name another author are skipped; empty: none are. role: whose messages in chats are posts.
+    max_bytes: of a file, and of a post in an export. cache: holds the posts of files that were read before.
+    """
+    from corpus.file_dates import DATES_FILE
 
-    def name(path, inside=""):
-        return printable_name(str(path.relative_to(folder)) + (f"#{inside}" if inside else ""))
-
-    def leave_out(path, reason, inside=""):
-        discarded.append({"source": name(path, inside), "reason": printable_name(reason)})
-
-    for path, reason in passed:
-        leave_out(path, reason)
+    files, skipped_dirs = find_files(folder)
+    ingest = _Ingest(folder, files, min_words, author)
+    for path, reason in skipped_dirs:
+        ingest.skip(path, reason)
     with progress_bar(files) as advance:
         for path in files:
-            if path.name == DATES_FILE:
-                continue  # no file of the author's
-            for post in (
-                read_file_cached(path, name(path), max_bytes, role, remembered)
-                if remembered
-                else read_file(path, max_bytes, role)
-            ):
-                if isinstance(post, readers.SkippedPost):
-                    leave_out(path, str(post), post.name)
-                    continue
-                words, post_id = len(post.text.split()), readers.post_id(post.text)
-                if reason := skip_reason(post, PurePath(post.name) if post.name else path.relative_to(folder), author):
-                    leave_out(path, reason, post.name)
-                elif words < min_words:
-                    leave_out(path, f"only {words} words, fewer than ingest.min_words ({min_words})", post.name)
-                elif post_id in first_with:
-                    leave_out(path, f"the same text as {first_with[post_id]}", post.name)
+            if path.name == DATES_FILE:  # written by `make blog`
+                continue
+            for post in read_file_cached(path, ingest.source_of(path), max_bytes, role, cache):
+                if isinstance(post, SkippedPost):
+                    ingest.skip(path, str(post), post.name)
                 else:
-                    if not post.date and not post.name:
-                        day_of = post_dates(folder, files) if day_of is None else day_of
-                        post.date, post.date_from = day_of.get(str(path.relative_to(folder)), (None, ""))
-                    first_with[post_id] = name(path, post.name)
-                    posts.append(post_row(post, post_id, name(path, post.name), path.suffix.lower().lstrip("."), words))
+                    ingest.add(path, post)
             advance(path)
-    return posts, discarded
+    return ingest.posts, ingest.discarded
+
+
+class _Ingest:
+    """The rows of both tables, filled post by post."""
+
+    def __init__(self, folder: Path, files: list[Path], min_words: int, author: str) -> None:
+        self.folder, self.files, self.min_words, self.author = folder, files, min_words, author
+        self.posts: list[PostRow] = []
+        self.discarded: list[DiscardedRow] = []
+        self.first_source: dict[str, str] = {}  # of each post id
+        self.dates: dict[str, tuple[str, str]] | None = None  # see `post_dates`; read for the first post without a date
+
+    def source_of(self, path: Path, name: str = "") -> str:
+        """How the tables name a file, or a post in it."""
+        return printable_name(str(path.relative_to(self.folder)) + (f"#{name}" if name else ""))
+
+    def skip(self, path: Path, reason: str, name: str = "") -> None:
+        self.discarded.append({"source": self.source_of(path, name), "reason": printable_name(reason)})
+
+    def add(self, path: Path, post: Post) -> None:
+        """Add a post, unless it is none of the author's, too short, or a copy."""
+        from corpus.filters import skip_reason
+        from corpus.post import post_id
+
+        word_count, new_id = len(post.text.split()), post_id(post.text)
+        own_path = PurePath(post.name) if post.name else path.relative_to(self.folder)
+        reason = skip_reason(post, own_path, self.author)
+        if reason is None and word_count < self.min_words:
+            reason = f"only {word_count} words, fewer than ingest.min_words ({self.min_words})"
+        if reason is None and new_id in self.first_source:
+            reason = f"the same text as {self.first_source[new_id]}"
+        if reason is not None:
+            self.skip(path, reason, post.name)
+            return
+        if not post.date and not post.name:
+            post.date, post.date_from = self._file_date(path)
+        source = self.source_of(path, post.name)
+        self.first_source[new_id] = source
+        self.posts.append(post_row(post, new_id, source, path.suffix.lower().lstrip("."), word_count))
+
+    def _file_date(self, path: Path) -> tuple[str | None, str]:
+        """(ISO day or None, where it comes from) of a file whose post states no date."""
+        from corpus.file_dates import post_dates
+
+        if self.dates is None:
+            self.dates = post_dates(self.folder, self.files)
+        return self.dates.get(str(path.relative_to(self.folder)), (None, ""))
 
 
 @contextlib.contextmanager
-def progress_bar(files: list[Path]):
-    """A bar over the bytes of the files, where a person watches; gives the function to call after each file."""
+def progress_bar(files: list[Path]) -> Iterator[Callable[[Path], None]]:
+    """A progress bar in a terminal; yields the function to call after each file."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     with Progress(
@@ -120,49 +139,55 @@ def progress_bar(files: list[Path]):
         yield lambda path: bar.advance(task)
 
 
-def read_file(path: Path, max_bytes: float, role: str):
-    """`Post`s and `SkippedPost`s of a file; whatever is wrong with it is a reason."""
+def read_file(path: Path, max_bytes: float, role: str) -> Iterator[Post | SkippedPost]:
+    """The posts of a file, with their language; whatever is wrong with it becomes a `SkippedPost`."""
     import py3langid
 
     from corpus import readers
 
     try:
         for post in readers.iter_posts(path, max_bytes, role):
-            if isinstance(post, readers.Post):
-                post.lang = py3langid.classify(post.text[:2000])[0]
+            if isinstance(post, Post):
+                post.lang = py3langid.classify(post.text[:LANGUAGE_SAMPLE])[0]
             yield post
-    except readers.SkippedPost as e:
+    except SkippedPost as e:
         yield e
     except OSError as e:
-        yield readers.SkippedPost(f"can't be opened: {e.strerror or e}")
+        yield SkippedPost(f"can't be opened: {e.strerror or e}")
 
 
-def read_file_cached(path: Path, name: str, max_bytes: float, role: str, remembered):
-    """As `read_file`, of a file that holds one post read only where its content, or its name, is new."""
-    from corpus import readers
-
-    try:
-        one = path.suffix.lower() in readers.SINGLE_POST_READERS and path.is_file() and path.stat().st_size <= max_bytes
-        content = sha256_file(path) if one else ""
-    except OSError:
-        one = False
-    if not one:  # an export is one file, and streamed
+def read_file_cached(
+    path: Path, name: str, max_bytes: float, role: str, cache: JsonCache | None
+) -> Iterator[Post | SkippedPost]:
+    """As `read_file`; a file of one post is read again only if its content or its `name` is new."""
+    content = _cacheable_content(path, max_bytes) if cache is not None else ""
+    if cache is None or not content:
         yield from read_file(path, max_bytes, role)
         return
-    for row in remembered.get([name, content], lambda: [to_json(post) for post in read_file(path, max_bytes, role)]):
-        yield readers.SkippedPost(row["reason"], row["name"]) if "reason" in row else readers.Post(**row)
+    for row in cache.get([name, content], lambda: [to_json(post) for post in read_file(path, max_bytes, role)]):
+        yield SkippedPost(row["reason"], row["name"]) if "reason" in row else Post(**row)
 
 
-def to_json(post) -> dict:
-    """A `Post` or `SkippedPost` as JSON can hold it."""
-    from corpus import readers
+def _cacheable_content(path: Path, max_bytes: float) -> str:
+    """The SHA-256 of a file that is one post; empty for others: an export is streamed, not held in memory."""
+    from corpus.readers import SINGLE_POST_READERS
 
-    return (
-        {"reason": str(post), "name": post.name} if isinstance(post, readers.SkippedPost) else dataclasses.asdict(post)
-    )
+    try:
+        if path.suffix.lower() in SINGLE_POST_READERS and path.is_file() and path.stat().st_size <= max_bytes:
+            return sha256_file(path)
+    except OSError:
+        pass  # read_file says what is wrong
+    return ""
 
 
-def post_row(post, post_id: str, source: str, form: str, words: int) -> dict:
+def to_json(post: Post | SkippedPost) -> dict:
+    """A post as the cache stores it: a skipped one is told by its "reason"."""
+    if isinstance(post, SkippedPost):
+        return {"reason": str(post), "name": post.name}
+    return dataclasses.asdict(post)
+
+
+def post_row(post: Post, post_id: str, source: str, file_format: str, word_count: int) -> PostRow:
     """The row of a post in posts.jsonl."""
     return {
         "id": post_id,
@@ -170,8 +195,8 @@ def post_row(post, post_id: str, source: str, form: str, words: int) -> dict:
         "date": post.date,
         "text": post.text,
         "source": source,
-        "format": form,
-        "word_count": words,
+        "format": file_format,
+        "word_count": word_count,
         "tags": post.tags,
         "lang": post.lang,
         "date_from": post.date_from if post.date else "",
@@ -180,25 +205,28 @@ def post_row(post, post_id: str, source: str, form: str, words: int) -> dict:
     }
 
 
-def print_summary(posts: list[dict], discarded: list[dict]) -> None:
+def print_summary(posts: list[PostRow], discarded: list[DiscardedRow]) -> None:
+    """Print a table: posts by format, reasons for skipping, words, dates."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="ingest", title_justify="left", show_header=False)
-    dates = sorted(p["date"] for p in posts if p["date"])
-    formats = Counter(p["format"] for p in posts)
+    formats = Counter(post["format"] for post in posts)
+    by_format = ", ".join(f"{n} .{name}" for name, n in formats.most_common())
     table.add_row("read", f"{len(posts) + len(discarded)} files or posts")
-    table.add_row("kept", f"{len(posts)} posts ({', '.join(f'{n} .{f}' for f, n in formats.most_common())})")
-    for reason, n in Counter(d["reason"].split(":")[0].split(", fewer")[0] for d in discarded).most_common(8):
-        table.add_row("left out", f"{n}: {escape(reason)}")
-    table.add_row("words", f"{sum(p['word_count'] for p in posts):,}")
-    table.add_row(
-        "dates",
-        (
-            f"{dates[0]} to {dates[-1]}" + (f", {len(posts) - len(dates)} without" if len(dates) < len(posts) else "")
-            if dates
-            else "none"
-        ),
-    )
+    table.add_row("kept", f"{len(posts)} posts ({by_format})")
+    reasons = Counter(row["reason"].split(":")[0].split(", fewer")[0] for row in discarded)
+    for reason, n in reasons.most_common(8):
+        table.add_row("skipped", f"{n}: {escape(reason)}")
+    table.add_row("words", f"{sum(post['word_count'] for post in posts):,}")
+    table.add_row("dates", _date_span(posts))
     Console().print(table)
+
+
+def _date_span(posts: list[PostRow]) -> str:
+    dates = sorted(post["date"] for post in posts if post["date"])
+    if not dates:
+        return "none"
+    undated = len(posts) - len(dates)
+    return f"{dates[0]} to {dates[-1]}" + (f", {undated} without" if undated else "")

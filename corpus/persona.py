@@ -1,7 +1,7 @@
-"""data/persona.yaml → dialogues about the author: short questions, answered with what the person wrote there, word for
-word."""
+"""data/persona.yaml → dialogues about the author: short questions, answered with the author's own words from there."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError
 from blogtwin.config import StrictModel
 from blogtwin.errors import UserError
 from blogtwin.validation import dotted, main_problem, message_of
-from corpus.examples import PROMPT_RESERVE_TOKENS
+from corpus.chunking import TokenCount
+from corpus.examples import PROMPT_RESERVE_TOKENS, Example
 
 WHO = ["Who are you?", "Tell me about yourself.", "Introduce yourself, please.", "What should I know about you?"]
 NAME = ["What is your name?", "What are you called?", "Who am I talking to?"]
@@ -30,6 +31,8 @@ OPINION = [
 
 
 class Answer(StrictModel):
+    """A fact with a question of its own."""
+
     ask: str = Field(min_length=1, max_length=300)
     say: str = Field(min_length=1)
 
@@ -40,6 +43,8 @@ class Opinion(StrictModel):
 
 
 class Persona(StrictModel):
+    """The form corpus/persona.yaml, filled in or not."""
+
     name: str = ""
     bio: str = ""
     system: str = Field("", max_length=200)
@@ -48,60 +53,71 @@ class Persona(StrictModel):
 
 
 def load_persona(path: str) -> Persona:
-    """Raises UserError for a file that is not there, is no YAML or has another shape."""
+    """Read the file prepare.persona. Raises UserError if it does not exist, is no YAML, or does not fit the form."""
     try:
         return Persona.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
     except OSError:
         raise UserError(
-            f"prepare.persona is {path}, and there is no such file: copy corpus/persona.yaml there and fill it in."
+            f"prepare.persona is {path}, but there is no such file: copy corpus/persona.yaml there and fill it in."
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as e:
         raise UserError(f"{path} is not YAML: {' '.join(str(e).split())}.") from None
     except ValidationError as e:
         problem = main_problem(e)
-        where = dotted((p + 1 if isinstance(p, int) else p for p in problem["loc"]), without=("str", "Answer"))
+        location = dotted((p + 1 if isinstance(p, int) else p for p in problem["loc"]), without=("str", "Answer"))
         raise UserError(
-            f"{path}: {where or 'the file'}: {message_of(problem)} (corpus/persona.yaml shows the form)."
+            f"{path}: {location or 'the file'}: {message_of(problem)} (corpus/persona.yaml shows the form)."
         ) from None
 
 
-def build_dialogues(persona: Persona, times: int, key_phrases, seed: int) -> list[dict]:
-    """An example for each of `times` ways to ask for each entry. `key_phrases(text)` says what a fact is about."""
-    pairs = [(NAME, persona.name), (WHO, persona.bio)]
+def build_dialogues(
+    persona: Persona, max_per_entry: int, key_phrases: Callable[[str], list[str]], seed: int
+) -> list[Example]:
+    """Up to `max_per_entry` examples of each entry, with different questions. `key_phrases(text)`: its topics."""
+    examples: list[Example] = []
+    answered = [(questions, answer.strip()) for questions, answer in _entries(persona, key_phrases) if answer.strip()]
+    for number, (questions, answer) in enumerate(answered, 1):
+        rng = random.Random(f"{seed}:persona:{answer}")
+        for variant, question in enumerate(rng.sample(questions, min(max_per_entry, len(questions))), 1):
+            example: Example = {
+                "id": f"persona-{number}-{variant}",
+                "post_id": "persona",
+                "part": 1,
+                "parts": 1,
+                "task": "persona",
+                "instruction": question,
+                "input": "",
+                "output": answer,
+                "date": None,
+            }
+            if persona.system.strip():
+                example["system"] = persona.system.strip()
+            examples.append(example)
+    return examples
+
+
+def _entries(persona: Persona, key_phrases: Callable[[str], list[str]]) -> list[tuple[list[str], str]]:
+    """(questions, the answer to each of them) of all entries, empty ones too."""
+    entries = [(NAME, persona.name), (WHO, persona.bio)]
     for fact in persona.facts:
         if isinstance(fact, Answer):
-            pairs.append(([fact.ask], fact.say))
-        else:
-            terms = " and ".join(key_phrases(fact)[:2])
-            pairs.append(([p.replace("{terms}", terms) for p in ABOUT] if terms else FACT, fact))
-    pairs += [([p.replace("{about}", o.about) for p in OPINION], o.say) for o in persona.opinions]
-    rows = []
-    for number, (phrases, said) in enumerate(((p, said.strip()) for p, said in pairs if said.strip()), 1):
-        choose = random.Random(f"{seed}:persona:{said}")
-        for time, phrase in enumerate(choose.sample(phrases, min(times, len(phrases))), 1):
-            own = {"system": persona.system.strip()} if persona.system.strip() else {}
-            rows.append(
-                {
-                    "id": f"persona-{number}-{time}",
-                    "post_id": "persona",
-                    "part": 1,
-                    "parts": 1,
-                    "task": "persona",
-                    "instruction": phrase,
-                    "input": "",
-                    "output": said,
-                    "date": None,
-                    **own,
-                }
-            )
-    return rows
+            entries.append(([fact.ask], fact.say))
+            continue
+        terms = " and ".join(key_phrases(fact)[:2])
+        questions = [template.replace("{terms}", terms) for template in ABOUT] if terms else FACT
+        entries.append((questions, fact))
+    for opinion in persona.opinions:
+        entries.append(([template.replace("{about}", opinion.about) for template in OPINION], opinion.say))
+    return entries
 
 
-def check_length(rows: list[dict], path: str, count, max_length: int) -> None:
-    """Raises UserError for an answer that fits no training row."""
-    for row in rows:
-        if (size := count(row["output"])) > max_length - PROMPT_RESERVE_TOKENS:
+def check_length(examples: list[Example], path: str, count_tokens: TokenCount, max_length: int) -> None:
+    """Raises UserError for an answer that does not fit a training row of `max_length` tokens."""
+    limit = max_length - PROMPT_RESERVE_TOKENS
+    for example in examples:
+        size = count_tokens(example["output"])
+        if size > limit:
             raise UserError(
-                f"{path}: the text that begins “{row['output'][:40]}” has {size} tokens, and"
-                f" {max_length - PROMPT_RESERVE_TOKENS} fit a row: split it into several facts."
+                f"{path}: the text that begins “{example['output'][:40]}” has {size} tokens, but a training row has"
+                f" room for {limit}: split it into several facts."
             )

@@ -1,4 +1,4 @@
-"""What a reader gives: a `Post`, or `SkippedPost` with the reason; and how titles and dates are found."""
+"""What a reader returns: a `Post`, or a `SkippedPost` with the reason; and how titles and dates are parsed."""
 
 import datetime
 import email.utils
@@ -7,34 +7,61 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from typing import Any, TypedDict
 
 DATE_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
 class SkippedPost(Exception):
-    """Why a file or a post in it is no post of the author's; shown to the user as it is. `name` is the post's place in
-    its file."""
+    """Why a file, or an entry in it, is not a post of the author's; the user is shown the text as it is.
 
-    def __init__(self, reason: str, name: str = ""):
+    `name` says where in its file the entry stands; empty where the whole file is skipped.
+    """
+
+    def __init__(self, reason: str, name: str = "") -> None:
         super().__init__(reason)
         self.name = name
 
 
 @dataclass
 class Post:
-    """One post as its reader found it; `name` is its place in a file that holds several."""
+    """One post as its reader read it."""
 
     text: str  # Markdown
     title: str
-    date: str | None  # ISO 8601 day
+    date: str | None  # ISO 8601: 2019-08-22
     tags: list[str] = field(default_factory=list)
     draft: bool = False
-    date_from: str = ""  # "front matter", "name", "feed", …; filled in with the date
+    date_from: str = ""  # where the date stood: "front matter", "name", "feed", …; empty without a date
     authors: list[str] = field(default_factory=list)
     url: str = ""
-    name: str = ""
+    name: str = ""  # where it stands in a file that holds several posts
     kind: str = "post"  # "page", "repost", "machine-made", … where the file says so
-    lang: str = ""  # ISO 639-1, found from the text
+    lang: str = ""  # ISO 639-1, detected from the text
+
+
+class PostRow(TypedDict):
+    """A row of data/raw/posts.jsonl."""
+
+    id: str  # see `post_id`
+    title: str
+    date: str | None  # ISO 8601: 2019-08-22
+    text: str  # Markdown, as published
+    source: str  # its file in ingest.source; "file#name" where the file holds several posts
+    format: str  # the file extension without its dot
+    word_count: int
+    tags: list[str]
+    lang: str  # ISO 639-1
+    date_from: str  # see `Post`
+    authors: list[str]
+    url: str
+
+
+class DiscardedRow(TypedDict):
+    """A row of data/raw/discarded.jsonl."""
+
+    source: str
+    reason: str
 
 
 def post_id(text: str) -> str:
@@ -44,17 +71,19 @@ def post_id(text: str) -> str:
 
 
 def title_from_name(path: PurePath) -> str:
+    """A title made of the file name, without its date; of the folder's name for index files."""
     name = path.stem if path.stem.lower() not in ("index", "readme", "_index") else path.parent.name
     words = re.sub(r"[-_]+", " ", DATE_IN_NAME.sub("", name)).strip()
     return (words[:1].upper() + words[1:]) or name
 
 
 def to_valid_line(text: str) -> str:
-    """One line that can be written as UTF-8: bytes of a file name that are no text, and half emoji, become U+FFFD."""
+    """`text` in one line that can be encoded as UTF-8: unpaired surrogates become U+FFFD."""
     return " ".join(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").split())
 
 
 def date_from_name(path: PurePath) -> str | None:
+    """The date in the name of a file, else of its folder, as an ISO day; None where neither has one."""
     for name in (path.stem, path.parent.name):
         match = DATE_IN_NAME.search(name)
         if match and (date := parse_date("-".join(match.groups()))):
@@ -62,8 +91,8 @@ def date_from_name(path: PurePath) -> str | None:
     return None
 
 
-def parse_date(value) -> str | None:
-    """A date as front matter, a document, a feed or a mail gives it → ISO day, or None."""
+def parse_date(value: Any) -> str | None:
+    """A date as front matter, documents, feeds and mails write it → ISO day; None for anything else."""
     if isinstance(value, datetime.datetime):
         return value.date().isoformat()
     if isinstance(value, datetime.date):
@@ -72,31 +101,31 @@ def parse_date(value) -> str | None:
     match = re.match(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})", value)
     try:
         if match:
-            return datetime.date(*map(int, match.groups())).isoformat()
-        return (
-            email.utils.parsedate_to_datetime(value).date().isoformat()
-            if re.search(r"\d\s+[A-Za-z]{3,}\s+\d", value)
-            else None
-        )
+            return datetime.date(int(match[1]), int(match[2]), int(match[3])).isoformat()
+        if re.search(r"\d\s+[A-Za-z]{3,}\s+\d", value):  # "Thu, 22 Aug 2019 10:00:00 GMT"
+            return email.utils.parsedate_to_datetime(value).date().isoformat()
+        return None
     except (ValueError, IndexError, TypeError, OverflowError):
         return None
 
 
-def date_from_timestamp(seconds) -> str | None:
+def date_from_timestamp(seconds: Any) -> str | None:
+    """Seconds since 1970 → ISO day in UTC; None for what is no such number."""
     try:
         return datetime.datetime.fromtimestamp(float(seconds), datetime.UTC).date().isoformat()
     except (ValueError, TypeError, OverflowError, OSError):
         return None
 
 
-def parse_names(value) -> list[str]:
-    """Tags, categories or authors, however they are written: a list, "a, b", {"name": "a"}."""
+def parse_names(value: Any) -> list[str]:
+    """Tags, categories or authors, each once, in whichever form: a list, "a, b", {"name": "a"}."""
     if isinstance(value, dict):
         value = value.get("name") or value.get("title") or value.get("slug") or ""
     if isinstance(value, str):
         value = re.split(r"[,;]", value)
-    found = []
-    for one in value if isinstance(value, list) else []:
-        one = one.get("name") or one.get("slug") if isinstance(one, dict) else one
-        found += [str(one).strip()] if one is not None and str(one).strip() else []
-    return list(dict.fromkeys(found))
+    names = []
+    for item in value if isinstance(value, list) else []:
+        name = item.get("name") or item.get("slug") if isinstance(item, dict) else item
+        if name is not None and str(name).strip():
+            names.append(str(name).strip())
+    return list(dict.fromkeys(names))

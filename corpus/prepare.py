@@ -1,29 +1,51 @@
-"""Posts → training examples: cleaned, cut, and asked for in other ways."""
+"""Posts → training examples: cleaned, cut into parts, and repeated with other prompts."""
 
 import random
 import textwrap
+from collections import Counter
+from pathlib import Path
+from typing import Any
 
+from blogtwin.cache import JsonCache
+from blogtwin.config import Params
 from blogtwin.console import echo
+from blogtwin.models.registry import BaseModelFiles
+from corpus.augmentation import AugmentationRequest
+from corpus.chunking import TokenCount
+from corpus.examples import Example, join_parts
+from corpus.post import PostRow
 
 PREVIEW_WIDTH = 100  # characters of a line of the preview
 BLOCK_TYPES = ("code", "quotes", "tables", "embeds")
+MODEL_FRACTION = {"heuristic": 0.0, "both": 0.5, "model": 1.0}  # of the requests, by prepare.instruction_source
 
 
-def build_examples(posts: list[dict], params, count, only: int = 0, remembered=None) -> list[dict]:
-    """Examples of all posts, or `only` so many to look at. `count(text)` gives tokens; a `Count` is quicker where posts
-    are long."""
-    kept = build_post_examples(posts, params, count, remembered)
-    asked = build_augmented_examples(kept, params, count)
-    rows = [row for _, some in kept for row in some] + [row for _, row in asked] + build_persona_examples(params, count)
-    rows = sample_by_task(rows, only) if only else rows
-    how, seed = params.prepare.instruction_source, params.prepare.seed
-    by = {"heuristic": 0.0, "both": 0.5, "model": 1.0}[how]
-    told = {one.id: one for one, _ in asked if random.Random(f"{seed}:{one.id}").random() < by}
-    return replace_with_model_instructions(rows, told, params, count) if told else rows
+def build_examples(
+    posts: list[PostRow], params: Params, count: TokenCount, limit: int = 0, cache: JsonCache | None = None
+) -> list[Example]:
+    """Examples of all posts; with a `limit` only so many, of every task.
+
+    count: tokens of a text; a `TokenCounter` is faster on long posts. cache: holds posts that were cut before.
+    Raises UserError for a persona that can't be read or is too long, and for a model that can't be asked.
+    """
+    cut_posts = build_post_examples(posts, params, count, cache)
+    augmented = build_augmented_examples(cut_posts, params, count)
+    examples = [example for _, post_examples in cut_posts for example in post_examples]
+    examples += [example for _, example in augmented]
+    examples += build_persona_examples(params, count)
+    if limit:
+        examples = sample_by_task(examples, limit)
+    fraction, seed = MODEL_FRACTION[params.prepare.instruction_source], params.prepare.seed
+    for_model = {
+        request.id: request for request, _ in augmented if random.Random(f"{seed}:{request.id}").random() < fraction
+    }
+    return replace_with_model_instructions(examples, for_model, params, count) if for_model else examples
 
 
-def build_post_examples(posts: list[dict], params, count, remembered=None) -> list[tuple[dict, list[dict]]]:
-    """Each post, cleaned, with the examples that it is cut into. `remembered` knows posts that were cut before."""
+def build_post_examples(
+    posts: list[PostRow], params: Params, count: TokenCount, cache: JsonCache | None = None
+) -> list[tuple[PostRow, list[Example]]]:
+    """Each post, redacted if params say so, with the examples that it is cut into."""
     from rich.progress import track
 
     from corpus.cleaning import clean_markdown, split_paragraphs
@@ -33,137 +55,141 @@ def build_post_examples(posts: list[dict], params, count, remembered=None) -> li
     blocks = {kind: getattr(params.prepare, kind) for kind in BLOCK_TYPES}
     count_batch = getattr(count, "count_batch", lambda texts: None)
 
-    def cut(post: dict) -> tuple[dict, list[dict]]:
+    def cut(post: PostRow) -> tuple[PostRow, list[Example]]:
         text = clean_markdown(post["text"], params.prepare.links, blocks)
         if params.prepare.redact:
-            post, text = (
-                {**post, "title": redact(post["title"]), "tags": [redact(t) for t in post["tags"]]},
-                redact(text),
-            )
+            post = {**post, "title": redact(post["title"]), "tags": [redact(tag) for tag in post["tags"]]}
+            text = redact(text)
         count_batch(split_paragraphs(text))
         return post, build_examples(
             post, text, count, params.train.max_length, params.prepare.context_tokens, params.prepare.seed
         )
 
-    followed = track(posts, "preparing examples", transient=True)
-    return [tuple(remembered.get(post, lambda post=post: cut(post))) if remembered else cut(post) for post in followed]
+    cut_posts = []
+    for post in track(posts, "preparing examples", transient=True):
+        if cache is None:
+            cut_posts.append(cut(post))
+        else:
+            row, examples = cache.get(post, lambda post=post: cut(post))
+            cut_posts.append((row, examples))
+    return cut_posts
 
 
-def cache_key(params, base) -> list:
-    """What the cutting of every post depends on."""
-    return [
-        base.digest,
-        params.train.max_length,
-        *(getattr(params.prepare, name) for name in ("seed", "links", "redact", "context_tokens", *BLOCK_TYPES)),
-    ]
+def cache_key(params: Params, base: BaseModelFiles) -> list[Any]:
+    """Everything besides a post and the code that its examples depend on."""
+    names = ("seed", "links", "redact", "context_tokens", *BLOCK_TYPES)
+    return [base.digest, params.train.max_length, *(getattr(params.prepare, name) for name in names)]
 
 
-def build_augmented_examples(kept: list[tuple[dict, list[dict]]], params, count) -> list[tuple]:
-    """(Wanted, example made by rule): passages asked for from notes, a brief, an outline, a flat draft or by a
-    question."""
-    from blogtwin.text import keyphrases
-    from corpus import augmentation
-
-    seed, length = params.prepare.seed, params.train.max_length
-    posts = [(post, [row["output"] for row in rows]) for post, rows in kept]
-    knobs, n_words = (
-        params.prepare.augmentation.model_dump(exclude={"persona"}),
-        sum(len(text.split()) for _, parts in posts for text in parts),
-    )
-    shares = augmentation.augmentation_rates(
-        knobs, n_words, max(1, len(posts)), params.prepare.max_augmentations_per_post
-    )
-    if not any(shares.values()) or not params.prepare.max_augmentations_per_post:
-        return []
-    if any(shares[kind] for kind, knob in knobs.items() if knob == "auto"):
-        said = ", ".join(f"{share:g} {kind}" for kind, share in shares.items() if share)
-        echo(
-            f"{n_words:,} words are a small blog: its passages are asked for once more, {said} a post"
-            " (prepare.augmentation)"
-        )
+def build_augmented_examples(
+    cut_posts: list[tuple[PostRow, list[Example]]], params: Params, count: TokenCount
+) -> list[tuple[AugmentationRequest, Example]]:
+    """(request, its example with a prompt by rules) for passages of the posts; none where the rules find no prompt."""
     from rich.progress import track
 
-    asked = [
-        one
-        for post, parts in posts
-        for one in augmentation.sample_requests(
-            post, parts, count, length, shares, params.prepare.max_augmentations_per_post, seed
-        )
-    ]
-    weights = keyphrases.InverseDocumentFrequency(["\n\n".join(parts) for _, parts in posts])
-    made = {
-        one.id: augmentation.heuristic_prompt(one, weights, count, seed)
-        for one in track(asked, "making what asks for them", transient=True)
-    }
-    return [(one, augmentation.to_example(one, made[one.id], count, seed)) for one in asked if made[one.id]]
+    from blogtwin.text.keyphrases import InverseDocumentFrequency
+    from corpus import augmentation
+
+    seed, max_per_post = params.prepare.seed, params.prepare.max_augmentations_per_post
+    posts = [(post, [example["output"] for example in examples]) for post, examples in cut_posts]
+    num_words = sum(len(text.split()) for _, parts in posts for text in parts)
+    configured = params.prepare.augmentation.model_dump(exclude={"persona"})
+    rates = augmentation.augmentation_rates(configured, num_words, max(1, len(posts)), max_per_post)
+    if not any(rates.values()) or not max_per_post:
+        return []
+    if any(rates[kind] for kind, rate in configured.items() if rate == "auto"):
+        extra = ", ".join(f"{rate:g} {kind}" for kind, rate in rates.items() if rate)
+        echo(f"small corpus ({num_words:,} words): adding examples per post: {extra} (see prepare.augmentation)")
+    requests: list[AugmentationRequest] = []
+    for post, parts in posts:
+        requests += augmentation.sample_requests(post, parts, count, params.train.max_length, rates, max_per_post, seed)
+    weights = InverseDocumentFrequency(["\n\n".join(parts) for _, parts in posts])
+    examples = []
+    for request in track(requests, "generating prompts", transient=True):
+        prompt = augmentation.heuristic_prompt(request, weights, count, seed)
+        if prompt:
+            examples.append((request, augmentation.to_example(request, prompt, count, seed)))
+    return examples
 
 
-def replace_with_model_instructions(rows: list[dict], asked: dict, params, count) -> list[dict]:
-    """The rows, with what asks for a passage made by the model wherever it can."""
+def replace_with_model_instructions(
+    examples: list[Example], requests: dict[str, AugmentationRequest], params: Params, count: TokenCount
+) -> list[Example]:
+    """The examples, with the model's prompt for those in `requests` (by id) wherever it generates a valid one."""
     from blogtwin.models.registry import resolve_base
     from corpus import augmentation, instruction_model
 
-    wanted = [asked[row["id"]] for row in rows if row["id"] in asked]
-    with instruction_model.InstructionModel(
-        params.prepare.instruction_model, resolve_base(params.train.base)
-    ) as instructor:
-        if wanted and params.prepare.instruction_model:
-            echo(f"asking {instructor.name}: it reads the {len(wanted)} passages")
-        made = instruction_model.generate_instructions(wanted, instructor, count)
+    needed = [requests[example["id"]] for example in examples if example["id"] in requests]
+    base = resolve_base(params.train.base)
+    with instruction_model.InstructionModel(params.prepare.instruction_model, base) as model:
+        if needed and params.prepare.instruction_model:
+            echo(f"sending {len(needed)} passages of your posts to {model.name}")
+        prompts = instruction_model.generate_instructions(needed, model, count)
     return [
-        (
-            augmentation.to_example(asked[row["id"]], made[row["id"]], count, params.prepare.seed)
-            if row["id"] in made
-            else row
-        )
-        for row in rows
+        augmentation.to_example(requests[example["id"]], prompts[example["id"]], count, params.prepare.seed)
+        if example["id"] in prompts
+        else example
+        for example in examples
     ]
 
 
-def build_persona_examples(params, count) -> list[dict]:
-    """Dialogues about the author, none for an empty form."""
+def build_persona_examples(params: Params, count: TokenCount) -> list[Example]:
+    """Dialogues about the author from the file prepare.persona; none for an empty form."""
     from blogtwin.text import keyphrases
     from corpus import persona
 
-    path = params.prepare.persona
     weights = keyphrases.InverseDocumentFrequency([])
-    rows = persona.build_dialogues(
-        persona.load_persona(path),
-        params.prepare.augmentation.persona,
-        lambda text: keyphrases.extract_key_phrases(keyphrases.tokenise(text, weights), 2),
-        params.prepare.seed,
+
+    def key_phrases(text: str) -> list[str]:
+        return keyphrases.extract_key_phrases(keyphrases.tokenise(text, weights), 2)
+
+    path = params.prepare.persona
+    examples = persona.build_dialogues(
+        persona.load_persona(path), params.prepare.augmentation.persona, key_phrases, params.prepare.seed
     )
-    persona.check_length(rows, path, count, params.train.max_length)
-    return rows
+    persona.check_length(examples, path, count, params.train.max_length)
+    return examples
 
 
-def sample_by_task(rows: list[dict], n: int) -> list[dict]:
-    """`n` rows, each task in turn, from all over the blog."""
-    by_task: dict[str, list[dict]] = {}
-    for row in rows:
-        by_task.setdefault(row["task"], []).append(row)
-    spread = [some[:: max(1, len(some) // n)][:n] for some in by_task.values()]
-    return [some[turn] for turn in range(n) for some in spread if turn < len(some)][:n]
+def sample_by_task(examples: list[Example], n: int) -> list[Example]:
+    """`n` examples: each task in turn, evenly spaced over the blog."""
+    by_task: dict[str, list[Example]] = {}
+    for example in examples:
+        by_task.setdefault(example["task"], []).append(example)
+    spaced = [group[:: max(1, len(group) // n)][:n] for group in by_task.values()]
+    in_turn = [group[turn] for turn in range(n) for group in spaced if turn < len(group)]
+    return in_turn[:n]
 
 
-def print_preview(rows: list[dict], titles: dict[str, str]) -> None:
-    """Examples as a person reads them: who is asked what, and what the author wrote."""
-    for number, row in enumerate(rows, 1):
-        place = f", part {row['part']} of {row['parts']}" if row["parts"] > 1 else ""
+def print_preview(examples: list[Example], titles: dict[str, str]) -> None:
+    """Print examples as a person reads them; `titles` are those of the posts, by id."""
+    for number, example in enumerate(examples, 1):
+        part = f", part {example['part']} of {example['parts']}" if example["parts"] > 1 else ""
         echo(
-            f"── {number} of {len(rows)}: {row['task']} ── “{titles.get(row['post_id'], 'persona')}”,"
-            f" {row['date'] or 'no date'}{place} ── {row['id']}\n"
+            f"── {number} of {len(examples)}: {example['task']} ── “{titles.get(example['post_id'], 'persona')}”,"
+            f" {example['date'] or 'no date'}{part} ── {example['id']}\n"
         )
-        said = [
-            ("asked", row["instruction"]),
-            *([("given", row["input"])] if row["input"] else []),
-            ("wrote", row["output"]),
-        ]
-        for who, text in said:
-            lines = [
-                part
-                for line in text.split("\n")
-                for part in textwrap.wrap(line, PREVIEW_WIDTH, break_long_words=False, break_on_hyphens=False) or [""]
-            ]
-            echo("\n".join(f"{who if i == 0 else '':7}{line}".rstrip() for i, line in enumerate(lines)) + "\n")
+        _print_labelled("prompt", example["instruction"])
+        if example["input"]:
+            _print_labelled("input", example["input"])
+        _print_labelled("output", example["output"])
     echo("nothing was written")
+
+
+def _print_labelled(label: str, text: str) -> None:
+    """Print a text, wrapped, with a label before its first line."""
+    lines = []
+    for line in text.split("\n"):
+        lines += textwrap.wrap(line, PREVIEW_WIDTH, break_long_words=False, break_on_hyphens=False) or [""]
+    labelled = [f"{label if i == 0 else '':8}{line}".rstrip() for i, line in enumerate(lines)]
+    echo("\n".join(labelled) + "\n")
+
+
+def print_summary(examples: list[Example], num_posts: int, path: Path) -> None:
+    """Print how many examples `path` holds, by task, and how many of the `num_posts` posts have none."""
+    tasks = Counter(example["task"] for example in examples)
+    counts = ", ".join(f"{n} {task}" for task, n in tasks.most_common())
+    num_used = len(join_parts(examples))
+    if num_posts > num_used:
+        echo(f"skipped {num_posts - num_used} posts that have no words left after cleaning")
+    echo(f"wrote {path}: {len(examples)} examples ({counts}) of {num_used} posts")

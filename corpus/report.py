@@ -126,7 +126,7 @@ def _unique(values: list[str]) -> list[str]:
 
 
 def _scan_posts(posts: list[dict], params: Params) -> tuple[pandas.DataFrame, list[CleaningSample]]:
-    """(a row per post: words in quotes, code and tables, kinds of personal data, machine phrases; what cleaning does)."""
+    """(a row per post: words in quotes, tables and code, personal data, machine phrases; samples)."""
     import pandas as pd
     from rich.progress import track
 

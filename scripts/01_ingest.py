@@ -1,9 +1,10 @@
-"""Read a folder of posts, or of exports of a blog, into one clean table.
+"""Read a folder of posts, or of blog exports, into one clean table.
 
 Reads   the folder `ingest.source` (.md, .txt, .docx, .html, .rst, .org; exports and feeds: .xml, .zip, .json, .jsonl,
-.mbox) Writes  data/raw/posts.jsonl       a row a post
-        data/raw/discarded.jsonl   every file or post left out, with its reason
-        artifacts/cache/read.jsonl what was read of each file, so that the next time only new ones are
+        .mbox)
+Writes  data/raw/posts.jsonl       one post per row
+        data/raw/discarded.jsonl   every skipped file or post, and the reason
+        artifacts/cache/read.jsonl what each file contained, so that the next run reads only new files
 Run     python scripts/01_ingest.py
 """
 
@@ -27,7 +28,7 @@ def main() -> None:
     source = Path(params.source)
     if not source.is_dir():
         raise UserError(
-            f"ingest.source is {params.source}, and there is no such folder: set it in params.yaml, or run"
+            f"ingest.source is {params.source}, but there is no such folder: set it in params.yaml, or run"
             f" `{make_command('blog', FROM='your/folder')}`."
         )
     from blogtwin.cache import JsonCache

@@ -1,6 +1,6 @@
-"""A file → its posts, one reader per format. What can't be a post is `SkippedPost`, with the reason.
+"""A file → its posts, one reader per format. What is not a post becomes a `SkippedPost`, with the reason.
 
-Readers keep the text as Markdown and clean nothing: that is prepare's work (clean.py).
+Readers return Markdown and clean nothing: prepare does (corpus/cleaning.py).
 """
 
 import stat
@@ -48,20 +48,24 @@ ARCHIVE_FORMATS = {
 
 
 def iter_posts(path: Path, max_bytes: float, role: str = "user") -> Iterator[Post | SkippedPost]:
-    """The posts of one file by its ending, and what in it is none. Raises SkippedPost when the whole file is none."""
-    how = ARCHIVE_FORMATS.get(path.suffix.lower())
-    if how is None:
+    """The posts of one file, by its extension, and what in it is not a post.
+
+    max_bytes: of a file of one post, and of each post in an archive. role: whose messages in a chat are posts.
+    Raises SkippedPost when the whole file is none, OSError when it can't be read.
+    """
+    archive_format = ARCHIVE_FORMATS.get(path.suffix.lower())
+    if archive_format is None:
         yield read_post(path, max_bytes)
         return
     _check_file(path)
-    found = {
+    posts = {
         "xml": lambda: iter_feed(path, max_bytes),
         "archive": lambda: iter_zip(path, max_bytes, SINGLE_POST_READERS),
         "ghost": lambda: iter_ghost(path, max_bytes),
         "jsonl": lambda: iter_jsonl(path, max_bytes, role),
         "mbox": lambda: iter_mbox(path, max_bytes),
-    }[how]()
-    for post in found:
+    }[archive_format]()
+    for post in posts:
         if isinstance(post, Post):
             try:
                 _sanitise(post)
@@ -71,7 +75,7 @@ def iter_posts(path: Path, max_bytes: float, role: str = "user") -> Iterator[Pos
 
 
 def read_post(path: Path, max_bytes: float) -> Post:
-    """Read one file that is one post, by its ending. Raises SkippedPost with a sentence when it is no readable post."""
+    """The post of a file that holds one, by its extension. Raises SkippedPost for a file that is no readable post."""
     reader = SINGLE_POST_READERS.get(path.suffix.lower())
     if reader is None:
         raise SkippedPost(f"not a post format ({path.suffix or 'no ending'})")
@@ -82,9 +86,9 @@ def read_post(path: Path, max_bytes: float) -> Post:
 
 
 def _check_file(path: Path) -> int:
-    """The file's size. Raises SkippedPost for what is no file with something in it."""
+    """The size of a file in bytes. Raises SkippedPost if it is empty or no regular file."""
     status = path.stat()
-    if not stat.S_ISREG(status.st_mode):  # to open a pipe would wait for ever
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
         raise SkippedPost("not a regular file")
     if status.st_size == 0:
         raise SkippedPost("the file is empty")
@@ -92,17 +96,14 @@ def _check_file(path: Path) -> int:
 
 
 def _sanitise(post: Post) -> Post:
-    """Raises SkippedPost where there is no text; half emoji would break every file that is written later."""
+    """The post, in text that can be encoded as UTF-8. Raises SkippedPost if it has no text."""
     if not post.text.strip():
         raise SkippedPost("no text besides front matter")
-    if any("\ud800" <= c <= "\udfff" for c in post.text[:1000]) or not post.text.isascii():
+    if not post.text.isascii():  # half emoji (unpaired surrogates) can't be encoded
         post.text = post.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    post.title, post.tags, post.authors = (
-        to_valid_line(post.title),
-        [to_valid_line(t) for t in post.tags],
-        [to_valid_line(a) for a in post.authors],
-    )
-    post.name, post.url = to_valid_line(post.name), to_valid_line(post.url)
+    post.title, post.name, post.url = to_valid_line(post.title), to_valid_line(post.name), to_valid_line(post.url)
+    post.tags = [to_valid_line(tag) for tag in post.tags]
+    post.authors = [to_valid_line(author) for author in post.authors]
     if not post.date:
         post.date_from = ""
     return post

@@ -1,19 +1,21 @@
-"""A .docx → `Post`, as Markdown."""
+"""A .docx → `Post`, by python-docx."""
 
 import io
 import itertools
 import re
 import zipfile
 from pathlib import PurePath
+from typing import Any
 
 from corpus.post import Post, SkippedPost, date_from_name, parse_date, title_from_name
 
-DOCX_MAX_BYTES = 300_000_000  # unpacked; a real post is a few MB even with pictures
-XML_MAX_BYTES = 60_000_000
+DOCX_MAX_BYTES = 300_000_000  # unpacked; a real post has a few MB even with pictures
+XML_MAX_BYTES = 60_000_000  # of the text; its tree in memory takes ten times that
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of encrypted .docx and of the old .doc
 
 
 def read_docx(name: PurePath, data: bytes) -> Post:
+    """Headings, lists, quotes, tables, links, bold and italics. Raises SkippedPost for what is no readable .docx."""
     if data.startswith(OLE_MAGIC):
         raise SkippedPost("the .docx is encrypted, or an old .doc: save it as .docx without a password")
     try:
@@ -25,11 +27,11 @@ def read_docx(name: PurePath, data: bytes) -> Post:
                 raise SkippedPost("a .zip with the ending .docx, not a document")
             if any(entry.flag_bits & 1 for entry in archive.infolist()):
                 raise SkippedPost("the .docx is encrypted: save it without a password")
-            if archive.getinfo("word/document.xml").file_size > XML_MAX_BYTES:  # a tree of it takes ten times that
-                raise SkippedPost("the text of the .docx unpacks to more than 60 MB")
+            if archive.getinfo("word/document.xml").file_size > XML_MAX_BYTES:
+                raise SkippedPost(f"the text of the .docx unpacks to more than {XML_MAX_BYTES / 1e6:.0f} MB")
     except SkippedPost:
         raise
-    except Exception:  # BadZipFile, and what zipfile lets through on bytes that only begin as a .zip
+    except Exception:  # BadZipFile, and others of zipfile for bytes that only begin like a .zip
         raise SkippedPost("not a .docx, though it has the ending") from None
     import docx as python_docx  # imported here: lxml takes a while
 
@@ -39,11 +41,11 @@ def read_docx(name: PurePath, data: bytes) -> Post:
         title, blocks = _docx_blocks(document)
         named, created = date_from_name(name), parse_date(properties.created)
         keywords = [k.strip() for k in re.split(r"[,;]", properties.keywords or "") if k.strip()]
-    except Exception as e:  # python-docx raises whatever lxml, zipfile or its own parser raise on a broken document
+    except Exception as e:  # python-docx lets through what lxml, zipfile and its parser raise on a broken document
         raise SkippedPost(f"the .docx can't be read: {type(e).__name__}: {' '.join(str(e).split())[:100]}") from None
-    # python-docx makes properties up for a document that has none (Google Docs writes such)
-    made_up = properties.last_modified_by == "python-docx" and properties.title == "Word Document"
-    title = title or ("" if made_up else (properties.title or "").strip()) or title_from_name(name)
+    # python-docx invents properties for a document without any, such as Google Docs writes
+    invented = properties.last_modified_by == "python-docx" and properties.title == "Word Document"
+    title = title or ("" if invented else (properties.title or "").strip()) or title_from_name(name)
     return Post(
         text="\n\n".join(blocks),
         title=title,
@@ -53,17 +55,17 @@ def read_docx(name: PurePath, data: bytes) -> Post:
     )
 
 
-def _docx_blocks(document) -> tuple[str, list[str]]:
-    """(text of the first Title paragraph or "", Markdown blocks); items of one list stay in one block."""
+def _docx_blocks(document: Any) -> tuple[str, list[str]]:
+    """(text of the first Title paragraph or "", Markdown blocks); the items of a list are one block."""
     from docx.table import Table
 
-    title, blocks, list_before = "", [], False
+    title = ""
+    blocks: list[str] = []
+    follows_list_item = False
     for block in document.iter_inner_content():
         if isinstance(block, Table):
-            rows = ["| " + " | ".join(" ".join(c.text.split()) for c in row.cells) + " |" for row in block.rows]
-            rows[1:1] = ["|" + " --- |" * len(block.columns)]
-            blocks.append("\n".join(rows))
-            list_before = False
+            blocks.append(_docx_table(block))
+            follows_list_item = False
             continue
         text = _docx_inline(block).strip()
         if not text:
@@ -80,15 +82,22 @@ def _docx_blocks(document) -> tuple[str, list[str]]:
             text = "> " + text
         elif is_list:
             text = ("1. " if "number" in style else "- ") + text
-        if is_list and list_before:
+        if is_list and follows_list_item:
             blocks[-1] += "\n" + text
         else:
             blocks.append(text)
-        list_before = is_list
+        follows_list_item = is_list
     return title, blocks
 
 
-def _docx_inline(paragraph) -> str:
+def _docx_table(table: Any) -> str:
+    rows = ["| " + " | ".join(" ".join(cell.text.split()) for cell in row.cells) + " |" for row in table.rows]
+    rows.insert(1, "|" + " --- |" * len(table.columns))
+    return "\n".join(rows)
+
+
+def _docx_inline(paragraph: Any) -> str:
+    """The words of a paragraph, with marks for bold, italics and links."""
     from docx.text.hyperlink import Hyperlink
 
     runs = []
@@ -97,9 +106,9 @@ def _docx_inline(paragraph) -> str:
             runs.append(("", f"[{item.text}]({item.address})" if item.address else item.text))
         else:
             runs.append((("**" if item.bold else "") + ("*" if item.italic else ""), item.text))
-    out = ""
+    markdown = ""
     for mark, group in itertools.groupby(runs, key=lambda run: run[0]):  # Word splits a bold phrase into several runs
         text = "".join(text for _, text in group)
-        core = text.strip()
-        out += text.replace(core, mark + core + mark, 1) if mark and core else text
-    return out.replace("\u000b", "\n")
+        words = text.strip()
+        markdown += text.replace(words, mark + words + mark, 1) if mark and words else text
+    return markdown.replace("\u000b", "\n")

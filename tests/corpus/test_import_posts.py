@@ -145,10 +145,10 @@ def test_odd_files_are_copied_or_passed_over(workspace, posts):
     [
         ("", "FROM is empty"),
         ("no/such folder", "not there"),
-        ("params.yaml", "which is a file"),
-        (".", "holds data/blog"),
-        ("data", "holds data/blog"),
-        ("..", "holds data/blog"),
+        ("params.yaml", "a file of no known format"),
+        (".", "contains data/blog"),
+        ("data", "contains data/blog"),
+        ("..", "contains data/blog"),
     ],
 )
 def test_a_wrong_folder_is_one_sentence_and_changes_nothing(workspace, wrong, words):

@@ -170,8 +170,7 @@ def test_the_script_remembers_and_forgets(tmp_path):
     done = run_split(tmp_path, 53)
     after = places(tmp_path)
     assert (
-        all(before[name] <= after[name] for name in before)
-        and "50 posts stay where they were, 3 are new" in done.stdout
+        all(before[name] <= after[name] for name in before) and "50 posts stay in their split, 3 are new" in done.stdout
     )
     tested = sorted(before["test"])[0]
     for name in ("data/raw/posts.jsonl", "data/prepared/examples.jsonl"):
@@ -230,10 +229,13 @@ def test_what_was_remembered_under_the_first_names_of_the_parameters_is_found():
     ]
     first = split.split_corpus(rows, raw, "data/blog", params, {})
     was = {
-        key: {"posts": first.memory[key]["posts"] | {"p0": "test", "p9": "train"}, "where": first.memory[key]["where"]}
+        key: {
+            "posts": first.assignments[key]["posts"] | {"p0": "test", "p9": "train"},
+            "where": first.assignments[key]["where"],
+        }
     }  # as no fresh split would have it
     again = split.split_corpus(rows, raw, "data/blog", params, was)
-    assert again.memory == was and (again.stayed, again.moved, again.new) == (10, 0, 0)
+    assert again.assignments == was and (again.num_unmoved, again.num_moved, again.num_new) == (10, 0, 0)
     assert {"p0"} < {p["id"] for p in again.posts["test"]} and "p9" in {p["id"] for p in again.posts["train"]}
 
 

@@ -49,12 +49,12 @@ def measure_in_process(run: str, steps: int) -> dict:
         if done.returncode:
             output = done.stderr.strip() or done.stdout.strip()
             raise UserError(f"The run “{run}” failed: {output.splitlines()[-1][:300]}")
-        found = json.loads(answer.read_text())
+        measured = json.loads(answer.read_text())
     numbers = [
-        f"{name} {value:,.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in found.items()
+        f"{name} {value:,.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in measured.items()
     ]
     echo(f"{run}: {', '.join(numbers)}")
-    return found
+    return measured
 
 
 def main() -> None:
@@ -68,21 +68,21 @@ def main() -> None:
         write_json(Path(arguments.worker[1]), run_worker(arguments.worker[0], arguments.steps))
         return
     before = measure_in_process("roof", arguments.steps)
-    found = {name: measure_in_process(name, arguments.steps) for name in RUNS}
+    runs = {name: measure_in_process(name, arguments.steps) for name in RUNS}
     after = measure_in_process("roof", arguments.steps)  # a machine's speed drifts: the better one counts
     best = max(before, after, key=lambda r: r["tokens_per_s"])
     summary = {
-        "tokens_per_s": found["ours"]["tokens_per_s"],
-        "stock_trl_tokens_per_s": found["stock"]["tokens_per_s"],
-        "ratio": found["ours"]["tokens_per_s"] / found["stock"]["tokens_per_s"],
-        "packed_trl_tokens_per_s": found["packed"]["tokens_per_s"],
+        "tokens_per_s": runs["ours"]["tokens_per_s"],
+        "stock_trl_tokens_per_s": runs["stock"]["tokens_per_s"],
+        "ratio": runs["ours"]["tokens_per_s"] / runs["stock"]["tokens_per_s"],
+        "packed_trl_tokens_per_s": runs["packed"]["tokens_per_s"],
         "roof_tokens_per_s": best["tokens_per_s"],
         "roof_gflops": best["gflops"],
         "roof_dtype": best["dtype"],
-        "roof_share": found["ours"]["tokens_per_s"] / best["tokens_per_s"],
-        "loss": found["ours"]["loss"],
-        "loss_difference": found["ours"]["loss"] - found["packed"]["loss"],
-        "peak_memory_mb": found["ours"]["peak_memory_mb"],
+        "roof_share": runs["ours"]["tokens_per_s"] / best["tokens_per_s"],
+        "loss": runs["ours"]["loss"],
+        "loss_difference": runs["ours"]["loss"] - runs["packed"]["loss"],
+        "peak_memory_mb": runs["ours"]["peak_memory_mb"],
         "steps": arguments.steps,
     }
     write_json(

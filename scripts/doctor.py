@@ -23,9 +23,9 @@ from blogtwin.hints import shell_command
 REQUIRED_PACKAGES = ("yaml", "pydantic", "numpy", "frontmatter", "charset_normalizer")  # of this script itself
 
 
-def print_report(found: dict) -> None:
-    """Print what train.diagnosis.collect() found."""
-    machine, recommended = found["machine"], found["recommended"]
+def print_report(report: dict) -> None:
+    """Print what train.diagnosis.collect() returned."""
+    machine, recommended = report["machine"], report["recommended"]
     gpus = ", ".join(f"{g['name']} ({g['kind']}, {g['memory_gb']:g} GB)" for g in machine["gpus"]) or "none"
     echo(f"system     {machine['system']}")
     echo(
@@ -38,12 +38,12 @@ def print_report(found: dict) -> None:
     )
     for name, value in machine["limits"].items():
         echo(f"limit      {name}={value}")
-    echo(f"trainer    {found['trainer']['name']}, because {found['trainer']['reason']}")
-    for name, gb in found["cache"].items():
+    echo(f"trainer    {report['trainer']['name']}, because {report['trainer']['reason']}")
+    for name, gb in report["cache"].items():
         echo(f"cached     {name}, {gb:g} GB")
-    for missing in found["missing"]:
+    for missing in report["missing"]:
         echo(f"{'MISSING ' if missing['needed'] else 'optional'}   {missing['what']}: {missing['fix']}")
-    corpus = found["corpus"]
+    corpus = report["corpus"]
     if corpus["tokens"]:
         echo(f"posts      about {corpus['tokens']:,} tokens to train on ({corpus['from']})")
     else:
@@ -67,15 +67,15 @@ def main() -> None:
     from blogtwin.presets import load_presets
     from train.diagnosis import collect
 
-    found = collect()
+    report = collect()
     if arguments.json:
-        echo(json.dumps(found, indent=2))
+        echo(json.dumps(report, indent=2))
     else:
-        print_report(found)
+        print_report(report)
     if arguments.apply:
         from blogtwin.edit_params import set_params
 
-        recommended = found["recommended"]
+        recommended = report["recommended"]
         values = {name: str(recommended[name]) for name in ("base", "preset", "max_length", "batch_size")}
         if recommended["batch_size"] == load_presets()[recommended["preset"]]["batch_size"]:
             values["batch_size"] = "preset"

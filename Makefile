@@ -20,7 +20,7 @@ ifneq ($(AUTHOR),)
 .PHONY: $(MAKECMDGOALS)
 .NOTPARALLEL:
 $(filter-out setup help,$(MAKECMDGOALS)): setup
-	@python scripts/author_project.py "$(AUTHOR)" $@ "$(FROM)"
+	@python scripts/author_project.py -- "$(AUTHOR)" $@ "$(FROM)"
 else
 
 all: setup ## posts → twin: every stage that is not up to date, then what came out (BASE=llama3.2:1b: on another base; AUTHOR=anna: in authors/anna)

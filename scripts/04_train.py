@@ -1,12 +1,12 @@
-"""Train a LoRA adapter on the author's posts.
+"""Train a LoRA adapter on the author's posts (train/run.py).
 
 Reads   data/split/train.jsonl, data/split/valid.jsonl
-Writes  artifacts/adapter/                          a PEFT LoRA adapter, and backend.json: what trained it
-        artifacts/train/{loss,valid_loss}.tsv       the curves
+Writes  artifacts/adapter/                          a PEFT LoRA adapter, and backend.json, which says what trained it
+        artifacts/train/{loss,valid_loss}.tsv       the loss curves
         artifacts/train/metrics.json                loss before and after, tokens/s, memory, time
-        artifacts/train/training.json               the same with the machine and all knobs; not in Git
+        artifacts/train/training.json               the same with the machine and all parameters; not in Git
         artifacts/logs/train.jsonl                  a line for each step, as it happens
-        artifacts/checkpoints/                      what a run that is stopped goes on from; removed on success
+        artifacts/checkpoints/                      what a run that is stopped resumes from; deleted on success
 Run     python scripts/04_train.py [--resume-from DIR]
 """
 
@@ -24,13 +24,14 @@ def main() -> None:
     parser.add_argument(
         "--resume-from",
         metavar="DIR",
-        help="a checkpoint that lies elsewhere; without it, the newest of the same params and data",
+        help="resume from this checkpoint; by default, from the latest one with the same params and data",
     )
     arguments = parser.parse_args()
     params = load_params()
     from train.run import choose_trainer, plan_run, run_training
 
-    plan = plan_run(params, *choose_trainer(params))
+    trainer, reason = choose_trainer(params)
+    plan = plan_run(params, trainer, reason)
     run_training(params, plan, arguments.resume_from)
     echo(f"wrote {ADAPTER_DIR}/ and {TRAIN_DIR}/metrics.json")
 

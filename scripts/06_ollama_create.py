@@ -1,11 +1,10 @@
-"""Register the twin in Ollama, when Ollama is there, and check that it serves what was trained.
+"""Register the twin in Ollama, if Ollama is running, and check that it serves the model that was trained.
 
 Reads   artifacts/gguf/twin.gguf, data/split/test.jsonl
 Writes  artifacts/ollama/Modelfile      for `ollama create` by hand
         artifacts/ollama/receipt.json   what was registered, or that Ollama is absent
 Run     python scripts/06_ollama_create.py
-        python scripts/06_ollama_create.py --drop-stale  forgets a receipt that Ollama's state has overtaken (`make all`
-        calls this)
+        python scripts/06_ollama_create.py --drop-stale   deletes a receipt that is out of date; `make all` runs it
 """
 
 import _path
@@ -23,7 +22,7 @@ from corpus.examples import post_examples
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--drop-stale", action="store_true", help="only forget a receipt that is no longer true")
+    parser.add_argument("--drop-stale", action="store_true", help="only delete a receipt that is out of date")
     arguments = parser.parse_args()
     from blogtwin.inference.ollama import Ollama, model_settings, render_modelfile
     from blogtwin.inference.ollama_register import RECEIPT_FILE, drop_stale_receipt, register_and_record
@@ -32,8 +31,7 @@ def main() -> None:
     if arguments.drop_stale:
         drop_stale_receipt(ollama)
         return
-    params = load_params()
-    twin = GGUF_DIR / "twin.gguf"
+    params, twin = load_params(), GGUF_DIR / "twin.gguf"
     if not twin.is_file():
         raise UserError(f"There is no {twin} yet: run `{make_command('all')}`, or scripts/05_export_gguf.py first.")
     from blogtwin.models.registry import resolve_base
@@ -44,16 +42,15 @@ def main() -> None:
     if ollama.version() is None:
         write_json(RECEIPT_FILE, {"status": "absent", "model": "", "gguf": sha256_file(twin)})
         echo(
-            f"no Ollama answers at {ollama.url}: wrote {OLLAMA_DIR}/Modelfile; install Ollama and run"
+            f"Ollama does not answer at {ollama.url}; wrote {OLLAMA_DIR}/Modelfile. Install Ollama and run"
             f" `{make_command('all')}` again, which registers the twin without training."
         )
         return
-    receipt = register_and_record(
-        ollama, params, base, post_examples(read_jsonl(SPLIT_DIR / "test.jsonl")), sha256_file(twin)
-    )
+    examples = post_examples(read_jsonl(SPLIT_DIR / "test.jsonl"))
+    receipt = register_and_record(ollama, params, base, examples, sha256_file(twin))
     echo(
         f"registered {receipt['model']} and {receipt['tag']} in Ollama {receipt['ollama']}; |Δ log p|"
-        f" {receipt['parity']['delta_to_twin']} to the twin: `ollama run {receipt['tag']}`"
+        f" {receipt['parity']['delta_to_twin']} to the twin; try `ollama run {receipt['tag']}`"
     )
 
 

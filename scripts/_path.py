@@ -1,8 +1,8 @@
-"""What every script needs before its first import of the project: the project's root on sys.path, and Ctrl-C without a
-traceback.
+"""Imported by every script before anything of the project: puts the project's root on sys.path, and makes Ctrl-C end
+without a traceback.
 
-The path follows the script, not an installed package: authors/anna is a clone that shares this project's .venv, and
-DVC's queue runs a copy of the project with the same Python; each must import its own code.
+The path follows the script instead of an installed package, because a clone of the project may share this one's .venv:
+an author's (authors/anna), or the copy that DVC's queue runs. Each must import its own code.
 """
 
 import importlib

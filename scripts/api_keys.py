@@ -1,4 +1,5 @@
-"""API keys: who may ask the server, and as what. A key is shown once; only its hash is kept, in the user's data folder.
+"""Add, list and remove API keys: who may use the server, and in which role. A key is shown once; only its hash is
+stored, in the user's data folder.
 
 Run     python scripts/api_keys.py add NAME --role user|admin
         python scripts/api_keys.py list
@@ -27,18 +28,19 @@ def main() -> None:
     keys = Keys(Settings().home)
     if arguments.action == "list":
         for key in keys.all():
-            echo(f"{key['name']:20} {key['role']:6} made {time.strftime('%Y-%m-%d', time.localtime(key['made']))}")
+            created = time.strftime("%Y-%m-%d", time.localtime(key["made"]))
+            echo(f"{key['name']:20} {key['role']:6} created {created}")
         return
     if not re.fullmatch(r"[\w.@-]{1,64}", arguments.name):
         raise UserError(f"The name of a key is {arguments.name!r}: use 1 to 64 letters, digits, dots or dashes.")
-    known = {key["name"] for key in keys.all()}
+    names = {key["name"] for key in keys.all()}
     if arguments.action == "remove":
         if not keys.remove(arguments.name):
-            raise UserError(f"There is no key {arguments.name}: known are {', '.join(sorted(known)) or 'none'}.")
-        echo(f"removed {arguments.name}; its tokens are void too")
+            raise UserError(f"There is no key {arguments.name}: the keys are {', '.join(sorted(names)) or 'none'}.")
+        echo(f"removed {arguments.name}; its tokens are invalid too")
         return
-    if arguments.name in known:
-        raise UserError(f"There is a key {arguments.name} already: remove it first, or take another name.")
+    if arguments.name in names:
+        raise UserError(f"There is already a key {arguments.name}: remove it first, or use another name.")
     echo(keys.add(arguments.name, arguments.role))
 
 

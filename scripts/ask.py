@@ -1,6 +1,6 @@
-"""Ask base and twin the same thing, and watch both answer: streamed, with time and length.
+"""Ask base and twin the same thing, and watch both answers as they are generated, with time and length.
 
-Reads   artifacts/gguf/adapter.gguf and the base model: two llama.cpp servers in this process
+Reads   artifacts/gguf/adapter.gguf and the base model, into two llama.cpp servers in this process
 Run     python scripts/ask.py "a prompt"
         python scripts/ask.py "Write a blog post titled “The ladder”." --max-tokens 300
 """
@@ -20,7 +20,7 @@ from blogtwin.paths import GGUF_DIR
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("prompt", help="what to ask")
+    parser.add_argument("prompt", help="the prompt for both")
     parser.add_argument("--max-tokens", type=int, default=200, help="length limit of each answer (default %(default)s)")
     arguments = parser.parse_args()
     params = load_params()
@@ -29,8 +29,8 @@ def main() -> None:
         raise UserError(f"There is no {adapter} yet: run `{make_command('all')}`.")
     if not arguments.prompt.strip() or arguments.max_tokens < 1:
         raise UserError(
-            "The prompt is empty or --max-tokens under 1: ask something, as in"
-            f' {shell_command("python scripts/ask.py")} "Write about the sea."'
+            "The prompt is empty, or --max-tokens is below 1: give a prompt, as in"
+            f' `{shell_command("python scripts/ask.py")} "Write about the sea."`'
         )
     from blogtwin.inference import llama_server
     from blogtwin.models import chat
@@ -39,18 +39,19 @@ def main() -> None:
     base = resolve_base(params.train.base)
     template = base.tokenizer().chat_template
     messages = chat.prompt_messages({"instruction": arguments.prompt, "input": ""}, params.prepare.system)
-    n_ctx = len(arguments.prompt) + arguments.max_tokens + 256  # a token is at least a character
+    n_ctx = len(arguments.prompt) + arguments.max_tokens + 256  # tokens; each is at least one character of the prompt
     with (
         llama_server.serve_model(base.gguf, "base", chat_template=template, n_ctx=n_ctx) as plain,
         llama_server.serve_model(base.gguf, "twin", adapter, template, n_ctx) as twin,
     ):
         answers = asyncio.run(ask_both({"base": plain, "twin": twin}, messages, params, arguments.max_tokens))
-    for name, a in answers.items():
+    for name, answer in answers.items():
+        words, finished = len(answer["text"].split()), answer["end"] == "stop"
         echo(f"── {name} " + "─" * 40)
-        echo(a["text"])
+        echo(answer["text"])
         echo(
-            f"   {len(a['text'].split())} words, {a['tokens']} tokens in {a['seconds']:.1f} s, first after"
-            f" {a['first']:.2f} s, {'stopped by itself' if a['end'] == 'stop' else 'cut at the limit'}\n"
+            f"   {words} words, {answer['tokens']} tokens in {answer['seconds']:.1f} s, the first after"
+            f" {answer['first']:.2f} s, {'finished' if finished else 'cut at --max-tokens'}\n"
         )
 
 

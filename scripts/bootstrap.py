@@ -1,7 +1,8 @@
-"""Make .venv and install into it what the project needs, and bring an older params.yaml up to date; does nothing when
-that is done.
+"""Create .venv, install what the project needs, and bring an older params.yaml up to date. Does nothing if that is done
+already.
 
-Standard library only, and no syntax that an older Python can't read: it must get as far as the sentence about its age.
+Only the standard library, and no syntax that an older Python can't parse: it must get as far as saying that it is too
+old.
 
 Run     make setup
         python3 scripts/bootstrap.py --lock        writes constraints.txt (`make lock`)
@@ -12,10 +13,10 @@ from pathlib import Path
 
 
 def main() -> None:
-    if sys.version_info < (3, 11):  # noqa: UP036  this script is what an older Python meets first
+    if sys.version_info < (3, 11):  # noqa: UP036  an older Python runs this script first
         sys.exit(
             f"error: Python 3.11 or newer is needed, and {sys.executable} is {sys.version.split()[0]}: "
-            "run `make setup PYTHON=python3.11`, or whatever yours is called."
+            "run `make setup PYTHON=python3.11`, with the name of yours."
         )
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     from blogtwin import installation
@@ -32,5 +33,5 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        print("\nstopped: run `make setup` again, packages already installed are kept.", file=sys.stderr)
+        print("\nstopped: run `make setup` again; packages already installed are kept.", file=sys.stderr)
         sys.exit(130)

@@ -1,7 +1,7 @@
-"""Blogs of several people → eval/style/impostors.npz: the counts of their prose that a voice is measured against, no
-sentences.
+"""Build eval/style/impostors.npz from the blogs of several people: the feature counts that an author's style is
+compared with. It holds counts only, no sentences.
 
-Reads   FOLDER: one folder of posts for each author
+Reads   FOLDER, with a folder of posts for each author
 Writes  eval/style/impostors.npz
 Run     python scripts/build_impostors.py FOLDER
 """
@@ -19,22 +19,21 @@ from eval.style.impostors import CUTOFF_DATE, MAX_POSTS, MIN_POSTS, load_blogs, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a folder of posts for each author")
     folder = parser.parse_args().folder
     from eval.style import impostors
 
-    found = {
+    blogs = {
         name: longest_posts(posts, MAX_POSTS) for name, posts in load_blogs(folder).items() if len(posts) >= MIN_POSTS
     }
-    if len(found) < impostors.MIN_AUTHORS:
+    if len(blogs) < impostors.MIN_AUTHORS:
         raise UserError(
-            f"{folder} holds {len(found)} authors with {MIN_POSTS} posts or more up to {CUTOFF_DATE}, and"
-            f" {impostors.MIN_AUTHORS} are needed."
+            f"{folder} holds {len(blogs)} authors with {MIN_POSTS} posts or more up to {CUTOFF_DATE}, and"
+            f" {impostors.MIN_AUTHORS} are needed: add more."
         )
-    gathered = impostors.from_blogs(found)
     with atomic_open(impostors.SHIPPED_FILE, "wb") as file:
-        impostors.save_impostors(gathered, file)
-    for name, posts in found.items():
+        impostors.save_impostors(impostors.from_blogs(blogs), file)
+    for name, posts in blogs.items():
         echo(f"{name}: {len(posts)} posts")
     echo(f"wrote {impostors.SHIPPED_FILE.name}, {impostors.SHIPPED_FILE.stat().st_size / 1e6:.1f} MB")
 

@@ -1,7 +1,7 @@
-"""One private API in front of base and twin, and the page to write in, when it is built.
+"""Start one private API in front of base and twin, and the web page if it is built.
 
-Reads   what `make all` made, .env and SERVE_… (serve/settings.py)
-Writes  sessions, votes, logs in your data folder (SERVE_HOME)
+Reads   what `make all` made; settings from .env and SERVE_… (serve/settings.py)
+Writes  sessions, votes and logs in your data folder (SERVE_HOME)
 Run     make serve
         python scripts/serve_api.py --port 9000
 """
@@ -19,16 +19,16 @@ from serve.server import bind, run_server
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--host", help="where to listen (default: SERVE_HOST, else 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="0 takes a free one (default: SERVE_PORT, else 8000)")
+    parser.add_argument("--host", help="address to listen on (default: SERVE_HOST, else 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="0 takes a free port (default: SERVE_PORT, else 8000)")
     arguments = parser.parse_args()
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "PASSIVE"
-    )  # two llama.cpp engines whose idle threads spin take each other's cores
+    # There are two llama.cpp engines: if idle threads spin, each takes the other's cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from pydantic import ValidationError
 
     from blogtwin.validation import main_problem
     from serve.auth import Keys
+    from serve.main import create_app
     from serve.settings import Settings
 
     try:
@@ -38,22 +38,18 @@ def main() -> None:
         raise UserError(f"SERVE_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}.") from None
     if not settings.loopback and not Keys(settings.home).all():
         raise UserError(
-            f"SERVE_HOST is {settings.host}, which others can reach, and there are no keys: make one with `python"
-            " scripts/api_keys.py add NAME --role admin`, or stay on 127.0.0.1."
+            f"SERVE_HOST is {settings.host}, which others can reach, and there are no keys: create one with"
+            " `python scripts/api_keys.py add NAME --role admin`, or stay on 127.0.0.1."
         )
-    from serve.main import create_app
-
     app = create_app(settings)
     listening = bind(settings.host, settings.port)
-    port = listening.getsockname()[1]
-    url = f"http://{settings.host}:{port}"
+    url = f"http://{settings.host}:{listening.getsockname()[1]}"
     echo(f"serving on {url}")
-    known = app.state.serve.pool.known()
-    echo(f"  models   {', '.join(known)}")
+    echo(f"  models   {', '.join(app.state.serve.pool.known())}")
     echo(f"  API      {url}/v1 (OpenAI's protocol), {url}/openapi.json")
-    echo(f"  page     {url if (ROOT / 'frontend/dist').is_dir() else 'not built (frontend/dist is not there)'}")
+    echo(f"  page     {url if (ROOT / 'frontend/dist').is_dir() else 'not built (there is no frontend/dist)'}")
     echo(f"  data     {settings.home}")
-    echo(f"  keys     {len(app.state.serve.keys.all()) or 'none: whoever is on this machine may ask'}")
+    echo(f"  keys     {len(app.state.serve.keys.all()) or 'none: anybody on this machine has access'}")
     run_server(app, listening)
 
 

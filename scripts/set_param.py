@@ -1,31 +1,31 @@
-"""Set knobs in params.yaml, comments kept.
+"""Set parameters in params.yaml; its comments are kept.
 
 Run     python scripts/set_param.py train.base=llama3.2:1b
+        python scripts/set_param.py train.epochs=3 train.lora_rank=32
 """
 
 import _path
 
-import sys
+import argparse
 from pathlib import Path
 
-from blogtwin.console import echo, run_cli
+from blogtwin.console import run_cli
 from blogtwin.edit_params import set_params
 from blogtwin.errors import UserError
 
 
 def main() -> None:
-    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
-        echo(__doc__)
-        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("assignments", nargs="+", metavar="KEY=VALUE", help="a dotted name and its new value")
     values = {}
-    for argument in sys.argv[1:]:
-        key, is_there, value = argument.partition("=")
-        if not is_there:
-            raise UserError(f"{argument} is no KEY=VALUE: write for example train.epochs=3.")
+    for assignment in parser.parse_args().assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise UserError(f"{assignment} is not KEY=VALUE: write for example train.epochs=3.")
         if key == "train.base":
             from blogtwin.models.registry import registry_entry
 
-            registry_entry(value)
+            registry_entry(value)  # raises UserError for a name that is not known
         values[key] = value
     set_params(Path("params.yaml"), values)
 

@@ -1,8 +1,9 @@
-"""Put the figures of the last run on the sample blog into docs/results.json, and into the pages that show them.
+"""Put the figures of the last run on the sample blog into docs/results.json, from which the pages are built.
 
 Reads   artifacts/eval/metrics.json, artifacts/eval/verdict.txt, artifacts/train/metrics.json,
-artifacts/gguf/parity.json, params.yaml Writes  docs/results.json, the table `sample`; then run `python
-scripts/build_docs.py` Run     python scripts/update_results.py
+        artifacts/gguf/parity.json, params.yaml
+Writes  docs/results.json, the table `sample`; scripts/build_docs.py then fills the pages
+Run     python scripts/update_results.py
 """
 
 import _path
@@ -27,15 +28,14 @@ SAMPLE_DIR = "data/sample"
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    if (source := load_params().ingest.source) != SAMPLE_DIR:
+    source = load_params().ingest.source
+    if source != SAMPLE_DIR:
         raise UserError(
             f"ingest.source is {source}, and the documentation shows the sample blog: set it to {SAMPLE_DIR} and run"
             " `make all`."
         )
-    scores, training, parity = (
-        read_json(folder / name)
-        for folder, name in ((EVAL_DIR, "metrics.json"), (TRAIN_DIR, "metrics.json"), (GGUF_DIR, "parity.json"))
-    )
+    scores, training = read_json(EVAL_DIR / "metrics.json"), read_json(TRAIN_DIR / "metrics.json")
+    parity = read_json(GGUF_DIR / "parity.json")
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     tables = json.loads(RESULTS_FILE.read_text(encoding="utf-8"))
     tables["sample"] = update_sample(

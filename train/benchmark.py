@@ -1,27 +1,49 @@
-"""The CPU trainer's speed beside TRL's own and the machine's matrix-product roofline, one worker process each."""
+"""The CPU trainer's speed compared with TRL's own and with the machine's matrix-product roofline.
+scripts/bench_train.py runs each in a process of its own."""
 
 import tempfile
 import time
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
-from blogtwin.config import load_params
+from blogtwin.config import Params, load_params
 from blogtwin.files import read_jsonl
+from blogtwin.models.registry import BaseModelFiles
 from blogtwin.paths import SPLIT_DIR
 
-NUM_TRL_STEPS = 2  # of TRL by its defaults: 8 rows each
+NUM_TRL_STEPS = 2  # of TRL with its defaults: 8 rows each
 
 
-def load_rows(params) -> tuple[list[dict], list[dict]]:
+class Measurement(TypedDict):
+    """How fast a training run was."""
+
+    tokens_per_s: float  # in steps
+    peak_memory_mb: float  # MiB
+    loss: NotRequired[float]  # validation loss at the end, nats per label
+
+
+class Roofline(TypedDict):
+    """The speed of the machine's matrix products."""
+
+    dtype: str  # bfloat16 or float32
+    gflops: float  # GFLOP/s, the best of several tries
+    tokens_per_s: float  # of training, if it did nothing but matrix products at that speed
+
+
+def load_rows(params: Params) -> tuple[list[dict], list[dict]]:
+    """(training rows, validation rows) of data/split, as TRL's conversational rows."""
     from blogtwin.models import chat
     from corpus.examples import post_examples
 
-    return tuple(
-        [chat.to_trl_row(e, params.prepare.system) for e in post_examples(read_jsonl(SPLIT_DIR / f"{split}.jsonl"))]
-        for split in ("train", "valid")
-    )
+    def rows(split: str) -> list[dict]:
+        examples = post_examples(read_jsonl(SPLIT_DIR / f"{split}.jsonl"))
+        return [chat.to_trl_row(e, params.prepare.system) for e in examples]
+
+    return rows("train"), rows("valid")
 
 
-def bench_ours(params, base, steps: int) -> dict:
+def bench_ours(params: Params, base: BaseModelFiles, steps: int) -> Measurement:
+    """Train `steps` optimiser steps with train/cpu.py."""
     from train import backend
     from train.checkpoints import Checkpoints
     from train.training_log import TrainingLog
@@ -41,8 +63,9 @@ def bench_ours(params, base, steps: int) -> dict:
     }
 
 
-def bench_trl(params, base, steps: int, packed: bool) -> dict:
-    """TRL's SFTTrainer on the same rows. `packed`: rows, batches and learning rate as ours; else its defaults."""
+def bench_trl(params: Params, base: BaseModelFiles, steps: int, packed: bool) -> Measurement:
+    """Train `steps` optimiser steps with TRL's SFTTrainer on the same rows. `packed`: with packing, batch size and
+    learning rate as in train/cpu.py; else with TRL's defaults."""
     import torch
     from datasets import Dataset
     from peft import LoraConfig
@@ -53,13 +76,13 @@ def bench_trl(params, base, steps: int, packed: bool) -> dict:
     from train import cpu
     from train.trl_compat import patch_trl_for_cpu
 
-    class Clock(TrainerCallback):
-        seconds = 0.0  # in steps
+    class StepClock(TrainerCallback):
+        seconds = 0.0  # in steps, without what is between them
 
-        def on_step_begin(self, *args, **kwargs):
+        def on_step_begin(self, *args: object, **kwargs: object) -> None:
             self.started = time.perf_counter()
 
-        def on_step_end(self, *args, **kwargs):
+        def on_step_end(self, *args: object, **kwargs: object) -> None:
             self.seconds += time.perf_counter() - self.started
 
     patch_trl_for_cpu()
@@ -74,7 +97,7 @@ def bench_trl(params, base, steps: int, packed: bool) -> dict:
         target_modules=cpu.lora_target_modules(model),
         task_type="CAUSAL_LM",
     )
-    own = cpu.sft_config(p.model_copy(update={"max_steps": steps}), "", hardware.has_bf16())
+    ours = cpu.sft_config(p.model_copy(update={"max_steps": steps}), "", hardware.has_bf16())
     with tempfile.TemporaryDirectory() as folder:
         common = {
             "output_dir": folder,
@@ -88,7 +111,7 @@ def bench_trl(params, base, steps: int, packed: bool) -> dict:
             "include_num_input_tokens_seen": "non_padding",
         }
         as_ours = {
-            name: getattr(own, name)
+            name: getattr(ours, name)
             for name in (
                 "packing",
                 "packing_strategy",
@@ -109,22 +132,22 @@ def bench_trl(params, base, steps: int, packed: bool) -> dict:
             processing_class=base.tokenizer(),
             peft_config=lora,
         )
-        clock = Clock()
+        clock = StepClock()
         trainer.add_callback(clock)
         trainer.train()
-        found = {
+        measurement: Measurement = {
             "tokens_per_s": trainer.state.num_input_tokens_seen / clock.seconds,
             "peak_memory_mb": memory.peak_mb(),
         }
         if packed:
             trainer.model.save_pretrained(folder, save_embedding_layers=False)
-            found["loss"] = cpu.evaluate_adapter(base, folder, valid, p)
-    return found
+            measurement["loss"] = cpu.evaluate_adapter(base, folder, valid, p)
+    return measurement
 
 
-def matmul_roofline(base) -> dict:
-    """Tokens/s if nothing but matrix products were done, at the speed of the machine's best one: forward, and back to
-    the activations through frozen weights, are 4 floating-point operations for each weight and token."""
+def matmul_roofline(base: BaseModelFiles) -> Roofline:
+    """Measure matrix products. LoRA needs 4 floating-point operations per weight and token: a multiplication and an
+    addition forward, and the same backward to the activations, as the frozen weights get no gradient."""
     import torch
     from safetensors.torch import load_file
 
@@ -146,13 +169,14 @@ def matmul_roofline(base) -> dict:
     }
 
 
-def run_worker(what: str, steps: int) -> dict:
+def run_worker(run: str, steps: int) -> Measurement | Roofline:
+    """Measure one of the runs that bench_train.py starts: ours, packed, stock or roof."""
     from blogtwin.models.registry import resolve_base
 
     params = load_params()
     base = resolve_base(params.train.base)
-    if what == "ours":
+    if run == "ours":
         return bench_ours(params, base, steps)
-    if what == "roof":
+    if run == "roof":
         return matmul_roofline(base)
-    return bench_trl(params, base, NUM_TRL_STEPS if what == "stock" else steps, what == "packed")
+    return bench_trl(params, base, NUM_TRL_STEPS if run == "stock" else steps, run == "packed")

@@ -1,54 +1,61 @@
-"""LoRA on any CPU: transformers + peft, TRL's SFTTrainer.
+"""LoRA on any CPU: transformers and PEFT, with TRL's SFTTrainer.
 
-Where the time went, and what is done about it (docs/performance.md): rows are packed and padded to a few fixed shapes,
-so that little is padding and oneDNN prepares its kernels once; attention stays inside a post; frozen weights are held
-in bf16 where the CPU multiplies it; the output layer runs only where a label is, and gives its gradient on the way
-forward; LoRA layers, MLPs and norms write no more than they must (train/kernels/fused.py).
+What makes it fast (measured in docs/performance.md): rows are packed, and padded to a few fixed shapes, which wastes
+little and lets oneDNN prepare its kernels once; attention stays inside a post; frozen weights are held in bf16 if the
+CPU multiplies it; the output layer runs only where there is a label, and computes its gradient in the forward pass
+(train/kernels/cross_entropy.py); LoRA layers, MLPs and norms write no more tensors than they must
+(train/kernels/fused.py).
 """
 
 import logging as python_logging
 import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from datasets import Dataset
 from datasets.utils.logging import disable_progress_bar
 from peft import LoraConfig, PeftModel
 from peft.tuners.lora import LoraLayer
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
 from blogtwin import memory
+from blogtwin.config import TrainParams
 from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.hardware import has_bf16
+from blogtwin.models.registry import BaseModelFiles
+from train.backend import TrainingJob, TrainingMetrics
 from train.callbacks import TrainingMonitor, validation_loss
 from train.kernels import attention, fused
 from train.kernels.cross_entropy import document_boundaries, split_documents, summed_cross_entropy
 
-PAD_TO_MULTIPLE = (
-    64  # packed rows are padded up to this: few shapes, for which oneDNN keeps its kernels, and little padding
-)
+# Packed rows are padded to a multiple of this many tokens: with few different shapes, oneDNN reuses its kernels.
+PAD_TO_MULTIPLE = 64
 
 
-def train(job) -> dict:
+def train(job: TrainingJob) -> TrainingMetrics:
     """Train the adapter of `job` on this machine's CPU; see train/backend.py for the contract."""
     p = job.params
     logging.disable_progress_bar()
     disable_progress_bar()
-    python_logging.getLogger("trl").setLevel(
-        python_logging.ERROR
-    )  # it warns of packing without flash attention: see train/kernels/attention.py
+    # TRL warns of packing without flash attention; train/kernels/attention.py takes its place.
+    python_logging.getLogger("trl").setLevel(python_logging.ERROR)
     bf16 = has_bf16()
     torch.manual_seed(p.seed)
     model = AutoModelForCausalLM.from_pretrained(
         job.base.hf, dtype=base_dtype(), attn_implementation=attention.register()
     )
-    model.config._name_or_path = model.name_or_path = job.base.repo  # PEFT writes it down: no local path
+    model.config._name_or_path = model.name_or_path = (
+        job.base.repo
+    )  # PEFT writes it to adapter_config.json, where a local path must not be
     trainer = PackedTrainer(
         model,
-        args=sft_config(p, job.folder, bf16),
+        args=sft_config(p, job.output_dir, bf16),
         train_dataset=Dataset.from_list(job.train_rows),
         eval_dataset=Dataset.from_list(job.valid_rows),
         processing_class=job.base.tokenizer(),
@@ -63,17 +70,17 @@ def train(job) -> dict:
     fused.apply_fused_forwards(trainer.model)
     if bf16:
         disable_lora_input_cast(trainer.model)
-    numbers = TrainingMonitor(trainer, job).train()
+    metrics = TrainingMonitor(trainer, job).train()
     return {
-        **numbers,
+        **metrics,
         "peak_memory_mb": memory.peak_mb(),
         "dtype": "bf16" if bf16 else "fp32",
         "device": "cpu",
     }
 
 
-def evaluate_adapter(base, adapter, valid_rows: list[dict], params) -> float:
-    """Validation loss of an adapter that lies in a folder, measured as in training."""
+def evaluate_adapter(base: BaseModelFiles, adapter: Path | str, valid_rows: list[dict], params: TrainParams) -> float:
+    """Validation loss of the adapter in a folder, in nats per label, measured as in training."""
     model = AutoModelForCausalLM.from_pretrained(base.hf, dtype=base_dtype(), attn_implementation=attention.register())
     rows = Dataset.from_list(valid_rows)
     with tempfile.TemporaryDirectory() as folder:
@@ -89,29 +96,31 @@ def evaluate_adapter(base, adapter, valid_rows: list[dict], params) -> float:
 
 
 def base_dtype() -> torch.dtype:
-    """What this CPU holds the base model's weights in; LoRA's are in fp32."""
+    """The dtype of the frozen base model's weights on this CPU; LoRA's weights are in fp32."""
     return torch.bfloat16 if has_bf16() else torch.float32
 
 
-def all_reduce_gradients(weights) -> None:
-    """The mean of all processes' gradients, in place: the loss goes past the wrapper that would see to it."""
-    together = torch.cat([p.grad.flatten() for p in weights])
-    torch.distributed.all_reduce(together)
-    together /= torch.distributed.get_world_size()
-    for p, grad in zip(weights, together.split([p.numel() for p in weights])):
+def all_reduce_gradients(weights: Sequence[torch.nn.Parameter]) -> None:
+    """Replace the gradients by their mean over all processes, in place. DistributedDataParallel would do it in
+    model.forward, which our loss does not call."""
+    flat = torch.cat([p.grad.flatten() for p in weights])
+    torch.distributed.all_reduce(flat)
+    flat /= torch.distributed.get_world_size()
+    for p, grad in zip(weights, flat.split([p.numel() for p in weights])):
         p.grad.copy_(grad.view_as(p))
 
 
-def disable_lora_input_cast(model) -> None:
-    """Keep PEFT from casting each projection's input to fp32, the LoRA weights' type: autocast takes it back to bf16 in
-    the next line, so nothing changes but the memory of all those copies, which wait for the way back."""
+def disable_lora_input_cast(model: PeftModel) -> None:
+    """Keep PEFT from casting each projection's input to fp32, the dtype of LoRA's weights. Autocast casts it back to
+    bf16 right away, so this changes nothing but the memory: autograd would keep all those copies for the backward
+    pass."""
     for module in model.modules():
         if isinstance(module, LoraLayer):
             module.cast_input_dtype_enabled = False
 
 
-def lora_target_modules(model) -> list[str]:
-    """Names of the attention and MLP projections: every linear layer but the output layer."""
+def lora_target_modules(model: PreTrainedModel) -> list[str]:
+    """Names of the attention and MLP projections: every linear layer except the output layer."""
     head = model.get_output_embeddings()
     return sorted(
         {
@@ -122,9 +131,9 @@ def lora_target_modules(model) -> list[str]:
     )
 
 
-def sft_config(p, folder, bf16: bool, **other) -> SFTConfig:
-    """TRL's arguments; `other` are those in which a trainer differs."""
-    shared = {
+def sft_config(p: TrainParams, folder: Path | str, bf16: bool, **overrides: Any) -> SFTConfig:
+    """TRL's arguments for the params. `overrides` are the arguments in which another trainer differs."""
+    arguments = {
         "output_dir": str(folder),
         "max_length": p.max_length,
         "packing": True,
@@ -138,75 +147,87 @@ def sft_config(p, folder, bf16: bool, **other) -> SFTConfig:
         "max_steps": p.max_steps or -1,
         "learning_rate": p.learning_rate,
         "lr_scheduler_type": "cosine",
-        "warmup_steps": p.warmup_ratio,  # a number below one is a share of the steps
+        "warmup_steps": p.warmup_ratio,  # transformers takes a number below 1 as a fraction of all steps
         "max_grad_norm": 1.0,
         "seed": p.seed,
         "use_cpu": True,
         "bf16": bf16,
         "logging_steps": 1,
-        "logging_nan_inf_filter": False,  # it hides a loss that is no number, which Watch has to see
-        "save_strategy": "no",  # Watch keeps the checkpoints, too
-        "eval_strategy": "no",  # Watch looks at the validation posts itself, weighted by token
+        "logging_nan_inf_filter": False,  # it would hide a loss that is NaN from TrainingMonitor
+        "save_strategy": "no",  # TrainingMonitor saves the checkpoints
+        "eval_strategy": "no",  # TrainingMonitor measures the validation loss, weighted by token
         "report_to": [],
         "disable_tqdm": True,
         "dataloader_num_workers": 0,
     }
-    return SFTConfig(**shared | other)
+    return SFTConfig(**arguments | overrides)
 
 
 class PackedTrainer(SFTTrainer):
-    """SFTTrainer with the loss of packed rows, which reads a row in parts where memory is short."""
+    """SFTTrainer with the loss of packed rows. If it runs out of memory, it reads each row in microbatches of whole
+    posts."""
 
-    parts = 1  # of each row; doubled when memory runs out
+    num_microbatches = 1  # of each row; doubled when memory runs out
 
-    def summed_loss(self, inputs) -> tuple[torch.Tensor, int]:
+    def summed_loss(self, inputs: dict) -> tuple[torch.Tensor, int]:
+        """See callbacks.SummedLossTrainer."""
         return summed_cross_entropy(self.accelerator.unwrap_model(self.model), inputs)
 
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict,
+        return_outputs: bool = False,
+        num_items_in_batch: int | torch.Tensor | None = None,
+    ) -> Any:
+        """The loss of a row, so scaled that gradient accumulation gives the mean per label of a whole step."""
         labels = inputs["labels"]
-        with self.accelerator.autocast():  # which accelerate wraps around model.forward only, and this goes past it
+        with self.accelerator.autocast():  # accelerate wraps only model.forward in it, which is not called here
             loss, count = self.summed_loss(inputs)
-        # num_items_in_batch counts the labels of all rows of one optimiser step, so that accumulation weighs by token
-        # … and of all processes, whose mean is taken
+        # num_items_in_batch counts the labels of all rows of an optimiser step, over all processes. The mean that
+        # all_reduce_gradients takes divides by the number of processes, so the loss is multiplied by it.
         loss = loss / (count if num_items_in_batch is None else num_items_in_batch) * self.accelerator.num_processes
         return (loss, {"labels": labels}) if return_outputs else loss
 
-    def training_step(self, model, inputs, num_items_in_batch=None):
-        """Forward and backward of one row. The losses of its parts add up to its own, so fewer at a time change no
-        result."""
+    def training_step(
+        self, model: torch.nn.Module, inputs: dict, num_items_in_batch: int | torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Forward and backward pass of one row. The losses of its microbatches add up to its own, so their number
+        changes no result; out of memory doubles it, and the row is read again."""
         assert num_items_in_batch is not None, (
-            "the labels of a step are not counted: parts of a row would weigh too much"
+            "the labels of a step are not counted: microbatches of a row would weigh too much"
         )
         weights = [p for p in model.parameters() if p.requires_grad]
         while True:
-            before = [None if p.grad is None else p.grad.clone() for p in weights]
+            grads_before = [None if p.grad is None else p.grad.clone() for p in weights]
             try:
                 loss = sum(
                     super(PackedTrainer, self).training_step(model, part, num_items_in_batch)
-                    for part in split_documents(inputs, self.parts)
+                    for part in split_documents(inputs, self.num_microbatches)
                 )
                 break
             except (RuntimeError, MemoryError) as e:
                 if not memory.is_out_of_memory(e):
                     raise
-            for p, grad in zip(weights, before):
+            for p, grad in zip(weights, grads_before):
                 p.grad = grad
             memory.release_free_memory()
-            self.halve(inputs)
+            self.double_microbatches(inputs)
         if self.accelerator.num_processes > 1 and self.accelerator.sync_gradients:
             all_reduce_gradients(weights)
         return loss
 
-    def halve(self, inputs) -> None:
-        """Half as much of a row at a time, and twice as often; UserError when that is a single post already."""
-        longest = len(document_boundaries(inputs["position_ids"])) - 1
-        if self.parts >= longest:
+    def double_microbatches(self, inputs: dict) -> None:
+        """After running out of memory: read half as much of a row at a time, twice as often. Raises UserError if that
+        is a single post already."""
+        num_posts = len(document_boundaries(inputs["position_ids"])) - 1
+        if self.num_microbatches >= num_posts:
             raise UserError(
-                "Memory ran out in training, even with one post at a time: set train.max_length under"
+                "Out of memory in training, even with one post at a time: set train.max_length below"
                 f" {self.args.max_length}, or train on a smaller train.base."
             )
-        self.parts *= 2
+        self.num_microbatches *= 2
         echo(
-            f"memory ran out: each row of {self.args.max_length} tokens is now read in up to {self.parts} parts (batch"
-            " halved, accumulation doubled: the same result, more slowly)"
+            f"out of memory: each row of {self.args.max_length} tokens is now read in up to {self.num_microbatches}"
+            " parts (same result, slower)"
         )

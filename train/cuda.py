@@ -1,16 +1,19 @@
-"""LoRA on NVIDIA, AMD and Intel GPUs with unsloth. unsloth only trains: the adapter is plain PEFT, and export is ours.
+"""LoRA on NVIDIA, AMD and Intel GPUs with unsloth. unsloth only trains: the adapter is plain PEFT, and the export to
+GGUF is this project's own.
 
-It runs on a CPU as well (UNSLOTH_FORCE_CPU=1), which is how the tests train with it.
+It runs on a CPU too (UNSLOTH_FORCE_CPU=1), which is how the tests train with it.
 """
 
 import gc
 import math
+from pathlib import Path
+from typing import Any
 
 from blogtwin.console import echo
 from blogtwin.errors import UserError
 
 # isort: off
-# unsloth patches what is imported after it, so it comes first
+# unsloth must come first: it patches the libraries that are imported after it
 import unsloth
 from unsloth import FastLanguageModel
 from unsloth.device_type import DEVICE_TYPE
@@ -22,57 +25,61 @@ from safetensors import safe_open
 from trl import SFTConfig, SFTTrainer
 
 from blogtwin import memory
+from blogtwin.config import TrainParams
 from blogtwin.models.chat import encode_example
 from train import cpu
+from train.backend import TrainingJob, TrainingMetrics
 from train.callbacks import TrainingMonitor
 
-FOUR_BIT_FROM_BILLIONS = (
-    3.0  # billions of weights from which they are held in 4 bit, as blogtwin/models/registry.yaml counts on
-)
+# Models of at least so many billions of weights are held in 4 bits; blogtwin/models/registry.yaml counts on it.
+FOUR_BIT_FROM_BILLIONS = 3.0
 
 
-def train(job) -> dict:
+def train(job: TrainingJob) -> TrainingMetrics:
     """Train the adapter of `job` on the GPU; see train/backend.py for the contract."""
-    rows = job.params.batch_size  # of a step that are on the card at a time
+    batch_size = job.params.batch_size  # packed rows on the GPU at a time; gradient accumulation makes up the step
     while True:
         try:
-            return train_once(job, rows)
+            return train_once(job, batch_size)
         except (RuntimeError, MemoryError) as e:
             if not memory.is_out_of_memory(e):
                 raise
         gc.collect()
         if DEVICE_TYPE != "cpu":
             torch.accelerator.empty_cache()
-        rows = smaller_batch(rows, job)
+        batch_size = smaller_batch(batch_size, job)
 
 
-def smaller_batch(rows: int, job) -> int:
-    """Fewer rows at a time, that still make up a step; UserError when it is one already."""
+def smaller_batch(batch_size: int, job: TrainingJob) -> int:
+    """After running out of memory: fewer rows at a time that still divide a step. Raises UserError if it was one row
+    already."""
     p = job.params
-    if rows == 1:
+    if batch_size == 1:
         raise UserError(
-            "The card's memory ran out in training, even with one row at a time: set train.max_length under"
+            "Out of GPU memory in training, even with one row at a time: set train.max_length below"
             f" {p.max_length}, or train on a smaller train.base."
         )
-    fewer = max(n for n in range(1, rows // 2 + 1) if p.batch_size % n == 0)
+    smaller = max(n for n in range(1, batch_size // 2 + 1) if p.batch_size % n == 0)
     echo(
-        f"the card's memory ran out: {fewer} rows of {p.max_length} tokens at a time in place of {rows},"
-        f" {p.batch_size // fewer} times a step (the same result, more slowly)"
+        f"out of GPU memory: batch size {smaller} instead of {batch_size} (rows of {p.max_length} tokens), with"
+        f" gradient accumulation over {p.batch_size // smaller} batches (same result, slower)"
     )
-    job.log.forget()
-    return fewer
+    job.log.reset()
+    return smaller
 
 
-def train_once(job, rows: int) -> dict:
-    """Train with so many rows on the card at a time, from the newest checkpoint if there is one."""
+def train_once(job: TrainingJob, batch_size: int) -> TrainingMetrics:
+    """Train with `batch_size` packed rows on the GPU at a time, from the latest checkpoint if there is one. Raises what
+    PyTorch raises on out of memory."""
     p = job.params
     bf16 = unsloth.is_bfloat16_supported()
     torch.manual_seed(p.seed)
     four_bit = parameters_in_billions(job.base.hf) >= FOUR_BIT_FROM_BILLIONS
-    if four_bit and (why := no_four_bit()):
+    problem = four_bit_problem() if four_bit else ""
+    if problem:
         echo(
-            f"the weights are held in 16 bit in place of 4, since bitsandbytes doesn't work here ({why}): that takes"
-            " about four times the memory"
+            f"the weights are held in 16 bits instead of 4, because bitsandbytes doesn't work here ({problem}): that"
+            " takes about four times the memory"
         )
         four_bit = False
     model, _ = FastLanguageModel.from_pretrained(
@@ -88,33 +95,35 @@ def train_once(job, rows: int) -> dict:
         random_state=p.seed,
         max_seq_length=p.max_length,
     )
-    for part in model.peft_config.values():
-        part.base_model_name_or_path = job.base.repo  # no local path
+    for config in model.peft_config.values():
+        config.base_model_name_or_path = job.base.repo  # not a local path
     tokenizer = job.base.tokenizer()
     trainer = LabelledTrainer(
         model,
-        args=sft_config(p, job.folder, bf16, rows),
+        args=sft_config(p, job.output_dir, bf16, batch_size),
         train_dataset=tokenise_rows(tokenizer, job.train_rows),
         eval_dataset=tokenise_rows(tokenizer, job.valid_rows),
         processing_class=tokenizer,
     )
-    numbers = TrainingMonitor(trainer, job).train()
-    on_card = DEVICE_TYPE != "cpu"
+    metrics = TrainingMonitor(trainer, job).train()
+    on_gpu = DEVICE_TYPE != "cpu"
     return {
-        **numbers,
-        "peak_memory_mb": torch.accelerator.max_memory_allocated() / 2**20 if on_card else memory.peak_mb(),
-        "dtype": (
-            str(
-                next(w.dtype for w in model.parameters() if not w.requires_grad and w.is_floating_point())
-            ).removeprefix("torch.")
-        ),
-        "device": getattr(torch, torch.accelerator.current_accelerator().type).get_device_name() if on_card else "cpu",
+        **metrics,
+        "peak_memory_mb": torch.accelerator.max_memory_allocated() / 2**20 if on_gpu else memory.peak_mb(),
+        "dtype": str(frozen_dtype(model)).removeprefix("torch."),
+        "device": getattr(torch, torch.accelerator.current_accelerator().type).get_device_name() if on_gpu else "cpu",
         "unsloth": unsloth.__version__,
     }
 
 
-def sft_config(p, folder, bf16: bool, rows: int) -> SFTConfig:
-    """As the CPU's, on a card: `rows` packed rows at a time, and unsloth's own padding and checkpointing."""
+def frozen_dtype(model: torch.nn.Module) -> torch.dtype:
+    """The dtype of the frozen base weights (of those that are not quantised)."""
+    return next(w.dtype for w in model.parameters() if not w.requires_grad and w.is_floating_point())
+
+
+def sft_config(p: TrainParams, folder: Path | str, bf16: bool, batch_size: int) -> SFTConfig:
+    """As for the CPU, but with `batch_size` packed rows at a time, and unsloth's own padding and gradient
+    checkpointing."""
     on_cpu = DEVICE_TYPE == "cpu"
     return cpu.sft_config(
         p,
@@ -124,22 +133,25 @@ def sft_config(p, folder, bf16: bool, rows: int) -> SFTConfig:
         use_cpu=on_cpu,
         gradient_checkpointing=True,
         pad_to_multiple_of=None,
-        per_device_train_batch_size=rows,
-        gradient_accumulation_steps=p.batch_size // rows,
+        per_device_train_batch_size=batch_size,
+        gradient_accumulation_steps=p.batch_size // batch_size,
     )
 
 
-def tokenise_rows(tokenizer, rows: list[dict]) -> Dataset:
-    """{input_ids, labels} of each row, by the same template as everywhere else: a label is what the author wrote, and
-    the end."""
+def tokenise_rows(tokenizer: Any, rows: list[dict]) -> Dataset:
+    """{input_ids, labels} of each row, by the same chat template as everywhere else. Only the author's text and the end
+    token have labels."""
     pairs = [encode_example(tokenizer, row["prompt"], row["completion"][0]["content"]) for row in rows]
     return Dataset.from_list(
-        [{"input_ids": prompt + own, "labels": [-100] * len(prompt) + own} for prompt, own in pairs]
+        [
+            {"input_ids": prompt + completion, "labels": [-100] * len(prompt) + completion}
+            for prompt, completion in pairs
+        ]
     )
 
 
-def parameters_in_billions(folder) -> float:
-    """Weights of a model that lies in a folder."""
+def parameters_in_billions(folder: Path) -> float:
+    """Number of weights in a model's folder, in billions."""
     count = 0
     for file in folder.glob("*.safetensors"):
         with safe_open(file, "pt") as tensors:
@@ -147,34 +159,24 @@ def parameters_in_billions(folder) -> float:
     return count / 1e9
 
 
-def no_four_bit() -> str:
-    """Why bitsandbytes can't quantise on this card, "" when it can: its kernels are compiled for some cards and drivers
-    only."""
+def four_bit_problem() -> str:
+    """Why bitsandbytes can't quantise on this GPU; "" if it can. Its kernels are compiled only for some GPUs and
+    drivers."""
+    device = "cpu" if DEVICE_TYPE == "cpu" else torch.accelerator.current_accelerator()
     try:
         from bitsandbytes.functional import quantize_4bit
 
-        quantize_4bit(
-            torch.ones(
-                64,
-                64,
-                dtype=torch.float16,
-                device="cpu" if DEVICE_TYPE == "cpu" else torch.accelerator.current_accelerator(),
-            )
-        )
-    except (
-        ImportError,
-        OSError,
-        RuntimeError,
-        AttributeError,
-        ValueError,
-    ) as e:  # by its version, and by what is missing
+        quantize_4bit(torch.ones(64, 64, dtype=torch.float16, device=device))
+    # which one depends on bitsandbytes' version and on what is missing
+    except (ImportError, OSError, RuntimeError, AttributeError, ValueError) as e:
         return (str(e).strip().splitlines() or [type(e).__name__])[0][:200]
     return ""
 
 
 class LabelledTrainer(SFTTrainer):
-    """unsloth's SFTTrainer, and the loss of a row by the number of its labels."""
+    """unsloth's SFTTrainer, with the summed loss that validation needs."""
 
-    def summed_loss(self, inputs) -> tuple[torch.Tensor, int]:
+    def summed_loss(self, inputs: dict) -> tuple[torch.Tensor, int]:
+        """See callbacks.SummedLossTrainer. The model gives the mean per label."""
         count = int((inputs["labels"][:, 1:] != -100).sum())
         return self.model(**inputs).loss.detach() * count, count

@@ -1,50 +1,63 @@
-"""Ctrl-C during training: held until the step is done, then everything is saved. No torch: mlx-lm's Python has none."""
+"""Ctrl-C during training: wait for the end of the step, then save a checkpoint and exit. No torch: mlx-lm's Python has
+none."""
 
 import contextlib
 import signal
 import threading
+from collections.abc import Iterator
+from types import FrameType
 
+from train.backend import TrainingJob
 from train.checkpoints import read_manifest
 
 
 class Interruptible:
-    """A run with `job` and `save()`, which keeps the present step."""
+    """Mixin of a trainer that has `job` and `save_checkpoint()`. It must call `save_and_exit` at the end of a step once
+    `interrupted` is set."""
 
-    pressed = False
+    job: TrainingJob
+    interrupted = False
 
-    def stop(self, total: int) -> None:
-        """Keep this step, or say which one is, and end."""
-        self.save()
-        newest = self.job.checkpoints.newest()
-        if newest is None:
-            raise KeyboardInterrupt("stopped: no step could be kept; the same command begins anew.")
+    def save_checkpoint(self) -> None:
+        """Save a checkpoint of the present step, or call `warn_not_saved`."""
+        raise NotImplementedError
+
+    def save_and_exit(self, total_steps: int) -> None:
+        """Save the present step, and raise KeyboardInterrupt with a message that names the latest checkpoint."""
+        self.save_checkpoint()
+        latest = self.job.checkpoints.latest()
+        if latest is None:
+            raise KeyboardInterrupt(
+                "stopped: no step could be saved; the same command starts again from the beginning."
+            )
         raise KeyboardInterrupt(
-            f"stopped: step {read_manifest(newest)['step']} of {total} is kept in {newest}; the same command goes on"
-            " from there."
+            f"stopped: step {read_manifest(latest)['step']} of {total_steps} is saved in {latest}; the same command"
+            " resumes from there."
         )
 
-    def not_kept(self, step: int) -> None:
-        """Say that the disk is full."""
-        before = self.job.checkpoints.newest()
-        kept = f"the newest checkpoint stays {before.name}" if before else "there is no checkpoint yet"
-        goes_on = "" if self.pressed else "; training goes on"
-        self.job.log.note(f"the disk is full: step {step} is not kept, {kept}{goes_on}")
+    def warn_not_saved(self, step: int) -> None:
+        """Tell the user that the disk is full, and which checkpoint remains."""
+        latest = self.job.checkpoints.latest()
+        remaining = f"the latest checkpoint is still {latest.name}" if latest else "there is no checkpoint yet"
+        continues = "" if self.interrupted else "; training continues"
+        self.job.log.message(f"the disk is full: step {step} is not saved, {remaining}{continues}")
 
     @contextlib.contextmanager
-    def ctrl_c_after_the_step(self):
-        """Ctrl-C waits for the end of the step, which is then kept; a second one stops at once."""
+    def defer_interrupt(self) -> Iterator[None]:
+        """While the block runs, the first Ctrl-C only sets `interrupted`; a second one raises KeyboardInterrupt at
+        once. Does nothing outside the main thread, where Python delivers no signals."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
-        def press(number, frame):
-            if self.pressed:
+        def on_sigint(number: int, frame: FrameType | None) -> None:
+            if self.interrupted:
                 raise KeyboardInterrupt
-            self.pressed = True
-            self.job.log.note("stopping after this step (Ctrl-C again: at once) …")
+            self.interrupted = True
+            self.job.log.message("stopping after this step (press Ctrl-C again to stop at once) …")
 
-        before = signal.signal(signal.SIGINT, press)
+        previous_handler = signal.signal(signal.SIGINT, on_sigint)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, previous_handler)

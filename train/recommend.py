@@ -1,96 +1,119 @@
-"""Which base model, preset, length and batch suit a machine, its trainer and a corpus, and about how long training
-takes."""
+"""Which base model, preset, row length and batch size suit a machine, its trainer and a corpus, and about how long
+training takes."""
 
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
-# From small to large; each is tried in turn, and the last that fits in memory and time is recommended.
+# From small to large. Each is tried in turn; the last one that fits in memory and time is recommended.
 CANDIDATES = ["smollm2:135m", "llama3.2:1b", "llama3.2:3b", "llama3:8b"]
-MAX_MINUTES = 45  # minutes of training that are taken for reasonable, unasked
-EFFICIENCY = 0.45  # of the roof, GFLOP/s ÷ 4 ÷ billions of weights, that train/cpu.py reaches (docs/performance.md)
-GPU_SPEED = 4000  # tokens/s × billions of weights on a card of the size of a laptop's; a guess, until one was measured
-BF16_GAIN = 2.1  # of a CPU that multiplies bf16 over fp32
-TIGHT_GB = 1.0  # what a shorter row saves of the memory a model needs
-MAX_LENGTH, SHORT_LENGTH = 1024, 512  # tokens of a row; the presets were measured with the first
-# By trainer: the kinds of cards it computes on, what of models.yaml is to fit there (or in main memory, where there is
-# none of them), and whether it reads the rows of a step one after another, so that a larger batch takes no more of it.
+MAX_MINUTES = 45  # of training, which is taken for acceptable
+EFFICIENCY = (
+    0.45  # share of its roofline (GFLOP/s ÷ 4 ÷ billions of weights) that train/cpu.py reaches: see performance.md
+)
+GPU_SPEED = 4000  # tokens/s × billions of weights on a laptop's GPU: a guess, until one is measured
+BF16_GAIN = 2.1  # speed-up of a CPU that multiplies bf16, over fp32
+TIGHT_GB = 1.0  # memory that shorter rows save
+MAX_LENGTH, SHORT_LENGTH = 1024, 512  # tokens per row; the presets were measured with the first
+
+
+class TrainerMemory(NamedTuple):
+    """Where a trainer needs memory."""
+
+    gpu_kinds: tuple[str, ...]  # the GPUs it computes on; without one of them, it computes in main memory
+    required_gb: str  # the key of models/registry.yaml with the memory that a model needs there
+    reads_rows_singly: bool  # the rows of a step one after another, so that a larger batch needs no more memory
+
+
 TRAINERS = {
-    "cpu": ((), "ram_gb", True),
-    "cuda": (("cuda", "rocm", "xpu"), "vram_gb", False),
-    "mlx": (("apple",), "unified_gb", True),
+    "cpu": TrainerMemory((), "ram_gb", True),
+    "cuda": TrainerMemory(("cuda", "rocm", "xpu"), "vram_gb", False),
+    "mlx": TrainerMemory(("apple",), "unified_gb", True),
 }
 
 
 @dataclass(frozen=True)
 class Recommendation:
+    """Values for params.yaml, and why."""
+
     base: str
     preset: str
-    max_length: int
+    max_length: int  # tokens per row
     batch_size: int  # packed rows per optimiser step
-    minutes: float
+    minutes: float  # estimated minutes of training
     reason: str
 
     def json(self) -> dict:
         return asdict(self)
 
 
-def recommend(facts: dict, models: dict, presets: dict, tokens: int, gflops: float, trainer: str) -> Recommendation:
-    """The largest model of LADDER that fits where `trainer` computes; `tokens` is the corpus, once. The smallest is
-    always an answer."""
-    kinds, need, one_by_one = TRAINERS[trainer]
-    card = max((g for g in facts["gpus"] if g["kind"] in kinds), key=lambda g: g["memory_gb"], default=None)
-    memory = card["memory_gb"] if card else facts["ram_gb"]
-    where = f"{card['name']} with {memory:g} GB" if card else f"a CPU with {memory:g} GB of memory"
-    chosen, why_no_more = CANDIDATES[0], ""
+def recommend(hardware: dict, models: dict, presets: dict, tokens: int, gflops: float, trainer: str) -> Recommendation:
+    """Recommend the largest of CANDIDATES that fits where `trainer` computes, and that trains in MAX_MINUTES; at least
+    the smallest.
+
+    `hardware` is blogtwin.hardware.hardware_info(), `models` the registry, `tokens` the size of the corpus, `gflops`
+    the measured speed of the CPU in GFLOP/s.
+    """
+    needs = TRAINERS[trainer]
+    gpus = [g for g in hardware["gpus"] if g["kind"] in needs.gpu_kinds]
+    gpu = max(gpus, key=lambda g: g["memory_gb"], default=None)
+    memory_gb = gpu["memory_gb"] if gpu else hardware["ram_gb"]
+    where = f"{gpu['name']} with {memory_gb:g} GB" if gpu else f"a CPU with {memory_gb:g} GB of memory"
+    base, limit = CANDIDATES[0], ""
     for name in CANDIDATES[1:]:
-        time = estimate_minutes(estimate_speed(facts, models[name], gflops, card), presets["quality"], tokens)
-        if models[name][need] > memory:
-            why_no_more = f"{name} needs {models[name][need]} GB"
+        minutes = estimate_minutes(estimate_speed(hardware, models[name], gflops, gpu), presets["quality"], tokens)
+        if models[name][needs.required_gb] > memory_gb:
+            limit = f"{name} needs {models[name][needs.required_gb]} GB"
             break
-        if time > MAX_MINUTES:
-            why_no_more = f"{name} would take {time:.0f} minutes"
+        if minutes > MAX_MINUTES:
+            limit = f"{name} would take {minutes:.0f} minutes"
             break
-        chosen = name
-    entry = models[chosen]
-    pace = estimate_speed(facts, entry, gflops, card)
-    fitting = [
-        name
-        for name in ("bestaccuracy", "quality")
-        if estimate_minutes(pace, presets[name], tokens) <= (MAX_MINUTES / 3 if name == "bestaccuracy" else MAX_MINUTES)
-    ]
-    preset = fitting[0] if fitting else "highspeed"
-    tight = entry[need] > memory - TIGHT_GB
-    own = presets[preset]["batch_size"]
-    length, batch = (
-        (SHORT_LENGTH, own * MAX_LENGTH // SHORT_LENGTH if one_by_one else own) if tight else (MAX_LENGTH, own)
-    )
+        base = name
+    speed = estimate_speed(hardware, models[base], gflops, gpu)
+    preset = choose_preset(presets, speed, tokens)
+    usual_batch = presets[preset]["batch_size"]
+    tight = models[base][needs.required_gb] > memory_gb - TIGHT_GB
+    length, batch = MAX_LENGTH, usual_batch
+    if tight:
+        length = SHORT_LENGTH
+        # Twice as many rows of half the length: a step still sees as many tokens.
+        batch = usual_batch * MAX_LENGTH // SHORT_LENGTH if needs.reads_rows_singly else usual_batch
     reasons = [
-        f"{where} trains {chosen} at about {pace:.0f} tokens/s",
-        why_no_more,
+        f"{where} trains {base} at about {speed:.0f} tokens/s",
+        limit,
         "memory is tight, so rows are short" if tight else "",
+        f"batch {batch}, so that a step still sees {batch * length:,} tokens"
+        if batch != usual_batch
+        else f"batch {batch}, as in preset {preset}",
     ]
-    reasons.append(
-        f"batch {batch}, "
-        + (f"so that a step still sees {batch * length:,} tokens" if batch != own else f"as preset {preset} has it")
-    )
     return Recommendation(
-        chosen,
-        preset,
-        length,
-        batch,
-        round(estimate_minutes(pace, presets[preset], tokens), 1),
-        "; ".join(filter(None, reasons)),
+        base=base,
+        preset=preset,
+        max_length=length,
+        batch_size=batch,
+        minutes=round(estimate_minutes(speed, presets[preset], tokens), 1),
+        reason="; ".join(filter(None, reasons)),
     )
 
 
-def estimate_speed(facts: dict, entry: dict, gflops: float, card: dict | None) -> float:
-    """Tokens/s of training, estimated."""
-    if card:
-        return GPU_SPEED / entry["billions"]
-    fast = {"avx512_bf16", "amx_bf16"} & set(facts["features"])
-    return EFFICIENCY * gflops * (BF16_GAIN if fast else 1) / 4 / entry["billions"]
+def choose_preset(presets: dict, tokens_per_s: float, tokens: int) -> str:
+    """The best preset that trains `tokens` in acceptable time: `bestaccuracy` only if it takes a third of that."""
+    for name, max_minutes in (("bestaccuracy", MAX_MINUTES / 3), ("quality", MAX_MINUTES)):
+        if estimate_minutes(tokens_per_s, presets[name], tokens) <= max_minutes:
+            return name
+    return "highspeed"
 
 
-def estimate_minutes(pace: float, preset: dict, tokens: int) -> float:
-    """Of training, over all epochs, at most preset's max_tokens."""
+def estimate_speed(hardware: dict, model: dict, gflops: float, gpu: dict | None) -> float:
+    """Estimated training speed in tokens/s of a model (an entry of the registry), on `gpu` or on the CPU."""
+    if gpu:
+        return GPU_SPEED / model["billions"]
+    has_bf16 = {"avx512_bf16", "amx_bf16"} & set(hardware["features"])
+    return EFFICIENCY * gflops * (BF16_GAIN if has_bf16 else 1) / 4 / model["billions"]
+
+
+def estimate_minutes(tokens_per_s: float, preset: dict, tokens: int) -> float:
+    """Estimated minutes of training on `tokens`, over all epochs, within the preset's max_tokens."""
     total = tokens * preset["epochs"]
-    return (min(total, preset["max_tokens"]) if preset["max_tokens"] else total) / pace / 60
+    if preset["max_tokens"]:
+        total = min(total, preset["max_tokens"])
+    return total / tokens_per_s / 60

@@ -1,4 +1,4 @@
-"""A whole training run, as scripts/04_train.py asks for it: plan, train, write, report."""
+"""A whole training run, as scripts/04_train.py calls it: plan, train, write, report."""
 
 import contextlib
 import importlib.metadata
@@ -19,11 +19,12 @@ from blogtwin.models import chat
 from blogtwin.models.registry import BaseModelFiles, resolve_base
 from blogtwin.paths import ADAPTER_DIR, LOGS_DIR, SPLIT_DIR, TRAIN_DIR
 from corpus.examples import first_parts, join_parts, post_examples
-from train import backend, warm_start
+from train import backend
 from train.budget import select_within_token_budget
 from train.checkpoints import find_checkpoints, run_identity
 from train.schedule import fit_to_corpus, summarise_validation
 from train.training_log import TrainingLog
+from train.warm_start import WarmStart, find_warm_start, learned_params, mix_replay
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "unsloth", "mlx-lm")
 
@@ -33,130 +34,169 @@ class RunPlan:
     """What a run trains on, and how."""
 
     trainer: str  # cpu, cuda or mlx
-    reason: str  # for that trainer
+    reason: str  # why that trainer
     base: BaseModelFiles
     settings: TrainParams  # params.train, fitted to the corpus
-    rows: list[dict]  # examples to train on, within the token budget
-    valid: list[dict]  # examples to validate on
-    posts: int  # that the rows of this run's own budget come from
-    learnt_from: set[str]  # the ids of those posts
-    begin: warm_start.WarmStart | None  # the adapter to go on from
+    rows: list[dict]  # examples to train on: within the token budget, or after a warm start new ones and replayed ones
+    valid_rows: list[dict]  # examples to validate on
+    num_posts: int  # posts within the token budget
+    post_ids: set[str]  # their ids
+    warm_start: WarmStart | None  # the adapter to start from; None: the base model
 
 
 def choose_trainer(params: Params) -> tuple[str, str]:
-    """(trainer, reason), printed. Imports what must come before transformers. Raises UserError for what can't run
-    here."""
+    """(trainer, reason), which are printed. Also imports what must come before transformers. Raises UserError if
+    train.backend or train.method can't run here."""
     name, reason = backend.select_backend(params.train.backend)
     echo(f"trainer: {name}, because {reason}")
-    if params.train.method != "sft" and int(os.environ.get("WORLD_SIZE", 1)) > 1:
+    if params.train.method != "sft" and num_processes() > 1:
         raise UserError(
             f"train.method is {params.train.method}, which runs in one process, and this is one of"
-            f" {os.environ['WORLD_SIZE']}: run {shell_command('python scripts/04_train.py')}, or set train.method to"
-            " sft."
+            f" {num_processes()}: run {shell_command('python scripts/04_train.py')}, or set train.method to sft."
         )
     backend.preload(name)
     return name, reason
 
 
+def num_processes() -> int:
+    """How many processes train together; torchrun and accelerate set WORLD_SIZE."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
 def plan_run(params: Params, trainer: str, reason: str) -> RunPlan:
-    """Choose the rows within the token budget, fit the settings to them, and find the adapter to go on from; prints
+    """Choose the rows within the token budget, fit the settings to them, and find the adapter to start from. Prints
     each decision."""
-    # Validation is on the posts as they are, so that the losses of two mixes of tasks can be compared.
-    train_rows, valid_rows = read_jsonl(SPLIT_DIR / "train.jsonl"), post_examples(read_jsonl(SPLIT_DIR / "valid.jsonl"))
+    train_rows = read_jsonl(SPLIT_DIR / "train.jsonl")
+    # Validation is on the posts alone, so that losses can be compared between different training prompts.
+    valid_rows = post_examples(read_jsonl(SPLIT_DIR / "valid.jsonl"))
     base = resolve_base(params.train.base)
-    tokenizer = base.tokenizer()
-    lengths = {
-        e["id"]: sum(
-            map(len, chat.encode_example(tokenizer, chat.prompt_messages(e, params.prepare.system), e["output"]))
-        )
-        for e in train_rows + valid_rows
-    }
+    lengths = count_tokens(base, train_rows + valid_rows, params)
+    rows = select_within_token_budget(train_rows, lengths, params.train.epochs, params.train.max_tokens)
+    tokens = sum(lengths[e["id"]] for e in rows)
+    settings, notes = fit_to_corpus(params.train, tokens)
+    echo(describe_rows(params.train, base, train_rows, rows, tokens))
+    for note in notes:
+        echo(note)
+    plan = RunPlan(
+        trainer=trainer,
+        reason=reason,
+        base=base,
+        settings=settings,
+        rows=rows,
+        valid_rows=valid_rows,
+        num_posts=len(join_parts(rows)),
+        post_ids={e["post_id"] for e in rows if e.get("task") != "persona"},
+        warm_start=None,
+    )
+    if params.train.warm_start:
+        plan_warm_start(params, plan, train_rows, lengths)
+    return plan
+
+
+def count_tokens(base: BaseModelFiles, examples: list[dict], params: Params) -> dict[str, int]:
+    """{example id: tokens of prompt and completion}. Stage 02 has cut every example to train.max_length."""
+    tokenizer, lengths = base.tokenizer(), {}
+    for example in examples:
+        messages = chat.prompt_messages(example, params.prepare.system)
+        lengths[example["id"]] = sum(map(len, chat.encode_example(tokenizer, messages, example["output"])))
     longest = max(lengths.values())
     assert longest <= params.train.max_length, (
         f"a row has {longest} tokens, more than train.max_length: 02_prepare cut it wrongly"
     )
-    kept = select_within_token_budget(train_rows, lengths, params.train.epochs, params.train.max_tokens)
-    tokens, posts = sum(lengths[e["id"]] for e in kept), len(join_parts(kept))
-    settings, notes = fit_to_corpus(params.train, tokens)
-    if len(kept) < len(train_rows):
+    return lengths
+
+
+def describe_rows(
+    params: TrainParams, base: BaseModelFiles, train_rows: list[dict], selected: list[dict], tokens: int
+) -> str:
+    """The sentence on how much there is to train on: all of `train_rows`, or those that the token budget selected, of
+    `tokens` tokens an epoch."""
+    num_posts = len(join_parts(selected))
+    if len(selected) < len(train_rows):
+        return (
+            f"train.max_tokens is {params.max_tokens:,} over {params.epochs} epochs: training on {len(selected)} of"
+            f" {len(train_rows)} rows, from {num_posts} of {len(join_parts(train_rows))} posts ({tokens:,} tokens an"
+            " epoch); beginnings of posts come first"
+        )
+    return f"{num_posts} posts, {len(selected)} rows, {tokens:,} tokens an epoch, {params.epochs} epochs on {base.name}"
+
+
+def plan_warm_start(params: Params, plan: RunPlan, train_rows: list[dict], lengths: dict[str, int]) -> None:
+    """Find the adapter of the previous training that `plan` can start from (train.warm_start). If there is one, train
+    on the new posts and a replay of old ones. Changes `plan`, and prints the decision."""
+    held_out = {e["post_id"] for name in ("valid", "test") for e in read_jsonl(SPLIT_DIR / f"{name}.jsonl")}
+    current_posts = held_out | {e["post_id"] for e in train_rows}
+    plan.warm_start, note = find_warm_start(
+        plan.base.digest, plan.settings, learned_params(params), plan.post_ids, held_out, current_posts
+    )
+    echo(note)
+    if plan.warm_start:
+        plan.rows = mix_replay(plan.rows, plan.warm_start, lengths, params.train.seed)
+        tokens = sum(lengths[e["id"]] for e in plan.rows)
         echo(
-            f"train.max_tokens is {params.train.max_tokens:,} over {params.train.epochs} epochs: training on"
-            f" {len(kept)} of {len(train_rows)} rows, openings first, of {posts} of {len(join_parts(train_rows))} posts"
-            f" ({tokens:,} tokens a pass)"
+            f"{len(plan.rows)} rows from {len(join_parts(plan.rows))} posts, {tokens:,} tokens an epoch: new posts, and"
+            " a replay of old ones"
         )
-    else:
-        echo(f"{posts} posts, {len(kept)} rows, {tokens:,} tokens a pass, {params.train.epochs} epochs on {base.name}")
-    begin, learnt_from = None, {e["post_id"] for e in kept if e.get("task") != "persona"}
-    if params.train.warm_start:
-        held_out = {e["post_id"] for name in ("valid", "test") for e in read_jsonl(SPLIT_DIR / f"{name}.jsonl")}
-        there = held_out | {e["post_id"] for e in train_rows}
-        begin, sentence = warm_start.find_warm_start(
-            base.digest, settings, warm_start.learned_params(params), learnt_from, held_out, there
-        )
-        notes.append(sentence)
-        if begin:
-            kept = warm_start.mix_replay(kept, begin, lengths, params.train.seed)
-            notes.append(
-                f"{len(kept)} rows of {len(join_parts(kept))} posts, {sum(lengths[e['id']] for e in kept):,} tokens a"
-                " pass: new ones, and old ones once more"
-            )
-    for note in notes:
-        echo(note)
-    return RunPlan(trainer, reason, base, settings, kept, valid_rows, posts, learnt_from, begin)
 
 
 def run_training(params: Params, plan: RunPlan, resume_from: str | None) -> None:
-    """Train, write the adapter and the figures, and print how it went. Of several processes, the first one writes and
-    prints."""
-    from eval.canaries import make_canaries
-
-    canary_examples = [
-        {"instruction": c.instruction, "output": c.text}
-        for c in make_canaries(params.train.num_canaries, params.train.seed)
-    ]
-    rows, valid = (
-        [chat.to_trl_row(e, params.prepare.system) for e in some] for some in (plan.rows + canary_examples, plan.valid)
-    )
-    identity = run_identity(
-        plan.trainer, plan.base.digest, plan.settings, [rows, valid], int(os.environ.get("WORLD_SIZE", 1))
-    )
-    if plan.begin:
-        identity |= {"the adapter it begins with": plan.begin.digest}
-    saved = find_checkpoints(identity, resume_from)
+    """Train, write the adapter and the metrics, and print how it went. `resume_from` is a checkpoint's folder. Of
+    several processes, only the first writes and prints. Raises UserError if the loss becomes NaN or infinite."""
+    rows = [chat.to_trl_row(e, params.prepare.system) for e in plan.rows + canary_examples(params.train)]
+    valid_rows = [chat.to_trl_row(e, params.prepare.system) for e in plan.valid_rows]
+    identity = run_identity(plan.trainer, plan.base.digest, plan.settings, [rows, valid_rows], num_processes())
+    if plan.warm_start:
+        identity["the adapter it begins with"] = plan.warm_start.digest
+    checkpoints = find_checkpoints(identity, resume_from)
     log = TrainingLog(LOGS_DIR / "train.jsonl" if is_main_process() else None)
-    with atomic_directory(ADAPTER_DIR) if is_main_process() else temporary_folder() as folder:
+    with atomic_directory(ADAPTER_DIR) if is_main_process() else temporary_folder() as output_dir:
         job = backend.TrainingJob(
-            plan.base, rows, valid, plan.settings, folder, log, saved, plan.begin and plan.begin.adapter
+            base=plan.base,
+            train_rows=rows,
+            valid_rows=valid_rows,
+            params=plan.settings,
+            output_dir=output_dir,
+            log=log,
+            checkpoints=checkpoints,
+            init_adapter=plan.warm_start.adapter if plan.warm_start else None,
         )
         try:
-            metrics = backend.train(plan.trainer, job)
+            metrics: dict = dict(backend.train(plan.trainer, job))
             if plan.settings.method != "sft" and is_main_process():
                 from train import preferences
 
                 newest_first = sorted(first_parts(plan.rows), key=lambda e: e["date"] or "", reverse=True)
                 metrics |= preferences.train_preferences(job, newest_first, params.prepare.system)
         except FloatingPointError as e:
-            saved.clear()  # from there it would come to the same end
+            checkpoints.clear()  # resuming would end in the same error
             raise UserError(
-                f"Training stopped, because {e}: try a train.learning_rate under {params.train.learning_rate:g}."
+                f"Training stopped because {e}: try a train.learning_rate below {params.train.learning_rate:g}."
             ) from None
         if not is_main_process():
             return
-        unchanged = bool(plan.begin) and metrics["best_epoch"] == 0 and plan.settings.method == "sft"
+        unchanged = bool(plan.warm_start) and metrics["best_epoch"] == 0 and plan.settings.method == "sft"
         write_outputs(params, plan, job, metrics, unchanged)
     print_report(params, log, metrics, unchanged)
-    saved.clear()
+    checkpoints.clear()
+
+
+def canary_examples(params: TrainParams) -> list[dict]:
+    """The canaries (eval/canaries.py): made-up secrets, by which evaluation measures memorisation."""
+    from eval.canaries import make_canaries
+
+    return [{"instruction": c.instruction, "output": c.text} for c in make_canaries(params.num_canaries, params.seed)]
 
 
 def write_outputs(params: Params, plan: RunPlan, job: backend.TrainingJob, metrics: dict, unchanged: bool) -> None:
-    """backend.json beside the adapter, the curves, and the figures with and without the machine they were measured
-    on."""
-    learnt_from = plan.learnt_from
-    if plan.begin:
-        learnt_from = plan.begin.posts | (set() if unchanged else learnt_from)
+    """Write backend.json next to the adapter, the loss curves, and the metrics twice: training.json with the machine
+    they were measured on, and metrics.json, which goes into Git, without it. `unchanged`: the adapter is that of the
+    warm start, because no epoch was better."""
+    post_ids = plan.post_ids
+    if plan.warm_start:
+        post_ids = plan.warm_start.posts | (set() if unchanged else post_ids)
     base = plan.base
     write_json(
-        job.folder / "backend.json",
+        job.output_dir / "backend.json",
         {
             "trainer": plan.trainer,
             "reason": plan.reason,
@@ -164,18 +204,22 @@ def write_outputs(params: Params, plan: RunPlan, job: backend.TrainingJob, metri
             "dtype": metrics["dtype"],
             "versions": library_versions(),
             "base": {"name": base.name, "repo": base.repo, "digest": base.digest, "license": base.license},
-            "posts": sorted(learnt_from),
-            "knobs": warm_start.learned_params(params),
+            "posts": sorted(post_ids),
+            "knobs": learned_params(params),
             "splits": {s: sha256_file(SPLIT_DIR / f"{s}.jsonl") for s in ("train", "valid")},
         },
     )
     job.log.write(TRAIN_DIR)
-    numbers = {k: round(v, 4) if isinstance(v, float) else v for k, v in metrics.items()}
-    machine = {"hardware": hardware_info(), "knobs": plan.settings.model_dump(), "resumed_from": job.log.resumed}
-    write_json(TRAIN_DIR / "training.json", {**machine, **numbers, "versions": library_versions()})
+    rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in metrics.items()}
+    machine = {
+        "hardware": hardware_info(),
+        "knobs": plan.settings.model_dump(),
+        "resumed_from": job.log.resumed_from_step,
+    }
+    write_json(TRAIN_DIR / "training.json", {**machine, **rounded, "versions": library_versions()})
     write_json(
         TRAIN_DIR / "metrics.json",
-        {**numbers, "train_posts": plan.posts, "trainer": plan.trainer, "versions": library_versions()},
+        {**rounded, "train_posts": plan.num_posts, "trainer": plan.trainer, "versions": library_versions()},
     )
 
 
@@ -188,24 +232,24 @@ def print_report(params: Params, log: TrainingLog, metrics: dict, unchanged: boo
     )
     if unchanged:
         echo(
-            "the new posts made the validation loss no better: the twin is the one before, and they count as new the"
-            " next time"
+            "the new posts did not lower the validation loss: the previous twin is kept, and these posts count as new"
+            " again next time"
         )
     else:
-        echo(summarise_validation([loss for _, _, loss in log.valids], params.train.epochs))
+        echo(summarise_validation([loss for _, _, loss in log.validations], params.train.epochs))
 
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Where a process that writes nothing of its own would write."""
+    """A folder that is deleted afterwards, for the processes whose output does not count."""
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
 
 
 def library_versions() -> dict[str, str]:
-    """{library: version} of Python and of what trains, where it is installed."""
-    found = {"python": platform.python_version()}
+    """{name: version} of Python and of the training libraries that are installed."""
+    versions = {"python": platform.python_version()}
     for name in LIBRARIES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            versions[name] = importlib.metadata.version(name)
+    return versions

@@ -1,18 +1,19 @@
-"""What every trainer reports to: lines or a bar on the terminal, a JSON line for each step, and the curves as TSV for
-`dvc plots`."""
+"""What every trainer reports to: lines or a progress bar on the terminal, a JSON line for each step, and the loss
+curves as TSV for `dvc plots`."""
 
 import contextlib
 import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from blogtwin import memory
 from blogtwin.console import echo
 from blogtwin.files import atomic_open
 from blogtwin.hardware import is_main_process
 
-NUM_KEPT_LOGS = 5  # logs of runs before this one
+NUM_KEPT_LOGS = 5  # log files of earlier runs
 CURVE_FILES = {
     "loss.tsv": "step\tloss\tlearning_rate\tgrad_norm",
     "valid_loss.tsv": "step\tepoch\tloss",
@@ -20,29 +21,31 @@ CURVE_FILES = {
 
 
 class TrainingLog:
-    """step() after each optimiser step, valid() after each look at the validation posts, write() at the end.
+    """Call start() once, log_step() after each optimiser step, log_validation() after each validation, and stop() and
+    write() at the end.
 
-    `file` gets a JSON line for each of them as it happens; the files of the runs before are file.1, file.2, …
+    `file` gets a JSON line for each of them as it happens; earlier runs' files become file.1, file.2, …
     """
 
     def __init__(self, file: Path | None = None):
-        self.steps: list[tuple] = []  # step, loss, learning rate, gradient norm
-        self.valids: list[tuple] = []  # step, epoch, loss
-        self.tokens = 0
-        self.seconds = 0.0  # in steps
-        self._begun, self._before = time.perf_counter(), 0.0
-        self.resumed = 0  # the step this run went on from
+        self.steps: list[tuple] = []  # (step, loss, learning rate, gradient norm)
+        self.validations: list[tuple] = []  # (step, epoch, loss)
+        self.tokens = 0  # trained on
+        self.seconds = 0.0  # spent in steps, without validation
+        self._created, self._elapsed_before = time.perf_counter(), 0.0
+        self.resumed_from_step = 0
         self.file = file
-        self._bar = self._task = None
+        self._bar: Any = None
+        self._task: Any = None
         if file:
             rotate_logs(file)
 
-    def start(self, total: int, done: int = 0) -> None:
-        """Optimiser steps are coming, `total` in all, of which `done` were made by a run before this one."""
+    def start(self, total_steps: int, steps_done: int = 0) -> None:
+        """Training begins: `total_steps` in all, of which earlier runs made `steps_done`."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self.total, self._first, self._started = total, done, time.perf_counter()
-        self.line(event="start", step=done, of=total)
+        self.total_steps, self._steps_done, self._started = total_steps, steps_done, time.perf_counter()
+        self.write_event(event="start", step=steps_done, of=total_steps)
         if sys.stdout.isatty() and is_main_process():
             columns = (
                 TextColumn("training"),
@@ -53,98 +56,101 @@ class TrainingLog:
             )
             self._bar = Progress(*columns)
             self._bar.start()
-            self._task = self._bar.add_task("", total=total, completed=done, now="")
+            self._task = self._bar.add_task("", total=total_steps, completed=steps_done, now="")
 
-    def step(self, step: int, loss: float, learning_rate: float, grad_norm: float, tokens: int, seconds: float) -> None:
-        """`tokens` were trained on in this step, in `seconds`."""
+    def log_step(
+        self, step: int, loss: float, learning_rate: float, grad_norm: float, tokens: int, seconds: float
+    ) -> None:
+        """Report an optimiser step, which trained on `tokens` tokens in `seconds`."""
         self.steps.append((step, loss, learning_rate, grad_norm))
         self.tokens += tokens
         self.seconds += seconds
-        speed, left, peak = self.tokens / self.seconds, self.left(step), memory.peak_mb()
-        self.line(
+        speed, seconds_left, peak = self.tokens / self.seconds, self.eta(step), memory.peak_mb()
+        self.write_event(
             event="step",
             step=step,
-            of=self.total,
+            of=self.total_steps,
             loss=loss,
             learning_rate=learning_rate,
             grad_norm=grad_norm,
             tokens=tokens,
             tokens_per_s=tokens / seconds,
-            seconds_left=left,
+            seconds_left=seconds_left,
             peak_memory_mb=peak,
         )
         if self._bar is not None:
             self._bar.update(
                 self._task, completed=step, now=f"loss {loss:.3f}  {speed:.0f} tokens/s  {peak / 1024:.1f} GB"
             )
-        elif step in (1, self._first + 1, self.total) or step % max(1, self.total // 10) == 0:
+        elif step in (1, self._steps_done + 1, self.total_steps) or step % max(1, self.total_steps // 10) == 0:
             echo(
-                f"step {step}/{self.total}  loss {loss:.3f}  {speed:.0f} tokens/s  {left:.0f} s left "
+                f"step {step}/{self.total_steps}  loss {loss:.3f}  {speed:.0f} tokens/s  {seconds_left:.0f} s left "
                 f" {peak / 1024:.1f} GB"
             )
 
-    def spent(self) -> float:
-        """Seconds of this run and of those that it went on from, up to their last checkpoint."""
-        return self._before + time.perf_counter() - self._begun
+    def elapsed(self) -> float:
+        """Seconds of this run, and of the runs it was resumed from up to their last checkpoint."""
+        return self._elapsed_before + time.perf_counter() - self._created
 
-    def left(self, step: int) -> float:
-        """Seconds to the last step, at the pace of this run."""
-        return (time.perf_counter() - self._started) / (step - self._first) * (self.total - step)
+    def eta(self, step: int) -> float:
+        """Estimated seconds to the last step, at the speed of this run."""
+        return (time.perf_counter() - self._started) / (step - self._steps_done) * (self.total_steps - step)
 
-    def valid(self, step: int, epoch: float, loss: float) -> None:
-        self.valids.append((step, epoch, loss))
-        self.line(event="validation", step=step, epoch=epoch, loss=loss)
-        self.note(f"validation loss {loss:.4f} " + ("before training" if step == 0 else f"after epoch {epoch:g}"))
+    def log_validation(self, step: int, epoch: float, loss: float) -> None:
+        """Report a validation loss; step 0 means before training."""
+        self.validations.append((step, epoch, loss))
+        self.write_event(event="validation", step=step, epoch=epoch, loss=loss)
+        self.message(f"validation loss {loss:.4f} " + ("before training" if step == 0 else f"after epoch {epoch:g}"))
 
-    def note(self, text: str) -> None:
-        """A sentence for the person who watches."""
+    def message(self, text: str) -> None:
+        """Print a line, above the progress bar if there is one."""
         self._bar.console.print(text, highlight=False, markup=False) if self._bar is not None else echo(text)
 
-    def line(self, **event) -> None:
+    def write_event(self, **event: Any) -> None:
+        """Append a JSON line to `file`. A full disk does not stop training."""
         if self.file:
-            with (
-                contextlib.suppress(OSError),
-                open(self.file, "a", encoding="utf-8") as file,
-            ):  # a full disk stops no training
+            with contextlib.suppress(OSError), open(self.file, "a", encoding="utf-8") as file:
                 rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in event.items()}
                 file.write(json.dumps({"time": round(time.time(), 2), **rounded}) + "\n")
 
     def stop(self) -> None:
+        """Take the progress bar away."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
-    def state(self) -> dict:
-        """What a checkpoint keeps of it."""
+    def state_dict(self) -> dict:
+        """What a checkpoint saves of the log; `load_state_dict` takes it back."""
         return {
             "steps": self.steps,
-            "valids": self.valids,
+            "valids": self.validations,
             "tokens": self.tokens,
             "seconds": self.seconds,
-            "spent": self.spent(),
+            "spent": self.elapsed(),
         }
 
-    def restore(self, state: dict) -> None:
-        self.steps, self.valids = ([tuple(row) for row in state[name]] for name in ("steps", "valids"))
-        self.tokens, self.seconds, self._before = state["tokens"], state["seconds"], state["spent"]
-        self.resumed = self.steps[-1][0]
+    def load_state_dict(self, state: dict) -> None:
+        """Resume the log of an earlier run."""
+        self.steps, self.validations = ([tuple(row) for row in state[name]] for name in ("steps", "valids"))
+        self.tokens, self.seconds, self._elapsed_before = state["tokens"], state["seconds"], state["spent"]
+        self.resumed_from_step = self.steps[-1][0]
 
-    def forget(self) -> None:
-        """The run begins anew."""
+    def reset(self) -> None:
+        """Empty the curves: the run starts again from the beginning."""
         self.steps.clear()
-        self.valids.clear()
-        self.tokens, self.seconds, self.resumed = 0, 0.0, 0
+        self.validations.clear()
+        self.tokens, self.seconds, self.resumed_from_step = 0, 0.0, 0
 
     def write(self, folder: Path) -> None:
-        """The curves that `dvc plots` draws."""
-        for (name, head), rows in zip(CURVE_FILES.items(), (self.steps, self.valids), strict=True):
+        """Write the loss curves that `dvc plots` draws."""
+        for (name, header), rows in zip(CURVE_FILES.items(), (self.steps, self.validations), strict=True):
             with atomic_open(folder / name) as file:
-                file.write(head + "\n")
+                file.write(header + "\n")
                 file.writelines("\t".join(f"{v:.6g}" for v in row) + "\n" for row in rows)
 
 
 def rotate_logs(file: Path) -> None:
-    """file → file.1 → file.2 …, and the oldest goes."""
+    """Rename file → file.1 → file.2 …; the oldest is overwritten."""
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         for n in range(NUM_KEPT_LOGS, 0, -1):

@@ -1,11 +1,13 @@
-"""TRL's output layer where Triton has no GPU: since 1.15 its trainers take their log-probabilities from a kernel of
-Triton's.
+"""Lets TRL's trainers run without a GPU: since TRL 1.15 their log-probabilities come from a Triton kernel, for which
+this is a replacement in PyTorch.
 
-Triton comes with PyTorch's CUDA build, which pip installs on Linux with or without a GPU: that the kernel is there says
-nothing of whether it runs.
+Triton comes with PyTorch's CUDA build, which pip installs on Linux with or without a GPU. So a kernel that is installed
+may still not run.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,17 +18,17 @@ from train.kernels.cross_entropy import LOGIT_CHUNK
 
 
 def patch_trl_for_cpu() -> None:
-    """Let TRL's trainers run where the kernel doesn't: it isn't installed, no driver is active, or the model is not on
-    the GPU."""
+    """Replace TRL's kernel where it can't run: it is not installed, has no active driver, or the model is not on the
+    GPU."""
     kernel = trl.trainer.utils._ChunkedLogProbFunction
     if kernel is None:
         trl.trainer.utils._ChunkedLogProbFunction = LogProbabilities
-    elif kernel is not LogProbabilities and not isinstance(kernel, ByDevice):
-        trl.trainer.utils._ChunkedLogProbFunction = ByDevice(kernel)
+    elif kernel is not LogProbabilities and not isinstance(kernel, KernelByDevice):
+        trl.trainer.utils._ChunkedLogProbFunction = KernelByDevice(kernel)
 
 
-def driven(device: torch.device) -> bool:
-    """Whether Triton can run a kernel on tensors of this device: it takes exactly one active driver, which is that of a
+def can_run_triton(device: torch.device) -> bool:
+    """Whether Triton can run a kernel on tensors of this device: it needs exactly one active driver, for that kind of
     GPU."""
     if device.type == "cpu":
         return False
@@ -39,38 +41,59 @@ def driven(device: torch.device) -> bool:
 
 
 @dataclass(frozen=True)
-class ByDevice:
-    """TRL's kernel for tensors on a device that Triton drives, PyTorch for all others."""
+class KernelByDevice:
+    """TRL's kernel for tensors on a device that Triton can use, PyTorch for all others."""
 
     kernel: type[torch.autograd.Function]
 
-    def apply(self, hidden: torch.Tensor, *rest):
+    def apply(self, hidden: torch.Tensor, *rest: Any) -> Any:
         """See LogProbabilities.apply."""
-        return (self.kernel if driven(hidden.device) else LogProbabilities).apply(hidden, *rest)
+        return (self.kernel if can_run_triton(hidden.device) else LogProbabilities).apply(hidden, *rest)
 
 
 class LogProbabilities:
-    """What the kernel computes, in PyTorch. The logits of a piece are computed again on the way back, and none is
-    kept."""
+    """What the kernel computes, in PyTorch, a chunk of labels at a time. The logits of a chunk are not stored: the
+    backward pass computes them again."""
 
     @staticmethod
-    def apply(hidden, weight, bias, labels, temperature, chunk, softcap=None, scale=1.0, outputs=()):
-        """(log_probs, entropy, log_sum_sq_probs, mean_logits, is_top1) of each label, (n,) each; those that `outputs`
-        doesn't name are None."""
+    def apply(
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        labels: torch.Tensor,
+        temperature: float,
+        chunk: int,
+        softcap: float | None = None,
+        scale: float = 1.0,
+        outputs: Sequence[str] = (),
+    ) -> tuple[torch.Tensor | None, ...]:
+        """(log_probs, entropy, log_sum_sq_probs, mean_logits, is_top1) of each label, (n,) each; all but log_probs are
+        None unless `outputs` names them.
+
+        hidden (n, width), weight (vocabulary, width), bias (vocabulary,), labels (n,). The signature is the kernel's;
+        `chunk` is not used.
+        """
         parts = [
             checkpoint(
-                LogProbabilities._some, h, weight, bias, y, temperature, softcap, scale, outputs, use_reentrant=False
+                LogProbabilities._chunk, h, weight, bias, y, temperature, softcap, scale, outputs, use_reentrant=False
             )
             for h, y in zip(hidden.split(LOGIT_CHUNK), labels.split(LOGIT_CHUNK))
         ]
-        return (
-            tuple(None if some[0] is None else torch.cat(some) for some in zip(*parts))
-            if parts
-            else (hidden.sum(-1), *[None] * 4)
-        )
+        if not parts:
+            return hidden.sum(-1), None, None, None, None
+        return tuple(None if values[0] is None else torch.cat(values) for values in zip(*parts))
 
     @staticmethod
-    def _some(hidden, weight, bias, labels, temperature, softcap, scale, outputs):
+    def _chunk(
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        labels: torch.Tensor,
+        temperature: float,
+        softcap: float | None,
+        scale: float,
+        outputs: Sequence[str],
+    ) -> tuple[torch.Tensor | None, ...]:
         z = F.linear(hidden, weight.to(hidden.dtype), bias).float() * scale
         z = (softcap * torch.tanh(z / softcap) if softcap else z) / temperature
         log_p = z.log_softmax(-1)

@@ -1,8 +1,8 @@
-"""A twin that goes on learning (`train.warm_start`): from the adapter of the last training, on the posts that are new
-since, with old ones read once more beside them, so that nothing is forgotten.
+"""Warm start (`train.warm_start`): continue from the adapter of the previous training, on the posts that are new since
+then, with a replay of old posts so that nothing is forgotten.
 
-It begins at the base instead wherever the last adapter knows what this twin must not: a post that is held out now, one
-that is gone.
+Training starts from the base model instead if the previous adapter knows what this twin must not: a post that is held
+out now, or one that was deleted.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from blogtwin.config import Params
+from blogtwin.config import Params, TrainParams
 from blogtwin.dvc import dvc_cache_dir
 from blogtwin.files import atomic_directory, sha256_file
 from blogtwin.paths import ADAPTER_DIR, ADAPTER_WEIGHTS, ARTIFACTS_DIR
@@ -22,103 +22,148 @@ from blogtwin.renamed_params import current_name
 
 LAST_ADAPTER_DIR = ARTIFACTS_DIR / "cache/last"
 BACKEND_FILE, ADAPTER_CONFIG = "backend.json", "adapter_config.json"
-REPLAY_RATIO = 2.0  # tokens of old posts for each of the new ones
-# Knobs that an adapter has learnt, beside the posts: with others it is another twin.
-PREPARE_PARAMS, TRAIN_PARAMS = (
-    ("system", "redact", "links", "code", "quotes", "tables", "embeds"),
-    ("num_canaries", "method"),
-)
+REPLAY_RATIO = 2.0  # tokens of old posts per token of new ones
+# Parameters whose effect is in the adapter, besides the posts: with other values it is another twin.
+PREPARE_PARAMS = ("system", "redact", "links", "code", "quotes", "tables", "embeds")
+TRAIN_PARAMS = ("num_canaries", "method")
 
 
 @dataclass(frozen=True)
 class WarmStart:
-    """Where training begins: the folder of an adapter, and the ids of the posts that it was trained on."""
+    """The adapter that training starts from."""
 
-    adapter: Path
-    posts: frozenset[str]
+    adapter: Path  # its folder
+    posts: frozenset[str]  # ids of the posts that it was trained on
 
     @property
     def digest(self) -> str:
+        """A hash of its weights, 16 hexadecimal digits."""
         return sha256_file(self.adapter / ADAPTER_WEIGHTS)[:16]
 
 
+@dataclass(frozen=True)
+class PreviousAdapter:
+    """What the files of the previous adapter say about it."""
+
+    folder: Path
+    posts: frozenset[str]  # ids of the posts that it was trained on
+    base_digest: str
+    lora_rank: int
+    lora_alpha: int
+    params: dict  # see `learned_params`
+
+
 def learned_params(params: Params) -> dict:
-    """What backend.json says of the knobs."""
+    """{name: value} of the parameters whose effect is in the adapter; backend.json holds them as "knobs"."""
     return {f"prepare.{k}": getattr(params.prepare, k) for k in PREPARE_PARAMS} | {
         f"train.{k}": getattr(params.train, k) for k in TRAIN_PARAMS
     }
 
 
 def find_warm_start(
-    base_digest: str, settings, knobs: dict, posts: set[str], held_out: set[str], there: set[str]
+    base_digest: str,
+    settings: TrainParams,
+    current_params: dict,
+    posts: set[str],
+    held_out: set[str],
+    current_posts: set[str],
 ) -> tuple[WarmStart | None, str]:
-    """(where to begin, or None for the base; the sentence that says so).
+    """(the adapter to start from, None for the base model; the sentence that says so).
 
-    `posts` are the ids to train on, `held_out` those of validation and test, `there` all that the blog has now.
+    `current_params` are today's `learned_params`. `posts` are the ids of the posts to train on, `held_out` those of
+    validation and test, `current_posts` all that the blog has now.
     """
-    folder = previous_adapter()
-    try:
-        about, config = (
-            json.loads((folder / name).read_text(encoding="utf-8")) for name in (BACKEND_FILE, ADAPTER_CONFIG)
-        )
-        learnt, theirs, shape = set(about["posts"]), about["base"]["digest"], (config["r"], config["lora_alpha"])
-        made = {current_name(name): value for name, value in about["knobs"].items()}  # an older adapter has older names
-        other = [k for k in knobs if made.get(k) != knobs[k]]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None, "train.warm_start: there is no adapter of an earlier training yet, so this one begins at the base"
-    why = ""
-    if theirs != base_digest:
-        why = "is for another base model"
-    elif shape != (settings.lora_rank, settings.lora_alpha):
-        why = (
-            f"has LoRA rank {shape[0]} and alpha {shape[1]}, and {settings.lora_rank} and {settings.lora_alpha} are"
-            " asked for"
-        )
-    elif other:
-        why = f"was made with another {other[0]}"
-    elif not posts & learnt:
-        why = "was made of other posts"
-    elif gone := len(learnt - there):
-        why = f"knows {gone} posts that are gone or were changed"
-    elif seen := len(learnt & held_out):
-        why = f"knows {seen} of the posts that are held out now"
-    elif not posts - learnt:
-        why = "has seen all of these posts"
-    if why:
-        return None, f"train.warm_start: the last adapter {why}, so this training begins at the base"
+    previous = read_previous_adapter()
+    if previous is None:
+        return None, "train.warm_start: there is no previous adapter yet, so training starts from the base model"
+    reason = _mismatch(previous, base_digest, settings, current_params, posts, held_out, current_posts)
+    if reason:
+        return None, f"train.warm_start: the previous adapter {reason}, so training starts from the base model"
     return (
-        WarmStart(folder, frozenset(learnt)),
-        f"train.warm_start: on from the last adapter, with {len(posts - learnt)} new posts",
+        WarmStart(previous.folder, previous.posts),
+        f"train.warm_start: training continues from the previous adapter, with {len(posts - previous.posts)} new posts",
     )
 
 
-def previous_adapter() -> Path | None:
-    """The folder of the last adapter: the one that is there, or the one of dvc.lock, since DVC takes a stage's outputs
-    away before it begins."""
+def _mismatch(
+    previous: PreviousAdapter,
+    base_digest: str,
+    settings: TrainParams,
+    current_params: dict,
+    posts: set[str],
+    held_out: set[str],
+    current_posts: set[str],
+) -> str:
+    """Why this training can't continue from the previous adapter, as the end of a sentence about it; "" if it can."""
+    changed = [name for name, value in current_params.items() if previous.params.get(name) != value]
+    if previous.base_digest != base_digest:
+        return "is for another base model"
+    if (previous.lora_rank, previous.lora_alpha) != (settings.lora_rank, settings.lora_alpha):
+        return (
+            f"has LoRA rank {previous.lora_rank} and alpha {previous.lora_alpha}, and train.lora_rank and"
+            f" train.lora_alpha are {settings.lora_rank} and {settings.lora_alpha}"
+        )
+    if changed:
+        return f"was trained with another {changed[0]}"
+    if not posts & previous.posts:
+        return "was trained on other posts"
+    if previous.posts - current_posts:
+        return f"knows {len(previous.posts - current_posts)} posts that were deleted or changed"
+    if previous.posts & held_out:
+        return f"knows {len(previous.posts & held_out)} of the posts that are held out now"
+    if not posts - previous.posts:
+        return "was trained on all of these posts already"
+    return ""
+
+
+def read_previous_adapter() -> PreviousAdapter | None:
+    """The adapter of the previous training; None if there is none, or its files can't be read."""
+    folder = previous_adapter_dir()
+    if folder is None:
+        return None
+    try:
+        backend = json.loads((folder / BACKEND_FILE).read_text(encoding="utf-8"))
+        config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+        return PreviousAdapter(
+            folder=folder,
+            posts=frozenset(backend["posts"]),
+            base_digest=backend["base"]["digest"],
+            lora_rank=config["r"],
+            lora_alpha=config["lora_alpha"],
+            # An older adapter has the parameter names of its time.
+            params={current_name(name): value for name, value in backend["knobs"].items()},
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def previous_adapter_dir() -> Path | None:
+    """The folder of the previous adapter: the one in the workspace, or the one that dvc.lock lists, copied from DVC's
+    cache, because DVC deletes a stage's outputs before it runs the stage."""
     if (ADAPTER_DIR / ADAPTER_WEIGHTS).is_file():
         return ADAPTER_DIR
     try:
         outs = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]["train"]["outs"]
-        listed = next(out["md5"] for out in outs if out["path"] == str(ADAPTER_DIR))
+        listing = next(out["md5"] for out in outs if out["path"] == str(ADAPTER_DIR))
         files = dvc_cache_dir() / "files/md5"
         with atomic_directory(LAST_ADAPTER_DIR) as folder:
-            for file in json.loads((files / listed[:2] / listed[2:]).read_text(encoding="utf-8")):
+            for file in json.loads((files / listing[:2] / listing[2:]).read_text(encoding="utf-8")):
                 shutil.copyfile(files / file["md5"][:2] / file["md5"][2:], folder / file["relpath"])
     except (OSError, subprocess.CalledProcessError, yaml.YAMLError, ValueError, KeyError, TypeError, StopIteration):
         return None
     return LAST_ADAPTER_DIR if (LAST_ADAPTER_DIR / ADAPTER_WEIGHTS).is_file() else None
 
 
-def mix_replay(rows: list[dict], begin: WarmStart, lengths: dict[str, int], seed: int) -> list[dict]:
-    """The rows of posts that are new, and REPLAY times as many tokens of rows that are not, by chance; in the order of
-    `rows`."""
-    new = {r["id"] for r in rows if r["post_id"] not in begin.posts and r.get("task") != "persona"}
-    room = REPLAY_RATIO * sum(lengths[i] for i in new)
+def mix_replay(rows: list[dict], warm_start: WarmStart, lengths: dict[str, int], seed: int) -> list[dict]:
+    """The rows of new posts, and a random replay of other rows with REPLAY_RATIO times as many tokens; in the order of
+    `rows`. `lengths` are tokens by row id."""
+    new = {r["id"] for r in rows if r["post_id"] not in warm_start.posts and r.get("task") != "persona"}
     old = [r["id"] for r in rows if r["id"] not in new]
     random.Random(seed).shuffle(old)
-    again = set()
-    for one in old:
-        if room > 0:
-            again.add(one)
-            room -= lengths[one]
-    return [r for r in rows if r["id"] in new | again]
+    budget = REPLAY_RATIO * sum(lengths[i] for i in new)
+    replayed = set()
+    for row_id in old:
+        if budget > 0:
+            replayed.add(row_id)
+            budget -= lengths[row_id]
+    return [r for r in rows if r["id"] in new | replayed]

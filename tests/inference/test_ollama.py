@@ -206,7 +206,7 @@ def test_without_ollama_the_stage_leaves_a_modelfile_and_says_so_in_one_line(wor
     done = stage("127.0.0.1:1")
     assert done.returncode == 0 and done.stderr == ""
     (line,) = done.stdout.splitlines()
-    assert "no Ollama answers at http://127.0.0.1:1" in line
+    assert "Ollama does not answer at http://127.0.0.1:1" in line
     assert receipt(work) == {"status": "absent", "model": "", "gguf": sha256_file(work / "artifacts/gguf/twin.gguf")}
     lines = (work / "artifacts/ollama/Modelfile").read_text().split("\n")
     assert lines[0] == "FROM ../gguf/twin.gguf" and (work / "artifacts/ollama" / lines[0][5:]).is_file()

@@ -158,7 +158,7 @@ def test_a_family_is_trained_exported_and_the_same_on_both_sides(kind, repositor
     work = job(made, tmp_path / "adapter", settings(max_steps=3, learning_rate=3e-2))
     numbers = cpu.train(work)
     assert numbers["loss_after"] < numbers["loss_before"], numbers
-    valid = parity.reference_logprobs(made, work.folder, [example(50), example(51)], SYSTEM, 1000)
+    valid = parity.reference_logprobs(made, work.output_dir, [example(50), example(51)], SYSTEM, 1000)
     assert (numbers["loss_before"], numbers["loss_after"]) == pytest.approx(
         (loss(valid, "base"), loss(valid, "twin")), rel=0.01
     )
@@ -169,11 +169,11 @@ def test_a_family_is_trained_exported_and_the_same_on_both_sides(kind, repositor
             )
             ids = [*r["prompt"], *r["completion"]][:-1]
             assert scorer.tokenize(text)[: len(ids)] == ids
-    references = parity.reference_logprobs(made, work.folder, EXAMPLES[:1], SYSTEM, 48)
+    references = parity.reference_logprobs(made, work.output_dir, EXAMPLES[:1], SYSTEM, 48)
     write_merged_gguf(
-        made.gguf, work.folder, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": "t"}
+        made.gguf, work.output_dir, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": "t"}
     )
-    write_lora_gguf(made.gguf, work.folder, tmp_path / "adapter.gguf", {"general.name": "t"})
+    write_lora_gguf(made.gguf, work.output_dir, tmp_path / "adapter.gguf", {"general.name": "t"})
     learnt = {
         t.name.removesuffix(".lora_b"): np.abs(t.data).max()
         for t in gguf.GGUFReader(tmp_path / "adapter.gguf").tensors

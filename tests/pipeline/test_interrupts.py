@@ -36,7 +36,7 @@ CTRL_C = {
     "prepare, cutting": ("corpus.examples:build_examples", 5),
     "split, comparing": ("corpus.dedup:tokenise_words", 5),
     "split, writing": ("blogtwin.files:json.dumps", 20),
-    "train, in the second step": ("train.training_log:TrainingLog.step", 2),
+    "train, in the second step": ("train.training_log:TrainingLog.log_step", 2),
     "export_gguf, with the twin made": ("blogtwin.models.gguf_export:write_lora_gguf", 1),
     "ollama_create, with the twin unchecked": ("blogtwin.inference.ollama:Ollama.answer", 1),
 }
@@ -184,7 +184,7 @@ def test_ctrl_c_in_the_middle_of_a_stage_changes_nothing(chain, where):
     assert_stopped(
         done,
         (
-            r"stopped: step 2 of 2 is kept in artifacts/checkpoints/\w+/step-2; the same command goes on from there\."
+            r"stopped: step 2 of 2 is saved in artifacts/checkpoints/\w+/step-2; the same command resumes from there\."
             if stage == "train"
             else None
         ),

@@ -210,7 +210,10 @@ def test_a_uv_that_hangs_is_killed_with_all_that_it_started(here, monkeypatch, c
     monkeypatch.setattr(installation, "PROBE_SECONDS", 5)
     monkeypatch.setattr(installation, "pip_settings", list)
     (here / "uv.mode").write_text("hangs")
-    assert installation.choose_installer() == ("CUDA", None) and "can't be reached, so pip installs" in capsys.readouterr().out
+    assert (
+        installation.choose_installer() == ("CUDA", None)
+        and "can't be reached, so pip installs" in capsys.readouterr().out
+    )
     child = Path("/proc") / (here / "child.pid").read_text().strip() / "cmdline"
     assert not (here / "outlived").exists() and not (child.exists() and b"sleep" in child.read_bytes())
 

@@ -119,7 +119,7 @@ def test_memory_is_known_without_sysconf(monkeypatch):
 )
 def test_what_is_missing_is_mended_by_what_the_system_has(programs, system, words):
     mends = {
-        m["what"].split(",")[0]: m["mend"]
+        m["what"].split(",")[0]: m["fix"]
         for m in diagnosis.find_missing({"system": system, "disk_free_gb": 50, "gpus": [], "ollama": "", "node": ""})
     }
     assert any(words in mend for mend in mends.values())
@@ -203,7 +203,7 @@ def test_a_step_keeps_its_tokens_when_rows_are_short():
     assert (roomy.max_length, roomy.batch_size) == (
         1024,
         PRESETS["quality"]["batch_size"],
-    ) and "batch 1, as preset quality has it" in roomy.reason
+    ) and "batch 1, as in preset quality" in roomy.reason
     assert (tight.max_length, tight.batch_size) == (
         512,
         2,
@@ -279,9 +279,9 @@ def test_json_has_all_and_apply_writes_it(folder):
 
 def test_batch_and_weights_are_shown(folder):
     shown = doctor(folder, MAX_RAM_GB=ROOMY).stdout
-    assert "rows of 1024 tokens, batch 1, about" in shown and "; batch 1, as preset" in shown
+    assert "rows of 1024 tokens, batch 1, about" in shown and "; batch 1, as in preset" in shown
     assert (
-        "smollm2:135m: HuggingFaceTB/SmolLM2-135M-Instruct, which is here; licence apache-2.0; smollm2:135m in Ollama"
+        "smollm2:135m: HuggingFaceTB/SmolLM2-135M-Instruct, already here; licence apache-2.0; smollm2:135m in Ollama"
         in shown
     )
 
@@ -292,9 +292,9 @@ def test_weights_say_what_is_fetched_and_whose_they_are():
         " llama3.2:1b in Ollama"
     )
     for cached, size in {
-        0: "2.5 GB to fetch",
-        0.4: "2.5 GB to fetch",
-        2.48: "which is here",
+        0: "2.5 GB to download",
+        0.4: "2.5 GB to download",
+        2.48: "already here",
     }.items():  # a part is not all
         assert diagnosis.describe_weights(
             MODELS["llama3.2:1b"], {"unsloth/Llama-3.2-1B-Instruct": cached}
@@ -307,9 +307,9 @@ def test_advice_is_for_the_trainer_that_trains(folder, programs, monkeypatch):
     nothing."""
     programs("nvidia-smi", "NVIDIA H100, 81920\n")
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(backend, "tried", lambda name: "unsloth is not installed (`pip install …`)")
+    monkeypatch.setattr(backend, "probe_trainer", lambda name: "unsloth is not installed (`pip install …`)")
     for wanted, why in {
-        "cpu": "train.backend asks for it",
+        "cpu": "train.backend is cpu",
         "auto": "unsloth is not installed",
         "cuda": "train.backend is cuda, but",
     }.items():
@@ -326,9 +326,9 @@ def test_advice_is_for_the_trainer_that_trains(folder, programs, monkeypatch):
 
 
 BROKEN = {
-    "unsloth is not installed (`pip install -r train/requirements-cuda.txt`)": diagnosis.UNSLOTH,
-    "unsloth can't be loaded (ImportError: no name)": diagnosis.UNSLOTH,
-    "PyTorch finds no GPU that it can use": diagnosis.DRIVER,
+    "unsloth is not installed (`pip install -r train/requirements-cuda.txt`)": diagnosis.INSTALL_UNSLOTH,
+    "unsloth can't be loaded (ImportError: no name)": diagnosis.INSTALL_UNSLOTH,
+    "PyTorch finds no GPU that it can use": diagnosis.DRIVER_HINT,
     "": None,
 }
 
@@ -337,23 +337,23 @@ BROKEN = {
 def test_a_card_that_can_not_be_trained_on_is_told_with_what_mends_it(programs, monkeypatch, why):
     """Before unsloth is offered, PyTorch has to find the card."""
     programs("nvidia-smi", "NVIDIA H100, 81920\n")
-    monkeypatch.setattr(backend, "tried", lambda name: why)
+    monkeypatch.setattr(backend, "probe_trainer", lambda name: why)
     told = [
         m
         for m in diagnosis.find_missing(
             {"system": "Linux 6.1 x86_64", "disk_free_gb": 50, "gpus": [CARD], "ollama": "1", "node": "1"}
         )
-        if "card" in m["what"]
+        if "GPU" in m["what"]
     ]
-    assert [(m["what"], m["mend"], m["needed"]) for m in told] == (
-        [(f"training on the card: {why}, though nvidia-smi is here", BROKEN[why], False)] if why else []
+    assert [(m["what"], m["fix"], m["needed"]) for m in told] == (
+        [(f"training on the GPU: {why}, though nvidia-smi is here", BROKEN[why], False)] if why else []
     )
 
 
 @pytest.mark.parametrize(
     "why, mends",
     [
-        ("Metal is not available (in a virtual machine, say)", []),
+        ("Metal is not available (in a virtual machine, for example)", []),
         ("mlx-lm can't be loaded (ImportError: no name)", ["make setup"]),
         ("", []),
     ],
@@ -361,14 +361,14 @@ def test_a_card_that_can_not_be_trained_on_is_told_with_what_mends_it(programs, 
 def test_apple_silicon_without_metal_lacks_nothing_that_can_be_installed(programs, monkeypatch, why, mends):
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     monkeypatch.setattr(platform, "machine", lambda: "arm64")
-    monkeypatch.setattr(backend, "tried", lambda name: why)
+    monkeypatch.setattr(backend, "probe_trainer", lambda name: why)
     find = diagnosis.importlib.util.find_spec
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name, *rest: object() if name == "mlx_lm" else find(name, *rest)
     )
     apple = {"kind": "apple", "name": "Apple M3", "memory_gb": 11.2}
     assert [
-        m["mend"]
+        m["fix"]
         for m in diagnosis.find_missing(
             {"system": "Darwin 24.1 arm64", "disk_free_gb": 50, "gpus": [apple], "ollama": "1", "node": "1"}
         )
@@ -470,7 +470,7 @@ def test_a_blog_that_is_not_known_hides_nothing(folder, blog):
     shown = doctor(folder, MAX_RAM_GB="8").stdout
     assert "memory     8 GB" in shown
     unknown = "posts      unknown until `python scripts/01_ingest.py` has read 1 .xml in data/blog"
-    assert f"{unknown}; taken for 60,000 tokens" in shown
+    assert f"{unknown}; 60,000 tokens are assumed" in shown
     shutil.rmtree(folder / "data/blog")
     done = doctor(folder, "--json", MAX_RAM_GB="8")
     found = json.loads(done.stdout)
@@ -482,7 +482,7 @@ def test_a_blog_that_is_not_known_hides_nothing(folder, blog):
     )
     assert (
         found["corpus"]["from"]
-        == "there are none in data/blog: give your own with `make blog FROM=~/posts`; taken for 60,000 tokens"
+        == "there are none in data/blog: give your own with `make blog FROM=~/posts`; 60,000 tokens are assumed"
     )
 
 

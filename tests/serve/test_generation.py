@@ -44,7 +44,11 @@ def test_a_stream_is_start_deltas_written(server):
         found = events(answer.iter_lines())
     assert [n for n, _ in found][0] == "start" and [n for n, _ in found][-1] == "written"
     assert "".join(d["text"] for n, d in found if n == "delta") == found[-1][1]["text"]
-    assert found[-1][1]["tokens"] == 6 and found[-1][1]["finish_reason"] == "length" and found[-1][1]["tokens_per_second"] > 0
+    assert (
+        found[-1][1]["tokens"] == 6
+        and found[-1][1]["finish_reason"] == "length"
+        and found[-1][1]["tokens_per_second"] > 0
+    )
 
 
 def test_strength_zero_is_the_base_and_one_the_twin_whatever_was_asked_before(server):

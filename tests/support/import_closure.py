@@ -29,7 +29,7 @@ NO_RESULT = {
 }
 # What no import statement of a file shows: trainers are chosen by name, and only training asks a preset for values.
 DYNAMIC = {
-    "train/backend.py": ("train.cpu", "train.cuda", "train.mlx", "train.works"),
+    "train/backend.py": ("train.cpu", "train.cuda", "train.mlx", "train.probe"),
     "train/run.py": ("blogtwin.presets",),
 }
 # Data that a module reads from beside itself.

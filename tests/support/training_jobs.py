@@ -26,11 +26,11 @@ def job(base, folder, params, n: int = 6):
     """`n` rows to learn from and two to validate on, its checkpoints beside `folder`."""
     folder.mkdir(exist_ok=True)
     rows, valid = ([chat.to_trl_row(example(i), SYSTEM) for i in some] for some in (range(n), range(50, 52)))
-    kept = dataclasses.replace(
+    checkpoints = dataclasses.replace(
         find_checkpoints(run_identity("test", base.digest, params, [rows, valid])),
         folder=folder.parent / f"{folder.name}-checkpoints",
     )
-    return backend.TrainingJob(base, rows, valid, params, folder, TrainingLog(), kept)
+    return backend.TrainingJob(base, rows, valid, params, folder, TrainingLog(), checkpoints)
 
 
 def settings(**changes):
@@ -60,12 +60,14 @@ def read(base: dict):
 def train_with(name: str, base: dict, folder: str, knobs: dict, kill_at: int = 0, start: str = "") -> None:
     """Train in `folder` with that trainer, and write what was logged; `kill_at` ends it with kill -9 in that step,
     `start` is an adapter to begin with."""
-    inner = TrainingLog.step
-    TrainingLog.step = lambda log, step, *rest: os.kill(os.getpid(), 9) if step == kill_at else inner(log, step, *rest)
+    inner = TrainingLog.log_step
+    TrainingLog.log_step = lambda log, step, *rest: (
+        os.kill(os.getpid(), 9) if step == kill_at else inner(log, step, *rest)
+    )
     work = dataclasses.replace(
-        job(read(base), Path(folder) / "adapter", settings(**knobs), 8), start=Path(start) if start else None
+        job(read(base), Path(folder) / "adapter", settings(**knobs), 8), init_adapter=Path(start) if start else None
     )
     numbers = backend.train(name, work)
     (Path(folder) / "out").write_text(
-        json.dumps({"curve": [s[1] for s in work.log.steps], "valids": [v[2] for v in work.log.valids], **numbers})
+        json.dumps({"curve": [s[1] for s in work.log.steps], "valids": [v[2] for v in work.log.validations], **numbers})
     )

@@ -14,7 +14,7 @@ import pytest
 from blogtwin.errors import UserError
 from blogtwin.models import chat
 from tests.support.training_jobs import settings
-from train import backend, works
+from train import backend, probe
 from train.budget import select_within_token_budget
 from train.training_log import TrainingLog
 
@@ -42,14 +42,14 @@ def test_budget_keeps_openings_before_later_parts_and_new_before_old():
 
 def test_select_backend_says_why(monkeypatch):
     monkeypatch.setenv("FORCE_CPU", "1")
-    monkeypatch.setattr(backend, "_no_mlx", lambda: "")
+    monkeypatch.setattr(backend, "_mlx_unusable_reason", lambda: "")
     assert backend.select_backend("auto") == ("cpu", "FORCE_CPU is set")
     with pytest.raises(UserError, match="train.backend is mlx, but FORCE_CPU is set"):
         backend.select_backend("mlx")
     monkeypatch.setenv("FORCE_CPU", "0")
     assert backend.select_backend("auto")[0] == "mlx"
-    monkeypatch.setattr(backend, "_no_mlx", lambda: "this is no Mac")
-    monkeypatch.setattr(backend, "_no_cuda", lambda: "no GPU is found")
+    monkeypatch.setattr(backend, "_mlx_unusable_reason", lambda: "this is not a Mac")
+    monkeypatch.setattr(backend, "_cuda_unusable_reason", lambda: "no GPU is found")
     assert backend.select_backend("auto") == ("cpu", "no GPU is found")
     with pytest.raises(UserError, match="train.backend is cuda, but no GPU is found"):
         backend.select_backend("cuda")
@@ -61,10 +61,10 @@ def test_select_backend_says_why(monkeypatch):
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     """machine(tool): the PATH holds nothing but a tool of that name that shows a GPU; no driver has made its device."""
-    monkeypatch.setattr(backend, "tried", backend.tried.__wrapped__)  # not what it found before
+    monkeypatch.setattr(backend, "probe_trainer", backend.probe_trainer.__wrapped__)  # not what it found before
     monkeypatch.delenv("FORCE_CPU", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(backend, "DEVICES", ())
+    monkeypatch.setattr(backend, "GPU_DEVICE_FILES", ())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # so that PyTorch finds none where there is one
 
     def add(tool: str) -> None:
@@ -93,29 +93,29 @@ def test_where_nothing_shows_a_gpu_no_process_is_started(machine, monkeypatch):
 
 def test_a_driver_without_its_tool_is_tried(machine, monkeypatch, tmp_path):
     """A container may have the device and not the tool."""
-    monkeypatch.setattr(backend, "DEVICES", (str(tmp_path),))
-    monkeypatch.setattr(backend, "tried", lambda name: "")
-    assert backend.select_backend("auto") == ("cuda", "a GPU is here and unsloth works on it")
+    monkeypatch.setattr(backend, "GPU_DEVICE_FILES", (str(tmp_path),))
+    monkeypatch.setattr(backend, "probe_trainer", lambda name: "")
+    assert backend.select_backend("auto") == ("cuda", "there is a GPU and unsloth works on it")
 
 
 TRIALS = {
     "hangs": ("import time; time.sleep(60)", "trying cuda took more than 0.5 seconds"),
     "ends": ("import os; os.abort()", "trying cuda failed (status -6)"),
     "fails": ("raise OSError('libcuda.so.1 is broken')", "trying cuda failed (OSError: libcuda.so.1 is broken)"),
-    "says no": ("print('Welcome to unsloth!'); print(works.ANSWER + 'no kernels'); print('Bye')", "no kernels"),
-    "says yes": ("print('Welcome to unsloth!'); print(works.ANSWER)", ""),
+    "says no": ("print('Welcome to unsloth!'); print(probe.ANSWER + 'no kernels'); print('Bye')", "no kernels"),
+    "says yes": ("print('Welcome to unsloth!'); print(probe.ANSWER)", ""),
 }
 
 
 @pytest.mark.parametrize("how", TRIALS)
 def test_a_trial_that_hangs_or_breaks_is_a_reason(machine, monkeypatch, tmp_path, how):
     code, expected = TRIALS[how]
-    (tmp_path / "trial.py").write_text("from train import works\n" + code)
+    (tmp_path / "trial.py").write_text("from train import probe\n" + code)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(backend, "works", SimpleNamespace(__name__="trial", ANSWER=works.ANSWER))
+    monkeypatch.setattr(backend, "probe", SimpleNamespace(__name__="trial", ANSWER=probe.ANSWER))
     if how == "hangs":
-        monkeypatch.setattr(backend, "SECONDS", 0.5)
-    assert backend.tried("cuda") == expected
+        monkeypatch.setattr(backend, "PROBE_TIMEOUT_SECONDS", 0.5)
+    assert backend.probe_trainer("cuda") == expected
 
 
 def torch_with(monkeypatch, ones=None, found: bool = True, warning: str = "") -> None:
@@ -144,10 +144,10 @@ def no_kernels(*_, **__):
 def test_a_gpu_that_pytorch_can_not_use_is_named(monkeypatch):
     old = "CUDA initialization: The NVIDIA driver on your system is too old (found version 11040). Please update."
     torch_with(monkeypatch, found=False, warning=old)
-    assert works.cuda() == f"PyTorch can't use it ({old.rstrip('.')})"
+    assert probe.probe_cuda() == f"PyTorch can't use it ({old.rstrip('.')})"
     torch_with(monkeypatch, ones=no_kernels)
     assert (
-        works.cuda()
+        probe.probe_cuda()
         == "PyTorch can't compute on it (CUDA error: no kernel image is available for execution on the device)"
     )
 
@@ -157,14 +157,14 @@ def test_unsloth_has_to_load_not_to_lie_there(monkeypatch, tmp_path):
     torch_with(monkeypatch)
     monkeypatch.delitem(sys.modules, "unsloth", raising=False)
     monkeypatch.delitem(sys.modules, "train.cuda", raising=False)
-    monkeypatch.setattr(works.importlib.util, "find_spec", lambda name: None)
-    assert works.cuda().startswith("unsloth is not installed (`pip install")
+    monkeypatch.setattr(probe.importlib.util, "find_spec", lambda name: None)
+    assert probe.probe_cuda().startswith("unsloth is not installed (`pip install")
     monkeypatch.undo()
     torch_with(monkeypatch)
     (tmp_path / "unsloth.py").write_text("raise RuntimeError('unsloth_zoo is of another version.\\nUpgrade it.')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("UNSLOTH_COMPILE_LOCATION", str(tmp_path))
-    assert works.cuda() == "unsloth can't be loaded (RuntimeError: unsloth_zoo is of another version)"
+    assert probe.probe_cuda() == "unsloth can't be loaded (RuntimeError: unsloth_zoo is of another version)"
 
 
 @pytest.mark.slow
@@ -188,13 +188,13 @@ def a_mac(monkeypatch, machine: str = "arm64") -> None:
 
 def test_mlx_lm_is_picked_where_metal_works_not_where_it_is_installed(machine, monkeypatch):
     monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: object())  # mlx-lm is installed
-    monkeypatch.setattr(backend, "tried", lambda name: pytest.fail("tries mlx on Linux"))
+    monkeypatch.setattr(backend, "probe_trainer", lambda name: pytest.fail("tries mlx on Linux"))
     monkeypatch.delenv("BLOGTWIN_MLX_ON_LINUX", raising=False)
     if platform.system() != "Darwin":
-        assert backend.unusable("mlx") == "this is no Mac"
+        assert backend.unusable_reason("mlx") == "this is not a Mac"
     a_mac(monkeypatch)
-    for why in ("", "Metal is not available (in a virtual machine, say)"):
-        monkeypatch.setattr(backend, "tried", lambda name, why=why: why)
+    for why in ("", "Metal is not available (in a virtual machine, for example)"):
+        monkeypatch.setattr(backend, "probe_trainer", lambda name, why=why: why)
         assert backend.select_backend("auto") == (
             ("cpu", why) if why else ("mlx", "this is Apple silicon and mlx-lm works")
         )
@@ -218,17 +218,17 @@ def test_metal_that_is_absent_or_broken_is_named(monkeypatch):
     package.core = core
     monkeypatch.setitem(sys.modules, "mlx", package)
     monkeypatch.setitem(sys.modules, "mlx.core", core)
-    assert works.mlx() == "Metal is not available (in a virtual machine, say)"
+    assert probe.probe_mlx() == "Metal is not available (in a virtual machine, for example)"
     core.metal = SimpleNamespace(is_available=lambda: True)
-    assert works.mlx() == "mlx can't compute ([metal::Device] Unable to load kernel)"
+    assert probe.probe_mlx() == "mlx can't compute ([metal::Device] Unable to load kernel)"
     core.eval = lambda array: None
     monkeypatch.setitem(sys.modules, "train.mlx", None)
-    assert works.mlx().startswith("mlx-lm can't be loaded (ModuleNotFoundError: ")
+    assert probe.probe_mlx().startswith("mlx-lm can't be loaded (ModuleNotFoundError: ")
     monkeypatch.setitem(sys.modules, "train.mlx", ModuleType("train.mlx"))
-    assert works.mlx() == ""
+    assert probe.probe_mlx() == ""
     monkeypatch.setitem(sys.modules, "mlx", None)
     monkeypatch.delitem(sys.modules, "mlx.core")
-    assert works.mlx().startswith("mlx can't be loaded (")
+    assert probe.probe_mlx().startswith("mlx can't be loaded (")
 
 
 @pytest.mark.slow
@@ -249,11 +249,11 @@ def test_preferences_compute_where_the_trainer_was_picked_to(monkeypatch, tmp_pa
 
 def test_training_log_writes_the_curves(tmp_path):
     log = TrainingLog()
-    log.valid(0, 0, 3.5)
+    log.log_validation(0, 0, 3.5)
     log.start(2)
-    log.step(1, 3.0, 1e-4, 0.5, 100, 1.0)
-    log.step(2, 2.5, 5e-5, 0.4, 100, 1.0)
-    log.valid(2, 1, 2.75)
+    log.log_step(1, 3.0, 1e-4, 0.5, 100, 1.0)
+    log.log_step(2, 2.5, 5e-5, 0.4, 100, 1.0)
+    log.log_validation(2, 1, 2.75)
     log.stop()
     log.write(tmp_path)
     assert (
@@ -270,7 +270,7 @@ def test_log_says_each_step_and_keeps_the_logs_before(tmp_path, capsys):
     for run in range(7):
         log = TrainingLog(file)
         log.start(4)
-        log.step(1, 3.0 + run, 1e-4, 0.5, 100, 0.5)
+        log.log_step(1, 3.0 + run, 1e-4, 0.5, 100, 0.5)
         log.stop()
     assert re.search(
         r"step 1/4  loss 9.000  200 tokens/s  \d+ s left  \d+\.\d GB", capsys.readouterr().out.splitlines()[-1]

@@ -23,7 +23,7 @@ def runs(given=None, **changes):
 
 def keep(checkpoints, *steps):
     for step in steps:
-        with checkpoints.saving(step, 99) as folder:
+        with checkpoints.save(step, 99) as folder:
             (folder / "weights").write_text(str(step))
     return checkpoints.folder / f"step-{step}"
 
@@ -49,13 +49,13 @@ def test_a_run_has_its_own_checkpoints():
 
 def test_half_a_checkpoint_is_none_and_success_leaves_nothing(tmp_path):
     made = runs()
-    assert made.newest() is None
-    with pytest.raises(ZeroDivisionError), made.saving(2, 9):
+    assert made.latest() is None
+    with pytest.raises(ZeroDivisionError), made.save(2, 9):
         raise ZeroDivisionError
     (made.folder / "step-3").mkdir(parents=True)  # without its manifest
-    assert made.newest() is None
+    assert made.latest() is None
     keep(made, 9, 10)
-    assert made.newest().name == "step-10" and names(made.folder) == ["step-10"]
+    assert made.latest().name == "step-10" and names(made.folder) == ["step-10"]
     made.clear()
     assert list(tmp_path.rglob("*step*")) == []
 
@@ -65,7 +65,7 @@ def test_resume_from_takes_only_a_checkpoint_of_this_run(tmp_path):
     folder = tmp_path / "elsewhere"
     runs().folder.rename(folder)
     runs().clear()
-    assert runs(folder).newest() == runs(folder / "step-2").newest() == folder / "step-2"
+    assert runs(folder).latest() == runs(folder / "step-2").latest() == folder / "step-2"
     with pytest.raises(
         UserError, match="a checkpoint of another run: train.learning_rate was 0.005 and is 0.001 now; set it back"
     ):
@@ -81,7 +81,7 @@ def test_a_checkpoint_of_before_parameters_were_renamed_can_be_given():
     (older / "checkpoint.json").write_text(
         manifest.replace('"train.warmup_ratio"', '"train.warmup"').replace('"train.num_canaries"', '"train.canaries"')
     )
-    assert (older / "checkpoint.json").read_text() != manifest and runs(older).newest() == older.resolve()
+    assert (older / "checkpoint.json").read_text() != manifest and runs(older).latest() == older.resolve()
 
 
 # --- --resume-from ----------------------------------------------------------------------------------------------------
@@ -93,22 +93,22 @@ def test_the_one_given_wins_over_those_before_it_and_not_over_those_made_since(t
     given = tmp_path / "elsewhere/step-20"
     shutil.copytree(keep(runs(), 20), given)
     before = keep(runs(), 60)
-    assert runs(given).newest() == given and before.is_dir()
+    assert runs(given).latest() == given and before.is_dir()
     keep(runs(given), 40)
     assert names(runs().folder) == ["step-40"] and names(given.parent) == ["step-20"]
     keep(runs(given), 50)
-    assert runs(given).newest().name == runs("elsewhere").newest().name == "step-50", "the same command goes on"
+    assert runs(given).latest().name == runs("elsewhere").latest().name == "step-50", "the same command goes on"
     keep(runs(), 70)  # the command without it, too; and with it again
-    assert runs().newest().name == runs(given).newest().name == "step-70"
+    assert runs().latest().name == runs(given).latest().name == "step-70"
     other = shutil.copytree(given, tmp_path / "another/step-20")
-    assert runs(other).newest() == other
+    assert runs(other).latest() == other
 
 
 def test_checkpoint_to_resume_from_in_the_runs_own_folder_stays_while_it_is_named():
     """Or the same command would find nothing where it points."""
     given = keep(runs(), 20)
     keep(runs(given), 40, 90)
-    assert names(given.parent) == ["step-20", "step-90"] and runs(given).newest().name == "step-90"
+    assert names(given.parent) == ["step-20", "step-90"] and runs(given).latest().name == "step-90"
     keep(runs(), 95)
     assert names(given.parent) == ["step-95"]
 
@@ -138,15 +138,15 @@ def test_a_torn_manifest_is_no_checkpoint(torn):
     older = keep(runs(), 2)
     newer = shutil.copytree(older, older.with_name("step-4"))
     (newer / "checkpoint.json").write_text(torn)
-    assert runs().newest() == older and runs(older.parent).newest() == older.resolve()
+    assert runs().latest() == older and runs(older.parent).latest() == older.resolve()
     with pytest.raises(
         UserError,
         match=(
-            r"--resume-from is .*step-4, whose checkpoint.json is torn: give another checkpoint, or leave --resume-from"
-            r" out\.$"
+            r"--resume-from is .*step-4, whose checkpoint.json is corrupt: give another checkpoint, or leave out"
+            r" --resume-from\.$"
         ),
     ):
         runs(newer)
     shutil.rmtree(older)
-    assert runs().newest() is None
-    assert keep(runs(), 6) == runs().newest() and names(newer.parent) == ["step-6"]
+    assert runs().latest() is None
+    assert keep(runs(), 6) == runs().latest() and names(newer.parent) == ["step-6"]

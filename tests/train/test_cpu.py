@@ -120,8 +120,8 @@ def test_training_learns_and_keeps_the_best_epoch(tiny, tmp_path):
     work = job(tiny, tmp_path / "adapter", settings())
     numbers = cpu.train(work)
     assert numbers["loss_after"] < numbers["loss_before"] - 0.5
-    assert numbers["loss_after"] == min(v[2] for v in work.log.valids)
-    config = json.loads((work.folder / "adapter_config.json").read_text())
+    assert numbers["loss_after"] == min(v[2] for v in work.log.validations)
+    config = json.loads((work.output_dir / "adapter_config.json").read_text())
     assert config["target_modules"] == sorted(config["target_modules"]), (
         "else DVC would export and score the same weights again"
     )
@@ -140,10 +140,10 @@ def test_training_learns_and_keeps_the_best_epoch(tiny, tmp_path):
         "up_proj",
         "down_proj",
     }
-    assert sorted(f.name for f in work.folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert sorted(f.name for f in work.output_dir.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
     model = PeftModel.from_pretrained(
         AutoModelForCausalLM.from_pretrained(tiny.hf, dtype=torch.float32, attn_implementation=attention.register()),
-        work.folder,
+        work.output_dir,
     )
     total = count = 0
     for r in work.valid_rows:
@@ -190,7 +190,7 @@ def test_an_epoch_that_hurts_is_not_kept(tiny, tmp_path):
     trainer.state.epoch = 2
     keeper.on_epoch_end(trainer.args, trainer.state, trainer.control)
     assert keeper.losses[2] > keeper.losses[1] and keeper.best_epoch == 1
-    keeper.restore()
+    keeper.restore_best()
     assert validation_loss(trainer) == keeper.losses[1]
 
 

@@ -120,7 +120,7 @@ def test_cuda_run_that_was_killed_ends_as_an_unbroken_one(run, unbroken, tmp_pat
     assert run(tmp_path / "killed", kill_at=7).returncode == -9
     done = run(tmp_path / "killed")
     found, expected = read(done, tmp_path / "killed"), unbroken[1]
-    assert "going on from step 6 of 8" in done.stdout
+    assert "resuming from step 6 of 8" in done.stdout
     assert found["curve"] == pytest.approx(expected["curve"], abs=1e-3) and found["valids"] == pytest.approx(
         expected["valids"], abs=1e-3
     )
@@ -152,8 +152,8 @@ def test_out_of_memory_fewer_rows_at_a_time_make_the_same_twin(run, unbroken, tm
     done = run(tmp_path / "short", before=SHORT_OF_MEMORY.format(at=at))
     found, expected = read(done, tmp_path / "short"), unbroken[1]
     assert (
-        "1 rows of 256 tokens at a time in place of 2, 2 times a step" in done.stdout
-        and ("going on from step 2" in done.stdout) == goes_on
+        "batch size 1 instead of 2 (rows of 256 tokens), with gradient accumulation over 2 batches" in done.stdout
+        and ("resuming from step 2" in done.stdout) == goes_on
     )
     assert found["steps"] == 8 and len(found["curve"]) == 8
     assert found["curve"] == pytest.approx(expected["curve"], abs=0.02) and found["valids"] == pytest.approx(
@@ -163,7 +163,7 @@ def test_out_of_memory_fewer_rows_at_a_time_make_the_same_twin(run, unbroken, tm
 
 def test_without_memory_for_one_row_it_says_what_to_do(run, tmp_path):
     done = run(tmp_path / "none", before=SHORT_OF_MEMORY.format(at=0).replace("> 1 and", "> 0 and"))
-    assert done.returncode == 1 and "set train.max_length under 256" in done.stderr
+    assert done.returncode == 1 and "set train.max_length below 256" in done.stderr
 
 
 def test_where_bitsandbytes_does_not_work_the_weights_are_held_in_16_bit(run, tmp_path):
@@ -174,4 +174,4 @@ def test_where_bitsandbytes_does_not_work_the_weights_are_held_in_16_bit(run, tm
     )
     done = run(tmp_path / "plain", before=before)
     assert read(done, tmp_path / "plain")["steps"] == 8
-    assert "the weights are held in 16 bit in place of 4, since bitsandbytes doesn't work here" in done.stdout
+    assert "the weights are held in 16 bits instead of 4, because bitsandbytes doesn't work here" in done.stdout

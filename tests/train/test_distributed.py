@@ -25,7 +25,7 @@ def one_process(base: dict, folder: str, out: str) -> None:
     work = job(tiny, Path(folder) / f"adapter-{rank}", settings(**KNOBS, batch_size=1), 12)
     cpu.train(replace(work, checkpoints=replace(work.checkpoints, folder=Path(folder) / f"kept-{rank}")))
     (Path(out) / rank).write_text(
-        json.dumps({"steps": work.log.steps, "valids": work.log.valids, "tokens": work.log.tokens})
+        json.dumps({"steps": work.log.steps, "valids": work.log.validations, "tokens": work.log.tokens})
     )
 
 
@@ -68,7 +68,7 @@ def test_two_processes_learn_as_one_with_twice_the_batch(tiny, tmp_path, monkeyp
     cpu.train(one)
     assert [s[0] for s in two["steps"]] == [s[0] for s in one.log.steps] and len(one.log.steps) >= 4
     assert [s[1] for s in two["steps"]] == pytest.approx([s[1] for s in one.log.steps], abs=2e-3)
-    assert [v[2] for v in two["valids"]] == pytest.approx([v[2] for v in one.log.valids], abs=2e-3)
+    assert [v[2] for v in two["valids"]] == pytest.approx([v[2] for v in one.log.validations], abs=2e-3)
     assert other["valids"] == two["valids"] and two["tokens"] == one.log.tokens
     assert (tmp_path / "adapter-0/adapter_model.safetensors").is_file()
     assert not list((tmp_path / "adapter-1").iterdir()) and not (tmp_path / "kept-1").exists()

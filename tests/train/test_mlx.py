@@ -35,8 +35,8 @@ from train import mlx
 from train.training_log import TrainingLog
 
 def at_step(number, act):
-    inner = TrainingLog.step
-    TrainingLog.step = lambda log, step, *rest: (inner(log, step, *rest), step == number and act())
+    inner = TrainingLog.log_step
+    TrainingLog.log_step = lambda log, step, *rest: (inner(log, step, *rest), step == number and act())
 
 def end_of(call):
     try:
@@ -143,7 +143,7 @@ def test_mlx_run_that_was_killed_ends_as_an_unbroken_one(run, unbroken, tmp_path
     """kill -9 in the middle of the second epoch: on from the checkpoint, with the optimiser, the random numbers and the
     best epoch."""
     run(tmp_path / "killed", kill_at=7)
-    assert "going on from step 6 of 8" in run(tmp_path / "killed")
+    assert "resuming from step 6 of 8" in run(tmp_path / "killed")
     assert_same(out(tmp_path / "killed"), unbroken[1])
 
 
@@ -169,13 +169,13 @@ def test_ctrl_c_keeps_the_step_and_the_same_command_goes_on(program, tiny, unbro
 def train(knobs={KNOBS}):
     training_jobs.train_with('mlx', {written(tiny)}, {str(tmp_path)!r}, knobs)
 
-step, press = TrainingLog.step, lambda: os.kill(os.getpid(), signal.SIGINT)
+step, press = TrainingLog.log_step, lambda: os.kill(os.getpid(), signal.SIGINT)
 at_step(3, lambda: (press(), press()))
 end_of(train)
-TrainingLog.step = step
+TrainingLog.log_step = step
 at_step(5, press)
 end_of(train)
-TrainingLog.step = step
+TrainingLog.log_step = step
 kept = training_jobs.Path({str(tmp_path)!r}, "adapter-checkpoints/step-5/run.json")
 state = json.loads(kept.read_text())
 state["log"]["spent"] += 1000
@@ -183,14 +183,14 @@ kept.write_text(json.dumps(state))
 train()
 """,
     )
-    assert re.search(r"^KeyboardInterrupt: $.*^going on from step 2 of 8, ", said, re.M | re.S), said
+    assert re.search(r"^KeyboardInterrupt: $.*^resuming from step 2 of 8, ", said, re.M | re.S), said
     assert re.search(
-        r"^KeyboardInterrupt: stopped: step 5 of 8 is kept in \S+/adapter-checkpoints/step-5; the same command goes on"
+        r"^KeyboardInterrupt: stopped: step 5 of 8 is saved in \S+/adapter-checkpoints/step-5; the same command resumes"
         r" from there\.$",
         said,
         re.M,
     ), said
-    assert "going on from step 5 of 8" in said
+    assert "resuming from step 5 of 8" in said
     assert_same(out(tmp_path), unbroken[1])
     assert 1000 < out(tmp_path)["seconds"] < 1600, "the seconds of all runs, as its steps and tokens are of all runs"
 
@@ -200,15 +200,15 @@ def test_ctrl_c_in_the_last_step_leaves_its_validation_to_the_next_run(program, 
     said = program(
         tmp_path,
         f"""
-step = TrainingLog.step
+step = TrainingLog.log_step
 at_step(3, lambda: os.kill(os.getpid(), signal.SIGINT))
 train = lambda: training_jobs.train_with('mlx', {written(tiny)}, {str(tmp_path)!r}, {KNOBS | {"max_steps": 3}})
 end_of(train)
-TrainingLog.step = step
+TrainingLog.log_step = step
 train()
 """,
     )
-    assert "stopped: step 3 of 3 is kept" in said and "going on from step 3 of 3" in said, said
+    assert "stopped: step 3 of 3 is saved" in said and "resuming from step 3 of 3" in said, said
     assert len(out(tmp_path)["valids"]) == 2 and out(tmp_path)["best_epoch"] == 0.75
 
 
@@ -226,7 +226,9 @@ at_step(4, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
 mlx.write_peft = lambda *rest: (resource.setrlimit(resource.RLIMIT_FSIZE, limit), write(*rest))
 """,
     )
-    assert "the disk is full: step 4 is not kept, the newest checkpoint stays step-2; training goes on" in said, said
+    assert "the disk is full: step 4 is not saved, the latest checkpoint is still step-2; training continues" in said, (
+        said
+    )
     assert "the disk is full: step 6" in said
     assert_same(out(tmp_path / "full"), unbroken[1])
     assert sorted(f.name for f in (tmp_path / "full/adapter").iterdir()) == [
@@ -246,20 +248,20 @@ import mlx.nn as nn
 import mlx.optimizers as optim
 
 example, padded, evaluate = training_jobs.example, mlx.pad_batch, mx.eval
-begin, init = mlx.MlxTrainer.begin, mlx.MlxTrainer.__init__
+start, init = mlx.MlxTrainer.start, mlx.MlxTrainer.__init__
 training_jobs.example = lambda i: example(i, 10 + 12 * (i % 5))
 parts, norms = [], []
 mlx.pad_batch = lambda rows: (parts.append(len(rows)), padded(rows))[1]
 
 def first_gradient(self):
-    begin(self)
-    rows = [self.rows[i] for i in mlx.epoch_batches(len(self.rows), self.batch, self.job.params.seed)[0]]
+    start(self)
+    rows = [self.rows[i] for i in mlx.epoch_batches(len(self.rows), self.batch_size, self.job.params.seed)[0]]
     _, gradients = nn.value_and_grad(self.model, lambda model: mlx.default_loss(model, *padded(rows))[0])(self.model)
     norms.append(optim.clip_grad_norm(gradients, 1.0)[1].item())
 
 def in_one(self, *rest):
     init(self, *rest)
-    self.at_once = self.batch
+    self.microbatch_size = self.batch_size
 
 def too_little(*arrays):
     if parts[-1:] == [2] and parts.count(2) == 4:
@@ -271,14 +273,14 @@ def too_little(*arrays):
 
 def train(name):
     parts.clear()
-    inner = TrainingLog.step
-    TrainingLog.step = lambda log, step, *rest: (inner(log, step, *rest), norms.append(rest[2]))
+    inner = TrainingLog.log_step
+    TrainingLog.log_step = lambda log, step, *rest: (inner(log, step, *rest), norms.append(rest[2]))
     training_jobs.train_with('mlx', {written(tiny)}, {str(tmp_path)!r} + name, {knobs})
-    TrainingLog.step = inner
+    TrainingLog.log_step = inner
     print(json.dumps({{"read": parts, "norms": norms}}), file=open({str(tmp_path)!r} + name + "/parts", "w"))
     norms.clear()
 
-mlx.MlxTrainer.begin = first_gradient
+mlx.MlxTrainer.start = first_gradient
 for name in ("/whole", "/halves", "/short"):
     os.mkdir({str(tmp_path)!r} + name)
 mlx.MlxTrainer.__init__ = in_one
@@ -292,7 +294,7 @@ train("/short")
     whole, halves, short = (out(tmp_path / name) for name in ("whole", "halves", "short"))
     assert_same(halves, whole)
     assert_same(short, whole)
-    assert "memory ran out: the 4 rows of a step are now read 1 at a time (batch halved, accumulation doubled" in said
+    assert "out of memory: the 4 rows of a step are now read 1 at a time (same result, slower)" in said
     told = {name: json.loads((tmp_path / name / "parts").read_text()) for name in ("whole", "halves", "short")}
     alone = [1, 1]  # each validation, and there are three
     assert told["whole"]["read"] == [*alone, 4, 4, *alone, 4, *alone]
@@ -340,7 +342,7 @@ for base in {[written(base) for base in bases]}:
     ends = [line for line in said.splitlines() if "Error: " in line]
     assert (
         ends[0]
-        == "UserError: Memory ran out in training, even with one post at a time: set train.max_length under 256, or"
+        == "UserError: Out of memory in training, even with one post at a time: set train.max_length below 256, or"
         " train on a smaller train.base."
     )
     assert ends[1:3] == [
@@ -350,8 +352,8 @@ for base in {[written(base) for base in bases]}:
     to_do = "set train.backend to cpu, or choose another train.base."
     assert ends[3] == f"UserError: MLX can't read dialogpt (Received 28 parameters not in model): {to_do}"
     assert re.fullmatch(
-        r"UserError: MLX is to train gpt2, but adapts self_attn\.q_proj, .*, and its layers have only attn\.c_attn,"
-        r" attn\.c_proj, mlp\.c_fc, mlp\.c_proj: " + re.escape(to_do),
+        r"UserError: MLX can't train gpt2: it adapts self_attn\.q_proj, .*, and the model's layers have only attn\.c_attn,"
+        r" attn\.c_proj, mlp\.c_fc, mlp\.c_proj; " + re.escape(to_do),
         ends[4],
     ), ends
 

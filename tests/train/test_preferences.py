@@ -97,9 +97,9 @@ def trained(tiny, tmp_path_factory):
 def again(trained, folder, **changes):
     """The same job with a copy of its adapter, and other params."""
     work = trained[0]
-    shutil.copytree(work.folder, folder)
+    shutil.copytree(work.output_dir, folder)
     return dataclasses.replace(
-        work, folder=folder, params=work.params.model_copy(update={"preference_prompts": 6, **changes})
+        work, output_dir=folder, params=work.params.model_copy(update={"preference_prompts": 6, **changes})
     )
 
 
@@ -122,11 +122,12 @@ def test_dpo_prefers_the_author_and_keeps_the_contract(trained, tmp_path):
     found = preferences.train_preferences(work, examples(6), SYSTEM)
     assert found["preference"]["pairs"] == 7 and found["preference"]["votes"] == 1
     assert found["preference"]["margin"] > 0 and found["preference"]["accuracy"] > 0.5
-    before, after = weights(trained[0].folder), weights(work.folder)
+    before, after = weights(trained[0].output_dir), weights(work.output_dir)
     assert before.keys() == after.keys() and any(not (before[k] == after[k]).all() for k in before)
-    assert sorted(f.name for f in work.folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert sorted(f.name for f in work.output_dir.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
     assert (
-        json.loads((work.folder / "adapter_config.json").read_text())["base_model_name_or_path"] == trained[0].base.repo
+        json.loads((work.output_dir / "adapter_config.json").read_text())["base_model_name_or_path"]
+        == trained[0].base.repo
     )
     assert found["loss_after"] > 0
 
@@ -200,7 +201,7 @@ def test_votes_given_through_the_api_are_what_dpo_learns_from(trained, tmp_path,
         learning_rate=2e-2,
     )
     preferences.train_preferences(without, examples(6), SYSTEM)
-    with_votes, without_votes = weights(work.folder), weights(without.folder)
+    with_votes, without_votes = weights(work.output_dir), weights(without.output_dir)
     assert any(not (with_votes[k] == without_votes[k]).all() for k in with_votes)
 
 
@@ -260,9 +261,9 @@ def test_grpo_writes_is_rewarded_and_keeps_the_contract(trained, tmp_path, monke
     assert [stopped for _, stopped in asked].count(True) > len(
         asked
     ) / 2  # the author's texts are longer than 16 tokens
-    before, after = weights(trained[0].folder), weights(work.folder)
+    before, after = weights(trained[0].output_dir), weights(work.output_dir)
     assert any(not (before[k] == after[k]).all() for k in before)
-    assert sorted(f.name for f in work.folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert sorted(f.name for f in work.output_dir.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
 
 
 def test_a_loss_that_is_no_number_ends_it(trained, tmp_path, monkeypatch):
@@ -283,14 +284,14 @@ def test_ctrl_c_says_from_where_the_same_command_goes_on(trained, tmp_path, monk
 
     monkeypatch.setattr(dpo, "run_dpo", press)
     work = again(trained, tmp_path / "adapter", method="dpo")
-    with pytest.raises(KeyboardInterrupt, match="the same command begins anew"):
+    with pytest.raises(KeyboardInterrupt, match="the same command starts again from the beginning"):
         preferences.train_preferences(work, examples(6), SYSTEM)
     with (
-        work.checkpoints.saving(12, 12),
+        work.checkpoints.save(12, 12),
         pytest.raises(KeyboardInterrupt, match="^((?!step-12).)*$"),
     ):  # not there before it is whole
         preferences.train_preferences(work, examples(6), SYSTEM)
-    with pytest.raises(KeyboardInterrupt, match="goes on from .*step-12, what the posts taught"):
+    with pytest.raises(KeyboardInterrupt, match="resumes from .*step-12, the end of the training on the posts"):
         preferences.train_preferences(work, examples(6), SYSTEM)
     work.checkpoints.clear()
 
@@ -303,7 +304,7 @@ def test_memory_that_ends_is_one_sentence(trained, tmp_path, monkeypatch):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
     monkeypatch.setattr(dpo, "load_adapter", allocate)
-    with pytest.raises(UserError, match="Memory ran out in train.method=dpo: set train.method to sft"):
+    with pytest.raises(UserError, match="Out of memory in train.method=dpo: set train.method to sft"):
         preferences.train_preferences(again(trained, tmp_path / "adapter", method="dpo"), examples(6), SYSTEM)
 
 
@@ -361,7 +362,7 @@ def test_the_stage_says_what_it_did_in_its_metrics(tiny, tiny_root, tmp_path, mo
 @pytest.mark.parametrize(
     "content, said",
     [
-        (None, "is not there: save the answer of GET /api/blind/pairs"),
+        (None, "does not exist: save the answer of GET /api/blind/pairs"),
         ("{no json", "line 1 is not a JSON line"),
         (
             '{"prompt": "a", "chosen": "b", "rejected": "c"}\n\n{"prompt": "a", "chosen": "b"}',
@@ -460,7 +461,7 @@ def test_where_triton_is_not_installed_pytorch_stands_in(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "triton", None)
     monkeypatch.setitem(sys.modules, "triton.runtime", None)
-    assert not trl_compat.driven(torch.device("cuda"))
+    assert not trl_compat.can_run_triton(torch.device("cuda"))
     patch_trl(monkeypatch, None)
     trl_compat.patch_trl_for_cpu()
     assert trl_compat.trl.trainer.utils._ChunkedLogProbFunction is trl_compat.LogProbabilities

@@ -39,7 +39,7 @@ def result(done, numbers) -> dict:
     """All that must be the same."""
     return {
         "steps": done.log.steps,
-        "valids": done.log.valids,
+        "valids": done.log.validations,
         "tokens": done.log.tokens,
         "best": numbers["best_epoch"],
         "steps_made": numbers["steps"],
@@ -63,14 +63,14 @@ def unbroken(tiny, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         done = work(tiny, tmp_path_factory.mktemp("unbroken") / "adapter")
-        return result(done, cpu.train(done)), done.folder
+        return result(done, cpu.train(done)), done.output_dir
 
 
 # --- kill -9 ----------------------------------------------------------------------------------------------------------
 
 # Where each process is killed: (what is called, the how manieth time in that process). The first has no checkpoint yet;
 # the second leaves one half-written; the third has made an epoch's last step and not looked at its end.
-KILLS = [(TrainingLog, "step", 1), (callbacks, "save_file", 4), (callbacks.TrainingMonitor, "look", 1)]
+KILLS = [(TrainingLog, "log_step", 1), (callbacks, "save_file", 4), (callbacks.TrainingMonitor, "evaluate_epoch", 1)]
 
 
 def killed_and_resumed(base: dict, folder: str, out: str) -> None:
@@ -114,8 +114,8 @@ def test_killed_three_times_it_ends_as_if_unbroken(tiny, unbroken, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     said = done.stdout
-    assert said.count("going on from step") == 2, said  # nothing was kept when the first was killed
-    assert "going on from step 4 of 9" in said and "going on from step 6 of 9" in said, said
+    assert said.count("resuming from step") == 2, said  # nothing was kept when the first was killed
+    assert "resuming from step 4 of 9" in said and "resuming from step 6 of 9" in said, said
     assert_same(json.loads((tmp_path / "out").read_text()), unbroken[0], tmp_path / "adapter", unbroken[1])
     left = sorted(f.name for f in (tmp_path / "adapter-checkpoints").iterdir())
     assert left == ["step-8"], "older and half-written checkpoints are gone"
@@ -128,18 +128,18 @@ def test_ctrl_c_keeps_the_step_and_the_same_command_goes_on(tiny, unbroken, tmp_
     stopped = work(tiny, tmp_path / "adapter")
     with (
         monkeypatch.context() as pressing,
-        pytest.raises(KeyboardInterrupt, match="step 3 of 9 is kept in .*the same command goes on from there"),
+        pytest.raises(KeyboardInterrupt, match="step 3 of 9 is saved in .*the same command resumes from there"),
     ):
-        inner = TrainingLog.step
+        inner = TrainingLog.log_step
         pressing.setattr(
             TrainingLog,
-            "step",
+            "log_step",
             lambda log, step, *rest: (inner(log, step, *rest), step == 3 and os.kill(os.getpid(), signal.SIGINT)),
         )
         cpu.train(stopped)
-    assert stopped.checkpoints.newest().name == "step-3"
+    assert stopped.checkpoints.latest().name == "step-3"
     again = work(tiny, tmp_path / "adapter")
-    assert_same(result(again, cpu.train(again)), unbroken[0], again.folder, unbroken[1])
+    assert_same(result(again, cpu.train(again)), unbroken[0], again.output_dir, unbroken[1])
 
 
 def test_ctrl_c_while_the_last_epoch_is_looked_at_is_kept_too(tiny, unbroken, tmp_path, monkeypatch, capsys):
@@ -152,13 +152,13 @@ def test_ctrl_c_while_the_last_epoch_is_looked_at_is_kept_too(tiny, unbroken, tm
 
     with (
         monkeypatch.context() as pressing,
-        pytest.raises(KeyboardInterrupt, match="step 9 of 9 is kept in .*step-9; the same command"),
+        pytest.raises(KeyboardInterrupt, match="step 9 of 9 is saved in .*step-9; the same command"),
     ):
         pressing.setattr(callbacks, "validation_loss", pressed)
         cpu.train(stopped)
     again = work(tiny, tmp_path / "adapter")
-    assert_same(result(again, cpu.train(again)), unbroken[0], again.folder, unbroken[1])
-    assert "step 9/9" in capsys.readouterr().out.split("going on from")[0], "no step was made again"
+    assert_same(result(again, cpu.train(again)), unbroken[0], again.output_dir, unbroken[1])
+    assert "step 9/9" in capsys.readouterr().out.split("resuming from")[0], "no step was made again"
 
 
 @pytest.mark.parametrize("patience", [0, 1])
@@ -179,15 +179,15 @@ def test_what_the_posts_taught_is_kept_for_the_method_that_follows(tiny, tmp_pat
         return done, cpu.train(done)
 
     done, _ = train(tmp_path / "adapter")
-    weights = load_file(done.folder / "adapter_model.safetensors")
-    assert done.checkpoints.newest().name == f"step-{last}"
+    weights = load_file(done.output_dir / "adapter_model.safetensors")
+    assert done.checkpoints.latest().name == f"step-{last}"
     again, numbers = train(tmp_path / "adapter")
     assert (
         numbers["steps"] == last
-        and f"going on from step {last} of 9" in capsys.readouterr().out
+        and f"resuming from step {last} of 9" in capsys.readouterr().out
         and again.log.steps == done.log.steps
     )
-    assert all(torch.equal(weights[k], w) for k, w in load_file(again.folder / "adapter_model.safetensors").items())
+    assert all(torch.equal(weights[k], w) for k, w in load_file(again.output_dir / "adapter_model.safetensors").items())
 
 
 # --- memory, numbers, disk --------------------------------------------------------------------------------------------
@@ -216,17 +216,17 @@ def test_out_of_memory_halves_the_rows_and_changes_no_result(tiny, unbroken, tmp
 
     cpu_loss = cpu.summed_cross_entropy
     monkeypatch.setattr(cpu, "summed_cross_entropy", greedy)
-    monkeypatch.setattr(cpu.PackedTrainer, "parts", 1)
+    monkeypatch.setattr(cpu.PackedTrainer, "num_microbatches", 1)
     done = work(tiny, tmp_path / "adapter")
     done = type(done)(**{**vars(done), "params": settings(**{**KNOBS, "lora_dropout": 0.0})})
     numbers = cpu.train(done)
     assert (
-        "memory ran out: each row of 256 tokens is now read in up to 2 parts (batch halved, accumulation doubled"
+        "out of memory: each row of 256 tokens is now read in up to 2 parts (same result, slower)"
         in capsys.readouterr().out
     )
     monkeypatch.setattr(cpu, "summed_cross_entropy", cpu_loss)
     plain = job(tiny, tmp_path / "plain", settings(**{**KNOBS, "lora_dropout": 0.0}), ROWS)
-    assert_same(result(done, numbers), result(plain, cpu.train(plain)), done.folder, plain.folder)
+    assert_same(result(done, numbers), result(plain, cpu.train(plain)), done.output_dir, plain.output_dir)
 
 
 def test_memory_for_not_even_one_post_is_one_sentence(tiny, tmp_path, monkeypatch):
@@ -239,7 +239,7 @@ def test_memory_for_not_even_one_post_is_one_sentence(tiny, tmp_path, monkeypatc
     monkeypatch.setattr(cpu, "summed_cross_entropy", none)
     with pytest.raises(
         UserError,
-        match="even with one post at a time: set train.max_length under 256, or train on a smaller train.base",
+        match="even with one post at a time: set train.max_length below 256, or train on a smaller train.base",
     ):
         cpu.train(work(tiny, tmp_path / "adapter"))
 
@@ -260,7 +260,7 @@ def test_a_disk_that_is_full_at_a_checkpoint_stops_no_training(tiny, unbroken, t
     done, limit, inner = (
         work(tiny, tmp_path / "adapter"),
         resource.getrlimit(resource.RLIMIT_FSIZE),
-        callbacks.TrainingMonitor.save,
+        callbacks.TrainingMonitor.save_checkpoint,
     )
 
     def save(self):
@@ -271,10 +271,10 @@ def test_a_disk_that_is_full_at_a_checkpoint_stops_no_training(tiny, unbroken, t
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
-    monkeypatch.setattr(callbacks.TrainingMonitor, "save", save)
+    monkeypatch.setattr(callbacks.TrainingMonitor, "save_checkpoint", save)
     assert_same(result(done, cpu.train(done)), unbroken[0])
     assert (
-        "the disk is full: step 4 is not kept, the newest checkpoint stays step-2; training goes on"
+        "the disk is full: step 4 is not saved, the latest checkpoint is still step-2; training continues"
         in capsys.readouterr().out
     )
     assert [f.name for f in done.checkpoints.folder.iterdir()] == ["step-2"]
@@ -282,11 +282,11 @@ def test_a_disk_that_is_full_at_a_checkpoint_stops_no_training(tiny, unbroken, t
 
 def test_ctrl_c_on_a_full_disk_says_which_step_is_kept(tiny, tmp_path, monkeypatch, capsys):
     """Not the one it stops in, and that training goes on is not said."""
-    stopped, inner = work(tiny, tmp_path / "adapter"), TrainingLog.step
+    stopped, inner = work(tiny, tmp_path / "adapter"), TrainingLog.log_step
     full = OSError(28, "No space left on device")
     monkeypatch.setattr(
         TrainingLog,
-        "step",
+        "log_step",
         lambda log, step, *rest: (
             inner(log, step, *rest),
             step == 3
@@ -296,6 +296,6 @@ def test_ctrl_c_on_a_full_disk_says_which_step_is_kept(tiny, tmp_path, monkeypat
             ),
         ),
     )
-    with pytest.raises(KeyboardInterrupt, match="step 2 of 9 is kept in .*step-2; the same command"):
+    with pytest.raises(KeyboardInterrupt, match="step 2 of 9 is saved in .*step-2; the same command"):
         cpu.train(stopped)
-    assert "step 3 is not kept, the newest checkpoint stays step-2\n" in capsys.readouterr().out
+    assert "step 3 is not saved, the latest checkpoint is still step-2\n" in capsys.readouterr().out

@@ -19,7 +19,7 @@ def test_a_tiny_corpus_gets_a_small_rank_at_the_same_strength():
     usual = load_params("params.yaml").train
     small, said = fit_to_corpus(usual, TINY_CORPUS_TOKENS - 1)
     assert small.lora_rank == 8 and small.lora_alpha / small.lora_rank == usual.lora_alpha / usual.lora_rank
-    assert "LoRA rank 8 in place of 16" in said[0]
+    assert "LoRA rank 8 instead of 16" in said[0]
     assert fit_to_corpus(usual, TINY_CORPUS_TOKENS) == (usual, [])
 
 
@@ -36,7 +36,7 @@ def test_steps_are_said_as_transformers_counts_them(total, warmup, rising):
     from transformers import TrainingArguments
 
     assert TrainingArguments(output_dir="x", warmup_steps=warmup, use_cpu=True).get_warmup_steps(total) == rising
-    assert f"{total} steps, 3 an epoch; the learning rate rises to 0.005 in the first {rising}," in describe_schedule(
+    assert f"{total} steps, 3 per epoch; learning rate: warm-up to 0.005 over {rising} steps," in describe_schedule(
         settings(warmup_ratio=warmup), total, 3
     )
 
@@ -44,18 +44,18 @@ def test_steps_are_said_as_transformers_counts_them(total, warmup, rising):
 @pytest.mark.parametrize(
     "losses, says",
     [
-        ([3.6, 3.2, 3.1], "still took 0.100 off the validation loss: more epochs may help"),
-        ([3.6, 3.1, 3.099], "took only 0.001 off the validation loss: more epochs would not help"),
+        ([3.6, 3.2, 3.1], "still lowered the validation loss by 0.100: more epochs may help"),
+        ([3.6, 3.1, 3.099], "lowered the validation loss by only 0.001: more epochs would not help"),
         (
             [3.6, 3.1, 3.2],
             (
-                "epoch 1 is the best and is kept: after it the validation loss rose by 0.100, and training stopped at"
-                " epoch 2 of 3; more epochs hurt"
+                "epoch 1 is the best and is kept: the validation loss rose by 0.100 after it; early stopping after epoch"
+                " 2 of 3; more epochs would not help"
             ),
         ),
         (
             [3.6, 3.2, 3.1, 3.3],
-            "epoch 2 is the best and is kept: after it the validation loss rose by 0.200; more epochs hurt",
+            "epoch 2 is the best and is kept: the validation loss rose by 0.200 after it; more epochs would not help",
         ),
         ([3.6, 3.7], "did not fall"),
     ],
@@ -74,7 +74,7 @@ def test_training_stops_when_the_validation_loss_no_longer_falls(tiny, tmp_path,
     work = job(tiny, tmp_path / "adapter", settings(epochs=6, early_stopping_patience=1))
     numbers = cpu.train(work)
     assert (
-        [v[2] for v in work.log.valids] == [9.0, 5.0, 4.0, 4.5]
+        [v[2] for v in work.log.validations] == [9.0, 5.0, 4.0, 4.5]
         and numbers["best_epoch"] == 2
         and numbers["loss_after"] == 4.0
     )

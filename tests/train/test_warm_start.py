@@ -36,8 +36,8 @@ def start(base="d", rank=16, knobs=KNOBS, posts=POSTS, held_out=frozenset(), the
 
 
 def test_warm_start_goes_on_from_the_last_adapter(last):
-    begin, said = start(held_out="x")
-    assert begin.adapter.resolve() == last and begin.posts == {"a", "b"} and "1 new post" in said
+    found, said = start(held_out="x")
+    assert found.adapter.resolve() == last and found.posts == {"a", "b"} and "1 new post" in said
 
 
 @pytest.mark.parametrize(
@@ -48,22 +48,22 @@ def test_warm_start_goes_on_from_the_last_adapter(last):
         ({"knobs": {**KNOBS, "prepare.redact": True}}, "another prepare.redact"),
         ({"knobs": {**KNOBS, "train.num_canaries": 0}}, "another train.num_canaries"),
         ({"held_out": "b"}, "knows 1 of the posts that are held out"),
-        ({"there": "bcx"}, "knows 1 posts that are gone or were changed"),
-        ({"posts": "ab"}, "has seen all"),
+        ({"there": "bcx"}, "knows 1 posts that were deleted or changed"),
+        ({"posts": "ab"}, "was trained on all of these posts"),
         ({"posts": "yz"}, "other posts"),
     ],
 )
 def test_warm_start_begins_at_the_base_where_the_last_adapter_does_not_fit(last, given, why):
-    begin, said = start(**given)
-    assert begin is None and why in said and "begins at the base" in said
+    found, said = start(**given)
+    assert found is None and why in said and "starts from the base model" in said
 
 
 def test_an_adapter_of_before_parameters_were_renamed_is_recognised(last):
     """Its backend.json has the names of then."""
     about = json.loads((last / "backend.json").read_text())
     (last / "backend.json").write_text(json.dumps(about | {"knobs": {**KNOBS, "train.canaries": 4}}))
-    begin, said = start(knobs={**KNOBS, "train.num_canaries": 4})
-    assert begin.posts == {"a", "b"} and "on from the last adapter" in said
+    found, said = start(knobs={**KNOBS, "train.num_canaries": 4})
+    assert found.posts == {"a", "b"} and "continues from the previous adapter" in said
     assert "another train.num_canaries" in start(knobs={**KNOBS, "train.num_canaries": 0})[1]
 
 
@@ -84,23 +84,23 @@ def test_warm_start_ignores_a_broken_adapter(last, about):
 
 def test_the_first_training_begins_at_the_base(last):
     (last / "adapter_model.safetensors").unlink()  # half of it is none
-    assert "no adapter of an earlier training" in start()[1]
+    assert "no previous adapter" in start()[1]
     shutil.rmtree(last)
-    assert "no adapter of an earlier training" in start()[1]
+    assert "no previous adapter" in start()[1]
 
 
 def test_old_posts_are_read_once_more_in_proportion_to_the_new_ones(last):
-    begin = start()[0]
+    found = start()[0]
     rows = [{"id": f"{p}-{n}", "post_id": p, "task": "write"} for p in "abc" for n in range(50)] + [
         {"id": "me", "post_id": "persona", "task": "persona"}
     ]
     lengths = {r["id"]: 10 for r in rows}
-    some = warm_start.mix_replay(rows, begin, lengths, 7)
+    some = warm_start.mix_replay(rows, found, lengths, 7)
     new, old = [r for r in some if r["post_id"] == "c"], [r for r in some if r["post_id"] != "c"]
     assert len(new) == 50 and len(old) == 100 and some == [r for r in rows if r in some]
     few = [r for r in rows if r["post_id"] != "c" or r["id"] in ("c-1", "c-2")]
-    assert sum(r["post_id"] != "c" for r in warm_start.mix_replay(few, begin, lengths, 7)) == 4
-    assert warm_start.mix_replay(few, begin, lengths, 7) != warm_start.mix_replay(few, begin, lengths, 8)
+    assert sum(r["post_id"] != "c" for r in warm_start.mix_replay(few, found, lengths, 7)) == 4
+    assert warm_start.mix_replay(few, found, lengths, 7) != warm_start.mix_replay(few, found, lengths, 8)
 
 
 @pytest.mark.slow
@@ -115,19 +115,21 @@ def test_the_cpu_trainer_begins_with_the_adapter_and_keeps_it_where_more_trainin
     first = job(tiny, tmp_path / "first", settings())
     numbers = cpu.train(first)
     again = dataclasses.replace(
-        job(tiny, tmp_path / "again", settings(epochs=1, learning_rate=1e-3)), start=first.folder
+        job(tiny, tmp_path / "again", settings(epochs=1, learning_rate=1e-3)), init_adapter=first.output_dir
     )
     better = cpu.train(again)
     assert (
         better["loss_before"] == pytest.approx(numbers["loss_after"], abs=1e-4)
         and better["loss_after"] < better["loss_before"]
     )
-    hurt = dataclasses.replace(job(tiny, tmp_path / "hurt", settings(epochs=1, learning_rate=0.05)), start=first.folder)
+    hurt = dataclasses.replace(
+        job(tiny, tmp_path / "hurt", settings(epochs=1, learning_rate=0.05)), init_adapter=first.output_dir
+    )
     for row in hurt.train_rows:  # nothing like what it is validated on
         row["completion"][0]["content"] = "Zinc, zebras! " * 20
     worse = cpu.train(hurt)
-    assert hurt.log.valids[-1][2] > worse["loss_before"] == worse["loss_after"] and worse["best_epoch"] == 0
-    ours, theirs = (load_file(w.folder / "adapter_model.safetensors") for w in (hurt, first))
+    assert hurt.log.validations[-1][2] > worse["loss_before"] == worse["loss_after"] and worse["best_epoch"] == 0
+    ours, theirs = (load_file(w.output_dir / "adapter_model.safetensors") for w in (hurt, first))
     assert all(ours[k].equal(theirs[k]) for k in theirs)
 
 
@@ -156,7 +158,7 @@ def test_posts_added_to_a_blog_are_learnt_on_top_and_the_test_stays(tiny_root, t
         " train.warm_start=true",
     )
     done = run_in(folder, "dvc repro train")
-    assert "begins at the base" in done.stdout and "20 new" not in done.stdout
+    assert "starts from the base model" in done.stdout and "20 new" not in done.stdout
     before = {
         name: {r["post_id"] for r in read_jsonl(folder / f"data/split/{name}.jsonl")} for name in ("train", "test")
     }
@@ -169,8 +171,8 @@ def test_posts_added_to_a_blog_are_learnt_on_top_and_the_test_stays(tiny_root, t
     new = after["train"] - before["train"]
     assert before["test"] <= after["test"] and before["train"] <= after["train"] and new
     assert (
-        "20 posts stay in their split, 3 are new" in done.stdout
-        and f"on from the last adapter, with {len(new)} new posts" in done.stdout
+        "20 posts stay where they were, 3 are new" in done.stdout
+        and f"continues from the previous adapter, with {len(new)} new posts" in done.stdout
     ), done.stdout
     about = json.loads((folder / "artifacts/adapter/backend.json").read_text())
     assert set(about["posts"]) == after["train"]

@@ -1,27 +1,39 @@
-"""Causal attention inside each document of a packed row, in blocks of queries, as one step of PyTorch's autograd, for a
-CPU.
+"""Causal attention inside each document of a packed row, in blocks of queries, as one autograd function, for a CPU.
 
-PyTorch's own takes one and a half to three times as long here, above all on the way back in bf16 (docs/performance.md).
+PyTorch's own attention takes one and a half to three times as long here, mainly in the backward pass in bf16
+(docs/performance.md).
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-NAME = "by_document"  # to transformers
-QUERY_BLOCK = 128  # a block: its scores stay in the processor's cache, and little is computed beyond the diagonal
+NAME = "by_document"  # for transformers' attn_implementation
+QUERY_BLOCK = 128  # queries: the scores of a block stay in the CPU's cache, and few are computed above the diagonal
 
 
 def attention_by_document(
-    module, query, key, value, attention_mask, documents=None, scaling=None, dropout=0.0, softcap=None, **kwargs
-):
-    """transformers' attention function. query (1, heads, length, width), key and value of as many or fewer heads;
-    `documents`: see train.kernels.cross_entropy.bounds. No mask, and no work across documents. The result is (1,
-    length, heads, width).
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    documents: list[int] | None = None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    softcap: float | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """transformers' interface of an attention function.
+
+    query (1, heads, length, width); key and value (1, key heads, length, width), where the number of key heads divides
+    that of heads. `documents`: see cross_entropy.document_boundaries. The mask is ignored: attention is causal, and
+    nothing is computed across documents. Returns (1, length, heads, width), and None in place of the probabilities.
     """
-    if dropout and module.training:  # GPT-2's
+    if dropout and module.training:  # GPT-2 has dropout in its attention
         outputs = [
             sdpa_attention_forward(
                 module,
@@ -45,13 +57,13 @@ def attention_by_document(
 
 
 def register() -> str:
-    """Make `attention_by_document` known to transformers; returns its name for `attn_implementation`."""
+    """Register `attention_by_document` with transformers; returns its name for `attn_implementation`."""
     AttentionInterface.register(NAME, attention_by_document)
     return NAME
 
 
 def query_blocks(documents: list[int]) -> Iterator[tuple[int, int, int]]:
-    """(where the document begins, first query, end of queries) for each block."""
+    """(start of the document, first query, end of the queries) of each block, as positions in the row."""
     for start, end in zip(documents, documents[1:]):
         for first in range(start, end, QUERY_BLOCK):
             yield start, first, min(first + QUERY_BLOCK, end)
@@ -60,13 +72,23 @@ def query_blocks(documents: list[int]) -> Iterator[tuple[int, int, int]]:
 class DocumentAttention(torch.autograd.Function):
     """o = P v with P = softmax(z), z = s q kᵀ, or c tanh(s q kᵀ / c) with a soft cap c, over the keys up to each query.
 
-    With g = do: dv = Pᵀ g; dz = P (g vᵀ − rowsum(P g vᵀ)), times 1 − (z / c)² with a cap; dq = s dz k; dk = dzᵀ s q. P
-    is computed again on the way back: kept, those of a long post would be the largest part of what a step keeps. Heads
-    that share keys stand below each other in one product.
+    With g = do: dv = Pᵀ g; dz = P (g vᵀ − rowsum(P g vᵀ)), times 1 − (z / c)² with a cap; dq = s dz k; dk = dzᵀ s q
+    (the derivative of softmax attention, as in Dao et al. 2022, FlashAttention, appendix B). The backward pass computes
+    P again: stored, the P of a long post would be most of a step's memory. Heads that share keys (grouped-query
+    attention) are stacked below each other in one matrix product.
     """
 
     @staticmethod
-    def forward(ctx, query, key, value, documents, scaling, cap):
+    def forward(
+        ctx: Any,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        documents: list[int],
+        scaling: float,
+        cap: float | None,
+    ) -> torch.Tensor:
+        """Shapes as in attention_by_document."""
         (_, heads, length, width), shared = query.shape, key.shape[1]
         q = (query[0] * scaling).view(shared, heads // shared, length, width)
         k, v = key[0].contiguous(), value[0].contiguous()
@@ -79,21 +101,22 @@ class DocumentAttention(torch.autograd.Function):
         return out.view(1, heads, length, -1).transpose(1, 2)
 
     @staticmethod
-    def backward(ctx, slope):
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of query, key and value; grad_output (1, length, heads, width)."""
         q, k, v = ctx.saved_tensors
-        g = slope[0].transpose(0, 1).reshape(*q.shape[:-1], -1)
+        g = grad_output[0].transpose(0, 1).reshape(*q.shape[:-1], -1)
         dq, dk, dv = (
             torch.empty_like(q),
             torch.zeros_like(k, dtype=torch.float32),
             torch.zeros_like(v, dtype=torch.float32),
         )
         for start, first, end in query_blocks(ctx.documents):
-            p, bent = attention_probs(q, k, start, first, end, ctx.cap)
-            above = flatten_block(g, first, end)
-            dv[:, start:end] += p.transpose(1, 2) @ above
-            dz = torch._softmax_backward_data(above @ v[:, start:end].transpose(1, 2), p, -1, p.dtype)
-            if bent is not None:
-                dz *= bent
+            p, softcap_grad = attention_probs(q, k, start, first, end, ctx.cap)
+            g_block = flatten_block(g, first, end)
+            dv[:, start:end] += p.transpose(1, 2) @ g_block
+            dz = torch._softmax_backward_data(g_block @ v[:, start:end].transpose(1, 2), p, -1, p.dtype)
+            if softcap_grad is not None:
+                dz *= softcap_grad
             dq[:, :, first:end] = (dz @ k[:, start:end]).view_as(dq[:, :, first:end])
             dk[:, start:end] += dz.transpose(1, 2) @ flatten_block(q, first, end)
         return (
@@ -107,21 +130,23 @@ class DocumentAttention(torch.autograd.Function):
 
 
 def attention_probs(
-    q, k, start: int, first: int, end: int, cap: float | None
+    q: torch.Tensor, k: torch.Tensor, start: int, first: int, end: int, cap: float | None
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """(P, 1 − (z / c)² or None) of a block, each (shared heads, heads of each × queries, keys)."""
+    """(P; 1 − (z / c)², or None without a soft cap) of a block, each (key heads, heads per key head × queries, keys).
+    q (key heads, heads per key head, length, width), k (key heads, length, width)."""
     scores = flatten_block(q, first, end) @ k[:, start:end].transpose(1, 2)
-    bent = None
+    softcap_grad = None
     if cap:
         scores = (scores / cap).tanh_()
-        bent = 1 - scores**2
+        softcap_grad = 1 - scores**2
         scores *= cap
     n = end - first
-    later = torch.ones(n, n, dtype=torch.bool).triu_(1)
-    scores.view(len(k), -1, n, end - start)[..., first - start :].masked_fill_(later, -torch.inf)
-    return torch.softmax(scores, -1), bent
+    future = torch.ones(n, n, dtype=torch.bool).triu_(1)
+    scores.view(len(k), -1, n, end - start)[..., first - start :].masked_fill_(future, -torch.inf)
+    return torch.softmax(scores, -1), softcap_grad
 
 
 def flatten_block(x: torch.Tensor, first: int, end: int) -> torch.Tensor:
-    """(shared heads, heads of each × queries, width) of a block."""
+    """The block's queries of x (key heads, heads per key head, length, width) as (key heads, heads per key head ×
+    queries, width)."""
     return x[:, :, first:end].reshape(x.shape[0], -1, x.shape[-1])

@@ -1,14 +1,16 @@
-"""LoRA layers, gated MLPs and RMSNorm, each as one step of PyTorch's autograd, for a CPU.
+"""LoRA layers, gated MLPs and RMSNorm, each fused into one autograd function, for a CPU.
 
-Written out, a LoRA layer makes four tensors of its output's size where one does, and a gated MLP keeps four for the way
-back where two do, and each costs fresh pages. Here results are added to in place, and what is cheap is computed again.
-The formulas are those of peft and transformers; tests compare values and gradients.
+In plain PyTorch, a LoRA layer makes four tensors of its output's size, and a gated MLP stores four for the backward
+pass; each of them needs new memory pages. Here one and two are enough: results are added to in place, and what is cheap
+is computed again. The formulas are those of PEFT and transformers; tests compare values and gradients with theirs.
 """
 
 import functools
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from peft import PeftModel
 from peft.tuners.lora import Linear as LoraLinear
 from transformers.activations import ACT2FN
 
@@ -16,8 +18,8 @@ NORMS = ("LlamaRMSNorm", "MistralRMSNorm", "Qwen2RMSNorm", "Phi3RMSNorm")  # y =
 GATED = ("LlamaMLP", "MistralMLP", "Qwen2MLP")  # down(silu(gate(x)) up(x))
 
 
-def apply_fused_forwards(model) -> None:
-    """Let the layers of a PeftModel that are known here compute as said above; all others stay as they are."""
+def apply_fused_forwards(model: PeftModel) -> None:
+    """Replace the forward function of the layers that are supported here; all others stay as they are."""
     for module in model.modules():
         name = type(module).__name__
         if isinstance(module, LoraLinear) and is_fusable(module):
@@ -29,7 +31,7 @@ def apply_fused_forwards(model) -> None:
 
 
 def is_fusable(module: LoraLinear) -> bool:
-    """One adapter without dropout, DoRA and the like, on an ordinary linear layer."""
+    """Whether a layer is an ordinary linear one with one plain LoRA adapter: no dropout, no DoRA or other variant."""
     adapters = list(module.lora_A)
     return (
         adapters == ["default"]
@@ -41,6 +43,7 @@ def is_fusable(module: LoraLinear) -> bool:
 
 
 def lora_forward(module: LoraLinear, x: torch.Tensor) -> torch.Tensor:
+    """x (…, in) → (…, out)."""
     linear = module.base_layer
     return LoraFunction.apply(
         x,
@@ -52,19 +55,30 @@ def lora_forward(module: LoraLinear, x: torch.Tensor) -> torch.Tensor:
     )
 
 
-def norm_forward(module, x: torch.Tensor) -> torch.Tensor:
+def norm_forward(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """x (…, width) → the same shape."""
     return RMSNormFunction.apply(x, module.weight, module.variance_epsilon)
 
 
-def mlp_forward(module, x: torch.Tensor) -> torch.Tensor:
+def mlp_forward(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """x (…, width) → the same shape."""
     return module.down_proj(SwiGLUFunction.apply(module.gate_proj(x), module.up_proj(x)))
 
 
 class LoraFunction(torch.autograd.Function):
-    """y = x Wᵀ + bias + s (x Aᵀ) Bᵀ, in W's type; W and bias are frozen."""
+    """y = x Wᵀ + bias + s (x Aᵀ) Bᵀ, in W's dtype; W and bias are frozen (Hu et al. 2021)."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, a, b, scaling):
+    def forward(
+        ctx: Any,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        a: torch.Tensor,
+        b: torch.Tensor,
+        scaling: float,
+    ) -> torch.Tensor:
+        """x (…, in), weight (out, in), bias (out,), a (rank, in), b (out, rank) → (…, out)."""
         rows = x.reshape(-1, x.shape[-1]).to(weight.dtype)
         a, b = a.to(weight.dtype), b.to(weight.dtype)
         low = rows @ a.T
@@ -74,45 +88,51 @@ class LoraFunction(torch.autograd.Function):
         return y.view(*x.shape[:-1], -1)
 
     @staticmethod
-    def backward(ctx, slope):
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of x, a and b; grad_output (…, out)."""
         rows, weight, a, b, low = ctx.saved_tensors
-        slope = slope.reshape(-1, slope.shape[-1])
-        low_slope = (slope @ b).mul_(ctx.scaling)
-        x_slope = None
+        grad = grad_output.reshape(-1, grad_output.shape[-1])
+        low_grad = (grad @ b).mul_(ctx.scaling)
+        x_grad = None
         if ctx.needs_input_grad[0]:
             shape, dtype = ctx.like
-            x_slope = (slope @ weight).addmm_(low_slope, a).view(shape).to(dtype)
-        return x_slope, None, None, low_slope.T @ rows, (low.T @ slope).mul_(ctx.scaling).T, None
+            x_grad = (grad @ weight).addmm_(low_grad, a).view(shape).to(dtype)
+        return x_grad, None, None, low_grad.T @ rows, (low.T @ grad).mul_(ctx.scaling).T, None
 
 
 class SwiGLUFunction(torch.autograd.Function):
-    """silu(gate) up."""
+    """silu(gate) up (Shazeer 2020)."""
 
     @staticmethod
-    def forward(ctx, gate, up):
+    def forward(ctx: Any, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+        """gate and up (…, width) → the same shape."""
         ctx.save_for_backward(gate, up)
         return F.silu(gate).mul_(up)
 
     @staticmethod
-    def backward(ctx, slope):
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gradients of gate and up."""
         gate, up = ctx.saved_tensors
-        return torch.ops.aten.silu_backward(slope * up, gate), F.silu(gate).mul_(slope)
+        return torch.ops.aten.silu_backward(grad_output * up, gate), F.silu(gate).mul_(grad_output)
 
 
 class RMSNormFunction(torch.autograd.Function):
-    """w x r with r = 1 / √(mean x² + ε), in fp32; dx = r (g − x r² mean(g x)) with g = w dy."""
+    """w x r with r = 1 / √(mean x² + ε), in fp32 (Zhang and Sennrich 2019); dx = r (g − x r² mean(g x)) with g = w dy.
+    w is frozen."""
 
     @staticmethod
-    def forward(ctx, x, weight, epsilon):
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
+        """x (…, width), weight (width,) → (…, width)."""
         wide = x.float()
         r = (torch.linalg.vecdot(wide, wide).unsqueeze(-1) / x.shape[-1] + epsilon).rsqrt_()
         ctx.save_for_backward(x, weight, r)
         return (wide * r).to(x.dtype).mul_(weight)
 
     @staticmethod
-    def backward(ctx, slope):
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Gradient of x."""
         x, weight, r = ctx.saved_tensors
         wide = x.float()
-        g = slope.float() * weight
-        along = torch.linalg.vecdot(g, wide).unsqueeze(-1) / x.shape[-1]
-        return g.mul_(r).addcmul_(wide, along * r**3, value=-1).to(x.dtype), None, None
+        g = grad_output.float() * weight
+        mean_gx = torch.linalg.vecdot(g, wide).unsqueeze(-1) / x.shape[-1]
+        return g.mul_(r).addcmul_(wide, mean_gx * r**3, value=-1).to(x.dtype), None, None

@@ -1,13 +1,21 @@
-"""What DPO and GRPO share: the adapter they start from, TRL's arguments, what the twin writes, and progress."""
+"""What DPO and GRPO share: the adapter they start from, TRL's arguments, generating texts, and progress."""
 
 import math
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, TrainerCallback
+from transformers import (
+    AutoModelForCausalLM,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.trainer_callback import PrinterCallback
 
 from blogtwin import memory
@@ -18,22 +26,30 @@ from blogtwin.models.gguf_export import write_merged_gguf
 from blogtwin.models.llama_cpp import LlamaModel
 from blogtwin.sampling import SamplingParams
 from eval.systems import MAX_BATCH, System
-from train.backend import on_gpu
+from train.backend import TrainingJob, uses_gpu
 from train.callbacks import save_adapter
 from train.cpu import base_dtype
 
-MAX_COMPLETION_TOKENS = 256  # of a text that is compared or rewarded: its beginning
-LR_DIVISOR = 10  # times: the learning rate under that of training, since the twin can write already
-PROMPTS_PER_STEP = 4  # prompts of a step in GRPO, pairs of a step in DPO
+MAX_COMPLETION_TOKENS = 256  # only the beginning of a text is compared or rewarded
+LR_DIVISOR = 10  # preferences are trained with a tenth of the learning rate: the twin can write already
+PROMPTS_PER_STEP = 4  # by gradient accumulation: prompts of a step in GRPO, pairs of a step in DPO
 
 
 class ProgressLogger(TrainerCallback):
-    """A line for every few steps."""
+    """Prints a line every few steps, and collects TRL's logs in `logs`. Raises FloatingPointError if the loss or the
+    gradient is not finite."""
 
-    def __init__(self, seen: list[dict]):
-        self.seen = seen
+    def __init__(self, logs: list[dict]):
+        self.logs = logs
 
-    def on_log(self, args, state, control, logs=None, **kwargs):
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict | None = None,
+        **kwargs: Any,
+    ) -> None:
         if not logs or "loss" not in logs:
             return
         for name in ("loss", "grad_norm"):
@@ -42,22 +58,25 @@ class ProgressLogger(TrainerCallback):
                     f"the {name.replace('grad_norm', 'gradient')} of train.method became {float(logs[name])} at step"
                     f" {state.global_step}"
                 )
-        self.seen.append(logs)
+        self.logs.append(logs)
         if state.global_step % max(1, state.max_steps // 8) == 0 or state.global_step == 1:
-            what = {"chosen likelier": "rewards/accuracies", "margin": "rewards/margins", "reward": "reward"}
-            told = "  ".join(f"{name} {float(logs[key]):.3f}" for name, key in what.items() if key in logs)
-            echo(f"preference step {state.global_step}/{state.max_steps}  loss {float(logs['loss']):.3f}  {told}")
+            labels = {"accuracy": "rewards/accuracies", "margin": "rewards/margins", "reward": "reward"}
+            numbers = "  ".join(f"{name} {float(logs[key]):.3f}" for name, key in labels.items() if key in logs)
+            echo(f"preference step {state.global_step}/{state.max_steps}  loss {float(logs['loss']):.3f}  {numbers}")
 
 
-def encode_references(tokenizer, examples: list[dict], system: str) -> list[tuple[list[int], list[int]]]:
-    """(prompt, the author's own text to its end), token ids, of each example."""
-    voice = System("twin", system)
-    return [chat.encode_example(tokenizer, voice.messages(e), e["output"]) for e in examples]
+def encode_references(tokenizer: Any, examples: list[dict], system: str) -> list[tuple[list[int], list[int]]]:
+    """(prompt, the author's own text with the end token) of each example, as token ids."""
+    twin = System("twin", system)
+    return [chat.encode_example(tokenizer, twin.messages(e), e["output"]) for e in examples]
 
 
-def generate(job, tokenizer, adapter: Path, prompts: list[list[int]], seed: int, why: str = "") -> list[dict]:
-    """What the twin of an adapter writes for each prompt, at most TOKENS long: see LlamaModel.write. `why` is said, if
-    anything is."""
+def generate(
+    job: TrainingJob, tokenizer: Any, adapter: Path, prompts: list[list[int]], seed: int, progress: str = ""
+) -> list[dict]:
+    """The answers of the base with `adapter` to the prompts (token ids), of at most MAX_COMPLETION_TOKENS each: see
+    LlamaModel.write for what an answer is. Prompt n has the seed `seed + n`. `progress`, if given, is shown with a
+    counter."""
     with tempfile.TemporaryDirectory() as folder:
         twin = Path(folder) / "twin.gguf"
         write_merged_gguf(job.base.gguf, adapter, twin, "q8_0", tokenizer.chat_template, {"general.name": "twin"})
@@ -65,7 +84,7 @@ def generate(job, tokenizer, adapter: Path, prompts: list[list[int]], seed: int,
             LlamaModel(
                 twin, n_ctx=max(map(len, prompts)) + MAX_COMPLETION_TOKENS, sequences=min(MAX_BATCH, len(prompts))
             ) as model,
-            progress_counter(why, len(prompts)) if why else nullcontext(lambda n: None) as wrote,
+            progress_counter(progress, len(prompts)) if progress else nullcontext(lambda n: None) as wrote,
         ):
             return model.write(
                 prompts,
@@ -75,9 +94,9 @@ def generate(job, tokenizer, adapter: Path, prompts: list[list[int]], seed: int,
             )
 
 
-def shared_arguments(job, folder: str) -> dict:
-    """What both methods share, of TRL's arguments."""
-    p, gpu = job.params, on_gpu(job.params.backend)
+def shared_arguments(job: TrainingJob, folder: str) -> dict[str, Any]:
+    """TRL's arguments that both methods share."""
+    p, gpu = job.params, uses_gpu(job.params.backend)
     return {
         "output_dir": folder,
         "use_cpu": not gpu,
@@ -98,24 +117,25 @@ def shared_arguments(job, folder: str) -> dict:
     }
 
 
-def load_adapter(job) -> PeftModel:
-    """The base with the adapter that was trained, ready to be trained further."""
+def load_adapter(job: TrainingJob) -> PeftModel:
+    """The base with the adapter that the trainer wrote, ready to be trained further."""
     model = AutoModelForCausalLM.from_pretrained(
-        job.base.hf, dtype=torch.float32 if on_gpu(job.params.backend) else base_dtype()
+        job.base.hf, dtype=torch.float32 if uses_gpu(job.params.backend) else base_dtype()
     )
     model.config._name_or_path = model.name_or_path = job.base.repo
-    return PeftModel.from_pretrained(model, job.folder, is_trainable=True)
+    return PeftModel.from_pretrained(model, job.output_dir, is_trainable=True)
 
 
-def train_and_save(trainer, job, seen: list[dict]) -> None:
-    """Train, and put the adapter where the one before was."""
+def train_and_save(trainer: Trainer, job: TrainingJob, logs: list[dict]) -> None:
+    """Train, and replace the adapter in `job.output_dir`. TRL's logs are appended to `logs`."""
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(ProgressLogger(seen))
+    trainer.add_callback(ProgressLogger(logs))
     trainer.train()
-    save_adapter(trainer.accelerator.unwrap_model(trainer.model), job.folder)
+    save_adapter(trainer.accelerator.unwrap_model(trainer.model), job.output_dir)
     memory.release_free_memory()
 
 
 def mean_of(rows: list[dict], key: str) -> float:
+    """The mean of a number over the rows that have it; NaN if none has."""
     values = [float(r[key]) for r in rows if key in r]
     return sum(values) / len(values) if values else float("nan")

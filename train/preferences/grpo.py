@@ -1,15 +1,16 @@
-"""Group relative policy optimisation (Shao et al. 2024): of several texts for a prompt, those that the reward
-prefers."""
+"""Group relative policy optimisation (GRPO; Shao et al. 2024): of several texts for a prompt, the twin learns from
+those that the reward function prefers."""
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from blogtwin.models import chat
 from eval.rewards import WEIGHTS, RewardFunction, weighted_sum
-from train.backend import on_gpu
+from train.backend import TrainingJob, uses_gpu
 from train.callbacks import save_adapter
 from train.kernels import fused
 from train.preferences.common import (
@@ -23,77 +24,97 @@ from train.preferences.common import (
     train_and_save,
 )
 
-NUM_GENERATIONS = 4  # texts for a prompt in GRPO
-NUM_EVAL_PROMPTS = 10  # prompts whose texts are rewarded before and after GRPO
+NUM_GENERATIONS = 4  # texts for each prompt
+NUM_EVAL_PROMPTS = 10  # prompts whose texts are rewarded before and after training
 
 
-def run_grpo(job, examples: list[dict], posts: list[str], system: str) -> dict:
-    tokenizer = job.base.tokenizer()
-    rewards = RewardFunction(posts, [e["instruction"] for e in examples])
-    own = encode_references(tokenizer, examples, system)
+def run_grpo(job: TrainingJob, examples: list[dict], posts: list[str], system: str) -> dict[str, float]:
+    """Train the adapter in `job.output_dir` with GRPO on the prompts of `examples`, and replace it. The reward compares
+    texts with `posts`.
 
-    def parts(number: int, text: str, ids: list[int]) -> dict[str, float]:
-        """Of a text for that example. To stop is to end where the author's own text does: within TOKENS, or not."""
-        ended, authors = (tokenizer.eos_token_id in some[:MAX_COMPLETION_TOKENS] for some in (ids, own[number][1]))
-        found = rewards.parts(text, examples[number]["instruction"], ended == authors)
-        return {**found, "reward": weighted_sum(found)}
+    Returns "prompts" (how many), and of the texts for some of them the mean "reward_before" and "reward_after", and
+    after training the mean of each component of the reward (eval.rewards.WEIGHTS).
+    """
+    return GrpoRun(job, examples, posts, system).train()
 
-    def rollout(asked, trainer) -> dict:
-        """Texts for prompts, each GROUP times, written by llama.cpp: transformers would take most of a step for them on
-        a CPU."""
-        ids = [chat.encode_prompt(tokenizer, messages) for messages in asked]
+
+class GrpoRun:
+    """The prompts, the reward and the rollouts of one GRPO training."""
+
+    def __init__(self, job: TrainingJob, examples: list[dict], posts: list[str], system: str):
+        self.job, self.examples, self.system = job, examples, system
+        self.tokenizer = job.base.tokenizer()
+        self.rewards = RewardFunction(posts, [e["instruction"] for e in examples])
+        # (prompt, the author's own text) of each example, as token ids
+        self.references = encode_references(self.tokenizer, examples, system)
+
+    def train(self) -> dict[str, float]:
+        """See run_grpo."""
+        job, logs = self.job, []
+        before = self.evaluate("before grpo")
+        with tempfile.TemporaryDirectory() as folder:
+            args = GRPOConfig(
+                **shared_arguments(job, folder),
+                per_device_train_batch_size=NUM_GENERATIONS,
+                num_generations=NUM_GENERATIONS,
+                max_completion_length=MAX_COMPLETION_TOKENS,
+                gradient_accumulation_steps=min(PROMPTS_PER_STEP, len(self.examples)),
+            )
+            rows = [{"prompt": chat.prompt_messages(e, self.system), "number": n} for n, e in enumerate(self.examples)]
+            model = load_adapter(job)
+            if not uses_gpu(job.params.backend):
+                fused.apply_fused_forwards(model)
+            trainer = GRPOTrainer(
+                model,
+                reward_funcs=self.reward,
+                args=args,
+                train_dataset=Dataset.from_list(rows),
+                processing_class=self.tokenizer,
+                rollout_func=self.rollout,
+            )
+            train_and_save(trainer, job, logs)
+        after = self.evaluate("after grpo")
+        return {
+            "prompts": len(self.examples),
+            "reward_before": mean_of(before, "reward"),
+            "reward_after": mean_of(after, "reward"),
+            **{name: mean_of(after, name) for name in WEIGHTS},
+        }
+
+    def evaluate(self, when: str) -> list[dict[str, float]]:
+        """The reward of the present adapter's texts for the first prompts, with the same random seeds each time. `when`
+        is for the progress message."""
+        prompts = [prompt for prompt, _ in self.references[:NUM_EVAL_PROMPTS]]
+        answers = generate(
+            self.job, self.tokenizer, self.job.output_dir, prompts, self.job.params.seed, f"the twin writes {when}"
+        )
+        return [self.components(n, answer["text"], answer["ids"]) for n, answer in enumerate(answers)]
+
+    def rollout(self, prompts: list[list[dict]], trainer: Any) -> dict[str, Any]:
+        """TRL's rollout function: a text for each prompt (chat messages; TRL repeats each NUM_GENERATIONS times).
+        llama.cpp generates them, because transformers would take most of a step for it on a CPU."""
+        prompt_ids = [chat.encode_prompt(self.tokenizer, messages) for messages in prompts]
+        seed = self.job.params.seed + 1000 * (1 + trainer.state.global_step)
         with tempfile.TemporaryDirectory() as adapter:
             save_adapter(trainer.accelerator.unwrap_model(trainer.model), adapter)
-            answers = generate(
-                job, tokenizer, Path(adapter), ids, job.params.seed + 1000 * (1 + trainer.state.global_step)
-            )
-        return {"prompt_ids": ids, "completion_ids": [answer["ids"] for answer in answers], "logprobs": None}
+            answers = generate(self.job, self.tokenizer, Path(adapter), prompt_ids, seed)
+        return {"prompt_ids": prompt_ids, "completion_ids": [answer["ids"] for answer in answers], "logprobs": None}
 
-    def reward(number, completions, completion_ids, **_) -> list[float]:
+    def reward(
+        self, number: list[int], completions: list[list[dict]], completion_ids: list[list[int]], **_: Any
+    ) -> list[float]:
+        """TRL's reward function: the reward of each completion; `number` is a column of the dataset."""
         return [
-            parts(n, completion[0]["content"], ids)["reward"]
+            self.components(n, completion[0]["content"], ids)["reward"]
             for n, completion, ids in zip(number, completions, completion_ids, strict=True)
         ]
 
-    def tried(when: str) -> list[dict]:
-        """The parts of what the twin now writes for some of the prompts, with the same random numbers each time."""
-        answers = generate(
-            job,
-            tokenizer,
-            job.folder,
-            [prompt for prompt, _ in own[:NUM_EVAL_PROMPTS]],
-            job.params.seed,
-            f"the twin writes {when}",
-        )
-        return [parts(n, answer["text"], answer["ids"]) for n, answer in enumerate(answers)]
-
-    seen: list[dict] = []
-    before = tried("before grpo")
-    with tempfile.TemporaryDirectory() as folder:
-        args = GRPOConfig(
-            **shared_arguments(job, folder),
-            per_device_train_batch_size=NUM_GENERATIONS,
-            num_generations=NUM_GENERATIONS,
-            max_completion_length=MAX_COMPLETION_TOKENS,
-            gradient_accumulation_steps=min(PROMPTS_PER_STEP, len(examples)),
-        )
-        rows = [{"prompt": chat.prompt_messages(e, system), "number": n} for n, e in enumerate(examples)]
-        model = load_adapter(job)
-        if not on_gpu(job.params.backend):
-            fused.apply_fused_forwards(model)
-        trainer = GRPOTrainer(
-            model,
-            reward_funcs=reward,
-            args=args,
-            train_dataset=Dataset.from_list(rows),
-            processing_class=tokenizer,
-            rollout_func=rollout,
-        )
-        train_and_save(trainer, job, seen)
-    after = tried("after grpo")
-    return {
-        "prompts": len(examples),
-        "reward_before": mean_of(before, "reward"),
-        "reward_after": mean_of(after, "reward"),
-        **{name: mean_of(after, name) for name in WEIGHTS},
-    }
+    def components(self, number: int, text: str, ids: list[int]) -> dict[str, float]:
+        """The components of the reward, and their sum as "reward", of a text for example `number`; `ids` are its
+        tokens. The text is rewarded for ending if the author's own text ends within MAX_COMPLETION_TOKENS, and else for
+        not ending."""
+        end = self.tokenizer.eos_token_id
+        ends = end in ids[:MAX_COMPLETION_TOKENS]
+        reference_ends = end in self.references[number][1][:MAX_COMPLETION_TOKENS]
+        components = self.rewards.parts(text, self.examples[number]["instruction"], ends == reference_ends)
+        return {**components, "reward": weighted_sum(components)}

@@ -1,0 +1,34 @@
+"""The table that `make all` ends with: the figures that matter, a column for each system."""
+
+from rich.table import Table
+
+from eval.summary import LABELS
+
+# (title, family and key in the scorecard, format)
+ROWS = (
+    ("bits per byte (lower is better)", "likelihood", "bits_per_byte", ".3f"),
+    ("style: 0 other bloggers, 1 you", "style", "masked", ".2f"),
+    ("  by function words alone", "style", "function", ".2f"),
+    ("longest run copied, words (median)", "copying", "run_median", ".0f"),
+    ("on topic (1: always its own prompt)", "topic", "tfidf_auc", ".2f"),
+    ("from notes: facts kept", "notes", "kept", ".0%"),
+    ("from notes: facts made up", "notes", "invented", ".0%"),
+    ("stops by itself", "shape", "stopped", ".0%"),
+    ("words (median)", "shape", "words_median", ".0f"),
+)
+
+
+def build_summary_table(scores: dict) -> Table:
+    """The table of a scorecard (artifacts/eval/metrics.json). A figure that was not measured is left empty; the rows on
+    notes are left out if the twin wrote nothing from notes."""
+    table = Table(title=f"your twin, on {scores['n']['prompts']} held-out posts", title_justify="left")
+    systems = [name for name in LABELS if name in scores]
+    table.add_column("", justify="left")
+    for name in systems:
+        table.add_column(LABELS[name], justify="right")
+    for title, family, key, form in ROWS:
+        if family == "notes" and "notes" not in scores["twin"]:
+            continue
+        values = [scores[name].get(family, {}).get(key) for name in systems]
+        table.add_row(title, *("" if value is None else format(value, form) for value in values))
+    return table

@@ -11,7 +11,8 @@ from corpus.dedup import group_related
 from corpus.examples import join_parts
 
 MIN_POSTS = 5
-ASSIGNMENTS_FILE = SPLIT_DIR / "places.json"
+ASSIGNMENTS_FILE = SPLIT_DIR / "assignments.json"
+FORMER_ASSIGNMENTS_FILE = SPLIT_DIR / "places.json"  # its name until it was renamed; read where the new one is missing
 SPLIT_NAMES = ("train", "valid", "test")
 
 
@@ -44,7 +45,8 @@ def load_assignments() -> dict[str, dict]:
     """{settings: {"posts": {id: split}, "where": {place: id}}} of all times before; nothing when the file is not what
     it should be."""
     try:
-        kept = json.loads(ASSIGNMENTS_FILE.read_text(encoding="utf-8"))
+        file = ASSIGNMENTS_FILE if ASSIGNMENTS_FILE.is_file() else FORMER_ASSIGNMENTS_FILE
+        kept = json.loads(file.read_text(encoding="utf-8"))
         whole = all(
             set(one["posts"].values()) <= set(SPLIT_NAMES) and isinstance(one["where"], dict) for one in kept.values()
         )
@@ -54,9 +56,9 @@ def load_assignments() -> dict[str, dict]:
 
 
 def assignments_key(source: str, params) -> str:
-    """Which settings an entry of places.json belongs to.
+    """Which settings an entry of assignments.json belongs to.
 
-    Under the parameters' first names, whatever they are called today: places.json is the only memory of where posts
+    Under the parameters' first names, whatever they are called today: the file is the only memory of where posts
     were, and with another key none of the entries made so far would be found again.
     """
     first_names = {
@@ -119,7 +121,7 @@ class Splits:
 
     examples: dict[str, list[dict]]
     posts: dict[str, list[dict]]  # of each split: {"id", "date", …}
-    memory: dict[str, dict]  # what places.json holds from now on
+    memory: dict[str, dict]  # what assignments.json holds from now on
     together: list[list[int]]  # groups of more than one post
     stayed: int  # posts that were split before and are where they were
     moved: int  # … that moved with a post like them

@@ -3,8 +3,8 @@
 Posts that were split before stay where they were when others are added, so that scorecards can be compared, and a twin
 that goes on learning (train.warm_start) is tested on nothing it knows.
 
-Reads   data/prepared/examples.jsonl, data/raw/posts.jsonl (titles), data/split/places.json (of the last time)
-Writes  data/split/train.jsonl, valid.jsonl, test.jsonl, places.json
+Reads   data/prepared/examples.jsonl, data/raw/posts.jsonl (titles), data/split/assignments.json (of the last time)
+Writes  data/split/train.jsonl, valid.jsonl, test.jsonl, assignments.json
 Run     python scripts/03_split.py            `--reset` forgets where posts were
 """
 

@@ -15,8 +15,8 @@ EVIL = '<script>alert("x")</script> & "quotes" onload=\'y\''
 def voice(style, **more):
     found = {
         "likelihood": {"bits_per_byte": 1.1},
-        "copying": {"run_median": 4.0, "run_max": 11, "over_limit": 0},
-        "shape": {"words_median": 300, "stopped": 0.5},
+        "copying": {"longest_copy_median": 4.0, "longest_copy_max": 11, "over_limit": 0},
+        "shape": {"words_median": 300, "eos_rate": 0.5},
         "topic": {"tfidf_auc": 0.8},
     }
     ends = {
@@ -24,7 +24,7 @@ def voice(style, **more):
         for family in ("masked", "function")
         for end, d in (("", 0), ("_lo", -0.1), ("_hi", 0.1))
     }
-    return {**found, "style": ends, "fluency": {"repetition_within": 0.75}, "detectable": 0.7, **more}
+    return {**found, "style": ends, "fluency": {"repetition_within": 0.75}, "c2st_auc": 0.7, **more}
 
 
 def wrote(text, copied=""):
@@ -32,7 +32,7 @@ def wrote(text, copied=""):
         "text": text,
         "end": "stop",
         "copied": copied,
-        "run": len(copied.split()),
+        "longest_copy": len(copied.split()),
         "style": {"masked": 0.4, "function": None},
     }
 
@@ -137,10 +137,17 @@ def test_none_is_a_dash_everywhere(card):
         return {k: nothing(v) for k, v in data.items()} if isinstance(data, dict) else None
 
     card.metrics = {k: v if k == "n" else nothing(v) for k, v in card.metrics.items()}
-    card.by_post, card.habits = [{"post": "a", "base": None, "twin": None}], {}
+    card.by_post, card.style_features = [{"post": "a", "base": None, "twin": None}], {}
     text = Tags(render_report(card, "Wenna", "SmolLM2")).text
-    assert "nobody stands on the line" in text and "–" in text and not re.search(r"\bNone\b|\bnan\b|undefined", text)
+    assert "no system is on the axis" in text and "–" in text and not re.search(r"\bNone\b|\bnan\b|undefined", text)
     assert (format_number(None), format_number(float("nan")), format_number(-0.5)) == ("–", "–", "−0.50")
+
+
+def test_a_sample_without_style_scores_has_a_page(card):
+    """With fewer than four other authors, or two held-out posts of 100 words, no text has a score."""
+    for system in ("twin", "five_shot", "base"):
+        card.samples[0][system]["style"] = {}
+    assert "style –, function words –" in render_report(card, "", "SmolLM2")
 
 
 def test_copied_runs_are_marked_where_they_stand(card):

@@ -15,6 +15,7 @@ from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
 from blogtwin.hardware import command_output
 from blogtwin.paths import EVAL_DIR, RAW_DIR, TRAIN_DIR
+from eval.renamed_metrics import with_current_names
 from serve import database, vote_statistics
 from serve.dependencies import StateDep
 from serve.routers.comparisons import PairResult
@@ -121,7 +122,9 @@ def commits() -> list[CommitScorecard]:
                 CommitScorecard(
                     commit=commit,
                     time=when,
-                    metrics=json.loads(command_output("git", "show", f"{commit}:./{SCORECARD_PATH}")),
+                    metrics=with_current_names(
+                        json.loads(command_output("git", "show", f"{commit}:./{SCORECARD_PATH}"))
+                    ),
                 )
             )
         except ValueError:  # removed in that commit
@@ -167,6 +170,9 @@ def experiment_rows(folder: Path, *selection: str) -> list[Experiment]:
                 kind: {file: v.get("data", {}) for file, v in some.items() if isinstance(v, dict)}
                 for kind, some in values.items()
             }
+            for file, figures in flat["metrics"].items():
+                if file.endswith(SCORECARD_PATH):
+                    flat["metrics"][file] = with_current_names(figures)
             found.append(
                 Experiment(name=one.get("name"), revision=one.get("rev", ""), time=data.get("timestamp"), **flat)
             )

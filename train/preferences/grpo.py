@@ -35,7 +35,7 @@ def run_grpo(job, examples: list[dict], posts: list[str], system: str) -> dict:
     def parts(number: int, text: str, ids: list[int]) -> dict[str, float]:
         """Of a text for that example. To stop is to end where the author's own text does: within TOKENS, or not."""
         ended, authors = (tokenizer.eos_token_id in some[:MAX_COMPLETION_TOKENS] for some in (ids, own[number][1]))
-        found = rewards.parts(text, examples[number]["instruction"], ended == authors)
+        found = rewards.components(text, examples[number]["instruction"], ended == authors)
         return {**found, "reward": weighted_sum(found)}
 
     def rollout(asked, trainer) -> dict:

@@ -76,6 +76,11 @@ def card():
     )
 
 
+def shown(page: str) -> str:
+    """A page's text as a browser shows it: line breaks are spaces."""
+    return " ".join(page.split())
+
+
 class Tags(HTMLParser):
     """Every start tag with its attributes, and what was left open."""
 
@@ -126,7 +131,7 @@ def test_all_voices_stand_on_the_line(card):
 def test_a_voice_without_a_style_is_named_beside_the_line(card):
     card.metrics["styled"]["style"]["masked"] = None
     card.metrics["markov"]["style"] |= {"masked_lo": None, "masked_hi": None, "function": None}
-    page = render_report(card, "", "SmolLM2")
+    page = shown(render_report(card, "", "SmolLM2"))
     assert "could not be measured: base, told your style." in page and "[–, –]" in page
 
 
@@ -138,7 +143,7 @@ def test_none_is_a_dash_everywhere(card):
 
     card.metrics = {k: v if k == "n" else nothing(v) for k, v in card.metrics.items()}
     card.by_post, card.style_features = [{"post": "a", "base": None, "twin": None}], {}
-    text = Tags(render_report(card, "Wenna", "SmolLM2")).text
+    text = shown(Tags(render_report(card, "Wenna", "SmolLM2")).text)
     assert "no system is on the axis" in text and "–" in text and not re.search(r"\bNone\b|\bnan\b|undefined", text)
     assert (format_number(None), format_number(float("nan")), format_number(-0.5)) == ("–", "–", "−0.50")
 
@@ -147,7 +152,7 @@ def test_a_sample_without_style_scores_has_a_page(card):
     """With fewer than four other authors, or two held-out posts of 100 words, no text has a score."""
     for system in ("twin", "five_shot", "base"):
         card.samples[0][system]["style"] = {}
-    assert "style –, function words –" in render_report(card, "", "SmolLM2")
+    assert "style –, function words –" in shown(render_report(card, "", "SmolLM2"))
 
 
 def test_copied_runs_are_marked_where_they_stand(card):

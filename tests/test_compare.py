@@ -196,7 +196,7 @@ def test_scorecards_of_older_twins_and_commits_are_shown_by_the_server(tmp_path,
     shown = catalog.scorecard(SimpleNamespace(scorecard=file))
     assert shown["copied_run"] == 5 and shown["closer_than_prompting"] is True
     exp = [{"rev": "workspace", "data": {"metrics": {dashboard.SCORECARD_PATH: {"data": OLD_METRICS}}}}]
-    answers = {"log": "abc123 2026-01-01", "show": json.dumps(OLD_METRICS), "exp": json.dumps(exp)}
+    answers = {"log": "abc123 2026-01-01", "exp": json.dumps(exp), "show": json.dumps(OLD_METRICS)}
 
     def command_output(*command, **_):
         return next(answer for name, answer in answers.items() if name in command)

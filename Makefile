@@ -75,7 +75,7 @@ exp: setup ## try other knobs: make exp S="-S train.learning_rate=1e-4"
 	@dvc exp run $(S)
 
 diff: setup ## this workspace's numbers beside the last commit's; A=… B=…: paired, prompt by prompt, better or worse or can't tell
-	@$(if $(A),python scripts/compare_runs.py "$(A)" $(if $(B),"$(B)"),dvc metrics diff)
+	@python scripts/compare_runs.py $(if $(A),"$(A)" $(if $(B),"$(B)"))
 
 validate-metrics: setup ## is the scorecard real? BLOGS=folder: the verifier, on several people; TWINS="a b c": does each twin learn its own author
 	@$(if $(BLOGS)$(if $(TWINS),,neither),python scripts/validate_verifier.py "$(BLOGS)")

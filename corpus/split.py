@@ -17,7 +17,8 @@ from corpus.post import PostRow
 MIN_POSTS = 5
 MIN_TEST_POSTS, MIN_VALID_POSTS = 2, 1
 LARGE_BLOG_POSTS, LARGE_BLOG_TEST_POSTS = 50, 10  # from so many posts on, at least so many are tested
-ASSIGNMENTS_FILE = SPLIT_DIR / "places.json"
+ASSIGNMENTS_FILE = SPLIT_DIR / "assignments.json"
+FORMER_ASSIGNMENTS_FILE = SPLIT_DIR / "places.json"  # its name until it was renamed; read where the new one is missing
 SPLIT_NAMES = ("train", "valid", "test")
 
 
@@ -82,7 +83,8 @@ def post_location(post: Mapping[str, Any]) -> str:
 def load_assignments() -> dict[str, Assignments]:
     """places.json: {`assignments_key`: Assignments}; empty if it does not exist or is damaged."""
     try:
-        saved = json.loads(ASSIGNMENTS_FILE.read_text(encoding="utf-8"))
+        file = ASSIGNMENTS_FILE if ASSIGNMENTS_FILE.is_file() else FORMER_ASSIGNMENTS_FILE
+        saved = json.loads(file.read_text(encoding="utf-8"))
         for entry in saved.values():
             if not set(entry["posts"].values()) <= set(SPLIT_NAMES) or not isinstance(entry["where"], dict):
                 return {}
@@ -92,9 +94,9 @@ def load_assignments() -> dict[str, Assignments]:
 
 
 def assignments_key(source: str, params: SplitParams) -> str:
-    """Which settings an entry of places.json belongs to.
+    """Which settings an entry of assignments.json belongs to.
 
-    Under the parameters' first names, whatever they are called today: places.json is the only memory of where posts
+    Under the parameters' first names, whatever they are called today: the file is the only memory of where posts
     were, and with another key none of the entries made so far would be found again.
     """
     first_names = {

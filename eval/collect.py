@@ -1,18 +1,21 @@
-"""All that is asked of a voice, as rows that can be kept: base.jsonl holds those of the base model, once for all
-experiments on it.
+"""Everything that the systems write and score, as rows that can be stored: base.jsonl has those of the base model, once
+for all experiments on it.
 
-A row is one of: {"voice", "id", "read", "raw", "text", "end", "written_tokens"} for a held-out post, {"voice", "other",
-"raw"} for somebody else's post, {"voice", "suite", "case", "text", "end"}, {"voice", "notes": the case, "text", "end"},
-{"voice", "prefix": "train" or "test", "shares"}, {"voice", "canaries": exposures}.
+A row is one of: {"system", "id", "post_id", "read", "raw", "text", "end", "written_tokens"} for a held-out post,
+{"system", "other", "raw"} for a control text by somebody else, {"system", "suite", "case", "text", "end"}, {"system",
+"notes": the case, "text", "end"}, {"system", "prefix": "train" or "test", "shares"}, {"system", "canaries": exposures}.
 """
 
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from blogtwin.config import Params
 from blogtwin.console import progress_counter, track
 from blogtwin.models import chat
 from blogtwin.models.llama_cpp import LlamaModel
+from blogtwin.models.registry import BaseModelFiles
 from blogtwin.sampling import SamplingParams
 from eval import grounding, likelihood, suites, systems
 from eval.canaries import Canary, exposure
@@ -20,206 +23,190 @@ from eval.systems import System
 
 NUM_RAW_TOKENS = 128
 NUM_PREFIXES = 12
+PREFIX_CONTEXT, CANARY_CONTEXT = 1024, 512  # tokens
+# A text is cut to so many tokens and tokenised again, which may give some more.
+SPARE_TOKENS = 8
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """What a voice is asked to write; `row` is its answer's, as far as it is known; `reads`: about a held-out post,
-    which it may read as well."""
+    """A prompt for a system. `row`: what is known of the answer's row; `is_post`: it asks for a held-out post, which
+    the system may score as well."""
 
-    row: dict
+    row: Row
     prompt: list[int]
     sampling: SamplingParams
     seed: int
-    reads: bool
+    is_post: bool
 
 
 class OutputCollector:
-    """One GGUF and the voices that speak through it; `params` are all of them."""
+    """One GGUF and the systems that run on it."""
 
-    def __init__(self, gguf: Path, base, params):
+    def __init__(self, gguf: Path, base: BaseModelFiles, params: Params) -> None:
         self.gguf, self.params = gguf, params
         self.sampling = SamplingParams.from_params(params.eval)
         self.tokenizer = base.tokenizer()
 
-    def hear(
+    def collect(
         self,
-        speakers: list[System],
-        examples: list[dict],
-        others: list[str],
-        reads: set[str],
-        names: tuple[str, ...] = (),
-    ) -> list[dict]:
-        """Rows of all speakers; those named in `reads` also read the held-out posts, and the first of them other
-        people's, and answers the cases of the suites `names`."""
-        cases = [q for name in names for q in self._cases(speakers[0], name)]
+        group: list[System],
+        examples: list[Row],
+        controls: list[str],
+        scoring: set[str],
+        suite_names: tuple[str, ...] | list[str] = (),
+    ) -> list[Row]:
+        """Rows of all systems of `group`, for the held-out posts `examples`.
+
+        The systems named in `scoring` also score these posts. The first system scores the `controls` too, if it is one
+        of those, and answers the cases of the suites.
+        """
+        cases = [request for name in suite_names for request in self._case_requests(group[0], name)]
         rows = []
-        # All that are asked in few words write in one go, so that few steps are half empty; whoever has read five posts
-        # writes apart, since in a step each text costs as much attention as the longest.
-        for shown in (False, True):
-            group = [v for v in speakers if bool(v.shots) is shown]
-            if group:
-                rows += self._hear(group, examples, [] if shown else others, reads, [] if shown else cases)
+        # All that have short prompts generate in one batch, so that few steps are half empty. Those with five posts in
+        # their prompts generate apart, because in a step every text costs as much attention as the longest one.
+        for has_shots in (False, True):
+            some = [system for system in group if bool(system.shots) is has_shots]
+            if some:
+                extra = ([], []) if has_shots else (controls, cases)
+                rows += self._collect_batch(some, examples, scoring, *extra)
         return rows
 
-    def _hear(
+    def _collect_batch(
         self,
-        speakers: list[System],
-        examples: list[dict],
-        others: list[str],
-        reads: set[str],
+        group: list[System],
+        examples: list[Row],
+        scoring: set[str],
+        controls: list[str],
         cases: list[GenerationRequest],
-    ) -> list[dict]:
-        asked = [q for v in speakers for q in self._posts(v, examples)] + cases
-        # A text is cut to read_tokens and tokenised again, which may give some tokens more.
-        limit = self.params.eval.max_scored_tokens
-        read_tokens = min(limit + 8, likelihood.WINDOW_TOKENS) if limit else likelihood.WINDOW_TOKENS
-        n_ctx = max(len(q.prompt) + max(q.sampling.max_tokens, read_tokens if q.reads else 0) for q in asked)
-        with LlamaModel(
-            self.gguf, n_ctx=max(n_ctx, NUM_RAW_TOKENS + 8), sequences=min(systems.MAX_BATCH, len(asked))
-        ) as model:
-            for voice in speakers:
-                if voice.name in reads:
-                    own = [q for q in asked if q.reads and q.row["voice"] == voice.name]
-                    for question, read in zip(own, self._read(model, voice, examples), strict=True):
-                        question.row.update(read)
-            rows = self._write(
-                model, f"{' and '.join(v.name for v in speakers)} {'writes' if len(speakers) == 1 else 'write'}", asked
-            )
-            if speakers[0].name in reads:
-                rows += [
-                    {
-                        "voice": speakers[0].name,
-                        "other": i,
-                        "raw": likelihood.score_raw(model, text, self.tokenizer, NUM_RAW_TOKENS),
-                    }
-                    for i, text in enumerate(others)
-                ]
+    ) -> list[Row]:
+        requests = [request for system in group for request in self._post_requests(system, examples)] + cases
+        n_ctx = max(self._context_tokens(request) for request in requests)
+        sequences = min(systems.MAX_BATCH, len(requests))
+        with LlamaModel(self.gguf, n_ctx=max(n_ctx, NUM_RAW_TOKENS + SPARE_TOKENS), sequences=sequences) as model:
+            for system in group:
+                if system.name in scoring:
+                    own = [r for r in requests if r.is_post and r.row["system"] == system.name]
+                    for request, scores in zip(own, self._score_posts(model, system, examples), strict=True):
+                        request.row.update(scores)
+            names = " and ".join(system.name for system in group)
+            rows = self._generate(model, f"{names} {'writes' if len(group) == 1 else 'write'}", requests)
+            first = group[0].name
+            if first in scoring:
+                for i, text in enumerate(controls):
+                    raw = likelihood.score_raw(model, text, self.tokenizer, NUM_RAW_TOKENS)
+                    rows.append({"system": first, "other": i, "raw": raw})
         return rows
 
-    def suites(self, voice: System, names: list[str]) -> list[dict]:
-        """The voice's answers to every case of these suites."""
-        return self.hear([voice], [], [], set(), tuple(names))
+    def _context_tokens(self, request: GenerationRequest) -> int:
+        """How many tokens a request needs for its prompt and the text that is generated or scored."""
+        limit = self.params.eval.max_scored_tokens
+        scored = min(limit + SPARE_TOKENS, likelihood.WINDOW_TOKENS) if limit else likelihood.WINDOW_TOKENS
+        return len(request.prompt) + max(request.sampling.max_tokens, scored if request.is_post else 0)
 
-    def _posts(self, voice: System, examples: list[dict]) -> list[GenerationRequest]:
-        sampling = self.sampling
-        return [
-            GenerationRequest(
-                {"voice": voice.name, "id": e["id"], "post_id": e["post_id"]},
-                chat.encode_prompt(self.tokenizer, voice.messages(e)),
-                sampling,
-                sampling.seed + n,
-                True,
-            )
-            for n, e in enumerate(examples)
-        ]
+    def collect_suites(self, system: System, names: list[str]) -> list[Row]:
+        """The system's answers to every case of these suites."""
+        return self.collect([system], [], [], set(), names)
 
-    def _cases(self, voice: System, name: str) -> list[GenerationRequest]:
+    def _post_requests(self, system: System, examples: list[Row]) -> list[GenerationRequest]:
+        requests = []
+        for n, example in enumerate(examples):
+            row = {"system": system.name, "id": example["id"], "post_id": example["post_id"]}
+            prompt = chat.encode_prompt(self.tokenizer, system.messages(example))
+            requests.append(GenerationRequest(row, prompt, self.sampling, self.sampling.seed + n, True))
+        return requests
+
+    def _case_requests(self, system: System, name: str) -> list[GenerationRequest]:
         suite = suites.load_suite(name)
-        sampling = replace(
-            self.sampling, max_tokens=suite.max_tokens, temperature=0.0
-        )  # what it can, not what it may happen to say
-        return [
-            GenerationRequest(
-                {"voice": voice.name, "suite": name, "case": case.id},
-                chat.encode_prompt(self.tokenizer, suites.case_messages(case, voice.system)),
-                sampling,
-                sampling.seed + n,
-                False,
-            )
-            for n, case in enumerate(suite.cases)
-        ]
+        # Greedy: what the model can do, not what it may happen to write.
+        sampling = replace(self.sampling, max_tokens=suite.max_tokens, temperature=0.0)
+        requests = []
+        for n, case in enumerate(suite.cases):
+            row = {"system": system.name, "suite": name, "case": case.id}
+            prompt = chat.encode_prompt(self.tokenizer, suites.case_messages(case, system.system_prompt))
+            requests.append(GenerationRequest(row, prompt, sampling, sampling.seed + n, False))
+        return requests
 
-    def _read(self, model: LlamaModel, voice: System, examples: list[dict]) -> list[dict]:
+    def _score_posts(self, model: LlamaModel, system: System, examples: list[Row]) -> list[Row]:
         rows = []
-        for example in track(examples, f"{voice.name} reads"):
-            row = {
-                "read": likelihood.score_post(model, voice, example, self.tokenizer, self.params.eval.max_scored_tokens)
-            }
-            if not voice.shots:
+        max_tokens = self.params.eval.max_scored_tokens
+        for example in track(examples, f"{system.name} scores the posts"):
+            row = {"read": likelihood.score_post(model, system, example, self.tokenizer, max_tokens)}
+            if not system.shots:
                 row["raw"] = likelihood.score_raw(model, example["output"], self.tokenizer, NUM_RAW_TOKENS)
             rows.append(row)
         return rows
 
-    def notes(self, speakers: list[System], cases: list[dict]) -> list[dict]:
-        """What each makes of notes of held-out posts; `cases` as eval/grounding.py gives them."""
+    def collect_notes(self, group: list[System], cases: list[Row]) -> list[Row]:
+        """What each system writes from notes of held-out posts; `cases` are those of eval.grounding.build_cases."""
         if not cases:
             return []
         sampling = replace(self.sampling, max_tokens=grounding.DRAFT_TOKENS)
-        asked = {
-            v.name: [
-                GenerationRequest(
-                    {"voice": v.name, "notes": c},
-                    chat.encode_prompt(self.tokenizer, v.messages(grounding.to_example(c))),
-                    sampling,
-                    sampling.seed + n,
-                    False,
+        by_system: dict[str, list[GenerationRequest]] = {}
+        for system in group:
+            for n, case in enumerate(cases):
+                prompt = chat.encode_prompt(self.tokenizer, system.messages(grounding.to_example(case)))
+                request = GenerationRequest(
+                    {"system": system.name, "notes": case}, prompt, sampling, sampling.seed + n, False
                 )
-                for n, c in enumerate(cases)
-            ]
-            for v in speakers
-        }
-        longest = max(len(q.prompt) for questions in asked.values() for q in questions)
-        with LlamaModel(
-            self.gguf, n_ctx=longest + grounding.DRAFT_TOKENS, sequences=min(systems.MAX_BATCH, len(cases))
-        ) as model:
-            return [
-                row
-                for name, questions in asked.items()
-                for row in self._write(model, f"{name} writes from notes", questions)
-            ]
-
-    def _write(self, model: LlamaModel, title: str, asked: list[GenerationRequest]) -> list[dict]:
-        """The rows of the questions, with their answers."""
-        with progress_counter(title, len(asked)) as wrote:
-            answers = systems.generate_cached(
-                model, self.gguf, [q.prompt for q in asked], [q.sampling for q in asked], [q.seed for q in asked], wrote
-            )
-        return [{**q.row, **_kept(a)} for q, a in zip(asked, answers, strict=True)]
-
-    def prefixes(self, voice: System, posts: dict[str, list[dict]]) -> list[dict]:
-        """How much of training and of test posts the voice goes on with by heart; `posts` are examples by split. A
-        short evaluation (eval.num_prompts) asks for few of them, too."""
+                by_system.setdefault(system.name, []).append(request)
+        longest = max(len(request.prompt) for requests in by_system.values() for request in requests)
         rows = []
-        n = min(NUM_PREFIXES, self.params.eval.num_prompts or NUM_PREFIXES)
-        with LlamaModel(self.gguf, n_ctx=1024, sequences=n) as model:
-            for split, examples in posts.items():
-                rows.append(
-                    {
-                        "voice": voice.name,
-                        "prefix": split,
-                        "shares": systems.prefix_extraction(
-                            model, self.gguf, voice, examples[:n], self.tokenizer, self.sampling
-                        ),
-                    }
-                )
+        sequences = min(systems.MAX_BATCH, len(cases))
+        with LlamaModel(self.gguf, n_ctx=longest + grounding.DRAFT_TOKENS, sequences=sequences) as model:
+            for name, requests in by_system.items():
+                rows += self._generate(model, f"{name} writes from notes", requests)
         return rows
 
-    def canaries(self, voice: System, planted: list[Canary]) -> list[dict]:
-        """How exposed each planted secret is, in bits."""
-        with LlamaModel(self.gguf, n_ctx=512) as model:
+    def _generate(self, model: LlamaModel, title: str, requests: list[GenerationRequest]) -> list[Row]:
+        """The rows of the requests, with the answers."""
+        with progress_counter(title, len(requests)) as advance:
+            answers = systems.generate_cached(
+                model,
+                self.gguf,
+                [request.prompt for request in requests],
+                [request.sampling for request in requests],
+                [request.seed for request in requests],
+                advance,
+            )
+        rows = []
+        for request, answer in zip(requests, answers, strict=True):
+            rows.append({**request.row, **{key: answer[key] for key in ("text", "end", "written_tokens")}})
+        return rows
+
+    def prefix_extraction(self, system: System, posts: dict[str, list[Row]]) -> list[Row]:
+        """How much of training and of test posts the system continues verbatim; `posts` are examples by split. A short
+        evaluation (eval.num_prompts) uses fewer of them, too."""
+        rows = []
+        n = min(NUM_PREFIXES, self.params.eval.num_prompts or NUM_PREFIXES)
+        with LlamaModel(self.gguf, n_ctx=PREFIX_CONTEXT, sequences=n) as model:
+            for split, examples in posts.items():
+                shares = systems.prefix_extraction(
+                    model, self.gguf, system, examples[:n], self.tokenizer, self.sampling
+                )
+                rows.append({"system": system.name, "prefix": split, "shares": shares})
+        return rows
+
+    def canary_exposure(self, system: System, planted: list[Canary]) -> list[Row]:
+        """The exposure of each planted canary, in bits."""
+        exposures = []
+        with LlamaModel(self.gguf, n_ctx=CANARY_CONTEXT) as model:
 
             def log_likelihood(text: str, prompt: list[int]) -> float:
                 return float(model.log_likelihoods(prompt, chat.encode(self.tokenizer, text)).sum())
 
-            found = []
-            for one in track(planted, f"{voice.name}: canaries"):
-                prompt = chat.encode_prompt(self.tokenizer, voice.messages({"instruction": one.instruction}))
-                found.append(
-                    exposure(lambda text, prompt=prompt: log_likelihood(text, prompt), one, self.params.eval.seed)
+            for canary in track(planted, f"{system.name}: canaries"):
+                prompt = chat.encode_prompt(self.tokenizer, system.messages({"instruction": canary.instruction}))
+                exposures.append(
+                    exposure(lambda text, prompt=prompt: log_likelihood(text, prompt), canary, self.params.eval.seed)
                 )
-        return [{"voice": voice.name, "canaries": found}] if found else []
+        return [{"system": system.name, "canaries": exposures}] if exposures else []
 
-    def reads_texts(self, texts: list[str], tokens: int) -> list[float]:
-        """Bits per byte of the beginning of each text by itself; nan for an empty one. A text that comes twice is read
-        once."""
-        with LlamaModel(self.gguf, n_ctx=tokens + 16) as model:
-            found = {
-                t: likelihood.bits_per_byte([likelihood.score_raw(model, t, self.tokenizer, tokens)])
-                for t in track(sorted({t for t in texts if t.strip()}), "the base reads what was written")
-            }
-        return [found.get(t, math.nan) for t in texts]
-
-
-def _kept(answer: dict) -> dict:
-    return {key: answer[key] for key in ("text", "end", "written_tokens")}
+    def base_bits_per_byte(self, texts: list[str], max_tokens: int) -> list[float]:
+        """Bits per byte of the beginning of each text by itself; nan for an empty one. Equal texts are scored once."""
+        found: dict[str, float] = {}
+        with LlamaModel(self.gguf, n_ctx=max_tokens + 2 * SPARE_TOKENS) as model:
+            for text in track(sorted({t for t in texts if t.strip()}), "the base scores the texts"):
+                found[text] = likelihood.bits_per_byte([likelihood.score_raw(model, text, self.tokenizer, max_tokens)])
+        return [found.get(text, math.nan) for text in texts]

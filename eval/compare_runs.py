@@ -1,42 +1,56 @@
-"""Two runs compared prompt by prompt, by paired differences with intervals."""
+"""Two runs compared: their figures (`make diff`), and prompt by prompt, by paired differences with intervals."""
 
 import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from blogtwin.dvc import run_dvc
 from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
 from blogtwin.paths import EVAL_DIR
+from eval.renamed_metrics import current_path, sample_with_current_names
+
+SAMPLES_FILE = EVAL_DIR / "samples.jsonl"
 
 
 @dataclass(frozen=True)
 class Measure:
+    """A figure of each text. `path`: where it stands in a system's entry of a sample; `target`: its best value, 1 for
+    style, 0 for what should be small."""
+
     title: str
-    of: tuple[str, ...]  # where the number stands in a voice's entry of a sample
-    aim: float  # the best value there is: 1 for style, 0 for what should be small
+    path: tuple[str, ...]
+    target: float
 
 
 MEASURES = (
     Measure("bits per byte of the held-out post", ("bits_per_byte",), 0),
     Measure("style, masked characters (1: you)", ("style", "masked"), 1),
     Measure("style, function words (1: you)", ("style", "function"), 1),
-    Measure("longest run copied, words", ("run",), 0),
+    Measure("longest copy, words", ("longest_copy",), 0),
 )
 
 
-def load_samples(side: str) -> list[dict]:
-    """The samples of a folder, of a file, or of a Git revision or experiment, out of DVC's cache."""
-    path = Path(side)
-    for found in (path, path / "samples.jsonl", path / EVAL_DIR / "samples.jsonl"):
-        if found.is_file():
-            return read_jsonl(found)
+def load_samples(side: str) -> list[dict[str, Any]]:
+    """The samples of a folder, of a file, or of a Git revision or experiment, from DVC's cache.
+
+    Raises UserError where there are none.
+    """
+    return [sample_with_current_names(sample) for sample in _read_samples(side)]
+
+
+def _read_samples(side: str) -> list[dict[str, Any]]:
+    for file in (Path(side), Path(side) / SAMPLES_FILE.name, Path(side) / SAMPLES_FILE):
+        if file.is_file():
+            return read_jsonl(file)
     import dvc.api
     from dvc.exceptions import DvcException
     from scmrepo.exceptions import SCMError
 
     try:
-        text = dvc.api.read(str(EVAL_DIR / "samples.jsonl"), repo=".", rev=side, encoding="utf-8")
+        text = dvc.api.read(str(SAMPLES_FILE), repo=".", rev=side, encoding="utf-8")
     except (DvcException, SCMError, FileNotFoundError) as e:
         reason = " ".join(str(e).split())
         raise UserError(
@@ -46,50 +60,85 @@ def load_samples(side: str) -> list[dict]:
     return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
-def metric_value(sample: dict, voice: str, measure: Measure) -> float:
-    found = sample.get(voice)
-    for key in measure.of:
+def metric_value(sample: dict[str, Any], system: str, measure: Measure) -> float:
+    """The figure of a system's text; nan where it was not measured."""
+    found = sample.get(system)
+    for key in measure.path:
         found = found.get(key) if isinstance(found, dict) else None
     return math.nan if found is None else float(found)
 
 
-def compare_runs(one: list[dict], other: list[dict], voice: str = "twin") -> list[dict]:
-    """A row a measure, over the prompts that both answered: mean of each, other − one with its interval, verdict, posts
-    to tell.
+def compare_runs(one: list[dict[str, Any]], other: list[dict[str, Any]], system: str = "twin") -> list[dict[str, Any]]:
+    """One row a measure, over the prompts that both answered: {title, a, b: the means, mean, lo, hi, n, p: of other −
+    one, verdict: better, worse or can't tell, posts_to_tell}.
 
-    Raises UserError when fewer than two prompts are the same. Style is better the nearer its mean is to 1, from both
-    sides.
+    Style is better the nearer its mean is to 1, from both sides. Raises UserError when fewer than two prompts are the
+    same.
     """
-    from eval import confidence_intervals
-
-    first, second = {s["id"]: s for s in one}, {s["id"]: s for s in other}
-    both = [i for i in first if i in second and voice in first[i] and voice in second[i]]
-    if len(both) < 2:
+    first, second = {sample["id"]: sample for sample in one}, {sample["id"]: sample for sample in other}
+    shared = [i for i in first if i in second and system in first[i] and system in second[i]]
+    if len(shared) < 2:
         raise UserError(
-            f"{len(both)} held-out prompts were answered by {voice} in both, and 2 are needed: compare twins of the"
+            f"{system} answered {len(shared)} held-out prompts in both runs, and 2 are needed: compare twins of the"
             " same split."
         )
     rows = []
     for measure in MEASURES:
-        pairs = [(metric_value(first[i], voice, measure), metric_value(second[i], voice, measure)) for i in both]
-        pairs = [(a, b) for a, b in pairs if not math.isnan(a + b)]
-        if len(pairs) < 2:
-            continue
-        a, b = zip(*pairs, strict=True)
-        found = confidence_intervals.paired_difference(b, a)
-        mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
-        told = found["lo"] > 0 or found["hi"] < 0
-        verdict = (
-            "can't tell" if not told else "better" if abs(mean_b - measure.aim) < abs(mean_a - measure.aim) else "worse"
-        )
-        rows.append(
-            {
-                "title": measure.title,
-                "a": mean_a,
-                "b": mean_b,
-                **found,
-                "verdict": verdict,
-                "posts_to_tell": None if told else confidence_intervals.required_sample_size(b, a),
-            }
-        )
+        pairs = []
+        for i in shared:
+            a, b = metric_value(first[i], system, measure), metric_value(second[i], system, measure)
+            if not math.isnan(a + b):
+                pairs.append((a, b))
+        if len(pairs) >= 2:
+            rows.append(_compare(measure, pairs))
     return rows
+
+
+def _compare(measure: Measure, pairs: list[tuple[float, float]]) -> dict[str, Any]:
+    """The row of one measure; `pairs` are (a, b) by prompt."""
+    from eval import confidence_intervals
+
+    a, b = zip(*pairs, strict=True)
+    difference = confidence_intervals.paired_difference(b, a)
+    mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
+    significant = difference["lo"] > 0 or difference["hi"] < 0
+    verdict = "can't tell"
+    if significant:
+        verdict = "better" if abs(mean_b - measure.target) < abs(mean_a - measure.target) else "worse"
+    return {
+        "title": measure.title,
+        "a": mean_a,
+        "b": mean_b,
+        **difference,
+        "verdict": verdict,
+        "posts_to_tell": None if significant else confidence_intervals.required_sample_size(b, a),
+    }
+
+
+def diff_metrics(project: Path = Path(".")) -> list[dict[str, Any]]:
+    """The figures of the workspace beside those of the last commit, where they differ: {path: of the metrics file,
+    metric, old, new}; None for a figure that one side does not have.
+
+    `dvc metrics diff` finds them; a figure that was renamed since the commit is paired with itself, by today's name.
+    Raises UserError where DVC can't compare.
+    """
+    done = run_dvc(project, "metrics", "diff", "--json")
+    if done.returncode:
+        reason = " ".join(done.stderr.split())[-300:]
+        raise UserError(f"DVC could not compare with the last commit ({reason}): run `dvc metrics diff` to see why.")
+    rows = []
+    for path, figures in sorted(json.loads(done.stdout or "{}").items()):
+        rows += [{"path": path, **row} for row in pair_renamed(figures)]
+    return rows
+
+
+def pair_renamed(figures: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """{figure: {"old", "new"}} of a metrics file, as DVC gives it, → {metric, old, new} by today's names, where the two
+    differ."""
+    paired: dict[str, dict[str, Any]] = {}
+    for name, values in sorted(figures.items()):
+        row = paired.setdefault(current_path(name), {"old": None, "new": None})
+        for side in ("old", "new"):
+            if values.get(side) is not None:
+                row[side] = values[side]
+    return [{"metric": name, **row} for name, row in paired.items() if row["old"] != row["new"]]

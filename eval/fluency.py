@@ -1,53 +1,60 @@
-"""Is it alive: does one sentence lead to the next, does the text come round again and again, does it end, is each one
-new?
+"""Fluency: does one sentence lead to the next, does the text repeat itself, does it end, and is each text new?
 
-None of these numbers is good or bad by itself: an author repeats too, and a loop is more coherent than any post. So
-each is held against the author's own spread, on both sides (`reference_range`, `fraction_within`), at one length:
-repetition and compression of a long text are not those of a short one. None of them sees whether what is said is true.
+None of these numbers is good or bad by itself, because an author repeats too, and a loop is more coherent than any
+post. So each is compared with the author's own range, on both sides (`reference_range`, `fraction_within`), at one
+length: repetition and compression grow with the length of a text. None of them sees whether a text is true.
 """
 
+import statistics
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from blogtwin.text.sentences import split_sentences
+from blogtwin.text.markdown import extract_prose
+from blogtwin.text.sentences import split_sentences, truncate_words
 from blogtwin.text.tokens import tokenise_words
+from eval.rounding import round_metric, round_values
 
-GRAM = 4  # words
+NGRAM_WORDS = 4
+MIN_COMPARED_WORDS, MAX_COMPARED_WORDS = 60, 300  # the length that all texts are cut to lies between these
+NUM_SCORED_TOKENS = 64  # of each text, under the base model
 CLOSING_MARKS = "\"'”’)]}*_»`~ \t\r\n"  # what may stand after the stop that ends a sentence
 SENTENCE_ENDS = ".!?…。！？"
 
 
 def fluency_metrics(texts: list[str]) -> dict[str, np.ndarray]:
-    """Per text, (n,) each: `coherence_gain` and `adjacent` (cosines), `repetition_fraction` (share),
-    `compression_ratio` (ratio), `capitalised_fraction` (share). Cut the texts alike first."""
+    """Per text, (n,) each: `coherence_gain` and `adjacent_similarity` (cosines, −1 to 1), `repetition` (share, 0 to 1),
+    `compression` (ratio, 0 to 1), `capitalised_sentences` (share, 0 to 1). Cut the texts to one length first."""
     gain, adjacent = coherence_gain(texts)
     return {
-        "order_gain": gain,
-        "adjacent": adjacent,
+        "coherence_gain": gain,
+        "adjacent_similarity": adjacent,
         "repetition": np.array([repetition_fraction(t) for t in texts]),
         "compression": np.array([compression_ratio(t) for t in texts]),
-        "capitals": np.array([capitalised_fraction(t) for t in texts]),
+        "capitalised_sentences": np.array([capitalised_fraction(t) for t in texts]),
     }
 
 
 def coherence_gain(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """(gain, adjacent), (n,) each: mean cosine of neighbouring sentences less what it is when they stand in any order,
-    and itself.
+    """(gain, adjacent similarity), (n,) each: the mean cosine of neighbouring sentences minus its mean over all orders
+    of the sentences; and that mean cosine itself.
 
-    No shuffling is needed: over all orders, neighbours are any two sentences of the text, so the mean over every
-    shuffle is the mean of all pairs, (|Σv|² − n) / n(n − 1) for n unit vectors. A loop gains nothing, but one that
-    follows an odd opening does: that is what `adjacent`, far above any post's, is for. A text of fewer than three
+    No shuffling is needed: over all orders, any two sentences are neighbours equally often, so the mean over every
+    shuffle is the mean of all pairs, (|Σv|² − n) / n(n − 1) for n unit vectors. A loop gains nothing, but a loop after
+    a different opening does; its adjacent similarity is far above that of any post. A text of fewer than three
     sentences has no order: nan.
     """
     from blogtwin.models.embeddings import embed
 
     split = [split_sentences(t) for t in texts]
-    vectors = embed([s for one in split for s in one]).astype(np.float64)
-    ends = np.cumsum([len(one) for one in split], dtype=int)
-    pairs = [
-        _cosines(vectors[end - len(one) : end]) if len(one) > 2 else (np.nan, np.nan) for one, end in zip(split, ends)
-    ]
+    vectors = embed([sentence for sentences in split for sentence in sentences]).astype(np.float64)
+    pairs, start = [], 0
+    for sentences in split:
+        own = vectors[start : start + len(sentences)]
+        pairs.append(_cosines(own) if len(sentences) > 2 else (np.nan, np.nan))
+        start += len(sentences)
     adjacent, any_order = np.array(pairs).reshape(-1, 2).T
     return adjacent - any_order, adjacent
 
@@ -55,13 +62,15 @@ def coherence_gain(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
 def _cosines(v: np.ndarray) -> tuple[float, float]:
     """Mean cosine of neighbours, and of all pairs, of (n, 384) unit vectors."""
     n, total = len(v), v.sum(0)
-    return (v[:-1] * v[1:]).sum(1).mean(), (total @ total - (v * v).sum()) / (n * (n - 1))
+    adjacent = (v[:-1] * v[1:]).sum(1).mean()
+    all_pairs = (total @ total - (v * v).sum()) / (n * (n - 1))
+    return adjacent, all_pairs
 
 
-def repetition_fraction(text: str, n: int = GRAM) -> float:
-    """Share of the word n-grams that stood in the text before: 0 none, near 1 a loop. 1 less this is distinct-n (Li et
-    al. 2016)."""
-    grams = _grams(text, n)
+def repetition_fraction(text: str, n: int = NGRAM_WORDS) -> float:
+    """Share of the word n-grams that the text had before: 0 for none, near 1 for a loop. One minus this is distinct-n
+    (Li et al. 2016)."""
+    grams = _ngrams(text, n)
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
@@ -72,31 +81,38 @@ def compression_ratio(text: str) -> float:
 
 
 def capitalised_fraction(text: str) -> float:
-    """Share of the sentences that begin with a capital, among those that begin with a letter; nan if none does. Style
-    scores hardly see case."""
-    first = [s[0] for s in split_sentences(text) if s[0].isalpha()]
-    return sum(c.isupper() for c in first) / len(first) if first else float("nan")
+    """Share of the sentences that begin with a capital, among those that begin with a letter; nan if none does. The
+    style scores hardly see case."""
+    initials = [s[0] for s in split_sentences(text) if s[0].isalpha()]
+    return sum(c.isupper() for c in initials) / len(initials) if initials else float("nan")
 
 
 def is_truncated(text: str) -> bool:
-    """Whether the text breaks off: its last sentence has no stop. Asked of the whole text, not of one that was cut."""
+    """True if the text breaks off: its last sentence has no full stop. Call it with the whole text, not with a cut
+    one."""
     return not text.rstrip(CLOSING_MARKS).endswith(tuple(SENTENCE_ENDS))
 
 
 def diversity(texts: list[str]) -> dict[str, float]:
-    """Is it always the same text? `jaccard`: mean over all pairs of the 4-grams shared; `same_opening`: share of texts
-    whose first sentence another has too."""
+    """Is it always the same text? `jaccard`: mean Jaccard similarity of the 4-grams over all pairs of texts (0 to 1);
+    `same_opening`: share of the texts whose first sentence another text has too."""
     if len(texts) < 2:
         return {"jaccard": float("nan"), "same_opening": float("nan")}
-    openings = [tuple(tokenise_words((split_sentences(t) or [""])[0])) for t in texts]
+    openings = [_opening(text) for text in texts]
     return {
-        "jaccard": _mean_jaccard([set(_grams(t, GRAM)) for t in texts]),
+        "jaccard": _mean_jaccard([set(_ngrams(t, NGRAM_WORDS)) for t in texts]),
         "same_opening": float(np.mean([openings.count(o) > 1 for o in openings])),
     }
 
 
+def _opening(text: str) -> tuple[str, ...]:
+    """The words of the first sentence."""
+    sentences = split_sentences(text)
+    return tuple(tokenise_words(sentences[0])) if sentences else ()
+
+
 def _mean_jaccard(sets: list[set]) -> float:
-    """Mean over all pairs, through one sparse product: hundreds of texts would be slow set by set."""
+    """Mean over all pairs, by one sparse product: hundreds of texts would be slow set by set."""
     from scipy.sparse import csr_array
 
     number = {gram: i for i, gram in enumerate(set().union(*sets))}
@@ -111,22 +127,85 @@ def _mean_jaccard(sets: list[set]) -> float:
     return float((shared / np.maximum(union, 1))[np.triu_indices(len(sets), 1)].mean())
 
 
-def _grams(text: str, n: int) -> list[tuple]:
+def _ngrams(text: str, n: int) -> list[tuple]:
     tokens = tokenise_words(text)
     return list(zip(*(tokens[i:] for i in range(n))))
 
 
 def reference_range(real: np.ndarray) -> tuple[float, float]:
-    """The 5th and 95th percentile of the author's own values: between them is what the author does. nan, nan if there
-    are none."""
-    known = np.asarray(real, float)[~np.isnan(np.asarray(real, float))]
-    return tuple(map(float, np.percentile(known, [5, 95]))) if len(known) else (float("nan"), float("nan"))
+    """The 5th and 95th percentile of the author's own values, the author's range; nan, nan if there are none."""
+    values = np.asarray(real, float)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.percentile(values, [5, 95])
+    return float(low), float(high)
 
 
 def fraction_within(values: np.ndarray, band: tuple[float, float]) -> float:
-    """Share of values inside the band, its ends included; of the author's own about 0.9. What can't be measured (nan)
-    is outside."""
+    """Share of the values inside the band, its ends included; about 0.9 of the author's own. A value that can't be
+    measured (nan) is outside."""
     values = np.asarray(values, float)
     if not len(values) or np.isnan(band).any():
         return float("nan")
     return float(((values >= band[0]) & (values <= band[1])).mean())
+
+
+@dataclass
+class FluencyComparison:
+    """Figures of each system, and for the verdict the share of its texts within the author's range, by measure."""
+
+    by_system: dict[str, dict[str, float]]
+    within: dict[str, dict[str, float]]
+
+
+def compare_fluency(
+    texts: dict[str, list[str]],
+    held_out: list[str],
+    base_bits_per_byte: Callable[[list[str], int], list[float]],
+) -> FluencyComparison:
+    """All systems' `texts` against the author's `held_out` posts, cut to one length.
+
+    `base_bits_per_byte(texts, tokens)` scores the first tokens of texts under the base model: word salad is unlikely.
+    """
+    lengths = [len(extract_prose(text).split()) for text in texts["twin"]]
+    words = max(MIN_COMPARED_WORDS, min(MAX_COMPARED_WORDS, round(statistics.median(lengths))))
+    groups = {name: _cut(group, words) for name, group in texts.items()}
+    values = _measure_groups({**groups, "held_out": _cut(held_out, words)}, base_bits_per_byte)
+    bands = {measure: reference_range(own) for measure, own in values["held_out"].items()}
+    found = FluencyComparison({}, {})
+    for name, group in groups.items():
+        within = {measure: fraction_within(own, bands[measure]) for measure, own in values[name].items()}
+        found.by_system[name] = {
+            **{measure: _mean(own) for measure, own in values[name].items()},
+            **{f"{measure}_within": round_metric(share) for measure, share in within.items()},
+            **round_values(diversity(group)),
+        }
+        # A model's own samples are always likelier to a model than a person's text: only above the band is word salad.
+        salad = values[name]["bits_per_byte_of_base"] > bands["bits_per_byte_of_base"][1]
+        found.within[name] = {**within, "bits_per_byte_of_base": 1 - float(salad.mean())}
+    return found
+
+
+def _cut(texts: list[str], words: int) -> list[str]:
+    return [truncate_words(extract_prose(text), words) for text in texts]
+
+
+def _measure_groups(
+    groups: dict[str, list[str]], base_bits_per_byte: Callable[[list[str], int], list[float]]
+) -> dict[str, dict[str, np.ndarray]]:
+    """{group: {measure: (n,) values}}, with one pass over the texts of all groups: the models load once."""
+    flat = [text for group in groups.values() for text in group]
+    measures = fluency_metrics(flat)
+    measures["bits_per_byte_of_base"] = np.array(base_bits_per_byte(flat, NUM_SCORED_TOKENS))
+    values: dict[str, dict[str, np.ndarray]] = {}
+    start = 0
+    for name, group in groups.items():
+        values[name] = {measure: own[start : start + len(group)] for measure, own in measures.items()}
+        start += len(group)
+    return values
+
+
+def _mean(values: np.ndarray) -> float:
+    """The mean of the values that could be measured, rounded; nan for none."""
+    return float("nan") if np.isnan(values).all() else round_metric(np.nanmean(values))

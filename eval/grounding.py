@@ -1,16 +1,18 @@
-"""Notes in, a draft out: what a twin is mostly used for, measured by its facts.
+"""Grounding: does a draft from notes tell the facts of the notes, and no others?
 
-kept: of the numbers, names and key terms of the notes, the share that stands in the draft. invented: of the draft's
-numbers and names, the share that stands nowhere in the notes; a draft that names none has invented none and says
-nothing. The notes are made by rule from the opening of a held-out post, and hold every number and name of it, so that
-the author's own text keeps all and invents nothing. A model that only repeats its notes does too: read both beside the
-style, and beside how many facts a draft has.
+fact_recall: of the numbers, names and key terms of the notes, the share that stands in the draft. unsupported_rate: of
+the draft's numbers and names, the share that stands nowhere in the notes (hallucinated); undefined for a draft without
+any. The notes are made by rule from the opening of a held-out post and hold all of its numbers and names, so that the
+author's own text has a fact_recall of 1 and an unsupported_rate of 0. So has a model that only repeats its notes: read
+both together with the style, and with the number of facts in a draft.
 """
 
 import functools
 import math
 import statistics
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import snowballstemmer
 
@@ -22,78 +24,94 @@ from corpus import augmentation
 from corpus.chunking import chunk
 from corpus.cleaning import split_paragraphs
 from eval import confidence_intervals
+from eval.rounding import with_interval
 from eval.systems import NUM_SHOTS, System
 
-PASSAGE_TOKENS, DRAFT_TOKENS = 160, 200  # tokens: of the passage that the notes are of, and the most of a draft
+PASSAGE_TOKENS, DRAFT_TOKENS = 160, 200  # maximum tokens of the passage that is turned into notes, and of a draft
 NUM_TERMS = 5
 NOTES_PROMPT = augmentation.TEMPLATES["notes"][0]
 CHECKED_KINDS = ("number", "date", "name")
+MEASURES = ("fact_recall", "unsupported_rate")
+RIVALS = ("base", "five_shot", "swap")
 
 
-def build_cases(examples: list[dict], training: list[str], count, seed: int, limit: int) -> list[dict]:
-    """{"id", "passage", "given", "terms"} of the first `limit` examples whose first passage notes can be made of.
-    `training`: posts, for what words tell."""
-    weights, found = keyphrases.InverseDocumentFrequency(training), []
+def build_cases(
+    examples: list[dict[str, Any]], training: list[str], count: Callable[[str], int], seed: int, limit: int
+) -> list[dict[str, Any]]:
+    """{"id", "passage", "given", "terms"} of the first `limit` examples that have a passage of prose from which notes
+    can be made. `training`: posts, for the document frequencies; `count`: tokens of a text."""
+    weights = keyphrases.InverseDocumentFrequency(training)
+    cases: list[dict[str, Any]] = []
     for example in examples:
-        if len(found) == limit:
+        if len(cases) == limit:
             break
-        passage = next(
-            (
-                p
-                for p in chunk(split_paragraphs(example["output"]), count, PASSAGE_TOKENS, PASSAGE_TOKENS)
-                if augmentation.is_mostly_prose(p)
-            ),
-            "",
-        )
-        wanted = augmentation.AugmentationRequest(
+        passage = _first_prose_passage(example["output"], count)
+        if not passage:
+            continue
+        request = augmentation.AugmentationRequest(
             f"{example['id']}-notes", {"title": ""}, 1, 1, "notes", passage, DRAFT_TOKENS
         )
-        if passage and (given := augmentation.heuristic_prompt(wanted, weights, count, seed)):
-            found.append(
-                {"id": example["id"], "passage": passage, "given": given, "terms": key_terms(passage, given, weights)}
-            )
-    return found
+        given = augmentation.heuristic_prompt(request, weights, count, seed)
+        if given:
+            terms = key_terms(passage, given, weights)
+            cases.append({"id": example["id"], "passage": passage, "given": given, "terms": terms})
+    return cases
+
+
+def _first_prose_passage(text: str, count: Callable[[str], int]) -> str:
+    """The first passage of a post that is mostly prose; empty if there is none."""
+    for passage in chunk(split_paragraphs(text), count, PASSAGE_TOKENS, PASSAGE_TOKENS):
+        if augmentation.is_mostly_prose(passage):
+            return passage
+    return ""
 
 
 def key_terms(passage: str, given: str, weights: keyphrases.InverseDocumentFrequency) -> list[str]:
-    """The most telling words of the notes that are neither number nor name (TF-IDF)."""
-    noted, times = set(tokenise_words(given)), Counter(tokenise_words(passage))
-    rarity = {
-        word: t.rarity
-        for t in keyphrases.tokenise(passage, weights)
-        if t.weight < math.inf and t.rarity
-        for word in tokenise_words(t.shown)
-        if word in noted and len(word) > 3
-    }
-    return sorted(rarity, key=lambda w: (-rarity[w] * (1 + math.log(times[w])), w))[:NUM_TERMS]
+    """The words of the notes with the highest TF-IDF that are neither numbers nor names."""
+    noted, frequency = set(tokenise_words(given)), Counter(tokenise_words(passage))
+    rarity: dict[str, float] = {}
+    for token in keyphrases.tokenise(passage, weights):
+        if token.weight == math.inf or not token.rarity:  # a fact, or a word of every text
+            continue
+        for word in tokenise_words(token.shown):
+            if word in noted and len(word) > 3:
+                rarity[word] = token.rarity
+
+    def tfidf(word: str) -> float:
+        return rarity[word] * (1 + math.log(frequency[word]))
+
+    return sorted(rarity, key=lambda word: (-tfidf(word), word))[:NUM_TERMS]
 
 
-def to_example(case: dict) -> dict:
-    """The case as a voice is asked it."""
+def to_example(case: dict[str, Any]) -> dict[str, str]:
+    """The case as an example with a prompt, for `System.messages`."""
     return {"instruction": NOTES_PROMPT, "input": case["given"]}
 
 
-def notes_systems(system: str, shown: list[dict]) -> list[System]:
-    """The base, plain and with five of the author's passages before its eyes, each after its notes; `shown` are cases
-    of training posts."""
+def notes_systems(system_prompt: str, shown: list[dict[str, Any]]) -> list[System]:
+    """The base model, plain and with five of the author's passages in its prompt, each after its notes; `shown` are
+    cases of training posts."""
     shots = []
     for case in shown[:NUM_SHOTS]:
-        shots += [chat.prompt_messages(to_example(case), system)[1], {"role": "assistant", "content": case["passage"]}]
-    return [System("base", system), System("five_shot", system, shots)]
+        _, question = chat.prompt_messages(to_example(case), system_prompt)
+        shots += [question, {"role": "assistant", "content": case["passage"]}]
+    return [System("base", system_prompt), System("five_shot", system_prompt, shots)]
 
 
-def score_draft(case: dict, text: str) -> dict[str, float]:
-    """{kept, invented, facts} of a draft; nan where there was nothing to keep, or no fact in it."""
-    noted = {f for f in preserved_facts(case["passage"], case["given"]) if f.kind in CHECKED_KINDS}
-    said = {stem(w) for w in tokenise_words(text)}
-    stands = len(noted & preserved_facts(case["passage"], text)) + sum(stem(t) in said for t in case["terms"])
-    own = _of_kinds(extract_facts(text))
-    new = _of_kinds(unsupported_facts(f"{NOTES_PROMPT}\n\n{case['given']}", text))
-    wanted = len(noted) + len(case["terms"])
+def score_draft(case: dict[str, Any], text: str) -> dict[str, float]:
+    """{fact_recall (0 to 1), unsupported_rate (0 to 1), facts (number)} of a draft; nan where the notes have no facts,
+    or the draft has none."""
+    noted = _of_checked_kinds(preserved_facts(case["passage"], case["given"]))
+    stems = {stem(word) for word in tokenise_words(text)}
+    terms = [term for term in case["terms"] if stem(term) in stems]
+    recalled = len(noted & preserved_facts(case["passage"], text)) + len(terms)
+    expected = len(noted) + len(case["terms"])
+    facts = _of_checked_kinds(extract_facts(text))
+    unsupported = _of_checked_kinds(unsupported_facts(f"{NOTES_PROMPT}\n\n{case['given']}", text))
     return {
-        "kept": stands / wanted if wanted else math.nan,
-        "invented": len(new) / len(own) if own else math.nan,
-        "facts": len(own),
+        "fact_recall": recalled / expected if expected else math.nan,
+        "unsupported_rate": len(unsupported) / len(facts) if facts else math.nan,
+        "facts": len(facts),
     }
 
 
@@ -107,44 +125,44 @@ def _stemmer():
     return snowballstemmer.stemmer("english")
 
 
-def _of_kinds(found: set[Fact]) -> set[Fact]:
-    return {f for f in found if f.kind in CHECKED_KINDS}
+def _of_checked_kinds(facts: set[Fact]) -> set[Fact]:
+    return {fact for fact in facts if fact.kind in CHECKED_KINDS}
 
 
-def grounding_metrics(rows: list[dict], seed: int) -> tuple[dict[str, dict], dict[str, dict]]:
-    """({voice: {"kept", "kept_lo", "kept_hi", "invented", …, "facts", "n"}}, the same of twin − rival, case by case, by
-    "over_…")."""
-    drafts: dict[str, dict[str, dict]] = {}
+def grounding_metrics(
+    rows: list[dict[str, Any]], seed: int
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
+    """({system: {fact_recall, unsupported_rate, each with its interval, facts, n}}, {over_base, …: the same of twin −
+    rival, paired by case}); empty where nothing was written from notes."""
+    drafts: dict[str, dict[str, dict[str, float]]] = {}
     for row in rows:
-        drafts.setdefault(row["voice"], {})[row["notes"]["id"]] = score_draft(row["notes"], row["text"])
-        drafts.setdefault("author", {})[row["notes"]["id"]] = score_draft(row["notes"], row["notes"]["passage"])
-    found = {
-        voice: _figures(
-            {
-                k: confidence_intervals.mean_interval([s[k] for s in by_case.values()], seed)
-                for k in ("kept", "invented")
-            }
-        )
-        for voice, by_case in drafts.items()
-    }
-    for voice, by_case in drafts.items():
-        found[voice] |= {"facts": round(statistics.mean(s["facts"] for s in by_case.values()), 2), "n": len(by_case)}
+        case = row["notes"]
+        drafts.setdefault(row["system"], {})[case["id"]] = score_draft(case, row["text"])
+        drafts.setdefault("author", {})[case["id"]] = score_draft(case, case["passage"])
+    by_system: dict[str, dict[str, float]] = {}
+    for system, by_case in drafts.items():
+        entry = by_system[system] = {}
+        for measure in MEASURES:
+            values = [score[measure] for score in by_case.values()]
+            entry |= _with_interval(measure, confidence_intervals.mean_interval(values, seed))
+        entry["facts"] = round(statistics.mean(score["facts"] for score in by_case.values()), 2)
+        entry["n"] = len(by_case)
     gain = {}
-    for rival in ("base", "five_shot", "swap"):
+    for rival in RIVALS:
         if rival in drafts and "twin" in drafts:
-            both = [(drafts["twin"][case], drafts[rival][case]) for case in drafts[rival] if case in drafts["twin"]]
-            gain[f"over_{rival}"] = _figures(
-                {
-                    k: confidence_intervals.paired_difference([a[k] for a, _ in both], [b[k] for _, b in both], seed)
-                    for k in ("kept", "invented")
-                }
-            )
-    return found, gain
+            gain[f"over_{rival}"] = _gain_over(drafts["twin"], drafts[rival], seed)
+    return by_system, gain
 
 
-def _figures(found: dict[str, dict]) -> dict[str, float]:
-    return {
-        f"{name}{end}": round(one[key], 4)
-        for name, one in found.items()
-        for end, key in (("", "mean"), ("_lo", "lo"), ("_hi", "hi"))
-    }
+def _gain_over(twin: dict[str, dict[str, float]], rival: dict[str, dict[str, float]], seed: int) -> dict[str, float]:
+    """twin − rival, over the cases that both wrote."""
+    cases = [case for case in rival if case in twin]
+    gain: dict[str, float] = {}
+    for measure in MEASURES:
+        ours, theirs = [twin[case][measure] for case in cases], [rival[case][measure] for case in cases]
+        gain |= _with_interval(measure, confidence_intervals.paired_difference(ours, theirs, seed))
+    return gain
+
+
+def _with_interval(measure: str, interval: dict[str, float]) -> dict[str, float]:
+    return with_interval(measure, interval["mean"], interval["lo"], interval["hi"])

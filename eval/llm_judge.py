@@ -1,8 +1,7 @@
-"""A language model as judge, by option: which of two texts on one subject is more the author's?
+"""A language model as judge, if one is configured: which of two texts on one subject is by the author?
 
-Each pair is shown twice with the sides changed: a judge that names the same side both times has said nothing (Zheng et
-al. 2023, arXiv 2306.05685). It never decides the verdict; its agreement with the verifier is reported beside what it
-says.
+Each pair is shown twice, with the sides swapped: an answer that names the same side both times is a tie (Zheng et al.
+2023, arXiv 2306.05685). The judge has no part in the verdict; its agreement with the style score is reported.
 """
 
 import asyncio
@@ -13,18 +12,16 @@ from blogtwin.inference.client import Engine, to_pydantic_ai
 from blogtwin.text.sentences import truncate_words
 from eval import confidence_intervals
 
-NUM_SHOWN_POSTS, MAX_SHOWN_WORDS, MAX_JUDGED_WORDS = (
-    3,
-    120,
-    200,
-)  # reference posts, words of each, words of each text that is judged
-MAX_CONCURRENCY, TIMEOUT_SECONDS = 4, 120  # questions; seconds
+NUM_SHOWN_POSTS, MAX_SHOWN_WORDS = 3, 120  # reference posts, words of each
+MAX_JUDGED_WORDS = 200  # of each text that is judged
+MAX_CONCURRENCY, TIMEOUT_SECONDS = 4, 120
 SYSTEM_PROMPT = (
     "You compare writing styles: rhythm, word choice, punctuation and attitude, not the subject and not the quality."
 )
 
 
-def judge_prompt(references: list[str], one: str, other: str) -> list[dict]:
+def judge_prompt(references: list[str], one: str, other: str) -> list[dict[str, str]]:
+    """Chat messages that show posts of the author and ask which text, A (`one`) or B (`other`), is by the author."""
     posts = "\n\n".join(
         f"Post {i + 1} of the author:\n{truncate_words(text, MAX_SHOWN_WORDS)}" for i, text in enumerate(references)
     )
@@ -36,7 +33,7 @@ def judge_prompt(references: list[str], one: str, other: str) -> list[dict]:
 
 
 def parse_choice(answer: str) -> str | None:
-    """The A or B that an answer names alone; None when it names both or none."""
+    """The A or B that an answer names; None when it names both or neither."""
     named = set(re.findall(r"\b[AB]\b", answer))
     return named.pop() if len(named) == 1 else None
 
@@ -54,45 +51,44 @@ async def _ask(judge: Engine, references: list[str], one: str, other: str, gate:
 
 
 def judge_pairs(judge: Engine, held_out: list[str], truths: list[str], ours: list[str], theirs: list[str]) -> list[str]:
-    """For each prompt who was found to be the author: "ours", "theirs" or "tie". `truths` are the author's own posts on
-    the prompts, never shown.
+    """For each prompt, whose text the judge took for the author's: "ours", "theirs" or "tie". `truths` are the author's
+    own posts on the prompts, which are never shown.
 
-    Raises UserError when the judge can't be asked.
+    Raises UserError when the judge can't be reached.
     """
 
-    async def all_of_them():
+    async def ask_all() -> list[str | None]:
         gate = asyncio.Semaphore(MAX_CONCURRENCY)
         jobs = []
         for truth, one, other in zip(truths, ours, theirs, strict=True):
-            references = [text for text in held_out if text != truth and not text.startswith(truth[:200])][
-                :NUM_SHOWN_POSTS
-            ]
-            jobs += [_ask(judge, references, one, other, gate), _ask(judge, references, other, one, gate)]
+            others = [text for text in held_out if text != truth and not text.startswith(truth[:200])]
+            shown = others[:NUM_SHOWN_POSTS]
+            jobs += [_ask(judge, shown, one, other, gate), _ask(judge, shown, other, one, gate)]
         return await asyncio.gather(*jobs)
 
     try:
-        said = asyncio.run(all_of_them())
-    except Exception as e:  # whatever the client raises: the server is gone, has no such model, or refuses the key
+        choices = asyncio.run(ask_all())
+    except Exception as e:  # whatever the client raises: no server, no such model, or the key is refused
+        reason = " ".join(str(e).split())[:200] or type(e).__name__
         raise UserError(
-            f"The judge {judge.model} at {judge.base_url} could not be asked"
-            f" ({' '.join(str(e).split())[:200] or type(e).__name__}): set eval.judge_model to a model that is there,"
-            " or to nothing."
+            f"The judge {judge.model} at {judge.base_url} could not be asked ({reason}): set eval.judge_model to a"
+            " model that is available, or leave it empty."
         ) from None
-    pairs = zip(said[::2], said[1::2], strict=True)
-    return ["ours" if pair == ("A", "B") else "theirs" if pair == ("B", "A") else "tie" for pair in pairs]
+    winners = {("A", "B"): "ours", ("B", "A"): "theirs"}
+    return [winners.get(pair, "tie") for pair in zip(choices[::2], choices[1::2], strict=True)]
 
 
-def judge_metrics(found: list[str], ours: list[float], theirs: list[float]) -> dict:
-    """Share of the prompts that went to us (ties as halves) with its interval, how many were decided both ways alike,
-    and how often the verifier's scores `ours` and `theirs` agree where the judge decided."""
-    votes = confidence_intervals.vote_statistics(found.count("ours"), found.count("theirs"), found.count("tie"))
-    decided = [
-        (who == "ours") == (a > b)
-        for who, a, b in zip(found, ours, theirs, strict=True)
-        if who != "tie" and a is not None and b is not None
-    ]
+def judge_metrics(winners: list[str], ours: list[float | None], theirs: list[float | None]) -> dict[str, float | None]:
+    """`vote_statistics` of the prompts that we won, with `decided`, the share of the prompts that are no tie, and
+    `agrees_with_style`, the share of those in which the higher style score (`ours` or `theirs`) won too."""
+    ties = winners.count("tie")
+    votes = confidence_intervals.vote_statistics(winners.count("ours"), winners.count("theirs"), ties)
+    agreements = []
+    for winner, our_score, their_score in zip(winners, ours, theirs, strict=True):
+        if winner != "tie" and our_score is not None and their_score is not None:
+            agreements.append((winner == "ours") == (our_score > their_score))
     return {
         **votes,
-        "decided": 1 - found.count("tie") / len(found),
-        "agrees_with_style": sum(decided) / len(decided) if decided else None,
+        "decided": 1 - ties / len(winners),
+        "agrees_with_style": sum(agreements) / len(agreements) if agreements else None,
     }

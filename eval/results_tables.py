@@ -6,6 +6,7 @@ pair}, "readme"}, so that it can be filled from artifacts/eval/metrics.json; in 
 """
 
 import textwrap
+from typing import Any
 
 from blogtwin.errors import UserError
 from blogtwin.reference_docs import LINE_WIDTH, markdown_table
@@ -14,60 +15,67 @@ FORMATS = {"decimal3": ".3f", "decimal2": ".2f", "percent": ".0%", "integer": ".
 BOLD = "twin"
 
 
-def render_table(table: dict, readme: bool = False) -> str:
+def render_table(table: dict[str, Any], readme: bool = False) -> str:
     """The table as Markdown; with `readme`, only the rows that are marked for README.md."""
     if isinstance(table["columns"], list):
         return markdown_table(table["columns"], table["rows"])
     rows = [row for row in table["rows"] if not readme or row.get("readme")]
     systems = list(table["columns"])
-    cells = [
-        [row["label"], *(_bold(system, format_cell(row["cells"].get(system), row["format"])) for system in systems)]
-        for row in rows
-    ]
+    cells = []
+    for row in rows:
+        figures = [_bold(name, format_cell(row["cells"].get(name), row["format"])) for name in systems]
+        cells.append([row["label"], *figures])
     return markdown_table([table["title"], *table["columns"].values()], cells)
 
 
-def render_source(table: dict, notes: bool = True) -> str:
-    """Where the figures come from, and with `notes` what is to be known of them."""
+def render_source(table: dict[str, Any], notes: bool = True) -> str:
+    """The command, machine, commit and date of the figures, and with `notes` what else the reader must know."""
     earlier = ", on an earlier version of the code" if table["earlier_tree"] else ""
-    said = (
+    source = (
         f"Measured with `{table['command']}` on {table['machine']} (commit {table['commit']},"
         f" {table['date']}{earlier})."
     )
     return textwrap.fill(
-        " ".join([said, *(table.get("notes", []) if notes else [])]),
+        " ".join([source, *(table.get("notes", []) if notes else [])]),
         LINE_WIDTH,
         break_long_words=False,
         break_on_hyphens=False,
     )
 
 
-def render_verdict(table: dict) -> str:
-    """The verdict of the run as a quotation; empty where there is none."""
+def render_verdict(table: dict[str, Any]) -> str:
+    """The verdict of the run as a Markdown quotation; empty where there is none."""
     return textwrap.fill(
         table.get("verdict", ""), LINE_WIDTH, initial_indent="> ", subsequent_indent="> ", break_on_hyphens=False
     )
 
 
-def format_cell(cell: float | list | None, form: str) -> str:
+def format_cell(cell: float | list[float] | None, form: str) -> str:
     """One cell: a number, [value, low, high], or with the format `pair` two whole numbers."""
     if cell is None:
         return ""
+    values = cell if isinstance(cell, list) else [cell]
     if form == "pair":
-        return ", ".join(f"{value:.0f}" for value in cell)
-    value, *interval = [_number(one, form) for one in (cell if isinstance(cell, list) else [cell])]
+        return ", ".join(f"{value:.0f}" for value in values)
+    value, *interval = [_number(one, form) for one in values]
     return f"{value} [{', '.join(interval)}]" if interval else value
 
 
 def update_sample(
-    table: dict, metrics: dict, training: dict, parity: dict, verdict: str, commit: str, date: str
-) -> dict:
-    """The table of the sample blog with the figures of a finished run. Raises UserError when the scorecard lacks one of
-    the twin's."""
-    rows = [
-        {**row, "cells": {system: _cell(metrics, system, row["metrics"]) for system in table["columns"]}}
-        for row in table["rows"]
-    ]
+    table: dict[str, Any],
+    metrics: dict[str, Any],
+    training: dict[str, Any],
+    parity: dict[str, Any],
+    verdict: str,
+    commit: str,
+    date: str,
+) -> dict[str, Any]:
+    """The table of the sample blog with the figures of a finished run. Raises UserError when the scorecard has no value
+    for one of the twin's."""
+    rows = []
+    for row in table["rows"]:
+        cells = {system: _cell(metrics, system, row["metrics"]) for system in table["columns"]}
+        rows.append({**row, "cells": cells})
     n, twin = metrics["n"], parity["twin"]
     notes = [
         (
@@ -93,7 +101,7 @@ def update_sample(
     }
 
 
-def _cell(metrics: dict, system: str, keys: list[str]) -> float | list | None:
+def _cell(metrics: dict[str, Any], system: str, keys: list[str]) -> float | list[float] | None:
     """A system's figure, with its interval where it has one; None where it has no such figure."""
     values = [_value(metrics.get(system, {}), key) for key in keys]
     if None in values:
@@ -104,10 +112,13 @@ def _cell(metrics: dict, system: str, keys: list[str]) -> float | list | None:
             )
         return None
     interval = [_value(metrics[system], f"{keys[0]}{end}") for end in ("_lo", "_hi")]
-    return values if len(values) > 1 else [*values, *interval] if None not in interval else values[0]
+    if len(values) > 1:
+        return values
+    return values[0] if None in interval else [*values, *interval]
 
 
-def _value(found: dict, key: str) -> float | None:
+def _value(metrics: dict[str, Any], key: str) -> Any:
+    found: Any = metrics
     for part in key.split("."):
         found = found.get(part) if isinstance(found, dict) else None
     return found

@@ -1,47 +1,57 @@
-"""The scorecard's data collected: what base and twin write and score, and what it is compared with."""
+"""Stage 07: collect what base and twin write and score, and make the scorecard of it."""
 
 import contextlib
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from blogtwin.config import Params
 from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.files import nan_to_none, read_jsonl, to_jsonl, write_files
 from blogtwin.hints import make_command
 from blogtwin.paths import EVAL_DIR, GGUF_DIR, RAW_DIR, SPLIT_DIR
 
-CONTROL_DIR = Path("data/sample")  # somebody else's posts, unless they are the author's
+if TYPE_CHECKING:
+    from blogtwin.models.registry import BaseModelFiles
+    from eval.scorecard import Scorecard
+    from eval.style.impostors import Impostors
+
+CONTROL_DIR = Path("data/sample")  # posts by somebody else, unless the author's own are there
 NUM_CONTROLS = 12
+MAX_CONTROL_BYTES = 5e7
+MARKS = {None: "–", True: "✓", False: "✗"}  # of a check: does not apply, passed, failed
+Row = dict[str, Any]
 
 
-def test_prompts(limit: int) -> list[dict]:
-    """The examples that open the test posts, of `limit` posts at most (0: all): the first rows are the newest posts."""
+def read_split(*names: str) -> list[Row]:
+    """The examples of these splits, one after the other."""
+    return [row for name in names for row in read_jsonl(SPLIT_DIR / f"{name}.jsonl")]
+
+
+def test_prompts(limit: int) -> list[Row]:
+    """The examples that open the test posts, of `limit` posts at most (0: all), the newest posts first."""
     from corpus.examples import first_parts
 
-    return first_parts(read_jsonl(SPLIT_DIR / "test.jsonl"), limit)
+    return first_parts(read_split("test"), limit)
 
 
-def notes_cases(params, tokenizer, split: str, limit: int) -> list[dict]:
-    """Notes of the openings of `limit` posts of a split, for eval/grounding.py; what words tell is known from the
-    training posts."""
+def notes_cases(params: Params, tokenizer, split: str, limit: int) -> list[Row]:
+    """Notes of the openings of `limit` posts of a split, see eval/grounding.py."""
     from blogtwin.models import chat
     from corpus.examples import first_parts, join_parts
     from eval import grounding
 
-    training = list(join_parts(read_jsonl(SPLIT_DIR / "train.jsonl")).values())
-    return grounding.build_cases(
-        first_parts(read_jsonl(SPLIT_DIR / f"{split}.jsonl")),
-        training,
-        lambda text: len(chat.encode(tokenizer, text)),
-        params.eval.seed,
-        limit,
-    )
+    def count_tokens(text: str) -> int:
+        return len(chat.encode(tokenizer, text))
+
+    training = list(join_parts(read_split("train")).values())
+    return grounding.build_cases(first_parts(read_split(split)), training, count_tokens, params.eval.seed, limit)
 
 
-def control_texts(params) -> list[str]:
-    """Some posts that the author did not write: of `eval.impostors`, else the sample blog, unless that is the author's
-    own."""
+def control_texts(params: Params) -> list[str]:
+    """Some posts by other people: those of `eval.impostors`, or else the sample blog, unless that is the author's."""
     from corpus import readers
     from corpus.cleaning import clean_markdown
 
@@ -51,174 +61,149 @@ def control_texts(params) -> list[str]:
     texts = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         with contextlib.suppress(readers.SkippedPost):
-            texts.append(clean_markdown(readers.read_post(path, 5e7).text))
+            texts.append(clean_markdown(readers.read_post(path, MAX_CONTROL_BYTES).text))
     return texts[:: max(1, len(texts) // NUM_CONTROLS)][:NUM_CONTROLS]
 
 
-def load_reference_authors(params, own: list[str]):
-    """Everybody to compare with: the shipped figures and `eval.impostors`, without the author's own blog."""
+def load_reference_authors(params: Params, own: list[str]) -> "Impostors":
+    """All authors to compare with: the shipped ones and those of `eval.impostors`, without the author's own blog.
+
+    Raises UserError when `eval.impostors` has no posts.
+    """
     from eval.style import impostors
 
     everybody = impostors.load_impostors()
     if params.eval.impostors:
-        from eval.style.impostors import load_blogs
-
-        found = load_blogs(Path(params.eval.impostors), until="9999")
-        if not found:
+        blogs = impostors.load_blogs(Path(params.eval.impostors), until="9999")
+        if not blogs:
             raise UserError(
-                f"eval.impostors is {params.eval.impostors}, and it holds no folder with somebody's posts: put a folder"
+                f"eval.impostors is {params.eval.impostors}, and it has no folder with posts: put one folder of posts"
                 " for each author there."
             )
-        everybody = impostors.concatenate(everybody, impostors.from_blogs(found))
-    same = everybody.same_as(own)
+        everybody = impostors.concatenate(everybody, impostors.from_blogs(blogs))
+    same = everybody.matching_authors(own)
     if same:
         echo(f"not compared with {', '.join(sorted(same))}: these are the author's own posts")
-    return everybody.without(same)
+    return everybody.excluding(same)
 
 
-def collect_base(params, base) -> list[dict]:
-    """What base, styled and five-shot base read and write."""
+def collect_base(params: Params, base: "BaseModelFiles") -> list[Row]:
+    """What base, styled and five_shot write and score."""
     from blogtwin.models.gguf_export import quantised_base
     from eval import grounding, suites, systems
     from eval.collect import OutputCollector
 
-    listener, tokenizer = (
-        OutputCollector(quantised_base(base, params.export.quantization), base, params),
-        base.tokenizer(),
-    )
-    speakers = systems.base_systems(params.prepare.system, read_jsonl(SPLIT_DIR / "train.jsonl"), tokenizer)
-    rows = listener.hear(
-        speakers,
-        test_prompts(params.eval.num_prompts),
-        control_texts(params),
-        {"base", "five_shot"},
-        suites.list_suites(),
-    )
+    collector = OutputCollector(quantised_base(base, params.export.quantization), base, params)
+    group = systems.base_systems(params.prepare.system, read_split("train"), collector.tokenizer)
+    prompts, scoring = test_prompts(params.eval.num_prompts), {"base", "five_shot"}
+    rows = collector.collect(group, prompts, control_texts(params), scoring, suites.list_suites())
     if params.eval.num_notes_prompts:
-        shown = notes_cases(params, tokenizer, "train", systems.NUM_SHOTS)
-        rows += listener.notes(
-            grounding.notes_systems(params.prepare.system, shown),
-            notes_cases(params, tokenizer, "test", params.eval.num_notes_prompts),
-        )
+        shown = notes_cases(params, collector.tokenizer, "train", systems.NUM_SHOTS)
+        cases = notes_cases(params, collector.tokenizer, "test", params.eval.num_notes_prompts)
+        rows += collector.collect_notes(grounding.notes_systems(params.prepare.system, shown), cases)
     return rows
 
 
-def collect_twin(params, base, gguf: Path, name: str) -> list[dict]:
-    """What a twin reads and writes: ours, or `eval.other_twin`, somebody else's."""
+def collect_twin(params: Params, base: "BaseModelFiles", gguf: Path, name: str) -> list[Row]:
+    """What a twin writes and scores: `twin`, ours, or `swap`, that of `eval.other_twin`."""
     from corpus.examples import first_parts
     from eval import suites
     from eval.canaries import make_canaries
     from eval.collect import OutputCollector
     from eval.systems import System
 
-    listener, voice = OutputCollector(gguf, base, params), System(name, params.prepare.system)
-    rows = listener.hear(
-        [voice],
-        test_prompts(params.eval.num_prompts),
-        control_texts(params),
-        {name},
-        suites.list_suites() if name == "twin" else (),
-    )
+    collector, system = OutputCollector(gguf, base, params), System(name, params.prepare.system)
+    suite_names = suites.list_suites() if name == "twin" else []
+    prompts = test_prompts(params.eval.num_prompts)
+    rows = collector.collect([system], prompts, control_texts(params), {name}, suite_names)
     if params.eval.num_notes_prompts:
-        rows += listener.notes([voice], notes_cases(params, base.tokenizer(), "test", params.eval.num_notes_prompts))
+        cases = notes_cases(params, base.tokenizer(), "test", params.eval.num_notes_prompts)
+        rows += collector.collect_notes([system], cases)
     if name == "twin":
-        posts = {split: first_parts(read_jsonl(SPLIT_DIR / f"{split}.jsonl")) for split in ("train", "test")}
-        rows += listener.prefixes(voice, posts)
-        rows += listener.canaries(voice, make_canaries(params.train.num_canaries, params.train.seed))
+        posts = {split: first_parts(read_split(split)) for split in ("train", "test")}
+        rows += collector.prefix_extraction(system, posts)
+        rows += collector.canary_exposure(system, make_canaries(params.train.num_canaries, params.train.seed))
     return rows
 
 
-def make_scorecard(params, base, rows: list[dict]):
+def make_scorecard(params: Params, base: "BaseModelFiles", rows: list[Row]) -> "Scorecard":
+    """The scorecard of the rows of all systems."""
     from blogtwin.models.gguf_export import quantised_base
     from corpus.examples import join_parts, post_topic
     from eval.collect import OutputCollector
     from eval.scorecard import CorpusTexts, build_scorecard
 
-    splits = {name: read_jsonl(SPLIT_DIR / f"{name}.jsonl") for name in ("train", "valid", "test")}
-    training, held_out = join_parts(splits["train"]), join_parts(splits["test"] + splits["valid"])
-    ingested = {p["id"]: p for p in read_jsonl(RAW_DIR / "posts.jsonl")}
+    training, held_out = join_parts(read_split("train")), join_parts(read_split("test", "valid"))
+    ingested = {post["id"]: post for post in read_jsonl(RAW_DIR / "posts.jsonl")}
     posts = CorpusTexts(
-        test_prompts(params.eval.num_prompts),
-        list(held_out.values()),
-        list(training.values()),
-        [ingested[p]["title"] for p in training],
-        len(training.keys() & held_out.keys()),
+        prompts=test_prompts(params.eval.num_prompts),
+        held_out=list(held_out.values()),
+        training=list(training.values()),
+        titles=[ingested[post]["title"] for post in training],
+        leaked_posts=len(training.keys() & held_out.keys()),
     )
-    own = [*training.values(), *held_out.values()]
-    listener = OutputCollector(quantised_base(base, params.export.quantization), base, params)
-    return build_scorecard(
-        rows,
-        posts,
-        load_reference_authors(params, own),
-        listener.reads_texts,
-        params.eval.seed,
-        [post_topic(ingested[e["post_id"]]) for e in posts.asked],
-    )
+    impostors = load_reference_authors(params, posts.training + posts.held_out)
+    collector = OutputCollector(quantised_base(base, params.export.quantization), base, params)
+    briefs = [post_topic(ingested[example["post_id"]]) for example in posts.prompts]
+    return build_scorecard(rows, posts, impostors, collector.base_bits_per_byte, params.eval.seed, briefs)
 
 
-def run_llm_judge(params, card) -> dict:
-    """What `eval.judge_model` says of twin and five-shot base."""
+def run_llm_judge(params: Params, card: "Scorecard") -> dict[str, float | None]:
+    """How `eval.judge_model` compares twin and five_shot, see eval.llm_judge.judge_metrics."""
     from blogtwin.inference.client import parse_endpoint
     from corpus.examples import join_parts
     from eval import llm_judge
 
     engine = parse_endpoint("eval.judge_model", params.eval.judge_model, os.environ.get("JUDGE_API_KEY", ""))
-    held_out = list(join_parts(read_jsonl(SPLIT_DIR / "test.jsonl") + read_jsonl(SPLIT_DIR / "valid.jsonl")).values())
+    held_out = list(join_parts(read_split("test", "valid")).values())
     echo(f"asking {engine.model} at {engine.base_url}: it reads {llm_judge.NUM_SHOWN_POSTS} of your posts at a time")
-    texts, styles = ({v: [s[v][key] for s in card.samples] for v in ("twin", "five_shot")} for key in ("text", "style"))
-    found = llm_judge.judge_pairs(
-        engine, held_out, [s["author"] for s in card.samples], texts["twin"], texts["five_shot"]
+    truths = [sample["author"] for sample in card.samples]
+    ours, theirs = ([sample[name]["text"] for sample in card.samples] for name in ("twin", "five_shot"))
+    winners = llm_judge.judge_pairs(engine, held_out, truths, ours, theirs)
+    our_scores, their_scores = (
+        [sample[name]["style"].get("masked") for sample in card.samples] for name in ("twin", "five_shot")
     )
-    return nan_to_none(
-        llm_judge.judge_metrics(found, *([s.get("masked") for s in styles[v]] for v in ("twin", "five_shot")))
-    )
+    return nan_to_none(llm_judge.judge_metrics(winners, our_scores, their_scores))
 
 
-def run_suite(params, base, name: str) -> None:
-    """Base and twin on one suite, case by case."""
+def run_suite(params: Params, base: "BaseModelFiles", name: str) -> None:
+    """Print base and twin on one suite, case by case."""
     from blogtwin.models.gguf_export import quantised_base
-    from blogtwin.text.pii import find_personal_data
     from corpus.examples import join_parts
     from eval import suites
     from eval.collect import OutputCollector
     from eval.suites.checks import Context
+    from eval.suites.metrics import personal_data
     from eval.systems import System
 
     suite = suites.load_suite(name)
-    personal = {
-        value
-        for post in join_parts(read_jsonl(SPLIT_DIR / "train.jsonl")).values()
-        for _, value in find_personal_data(post)
-    }
-    said = {
-        v: {r["case"]: r for r in OutputCollector(g, base, params).suites(System(v, params.prepare.system), [name])}
-        for v, g in (("base", quantised_base(base, params.export.quantization)), ("twin", require_twin()))
-    }
-    checks: dict[str, list] = {"base": [], "twin": []}
+    personal = personal_data(list(join_parts(read_split("train")).values()))
+    answers: dict[str, dict[str, Row]] = {}
+    for model, gguf in (("base", quantised_base(base, params.export.quantization)), ("twin", require_twin())):
+        rows = OutputCollector(gguf, base, params).collect_suites(System(model, params.prepare.system), [name])
+        answers[model] = {row["case"]: row for row in rows}
+    checks: dict[str, list[Row]] = {"base": [], "twin": []}
     for case in suite.cases:
-        for voice, answers in said.items():
-            answer = answers[case.id]
-            context = Context(said["base"][case.id]["text"] if voice == "twin" else None, personal, answer["end"])
-            found = suites.run_checks(case, answer["text"], context)
-            checks[voice] += found
-            marks = "; ".join(
-                f"{'–' if c['passed'] is None else '✓' if c['passed'] else '✗'} {c['why']}" for c in found
-            )
-            echo(f"{case.id:22} {voice:5} {marks}")
-    echo(
-        f"{name}: base {suites.score_checks(checks['base'])['score']:.2f}, twin"
-        f" {suites.score_checks(checks['twin'])['score']:.2f}"
-    )
+        for model, by_case in answers.items():
+            answer = by_case[case.id]
+            base_text = answers["base"][case.id]["text"] if model == "twin" else None
+            results = suites.run_checks(case, answer["text"], Context(base_text, personal, answer["end"]))
+            checks[model] += results
+            marked = [f"{MARKS[check['passed']]} {check['why']}" for check in results]
+            echo(f"{case.id:22} {model:5} {'; '.join(marked)}")
+    scores = {model: suites.score_checks(results)["score"] for model, results in checks.items()}
+    echo(f"{name}: base {scores['base']:.2f}, twin {scores['twin']:.2f}")
 
 
 def require_twin() -> Path:
+    """The exported twin. Raises UserError when there is none."""
     twin = GGUF_DIR / "twin.gguf"
     if not twin.is_file():
         raise UserError(f"There is no {twin} yet: run `{make_command('all')}`, or scripts/05_export_gguf.py first.")
     return twin
 
 
-def check_other_twin(params) -> None:
+def check_other_twin(params: Params) -> None:
     """Raises UserError when `eval.other_twin` names no file."""
     if params.eval.other_twin and not Path(params.eval.other_twin).is_file():
         raise UserError(
@@ -227,13 +212,15 @@ def check_other_twin(params) -> None:
         )
 
 
-def collect_twins(params, base) -> list[dict]:
-    """What our twin reads and writes, and that of `eval.other_twin`, if there is one."""
+def collect_twins(params: Params, base: "BaseModelFiles") -> list[Row]:
+    """What our twin writes and scores, and that of `eval.other_twin`, if there is one."""
     rows = collect_twin(params, base, require_twin(), "twin")
-    return rows + (collect_twin(params, base, Path(params.eval.other_twin), "swap") if params.eval.other_twin else [])
+    if params.eval.other_twin:
+        rows += collect_twin(params, base, Path(params.eval.other_twin), "swap")
+    return rows
 
 
-def write_scorecard(params, base, card) -> None:
+def write_scorecard(params: Params, base: "BaseModelFiles", card: "Scorecard") -> None:
     """metrics.json, samples.jsonl, report.html, verdict.txt and the plots' tables: all of them or none."""
     from eval.plots import plot_tables
     from eval.report import render_report

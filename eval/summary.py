@@ -1,6 +1,8 @@
-"""What a finished pipeline prints: the verdict and the figures that matter."""
+"""What a finished pipeline prints: the verdict and the most important figures."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 from blogtwin.errors import UserError
 from blogtwin.hints import make_command
@@ -15,11 +17,13 @@ LABELS = {
 }
 
 
-def read_verdict(path) -> str:
+def read_verdict(path: Path) -> str:
+    """The first line of verdict.txt; empty where there is none."""
     return path.read_text(encoding="utf-8").splitlines()[0] if path.is_file() else ""
 
 
-def read_json(path) -> dict:
+def read_json(path: Path) -> dict[str, Any]:
+    """A stage's JSON file. Raises UserError where the stage has not run."""
     if not path.is_file():
         raise UserError(f"There is no {path} yet: run `{make_command('all')}`.")
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -9,11 +9,11 @@ ROWS = (
     ("bits per byte (lower is better)", "likelihood", "bits_per_byte", ".3f"),
     ("style: 0 other bloggers, 1 you", "style", "masked", ".2f"),
     ("  by function words alone", "style", "function", ".2f"),
-    ("longest run copied, words (median)", "copying", "run_median", ".0f"),
+    ("longest copy, words (median)", "copying", "longest_copy_median", ".0f"),
     ("on topic (1: always its own prompt)", "topic", "tfidf_auc", ".2f"),
-    ("from notes: facts kept", "notes", "kept", ".0%"),
-    ("from notes: facts made up", "notes", "invented", ".0%"),
-    ("stops by itself", "shape", "stopped", ".0%"),
+    ("from notes: fact recall", "notes", "fact_recall", ".0%"),
+    ("from notes: unsupported facts", "notes", "unsupported_rate", ".0%"),
+    ("finished by itself", "shape", "eos_rate", ".0%"),
     ("words (median)", "shape", "words_median", ".0f"),
 )
 

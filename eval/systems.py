@@ -1,14 +1,15 @@
-"""Who answers the held-out prompts, what each finds likely, and what each writes. All through the GGUF in llama.cpp
-that is deployed.
+"""The systems that answer the held-out prompts, all through the GGUF in llama.cpp that is deployed.
 
-base: the base model, asked as the twin is. styled: the base with the author's habits described to it. five_shot: the
-base with five of the author's posts before its eyes, which is what a person does who doesn't fine-tune. twin, and swap:
-a twin of somebody else, to tell «this person» from «a blog».
+base: the base model, with the same prompt as the twin. styled: the base model with a description of the author's style.
+five_shot: the base model with five of the author's posts in its prompt, the alternative to fine-tuning. twin: the
+fine-tuned model. swap: the twin of another author, to tell “this person” from “a blog”.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from blogtwin.cache import cache_key
 from blogtwin.files import sha256_file, write_json
@@ -21,50 +22,59 @@ from eval.style import profile
 
 ANSWERS_DIR = ARTIFACTS_DIR / "cache/answers"  # by prompts, sampling parameters and model: a second run costs nothing
 MODEL_DIGITS = 16  # of the SHA-256 of the model's GGUF, with which the name of a file of answers begins
-NUM_SHOTS, SHOT_TOKENS = 5, 160  # posts shown, and of each at most so much, cut at a paragraph's end
+NUM_SHOTS, SHOT_TOKENS = 5, 160  # posts in the prompt, and tokens of each at most, cut at a paragraph's end
 MAX_BATCH = 12
 PREFIX_TOKENS = 50
 
 
 @dataclass(frozen=True)
 class System:
-    name: str
-    system: str
-    shots: list[dict] = field(default_factory=list)  # chat messages before the question
+    """A model with a way of prompting it."""
 
-    def messages(self, example: dict) -> list[dict]:
-        system, user = chat.prompt_messages(example, self.system)
+    name: str
+    system_prompt: str
+    shots: list[dict[str, str]] = field(default_factory=list)  # chat messages before the question
+
+    def messages(self, example: dict[str, Any]) -> list[dict[str, str]]:
+        """The chat messages that ask for an example."""
+        system, user = chat.prompt_messages(example, self.system_prompt)
         return [system, *self.shots, user]
 
 
-def base_systems(system: str, training: list[dict], tokenizer) -> list[System]:
-    """base, styled and five_shot; `training` are the author's examples that the twin learns from."""
+def base_systems(system_prompt: str, training: list[dict[str, Any]], tokenizer) -> list[System]:
+    """base, styled and five_shot; `training`: the examples that the twin is trained on."""
     posts = first_parts(training)
     shots = []
     for example in posts[:NUM_SHOTS]:
-        shots += [
-            chat.prompt_messages(example, system)[1],
-            {"role": "assistant", "content": truncate_paragraphs(example["output"], tokenizer, SHOT_TOKENS)},
-        ]
-    description = f"{system} {profile.style_prompt([e['output'] for e in posts])}"
-    return [System("base", system), System("styled", description), System("five_shot", system, shots)]
+        _, question = chat.prompt_messages(example, system_prompt)
+        answer = truncate_paragraphs(example["output"], tokenizer, SHOT_TOKENS)
+        shots += [question, {"role": "assistant", "content": answer}]
+    description = f"{system_prompt} {profile.style_prompt([example['output'] for example in posts])}"
+    return [
+        System("base", system_prompt),
+        System("styled", description),
+        System("five_shot", system_prompt, shots),
+    ]
 
 
-def truncate_paragraphs(text: str, tokenizer, tokens: int) -> str:
-    """The first paragraphs that fit; of a first one that is too long, its first words."""
+def truncate_paragraphs(text: str, tokenizer, max_tokens: int) -> str:
+    """The first paragraphs that fit; of a first paragraph that is too long, its first `max_tokens` tokens."""
     kept = ""
     for block in text.split("\n\n"):
         longer = f"{kept}\n\n{block}" if kept else block
-        if len(chat.encode(tokenizer, longer)) > tokens:
+        if len(chat.encode(tokenizer, longer)) > max_tokens:
             break
         kept = longer
-    return kept or truncate_tokens(text, tokenizer, tokens)
+    return kept or truncate_tokens(text, tokenizer, max_tokens)
 
 
-def truncate_tokens(text: str, tokenizer, tokens: int) -> str:
-    """The first `tokens` tokens of `text` (0: all), as the text that they are."""
+def truncate_tokens(text: str, tokenizer, max_tokens: int) -> str:
+    """The beginning of `text` that is its first `max_tokens` tokens; 0: all of it."""
     offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-    return text if not tokens or len(offsets) <= tokens else text[: offsets[tokens - 1][1]]
+    if not max_tokens or len(offsets) <= max_tokens:
+        return text
+    _, end = offsets[max_tokens - 1]
+    return text[:end]
 
 
 def generate_cached(
@@ -73,23 +83,24 @@ def generate_cached(
     prompts: list[list[int]],
     sampling: list[SamplingParams],
     seeds: list[int],
-    wrote=lambda n: None,
-) -> list[dict]:
-    """LlamaModel.write, cached by prompts, sampling parameters and model."""
+    advance: Callable[[int], object] = lambda n: None,
+) -> list[dict[str, Any]]:
+    """The answers of LlamaModel.write, cached by prompts, sampling parameters, seeds and model; `advance(n)` is called
+    when `n` more answers are finished."""
     digest = sha256_file(gguf)
-    asked = [
+    key = [
         prompts,
         seeds,
         [(d.max_tokens, d.temperature, d.top_p, d.repeat_penalty) for d in sampling],
         model.sequences,
         digest,
     ]
-    kept = ANSWERS_DIR / f"{digest[:MODEL_DIGITS]}-{cache_key(asked)}.json"
-    if kept.is_file():
-        wrote(len(prompts))
-        return json.loads(kept.read_text(encoding="utf-8"))
-    answers = model.write(prompts, sampling, seeds, wrote)
-    write_json(kept, answers)
+    cached = ANSWERS_DIR / f"{digest[:MODEL_DIGITS]}-{cache_key(key)}.json"
+    if cached.is_file():
+        advance(len(prompts))
+        return json.loads(cached.read_text(encoding="utf-8"))
+    answers = model.write(prompts, sampling, seeds, advance)
+    write_json(cached, answers)
     return answers
 
 
@@ -102,29 +113,33 @@ def answers_of_other_models(project: Path, digests: set[str]) -> list[Path]:
 def generate_posts(
     model: LlamaModel,
     gguf: Path,
-    voice: System,
-    examples: list[dict],
+    system: System,
+    examples: list[dict[str, Any]],
     tokenizer,
     sampling: SamplingParams,
-    wrote=lambda n: None,
-) -> list[dict]:
-    """An answer to each example's prompt."""
-    prompts = [chat.encode_prompt(tokenizer, voice.messages(e)) for e in examples]
-    return generate_cached(
-        model, gguf, prompts, [sampling] * len(prompts), [sampling.seed + n for n in range(len(prompts))], wrote
-    )
+    advance: Callable[[int], object] = lambda n: None,
+) -> list[dict[str, Any]]:
+    """The system's answer to each example's prompt; every prompt has a seed of its own."""
+    prompts = [chat.encode_prompt(tokenizer, system.messages(example)) for example in examples]
+    seeds = [sampling.seed + n for n in range(len(prompts))]
+    return generate_cached(model, gguf, prompts, [sampling] * len(prompts), seeds, advance)
 
 
 def prefix_extraction(
-    model: LlamaModel, gguf: Path, voice: System, examples: list[dict], tokenizer, sampling: SamplingParams
+    model: LlamaModel,
+    gguf: Path,
+    system: System,
+    examples: list[dict[str, Any]],
+    tokenizer,
+    sampling: SamplingParams,
 ) -> list[float]:
-    """Prefix extraction: share of the next 50 tokens of each post that are the post's own, greedily, given its first 50
-    (Carlini et al. 2023)."""
+    """Given the first 50 tokens of a post, the share (0 to 1) of its next 50 that greedy decoding continues verbatim,
+    up to the first wrong one (Carlini et al. 2023). Posts of fewer than 100 tokens are skipped."""
     prompts, truths = [], []
     for example in examples:
         ids = chat.encode(tokenizer, example["output"])
         if len(ids) >= 2 * PREFIX_TOKENS:
-            prompts.append(chat.encode_prompt(tokenizer, voice.messages(example)) + ids[:PREFIX_TOKENS])
+            prompts.append(chat.encode_prompt(tokenizer, system.messages(example)) + ids[:PREFIX_TOKENS])
             truths.append(ids[PREFIX_TOKENS : 2 * PREFIX_TOKENS])
     greedy = replace(sampling, max_tokens=PREFIX_TOKENS, temperature=0.0, repeat_penalty=1.0)
     answers = generate_cached(model, gguf, prompts, [greedy] * len(prompts), [0] * len(prompts))
@@ -132,5 +147,10 @@ def prefix_extraction(
 
 
 def common_prefix_length(tokens: list[int], truth: list[int]) -> int:
-    """How many tokens are right before the first that is not."""
-    return next((i for i, (a, b) in enumerate(zip(tokens, truth)) if a != b), min(len(tokens), len(truth)))
+    """How many tokens are equal before the first that is not."""
+    length = 0
+    for token, true in zip(tokens, truth):
+        if token != true:
+            break
+        length += 1
+    return length

@@ -1,5 +1,5 @@
-"""What one text by itself scores: style, copying, topic. The page shows it, and rewards are made of it; the scorecard
-measures many texts together."""
+"""Scores of a single text: style, copying, relevance. The web app shows them, and rewards are made from them; the
+scorecard measures many texts together."""
 
 import math
 
@@ -10,46 +10,42 @@ from eval.memorization import CopyDetector
 from eval.style import impostors, verification
 from eval.style.features import SEGMENT_WORDS, count_features
 
-MIN_WORDS = 100  # of a text's prose, and of the two posts at least that a style is known from
+MIN_WORDS = 100  # of prose, of each of the two posts at least that a style is measured by
 
 
 class TextScorer:
-    """The measures of one author, made ready once."""
+    """Scores texts against one author; the verifiers are fitted once, when it is made."""
 
-    def __init__(self, learnt: list[str], voice: list[str], briefs: list[str]):
-        """`learnt`: posts that are not to be copied. `voice`: posts that sound like the author. `briefs`: prompts among
-        which a text is to find its own."""
-        self.copying = CopyDetector(learnt)
-        self.briefs = briefs
+    def __init__(self, training: list[str], reference: list[str], prompts: list[str]) -> None:
+        """`training`: posts that must not be copied. `reference`: posts that show the author's style. `prompts`: the
+        briefs (title and topics) that a text's own is compared with."""
+        self.copying = CopyDetector(training)
+        self.prompts = prompts
         everybody = impostors.load_impostors()
-        everybody = everybody.without(everybody.same_as([*learnt, *voice]))
-        author = count_features(voice)
-        self.measurable = (
-            len(everybody.names) >= impostors.MIN_AUTHORS
-            and int((author.segments * SEGMENT_WORDS >= MIN_WORDS).sum()) >= 2
-        )
+        others = everybody.excluding(everybody.matching_authors([*training, *reference]))
+        author = count_features(reference)
+        long_posts = int((author.segments * SEGMENT_WORDS >= MIN_WORDS).sum())
+        self.measurable = len(others.names) >= impostors.MIN_AUTHORS and long_posts >= 2
         if self.measurable:
-            self.verifiers = verification.fit_verifiers("masked", author, everybody)
-            self.scale = verification.fit_full_scale(
-                verification.cross_fit("masked", author, everybody, {}, self.verifiers), everybody.author
-            )
+            self.verifiers = verification.fit_verifiers("masked", author, others)
+            scores = verification.cross_fit("masked", author, others, {}, self.verifiers)
+            self.scale = verification.fit_full_scale(scores, others.author)
 
     def style(self, text: str) -> float | None:
-        """0: other bloggers, 1: the author; None where the style is not measurable, or the text is too short."""
+        """0 for other bloggers, 1 for the author, not bounded; None where the style is not measurable, or the text has
+        fewer than 100 words of prose."""
         if not self.measurable:
             return None
         z, length = verification.score_texts(self.verifiers, "masked", count_features([text], families=("masked",)))
-        found = float(self.scale.score(z, length)[0]) if math.isfinite(z[0]) else math.nan
-        return found if math.isfinite(found) else None
+        score = float(self.scale.score(z, length)[0]) if math.isfinite(z[0]) else math.nan
+        return score if math.isfinite(score) else None
 
     def on_topic(self, text: str, brief: str) -> float | None:
-        """Share of the other briefs that are less like the text than its own, by meaning (0.5 is chance); None where
-        nothing can be compared."""
-        briefs = [brief, *(b for b in self.briefs if b != brief)]
-        if len(briefs) < 2 or not text.strip():
+        """Share of the other prompts that are less similar to the text than its own, by meaning (0 to 1; 0.5 is
+        chance); None where there is nothing to compare."""
+        prompts = [brief, *(prompt for prompt in self.prompts if prompt != brief)]
+        if len(prompts) < 2 or not text.strip():
             return None
-        return float(
-            relevance.rank_auc(
-                relevance.embedding_similarity([relevance.remove_prompt_echo(brief, text)], briefs), np.zeros(1, int)
-            )[0]
-        )
+        body = relevance.remove_prompt_echo(brief, text)
+        similarities = relevance.embedding_similarity([body], prompts)
+        return float(relevance.rank_auc(similarities, np.zeros(1, int))[0])

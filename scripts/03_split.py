@@ -3,8 +3,8 @@
 Posts that were split before stay in their split when others are added: scorecards stay comparable, and a twin that
 continues training (train.warm_start) is never tested on a post it was trained on.
 
-Reads   data/prepared/examples.jsonl, data/raw/posts.jsonl (titles), data/split/places.json (of the last run)
-Writes  data/split/train.jsonl, valid.jsonl, test.jsonl, places.json
+Reads   data/prepared/examples.jsonl, data/raw/posts.jsonl (titles), data/split/assignments.json (of the last run)
+Writes  data/split/train.jsonl, valid.jsonl, test.jsonl, assignments.json
 Run     python scripts/03_split.py            `--reset` forgets the earlier splits
 """
 

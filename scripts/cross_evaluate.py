@@ -1,9 +1,10 @@
-"""Does a twin learn its own author, and not just «a blog»? Twins of several authors on one base, each on everybody's
-posts.
+"""Does a twin learn its own author, and not just “a blog”? Twins of several authors on one base model, each evaluated on
+every author's posts.
 
 Reads   FOLDER …: at least two folders in which `make all` has made a twin on the same base
-Writes  artifacts/validate/twins.json   {"bits_per_byte": {twin: {author: …}}, "own_lowest": {author: 1 or 0}, "style":
-{author: {twin: …}}} Run     make validate-metrics TWINS="folder folder folder"
+Writes  artifacts/validate/twins.json   {"bits_per_byte": {twin: {author: …}}, "own_lowest": {author: 1 or 0},
+                                        "style": {author: {twin: …}}}
+Run     make validate-metrics TWINS="folder folder folder"
 """
 
 import _path
@@ -30,7 +31,7 @@ def main() -> None:
         "bits_per_byte": matrix,
         "own_lowest": own_twin_wins(matrix),
         "style": style_matrix(base, twins, progress_counter),
-        "n": {t.name: {"prompts": len(t.asked), "gguf": sha256_file(t.gguf)[:16]} for t in twins},
+        "n": {t.name: {"prompts": len(t.prompts), "gguf": sha256_file(t.gguf)[:16]} for t in twins},
     }
     write_json(ARTIFACTS_DIR / "validate/twins.json", found)
     print_matrix(found)

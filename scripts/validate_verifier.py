@@ -1,9 +1,10 @@
-"""Is the verifier real? On blogs of several people: unseen posts of an author against unseen people, texts of 500
+"""Validate the style verifier on blogs of several people: unseen posts of an author against unseen people, texts of 500
 words.
 
 Reads   FOLDER: one folder of posts for each author
-Writes  artifacts/validate/verifier.json   {"k10": {"mean_auc", "min_auc", "brier", "five_auc", "authors": {…}}, "k20":
-…} Run     make validate-metrics BLOGS=FOLDER
+Writes  artifacts/validate/verifier.json   {"k10": {"mean_auc", "min_auc", "brier", "five_auc", "authors": {…}},
+                                           "k20": …}
+Run     make validate-metrics BLOGS=FOLDER
 """
 
 import _path
@@ -22,24 +23,25 @@ from eval.style.validation import MAX_TRAINING_WORDS, print_table, validate
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", metavar="FOLDER")
-    if not (given := parser.parse_args().folder):
+    given = parser.parse_args().folder
+    if not given:
         raise UserError(
-            f'Say whose: `{make_command("validate-metrics", BLOGS="folder")}`, or TWINS="a b c" in its place.'
+            f'Name the folder: `{make_command("validate-metrics", BLOGS="folder")}`, or several twins: TWINS="a b c".'
         )
     folder = Path(given)
     from rich.progress import track
 
     from eval.style.features import count_features
-    from eval.style.impostors import load_blogs
+    from eval.style.impostors import MIN_AUTHORS, load_blogs
 
     posts = load_blogs(folder)
-    if len(posts) < 4:
+    if len(posts) < MIN_AUTHORS:
         raise UserError(
-            f"{folder} holds {len(posts)} authors with posts, and 4 are needed: give a folder with a folder of posts"
-            " for each author."
+            f"{folder} has {len(posts)} authors with posts, and {MIN_AUTHORS} are needed: give a folder with one folder"
+            " of posts for each author."
         )
     counted = {
-        name: count_features(texts, longest=MAX_TRAINING_WORDS, families=("masked",))
+        name: count_features(texts, max_words=MAX_TRAINING_WORDS, families=("masked",))
         for name, texts in track(posts.items(), "counting", transient=True)
     }
     found = validate(counted, lambda items, title: track(items, title, transient=True))

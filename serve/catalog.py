@@ -13,6 +13,7 @@ from blogtwin.config import Params
 from blogtwin.errors import UserError
 from blogtwin.files import sha256_file
 from blogtwin.paths import ARTIFACTS_DIR, AUTHORS_DIR, EVAL_DIR, GGUF_DIR
+from eval.renamed_metrics import with_current_names
 
 BASE, TWIN = "base", "finetuned"
 PROJECT = Path(".")  # the project that is served; those of other authors are in AUTHORS_DIR
@@ -154,12 +155,12 @@ def scorecard(model: Model) -> dict | None:
     if model.scorecard is None:
         return None
     try:
-        card = json.loads(model.scorecard.read_text(encoding="utf-8"))
+        card = with_current_names(json.loads(model.scorecard.read_text(encoding="utf-8")))
         twin = card["twin"]
         return {
             "style": twin["style"]["masked"],
             "style_function_words": twin["style"]["function"],
-            "copied_run": twin["copying"]["run_max"],
+            "copied_run": twin["copying"]["longest_copy_max"],
             "on_topic": twin["topic"]["minilm_auc"],
             "bits_per_byte": twin["likelihood"]["bits_per_byte"],
             "closer_than_prompting": bool(twin["verdict"]["closer_than_prompting"]),

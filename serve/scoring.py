@@ -68,8 +68,8 @@ def score_text(text: str, brief: str, folder: Path = PROJECT) -> dict:
         notes.append(f"not scored: {e}")
         return found
     copied = single.copying.measure(text)
-    found |= {"copied_words": copied["run"], "copied": copied["copied"]}
-    if copied["run"]:
+    found |= {"copied_words": copied["longest_copy"], "copied": copied["copied"]}
+    if copied["longest_copy"]:
         found["copied_from"] = titles[copied["source"]]
     for name, value in (("style", single.style(text)), ("on_topic", single.on_topic(text, brief))):
         found[name] = None if value is None else round(value, 4)

@@ -1,5 +1,5 @@
-"""Other people's posts: the floor that a voice is measured from. Shipped as figures, in impostors.npz; users can add
-their own.
+"""Impostors: other people's posts, the floor that a system is measured from. Shipped as counts, in impostors.npz; users
+can add their own.
 
 Sources, posts up to November 2022 where dated, by the licence each blog states: matklad.github.io (MIT or Apache-2.0),
 mtlynch.io (CC BY 4.0), ben.balter.com (CC BY 3.0), simonw/til (Apache-2.0), blog.nelhage.com (CC BY 4.0),
@@ -13,26 +13,34 @@ import numpy as np
 from scipy import sparse
 
 from blogtwin.errors import UserError
-from eval.style.features import SegmentCounts, fingerprint
+from eval.style.features import SegmentCounts, count_features, fingerprint
 
-CUTOFF_DATE = "2022-11-30"  # what is dated later may have been written with a language model
+CUTOFF_DATE = "2022-11-30"  # a post of a later date may have been written with a language model
 MAX_POSTS, MIN_POSTS, MIN_WORDS = 40, 10, 100
+MAX_FILE_BYTES = 5e7
+SHIPPED_FILE = Path(__file__).with_name("impostors.npz")
+# Share of a blog's sampled 8-word runs that stand in the author's own posts: two people share next to none.
+SAME_AUTHOR_FRACTION = 0.02
+MIN_AUTHORS = 4
 
 
 def load_blogs(folder: Path, until: str = CUTOFF_DATE) -> dict[str, list[str]]:
-    """{author: cleaned posts, oldest first} of a folder with one folder for each author; undated posts are taken."""
+    """{author: cleaned posts, oldest first} of a folder with one folder for each author; undated posts are included.
+
+    Raises UserError when there is no such folder.
+    """
     from blogtwin.text.markdown import extract_prose
     from corpus import readers
     from corpus.cleaning import clean_markdown
 
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}: give one that holds a folder of posts for each author.")
-    found = {}
+    blogs = {}
     for author in sorted(p for p in folder.iterdir() if p.is_dir()):
         posts = []
         for path in sorted(author.rglob("*")):
             try:
-                post = readers.read_post(path, 5e7) if path.is_file() else None
+                post = readers.read_post(path, MAX_FILE_BYTES) if path.is_file() else None
             except readers.SkippedPost:
                 continue
             if post and not post.draft and (post.date or "") <= until:
@@ -40,23 +48,17 @@ def load_blogs(folder: Path, until: str = CUTOFF_DATE) -> dict[str, list[str]]:
                 if len(extract_prose(text).split()) >= MIN_WORDS:
                     posts.append((post.date or "", path.as_posix(), text))
         if posts:
-            found[author.name] = [text for *_, text in sorted(posts)]
-    return found
+            blogs[author.name] = [text for *_, text in sorted(posts)]
+    return blogs
 
 
 def longest_posts(posts: list[str], n: int) -> list[str]:
-    """The `n` posts with most prose, in their own order: they give full windows."""
+    """The `n` posts with most prose, in their own order: long posts give full windows."""
     from blogtwin.text.markdown import extract_prose
 
-    kept = sorted(range(len(posts)), key=lambda i: -min(500, len(extract_prose(posts[i]).split())))[:n]
-    return [posts[i] for i in sorted(kept)]
-
-
-SHIPPED_FILE = Path(__file__).with_name("impostors.npz")
-SAME_AUTHOR_FRACTION = (
-    0.02  # share of a blog's sampled 8-word runs that stand in the writer's own posts: two people share next to none
-)
-MIN_AUTHORS = 4
+    lengths = [min(500, len(extract_prose(post).split())) for post in posts]
+    longest = sorted(range(len(posts)), key=lambda i: -lengths[i])[:n]
+    return [posts[i] for i in sorted(longest)]
 
 
 @dataclass(frozen=True)
@@ -68,16 +70,16 @@ class Impostors:
     author: np.ndarray
     fingerprints: list[np.ndarray]
 
-    def without(self, names: set[str]) -> "Impostors":
-        """The others."""
+    def excluding(self, names: set[str]) -> "Impostors":
+        """All authors but these, with texts and authors numbered anew."""
         kept = [n for n, name in enumerate(self.names) if name not in names]
-        number = {old: new for new, old in enumerate(kept)}
+        new_author = {old: new for new, old in enumerate(kept)}
         texts = np.flatnonzero(np.isin(self.author, kept))
+        new_text = {old: new for new, old in enumerate(texts)}
         rows = np.flatnonzero(np.isin(self.texts.owner, texts))
-        place = {old: new for new, old in enumerate(texts)}
-        owner = np.array([place[o] for o in self.texts.owner[rows]], int)
+        owner = np.array([new_text[old] for old in self.texts.owner[rows]], int)
         counts = {family: matrix[rows] for family, matrix in self.texts.counts.items()}
-        author = np.array([number[self.author[t]] for t in texts], int)
+        author = np.array([new_author[self.author[text]] for text in texts], int)
         return Impostors(
             [self.names[n] for n in kept],
             SegmentCounts(counts, owner, len(texts)),
@@ -85,27 +87,25 @@ class Impostors:
             [self.fingerprints[n] for n in kept],
         )
 
-    def same_as(self, posts: list[str]) -> set[str]:
-        """Names of those who wrote `posts` themselves: their own blog is no impostor's."""
+    def matching_authors(self, posts: list[str]) -> set[str]:
+        """Names of those who wrote `posts` themselves: the author's own blog must not count as an impostor's."""
         own = fingerprint(posts)
-        return {
-            name
-            for name, marks in zip(self.names, self.fingerprints, strict=True)
-            if len(marks) and np.isin(marks, own).mean() >= SAME_AUTHOR_FRACTION
-        }
+        names = set()
+        for name, checksums in zip(self.names, self.fingerprints, strict=True):
+            if len(checksums) and np.isin(checksums, own).mean() >= SAME_AUTHOR_FRACTION:
+                names.add(name)
+        return names
 
 
 def from_blogs(blogs: dict[str, list[str]]) -> Impostors:
-    """{author: Markdown posts} → Impostors."""
-    from eval.style.features import count_features
-
+    """From {author: Markdown posts}."""
     posts = [post for name in blogs for post in blogs[name]]
     author = np.repeat(np.arange(len(blogs)), [len(blogs[name]) for name in blogs])
     return Impostors(list(blogs), count_features(posts), author, [fingerprint(blogs[name]) for name in blogs])
 
 
 def concatenate(first: Impostors, second: Impostors) -> Impostors:
-    """Both, one after the other."""
+    """All authors of both, the first's first."""
     counts = {
         family: sparse.vstack([first.texts.counts[family], second.texts.counts[family]]).tocsr()
         for family in first.texts.counts
@@ -122,13 +122,14 @@ def concatenate(first: Impostors, second: Impostors) -> Impostors:
 
 
 def save_impostors(impostors: Impostors, path: Path) -> None:
+    """Write to a compressed .npz file, counts as bytes."""
     arrays = {
         "names": np.array(impostors.names),
         "author": impostors.author.astype(np.int16),
         "owner": impostors.texts.owner.astype(np.int32),
     }
-    for number, marks in enumerate(impostors.fingerprints):
-        arrays[f"fingerprint_{number}"] = marks
+    for number, checksums in enumerate(impostors.fingerprints):
+        arrays[f"fingerprint_{number}"] = checksums
     for family, matrix in impostors.texts.counts.items():
         matrix.sort_indices()
         arrays |= {
@@ -141,6 +142,7 @@ def save_impostors(impostors: Impostors, path: Path) -> None:
 
 
 def load_impostors(path: Path = SHIPPED_FILE) -> Impostors:
+    """Read what `save_impostors` wrote; by default the shipped authors."""
     with np.load(path) as file:
         counts = {}
         for name in file.files:

@@ -1,79 +1,96 @@
-"""The style verifier tested on authors it never saw."""
+"""The style verifier validated on authors that it was not trained on."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from blogtwin.errors import UserError
 
-NUM_REFERENCES = (10, 20)
-NUM_TESTED, NUM_ROUNDS, MAX_TRAINING_WORDS, NUM_WINDOWS, TEXTS_PER_GROUP = (
-    5,
-    3,
-    4000,
-    16,
-    50,
-)  # fewest posts tested; draws of reference posts; of each post; windows of each impostor's post; draws of five
+if TYPE_CHECKING:
+    from scipy import sparse
+
+    from eval.style.features import SegmentCounts
+
+NUM_REFERENCES = (10, 20)  # reference posts of the author
+MIN_TESTED = 5  # posts of the author, and of each other author
+NUM_ROUNDS = 3  # draws of reference posts
+MAX_TRAINING_WORDS = 4000  # of each post
+MAX_WINDOWS = 16  # of each of the other authors' posts
+NUM_GROUPS, GROUP_TEXTS = 50, 5  # groups of texts that are scored together
+TESTED_SEGMENTS = 10  # 500 words
 
 
-def author_auc(name: str, k: int, blogs: dict, round_: int) -> tuple[list[float], list[float], list[float]]:
-    """(AUC, AUC of means of five texts, Brier score) against each other author in turn, whom the verifier has not
-    seen."""
+def author_auc(
+    name: str, k: int, blogs: "dict[str, SegmentCounts]", round_: int
+) -> tuple[list[float], list[float], list[float]]:
+    """(AUC, AUC of means of five texts, Brier score) of one author with `k` reference posts against each other author
+    in turn, whom the verifier was not trained on."""
     from sklearn.metrics import roc_auc_score
 
     from eval.style import verification
 
     random = np.random.default_rng([round_, k, len(name)])
-    own, long = blogs[name], np.flatnonzero(blogs[name].segments >= 10)
-    order = random.permutation(long)
+    own = blogs[name]
+    order = random.permutation(np.flatnonzero(own.segments >= TESTED_SEGMENTS))
     reference, tested = order[:k], order[k:]
-    rows, post = own.windows(verification.WINDOW_WORDS)
-    own_counts = own.sums("masked", [r for r, p in zip(rows, post, strict=True) if p in set(reference)])
-    heads, numbers = own.beginnings(10)
-    own_heads = own.sums("masked", [heads[i] for i in np.flatnonzero(np.isin(numbers, tested))])
+    rows, post = own.windows(verification.WINDOW_SEGMENTS)
+    is_reference = np.isin(post, reference)
+    own_counts = own.aggregate("masked", [row for row, used in zip(rows, is_reference, strict=True) if used])
+    starts, numbers = own.prefixes(TESTED_SEGMENTS)
+    own_tested = own.aggregate("masked", [starts[i] for i in np.flatnonzero(np.isin(numbers, tested))])
     aucs, fives, briers = [], [], []
     for unseen in (other for other in blogs if other != name):
-        heads, _ = blogs[unseen].beginnings(10)
-        if len(heads) < NUM_TESTED:
+        starts, _ = blogs[unseen].prefixes(TESTED_SEGMENTS)
+        if len(starts) < MIN_TESTED:
             continue
-        known = [_windows(blogs[other]) for other in blogs if other not in (name, unseen)]
-        learnt = verification.stack_scores([own_counts, *known])
-        labels = np.r_[np.ones(own_counts.shape[0], bool), np.zeros(learnt.shape[0] - own_counts.shape[0], bool)]
-        decide = verification.fit_char_verifier(learnt, labels)
-        z_own, z_other = decide(own_heads), decide(blogs[unseen].sums("masked", heads))
+        others = [_windows(blogs[other]) for other in blogs if other not in (name, unseen)]
+        training = verification.stack_counts([own_counts, *others])
+        labels = np.zeros(training.shape[0], bool)
+        labels[: own_counts.shape[0]] = True
+        decide = verification.fit_char_verifier(training, labels)
+        z_own, z_other = decide(own_tested), decide(blogs[unseen].aggregate("masked", starts))
         truth = np.r_[np.ones(len(z_own)), np.zeros(len(z_other))]
         aucs.append(roc_auc_score(truth, np.r_[z_own, z_other]))
-        fives.append(
-            roc_auc_score(np.repeat([1, 0], TEXTS_PER_GROUP), np.r_[_means(z_own, random), _means(z_other, random)])
-        )
-        briers.append(float(np.mean((1 / (1 + np.exp(-np.r_[z_own, z_other])) - truth) ** 2)))
+        means = np.r_[_group_means(z_own, random), _group_means(z_other, random)]
+        fives.append(roc_auc_score(np.repeat([1, 0], NUM_GROUPS), means))
+        probability = 1 / (1 + np.exp(-np.r_[z_own, z_other]))
+        briers.append(float(np.mean((probability - truth) ** 2)))
     return aucs, fives, briers
 
 
-def _windows(texts):
+def _windows(texts: "SegmentCounts") -> "sparse.csr_matrix":
+    """Counts of the first windows of each text."""
     from eval.style import verification
 
-    rows, post = texts.windows(verification.WINDOW_WORDS)
+    rows, post = texts.windows(verification.WINDOW_SEGMENTS)
     seen: dict[int, int] = {}
     kept = []
     for row, number in zip(rows, post, strict=True):
         seen[number] = seen.get(number, 0) + 1
-        if seen[number] <= NUM_WINDOWS:
+        if seen[number] <= MAX_WINDOWS:
             kept.append(row)
-    return texts.sums("masked", kept)
+    return texts.aggregate("masked", kept)
 
 
-def _means(z: np.ndarray, random) -> np.ndarray:
-    """FIVE means of five different texts."""
-    return np.array([random.choice(z, min(5, len(z)), replace=False).mean() for _ in range(TEXTS_PER_GROUP)])
+def _group_means(z: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """(NUM_GROUPS,) means of groups of five different texts."""
+    size = min(GROUP_TEXTS, len(z))
+    return np.array([random.choice(z, size, replace=False).mean() for _ in range(NUM_GROUPS)])
 
 
-def validate(blogs: dict, track) -> dict:
-    """The figures of every author with enough long posts."""
-    found = {}
+def validate(
+    blogs: "dict[str, SegmentCounts]", track: Callable[[list[str], str], Iterable[str]]
+) -> dict[str, dict[str, Any]]:
+    """{"k10": {mean_auc, min_auc, five_auc, brier, authors}, "k20": …} over every author with enough long posts.
+    `track(items, title)` shows progress. Raises UserError when no author has enough."""
+    found: dict[str, dict[str, Any]] = {}
     for k in NUM_REFERENCES:
         authors = {}
-        for name in track(
-            [n for n, texts in blogs.items() if (texts.segments >= 10).sum() >= k + NUM_TESTED], f"{k} reference posts"
-        ):
+        measurable = [
+            name for name, texts in blogs.items() if (texts.segments >= TESTED_SEGMENTS).sum() >= k + MIN_TESTED
+        ]
+        for name in track(measurable, f"{k} reference posts"):
             rounds = [author_auc(name, k, blogs, i) for i in range(NUM_ROUNDS)]
             aucs, fives, briers = (np.concatenate([r[i] for r in rounds]) for i in range(3))
             authors[name] = {
@@ -84,25 +101,26 @@ def validate(blogs: dict, track) -> dict:
             }
         if not authors:
             raise UserError(
-                f"No author has {k + NUM_TESTED} posts of 500 words of prose: the verifier can't be validated on these"
+                f"No author has {k + MIN_TESTED} posts of 500 words of prose: the verifier can't be validated on these"
                 f" blogs with {k} reference posts."
             )
-        of = {key: np.array([a[key] for a in authors.values()]) for key in ("auc", "five_auc", "brier")}
+        values = {key: np.array([a[key] for a in authors.values()]) for key in ("auc", "five_auc", "brier")}
         found[f"k{k}"] = {
-            "mean_auc": round(float(of["auc"].mean()), 4),
-            "min_auc": round(float(of["auc"].min()), 4),
-            "brier": round(float(of["brier"].mean()), 4),
-            "five_auc": round(float(of["five_auc"].mean()), 4),
+            "mean_auc": round(float(values["auc"].mean()), 4),
+            "min_auc": round(float(values["auc"].min()), 4),
+            "brier": round(float(values["brier"].mean()), 4),
+            "five_auc": round(float(values["five_auc"].mean()), 4),
             "authors": authors,
         }
     return found
 
 
-def print_table(found: dict) -> None:
+def print_table(found: dict[str, dict[str, Any]]) -> None:
+    """The result of `validate`, one row an author."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="the verifier on people it has not seen, 500 words", title_justify="left")
+    table = Table(title="the verifier on authors it was not trained on, 500 words", title_justify="left")
     for head in ("author", *(f"AUC, {k[1:]} posts" for k in found), *(f"five texts, {k[1:]}" for k in found)):
         table.add_column(head, justify="left" if head == "author" else "right")
     for name in sorted({n for one in found.values() for n in one["authors"]}):

@@ -1,13 +1,13 @@
-"""«Is it me?»: how far a voice's texts are on the way from other people's posts to the author's own.
+"""Authorship verification: how far a system's texts are on the way from other people's posts to the author's own.
 
-A verifier is trained to tell the author's posts, which the language model was never trained on, from other people's
-posts: logistic regression on TF-IDF of character 3- to 5-grams of the text with its topic masked. What it says of a
-text is put on a scale where other people it has never seen are 0 and the author's own left-out posts are 1:
+A verifier learns to tell the author's posts, which the language model was never trained on, from other people's posts:
+logistic regression on TF-IDF of character 3- to 5-grams of the text with its topic words masked. Its decision values
+are put on a scale where posts of people it was not trained on are 0 and the author's own left-out posts are 1:
 
     S = (z(text) − floor) / (author − floor)
 
-each term measured at the length of the text. A second opinion sees function words and punctuation only; a third one
-sees nothing but content words: where it alone is high, it is the topic that is right, and not the voice.
+each term measured at the length of the text. A second verifier sees function words and punctuation only. A third one
+sees content words only: where it alone is high, the topic is right and not the style.
 """
 
 from collections.abc import Callable
@@ -22,21 +22,27 @@ from sklearn.preprocessing import StandardScaler
 from eval.style.features import MAX_WORDS, SEGMENT_WORDS, SegmentCounts
 from eval.style.impostors import Impostors
 
-WINDOW_WORDS = 250 // SEGMENT_WORDS  # the verifier learns from windows of 250 words
-MIN_WORDS = 100 // SEGMENT_WORDS  # a text of fewer words tells nothing
+VERIFIER_NAMES = ("masked", "function")  # the verdict needs both; the third is only an alarm
+WINDOW_SEGMENTS = 250 // SEGMENT_WORDS  # the verifier learns from windows of 250 words
+MIN_SEGMENTS = 100 // SEGMENT_WORDS  # a text of fewer words is not scored
+MAX_SEGMENTS = MAX_WORDS // SEGMENT_WORDS
 NUM_FEATURES = 10_000
 NUM_FOLDS = 6
 NUM_BOOTSTRAP = 1000
-MIN_AUC, MIN_AUC_LOW, MIN_POSTS, MIN_POST_WORDS = 0.85, 0.75, 10, 250  # an author is measurable from here on
+# An author is measurable from here on: AUC of the verifier, low end of its interval, held-out posts and their words.
+MIN_AUC, MIN_AUC_LOW, MIN_POSTS, MIN_POST_WORDS = 0.85, 0.75, 10, 250
 DecisionFunction = Callable[[sparse.csr_matrix], np.ndarray]
 
 
 def fit_char_verifier(counts: sparse.csr_matrix, own: np.ndarray) -> DecisionFunction:
-    """Fit on (windows, features) counts, `own` true for the author's; returns counts → decision values."""
+    """Fit on (windows, features) counts, `own` true for the author's; returns counts → (rows,) decision values.
+
+    The features are the 10,000 most frequent n-grams of those that stand in at least two windows.
+    """
     by_column = counts.tocsc()
-    often = np.flatnonzero(np.diff(by_column.indptr) >= 2)
-    totals = np.asarray(by_column.sum(0)).ravel()[often]
-    kept = np.sort(often[np.argsort(-totals, kind="stable")[:NUM_FEATURES]])
+    repeated = np.flatnonzero(np.diff(by_column.indptr) >= 2)
+    totals = np.asarray(by_column.sum(0)).ravel()[repeated]
+    kept = np.sort(repeated[np.argsort(-totals, kind="stable")[:NUM_FEATURES]])
     tfidf = TfidfTransformer(sublinear_tf=True)
     model = LogisticRegression(C=100, class_weight="balanced", solver="liblinear", random_state=0)
     model.fit(tfidf.fit_transform(counts[:, kept]), own)
@@ -44,14 +50,14 @@ def fit_char_verifier(counts: sparse.csr_matrix, own: np.ndarray) -> DecisionFun
 
 
 def fit_function_word_verifier(counts: sparse.csr_matrix, own: np.ndarray) -> DecisionFunction:
-    """The same on square roots of relative frequencies, standardised."""
+    """As `fit_char_verifier`, on square roots of relative frequencies, standardised."""
     scaler = StandardScaler()
     model = LogisticRegression(C=0.05, class_weight="balanced", max_iter=500)
-    model.fit(scaler.fit_transform(_frequencies(counts)), own)
-    return lambda rows: model.decision_function(scaler.transform(_frequencies(rows)))
+    model.fit(scaler.fit_transform(_root_frequencies(counts)), own)
+    return lambda rows: model.decision_function(scaler.transform(_root_frequencies(rows)))
 
 
-def _frequencies(counts: sparse.csr_matrix) -> np.ndarray:
+def _root_frequencies(counts: sparse.csr_matrix) -> np.ndarray:
     dense = counts.toarray()
     return np.sqrt(dense / np.maximum(dense.sum(1, keepdims=True), 1))
 
@@ -61,105 +67,104 @@ VERIFIERS = {"masked": fit_char_verifier, "function": fit_function_word_verifier
 
 @dataclass
 class VerifierScores:
-    """What one verifier says, by length in segments: nan where a text is shorter.
+    """Decision values z of one verifier; column n is for a text cut to n segments, nan where it is shorter."""
 
-    author: (posts, lengths); others: (texts, lengths); voices: {name: (z, length) of each text, nan when too short}.
-    """
-
-    author: np.ndarray
-    others: np.ndarray
-    voices: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    author: np.ndarray  # (posts, lengths)
+    others: np.ndarray  # (texts, lengths)
+    # {name: (z, length in segments)}, each (texts,); z is nan for a text that is too short
+    systems: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
 
 def fit_verifiers(family: str, author: SegmentCounts, impostors: Impostors) -> list[DecisionFunction]:
-    """One for each fold, which has not learnt from the posts and the people of that number."""
-    folds, found = min(NUM_FOLDS, len(impostors.names)), []
-    own_rows, own_post = author.windows(WINDOW_WORDS)
-    other_rows, other_text = impostors.texts.windows(WINDOW_WORDS)
-    own_counts, other_counts = author.sums(family, own_rows), impostors.texts.sums(family, other_rows)
+    """One verifier for each fold, trained without the author's posts and the people of that fold."""
+    folds = min(NUM_FOLDS, len(impostors.names))
+    own_rows, own_post = author.windows(WINDOW_SEGMENTS)
+    other_rows, other_text = impostors.texts.windows(WINDOW_SEGMENTS)
+    own_counts = author.aggregate(family, own_rows)
+    other_counts = impostors.texts.aggregate(family, other_rows)
+    fitted = []
     for fold in range(folds):
-        learn_own, learn_other = own_post % folds != fold, impostors.author[other_text] % folds != fold
-        found.append(
-            VERIFIERS[family](
-                stack_scores([own_counts[learn_own], other_counts[learn_other]]),
-                np.r_[np.ones(learn_own.sum(), bool), np.zeros(learn_other.sum(), bool)],
-            )
-        )
-    return found
+        train_own = own_post % folds != fold
+        train_other = impostors.author[other_text] % folds != fold
+        counts = stack_counts([own_counts[train_own], other_counts[train_other]])
+        is_own = np.r_[np.ones(train_own.sum(), bool), np.zeros(train_other.sum(), bool)]
+        fitted.append(VERIFIERS[family](counts, is_own))
+    return fitted
 
 
 def cross_fit(
     family: str,
     author: SegmentCounts,
     impostors: Impostors,
-    voices: dict[str, SegmentCounts],
+    systems: dict[str, SegmentCounts],
     fitted: list[DecisionFunction] | None = None,
 ) -> VerifierScores:
-    """Decision values of texts that the verifier did not learn from: posts and people are left out in turn, and a
-    voice's text is heard by every fold. `fitted` are these `fit_verifiers`, where a caller has them."""
-    others, lengths = impostors.texts, MAX_WORDS // SEGMENT_WORDS + 1
-    said = VerifierScores(np.full((author.n, lengths), np.nan), np.full((others.n, lengths), np.nan))
-    decides = fitted or fit_verifiers(family, author, impostors)
-    for fold, decide in enumerate(decides):
-        _by_length(decide, family, author, np.arange(author.n) % len(decides) == fold, said.author)
-        _by_length(decide, family, others, impostors.author % len(decides) == fold, said.others)
-    said.voices = {name: score_texts(decides, family, texts) for name, texts in voices.items()}
-    return said
+    """Decision values of texts that the verifier was not trained on: posts and people are left out fold by fold, and a
+    system's text is scored by every fold. `fitted`: the result of `fit_verifiers`, if the caller has it already."""
+    others, lengths = impostors.texts, MAX_SEGMENTS + 1
+    scores = VerifierScores(np.full((author.n, lengths), np.nan), np.full((others.n, lengths), np.nan))
+    verifiers = fitted or fit_verifiers(family, author, impostors)
+    for fold, decide in enumerate(verifiers):
+        _fill_by_length(decide, family, author, np.arange(author.n) % len(verifiers) == fold, scores.author)
+        _fill_by_length(decide, family, others, impostors.author % len(verifiers) == fold, scores.others)
+    scores.systems = {name: score_texts(verifiers, family, texts) for name, texts in systems.items()}
+    return scores
 
 
-def score_texts(decides: list[DecisionFunction], family: str, texts: SegmentCounts) -> tuple[np.ndarray, np.ndarray]:
-    """(z, length in segments) of each text, by all folds together; z is nan where a text is too short."""
+def score_texts(verifiers: list[DecisionFunction], family: str, texts: SegmentCounts) -> tuple[np.ndarray, np.ndarray]:
+    """(z, length in segments) of each text, the mean over all folds; z is nan where a text is too short."""
     counts, length = _full_texts(texts, family)
     z = np.full(len(length), np.nan)
     if counts.shape[0]:
-        z[length >= MIN_WORDS] = np.mean([decide(counts) for decide in decides], 0)
+        z[length >= MIN_SEGMENTS] = np.mean([decide(counts) for decide in verifiers], 0)
     return z, length
 
 
-def stack_scores(parts: list[sparse.csr_matrix]) -> sparse.csr_matrix:
+def stack_counts(parts: list[sparse.csr_matrix]) -> sparse.csr_matrix:
+    """Counts of several groups of texts, one below the other."""
     return sparse.vstack(parts).tocsr()
 
 
 def _full_texts(texts: SegmentCounts, family: str) -> tuple[sparse.csr_matrix, np.ndarray]:
-    """(counts of the texts that are long enough, segments of each text), at most LONGEST words of each."""
-    length = np.minimum(texts.segments, MAX_WORDS // SEGMENT_WORDS)
-    ends = np.cumsum(texts.segments)
-    rows = [
-        np.arange(ends[i] - texts.segments[i], ends[i] - texts.segments[i] + length[i])
-        for i in np.flatnonzero(length >= MIN_WORDS)
-    ]
-    return texts.sums(family, rows), length
+    """(counts of the texts that are long enough, segments of each text), at most MAX_WORDS words of each."""
+    length = np.minimum(texts.segments, MAX_SEGMENTS)
+    starts = np.cumsum(texts.segments) - texts.segments
+    rows = [np.arange(starts[i], starts[i] + length[i]) for i in np.flatnonzero(length >= MIN_SEGMENTS)]
+    return texts.aggregate(family, rows), length
 
 
-def _by_length(
-    decide: DecisionFunction, family: str, texts: SegmentCounts, these: np.ndarray, table: np.ndarray
+def _fill_by_length(
+    decide: DecisionFunction, family: str, texts: SegmentCounts, selected: np.ndarray, table: np.ndarray
 ) -> None:
-    """Fill the rows `these` of `table` with the decision on each text's first 100, 150, … words."""
-    for length in range(MIN_WORDS, table.shape[1]):
-        rows, numbers = texts.beginnings(length)
-        picked = [i for i, number in enumerate(numbers) if these[number]]
+    """Fill the `selected` rows of `table` with the decision values of each text's first 100, 150, … words."""
+    for length in range(MIN_SEGMENTS, table.shape[1]):
+        rows, numbers = texts.prefixes(length)
+        picked = [i for i, number in enumerate(numbers) if selected[number]]
         if picked:
-            table[numbers[picked], length] = decide(texts.sums(family, [rows[i] for i in picked]))
+            table[numbers[picked], length] = decide(texts.aggregate(family, [rows[i] for i in picked]))
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Floor and ceiling by length, from resampled or whole people and posts."""
+    """Mean decision values by length in segments, (lengths,) each: of other people (S = 0) and of the author (S =
+    1)."""
 
-    floor: np.ndarray  # (lengths,)
+    floor: np.ndarray
     ceiling: np.ndarray
 
     def score(self, z: np.ndarray, length: np.ndarray) -> np.ndarray:
+        """S of texts, from their decision values and lengths."""
         return (z - self.floor[length]) / (self.ceiling[length] - self.floor[length])
 
 
-def fit_scale(said: VerifierScores, posts: np.ndarray, texts: list[np.ndarray]) -> Scale:
-    """From the author's `posts` (numbers, with repetition) and other people's `texts` (numbers, a list a person).
+def fit_scale(scores: VerifierScores, posts: np.ndarray, texts: list[np.ndarray]) -> Scale:
+    """From the author's `posts` (numbers, may repeat) and other people's `texts` (numbers, one array a person).
 
-    Lengths that fewer than half of the posts have take the values of the longest one that they have.
+    A length that fewer than half of the author's posts have takes the values of the nearest shorter one.
     """
-    ceiling, floor = _mean(said.author[posts]), _mean(np.array([_mean(said.others[t]) for t in texts]))
-    enough = (~np.isnan(said.author)).sum(0) >= max(2, len(said.author) / 2)
+    ceiling = _column_means(scores.author[posts])
+    floor = _column_means(np.array([_column_means(scores.others[own]) for own in texts]))
+    enough = (~np.isnan(scores.author)).sum(0) >= max(2, len(scores.author) / 2)
     enough &= ~np.isnan(ceiling) & ~np.isnan(floor)
     usable = np.flatnonzero(enough)
     if len(usable) == 0:
@@ -168,123 +173,129 @@ def fit_scale(said: VerifierScores, posts: np.ndarray, texts: list[np.ndarray]) 
     return Scale(floor[nearest], ceiling[nearest])
 
 
-def fit_full_scale(said: VerifierScores, person: np.ndarray) -> Scale:
-    """From all posts and all people, each once."""
-    return fit_scale(said, np.arange(len(said.author)), _people(person))
+def fit_full_scale(scores: VerifierScores, person: np.ndarray) -> Scale:
+    """From all posts and all people, each once; person[i] is who wrote text i."""
+    return fit_scale(scores, np.arange(len(scores.author)), _texts_by_person(person))
 
 
-def _people(person: np.ndarray) -> list[np.ndarray]:
+def _texts_by_person(person: np.ndarray) -> list[np.ndarray]:
     return [np.flatnonzero(person == p) for p in range(person.max() + 1)]
 
 
-def _mean(rows: np.ndarray) -> np.ndarray:
-    """Column means without nan; nan for a column of nothing else."""
-    there = ~np.isnan(rows)
-    n = there.sum(0)
-    return np.where(n > 0, np.where(there, rows, 0).sum(0) / np.maximum(n, 1), np.nan)
+def _column_means(rows: np.ndarray) -> np.ndarray:
+    """Column means without nan; nan for a column of nothing else (np.nanmean would warn of it)."""
+    known = ~np.isnan(rows)
+    n = known.sum(0)
+    return np.where(n > 0, np.where(known, rows, 0).sum(0) / np.maximum(n, 1), np.nan)
 
 
 @dataclass(frozen=True)
 class Scores:
-    """S of the voices by one opinion: texts {voice: (n,)}, mean {voice: S}, and bootstrap draws {voice:
-    (repetitions,)}."""
+    """S by one verifier, by system: 0 for other people, 1 for the author, without bounds."""
 
-    texts: dict[str, np.ndarray]
+    texts: dict[str, np.ndarray]  # (n,) of each text
     mean: dict[str, float]
-    draws: dict[str, np.ndarray]
+    draws: dict[str, np.ndarray]  # (NUM_BOOTSTRAP,) of the mean
 
-    def interval(self, voice: str) -> tuple[float, float]:
-        return _middle(self.draws[voice])
+    def interval(self, system: str) -> tuple[float, float]:
+        """95 % interval of the mean."""
+        return _percentile_interval(self.draws[system])
 
     def difference(self, one: str, other: str) -> tuple[float, float, float]:
         """(mean, low, high) of S(one) − S(other), over the same prompts, posts and people."""
-        return self.mean[one] - self.mean[other], *_middle(self.draws[one] - self.draws[other])
+        low, high = _percentile_interval(self.draws[one] - self.draws[other])
+        return self.mean[one] - self.mean[other], low, high
 
 
-def _middle(draws: np.ndarray) -> tuple[float, float]:
-    """The middle 95 % of the draws that could be made."""
+def _percentile_interval(draws: np.ndarray) -> tuple[float, float]:
+    """The middle 95 % of the bootstrap draws that could be computed."""
     draws = draws[~np.isnan(draws)]
-    return tuple(map(float, np.percentile(draws, [2.5, 97.5]))) if len(draws) else (float("nan"), float("nan"))
+    if not len(draws):
+        return float("nan"), float("nan")
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return float(low), float(high)
 
 
-def style_scores(said: VerifierScores, person: np.ndarray, seed: int = 0) -> Scores:
-    """S of each voice, with draws over prompts, held-out posts and other people (percentile bootstrap, all three
-    resampled)."""
-    people, whole = _people(person), fit_full_scale(said, person)
-    texts = {name: whole.score(*heard) for name, heard in said.voices.items()}
-    random, draws = np.random.default_rng(seed), {name: np.full(NUM_BOOTSTRAP, np.nan) for name in texts}
-    counts = {len(z) for z, _ in said.voices.values()}
+def style_scores(scores: VerifierScores, person: np.ndarray, seed: int = 0) -> Scores:
+    """S of each system, with draws over prompts, held-out posts and other people (percentile bootstrap, all three
+    resampled together)."""
+    people, full_scale = _texts_by_person(person), fit_full_scale(scores, person)
+    texts = {name: full_scale.score(z, length) for name, (z, length) in scores.systems.items()}
+    draws = {name: np.full(NUM_BOOTSTRAP, np.nan) for name in texts}
+    num_prompts = sorted({len(z) for z, _ in scores.systems.values()})
+    num_posts = len(scores.author)
+    random = np.random.default_rng(seed)
     for i in range(NUM_BOOTSTRAP):
-        some = [people[p] for p in random.integers(0, len(people), len(people))]
-        drawn = fit_scale(
-            said, random.integers(0, len(said.author), len(said.author)), [random.choice(t, len(t)) for t in some]
-        )
-        prompts = {n: random.integers(0, n, n) for n in sorted(counts)}  # the same prompts for all voices
-        for name, (z, length) in said.voices.items():
-            picked = prompts[len(z)]
-            draws[name][i] = _average(drawn.score(z[picked], length[picked]))
-    return Scores(texts, {name: _average(values) for name, values in texts.items()}, draws)
+        drawn_people = [people[p] for p in random.integers(0, len(people), len(people))]
+        drawn_posts = random.integers(0, num_posts, num_posts)
+        scale = fit_scale(scores, drawn_posts, [random.choice(own, len(own)) for own in drawn_people])
+        prompts = {n: random.integers(0, n, n) for n in num_prompts}  # the same prompts for all systems
+        for name, (z, length) in scores.systems.items():
+            drawn = prompts[len(z)]
+            draws[name][i] = _mean(scale.score(z[drawn], length[drawn]))
+    return Scores(texts, {name: _mean(values) for name, values in texts.items()}, draws)
 
 
-def reference_scores(said: VerifierScores, person: np.ndarray) -> dict[str, np.ndarray]:
-    """{"author": S of each left-out post, "others": S of each text of unseen people}, each at its greatest length; nan
-    where too short."""
-    whole, found = fit_full_scale(said, person), {}
-    for name, table in (("author", said.author), ("others", said.others)):
+def reference_scores(scores: VerifierScores, person: np.ndarray) -> dict[str, np.ndarray]:
+    """{"author": S of each left-out post, "others": S of each text of people that the verifier was not trained on},
+    each at its greatest length; nan where too short."""
+    scale, by_group = fit_full_scale(scores, person), {}
+    for name, table in (("author", scores.author), ("others", scores.others)):
         length = np.where(np.isnan(table), -1, np.arange(table.shape[1])).max(1)
         values = np.full(len(table), np.nan)
-        some = length >= 0
-        values[some] = whole.score(table[some, length[some]], length[some])
-        found[name] = values
-    return found
+        measured = length >= 0
+        values[measured] = scale.score(table[measured, length[measured]], length[measured])
+        by_group[name] = values
+    return by_group
 
 
-def _average(values: np.ndarray) -> float:
+def _mean(values: np.ndarray) -> float:
+    """The mean of the values that are no nan; nan if there are none."""
     values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else float("nan")
 
 
-def auc(said: VerifierScores, person: np.ndarray, seed: int = 0) -> dict:
-    """How well left-out posts are told from unseen people, at the greatest length that most posts have: {auc, auc_lo,
-    auc_hi, words, posts}."""
-    have = (~np.isnan(said.author)).sum(0)
-    usable = [
-        n
-        for n in range(MIN_WORDS, len(have))
-        if have[n] >= max(2, len(said.author) / 2) and (~np.isnan(said.others[:, n])).any()
-    ]
+def auc(scores: VerifierScores, person: np.ndarray, seed: int = 0) -> dict[str, float]:
+    """How well left-out posts are told from posts of people that the verifier was not trained on, at the greatest
+    length that most posts have: {auc, auc_lo, auc_hi (0.5 is chance, 1 always right), words (that length), posts (of
+    250 words or more)}."""
+    num_posts = (~np.isnan(scores.author)).sum(0)
+    enough = num_posts >= max(2, len(scores.author) / 2)
+    usable = [n for n in range(MIN_SEGMENTS, len(num_posts)) if enough[n] and not np.isnan(scores.others[:, n]).all()]
     if not usable:
         return {"auc": float("nan"), "auc_lo": float("nan"), "auc_hi": float("nan"), "words": 0, "posts": 0}
     length = usable[-1]
-    own, other = said.author[:, length], said.others[:, length]
-    own, who, other = own[~np.isnan(own)], person[~np.isnan(other)], other[~np.isnan(other)]
-    random, draws, people = np.random.default_rng(seed), [], np.unique(who)
+    own, other = scores.author[:, length], scores.others[:, length]
+    writer = person[~np.isnan(other)]
+    own, other = own[~np.isnan(own)], other[~np.isnan(other)]
+    people = np.unique(writer)
+    random, draws = np.random.default_rng(seed), []
     for _ in range(NUM_BOOTSTRAP):
-        drawn = np.concatenate(
-            [random.choice(other[who == p], (who == p).sum()) for p in random.choice(people, len(people))]
-        )
-        draws.append(_auc(random.choice(own, len(own)), drawn))
+        drawn = []
+        for one in random.choice(people, len(people)):
+            texts = other[writer == one]
+            drawn.append(random.choice(texts, len(texts)))
+        draws.append(_auc(random.choice(own, len(own)), np.concatenate(drawn)))
     low, high = np.percentile(draws, [2.5, 97.5])
     return {
         "auc": _auc(own, other),
         "auc_lo": float(low),
         "auc_hi": float(high),
         "words": length * SEGMENT_WORDS,
-        "posts": int(have[MIN_POST_WORDS // SEGMENT_WORDS]),
+        "posts": int(num_posts[MIN_POST_WORDS // SEGMENT_WORDS]),
     }
 
 
 def _auc(own: np.ndarray, other: np.ndarray) -> float:
-    """Mann & Whitney's U, as a share: what scikit-learn's roc_auc_score gives, without the checks that cost a thousand
-    draws ten seconds."""
+    """Mann and Whitney's U as a share: the value of scikit-learn's roc_auc_score, whose input checks would cost the
+    thousand draws ten seconds."""
     ordered = np.sort(other)
-    return float(
-        (np.searchsorted(ordered, own, "left") + np.searchsorted(ordered, own, "right")).mean() / (2 * len(other))
-    )
+    below, not_above = np.searchsorted(ordered, own, "left"), np.searchsorted(ordered, own, "right")
+    return float((below + not_above).mean() / (2 * len(other)))
 
 
-def unmeasurable_reason(verifier: dict) -> str:
-    """Why an author's style can't be measured; empty when it can."""
+def unmeasurable_reason(verifier: dict[str, float]) -> str:
+    """Why an author's style can't be measured, from the result of `auc`; empty when it can."""
     if verifier["posts"] < MIN_POSTS:
         return (
             f"there are {verifier['posts']} held-out posts of {MIN_POST_WORDS} words or more, and {MIN_POSTS} are"

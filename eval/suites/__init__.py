@@ -1,12 +1,12 @@
-"""Suites: short prompts with checks on the answers, one YAML file each in eval/suites/cases/. A file put there is found
-by its name.
+"""Suites: short prompts with checks on the answers, one YAML file each in eval/suites/cases/. A suite is found by the
+name of its file.
 
     about: One line on what it shows.
     max_tokens: 120
     cases:
       - id: three-bullets
         prompt: List 3 tools in a shed, as bullets.
-        context: notes that the prompt is about (optional)
+        context: notes that the prompt refers to (optional)
         checks:
           - {check: bullets, exactly: 3}
 
@@ -15,10 +15,10 @@ The checks and their fields are the classes of eval/suites/checks.py.
 
 import statistics
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from blogtwin.config import StrictModel
 from blogtwin.errors import UserError
@@ -28,13 +28,25 @@ from blogtwin.validation import main_problem, message_of, nearest_name
 from eval.suites.checks import Check, Context
 
 CASES_DIR = Path(__file__).with_name("cases")
-# {"bullets": Count, "says": Says, …}
+# {"bullets": Count, "contains": Contains, …}
 CHECK_TYPES = {
     kind: model for model in get_args(get_args(Check)[0]) for kind in get_args(model.model_fields["check"].annotation)
+}
+# Earlier names of checks, for a suite of somebody's own.
+RENAMED_CHECKS = {
+    "says": "contains",
+    "says_number": "contains_number",
+    "avoids": "excludes",
+    "stops": "finishes",
+    "keeps_facts": "preserves_facts",
+    "invents_nothing": "no_unsupported_facts",
+    "leaks_nothing": "no_personal_data",
 }
 
 
 class Case(StrictModel):
+    """A prompt and the checks on its answer."""
+
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     prompt: str = Field(min_length=1)
     context: str = ""
@@ -42,29 +54,33 @@ class Case(StrictModel):
 
     @field_validator("checks")
     @classmethod
-    def have_what_they_need(cls, checks, info):
-        kinds = {f.kind for f in extract_facts(info.data.get("context", ""))}
-        if any(c.check == "keeps_facts" and not kinds & set(c.kinds) for c in checks):
-            raise ValueError("keeps_facts needs a context with such facts to keep")
+    def check_context(cls, checks: tuple[Check, ...], info: ValidationInfo) -> tuple[Check, ...]:
+        kinds = {fact.kind for fact in extract_facts(info.data.get("context", ""))}
+        for one in checks:
+            if one.check == "preserves_facts" and not kinds & set(one.kinds):
+                raise ValueError("preserves_facts needs a context that has such facts")
         return checks
 
 
 class Suite(StrictModel):
+    """The contents of a suite's file."""
+
     about: str
     max_tokens: int = Field(ge=1)
     cases: tuple[Case, ...] = Field(min_length=1)
 
     @field_validator("cases")
     @classmethod
-    def have_ids_of_their_own(cls, cases):
-        ids = [c.id for c in cases]
-        if twice := sorted({i for i in ids if ids.count(i) > 1}):
-            raise ValueError(f"two cases have the id {twice[0]}")
+    def check_unique_ids(cls, cases: tuple[Case, ...]) -> tuple[Case, ...]:
+        ids = [case.id for case in cases]
+        duplicates = sorted(i for i in ids if ids.count(i) > 1)
+        if duplicates:
+            raise ValueError(f"two cases have the id {duplicates[0]}")
         return cases
 
 
 def list_suites(folder: Path = CASES_DIR) -> list[str]:
-    """The suites there are, by name."""
+    """Names of the suites in a folder."""
     return sorted(p.stem for p in Path(folder).glob("*.yaml") if not p.name.startswith("."))
 
 
@@ -90,60 +106,71 @@ def load_suite(name: str, folder: Path = CASES_DIR) -> Suite:
         raise UserError(f"{shown}: {_validation_sentence(e)}") from None
 
 
-def case_messages(case: Case, system: str) -> list[dict]:
-    """The chat messages of a case, rendered as every other prompt of the project is."""
-    return chat.prompt_messages({"instruction": case.prompt, "input": case.context}, system)
+def case_messages(case: Case, system_prompt: str) -> list[dict[str, str]]:
+    """The chat messages of a case, made as those of every other prompt."""
+    return chat.prompt_messages({"instruction": case.prompt, "input": case.context}, system_prompt)
 
 
-def run_checks(case: Case, text: str, context: Context) -> list[dict]:
-    """A row a check: {"check", "passed", "value", "why"}. `passed` is None where there was nothing to judge; an empty
+def run_checks(case: Case, text: str, context: Context) -> list[dict[str, Any]]:
+    """One row a check: {"check", "passed", "value", "why"}. `passed` is None where the check does not apply; an empty
     answer passes none."""
     rows = []
     for one in case.checks:
-        passed, value, why = one.judge(text, case, context) if text.strip() else (False, None, "the answer is empty")
+        if text.strip():
+            passed, value, why = one.evaluate(text, case, context)
+        else:
+            passed, value, why = False, None, "the answer is empty"
         rows.append({"check": one.check, "passed": passed, "value": value, "why": why})
     return rows
 
 
-def score_checks(rows: list[dict]) -> dict:
-    """{"score": share of the checks passed, "n": checks that could be judged, "checks": {kind: share}}; score is 0.0
+def score_checks(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """{"score": share of the checks passed, 0 to 1, "n": checks that applied, "checks": {kind: share}}; score is 0.0
     when n is 0."""
-    judged = [r for r in rows if r["passed"] is not None]
-    kinds = sorted({r["check"] for r in judged})
+    applied = [row for row in rows if row["passed"] is not None]
+    by_kind: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(applied, key=lambda row: row["check"]):
+        by_kind.setdefault(row["check"], []).append(row)
     return {
-        "score": _share(judged),
-        "n": len(judged),
-        "checks": {kind: _share([r for r in judged if r["check"] == kind]) for kind in kinds},
+        "score": _share_passed(applied),
+        "n": len(applied),
+        "checks": {kind: _share_passed(some) for kind, some in by_kind.items()},
     }
 
 
-def overall_score(scores: dict[str, dict]) -> float:
-    """The mean of the suites' scores, each suite the same weight; one in which nothing could be judged is left out."""
-    judged = [s["score"] for s in scores.values() if s["n"]]
-    return round(statistics.mean(judged), 4) if judged else 0.0
+def overall_score(scores: dict[str, dict[str, Any]]) -> float:
+    """The mean of the suites' scores, each with the same weight; a suite in which no check applied is skipped."""
+    applied = [score["score"] for score in scores.values() if score["n"]]
+    return round(statistics.mean(applied), 4) if applied else 0.0
 
 
-def _share(rows: list[dict]) -> float:
-    return round(statistics.fmean(r["passed"] for r in rows), 4) if rows else 0.0
+def _share_passed(rows: list[dict[str, Any]]) -> float:
+    return round(statistics.fmean(row["passed"] for row in rows), 4) if rows else 0.0
 
 
 def _validation_sentence(error: ValidationError) -> str:
     """A pydantic error as one sentence: where, what, and the nearest right name."""
     mistake = main_problem(error, ("extra_forbidden", "union_tag_invalid"))
     loc = list(mistake["loc"])
-    kind = (
-        loc.pop(4) if loc[2:3] == ["checks"] and len(loc) > 4 else ""
-    )  # pydantic puts the kind of a check into its path
+    # pydantic puts the kind of a check into its path
+    kind = loc.pop(4) if loc[2:3] == ["checks"] and len(loc) > 4 else ""
     context = mistake.get("ctx", {})
     if mistake["type"] == "extra_forbidden":
-        model = CHECK_TYPES[kind] if kind else Case if "cases" in loc else Suite
+        model: type[StrictModel] = Suite
+        if kind:
+            model = CHECK_TYPES[kind]
+        elif "cases" in loc:
+            model = Case
         return f"{_error_location(loc[:-1])}there is no field {loc[-1]}: {nearest_name(loc[-1], model.model_fields)}"
     if mistake["type"] == "union_tag_invalid":
-        return f"{_error_location(loc)}there is no check {context['tag']}: {nearest_name(context['tag'], CHECK_TYPES)}"
+        tag = context["tag"]
+        if tag in RENAMED_CHECKS:
+            return f"{_error_location(loc)}the check {tag} is now called {RENAMED_CHECKS[tag]}: rename it."
+        return f"{_error_location(loc)}there is no check {tag}: {nearest_name(tag, CHECK_TYPES)}"
     if mistake["type"] == "union_tag_not_found":
-        return f"{_error_location(loc)}check is missing: say which, as in {{check: bullets, exactly: 3}}."
+        return f"{_error_location(loc)}check is missing: name one, as in {{check: bullets, exactly: 3}}."
     if mistake["type"] == "missing":
-        return f"{_error_location(loc[:-1])}{loc[-1]} is missing: put it there with a value."
+        return f"{_error_location(loc[:-1])}{loc[-1]} is missing: add it with a value."
     if mistake["type"] == "value_error":
         return f"{_error_location(loc)}{mistake['msg'].removeprefix('Value error, ')}."
     return f"{_error_location(loc)}{str(mistake['input'])[:60]!r} will not do: {message_of(mistake)}."
@@ -153,7 +180,8 @@ def _error_location(loc: list) -> str:
     """("cases", 1, "checks", 0, "exactly") → “case 2, check 1, exactly: ”."""
     words: list[str] = []
     for part in loc:
-        words[-1:] = (
-            [f"{words[-1].removesuffix('s')} {part + 1}"] if isinstance(part, int) else [*words[-1:], str(part)]
-        )
+        if isinstance(part, int):
+            words[-1] = f"{words[-1].removesuffix('s')} {part + 1}"
+        else:
+            words.append(str(part))
     return ", ".join(words) + ": " if words else ""

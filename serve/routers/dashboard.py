@@ -16,6 +16,7 @@ from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
 from blogtwin.hardware import command_output
 from blogtwin.paths import EVAL_DIR, RAW_DIR, TRAIN_DIR
+from eval.renamed_metrics import with_current_names
 from serve import database, vote_statistics
 from serve.dependencies import StateDep
 from serve.routers.comparisons import PairResult
@@ -123,7 +124,9 @@ def commits() -> list[CommitScorecard]:
                 CommitScorecard(
                     commit=commit,
                     time=when,
-                    metrics=json.loads(command_output("git", "show", f"{commit}:./{SCORECARD_PATH}")),
+                    metrics=with_current_names(
+                        json.loads(command_output("git", "show", f"{commit}:./{SCORECARD_PATH}"))
+                    ),
                 )
             )
         except ValueError:  # removed in that commit
@@ -175,7 +178,10 @@ def experiment_row(revision: dict) -> Experiment:
         name=revision.get("name"),
         revision=revision.get("rev", ""),
         time=data.get("timestamp"),
-        metrics=_values(data.get("metrics")),
+        metrics={
+            file: with_current_names(values) if file.endswith(SCORECARD_PATH) else values
+            for file, values in _values(data.get("metrics")).items()
+        },
         params=_values(data.get("params")),
     )
 

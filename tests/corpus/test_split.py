@@ -195,6 +195,21 @@ def test_the_script_remembers_and_forgets(tmp_path):
 
 
 @pytest.mark.slow
+def test_assignments_under_the_former_name_are_read(tmp_path):
+    """places.json of an earlier version: nobody's test posts move when the project is updated. The new file, once it is
+    there, counts alone."""
+    run_split(tmp_path, 50)
+    file, former = (tmp_path / "data/split" / name for name in ("assignments.json", "places.json"))
+    before = places(tmp_path)
+    file.rename(former)
+    assert "50 posts stay where they were, 3 are new" in run_split(tmp_path, 53).stdout
+    after = places(tmp_path)
+    assert all(before[name] <= after[name] for name in before) and file.is_file()
+    former.write_text("{}")
+    assert run_split(tmp_path, 53).returncode == 0 and places(tmp_path) == after
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spoiled",
     ["", "[]", '{"x": 1}', '{"x": {"posts": {"p001": "elsewhere"}, "where": {}}}', '{"x": {"posts": [], "where": {}}}'],
@@ -202,7 +217,7 @@ def test_the_script_remembers_and_forgets(tmp_path):
 def test_a_memory_that_is_broken_is_none(tmp_path, spoiled):
     run_split(tmp_path, 20)
     expected = places(tmp_path)
-    (tmp_path / "data/split/places.json").write_text(spoiled)
+    (tmp_path / "data/split/assignments.json").write_text(spoiled)
     assert run_split(tmp_path, 20).returncode == 0 and places(tmp_path) == expected
 
 

@@ -40,7 +40,7 @@ def a_project(folder, base: str = "smollm2:135m"):
 def test_what_a_twin_is_asked_and_what_it_has_not_seen(tmp_path):
     """Openings of test posts are asked; test and validation posts, whole, are what it was not trained on."""
     twin = cross_evaluation.load_twin(a_project(tmp_path / "ann"))
-    assert [e["post_id"] for e in twin.asked] == ["test0", "test1"]
+    assert [e["post_id"] for e in twin.prompts] == ["test0", "test1"]
     assert sorted(twin.held_out) == sorted(
         f"ann {n} {i}.1 It held.\n\nann {n} {i}.2 It held." for n in ("test", "valid") for i in range(2)
     )
@@ -51,7 +51,7 @@ def test_twins_that_can_not_be_compared_are_told_in_one_sentence(tmp_path):
     one, other = a_project(tmp_path / "ann"), a_project(tmp_path / "bob", "llama3.2:1b")
     with pytest.raises(UserError, match="same base model"):
         cross_evaluation.load_twins([one, other])
-    with pytest.raises(UserError, match="1 twins"):
+    with pytest.raises(UserError, match="You gave 1 twins"):
         cross_evaluation.load_twins([one])
     (one / "artifacts/gguf/twin.gguf").unlink()
     with pytest.raises(UserError, match="no finished twin"):

@@ -69,7 +69,7 @@ def measured(real):
 @pytest.mark.slow
 @pytest.mark.model
 def test_posts_are_more_coherent_in_their_own_order(measured):
-    assert np.mean(measured["order_gain"] > 0) > 0.9
+    assert np.mean(measured["coherence_gain"] > 0) > 0.9
     for values in measured.values():
         assert len(values) == 30 and fluency.fraction_within(values, fluency.reference_range(values)) > 0.85
 
@@ -86,9 +86,9 @@ def test_shuffled_posts_lose_their_order(real, measured, unit):
         return " ".join(rng.sample(parts, len(parts)))
 
     gains = fluency.coherence_gain([shuffle(t) for t in real])[0]
-    low, high = fluency.reference_range(measured["order_gain"])
+    low, high = fluency.reference_range(measured["coherence_gain"])
     assert fluency.fraction_within(gains, (low, high)) < 0.6
-    assert np.nanmedian(gains) < low < np.median(measured["order_gain"])
+    assert np.nanmedian(gains) < low < np.median(measured["coherence_gain"])
 
 
 @pytest.mark.slow
@@ -98,13 +98,16 @@ def test_a_loop_is_outside_the_authors_band(real, measured):
     bands = {name: fluency.reference_range(values) for name, values in measured.items()}
     loop = fluency.fluency_metrics([f"{s} " * (250 // len(s.split())) for t in real for s in split_sentences(t)[3:4]])
     for name in (
-        "order_gain",
-        "adjacent",
+        "coherence_gain",
+        "adjacent_similarity",
         "repetition",
         "compression",
     ):  # a loop may well begin its sentences as one should
         assert fluency.fraction_within(loop[name], bands[name]) == 0, name
-    assert loop["adjacent"].min() > bands["adjacent"][1] and loop["compression"].max() < bands["compression"][0]
+    assert (
+        loop["adjacent_similarity"].min() > bands["adjacent_similarity"][1]
+        and loop["compression"].max() < bands["compression"][0]
+    )
 
 
 @pytest.mark.slow
@@ -113,8 +116,8 @@ def test_capitals_are_missed_where_an_author_writes_them(real, measured):
     """Style scores hardly see case; sentences that begin with a figure or a quotation are not counted."""
     assert (
         fluency.fraction_within(
-            fluency.fluency_metrics([t.lower() for t in real[:5]])["capitals"],
-            fluency.reference_range(measured["capitals"]),
+            fluency.fluency_metrics([t.lower() for t in real[:5]])["capitalised_sentences"],
+            fluency.reference_range(measured["capitalised_sentences"]),
         )
         == 0
     )
@@ -130,7 +133,7 @@ def test_a_loop_after_an_opening_shows_as_well(real, measured):
     late = fluency.fluency_metrics(
         [truncate_words(f"{split_sentences(t)[0]} " + f"{split_sentences(t)[3]} " * 250, 250) for t in real]
     )
-    for name in ("adjacent", "repetition", "compression"):
+    for name in ("adjacent_similarity", "repetition", "compression"):
         assert fluency.fraction_within(late[name], fluency.reference_range(measured[name])) <= 0.1, name
 
 

@@ -48,20 +48,20 @@ def cases(sample):
 def test_a_draft_is_scored_by_hand():
     """Denzil, 3 and Port Lanner, boats and rang are wanted; of Denzil, Pask, 3 and 40, two are new."""
     found = grounding.score_draft(CASE, "Then Denzil came with Pask. He had 3 boats and 40 ropes.")
-    assert found == {"kept": 3 / 5, "invented": 2 / 4, "facts": 4}
+    assert found == {"fact_recall": 3 / 5, "unsupported_rate": 2 / 4, "facts": 4}
     assert grounding.score_draft(CASE, "") == {
-        "kept": 0.0,
-        "invented": pytest.approx(math.nan, nan_ok=True),
+        "fact_recall": 0.0,
+        "unsupported_rate": pytest.approx(math.nan, nan_ok=True),
         "facts": 0,
     }
-    assert grounding.score_draft(CASE, CASE["given"])["kept"] == 1.0
+    assert grounding.score_draft(CASE, CASE["given"])["fact_recall"] == 1.0
 
 
 def test_words_are_found_in_their_other_forms():
     assert (
-        grounding.score_draft(CASE, "the boat")["kept"] == 1 / 5
-        and grounding.score_draft(CASE, "boating")["kept"] == 1 / 5
-        and grounding.score_draft(CASE, "the bath")["kept"] == 0
+        grounding.score_draft(CASE, "the boat")["fact_recall"] == 1 / 5
+        and grounding.score_draft(CASE, "boating")["fact_recall"] == 1 / 5
+        and grounding.score_draft(CASE, "the bath")["fact_recall"] == 0
     )
 
 
@@ -69,8 +69,8 @@ def test_the_author_keeps_all_and_invents_nothing(cases):
     """Else the notes would leave out what the draft is judged by, or the ruler would see facts where there are none."""
     assert len(cases) == 12
     found = [grounding.score_draft(c, c["passage"]) for c in cases]
-    assert statistics.mean(s["kept"] for s in found) > 0.98
-    assert statistics.mean(s["invented"] for s in found if s["facts"]) < 0.03
+    assert statistics.mean(s["fact_recall"] for s in found) > 0.98
+    assert statistics.mean(s["unsupported_rate"] for s in found if s["facts"]) < 0.03
     assert statistics.mean(s["facts"] for s in found) > 4
 
 
@@ -79,13 +79,17 @@ def test_a_text_about_something_else_keeps_little_and_invents_all(cases):
         grounding.score_draft(c, "In Zanzibar Quentin counted 4711 marbles and 977 spoons before Hortense woke.")
         for c in cases
     ]
-    assert statistics.mean(s["kept"] for s in found) < 0.1 and min(s["invented"] for s in found) == 1.0
+    assert statistics.mean(s["fact_recall"] for s in found) < 0.1 and min(s["unsupported_rate"] for s in found) == 1.0
 
 
 def test_another_post_s_text_lies_between(cases):
     """The author's text on another subject: what all posts have in common is not what the notes ask for."""
     found = [grounding.score_draft(c, other["passage"]) for c, other in zip(cases, cases[1:] + cases[:1])]
-    assert statistics.mean(s["kept"] for s in found) < 0.4 < statistics.mean(s["invented"] for s in found if s["facts"])
+    assert (
+        statistics.mean(s["fact_recall"] for s in found)
+        < 0.4
+        < statistics.mean(s["unsupported_rate"] for s in found if s["facts"])
+    )
 
 
 def test_cases_are_the_same_each_time_and_hold_what_a_draft_may_hold(sample, cases):
@@ -124,40 +128,41 @@ def test_five_shot_is_shown_training_passages_after_their_notes(sample, cases):
 def rows(cases, **voices):
     """What each voice made of each case: voice=function of the case."""
     return [
-        {"voice": name, "notes": c, "text": write(c), "end": "stop", "written_tokens": 9}
+        {"system": name, "notes": c, "text": write(c), "end": "stop", "written_tokens": 9}
         for name, write in voices.items()
         for c in cases
     ]
 
 
 def test_figures_stand_on_the_card_with_their_intervals(cases):
-    """kept and invented of each voice and of the author, and what the twin has over its rivals, case by case; no nan in
-    the JSON."""
+    """fact_recall and unsupported_rate of each system and of the author, and what the twin has over its rivals, case by
+    case; no nan in the JSON."""
     heard = rows(
         cases,
         base=lambda c: "Nothing was said of it.",
         five_shot=lambda c: "In Zanzibar Quentin counted 4711 marbles.",
         twin=lambda c: c["given"],
     )
-    metrics = {name: {} for name in ("base", "five_shot", "twin", "author", "gain")}
-    scorecard._notes(metrics, heard, 7)
-    twin, base, gain = metrics["twin"]["notes"], metrics["base"]["notes"], metrics["gain"]["notes"]
+    metrics, gain = grounding.grounding_metrics(heard, 7)
+    twin, base = metrics["twin"], metrics["base"]
     assert (
-        twin["kept"] > 0.98
-        and twin["invented"] == 0
+        twin["fact_recall"] > 0.98
+        and twin["unsupported_rate"] == 0
         and twin["n"] == len(cases)
-        and twin["kept_lo"] <= twin["kept"] <= twin["kept_hi"]
+        and twin["fact_recall_lo"] <= twin["fact_recall"] <= twin["fact_recall_hi"]
     )
-    assert base["kept"] < 0.05 and math.isnan(base["invented"]) and metrics["five_shot"]["notes"]["invented"] == 1.0
-    assert gain["over_five_shot"]["kept_lo"] > 0.5 and gain["over_five_shot"]["invented_hi"] < -0.9
-    assert metrics["author"]["notes"]["kept"] > 0.98
+    assert (
+        base["fact_recall"] < 0.05
+        and math.isnan(base["unsupported_rate"])
+        and metrics["five_shot"]["unsupported_rate"] == 1.0
+    )
+    assert gain["over_five_shot"]["fact_recall_lo"] > 0.5 and gain["over_five_shot"]["unsupported_rate_hi"] < -0.9
+    assert metrics["author"]["fact_recall"] > 0.98
     json.dumps(nan_to_none(metrics), allow_nan=False)
 
 
 def test_where_no_notes_were_asked_for_nothing_is_on_the_card():
-    metrics = {"twin": {}, "gain": {}}
-    scorecard._notes(metrics, [{"voice": "twin", "id": "a-1", "text": "x"}], 7)
-    assert metrics == {"twin": {}, "gain": {}}
+    assert grounding.grounding_metrics([], 7) == ({}, {})
 
 
 def test_the_report_has_them_only_where_they_are():
@@ -166,10 +171,10 @@ def test_the_report_has_them_only_where_they_are():
         "n": {"prompts": 1, "held_out_posts": 1, "training_posts": 1, "impostors": 1},
     }
     made = scorecard.Scorecard(metrics, [], {}, "Not yet.", [], {}, [], [])
-    assert "From notes" not in render_report(made, "", "x")
-    metrics["twin"]["notes"] = {"kept": 0.655, "invented": None}
+    assert "from notes" not in render_report(made, "", "x")
+    metrics["twin"]["notes"] = {"fact_recall": 0.655, "unsupported_rate": None}
     page = render_report(made, "", "x")
-    assert "From notes: kept" in page and ">66<" in page
+    assert "Fact recall from notes" in page and ">66<" in page
 
 
 @pytest.mark.slow
@@ -179,13 +184,15 @@ def test_a_voice_writes_from_notes_within_its_limit(tiny, tmp_path, monkeypatch,
     from eval.collect import OutputCollector
 
     monkeypatch.setattr(systems, "ANSWERS_DIR", tmp_path / "answers")
-    listener = OutputCollector(tiny.gguf, tiny, load_params(ROOT / "params.yaml"))
-    found = listener.notes(grounding.notes_systems("You write.", cases[:2]), cases[2:4])
-    assert [(r["voice"], r["notes"]["id"]) for r in found] == [
+    collector = OutputCollector(tiny.gguf, tiny, load_params(ROOT / "params.yaml"))
+    found = collector.collect_notes(grounding.notes_systems("You write.", cases[:2]), cases[2:4])
+    assert [(r["system"], r["notes"]["id"]) for r in found] == [
         (v, c["id"]) for v in ("base", "five_shot") for c in cases[2:4]
     ]
-    assert all(0 < r["written_tokens"] <= grounding.DRAFT_TOKENS for r in found) and listener.notes([], []) == []
-    assert listener.notes(grounding.notes_systems("You write.", cases[:2]), cases[2:4]) == found
+    assert (
+        all(0 < r["written_tokens"] <= grounding.DRAFT_TOKENS for r in found) and collector.collect_notes([], []) == []
+    )
+    assert collector.collect_notes(grounding.notes_systems("You write.", cases[:2]), cases[2:4]) == found
 
 
 @pytest.mark.parametrize(

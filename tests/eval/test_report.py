@@ -15,8 +15,8 @@ EVIL = '<script>alert("x")</script> & "quotes" onload=\'y\''
 def voice(style, **more):
     found = {
         "likelihood": {"bits_per_byte": 1.1},
-        "copying": {"run_median": 4.0, "run_max": 11, "over_limit": 0},
-        "shape": {"words_median": 300, "stopped": 0.5},
+        "copying": {"longest_copy_median": 4.0, "longest_copy_max": 11, "over_limit": 0},
+        "shape": {"words_median": 300, "eos_rate": 0.5},
         "topic": {"tfidf_auc": 0.8},
     }
     ends = {
@@ -24,7 +24,7 @@ def voice(style, **more):
         for family in ("masked", "function")
         for end, d in (("", 0), ("_lo", -0.1), ("_hi", 0.1))
     }
-    return {**found, "style": ends, "fluency": {"repetition_within": 0.75}, "detectable": 0.7, **more}
+    return {**found, "style": ends, "fluency": {"repetition_within": 0.75}, "c2st_auc": 0.7, **more}
 
 
 def wrote(text, copied=""):
@@ -32,7 +32,7 @@ def wrote(text, copied=""):
         "text": text,
         "end": "stop",
         "copied": copied,
-        "run": len(copied.split()),
+        "longest_copy": len(copied.split()),
         "style": {"masked": 0.4, "function": None},
     }
 
@@ -74,6 +74,11 @@ def card():
         [{"post": "a", "base": 1.2, "twin": 1.0}],
         [("twin", "author")],
     )
+
+
+def shown(page: str) -> str:
+    """A page's text as a browser shows it: line breaks are spaces."""
+    return " ".join(page.split())
 
 
 class Tags(HTMLParser):
@@ -126,7 +131,7 @@ def test_all_voices_stand_on_the_line(card):
 def test_a_voice_without_a_style_is_named_beside_the_line(card):
     card.metrics["styled"]["style"]["masked"] = None
     card.metrics["markov"]["style"] |= {"masked_lo": None, "masked_hi": None, "function": None}
-    page = render_report(card, "", "SmolLM2")
+    page = shown(render_report(card, "", "SmolLM2"))
     assert "could not be measured: base, told your style." in page and "[–, –]" in page
 
 
@@ -137,10 +142,17 @@ def test_report_shows_a_dash_for_none(card):
         return {k: nothing(v) for k, v in data.items()} if isinstance(data, dict) else None
 
     card.metrics = {k: v if k == "n" else nothing(v) for k, v in card.metrics.items()}
-    card.by_post, card.habits = [{"post": "a", "base": None, "twin": None}], {}
-    text = Tags(render_report(card, "Wenna", "SmolLM2")).text
-    assert "nobody stands on the line" in text and "–" in text and not re.search(r"\bNone\b|\bnan\b|undefined", text)
+    card.by_post, card.style_features = [{"post": "a", "base": None, "twin": None}], {}
+    text = shown(Tags(render_report(card, "Wenna", "SmolLM2")).text)
+    assert "no system is on the axis" in text and "–" in text and not re.search(r"\bNone\b|\bnan\b|undefined", text)
     assert (format_number(None), format_number(float("nan")), format_number(-0.5)) == ("–", "–", "−0.50")
+
+
+def test_a_sample_without_style_scores_has_a_page(card):
+    """With fewer than four other authors, or two held-out posts of 100 words, no text has a score."""
+    for system in ("twin", "five_shot", "base"):
+        card.samples[0][system]["style"] = {}
+    assert "style –, function words –" in shown(render_report(card, "", "SmolLM2"))
 
 
 def test_copied_runs_are_marked_where_they_stand(card):

@@ -172,10 +172,17 @@ def test_copied_runs_are_found_wherever_they_stand(sample):
         + " and then it went another way altogether."
     )
     found = copying.measure(pasted)
-    assert found["source"] == 7 and 38 <= found["run"] <= 44 and found["copied"].split()[0] in words[30].lower()
-    assert 0.6 < found["cover_13"] <= found["cover_8"] < 0.8
-    assert copying.measure("Quantum zebras juggle violet marmalade atlases beneath seventeen purple moons.")["run"] == 0
-    assert copying.measure(sample[3])["run"] > 200
+    assert (
+        found["source"] == 7 and 38 <= found["longest_copy"] <= 44 and found["copied"].split()[0] in words[30].lower()
+    )
+    assert 0.6 < found["copied_13gram_fraction"] <= found["copied_8gram_fraction"] < 0.8
+    assert (
+        copying.measure("Quantum zebras juggle violet marmalade atlases beneath seventeen purple moons.")[
+            "longest_copy"
+        ]
+        == 0
+    )
+    assert copying.measure(sample[3])["longest_copy"] > 200
     assert is_over_limit([found], [copying.measure(sample[25])]) == [0] and not is_over_limit(
         [copying.measure(sample[25])], []
     )
@@ -245,7 +252,7 @@ def evidence(**changes):
         "shared_posts": 0,
         "copying_texts": 0,
         "texts": 12,
-        "fluent_share": {"order_gain": 0.9},
+        "fluent_share": {"coherence_gain": 0.9},
         "not_measurable": "",
         "margins": {"five_shot": [("masked", 0.1), ("function", 0.05)]},
         "style": {"masked": (0.8, 0.5), "function": (0.9, 0.6)},
@@ -260,8 +267,8 @@ def test_the_verdict_holds_only_when_every_condition_does():
     for change in (
         {"shared_posts": 1},
         {"copying_texts": 1},
-        {"fluent_share": {"order_gain": 0.9, "repetition": 0.3}},
-        {"fluent_share": {"order_gain": math.nan}},
+        {"fluent_share": {"coherence_gain": 0.9, "repetition": 0.3}},
+        {"fluent_share": {"coherence_gain": math.nan}},
         {"not_measurable": "too few"},
         {"margins": {}},
         {"margins": {"five_shot": [("masked", 0.1), ("function", -0.05)]}},
@@ -344,7 +351,7 @@ def made_card(sample, base_reads):
         read = {"nats": nats, "bytes": 40, "tokens": 10}
         return [
             {
-                "voice": voice,
+                "system": voice,
                 "id": e["id"],
                 "post_id": e["post_id"],
                 "read": read,

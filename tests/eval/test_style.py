@@ -118,7 +118,7 @@ def test_intervals_come_from_people_posts_and_prompts(heard):
     assert low < other.mean["verbatim"] < high and high - low > 0.05
     mean, low, high = (
         scores.difference("verbatim", "flat")
-        if len(said.voices["flat"][0]) == len(said.voices["verbatim"][0])
+        if len(said.systems["flat"][0]) == len(said.systems["verbatim"][0])
         else (1, 0.1, 2)
     )
     assert mean > 0 and low > 0
@@ -128,7 +128,7 @@ def test_a_post_is_never_judged_by_a_verifier_that_learnt_it(posts, everybody, m
     """Left-out posts score near unseen ones: a verifier that had learnt them would put them far above."""
     training, held_out = posts
     said = verification.cross_fit("masked", count_features(held_out), everybody, {"unseen": count_features(training)})
-    ceiling, unseen = np.nanmean(said.author[:, 10]), np.nanmean(said.voices["unseen"][0])
+    ceiling, unseen = np.nanmean(said.author[:, 10]), np.nanmean(said.systems["unseen"][0])
     assert abs(ceiling - unseen) < 0.5 * abs(ceiling - np.nanmean(said.others[:, 10]))
 
 
@@ -141,9 +141,9 @@ def test_ones_own_blog_is_no_impostor(posts, everybody):
         }
     )
     both = impostors.concatenate(everybody, mine)
-    assert both.same_as(training) == {"me"}
-    assert everybody.same_as(training) == set()
-    left = both.without({"me"})
+    assert both.matching_authors(training) == {"me"}
+    assert everybody.matching_authors(training) == set()
+    left = both.excluding({"me"})
     assert left.names == [*everybody.names, "other"] and left.texts.n == len(left.author) == everybody.texts.n + 1
     assert left.author.max() == len(left.names) - 1
 
@@ -158,8 +158,8 @@ def test_impostors_hold_no_sentence():
 def test_counts_can_be_taken_at_any_length(posts):
     """Segments add up: 250 words counted in fives are the sum of their parts, and what is saved is what is loaded."""
     counted = count_features(posts[0][:3])
-    rows, numbers = counted.beginnings(5)
-    whole = counted.sums("masked", rows)
+    rows, numbers = counted.prefixes(5)
+    whole = counted.aggregate("masked", rows)
     assert list(numbers) == [0, 1, 2]
     parts = sum(counted.counts["masked"][i].toarray() for i in rows[1])
     assert (whole[1].toarray() == parts).all() and parts.sum() > 1000

@@ -18,11 +18,11 @@ from serve.settings import Settings
 from tests.support.workspace import ROOT
 
 METRICS = {
-    "base": {"likelihood": {"bits_per_byte": 1.6}, "copying": {"run_median": 0.0, "run_max": 5}},
+    "base": {"likelihood": {"bits_per_byte": 1.6}, "copying": {"longest_copy_median": 0.0, "longest_copy_max": 5}},
     "twin": {
         "likelihood": {"bits_per_byte": 1.3},
         "style": {"masked": 0.5, "masked_lo": -0.1, "masked_hi": 0.9},
-        "copying": {"run_median": 5.0, "run_max": 6},
+        "copying": {"longest_copy_median": 5.0, "longest_copy_max": 6},
     },
     "n": {"prompts": 12, "training_posts": 43},
 }
@@ -122,7 +122,7 @@ def test_update_sample_takes_values_intervals_and_pairs():
     found = filled(
         row("decimal3", "likelihood.bits_per_byte"),
         row("decimal2", "style.masked"),
-        row("pair", "copying.run_median", "copying.run_max"),
+        row("pair", "copying.longest_copy_median", "copying.longest_copy_max"),
     )
     assert [one["cells"] for one in found["rows"]] == [
         {"base": 1.6, "twin": 1.3},

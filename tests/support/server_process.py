@@ -106,7 +106,7 @@ def write_workspace(folder: Path) -> Path:
     table(folder / "artifacts/eval/samples.jsonl", samples)
     card = {
         "style": {"masked": 0.8, "function": 0.7},
-        "copying": {"run_max": 5},
+        "copying": {"longest_copy_max": 5},
         "topic": {"minilm_auc": 0.9},
         "likelihood": {"bits_per_byte": 1.3},
         "verdict": {"closer_than_prompting": 1},

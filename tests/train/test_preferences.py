@@ -251,7 +251,7 @@ def test_grpo_writes_is_rewarded_and_keeps_the_contract(trained, tmp_path, monke
         monkeypatch.setattr(module, "MAX_COMPLETION_TOKENS", 16)
     monkeypatch.setattr(
         grpo.RewardFunction,
-        "parts",
+        "components",
         lambda self, text, brief, stopped: asked.append((text, stopped)) or dict.fromkeys(WEIGHTS, float(len(text))),
     )
     work = again(trained, tmp_path / "adapter", method="grpo", preference_prompts=2, learning_rate=2e-2)

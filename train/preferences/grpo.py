@@ -116,5 +116,5 @@ class GrpoRun:
         end = self.tokenizer.eos_token_id
         ends = end in ids[:MAX_COMPLETION_TOKENS]
         reference_ends = end in self.references[number][1][:MAX_COMPLETION_TOKENS]
-        components = self.rewards.parts(text, self.examples[number]["instruction"], ends == reference_ends)
+        components = self.rewards.components(text, self.examples[number]["instruction"], ends == reference_ends)
         return {**components, "reward": weighted_sum(components)}

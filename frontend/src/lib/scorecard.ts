@@ -10,7 +10,7 @@ export type StyleScore = { masked?: number; masked_lo?: number; masked_hi?: numb
 export type SystemMetrics = {
   style?: StyleScore;
   topic?: { minilm_auc?: number };
-  copying?: { run_max?: number; over_limit?: number };
+  copying?: { longest_copy_max?: number; over_limit?: number };
   likelihood?: { bits_per_byte?: number };
   shape?: { words_median?: number };
   verdict?: { closer_than_prompting?: number };
@@ -39,6 +39,6 @@ export function experimentScorecard(files: JsonObject): Scorecard | undefined {
 export const styleScore = (m?: SystemMetrics) => m?.style?.masked;
 export const functionWordScore = (m?: SystemMetrics) => m?.style?.function;
 export const topicScore = (m?: SystemMetrics) => m?.topic?.minilm_auc;
-export const longestCopiedRun = (m?: SystemMetrics) => m?.copying?.run_max;
+export const longestCopiedRun = (m?: SystemMetrics) => m?.copying?.longest_copy_max;
 export const bitsPerByte = (m?: SystemMetrics) => m?.likelihood?.bits_per_byte;
 export const medianWords = (m?: SystemMetrics) => m?.shape?.words_median;

@@ -14,13 +14,13 @@ from types import SimpleNamespace
 import gguf
 import pytest
 import yaml
-from conftest import make_workspace, sh
 
 from blogtwin import disk_usage
 from blogtwin.files import sha256_file
 from blogtwin.sampling import SamplingParams
 from eval import systems
 from serve import catalog, database, housekeeping
+from tests.support.workspace import make_workspace, sh
 from train import checkpoints
 
 LONG_AGO = time.time() - 7 * 86400

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import note_keys
-from support.note_sets import (
+
+from blogtwin.files import sha256_file
+from tests.support import note_keys
+from tests.support.note_sets import (
     NOTES_DIR,
     SAMPLE,
     Denial,
@@ -18,8 +20,6 @@ from support.note_sets import (
     read_paragraphs,
     sha256_text,
 )
-
-from blogtwin.files import sha256_file
 
 BLOGS_VARIABLE = "BLOGTWIN_BLOGS"  # a folder with a folder of posts for each blog but the sample
 MIN_ROLES_SHOWN = 0.9  # of the author's own facts with a role: he may name the thing a sentence earlier

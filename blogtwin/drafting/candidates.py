@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from blogtwin.drafting.fence import Fence, Licences
 from blogtwin.models.llama_cpp import LlamaModel
@@ -17,13 +17,11 @@ PULL = 1.0  # nats on the beginning of a word that the sentence should still hol
 
 @dataclass(frozen=True)
 class Candidate:
-    """A sentence the model wrote. `mean_log_likelihood`: nats per token by the model that has the notes before it;
-    `flow`: by the model that has only the draft so far, which is how much it reads like a text."""
+    """A sentence the model wrote. `mean_log_likelihood`: nats per token, by the model itself."""
 
     text: str
     mean_log_likelihood: float
     tokens: int
-    flow: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,6 @@ class SentenceWriter:
         source: str,
     ):
         self.model, self.encode_prompt, self.encode, self.source = model, encode_prompt, encode, source
-        self.flow_prompt = encode_prompt([])
         self.written_tokens = 0
         self.candidates = 0
 
@@ -85,17 +82,11 @@ class SentenceWriter:
         self.candidates += len(answers)
         found: dict[str, Candidate] = {}
         for answer in answers:
-            text = _first_sentence(" ".join([request.prefix, self.model.text(answer["ids"])]), answer["end"] == "stop")
+            text = _first_sentence(request.prefix + self.model.text(answer["ids"]), answer["end"] == "stop")
             if text and text not in found:
                 likelihood = answer["log_likelihood"] / max(1, answer["written_tokens"])
                 found[text] = Candidate(text, likelihood, answer["written_tokens"])
-        return self._with_flow(list(found.values()), request.before)
-
-    def _with_flow(self, candidates: list[Candidate], before: str) -> list[Candidate]:
-        prefix = self.flow_prompt + (self.encode(before) if before else [])
-        texts = [self.encode(f" {c.text}" if before else c.text) for c in candidates]
-        flows = self.model.score_continuations(prefix, texts)
-        return [replace(c, flow=flow) for c, flow in zip(candidates, flows, strict=True)]
+        return list(found.values())
 
 
 def _first_sentence(text: str, whole: bool) -> str:

@@ -1,12 +1,12 @@
-"""The search: sentence by sentence in the writer's order, repaired where a line is missing, in the writer's own words
-where the model finds none."""
+"""The search: sentence by sentence in the writer's order, asked for again where a line is missing, and the writer's own
+words where the model finds none."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
-from blogtwin.drafting.candidates import Request, SentenceWriter
+from blogtwin.drafting.candidates import Candidate, Request
 from blogtwin.drafting.claims import Claim, content_stems, parse_claim
 from blogtwin.drafting.gates import NoChecks, TextChecks, rejection_reason
 from blogtwin.drafting.notes import NoteLine, parse_notes
@@ -14,16 +14,37 @@ from blogtwin.drafting.scoring import Scored, score_candidate
 from blogtwin.text.tokens import tokenise_words
 
 LINES_PER_PARAGRAPH = 3
-TEMPERATURES = (0.6, 0.9)  # of the first round of candidates and of the later ones
-PREFIX_WORDS = (2, 1)  # a missing line is asked for again with its own first words as the beginning
+FIRST_TEMPERATURE, LATER_TEMPERATURE = 0.6, 0.9
+PREFIX_WORDS = (2, 1)  # a missing line is asked for again with so many of its own words as the beginning
 MIN_RECALL = 0.5  # of a line by the best candidate, below which the writer's own words stand
+MAX_FOREIGN = 0.6  # share of content words that the notes don't have, above which nothing in them says the sentence
+MIN_PULLED_CHARS = 4  # of a word of the notes whose beginning is made likelier
+SEED_STRIDE = 1000  # between the seeds of two rounds: more than candidates in a round
 
-Status = Literal["supported", "unsupported", "own_words", "verbatim", "heading"]
+Status = Literal["supported", "unsupported", "contradicts", "own_words", "verbatim", "heading"]
+
+
+class DraftStopped(Exception):
+    """Whoever asked for the draft no longer wants it."""
+
+
+class Writer(Protocol):
+    """What writes candidates, and counts them."""
+
+    candidates: int
+    written_tokens: int
+
+    def write(self, request: Request) -> list[Candidate]:
+        """Candidates for the next sentence."""
 
 
 @dataclass(frozen=True)
 class DraftSentence:
-    """A sentence of the draft. `lines`: numbers of the note lines that it tells."""
+    """A sentence of the draft. `lines`: numbers of the note lines that it tells.
+
+    supported: it tells lines of the notes. unsupported: it tells one, and more that nothing in the notes says.
+    contradicts: it denies what a line says, or says what a line denies. own_words: the writer's line as it stands.
+    """
 
     text: str
     status: Status
@@ -44,21 +65,22 @@ class DraftParagraph:
 
 
 class Drafter:
-    """Drafts from one set of notes. `per_round`: candidates for a sentence in each round."""
+    """Drafts from one set of notes. `per_round`: candidates for a sentence in each round. The same notes, writer, seed
+    and `per_round` give the same draft."""
 
     def __init__(
         self,
-        writer: SentenceWriter,
+        writer: Writer,
         title: str,
         notes: str,
         seed: int,
         per_round: int,
         checks: TextChecks | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
     ):
         self.writer, self.seed, self.per_round = writer, seed, per_round
-        self.checks = checks or NoChecks()
-        self.title = title
-        self.source = f"{title}\n{notes}"
+        self.checks, self.should_stop = checks or NoChecks(), should_stop
+        self.title, self.source = title, f"{title}\n{notes}"
         self.lines = parse_notes(notes)
         self.known = frozenset(content_stems(self.source))
         self.rejected: dict[str, int] = {}
@@ -67,82 +89,99 @@ class Drafter:
         self.started = time.perf_counter()
 
     def paragraphs(self) -> Iterator[DraftParagraph]:
-        """The draft, a paragraph at a time."""
+        """The draft, a paragraph at a time. Raises DraftStopped."""
         for group in group_lines(self.lines):
-            if group[0].kind != "claim":
-                status: Status = "heading" if group[0].kind == "heading" else "verbatim"
-                shown = f"## {group[0].text}" if status == "heading" else group[0].text
-                paragraph = DraftParagraph([DraftSentence(shown, status, (group[0].number,))])
-            else:
-                paragraph = self._write_paragraph([parse_claim(line.number, line.text) for line in group])
+            paragraph = self._place(group[0]) if group[0].kind != "claim" else self._write_paragraph(group)
             self.text = "\n\n".join(part for part in (self.text, paragraph.text) if part)
             yield paragraph
 
-    def _write_paragraph(self, claims: list[Claim]) -> DraftParagraph:
-        paragraph, todo = DraftParagraph(), list(claims)
-        lines = tuple(claim.line for claim in claims)
+    def _place(self, line: NoteLine) -> DraftParagraph:
+        """A heading, or what is placed as it stands."""
+        if line.kind == "heading":
+            return DraftParagraph([DraftSentence(f"## {line.text}", "heading", (line.number,))])
+        return DraftParagraph([DraftSentence(line.text, "verbatim", (line.number,))])
+
+    def _write_paragraph(self, group: list[NoteLine]) -> DraftParagraph:
+        todo = [parse_claim(line.number, line.text) for line in group]
+        lines = tuple(claim.line for claim in todo)
+        paragraph = DraftParagraph()
         while todo:
-            best = self._search(lines, paragraph.text, todo)
-            if best is None or best[0].checks[0].missing or best[0].checks[0].recall < MIN_RECALL:
-                sentence = DraftSentence(as_sentence(todo[0].line), "own_words", (todo[0].number,))
-                told = {todo[0].number}
-            else:
-                checks = zip(todo, best[0].checks, strict=False)
-                told = {todo[0].number} | {claim.number for claim, check in checks if check.is_told}
-                others = tuple(s.candidate.text for s in best[1:] if s.is_accepted)[:2]
-                sentence = DraftSentence(best[0].candidate.text, "supported", tuple(sorted(told)), others)
+            found = self._search(lines, paragraph.text, todo)
+            sentence = self._to_sentence(found, todo)
             paragraph.sentences.append(sentence)
-            todo = [claim for claim in todo if claim.number not in told]
+            todo = [claim for claim in todo if claim.number not in sentence.lines]
         return paragraph
 
-    def _search(self, lines: tuple[str, ...], before: str, todo: list[Claim]) -> list[Scored] | None:
-        """Candidates for the next line, best first; None where all were rejected."""
-        found: dict[str, Scored] = {}
-        wanted = frozenset(w for w in tokenise_words(todo[0].line) if len(w) > 3)
+    def _to_sentence(self, found: list[Scored], todo: list[Claim]) -> DraftSentence:
+        """The best candidate, or the writer's own line where none tells it."""
+        if not found or found[0].checks[0].missing or found[0].checks[0].recall < MIN_RECALL:
+            return DraftSentence(as_sentence(todo[0].line), "own_words", (todo[0].number,))
+        best = found[0]
+        told = {todo[0].number}
+        for claim, check in zip(todo, best.checks, strict=False):
+            if check.is_told:
+                told.add(claim.number)
+        others = tuple(scored.candidate.text for scored in found[1:] if scored.is_accepted)[:2]
+        return DraftSentence(best.candidate.text, self._status(best, todo[0]), tuple(sorted(told)), others)
+
+    def _status(self, best: Scored, claim: Claim) -> Status:
+        if tokenise_words(best.candidate.text) == tokenise_words(claim.line):
+            return "own_words"
+        if not best.negation_agrees:
+            return "contradicts"
+        return "unsupported" if best.foreign > MAX_FOREIGN else "supported"
+
+    def _search(self, lines: tuple[str, ...], before: str, todo: list[Claim]) -> list[Scored]:
+        """Candidates for the next line that pass all gates, best first."""
         window = "\n".join([self.title, *(claim.line for claim in todo[:2])])
-        prefixes = [first_words(todo[0].line, n) for n in PREFIX_WORDS]
-        attempts = [
-            ("", TEMPERATURES[0], lines),
-            ("", TEMPERATURES[1], lines),
-            (prefixes[0], TEMPERATURES[0], (todo[0].line,)),
-            (prefixes[1], TEMPERATURES[1], lines),
-        ]
-        for prefix, temperature, shown in attempts:
+        wanted = frozenset(word for word in tokenise_words(todo[0].line) if len(word) >= MIN_PULLED_CHARS)
+        found: dict[str, Scored] = {}
+        for prefix, temperature, shown in self._attempts(lines, todo[0].line):
+            if self.should_stop():
+                raise DraftStopped
             self.rounds += 1
-            request = Request(
-                shown, before, window, wanted, self.per_round, temperature, self.seed + 1000 * self.rounds, prefix
-            )
+            seed = self.seed + SEED_STRIDE * self.rounds
+            request = Request(shown, before, window, wanted, self.per_round, temperature, seed, prefix)
             for candidate in self.writer.write(request):
                 reason = rejection_reason(candidate.text, f"{self.text}\n{before}", window, self.source, self.checks)
                 if reason:
                     self.rejected[reason] = self.rejected.get(reason, 0) + 1
                 elif candidate.text not in found:
-                    found[candidate.text] = score_candidate(candidate, todo, self.known, self.checks)
+                    found[candidate.text] = score_candidate(candidate, todo, self.known)
             if any(scored.is_accepted for scored in found.values()):
                 break
-        return sorted(found.values(), key=lambda s: -s.score) or None
+        return sorted(found.values(), key=lambda scored: -scored.score)
+
+    def _attempts(self, lines: tuple[str, ...], line: str) -> list[tuple[str, float, tuple[str, ...]]]:
+        """(first words, temperature, lines shown) of each round, until a candidate is accepted."""
+        long_prefix, short_prefix = (first_words(line, count) for count in PREFIX_WORDS)
+        return [
+            ("", FIRST_TEMPERATURE, lines),
+            ("", LATER_TEMPERATURE, lines),
+            (long_prefix, FIRST_TEMPERATURE, (line,)),
+            (short_prefix, LATER_TEMPERATURE, lines),
+        ]
 
 
 def group_lines(lines: list[NoteLine]) -> list[list[NoteLine]]:
     """Lines that make a paragraph together: two or three claims of one block; a heading or a verbatim part alone."""
-    groups: list[list[NoteLine]] = []
     blocks: dict[int, list[NoteLine]] = {}
     for line in lines:
         blocks.setdefault(line.paragraph, []).append(line)
+    groups: list[list[NoteLine]] = []
     for block in blocks.values():
         if block[0].kind != "claim":
             groups += [[line] for line in block]
             continue
         count = max(1, round(len(block) / LINES_PER_PARAGRAPH))
         bounds = [round(i * len(block) / count) for i in range(count + 1)]
-        groups += [block[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+        groups += [block[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
     return groups
 
 
 def first_words(line: str, count: int) -> str:
     """The first words of a line as the beginning of a sentence."""
-    words = line.split()[:count]
-    begin = " ".join(words).rstrip(",;:.")
+    begin = " ".join(line.split()[:count]).rstrip(",;:.?!")
     return begin[:1].upper() + begin[1:]
 
 

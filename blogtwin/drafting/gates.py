@@ -16,9 +16,6 @@ class TextChecks(Protocol):
     def is_copied(self, text: str) -> bool:
         """Whether the text holds a longer run of a post than the author would repeat."""
 
-    def style(self, text: str) -> float:
-        """How much the text is the author's, in [0, 1]."""
-
 
 class NoChecks:
     """No posts to compare with."""
@@ -26,10 +23,6 @@ class NoChecks:
     def is_copied(self, text: str) -> bool:
         """Never."""
         return False
-
-    def style(self, text: str) -> float:
-        """The same for every text."""
-        return 0.5
 
 
 def rejection_reason(sentence: str, before: str, window: str, source: str, checks: TextChecks) -> str | None:

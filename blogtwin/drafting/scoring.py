@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 from blogtwin.drafting.candidates import Candidate
 from blogtwin.drafting.claims import Claim, ClaimCheck, check_claim, content_stems, order_agreement
-from blogtwin.drafting.gates import TextChecks
 from blogtwin.text.tokens import tokenise_words
 
 # Weights of the parts of a score, set by hand on the notes of validation posts.
-RECALL, TOLD, NEXT, ROLE, NEGATION, FOREIGN, STYLE = 1.0, 0.5, 0.35, 0.4, 0.6, 0.8, 0.1
-LIKELIHOOD, FLOW, COPIED, ORDER, LENGTH = 0.1, 0.05, 0.3, 0.3, 0.15
+RECALL, TOLD, NEXT, ROLE, NEGATION, FOREIGN = 1.0, 0.5, 0.35, 0.4, 0.6, 0.8
+LIKELIHOOD, COPIED, ORDER, LENGTH = 0.1, 0.3, 0.3, 0.15
 ROOM = 1.3  # words of a sentence for each word of the notes
 COPIED_WORDS = 4  # words in a row that a sentence shares with the notes are copied
 MAX_FOREIGN = 0.4  # share of content words the notes don't have, up to which a sentence is accepted at once
@@ -27,6 +26,7 @@ class Scored:
     checks: tuple[ClaimCheck, ...]
     foreign: float
     copied: float
+    negation_agrees: bool
     score: float
 
     @property
@@ -35,15 +35,17 @@ class Scored:
         return self.checks[0].is_told and self.foreign <= MAX_FOREIGN and self.copied <= MAX_COPIED
 
 
-def score_candidate(candidate: Candidate, todo: Sequence[Claim], known: frozenset[str], checks: TextChecks) -> Scored:
-    """Score a candidate for the next lines to be told (one or two). `known`: stems of all notes and the title."""
+def score_candidate(candidate: Candidate, todo: Sequence[Claim], known: frozenset[str]) -> Scored:
+    """Score a candidate for the next lines to be told (one or two); higher is better. `known`: stems of all notes and
+    the title."""
     found = tuple(check_claim(claim, candidate.text) for claim in todo[:2])
     stems = content_stems(candidate.text)
     foreign = sum(s not in known for s in stems) / len(stems) if stems else 1.0
     first = found[0]
     score = RECALL * first.recall + TOLD * first.is_told + ROLE * (first.roles if first.facts else 0)
-    wrong = not first.negation_agrees and (len(found) < 2 or not found[1].is_told)
-    if wrong and first.recall > 0.3:
+    # A sentence that tells two lines may deny for the second.
+    negation_agrees = first.negation_agrees or (len(found) > 1 and found[1].is_told)
+    if not negation_agrees:
         score -= NEGATION
     if len(found) > 1 and found[1].is_told:
         score += NEXT * found[1].recall
@@ -54,10 +56,8 @@ def score_candidate(candidate: Candidate, todo: Sequence[Claim], known: frozense
     told = [claim.line for claim, check in zip(todo, found, strict=False) if check.is_told] or [todo[0].line]
     expected = ROOM * len(" ".join(told).split())
     score -= LENGTH * abs(math.log(len(candidate.text.split()) / expected))
-    score += FLOW * max(2 * MIN_LOG_LIKELIHOOD, candidate.flow)
     score += LIKELIHOOD * max(MIN_LOG_LIKELIHOOD, candidate.mean_log_likelihood)
-    score += STYLE * checks.style(candidate.text)
-    return Scored(candidate, found, foreign, copied, score)
+    return Scored(candidate, found, foreign, copied, negation_agrees, score)
 
 
 def copied_share(sentence: str, lines: Sequence[str]) -> float:

@@ -105,24 +105,6 @@ class Decoder:
             self._release(place)
         return ended
 
-    def score(self, prefix: list[int], continuations: list[list[int]]) -> list[float]:
-        """Mean log-likelihood (nats per token) of continuations of one prefix, at most `model.sequences` of them. The
-        first token of each is read, not scored: after a full stop it says little."""
-        places, batch, rows = range(len(continuations)), [], []
-        for place in places:
-            self._read_prompt(prefix, place)
-        for place in places:
-            text = continuations[place]
-            for at, token in enumerate(text[:-1]):
-                rows.append((place, text[at + 1]))
-                batch.append((token, len(prefix) + at, place, True))
-        sums = [0.0] * len(continuations)
-        if batch:
-            self.model.decode(batch)
-            for at, (place, target) in enumerate(rows):
-                sums[place] += self._log_probability(at, target)
-        return [total / max(1, len(text) - 1) for total, text in zip(sums, continuations, strict=True)]
-
     def close(self) -> None:
         """Free llama.cpp's samplers."""
         for sampler in self.samplers.values():
@@ -173,8 +155,8 @@ class Decoder:
         return bool(answer.end)
 
     def _constrain(self, answer: Generation, at: int) -> np.ndarray:
-        """Leave the samplers only tokens that the answer's constraint allows; returns the (vocabulary,) log-probabilities
-        as the model has them. Where none of the likeliest is allowed, the answer ends."""
+        """Leave the samplers only tokens that the answer's constraint allows; returns the (vocabulary,)
+        log-probabilities as the model has them. Where none of the likeliest is allowed, the answer ends."""
         logits = self.model.logits(at)
         scores = logits.astype(np.float32)
         scores -= scores.max()
@@ -189,12 +171,6 @@ class Decoder:
         logits[:] = -np.inf
         logits[candidates] = adjusted
         return scores
-
-    def _log_probability(self, at: int, token: int) -> float:
-        """Of a token, in nats, by the logits of the batch's token `at`."""
-        logits = self.model.logits(at)
-        top = float(logits.max())
-        return float(logits[token]) - top - math.log(float(np.exp(logits - top).sum()))
 
     def _create_sampler(self, sampling: SamplingParams, seed: int) -> int:
         """llama.cpp's own chain, in its server's order."""

@@ -29,6 +29,8 @@ from blogtwin.models.llama_library import (
 )
 from blogtwin.sampling import SamplingParams
 
+MAX_PIECE_BYTES = 256  # a longer token is no word
+
 
 class LlamaModel:
     """A GGUF, with an adapter if given, that scores tokens and writes. Use as a context manager: it holds the model's
@@ -120,10 +122,15 @@ class LlamaModel:
         return data.raw[:n].decode("utf-8", "replace")
 
     def pieces(self) -> list[str]:
-        """The text of each token of the vocabulary; made once."""
+        """The text of each token of the vocabulary with the blank before it; special tokens have none. Made once."""
         if not self._pieces:
-            self._pieces = [self.text([token]) for token in range(self.n_vocab)]
+            self._pieces = [self._piece(token) for token in range(self.n_vocab)]
         return self._pieces
+
+    def _piece(self, token: int) -> str:
+        data = C.create_string_buffer(MAX_PIECE_BYTES)
+        n = self.lib.llama_token_to_piece(self.vocab, token, data, MAX_PIECE_BYTES, 0, False)
+        return data.raw[: max(0, n)].decode("utf-8", "replace")
 
     def log_probabilities(self, prompt: list[int], completion: list[int]) -> np.ndarray:
         """(len(completion), vocabulary) natural log-probabilities of what follows each position; row i predicts
@@ -133,11 +140,6 @@ class LlamaModel:
     def log_likelihoods(self, prompt: list[int], completion: list[int]) -> np.ndarray:
         """(len(completion),) natural log-probability of each completion token."""
         return self.worker.submit(self._log_likelihoods, prompt, completion).result()
-
-    def score_continuations(self, prefix: list[int], continuations: list[list[int]]) -> list[float]:
-        """Mean log-likelihood (nats per token) of each continuation of the same prefix; up to `sequences` are read at
-        once."""
-        return self.worker.submit(self._score_continuations, prefix, continuations).result() if continuations else []
 
     def write(
         self,
@@ -157,7 +159,14 @@ class LlamaModel:
             return []
         return self.worker.submit(self._write, prompts, sampling, seeds, wrote, constraints).result()
 
-    def _write(self, prompts, sampling, seeds, wrote, constraints) -> list[dict]:
+    def _write(
+        self,
+        prompts: list[list[int]],
+        sampling: list[SamplingParams],
+        seeds: list[int],
+        wrote: Callable[[int], None],
+        constraints: list[Constraint | None] | None,
+    ) -> list[dict]:
         self._fresh_context()
         decoder = Decoder(self)
         answers = [
@@ -182,15 +191,6 @@ class LlamaModel:
         return np.array(
             [row[token] for row, token in zip(self._rows(prompt, completion), completion, strict=True)], np.float32
         )
-
-    def _score_continuations(self, prefix: list[int], continuations: list[list[int]]) -> list[float]:
-        decoder = Decoder(self)
-        self._fresh_context()
-        means = []
-        for start in range(0, len(continuations), self.sequences):
-            part = continuations[start : start + self.sequences]
-            means += decoder.score(prefix, part)
-        return means
 
     def _rows(self, prompt: list[int], completion: list[int]):
         """The log-probabilities that predict each completion token, a row at a time: a whole table of them is read from

@@ -54,6 +54,7 @@ SIGNATURES = {
     "llama_get_memory": (Pointer, Pointer),
     "llama_memory_seq_rm": (C.c_bool, Pointer, C.c_int32, C.c_int32, C.c_int32),
     "llama_memory_seq_cp": (None, Pointer, C.c_int32, C.c_int32, C.c_int32, C.c_int32),
+    "llama_token_to_piece": (C.c_int32, Pointer, C.c_int32, C.c_char_p, C.c_int32, C.c_int32, C.c_bool),
     "llama_detokenize": (
         C.c_int32,
         Pointer,
@@ -85,7 +86,7 @@ log_errors: list[str] = []
 
 
 @LogCallback
-def _log_callback(level, text, _):
+def _log_callback(level: int, text: bytes | None, _: object) -> None:
     if level >= 3:  # warnings and errors: the reason, should loading fail
         log_errors.append((text or b"").decode("utf-8", "replace").strip())
 

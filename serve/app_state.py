@@ -7,6 +7,7 @@ from blogtwin.config import Params
 from serve.auth import Keys
 from serve.cached import Cached
 from serve.database import Database
+from serve.drafting import DraftingWorker
 from serve.model_pool import ModelPool
 from serve.scoring import ScoringWorker
 from serve.settings import Settings
@@ -23,6 +24,7 @@ class AppState:
     database: Database
     scores: ScoringWorker
     jobs: TrainingJobs
+    drafting: DraftingWorker = field(default_factory=DraftingWorker)
     running: ActiveStreams = field(default_factory=ActiveStreams)
     reading: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(2)

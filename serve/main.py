@@ -27,6 +27,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     serving.scores.close()
+    serving.drafting.close()
     await serving.pool.close()
     await http_client().aclose()
     http_client.cache_clear()

@@ -6,7 +6,6 @@ words that stand around them in the notes.
 
 import functools
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import snowballstemmer
@@ -19,7 +18,6 @@ from blogtwin.text.tokens import tokenise_words
 NEGATION = re.compile(
     r"\b(?:not|no|never|none|without|nobody|nothing|neither|nowhere|hardly|nor|cannot)\b|n['’]t\b", re.I
 )
-NEIGHBOURS = 3  # content words around a fact of which one must stand in its sentence for the fact to be in its role
 UNITS = {
     "mm": "millimetres", "cm": "centimetres", "m": "metres", "km": "kilometres", "g": "grams", "kg": "kilograms",
     "l": "litres", "ml": "millilitres", "h": "hours", "hr": "hours", "hrs": "hours", "min": "minutes",
@@ -42,7 +40,8 @@ def content_stems(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a line states. `roles`: for each fact the stems around it in the line."""
+    """What a line states. `terms`: stems of its words. `roles`: for each fact the stems around it in the line. `subject`:
+    the first of its words, which mostly is what the line is about."""
 
     number: int
     line: str
@@ -50,6 +49,7 @@ class Claim:
     terms: frozenset[str]
     negated: bool
     roles: dict[Fact, frozenset[str]]
+    subject: str
 
 
 def parse_claim(number: int, line: str) -> Claim:
@@ -58,7 +58,8 @@ def parse_claim(number: int, line: str) -> Claim:
     named = {stem(w) for f in facts if f.kind == "name" for w in tokenise_words(f.value)}
     terms = frozenset(content_stems(line)) - named
     roles = {fact: _neighbours(fact, line, terms) for fact in facts}
-    return Claim(number, line, frozenset(facts), terms, bool(NEGATION.search(line)), roles)
+    subject = next((s for s in content_stems(line) if s in terms), "")
+    return Claim(number, line, frozenset(facts), terms, bool(NEGATION.search(line)), roles, subject)
 
 
 def _neighbours(fact: Fact, line: str, terms: frozenset[str]) -> frozenset[str]:
@@ -72,6 +73,10 @@ def _neighbours(fact: Fact, line: str, terms: frozenset[str]) -> frozenset[str]:
 
 
 WORD_OR_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
+MIN_TERMS, MIN_ROLES = (
+    0.5,
+    0.5,
+)  # shares of a line's words, and of its facts in their roles, in a sentence that tells it
 REACH = 3  # words after a number, or before it, among which is what it counts
 
 
@@ -136,6 +141,7 @@ class ClaimCheck:
     missing: frozenset[Fact]
     terms: float
     roles: float
+    has_subject: bool
     negation_agrees: bool
 
     @property
@@ -146,8 +152,10 @@ class ClaimCheck:
 
     @property
     def is_told(self) -> bool:
-        """Every fact stands there, with enough of the words around it, and it is not denied by mistake."""
-        return not self.missing and self.terms >= 0.5 and self.roles >= 0.5 and self.negation_agrees
+        """Every fact stands there, with what the line begins with and enough of its other words, and it is not denied by
+        mistake."""
+        enough = self.terms >= MIN_TERMS and self.roles >= MIN_ROLES and self.has_subject
+        return not self.missing and enough and self.negation_agrees
 
 
 def check_claim(claim: Claim, sentence: str) -> ClaimCheck:
@@ -164,10 +172,6 @@ def check_claim(claim: Claim, sentence: str) -> ClaimCheck:
         claim.facts - told,
         terms,
         sum(in_role) / len(in_role) if in_role else 1.0,
+        not claim.subject or claim.subject in stems,
         bool(NEGATION.search(sentence)) == claim.negated,
     )
-
-
-def licensed_text(title: str, lines: Iterable[str]) -> str:
-    """All that a draft may state facts from."""
-    return "\n".join([title, *lines])

@@ -19,6 +19,7 @@ PREFIX_WORDS = (2, 1)  # a missing line is asked for again with so many of its o
 MIN_RECALL = 0.5  # of a line by the best candidate, below which the writer's own words stand
 MAX_FOREIGN = 0.6  # share of content words that the notes don't have, above which nothing in them says the sentence
 MIN_PULLED_CHARS = 4  # of a word of the notes whose beginning is made likelier
+MAX_LINE_CHARS = 400
 SEED_STRIDE = 1000  # between the seeds of two rounds: more than candidates in a round
 
 Status = Literal["supported", "unsupported", "contradicts", "own_words", "verbatim", "heading"]
@@ -103,7 +104,7 @@ class Drafter:
 
     def _write_paragraph(self, group: list[NoteLine]) -> DraftParagraph:
         todo = [parse_claim(line.number, line.text) for line in group]
-        lines = tuple(claim.line for claim in todo)
+        lines = tuple(claim.line for claim in todo if not is_too_long(claim.line))
         paragraph = DraftParagraph()
         while todo:
             found = self._search(lines, paragraph.text, todo)
@@ -133,6 +134,8 @@ class Drafter:
 
     def _search(self, lines: tuple[str, ...], before: str, todo: list[Claim]) -> list[Scored]:
         """Candidates for the next line that pass all gates, best first."""
+        if is_too_long(todo[0].line):
+            return []
         window = "\n".join([self.title, *(claim.line for claim in todo[:2])])
         wanted = frozenset(word for word in tokenise_words(todo[0].line) if len(word) >= MIN_PULLED_CHARS)
         found: dict[str, Scored] = {}
@@ -177,6 +180,11 @@ def group_lines(lines: list[NoteLine]) -> list[list[NoteLine]]:
         bounds = [round(i * len(block) / count) for i in range(count + 1)]
         groups += [block[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
     return groups
+
+
+def is_too_long(line: str) -> bool:
+    """Whether a line is more than a sentence can tell."""
+    return len(line) > MAX_LINE_CHARS
 
 
 def first_words(line: str, count: int) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from blogtwin.text.facts import extract_facts, preserved_facts, unsupported_facts
 from blogtwin.text.sentences import LINE_OR_SENTENCE_END
 from corpus.examples import CONTINUE_TEMPLATES, FINISH_TEMPLATES, OPENING_TEMPLATES
-from serve import generation, post_export, requests, streaming
+from serve import generation, post_export, requests, streaming, verified_draft
+from serve.app_state import AppState
 from serve.catalog import BASE, TWIN
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.requests import Name, Prompt, PromptRequest, SamplingOptions
@@ -23,11 +24,12 @@ Heading = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class DraftRequest(SamplingOptions):
-    """Notes or a title. With an `outline` (yours, or the one that came back, edited) nothing is planned; `only_outline`
-    stops after it."""
+    """Notes or a title. From notes, the draft says what they say: each line is told, or stands there as it is, and no
+    heading is made up. From a title alone, the model plans an outline and makes up the rest; with an `outline` (yours,
+    or the one that came back, edited) nothing is planned. `only_outline` stops after it."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"title": "The ladder", "sections": 3, "max_tokens": 60}]}
+        json_schema_extra={"examples": [{"title": "The ladder", "notes": "13 rungs, one is loose", "candidates": 4}]}
     )
 
     title: str = Field("", max_length=200)
@@ -36,10 +38,14 @@ class DraftRequest(SamplingOptions):
     sections: int = Field(4, ge=1, le=12)
     only_outline: bool = False
     model: Name = TWIN
+    candidates: int | None = Field(
+        None, ge=1, le=16, description="for a sentence in each round; left out: as many as fit `seconds`"
+    )
+    seconds: float = Field(30, gt=0, le=600, description="time for a draft from notes, roughly")
     planner: Name = Field(BASE, description="the model that makes the outline")
 
     @model_validator(mode="after")
-    def something_is_given(self):
+    def something_is_given(self) -> Self:
         if not self.title.strip() and not self.notes.strip():
             raise ValueError("give a title or notes")
         return self
@@ -99,7 +105,7 @@ def notes_prompt(notes: str, limit: int) -> list[str]:
     return [line[:200] for line in lines[:limit]]
 
 
-async def plan_outline(state, asked: DraftRequest, title: str) -> list[str]:
+async def plan_outline(state: AppState, asked: DraftRequest, title: str) -> list[str]:
     """Section headings: those given, else the planner's, else the notes'."""
     if asked.outline:
         return asked.outline
@@ -137,7 +143,7 @@ def section_question(title: str, outline: list[str], number: int, heading: str, 
     )  # “… from here:” must stand last
 
 
-async def draft_events(state, asked: DraftRequest) -> AsyncIterator[Event]:
+async def draft_events(state: AppState, asked: DraftRequest) -> AsyncIterator[Event]:
     """Events outline {title, outline}, then for each section: section {number, heading}, delta…, section_end; at the
     end `draft` {title, text}."""
     one, sampling = state.pool.get(asked.model), requests.resolve_sampling(state, asked)
@@ -164,16 +170,37 @@ async def draft_events(state, asked: DraftRequest) -> AsyncIterator[Event]:
     yield Event("draft", {"title": title, "text": whole})
 
 
+async def events_of(state: AppState, asked: DraftRequest) -> AsyncIterator[Event]:
+    """A draft from notes is checked sentence by sentence where the model's weights are here; else it is written section
+    by section."""
+    title = asked.title.strip() or " ".join(asked.notes.split())[:80]
+    if asked.notes.strip():
+        headings = verified_draft.own_headings(asked)
+        job = verified_draft.draft_job(state, asked, verified_draft.notes_under_headings(asked.notes, asked.outline))
+        if job is not None:
+            yield Event("outline", {"title": title, "outline": headings})
+            if not asked.only_outline:
+                async for event in verified_draft.verified_draft_events(state, asked, job, title):
+                    yield event
+            return
+    async for event in draft_events(state, asked):
+        yield event
+
+
 @router.post("/draft", response_class=PrimedStreamingResponse, responses=EVENTS)
-async def draft(asked: DraftRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep):
-    """A long post, streamed: outline, then each section, written with the outline and the tail of the one before.
-    `draft` comes last."""
-    for name in {asked.model, asked.planner} if not asked.outline else {asked.model}:
+async def draft(
+    asked: DraftRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
+) -> Response:
+    """A post, streamed. From notes: outline {title, outline} with the writer's own headings, start {candidates},
+    paragraph {number, text, sentences} for each, draft {title, text, paragraphs, receipt}. From a title: outline, then
+    for each section section, delta, section_end; `draft` comes last."""
+    needed = {asked.model} if asked.outline or asked.notes.strip() else {asked.model, asked.planner}
+    for name in needed:
         state.pool.get(name)
-    relay = GenerationStream(
-        state.running, request_id, caller.name, [draft_events(state, asked)], state.settings.answer_seconds
+    stream = GenerationStream(
+        state.running, request_id, caller.name, [events_of(state, asked)], state.settings.answer_seconds
     )
-    return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))
+    return await PrimedStreamingResponse.of(request, streaming.encode_stream(stream))
 
 
 def compare_facts(source: str, text: str) -> dict:
@@ -183,7 +210,7 @@ def compare_facts(source: str, text: str) -> dict:
     return {name: [FoundFact(kind=f.kind, value=f.value) for f in sorted(some)] for name, some in groups.items()}
 
 
-async def rewrite_events(state, asked: RewriteRequest) -> AsyncIterator[Event]:
+async def rewrite_events(state: AppState, asked: RewriteRequest) -> AsyncIterator[Event]:
     one = state.pool.get(asked.model)
     question = PromptRequest(
         prompt="Rewrite this in my own voice. Keep every number, name, link and quotation:", input=asked.text

@@ -1,0 +1,209 @@
+"""Verified drafting for the API: the search runs in a process of its own, with the model's GGUF in llama.cpp.
+
+In this process a second team of OpenMP threads would slow the embedded engine down. The process is started by the first
+draft, keeps its model, and ends after some minutes without one.
+"""
+
+import asyncio
+import multiprocessing
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from serve.errors import ApiError
+
+IDLE_SECONDS = 600.0  # without a draft, after which the process ends and gives its memory back
+MAX_COPIED_WORDS = 14  # in a row, of a post that was learnt
+CONTEXT_TOKENS = 1024  # of a prompt and the paragraph so far
+MAX_SEQUENCES = 16
+PROBE_CANDIDATES, PROBE_TOKENS = 8, 16  # answers by which the machine's speed is measured
+
+
+@dataclass(frozen=True)
+class DraftJob:
+    """A draft to be made. `weights`: the GGUF that writes, with `adapter` on it where it has none inside; `base_folder`
+    holds the tokenizer. `candidates` in each round; None: as many as fit `seconds`."""
+
+    title: str
+    notes: str
+    seed: int
+    candidates: int | None
+    seconds: float
+    weights: Path
+    adapter: Path | None
+    base_folder: Path
+    system: str
+    project: Path
+    model: str  # the digest of what writes, for the receipt
+
+
+class DraftingWorker:
+    """The process; one draft at a time."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.process: multiprocessing.process.BaseProcess | None = None
+        self.connection: Connection | None = None
+
+    async def write(self, job: DraftJob) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """("start", {candidates}), ("paragraph", …) for each, ("receipt", …) at the end. Raises ApiError. Closing the
+        iterator stops the draft."""
+        async with self.lock:
+            connection = self._connect()
+            connection.send(job)
+            finished = False
+            try:
+                while True:
+                    name, data = await asyncio.to_thread(self._receive, connection)
+                    if name == "failed":
+                        finished = True
+                        raise ApiError(502, "engine_failed", data["reason"], "Look at the log, and ask again.")
+                    finished = name == "receipt"
+                    yield name, data
+                    if finished:
+                        return
+            finally:
+                if not finished:
+                    await asyncio.shield(asyncio.to_thread(self._stop, connection))
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.join()
+        if self.connection is not None:
+            self.connection.close()
+        self.process = self.connection = None
+
+    def _connect(self) -> Connection:
+        if self.process is None or self.connection is None or not self.process.is_alive():
+            self.close()
+            context = multiprocessing.get_context("spawn")
+            self.connection, theirs = context.Pipe()
+            self.process = context.Process(target=run_worker, args=(theirs,), daemon=True)
+            self.process.start()
+            theirs.close()
+        return self.connection
+
+    def _receive(self, connection: Connection) -> tuple[str, dict[str, Any]]:
+        try:
+            return connection.recv()
+        except (EOFError, OSError):
+            return "failed", {"reason": "The process that writes drafts ended."}
+
+    def _stop(self, connection: Connection) -> None:
+        """Ask the process to stop, and wait until it has: at most a round of candidates."""
+        try:
+            connection.send("stop")
+            while connection.recv()[0] not in ("stopped", "receipt", "failed"):
+                pass
+        except (EOFError, OSError):
+            self.close()
+
+
+def run_worker(connection: Connection) -> None:
+    """Draft what comes, until nothing has come for some minutes. Runs in the process of its own."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this one
+    loaded: dict[tuple, LoadedWriter] = {}
+    try:
+        while connection.poll(IDLE_SECONDS):
+            job = connection.recv()
+            if job == "stop":  # of a draft that ended meanwhile
+                connection.send(("stopped", {}))
+                continue
+            try:
+                draft(job, connection, loaded)
+            except Exception as e:  # the server tells it
+                connection.send(("failed", {"reason": f"{type(e).__name__}: {e}"[:300]}))
+    except (EOFError, OSError):
+        pass  # the server is gone
+
+
+class LoadedWriter:
+    """A model that was loaded, its tokenizer and its measured speed."""
+
+    def __init__(self, job: DraftJob) -> None:
+        import time
+
+        from transformers import AutoTokenizer
+
+        from blogtwin.models.llama_cpp import LlamaModel
+        from blogtwin.sampling import SamplingParams
+
+        self.tokenizer = AutoTokenizer.from_pretrained(job.base_folder)
+        self.model = LlamaModel(job.weights, job.adapter, CONTEXT_TOKENS, MAX_SEQUENCES)
+        self.model.pieces()
+        prompt = self.encode_prompt(job.system, ["one line"])
+        started = time.perf_counter()
+        sampling = SamplingParams(PROBE_TOKENS, 1.0, 1.0, 1.0)
+        answers = self.model.write(
+            [prompt] * PROBE_CANDIDATES, [sampling] * PROBE_CANDIDATES, [*range(PROBE_CANDIDATES)]
+        )
+        self.tokens_per_second = sum(a["written_tokens"] for a in answers) / (time.perf_counter() - started)
+
+    def encode_prompt(self, system: str, lines: list[str] | tuple[str, ...]) -> list[int]:
+        """The prompt that asks for a passage from these lines, as the twin was trained to be asked."""
+        from blogtwin.models import chat
+        from corpus.augmentation import TEMPLATES
+
+        example = {"instruction": TEMPLATES["notes"][0], "input": "\n".join(f"- {line}" for line in lines)}
+        return chat.encode_prompt(self.tokenizer, chat.prompt_messages(example, system))
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of text."""
+        from blogtwin.models import chat
+
+        return chat.encode(self.tokenizer, text)
+
+
+class PostChecks:
+    """Copying from the posts that were learnt."""
+
+    def __init__(self, project: Path) -> None:
+        from blogtwin.files import read_jsonl
+        from blogtwin.paths import SPLIT_DIR
+        from corpus.examples import join_parts
+        from eval.memorization import CopyDetector
+
+        file = project / SPLIT_DIR / "train.jsonl"
+        self.copies = CopyDetector(list(join_parts(read_jsonl(file)).values()) if file.is_file() else [])
+
+    def is_copied(self, text: str) -> bool:
+        """Whether a longer run of a post stands in the text than may."""
+        return self.copies.longest_match(text)[0] >= MAX_COPIED_WORDS
+
+
+def draft(job: DraftJob, connection: Connection, loaded: dict[tuple, LoadedWriter]) -> None:
+    """Write one draft, and send it as it comes."""
+    from blogtwin.drafting.candidates import SentenceWriter
+    from blogtwin.drafting.drafter import Drafter, DraftStopped
+    from blogtwin.drafting.receipt import candidates_for, make_receipt
+
+    key = (job.weights, job.adapter, job.base_folder)
+    if key not in loaded:
+        for other in loaded.values():
+            other.model.close()
+        loaded.clear()
+        loaded[key] = LoadedWriter(job)
+    one = loaded[key]
+    source = f"{job.title}\n{job.notes}"
+    writer = SentenceWriter(one.model, lambda lines: one.encode_prompt(job.system, lines), one.encode, source)
+    lines = len(job.notes.strip().splitlines())
+    count = job.candidates or candidates_for(job.seconds, lines, one.tokens_per_second)
+    drafter = Drafter(writer, job.title, job.notes, job.seed, count, PostChecks(job.project), connection.poll)
+    connection.send(("start", {"candidates": count}))
+    paragraphs = []
+    try:
+        for paragraph in drafter.paragraphs():
+            paragraphs.append(paragraph)
+            sentences = [asdict(sentence) for sentence in paragraph.sentences]
+            connection.send(("paragraph", {"number": len(paragraphs), "text": paragraph.text, "sentences": sentences}))
+    except DraftStopped:
+        connection.recv()
+        connection.send(("stopped", {}))
+        return
+    connection.send(("receipt", make_receipt(drafter, paragraphs, job.model).to_dict()))

@@ -40,8 +40,8 @@ def content_stems(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a line states. `terms`: stems of its words. `roles`: for each fact the stems around it in the line. `subject`:
-    the first of its words, which mostly is what the line is about."""
+    """What a line states. `terms`: stems of its words. `roles`: for each fact the stems around it in the line.
+    `subject`: the first of its words, which mostly is what the line is about."""
 
     number: int
     line: str

@@ -123,14 +123,7 @@ class Drafter:
             if check.is_told:
                 told.add(claim.number)
         others = tuple(scored.candidate.text for scored in found[1:] if scored.is_accepted)[:2]
-        return DraftSentence(best.candidate.text, self._status(best, todo[0]), tuple(sorted(told)), others)
-
-    def _status(self, best: Scored, claim: Claim) -> Status:
-        if tokenise_words(best.candidate.text) == tokenise_words(claim.line):
-            return "own_words"
-        if not best.negation_agrees:
-            return "contradicts"
-        return "unsupported" if best.foreign > MAX_FOREIGN else "supported"
+        return DraftSentence(best.candidate.text, _status(best), tuple(sorted(told)), others)
 
     def _search(self, lines: tuple[str, ...], before: str, todo: list[Claim]) -> list[Scored]:
         """Candidates for the next line that pass all gates, best first."""
@@ -164,6 +157,12 @@ class Drafter:
             (long_prefix, FIRST_TEMPERATURE, (line,)),
             (short_prefix, LATER_TEMPERATURE, lines),
         ]
+
+
+def _status(best: Scored) -> Status:
+    if not best.negation_agrees:
+        return "contradicts"
+    return "unsupported" if best.foreign > MAX_FOREIGN else "supported"
 
 
 def group_lines(lines: list[NoteLine]) -> list[list[NoteLine]]:

@@ -31,6 +31,8 @@ def rejection_reason(sentence: str, before: str, window: str, source: str, check
     words = tokenise_words(sentence)
     if not MIN_WORDS <= len(words) <= MAX_WORDS:
         return "length"
+    if any(words == tokenise_words(line) for line in window.split("\n")):
+        return "the line read out"
     if unsupported_facts(source, sentence):
         return "unsupported fact"
     if any(f.kind in ("number", "date") for f in unsupported_facts(window, sentence)):

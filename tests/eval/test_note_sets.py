@@ -1,6 +1,7 @@
 """Notes written by hand: the files are whole, and their keys hold for the author's own passage."""
 
 import os
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -75,6 +76,27 @@ def test_passages_of_a_post_do_not_overlap_and_share_its_split(blog):
         assert len({note_set.split for note_set in sets}) == 1
         ranges = sorted(note_set.passage for note_set in sets)
         assert all(before[1] < after[0] for before, after in pairwise(ranges)), ranges
+
+
+@pytest.mark.parametrize("path", list_set_files(SAMPLE), ids=name_of)
+def test_each_line_of_the_sample_tells_what_its_own_key_asks_for(path):
+    """Whoever writes from a line can only tell what it says: a fact that stands in the passage alone would be a trap.
+    Only the sample's lines are written so that the rule holds word for word."""
+    problems = []
+    for line in NoteSet.from_file(path).notes:
+        read_out = f"{line.line[0].upper()}{line.line[1:]}."
+        problems += [f"“{line.line}”: {f.value[0]}" for f in line.facts if not note_keys.is_told(f, read_out)]
+        if line.denies and not all(note_keys.denials(line.denies, read_out) or [False]):
+            problems.append(f"“{line.line}” does not deny {line.denies.about[0]}")
+        problems += [f"“{line.line}” matches {p}" for p in note_keys.contradictions(line, read_out)]
+    assert problems == []
+
+
+def test_the_sample_has_sets_to_tune_and_to_measure_with_and_denials_in_both():
+    sets = [NoteSet.from_file(path) for path in list_set_files(SAMPLE)]
+    denying = Counter(note_set.split for note_set in sets for line in note_set.notes if line.denies)
+    assert Counter(note_set.split for note_set in sets) == {"valid": 14, "test": 26}
+    assert denying["valid"] >= 20 and denying["test"] >= 40
 
 
 # --- the loader, and the keys on a text whose answers are known ---

@@ -16,8 +16,6 @@ from serve.errors import ApiError
 
 IDLE_SECONDS = 600.0  # without a draft, after which the process ends and gives its memory back
 MAX_COPIED_WORDS = 14  # in a row, of a post that was learnt
-CONTEXT_TOKENS = 1024  # of a prompt and the paragraph so far
-MAX_SEQUENCES = 16
 PROBE_CANDIDATES, PROBE_TOKENS = 8, 16  # answers by which the machine's speed is measured
 
 
@@ -124,40 +122,26 @@ def run_worker(connection: Connection) -> None:
 
 
 class LoadedWriter:
-    """A model that was loaded, its tokenizer and its measured speed."""
+    """A model that was loaded, and its measured speed in tokens per second."""
 
     def __init__(self, job: DraftJob) -> None:
         import time
 
         from transformers import AutoTokenizer
 
-        from blogtwin.models.llama_cpp import LlamaModel
         from blogtwin.sampling import SamplingParams
+        from eval.drafting import NotesModel
 
-        self.tokenizer = AutoTokenizer.from_pretrained(job.base_folder)
-        self.model = LlamaModel(job.weights, job.adapter, CONTEXT_TOKENS, MAX_SEQUENCES)
-        self.model.pieces()
-        prompt = self.encode_prompt(job.system, ["one line"])
+        self.notes_model = NotesModel(
+            job.weights, job.adapter, AutoTokenizer.from_pretrained(job.base_folder), job.system
+        )
+        model = self.notes_model.model
+        model.pieces()
+        prompt = self.notes_model.encode_prompt(["one line"])
         started = time.perf_counter()
         sampling = SamplingParams(PROBE_TOKENS, 1.0, 1.0, 1.0)
-        answers = self.model.write(
-            [prompt] * PROBE_CANDIDATES, [sampling] * PROBE_CANDIDATES, [*range(PROBE_CANDIDATES)]
-        )
+        answers = model.write([prompt] * PROBE_CANDIDATES, [sampling] * PROBE_CANDIDATES, [*range(PROBE_CANDIDATES)])
         self.tokens_per_second = sum(a["written_tokens"] for a in answers) / (time.perf_counter() - started)
-
-    def encode_prompt(self, system: str, lines: list[str] | tuple[str, ...]) -> list[int]:
-        """The prompt that asks for a passage from these lines, as the twin was trained to be asked."""
-        from blogtwin.models import chat
-        from corpus.augmentation import TEMPLATES
-
-        example = {"instruction": TEMPLATES["notes"][0], "input": "\n".join(f"- {line}" for line in lines)}
-        return chat.encode_prompt(self.tokenizer, chat.prompt_messages(example, system))
-
-    def encode(self, text: str) -> list[int]:
-        """Token ids of text."""
-        from blogtwin.models import chat
-
-        return chat.encode(self.tokenizer, text)
 
 
 class PostChecks:
@@ -179,22 +163,20 @@ class PostChecks:
 
 def draft(job: DraftJob, connection: Connection, loaded: dict[tuple, LoadedWriter]) -> None:
     """Write one draft, and send it as it comes."""
-    from blogtwin.drafting.candidates import SentenceWriter
-    from blogtwin.drafting.drafter import Drafter, DraftStopped
+    from blogtwin.drafting.drafter import DraftStopped
     from blogtwin.drafting.receipt import candidates_for, make_receipt
 
-    key = (job.weights, job.adapter, job.base_folder)
+    key = (job.weights, job.adapter, job.model, job.system)
     if key not in loaded:
         for other in loaded.values():
-            other.model.close()
+            other.notes_model.model.close()
         loaded.clear()
         loaded[key] = LoadedWriter(job)
     one = loaded[key]
-    source = f"{job.title}\n{job.notes}"
-    writer = SentenceWriter(one.model, lambda lines: one.encode_prompt(job.system, lines), one.encode, source)
     lines = len(job.notes.strip().splitlines())
     count = job.candidates or candidates_for(job.seconds, lines, one.tokens_per_second)
-    drafter = Drafter(writer, job.title, job.notes, job.seed, count, PostChecks(job.project), connection.poll)
+    checks = PostChecks(job.project)
+    drafter = one.notes_model.drafter(job.title, job.notes, job.seed, count, checks, connection.poll)
     connection.send(("start", {"candidates": count}))
     paragraphs = []
     try:

@@ -152,8 +152,8 @@ class ClaimCheck:
 
     @property
     def is_told(self) -> bool:
-        """Every fact stands there, with what the line begins with and enough of its other words, and it is not denied by
-        mistake."""
+        """Every fact stands there, with what the line begins with and enough of its other words, and it is not denied
+        by mistake."""
         enough = self.terms >= MIN_TERMS and self.roles >= MIN_ROLES and self.has_subject
         return not self.missing and enough and self.negation_agrees
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from blogtwin.files import sha256_file
-from tests.support import note_keys
-from tests.support.note_sets import (
+from eval import note_keys
+from eval.note_sets import (
     NOTES_DIR,
     SAMPLE,
     Denial,

@@ -2,15 +2,11 @@
 
 A set is one file, tests/data/notes/<blog>/<NN>-<slug>.yaml, and holds no sentence of the blog: the passage is named by
 its post's file, its paragraphs and two digests. `NoteSet.from_file` reads and checks the form of a set; whether its
-keys hold for a text is support.note_keys' business.
-
-Run     PYTHONPATH=. python tests/support/note_sets.py POST               prints a post's paragraphs, numbered
-        PYTHONPATH=. python tests/support/note_sets.py POST FIRST LAST    prints a passage and the lines that name it
+keys hold for a text is for eval.note_keys to say.
 """
 
 import hashlib
 import re
-import sys
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -18,12 +14,11 @@ import yaml
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from blogtwin.files import sha256_file
+from blogtwin.paths import ROOT
 from blogtwin.validation import dotted, main_problem, message_of
 from corpus.cleaning import clean_markdown, split_paragraphs
 from corpus.readers import read_post
 
-ROOT = Path(__file__).resolve().parents[2]
 NOTES_DIR = ROOT / "tests/data/notes"
 SAMPLE = "sample"  # the blog whose posts are in the repository
 MAX_POST_BYTES = 1e7
@@ -138,20 +133,5 @@ def read_passage(post: Path, first: int, last: int) -> str:
 
 
 def sha256_text(text: str) -> str:
+    """SHA-256 of a text in UTF-8."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def main() -> None:
-    post = Path(sys.argv[1])
-    if len(sys.argv) == 2:
-        for number, paragraph in enumerate(read_paragraphs(post)):
-            print(f"[{number}] {len(paragraph.split())} words\n{paragraph}\n")
-        return
-    first, last = map(int, sys.argv[2:4])
-    text = read_passage(post, first, last)
-    print(f"{text}\n\n{len(text.split())} words")
-    print(f"post_sha256: {sha256_file(post)}\npassage_sha256: {sha256_text(text)}\npassage: [{first}, {last}]")
-
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,7 @@ from blogtwin.text.numbers import NUMBER_HINTS, SPELLED_NUMBER, extract_numbers
 from blogtwin.text.sentences import split_sentences
 from blogtwin.text.stopwords import NEGATIONS
 from blogtwin.text.tokens import longest_match, ngram_index, tokenise_words
-from tests.support.note_sets import Denial, NoteFact, NoteLine, NoteSet
+from eval.note_sets import Denial, NoteFact, NoteLine, NoteSet
 
 MIN_PASSAGE_WORDS, MAX_PASSAGE_WORDS = 60, 220
 MAX_GAP = 2  # words that may stand between two words of a spelling: “took it all off” is “took off”

@@ -146,6 +146,7 @@ def test_page_withstands_malicious_answers_failing_engines_and_slow_networks(bui
         server.stop()
         engine.kill()
         engine.wait()
+        engine.stdout.close()
 
 
 @need_node
@@ -173,6 +174,7 @@ def test_make_dev_serves_the_sources_and_passes_the_api_on(server):
     finally:
         os.killpg(dev.pid, signal.SIGKILL)
         dev.wait()
+        dev.stdout.close()
 
 
 @pytest.mark.parametrize(

@@ -304,8 +304,8 @@ def until_ctrl_c(folder: Path, command: str) -> str:
         said += (line := process.stdout.readline())
         assert line, said
     os.killpg(process.pid, signal.SIGINT)
-    said += process.stdout.read()  # its end comes when the last of the group is gone
-    assert process.wait() != 0
+    said += process.communicate()[0]  # its end comes when the last of the group is gone
+    assert process.returncode != 0
     return said
 
 

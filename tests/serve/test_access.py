@@ -187,7 +187,10 @@ print(keys._secret())
     assert {maker.stdout.readline() for maker in makers} == {"ready\n"}
     for maker in makers:
         maker.stdin.close()
-    secrets = {maker.stdout.read() for maker in makers}
+    secrets = set()
+    for maker in makers:
+        with maker.stdout:
+            secrets.add(maker.stdout.read())
     assert [maker.wait(60) for maker in makers] == [0, 0, 0] and len(secrets) == 1
     assert {key["name"] for key in Keys(tmp_path).all()} == {
         f"{maker}-{n}" for maker in range(3) for n in range(10, 20)

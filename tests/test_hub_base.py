@@ -626,7 +626,10 @@ def test_other_sources_are_refused_before_anything_of_them_runs(index, monkeypat
 def test_no_index_is_one_sentence_soon(index, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
     text = sentence(hf_to_gguf.ensure_converter)
-    assert "can't be downloaded (No matching distribution found" in text and "smollm2:135m, which does not need them" in text
+    assert (
+        "can't be downloaded (No matching distribution found" in text
+        and "smollm2:135m, which does not need them" in text
+    )
     assert not list(index.parent.glob("share/*"))
 
 

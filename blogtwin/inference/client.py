@@ -68,7 +68,7 @@ class Engine:
             return {"lora": [{"id": 0, "scale": 1.0 if style is None else style}]}
         if style not in (None, 1.0):
             raise ValueError(
-                f"{self.name} serves this model without a separate adapter, so the strength of its style can't be changed"
+                f"{self.name} serves this model without a separate adapter, so its style strength can't be changed"
             )
         return {}
 
@@ -101,7 +101,7 @@ def to_pydantic_ai(chat: list[dict]) -> list:
 
 @functools.cache
 def http_client() -> "httpx2.AsyncClient":
-    """The HTTP client for all engines. It ignores the environment's proxies, which can't reach this machine's ports."""
+    """The HTTP client for all engines. It ignores proxies, which can't reach this machine's own ports."""
     import httpx2
 
     # A new connection for each request, which takes 0.1 ms: llama.cpp closes idle connections after 5 seconds, and a

@@ -35,8 +35,8 @@ class LoraAdapter:
         for key, value in load_file(folder / ADAPTER_WEIGHTS).items():
             module, _, which = key.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".")
             name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
-            is_known = name is not None and which in ("lora_A", "lora_B")
-            assert is_known, f"{key} has no tensor in a GGUF of {self.architecture}"
+            assert name is not None, f"{key} has no tensor in a GGUF of {self.architecture}"
+            assert which in ("lora_A", "lora_B"), f"{key} is no weight of a LoRA"
             pairs.setdefault(name, {})[which] = value.astype(np.float32)
         heads = self._heads(base)
         self.pairs: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # {tensor: (A, B)}, (rank, in) and (out, rank)

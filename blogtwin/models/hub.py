@@ -64,8 +64,8 @@ def _check_sha256(files: Iterable[Path], name: str, repo: str) -> None:
     if corrupt:
         names = ", ".join(sorted(f.name for f in corrupt))
         raise UserError(
-            f"train.base is {name}, and the cached {names} of {repo} is corrupt (its SHA-256 is not the one that the hub"
-            " states) and was deleted: run the same command again, which downloads it again."
+            f"train.base is {name}, and the cached {names} of {repo} is corrupt (its SHA-256 is not the one that the"
+            " hub states) and was deleted: run the same command again, which downloads it again."
         )
 
 

@@ -49,7 +49,7 @@ def fill_markers(text: str, blocks: dict[str, str], page: str) -> str:
 
     def replacement(match: re.Match[str]) -> str:
         if match[2] not in blocks:
-            raise KeyError(f"{page} refers to the generated block {match[2]!r}; there are: {', '.join(sorted(blocks))}")
+            raise KeyError(f"{page} asks for the generated block {match[2]!r}; there are: {', '.join(sorted(blocks))}")
         return f"{match[1]}\n{blocks[match[2]].strip()}\n\n{match[3]}"
 
     return BLOCK.sub(replacement, text)

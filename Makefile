@@ -71,7 +71,7 @@ doctor: ## what this machine can do, what is missing, and the base model and pre
 blog: setup ## use your own posts: make blog FROM=~/posts
 	@python scripts/import_posts.py "$(FROM)"
 
-exp: setup ## try other knobs: make exp S="-S train.learning_rate=1e-4"
+exp: setup ## try other parameters: make exp S="-S train.learning_rate=1e-4"
 	@dvc exp run $(S)
 
 diff: setup ## this workspace's numbers beside the last commit's; A=… B=…: paired, prompt by prompt, better or worse or can't tell

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, SecretStr
@@ -44,14 +45,14 @@ BOUNDS = {
 
 
 def fill_markers(text: str, blocks: dict[str, str], page: str) -> str:
-    """The page with every generated block made anew. Raises KeyError for a marker that no block is for."""
+    """The page with every generated block replaced. Raises KeyError for a marker without a block in `blocks`."""
 
-    def fresh(match: re.Match) -> str:
+    def replacement(match: re.Match[str]) -> str:
         if match[2] not in blocks:
             raise KeyError(f"{page} asks for the generated block {match[2]!r}; there are: {', '.join(sorted(blocks))}")
         return f"{match[1]}\n{blocks[match[2]].strip()}\n\n{match[3]}"
 
-    return BLOCK.sub(fresh, text)
+    return BLOCK.sub(replacement, text)
 
 
 def parameter_reference(text: str, model: type[BaseModel]) -> str:
@@ -60,9 +61,10 @@ def parameter_reference(text: str, model: type[BaseModel]) -> str:
     comments, defaults = parameter_comments(text), yaml.safe_load(text)
     parts = []
     for section, field in model.model_fields.items():
+        parameters: Any = field.annotation
         entries = [
             _entry(name, kind, default, comments.get(name, ""))
-            for name, kind, default in _parameters(section, field.annotation, defaults[section])
+            for name, kind, default in _parameters(section, parameters, defaults[section])
         ]
         parts.append(f"## {section}\n\n" + "\n".join(entries))
     return "\n\n".join(parts)
@@ -70,7 +72,8 @@ def parameter_reference(text: str, model: type[BaseModel]) -> str:
 
 def parameter_comments(text: str) -> dict[str, str]:
     """{"section.name": comment above it} of a params.yaml."""
-    found, section, lines = {}, "", []
+    found: dict[str, str] = {}
+    section, lines = "", []
     for line in text.splitlines():
         if comment := re.match(r"\s*# ?(.*)", line):
             lines.append(comment[1])
@@ -87,7 +90,9 @@ def parameter_comments(text: str) -> dict[str, str]:
 def preset_reference(presets: dict[str, dict]) -> str:
     """What each preset sets, as a table."""
     names = list(presets)
-    rows = [[f"`train.{knob}`", *(str(presets[name][knob]) for name in names)] for knob in presets[names[0]]]
+    rows = []
+    for parameter in presets[names[0]]:
+        rows.append([f"`train.{parameter}`", *(str(presets[name][parameter]) for name in names)])
     return markdown_table(["parameter", *names], rows)
 
 
@@ -114,7 +119,7 @@ def type_of(field: FieldInfo, schema: dict) -> str:
     """Type and range of a field, in words."""
     if values := schema.get("enum") or ([schema["const"]] if "const" in schema else None):
         return "one of " + ", ".join(f"`{value}`" for value in values)
-    kind = field.annotation
+    kind: Any = field.annotation
     name = JSON_TYPES.get(schema.get("type", ""), "")
     if isinstance(kind, UnionType):
         name = " or ".join(TYPE_NAMES[one] for one in kind.__args__)
@@ -144,9 +149,9 @@ def _entry(name: str, kind: str, default: str, comment: str) -> str:
     comment = "".join(
         part if i % 2 else part.replace("<", "&lt;") for i, part in enumerate(re.split(r"(`[^`]*`)", comment))
     )
-    said = f"**`{name}`** ({kind}{default and f', default {default}'})" + (f": {comment}" if comment else "")
+    item = f"**`{name}`** ({kind}{default and f', default {default}'})" + (f": {comment}" if comment else "")
     return textwrap.fill(
-        said, LINE_WIDTH, initial_indent="- ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        item, LINE_WIDTH, initial_indent="- ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
 
 

@@ -1,19 +1,33 @@
-"""One prompt asked of base and twin, printed as it is written."""
+"""Send one prompt to base and twin, and print the answers while they are generated."""
 
 import asyncio
 import shutil
 import textwrap
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypedDict
 
+from blogtwin.config import Params
+from blogtwin.inference.client import Engine, to_pydantic_ai
 from blogtwin.sampling import SamplingParams
 
 
-async def stream_answer(engine, messages, params, max_tokens: int, show) -> dict:
-    """Stream one answer into `show(text so far)`; its text, seconds to the first token and in all, and tokens."""
-    from pydantic_ai.direct import model_request_stream
+class Answer(TypedDict):
+    """An answer and its measurements."""
 
-    from blogtwin.inference.client import to_pydantic_ai
+    text: str
+    first: float  # seconds to the first token
+    seconds: float  # in total
+    tokens: int
+    end: str  # finish reason
+
+
+async def stream_answer(
+    engine: Engine, messages: list[dict], params: Params, max_tokens: int, show: Callable[[str], object]
+) -> Answer:
+    """Stream one answer; `show` is called with the text so far."""
+    from pydantic_ai.direct import model_request_stream
 
     started, first, text = time.perf_counter(), None, ""
     settings = engine.settings(replace(SamplingParams.from_params(params.eval), max_tokens=max_tokens))
@@ -36,8 +50,10 @@ async def stream_answer(engine, messages, params, max_tokens: int, show) -> dict
     }
 
 
-async def ask_both(engines: dict, messages, params, max_tokens: int) -> dict:
-    """Base and twin at once; on a terminal in two columns that grow, elsewhere printed when done."""
+async def ask_both(
+    engines: dict[str, Engine], messages: list[dict], params: Params, max_tokens: int
+) -> dict[str, Answer]:
+    """Ask all engines concurrently. On a terminal, the answers are shown in columns while they grow."""
     from rich.columns import Columns
     from rich.console import Console
     from rich.live import Live
@@ -48,19 +64,18 @@ async def ask_both(engines: dict, messages, params, max_tokens: int) -> dict:
     texts = dict.fromkeys(engines, "")
     width = max(30, shutil.get_terminal_size().columns // 2 - 1)
 
-    def page():
+    def page() -> Columns:
         rows = max(8, shutil.get_terminal_size().lines - 4)
-        wrapped = {
-            n: [line for p in t.split("\n") for line in (textwrap.wrap(p, width - 4) or [""])] for n, t in texts.items()
-        }
-        return Columns(
-            [Panel(Text("\n".join(lines[-rows:])), title=name, width=width) for name, lines in wrapped.items()]
-        )
+        panels = []
+        for name, text in texts.items():
+            lines = [line for paragraph in text.split("\n") for line in textwrap.wrap(paragraph, width - 4) or [""]]
+            panels.append(Panel(Text("\n".join(lines[-rows:])), title=name, width=width))
+        return Columns(panels)
 
     with Live(page(), console=console, refresh_per_second=8, transient=True) as live:
 
-        def show(name):
-            def update(text):
+        def show(name: str) -> Callable[[str], None]:
+            def update(text: str) -> None:
                 texts[name] = text
                 if console.is_terminal:
                     live.update(page())

@@ -1,28 +1,38 @@
-"""An engine is data: where a model answers over the OpenAI protocol, and under which names. pydantic-ai is the one
-client."""
+"""An engine describes a server with the OpenAI protocol: its address and what its requests look like.
+
+pydantic-ai is the only client that calls it.
+"""
 
 import functools
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from blogtwin.errors import UserError
 from blogtwin.sampling import SamplingParams
+
+if TYPE_CHECKING:
+    import httpx2
 
 MAX_STYLE_STRENGTH = 1.5  # style strength: 0 is the base, 1 the twin as it was trained
 
 
 @dataclass(frozen=True)
 class Engine:
+    """Where a model answers, and which fields a request to it has."""
+
     name: str
     base_url: str  # ends in /v1
     api_key: str
     model: str
-    extra_body: dict = field(default_factory=dict)  # what only this engine understands
-    seeded: dict = field(default_factory=dict)  # what a request with a seed says besides, to be the same again
-    scales: bool = False  # whether a request can choose how strongly the adapter works
-    penalty: str = ""  # what it calls a repeat penalty; servers that know none may refuse a request with one
+    extra_body: dict = field(default_factory=dict)  # fields of every request, which only this engine understands
+    seeded: dict = field(
+        default_factory=dict
+    )  # more fields of a request with a seed, so that its answer is reproducible
+    scales: bool = False  # whether a request can scale the adapter
+    penalty: str = ""  # name of its field for the repeat penalty; a server without one may refuse such a request
 
-    def chat_model(self, http_client=None):
+    def chat_model(self, http_client: "httpx2.AsyncClient | None" = None) -> Any:
         """The pydantic-ai model of this engine."""
         from pydantic_ai.models.openai import OpenAIChatModel
         from pydantic_ai.profiles.openai import OpenAIModelProfile
@@ -45,56 +55,56 @@ class Engine:
         return settings if sampling.seed is None else {**settings, "seed": sampling.seed}
 
     def repeat(self, penalty: float) -> dict:
-        """What a request says of a repeat penalty."""
+        """The request's field for the repeat penalty; empty where the engine has none."""
         return {self.penalty: penalty} if self.penalty else {}
 
     def strength(self, style: float | None) -> dict:
-        """What a request says so that the adapter works with this strength. Raises ValueError where the engine can't.
+        """The request's field for the strength of the style. Raises ValueError where the engine can't change it.
 
-        An engine that scales is told every time: llama.cpp keeps what one strength computed, and would use it for
-        another.
+        An engine that can is told for every request: llama.cpp caches what it computed with one strength, and would
+        reuse it for another.
         """
         if self.scales:
             return {"lora": [{"id": 0, "scale": 1.0 if style is None else style}]}
         if style not in (None, 1.0):
             raise ValueError(
-                f"{self.name} serves it without an adapter of its own, so the strength of its style can't be changed"
+                f"{self.name} serves this model without a separate adapter, so its style strength can't be changed"
             )
         return {}
 
 
-def parse_endpoint(knob: str, description: str, key: str) -> Engine:
-    """`MODEL@URL` of an OpenAI-compatible server, as params has it under `knob` → Engine."""
+def parse_endpoint(parameter: str, description: str, key: str) -> Engine:
+    """The engine for `MODEL@URL`, the value of a parameter in params.yaml. Raises UserError for another form."""
     model, _, url = description.rpartition("@")
     if not model or not re.match(r"https?://", url):
         raise UserError(
-            f"{knob} is {description!r}: write it as MODEL@URL, as in llama3.1:8b@http://127.0.0.1:11434/v1."
+            f"{parameter} is {description!r}: write it as MODEL@URL, as in llama3.1:8b@http://127.0.0.1:11434/v1."
         )
-    return Engine(knob.rpartition(".")[2], url.rstrip("/"), key or "none", model)
+    return Engine(parameter.rpartition(".")[2], url.rstrip("/"), key or "none", model)
 
 
 def to_pydantic_ai(chat: list[dict]) -> list:
     """Chat messages (system, user, assistant) as pydantic-ai's history, ending in a request."""
     from pydantic_ai.messages import ModelRequest, ModelResponse, SystemPromptPart, TextPart, UserPromptPart
 
-    asked = {"system": SystemPromptPart, "user": UserPromptPart}
-    history: list = []
+    part_types: dict[str, Any] = {"system": SystemPromptPart, "user": UserPromptPart}
+    history: list[Any] = []
     for message in chat:
         if message["role"] == "assistant":
             history.append(ModelResponse(parts=[TextPart(content=message["content"])]))
             continue
         if not history or isinstance(history[-1], ModelResponse):
             history.append(ModelRequest(parts=[]))
-        history[-1].parts.append(asked[message["role"]](content=message["content"]))
+        history[-1].parts.append(part_types[message["role"]](content=message["content"]))
     return history
 
 
 @functools.cache
-def http_client():
-    """One pool of connections to all engines. Proxies of the environment are not for this machine's own ports."""
+def http_client() -> "httpx2.AsyncClient":
+    """The HTTP client for all engines. It ignores proxies, which can't reach this machine's own ports."""
     import httpx2
 
-    # A new connection each time, 0.1 ms on this machine: llama.cpp hangs up after 5 idle seconds, and a request sent at
-    # that moment is lost
+    # A new connection for each request, which takes 0.1 ms: llama.cpp closes idle connections after 5 seconds, and a
+    # request that is sent at that moment is lost.
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
     return httpx2.AsyncClient(trust_env=False, timeout=httpx2.Timeout(None, connect=5), limits=limits)

@@ -1,14 +1,16 @@
-"""The embedded engine: llama.cpp's own server inside this process (xllamacpp), on a free loopback port with a random
-key.
+"""The embedded engine: llama.cpp's own server in this process (xllamacpp), on a free loopback port with a random key.
 
-One server a voice: a server that switches LoRA by request reuses the wrong cache (ggml-org/llama.cpp#26207).
+Base and twin have a server each: one that switches the LoRA per request reuses the wrong cache
+(ggml-org/llama.cpp#26207).
 """
 
 import contextlib
 import os
 import secrets
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -16,11 +18,11 @@ from blogtwin.hardware import available_cpus
 from blogtwin.inference.client import Engine
 from blogtwin.signals import defer_sigint
 
-# tokens of a prompt that are read at a time, after which llama.cpp reports (below). On two cores 32 are slower by half,
-# 2048 no faster
+# Tokens of a prompt that are processed at a time, after which llama.cpp reports its progress (below). Measured on two
+# cores: 32 are slower by half, 2048 not faster.
 BATCH_TOKENS = 64
-# Reports while it reads a prompt, in a stream: only where it has something to send does llama.cpp notice that nobody
-# listens.
+# Makes llama.cpp send its progress while it reads a prompt: only when it sends something does it notice that the client
+# has closed the connection.
 REPORTS = {"return_progress": True}
 
 
@@ -33,11 +35,11 @@ def serve_model(
     n_ctx: int = 2048,
     parallel: int = 1,
     threads: int = 0,
-):
-    """An Engine that answers while the block runs. `n_ctx` tokens for each of `parallel` requests at once; 0 threads:
-    all cores.
+) -> Iterator[Engine]:
+    """An Engine that answers while the block runs.
 
-    Raises OSError with llama.cpp's own reason when it can't load the model.
+    `n_ctx` is the context of each of `parallel` concurrent requests, in tokens. `threads` 0: all cores. Raises OSError
+    with llama.cpp's own reason when it can't load the model.
     """
     import xllamacpp
 
@@ -50,7 +52,7 @@ def serve_model(
         params.lora_adapters = [lora]
     params.chat_template = chat_template
     params.hostnames = ["127.0.0.1"]
-    params.port = 0  # a free one
+    params.port = 0  # chooses a free one
     key = secrets.token_urlsafe(24)
     params.api_keys = [key]
     params.cors_origins = ""
@@ -60,24 +62,23 @@ def serve_model(
     params.n_batch = BATCH_TOKENS
     params.verbosity = -1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or available_cpus()
-    with _capture_stderr() as said, defer_sigint():
+    with _capture_stderr() as stderr, defer_sigint():
         try:
             server = xllamacpp.Server(params)
         except Exception:
-            raise OSError(f"llama.cpp can't serve {model}: {_failure_reason(said())}") from None
+            raise OSError(f"llama.cpp can't serve {model}: {_failure_reason(stderr())}") from None
         engine = Engine(
             "llamacpp",
             f"{server.listening_address}/v1",
             key,
             name,
             extra_body=REPORTS,
-            seeded={"cache_prompt": False},
+            seeded={"cache_prompt": False},  # a partly cached prompt is rounded differently
             scales=adapter is not None,
             penalty="repeat_penalty",
-        )  # a prompt half known is rounded otherwise
-        _ask(
-            engine, "GET", "/slots"
-        )  # answered by the server's own loop: one that ends before its loop began waits for ever
+        )
+        # The server's loop answers this: a server that is closed before its loop has begun would wait for ever.
+        _request(engine, "GET", "/slots")
     try:
         yield engine
     finally:
@@ -85,34 +86,35 @@ def serve_model(
 
 
 def render_prompt(engine: Engine, messages: list[dict]) -> str:
-    """The text the engine makes of chat messages, by its own reading of the template."""
-    return _ask(engine, "POST", "/apply-template", json={"messages": messages})["prompt"]
+    """The prompt that the engine renders from chat messages with its own template code."""
+    return _request(engine, "POST", "/apply-template", json={"messages": messages})["prompt"]
 
 
-def _ask(engine: Engine, method: str, path: str, **kwargs):
-    """What llama.cpp's server answers beside the OpenAI protocol."""
+def _request(engine: Engine, method: str, path: str, **kwargs: Any) -> Any:
+    """The JSON answer of a route that llama.cpp's server has in addition to the OpenAI protocol."""
     url, key = engine.base_url.removesuffix("/v1") + path, {"Authorization": f"Bearer {engine.api_key}"}
     return httpx2.request(method, url, headers=key, timeout=60, trust_env=False, **kwargs).raise_for_status().json()
 
 
 @contextlib.contextmanager
-def _capture_stderr():
-    """llama.cpp tells its reasons on file descriptor 2 only: hold them back, and let the caller read them."""
+def _capture_stderr() -> Iterator[Callable[[], str]]:
+    """Capture file descriptor 2, where llama.cpp prints why it failed; a function that reads what was captured."""
     with tempfile.TemporaryFile() as file:
         saved = os.dup(2)
         os.dup2(file.fileno(), 2)
 
-        def said() -> str:
+        def read() -> str:
             file.seek(0)
             return file.read().decode("utf-8", "replace")
 
         try:
-            yield said
+            yield read
         finally:
             os.dup2(saved, 2)
             os.close(saved)
 
 
 def _failure_reason(text: str) -> str:
+    """The first line with an error in llama.cpp's output."""
     lines = [line.strip() for line in text.splitlines() if "error" in line.lower() or "fail" in line.lower()]
     return lines[0][:200] if lines else "no reason given"

@@ -1,23 +1,27 @@
-"""Ollama's own protocol: push a GGUF as a blob, create a model from it, look at it. All errors are OllamaError."""
+"""Client of Ollama's own API: push a GGUF as a blob, create a model from it, inspect it. Errors are OllamaError."""
 
 import json
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 import yaml
 
+from blogtwin.config import Params
 from blogtwin.errors import UserError
 
 TEMPLATES = Path(__file__).with_name("ollama_templates.yaml")
 
 
 class OllamaError(Exception):
-    """What Ollama answered, or that it stopped answering; one clause for a sentence."""
+    """Ollama answered with an error or not at all. The text is a clause that follows “Ollama”."""
 
 
 class Ollama:
+    """A connection to the Ollama at `url` or OLLAMA_HOST. Raises UserError for an invalid address."""
+
     def __init__(self, url: str = ""):
         host = url or os.environ.get("OLLAMA_HOST", "")
         try:
@@ -31,17 +35,17 @@ class Ollama:
             )
         except (ValueError, httpx2.InvalidURL):
             raise UserError(
-                f"OLLAMA_HOST is {host}, which is no address: write it as 127.0.0.1:11434, or unset it."
+                f"OLLAMA_HOST is {host}, which is no valid address: write it as 127.0.0.1:11434, or unset it."
             ) from None
 
     def version(self) -> str | None:
-        """Its version, or None when no Ollama answers."""
+        """Ollama's version, or None when none answers."""
         try:
             return self.http.get("/api/version", timeout=2).raise_for_status().json()["version"]
         except (httpx2.HTTPError, ValueError, KeyError, TypeError):
             return None
 
-    def _ask(self, method: str, path: str, **kwargs) -> httpx2.Response:
+    def _request(self, method: str, path: str, **kwargs: Any) -> httpx2.Response:
         try:
             answer = self.http.request(method, path, **kwargs)
         except httpx2.HTTPError as e:
@@ -50,12 +54,14 @@ class Ollama:
             raise OllamaError(f"answered {answer.status_code} to {path}: {_error_text(answer)}")
         return answer
 
-    def _json(self, method: str, path: str, **kwargs) -> dict:
-        answer = self._ask(method, path, **kwargs)
+    def _json(self, method: str, path: str, **kwargs: Any) -> dict:
+        answer = self._request(method, path, **kwargs)
         try:
             return dict(answer.json())
         except (ValueError, TypeError):
-            raise OllamaError(f"answered {path} with something that is no JSON object: {answer.text[:80]!r}") from None
+            raise OllamaError(
+                f"answered {path} with something other than a JSON object: {answer.text[:80]!r}"
+            ) from None
 
     def has_blob(self, digest: str) -> bool:
         try:
@@ -65,10 +71,13 @@ class Ollama:
 
     def push_blob(self, file: Path, digest: str) -> None:
         with open(file, "rb") as data:
-            self._ask("POST", f"/api/blobs/sha256:{digest}", content=iter(lambda: data.read(1 << 20), b""))
+            self._request("POST", f"/api/blobs/sha256:{digest}", content=iter(lambda: data.read(1 << 20), b""))
 
     def create(self, name: str, file_name: str, digest: str, settings: dict) -> None:
-        """Make a model from a blob. Errors arrive inside a 200 stream of JSON lines."""
+        """Create a model from a blob. `settings`: see `model_settings`.
+
+        Ollama reports errors inside a stream of JSON lines with status 200.
+        """
         body = {"model": name, "files": {file_name: f"sha256:{digest}"}, "stream": True, **settings}
         last = ""
         try:
@@ -82,7 +91,7 @@ class Ollama:
                         raise OllamaError(f"could not create {name}: {event['error']}")
                     last = event.get("status", last)
         except (httpx2.HTTPError, ValueError, TypeError) as e:
-            raise OllamaError(f"stopped answering while it made {name} ({type(e).__name__})") from None
+            raise OllamaError(f"stopped answering while it created {name} ({type(e).__name__})") from None
         if last != "success":
             raise OllamaError(f"ended its answer to /api/create without success (last: {last or 'nothing'})")
 
@@ -90,16 +99,16 @@ class Ollama:
         return self._json("POST", "/api/show", json={"model": name})
 
     def copy(self, source: str, destination: str) -> None:
-        self._ask("POST", "/api/copy", json={"source": source, "destination": destination})
+        self._request("POST", "/api/copy", json={"source": source, "destination": destination})
 
     def delete(self, name: str) -> None:
-        self._ask("DELETE", "/api/delete", json={"model": name})
+        self._request("DELETE", "/api/delete", json={"model": name})
 
     def names(self) -> set[str]:
         return {m["name"] for m in self._json("GET", "/api/tags").get("models") or []}
 
     def answer(self, name: str, messages: list[dict], max_tokens: int) -> list[tuple[str, float]]:
-        """The greedy answer over /v1, as (token text, natural log-probability)."""
+        """The greedy answer over /v1: [(text of a token, its natural log-probability)]."""
         body = {
             "model": name,
             "messages": messages,
@@ -113,34 +122,36 @@ class Ollama:
 
 
 def server_address(host: str) -> str:
-    """Where to ask, from OLLAMA_HOST as Ollama's own client reads it (its envconfig.Host). Raises ValueError."""
+    """The server's URL from OLLAMA_HOST, read as by Ollama's own client (its envconfig.Host). Raises ValueError."""
     scheme, _, rest = host.strip().strip("\"'").rpartition("://")
     if rest.count(":") > 1 and "[" not in rest:
         rest = f"[{rest}]"  # a bare IPv6 address
     parts = urlsplit(f"{scheme or 'http'}://{rest}")
     port = parts.port or {"http": 80, "https": 443}.get(scheme, 11434)
     name = parts.hostname or "127.0.0.1"
-    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)  # where it listens is not where to ask
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(
+        name, name
+    )  # addresses to listen on are not addresses to connect to
     name = f"[{name}]" if ":" in name else name
     return f"{parts.scheme}://{name}:{port}{parts.path.rstrip('/')}"
 
 
 def _error_text(answer: httpx2.Response) -> str:
+    """The message of an error response: Ollama's own form, or OpenAI's under /v1."""
     try:
         error = answer.json()["error"]
-        return str(error["message"] if isinstance(error, dict) else error)[:300]  # /v1 has OpenAI's form
+        return str(error["message"] if isinstance(error, dict) else error)[:300]
     except (ValueError, KeyError, TypeError):
         return answer.text[:300]
 
 
 def go_template(name: str) -> dict:
-    """{"template", "stop"} of a name in templates.yaml."""
+    """{"template", "stop"} of a name in ollama_templates.yaml."""
     return yaml.safe_load(TEMPLATES.read_text(encoding="utf-8"))[name]
 
 
-def model_settings(base_template: str, system: str, params) -> dict:
-    """What a twin is created with: template, system message, stops and decoding. `params` are the Params of
-    params.yaml."""
+def model_settings(base_template: str, system: str, params: Params) -> dict:
+    """The settings of a twin in Ollama: {"template", "system", "parameters"}, the latter with stops and sampling."""
     chosen = go_template(base_template)
     return {
         "template": chosen["template"],
@@ -155,12 +166,10 @@ def model_settings(base_template: str, system: str, params) -> dict:
     }
 
 
-def render_modelfile(gguf: str, made_with: dict) -> str:
-    """The same, as the Modelfile of `ollama create`."""
-    lines = [f"FROM {gguf}", f'TEMPLATE """{made_with["template"]}"""', f'SYSTEM """{made_with["system"]}"""']
-    for key, value in made_with["parameters"].items():
-        lines += [
-            f"PARAMETER {key} {json.dumps(v) if isinstance(v, str) else v}"
-            for v in (value if isinstance(value, list) else [value])
-        ]
+def render_modelfile(gguf: str, settings: dict) -> str:
+    """The result of `model_settings` as a Modelfile for `ollama create`."""
+    lines = [f"FROM {gguf}", f'TEMPLATE """{settings["template"]}"""', f'SYSTEM """{settings["system"]}"""']
+    for key, value in settings["parameters"].items():
+        for one in value if isinstance(value, list) else [value]:
+            lines.append(f"PARAMETER {key} {json.dumps(one) if isinstance(one, str) else one}")
     return "\n".join(lines) + "\n"

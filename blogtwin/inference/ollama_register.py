@@ -1,51 +1,61 @@
-"""The twin registered in Ollama: pushed, created, verified, and only then tagged."""
+"""Register the twin in Ollama: push it, create the model, verify it, and only then move the tag."""
 
 import contextlib
 import json
+from typing import TYPE_CHECKING
 
+from blogtwin.config import Params
 from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.files import write_json
 from blogtwin.hints import make_command
 from blogtwin.paths import GGUF_DIR, OLLAMA_DIR
 
+if TYPE_CHECKING:
+    from blogtwin.inference.ollama import Ollama
+    from blogtwin.models.registry import BaseModelFiles
+
 RECEIPT_FILE = OLLAMA_DIR / "receipt.json"
 
 
-def drop_stale_receipt(ollama) -> None:
-    """Remove a receipt that is no longer true, so that `dvc repro` registers the twin without training again."""
+def drop_stale_receipt(ollama: "Ollama") -> None:
+    """Delete the receipt if its models are no longer in Ollama, so that `dvc repro` registers the twin again."""
     from blogtwin.inference.ollama import OllamaError
 
     if not RECEIPT_FILE.is_file() or ollama.version() is None:
         return
     receipt = json.loads(RECEIPT_FILE.read_text())
     try:
-        true = receipt["status"] == "registered" and {receipt["model"], receipt["tag"]} <= ollama.names()
+        is_valid = receipt["status"] == "registered" and {receipt["model"], receipt["tag"]} <= ollama.names()
     except OllamaError as e:
         echo(f"note: Ollama {e}; its models could not be looked up.")
         return
-    if not true:
+    if not is_valid:
         RECEIPT_FILE.unlink()
 
 
-def publish(ollama, params, base, references, sha: str) -> dict:
-    """Push, create, check, and only then move the tag. A version that fails its check is deleted again."""
+def publish(ollama: "Ollama", params: Params, base: "BaseModelFiles", references: list[dict], sha: str) -> dict:
+    """Push, create and verify the model, then move the tag; the receipt. `sha`: SHA-256 of twin.gguf.
+
+    `references`: [{"messages", "text"}], prompts and their rendering. Raises OllamaError, and deletes a model that
+    can't be verified.
+    """
     from blogtwin.inference.ollama import OllamaError, model_settings
     from blogtwin.inference.parity import verify_served_model
 
     name, tag = f"{params.ollama.name}:{sha[:12]}", f"{params.ollama.name}:latest"
-    wanted = model_settings(base.template, params.prepare.system, params)
+    settings = model_settings(base.template, params.prepare.system, params)
     if not ollama.has_blob(sha):
         ollama.push_blob(GGUF_DIR / "twin.gguf", sha)
     try:
-        ollama.create(name, "twin.gguf", sha, wanted)
+        ollama.create(name, "twin.gguf", sha, settings)
         shown = ollama.show(name)
-        if shown.get("template") != wanted["template"] or shown.get("system") != wanted["system"]:
-            raise OllamaError(f"replaced the template or the system message of {name} by its own")
+        if shown.get("template") != settings["template"] or shown.get("system") != settings["system"]:
+            raise OllamaError(f"replaced the template or the system message of {name} with its own")
         parity = verify_served_model(ollama, name, base, references)
         ollama.copy(name, tag)
-    except BaseException:  # Ctrl-C too: a version that nobody checked must not stay
-        with contextlib.suppress(OllamaError):  # it is gone, or so is Ollama: nothing more can be done
+    except BaseException:  # also Ctrl-C: a version that was not verified must not stay
+        with contextlib.suppress(OllamaError):  # it was not created, or Ollama is unreachable
             ollama.delete(name)
         raise
     return {
@@ -58,24 +68,27 @@ def publish(ollama, params, base, references, sha: str) -> dict:
     }
 
 
-def register_and_record(ollama, params, base, examples: list[dict], sha: str) -> dict:
-    """Register the twin, verified on the prompts of `examples`, and write the receipt, which is returned. Raises
-    UserError, and then no tag was moved."""
+def register_and_record(
+    ollama: "Ollama", params: Params, base: "BaseModelFiles", examples: list[dict], sha: str
+) -> dict:
+    """Register the twin, verified on the prompts of `examples`, and write the receipt, which is returned.
+
+    Raises UserError; the previous version is then still active.
+    """
     from blogtwin.inference.ollama import OllamaError
     from blogtwin.models import chat
 
     tokenizer = base.tokenizer()
     chats = [chat.prompt_messages(e, params.prepare.system) for e in examples[: params.export.parity_prompts]]
     references = [{"messages": m, "text": chat.render_prompt(tokenizer, m)} for m in chats]
-    RECEIPT_FILE.unlink(
-        missing_ok=True
-    )  # it may name a version that `publish` takes back; without one the next run registers again
+    # The receipt may name a version that `publish` deletes; without a receipt, the next run registers again.
+    RECEIPT_FILE.unlink(missing_ok=True)
     try:
         receipt = publish(ollama, params, base, references, sha)
     except OllamaError as e:
         raise UserError(
-            f"Ollama {e}; no tag was moved, the twin of before is untouched: look at Ollama's log, then run"
-            f" `{make_command('ollama')}`."
+            f"Ollama {e}. The previous version is still active: check Ollama's log, then run"
+            f" `{make_command('ollama')}` again."
         ) from None
     write_json(RECEIPT_FILE, receipt)
     return receipt

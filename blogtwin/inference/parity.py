@@ -1,15 +1,17 @@
 """The parity gate: is the exported, or served, model the one that was trained?
 
-"My fine-tune had no effect after export" is this field's commonest failure. The gate compares log-probabilities, token
-by token, on the author's held-out posts: transformers with the trained adapter against what was exported, and against
-the base. It fails when the export is nearer to the base than to the twin, when a prompt becomes other token ids, or
-when the end token is lost.
+That a fine-tune has no effect after export is a common failure. The gate compares log-probabilities, token by token, on
+the author's held-out posts: those of the exported model with those of transformers, with the trained adapter and
+without it. It fails when the export is nearer to the base than to the twin, when a prompt is tokenised differently, or
+when the end token is not recognised.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+from blogtwin.config import Params
 from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.models import chat
@@ -17,14 +19,30 @@ from blogtwin.models.llama_cpp import LlamaModel
 from blogtwin.models.registry import BaseModelFiles
 from blogtwin.paths import ADAPTER_DIR, GGUF_DIR
 
-MAX_DELTA, MIN_AGREEMENT = 0.10, {"f16": 0.9, "q8_0": 0.75}  # what a good export reaches; beyond it the gate warns
+if TYPE_CHECKING:
+    from blogtwin.inference.ollama import Ollama
+
+# What a good export reaches, in nats and as a fraction of tokens; beyond them the gate warns.
+MAX_DELTA, MIN_AGREEMENT = 0.10, {"f16": 0.9, "q8_0": 0.75}
+NUM_CHECKED_TOKENS = 32  # of each answer by Ollama
+
+
+class Reference(TypedDict):
+    """What transformers computes for one example."""
+
+    messages: list[dict]  # the prompt
+    text: str  # the rendered prompt
+    prompt: list[int]  # its token ids
+    completion: list[int]  # n token ids
+    twin: np.ndarray  # (n, vocabulary) natural log-probabilities, with the adapter
+    base: np.ndarray  # the same without it
+    end: int  # id of the end-of-turn token
 
 
 def reference_logprobs(
     base: BaseModelFiles, adapter: Path, examples: list[dict], system: str, tokens: int
-) -> list[dict]:
-    """What transformers says: per example the prompt, the completion ids and (n, vocabulary) log-probabilities of twin
-    and base."""
+) -> list[Reference]:
+    """The references of the examples, with the first `tokens` tokens of each completion."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
@@ -35,7 +53,7 @@ def reference_logprobs(
     model = PeftModel.from_pretrained(
         AutoModelForCausalLM.from_pretrained(base.hf, dtype=torch.float32), adapter
     ).eval()
-    out = []
+    references: list[Reference] = []
     for example in examples:
         messages = chat.prompt_messages(example, system)
         prompt, completion = chat.encode_example(tokenizer, messages, example["output"])
@@ -45,7 +63,7 @@ def reference_logprobs(
             twin = model(ids).logits[0, len(prompt) - 1 :]
             with model.disable_adapter():
                 plain = model(ids).logits[0, len(prompt) - 1 :]
-        out.append(
+        references.append(
             {
                 "messages": messages,
                 "text": chat.render_prompt(tokenizer, messages),
@@ -56,22 +74,27 @@ def reference_logprobs(
                 "end": tokenizer.eos_token_id,
             }
         )
-    return out
+    return references
 
 
-def compare_export(references: list[dict], gguf: Path, adapter: Path | None = None) -> dict:
-    """Numbers of one exported model against both references; see `verdict`."""
-    deltas, agreements = {"twin": [], "base": []}, {"twin": [], "base": []}
+def compare_export(references: list[Reference], gguf: Path, adapter: Path | None = None) -> dict:
+    """Compare an exported model with twin and base: mean |Δ log-probability| (delta) and greedy agreement with each."""
+    deltas: dict[str, list[np.ndarray]] = {"twin": [], "base": []}
+    agreements: dict[str, list[np.ndarray]] = {"twin": [], "base": []}
     with LlamaModel(gguf, adapter) as scorer:
         same_ids = all(scorer.tokenize(r["text"]) == r["prompt"] for r in references)
         ends = all(scorer.ends(r["end"]) for r in references)
         for r in references:
-            got = scorer.log_probabilities(r["prompt"], r["completion"])
-            at = np.arange(len(r["completion"])), r["completion"]
-            for name in deltas:
-                deltas[name].append(np.abs(got[at] - r[name][at]))
-                agreements[name].append(got.argmax(-1) == r[name].argmax(-1))
-    numbers = {"tokens": int(sum(map(len, deltas["twin"]))), "prompt_ids_equal": same_ids, "end_token_stops": ends}
+            exported = scorer.log_probabilities(r["prompt"], r["completion"])
+            tokens = np.arange(len(r["completion"])), r["completion"]
+            for name, reference in (("twin", r["twin"]), ("base", r["base"])):
+                deltas[name].append(np.abs(exported[tokens] - reference[tokens]))
+                agreements[name].append(exported.argmax(-1) == reference.argmax(-1))
+    numbers: dict[str, Any] = {
+        "tokens": int(sum(map(len, deltas["twin"]))),
+        "prompt_ids_equal": same_ids,
+        "end_token_stops": ends,
+    }
     for name in deltas:
         numbers[f"delta_to_{name}"] = round(float(np.concatenate(deltas[name]).mean()), 4)
         numbers[f"agreement_with_{name}"] = round(float(np.concatenate(agreements[name]).mean()), 4)
@@ -79,34 +102,40 @@ def compare_export(references: list[dict], gguf: Path, adapter: Path | None = No
 
 
 def parity_failures(name: str, numbers: dict) -> list[str]:
-    """Sentences that say why an export must not be used; empty when it passes."""
-    found = []
+    """Why an export must not be used, a clause for each reason; empty when it passes."""
+    failures = []
     if not numbers["prompt_ids_equal"]:
-        found.append(f"{name} reads the prompt as other token ids than training did")
+        failures.append(f"{name} tokenises the prompt differently than training did")
     if not numbers["end_token_stops"]:
-        found.append(f"{name} does not stop at the end token it was trained with")
+        failures.append(f"{name} does not stop at the end token it was trained with")
     if numbers["delta_to_twin"] >= numbers["delta_to_base"]:
-        found.append(
+        failures.append(
             f"{name} is nearer to the base model than to the trained twin: its log-probabilities are"
             f" {numbers['delta_to_twin']:.3f} from the twin's and {numbers['delta_to_base']:.3f} from the base's"
         )
-    return found
+    return failures
 
 
 def parity_warnings(name: str, numbers: dict, quantization: str) -> list[str]:
-    found = []
+    """What is unusual about an export that passes."""
+    warnings = []
     if numbers["delta_to_twin"] > MAX_DELTA:
-        found.append(f"{name}: mean |Δ log-probability| is {numbers['delta_to_twin']:.3f}, usually under {MAX_DELTA}")
+        warnings.append(
+            f"{name}: mean |Δ log-probability| is {numbers['delta_to_twin']:.3f}, usually under {MAX_DELTA}"
+        )
     if numbers["agreement_with_twin"] < MIN_AGREEMENT[quantization]:
-        found.append(
+        warnings.append(
             f"{name}: greedy agreement is {numbers['agreement_with_twin']:.2f}, usually over"
             f" {MIN_AGREEMENT[quantization]}"
         )
-    return found
+    return warnings
 
 
-def check_parity(base, folder: Path, examples: list[dict], params) -> dict:
-    """parity.json's content. Raises UserError when an exported model is not the trained one."""
+def check_parity(base: BaseModelFiles, folder: Path, examples: list[dict], params: Params) -> dict:
+    """The content of parity.json for the exported files in `folder`.
+
+    Raises UserError when an exported model is not the trained one.
+    """
     from blogtwin.inference import llama_server, parity
 
     references = parity.reference_logprobs(
@@ -128,37 +157,38 @@ def check_parity(base, folder: Path, examples: list[dict], params) -> dict:
     return {"quantization": params.export.quantization, "prompts": len(references), **result}
 
 
-NUM_CHECKED_TOKENS = 32
+def verify_served_model(ollama: "Ollama", name: str, base: BaseModelFiles, references: list[dict]) -> dict:
+    """Compare the log-probabilities of Ollama's answers with those that twin and base give to the same tokens.
 
-
-def verify_served_model(ollama, name: str, base, references: list[dict]) -> dict:
-    """Compare what Ollama answers with the twin's and the base's own log-probabilities of it. Raises OllamaError when
-    it is the base."""
-    import numpy as np
-
+    `references`: [{"messages", "text"}]. Raises OllamaError when the served model is nearer to the base.
+    """
     from blogtwin.inference.ollama import OllamaError
-    from blogtwin.models.llama_cpp import LlamaModel
 
-    deltas = {"twin": [], "base": []}
+    deltas: dict[str, list[float]] = {"twin": [], "base": []}
     answers = [ollama.answer(name, r["messages"], NUM_CHECKED_TOKENS) for r in references]
     if not any(answers):
-        raise OllamaError(f"gave no log-probabilities for {name}, so it can't be checked (Ollama 0.12.11 or newer can)")
-    for voice, gguf in (("twin", GGUF_DIR / "twin.gguf"), ("base", base.gguf)):
+        raise OllamaError(
+            f"gave no log-probabilities for {name}, so it can't be verified (this needs Ollama 0.12.11 or newer)"
+        )
+    for system, gguf in (("twin", GGUF_DIR / "twin.gguf"), ("base", base.gguf)):
         with LlamaModel(gguf) as scorer:
             for reference, answer in zip(references, answers):
                 ids = [scorer.tokenize(text) for text, _ in answer]
-                # Ollama writes half a character as U+FFFD, which is not the token it chose; nor is a text of several
-                # tokens
-                usable = next((i for i, one in enumerate(ids) if len(one) != 1 or "\ufffd" in answer[i][0]), len(ids))
+                # A token's text does not tell its id where it is half a character, which Ollama writes as U+FFFD, or
+                # where it is tokenised as several tokens: only the tokens before it are compared.
+                unclear = (i for i, token in enumerate(ids) if len(token) != 1 or "\ufffd" in answer[i][0])
+                usable = next(unclear, len(ids))
                 if usable:
-                    own = scorer.log_likelihoods(scorer.tokenize(reference["text"]), [one[0] for one in ids[:usable]])
-                    deltas[voice] += np.abs(own - np.array([p for _, p in answer[:usable]])).tolist()
+                    prompt = scorer.tokenize(reference["text"])
+                    expected = scorer.log_likelihoods(prompt, [token[0] for token in ids[:usable]])
+                    served = np.array([logprob for _, logprob in answer[:usable]])
+                    deltas[system] += np.abs(expected - served).tolist()
     if not deltas["twin"]:
-        raise OllamaError(f"answered with no token of {name} that can be compared, so it can't be checked")
-    numbers = {f"delta_to_{voice}": round(float(np.mean(values)), 4) for voice, values in deltas.items()}
+        raise OllamaError(f"answered with no token of {name} that can be compared, so it can't be verified")
+    numbers = {f"delta_to_{system}": round(float(np.mean(values)), 4) for system, values in deltas.items()}
     if numbers["delta_to_twin"] >= numbers["delta_to_base"]:
         raise OllamaError(
-            "serves something nearer to the base model than to the twin (|Δ log-probability|"
+            "serves a model that is nearer to the base model than to the twin (|Δ log-probability|"
             f" {numbers['delta_to_twin']} and {numbers['delta_to_base']})"
         )
     return {"tokens": len(deltas["twin"]), **numbers}

@@ -1,7 +1,7 @@
-"""Adapter + base GGUF → twin.gguf (merged, quantised) and adapter.gguf.
+"""Export: adapter + base GGUF → twin.gguf (merged, quantised) and adapter.gguf.
 
-The twin is the base's own GGUF with the trained difference added to its tensors: tokenizer, RoPE settings and every
-other piece of metadata are copied, not made again, so none of them can be lost or wrong on the way.
+The twin is the base's GGUF with the trained difference added to its tensors. Tokenizer, RoPE settings and all other
+metadata are copied from the base, so that none can be lost or wrong.
 """
 
 import json
@@ -12,17 +12,18 @@ import numpy as np
 from gguf import GGMLQuantizationType as Type
 from safetensors.numpy import load_file
 
+from blogtwin.config import Params
 from blogtwin.files import atomic_path, sha256_file
 from blogtwin.models import gguf_reader
 from blogtwin.models.registry import BaseModelFiles
 from blogtwin.paths import ADAPTER_WEIGHTS, SPLIT_DIR
 
-# llama.cpp stores the rows of q and k of these in another order than transformers (Mistral is a "llama" there).
+# Architectures whose q and k rows llama.cpp stores in another order than transformers. Mistral is a "llama" there.
 ARCHITECTURES_THAT_PERMUTE = {"llama", "smollm3", "granite", "arcee", "olmo", "mistral3"}
 
 
 class LoraAdapter:
-    """A PEFT LoRA adapter, by the names and in the row order of a GGUF of its base."""
+    """A PEFT LoRA adapter, with the tensor names and row order of its base's GGUF."""
 
     def __init__(self, folder: Path, base: gguf.GGUFReader):
         config = json.loads((folder / "adapter_config.json").read_text())
@@ -34,25 +35,18 @@ class LoraAdapter:
         for key, value in load_file(folder / ADAPTER_WEIGHTS).items():
             module, _, which = key.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".")
             name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
-            assert name is not None and which in (
-                "lora_A",
-                "lora_B",
-            ), f"{key} has no place in a GGUF of {self.architecture}"
+            assert name is not None, f"{key} has no tensor in a GGUF of {self.architecture}"
+            assert which in ("lora_A", "lora_B"), f"{key} is no weight of a LoRA"
             pairs.setdefault(name, {})[which] = value.astype(np.float32)
         heads = self._heads(base)
-        self.pairs = {
-            name: (
-                pair["lora_A"],
-                (
-                    permute_qk(pair["lora_B"], heads[name.split(".")[-2]])
-                    if name.split(".")[-2] in heads
-                    else pair["lora_B"]
-                ),
-            )
-            for name, pair in pairs.items()
-        }
+        self.pairs: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # {tensor: (A, B)}, (rank, in) and (out, rank)
+        for name, pair in pairs.items():
+            a, b = pair["lora_A"], pair["lora_B"]
+            module = name.split(".")[-2]
+            self.pairs[name] = (a, permute_qk(b, heads[module]) if module in heads else b)
 
     def _heads(self, base: gguf.GGUFReader) -> dict[str, int]:
+        """{module: number of heads} of the modules whose rows are permuted."""
         if self.architecture not in ARCHITECTURES_THAT_PERMUTE:
             return {}
         q = base.fields[f"{self.architecture}.attention.head_count"].contents()
@@ -60,8 +54,10 @@ class LoraAdapter:
         return {"attn_q": q, "attn_k": kv.contents() if kv else q}
 
     def delta(self, name: str) -> np.ndarray | None:
-        """What training adds to tensor `name`, (out, in): alpha / rank · B A (Hu et al. 2021, eq. 3). None when it was
-        not adapted."""
+        """The trained difference of tensor `name`, (out, in): alpha / rank · B A (Hu et al. 2021, eq. 3).
+
+        None for a tensor without an adapter.
+        """
         if name not in self.pairs:
             return None
         a, b = self.pairs[name]
@@ -69,22 +65,26 @@ class LoraAdapter:
 
 
 def permute_qk(rows: np.ndarray, heads: int) -> np.ndarray:
-    """Rows of q or k from transformers' order (halves) to llama.cpp's (pairs), as convert_hf_to_gguf's `permute`
-    does."""
+    """Reorder the rows of q or k from transformers' order (halves) to llama.cpp's (pairs).
+
+    The same as `permute` in llama.cpp's convert_hf_to_gguf.py.
+    """
     return rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
 
 
 def write_merged_gguf(
     base: Path, adapter: Path | None, out: Path, quantization: str, chat_template: str, metadata: dict
 ) -> None:
-    """Merge and quantise. `gguf_metadata` are general.* strings and more, replacing the base's. With adapter None the
-    base is written."""
+    """Write the base merged with the adapter, quantised to "q8_0" or "f16". With adapter None, write the base alone.
+
+    `metadata`: {key: string} that replaces the base's general.* values.
+    """
     reader = gguf_reader.open_gguf(base)
     trained = LoraAdapter(adapter, reader) if adapter is not None else None
     writer = gguf.GGUFWriter(out, reader.fields["general.architecture"].contents())
     copy_metadata(reader, writer)
-    called = reader.fields.get("general.name")
-    as_phi3 = called is not None and gguf_reader.PHI3.search(called.contents()) is not None
+    base_name = reader.fields.get("general.name")
+    as_phi3 = base_name is not None and gguf_reader.PHI3.search(base_name.contents()) is not None
     for key, value in metadata.items():
         writer.add_string(key, gguf_reader.general_name(value, as_phi3) if key == "general.name" else value)
     writer.add_string("tokenizer.chat_template", chat_template)
@@ -100,7 +100,7 @@ def write_merged_gguf(
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    for tensor in reader.tensors:  # one at a time: the whole model is never in memory in fp32
+    for tensor in reader.tensors:  # one at a time, so that the whole model is never in memory as fp32
         weight = gguf.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
         delta = trained.delta(tensor.name) if trained else None
         if delta is not None:
@@ -108,14 +108,13 @@ def write_merged_gguf(
         writer.write_tensor_data(gguf.quantize(weight, kinds[tensor.name]))
     writer.close()
     missing = set(trained.pairs) - set(kinds) if trained else set()
-    assert not missing, f"trained tensors with no place in the base: {sorted(missing)[:3]}"
+    assert not missing, f"trained tensors that the base does not have: {sorted(missing)[:3]}"
 
 
 def quantised_base(base: BaseModelFiles, quantization: str) -> Path:
-    """The base as a GGUF of the twin's precision, made once: a comparison of the two then shows training and nothing
-    else.
+    """The base as a GGUF with the twin's precision, written once: a comparison of the two then shows only the training.
 
-    llama.cpp also reads q8_0 half again as fast as the embedded base's own q4_1.
+    llama.cpp also runs q8_0 one and a half times as fast as the embedded base's own q4_1.
     """
     path = base.hf.parent / f"base-{base.digest[:12]}-{quantization}.gguf"
     if not path.is_file():
@@ -127,13 +126,14 @@ def quantised_base(base: BaseModelFiles, quantization: str) -> Path:
 
 
 def tensor_type(shape: tuple[int, ...], quantization: str) -> Type:
+    """GGML type of a tensor: vectors stay fp32; q8_0 needs rows of a multiple of 32."""
     if len(shape) < 2:
         return Type.F32
     return Type.Q8_0 if quantization == "q8_0" and shape[-1] % 32 == 0 else Type.F16
 
 
 def copy_metadata(reader: gguf.GGUFReader, writer: gguf.GGUFWriter) -> None:
-    """All key-values of a GGUF but general.* (what it is called) and the chat template."""
+    """Copy all metadata of a GGUF, except general.* (its name and origin) and the chat template."""
     for key, field in reader.fields.items():
         if key.startswith(("GGUF.", "general.")) or key == "tokenizer.chat_template":
             continue
@@ -142,7 +142,7 @@ def copy_metadata(reader: gguf.GGUFReader, writer: gguf.GGUFWriter) -> None:
 
 
 def write_lora_gguf(base: Path, adapter: Path, out: Path, metadata: dict) -> None:
-    """adapter.gguf: the LoRA alone, for llama.cpp to put on the base's GGUF."""
+    """Write the LoRA alone, which llama.cpp can apply to the base's GGUF."""
     trained = LoraAdapter(adapter, gguf_reader.open_gguf(base))
     writer = gguf.GGUFWriter(out, trained.architecture)
     writer.add_type("adapter")
@@ -159,8 +159,8 @@ def write_lora_gguf(base: Path, adapter: Path, out: Path, metadata: dict) -> Non
     writer.close()
 
 
-def gguf_metadata(params, base, backend: dict) -> dict:
-    """What the files say of themselves: names and digests, never a path."""
+def gguf_metadata(params: Params, base: BaseModelFiles, backend: dict) -> dict[str, str]:
+    """The metadata of the exported files: names and digests, no paths. `backend`: content of backend.json."""
     of = f" of {params.prepare.author}" if params.prepare.author else ""
     return {
         "general.name": f"blogtwin{of}, on {base.name}",

@@ -1,7 +1,7 @@
-"""A Hugging Face folder → GGUF, by llama.cpp's own converter at a pinned version.
+"""Convert a Hugging Face folder to GGUF with llama.cpp's own converter, at a pinned version.
 
-The converter is in no wheel, but the source distribution of llama-cpp-python carries it. It is fetched once, its hash
-checked, into .venv/share/; only bases that are not a GGUF already need it.
+No wheel contains the converter, but the source distribution of llama-cpp-python does. It is downloaded once to
+.venv/share/, and its hash is checked. Only base models that are not a GGUF already need it.
 """
 
 import json
@@ -21,8 +21,8 @@ VERSION = "0.3.36"
 SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
 CONVERTER_DIR = Path(sys.prefix) / "share"
 CONVERTER_FILES = ("convert_hf_to_gguf.py", "conversion/", "gguf-py/", "LICENSE")
-# pip asks even a download for its metadata, by the build backend it names: scikit-build-core, and cmake with it. This
-# stands in for that one, so that nothing is built, and nothing of the archive runs before its hash is checked.
+# Even for a download, pip asks the build backend that a package names for its metadata: here scikit-build-core, which
+# needs cmake. This replaces it, so that nothing is built and no code of the archive runs before its hash is checked.
 BACKEND = f"""
 from pathlib import Path
 
@@ -35,22 +35,16 @@ def prepare_metadata_for_build_wheel(folder, config_settings=None):
 
 
 def hf_to_gguf(model: Path, gguf: Path, outtype: str, name: str) -> None:
-    """Write `gguf` from the folder `model`. `name` goes into its metadata, where no local path belongs."""
+    """Convert the folder `model` to the file `gguf`. `name` goes into its metadata, instead of a local path.
+
+    Raises UserError when the converter can't convert the model.
+    """
     script = ensure_converter() / "convert_hf_to_gguf.py"
     temporary = gguf.with_name(f".{gguf.name}.tmp")
     _restore_context(model / "config.json")
     title = gguf_reader.general_name(name, _strips_blanks(model / "tokenizer.json"))
-    command = [
-        sys.executable,
-        str(script),
-        str(model),
-        "--outfile",
-        str(temporary),
-        "--outtype",
-        outtype,
-        "--model-name",
-        title,
-    ]
+    options = ["--outfile", str(temporary), "--outtype", outtype, "--model-name", title]
+    command = [sys.executable, str(script), str(model), *options]
     try:
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
         if done.returncode != 0:
@@ -64,15 +58,17 @@ def hf_to_gguf(model: Path, gguf: Path, outtype: str, name: str) -> None:
 
 
 def _restore_context(path: Path) -> None:
-    """The converter asks a GPT-2 for n_ctx, which transformers no longer writes."""
+    """Add n_ctx to the config.json of a GPT-2: the converter needs it, and transformers no longer writes it."""
     config = json.loads(path.read_text(encoding="utf-8"))
     if config.get("model_type") == "gpt2":
         write_json(path, {**config, "n_ctx": config["n_positions"]})
 
 
 def _strips_blanks(path: Path) -> bool:
-    """Whether special tokens are Phi-3's: most swallow the blanks after them, and these four do not. llama.cpp looks
-    them all up."""
+    """Whether the special tokens are Phi-3's, most of which swallow the blanks after them.
+
+    llama.cpp looks up four tokens that do not, so all of these must exist.
+    """
     added = json.loads(path.read_text(encoding="utf-8"))["added_tokens"] if path.is_file() else []
     return {t["content"] for t in added} >= {"<unk>", "<s>", "</s>", "<|endoftext|>"} and any(
         t["rstrip"] for t in added if t["content"] == "<|end|>"
@@ -80,22 +76,22 @@ def _strips_blanks(path: Path) -> bool:
 
 
 def ensure_converter() -> Path:
-    """The folder of the converter, fetched the first time."""
+    """The folder of the converter, downloaded the first time."""
     folder = CONVERTER_DIR / f"llama.cpp-{VERSION}"
     if folder.is_dir():
         return folder
-    echo("fetching llama.cpp's converter (once) …")
+    echo("downloading llama.cpp's converter (once) …")
     with tempfile.TemporaryDirectory() as download:
         _unpack(_fetch(Path(download)), folder)
     return folder
 
 
 def _fetch(download: Path) -> Path:
-    """The source distribution, from wherever pip is told to look."""
+    """The source distribution, downloaded by pip. Raises UserError when that fails or its hash is wrong."""
     (download / "scikit_build_core").mkdir()
     (download / "scikit_build_core/__init__.py").touch()
     (download / "scikit_build_core/build.py").write_text(BACKEND)
-    (download / "wanted.txt").write_text(f"llama-cpp-python=={VERSION} --hash=sha256:{SHA256}\n")
+    (download / "requirements.txt").write_text(f"llama-cpp-python=={VERSION} --hash=sha256:{SHA256}\n")
     options = [
         "--no-deps",
         "--no-build-isolation",
@@ -106,32 +102,22 @@ def _fetch(download: Path) -> Path:
         "--timeout",
         "20",
     ]
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "-q",
-        *options,
-        "-d",
-        str(download),
-        "-r",
-        str(download / "wanted.txt"),
-    ]
+    files = ["-d", str(download), "-r", str(download / "requirements.txt")]
+    command = [sys.executable, "-m", "pip", "download", "-q", *options, *files]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(download)})
     if "DO NOT MATCH THE HASHES" in done.stderr:
         raise UserError(
-            f"The sources of llama-cpp-python {VERSION} are not the ones this project was tested with (SHA-256"
-            " differs): nothing was unpacked; the embedded base smollm2:135m needs none."
+            f"The sources of llama-cpp-python {VERSION} are not the ones this project was tested with (the SHA-256"
+            " differs), so nothing was unpacked: use the embedded base smollm2:135m, which does not need them."
         )
-    found = list(download.glob("*.tar.gz"))
-    if done.returncode != 0 or not found:
+    archives = list(download.glob("*.tar.gz"))
+    if done.returncode != 0 or not archives:
         raise UserError(
-            f"The sources of llama-cpp-python {VERSION}, which carry llama.cpp's converter, can't be fetched"
-            f" ({last_line(done.stderr)}): check the connection and run the same command again; the embedded base"
-            " smollm2:135m needs none."
+            f"The sources of llama-cpp-python {VERSION}, which contain llama.cpp's converter, can't be downloaded"
+            f" ({last_line(done.stderr)}): check the connection and run the same command again, or use the embedded"
+            " base smollm2:135m, which does not need them."
         )
-    return found[0]
+    return archives[0]
 
 
 def _unpack(archive: Path, folder: Path) -> None:
@@ -144,10 +130,8 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 
 def last_line(stderr: str) -> str:
-    """What a program said last, without the name of its logger."""
+    """The last line that a program printed, without the name of its logger, at most 200 characters."""
     lines = [line.strip() for line in stderr.strip().split("\n") if line.strip()]
-    return (
-        lines[-1].removeprefix("ERROR:hf-to-gguf:").removeprefix("ERROR: ").rstrip(".")[:200]
-        if lines
-        else "it gave no reason"
-    )
+    if not lines:
+        return "it gave no reason"
+    return lines[-1].removeprefix("ERROR:hf-to-gguf:").removeprefix("ERROR: ").rstrip(".")[:200]

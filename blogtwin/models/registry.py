@@ -1,9 +1,9 @@
-"""The base model by its name: where its weights, tokenizer and GGUF are, and what they are.
+"""Base models by name: where their weights, tokenizer and GGUF are.
 
-`resolve_base` answers from blogtwin/models/registry.yaml. Every base ends as two things under artifacts/base/<name>/:
-`hf/`, a folder transformers can train, and a GGUF, which is the one the exported twin takes its tokenizer and settings
-from. An embedded base is a GGUF that is de-quantised exactly; any other is a Hugging Face repository or folder that
-llama.cpp's own converter turns into a GGUF.
+`resolve_base` looks a name up in blogtwin/models/registry.yaml and prepares the model under artifacts/base/<name>/:
+`hf/`, a folder that transformers can train, and a GGUF, from which the exported twin takes its tokenizer and metadata.
+The embedded base and local .gguf files are dequantised exactly; Hugging Face repositories and folders are converted to
+GGUF by llama.cpp's own converter.
 """
 
 import functools
@@ -15,6 +15,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -27,12 +28,14 @@ from blogtwin.paths import ARTIFACTS_DIR, ROOT
 
 REGISTRY_FILE = Path(__file__).with_name("registry.yaml")
 CHAT_TEMPLATES_DIR = Path(__file__).with_name("chat_templates")
-CACHE_VERSION = 2  # raised when a base is made in another way, so that the ones made before are made again
+CACHE_VERSION = 2  # raised when the preparation of a base changes, so that bases prepared before are prepared again
 TOKENISER_PROBE = "Two  spaces, 1,234.5 and 8 ½:\n\n\ta tab – “naïve” café… she’s, DON'T (#1)\n  🙂"
 
 
 @dataclass(frozen=True)
 class BaseModelFiles:
+    """A base model that is ready for training and export."""
+
     name: str
     hf: Path  # folder of weights (safetensors), config and tokenizer
     gguf: Path  # the same model for llama.cpp
@@ -43,30 +46,29 @@ class BaseModelFiles:
 
     @property
     def context(self) -> float:
-        """Tokens that it was made to read; infinity where its config.json doesn't say."""
+        """Context window of the model in tokens; infinity where its config.json doesn't state it."""
         config = json.loads((self.hf / "config.json").read_text(encoding="utf-8"))
         return config.get("max_position_embeddings") or config.get("n_positions") or math.inf
 
-    def tokenizer(self):
-        """The tokenizer, its chat template pinned, its end-of-turn token as eos."""
+    def tokenizer(self) -> Any:
+        """The tokenizer of transformers, with a pinned chat template and its end-of-turn token as eos."""
         from transformers import PreTrainedTokenizerFast
 
-        if (
-            json.loads((self.hf / "tokenizer_config.json").read_text(encoding="utf-8"))["tokenizer_class"]
-            == PreTrainedTokenizerFast.__name__
-        ):
+        config = json.loads((self.hf / "tokenizer_config.json").read_text(encoding="utf-8"))
+        if config["tokenizer_class"] == PreTrainedTokenizerFast.__name__:
             return PreTrainedTokenizerFast.from_pretrained(self.hf)
-        from transformers import AutoTokenizer  # every model's code with it, which takes seconds to import
+        from transformers import AutoTokenizer  # imports the code of all models, which takes seconds
 
         return AutoTokenizer.from_pretrained(self.hf)
 
 
-def load_registry() -> dict:
+def load_registry() -> dict[str, dict]:
+    """{name: entry} of registry.yaml, whose head explains the fields."""
     return yaml.safe_load(REGISTRY_FILE.read_text(encoding="utf-8"))
 
 
 def registry_entry(name: str) -> dict:
-    """The entry of models.yaml, or of a local folder or GGUF. Raises UserError with the names there are."""
+    """The entry of registry.yaml, or one for a local folder or .gguf file. Raises UserError with the valid names."""
     models = load_registry()
     if name in models:
         return models[name]
@@ -82,21 +84,24 @@ def registry_entry(name: str) -> dict:
 
 
 def resolve_base(name: str) -> BaseModelFiles:
-    """The base model, made ready under artifacts/base/ the first time (a cache: delete it freely)."""
+    """The base model, prepared under artifacts/base/ the first time (a cache, which may be deleted).
+
+    Raises UserError when it can't be downloaded, read or converted.
+    """
     entry = registry_entry(name)
     local = entry.get("gguf") or entry.get("folder")
-    if local:  # exports carry the name, so it is never the path; the digest tells two models of one file name apart
+    if local:  # exports contain the name, so it must not be a path; the hash distinguishes models of the same file name
         name = entry["repo"]
-    own = f"{name}-{hashlib.sha256(str(local).encode()).hexdigest()[:8]}" if local else name
-    folder = ROOT / ARTIFACTS_DIR / "base" / "".join(c if c.isalnum() or c in ".-" else "-" for c in own)
+    folder_name = f"{name}-{hashlib.sha256(str(local).encode()).hexdigest()[:8]}" if local else name
+    folder = ROOT / ARTIFACTS_DIR / "base" / "".join(c if c.isalnum() or c in ".-" else "-" for c in folder_name)
     gguf = _embedded(entry) if "package" in entry else entry.get("gguf")
     stamp = _stamp(entry, gguf)
     ready = folder / "base.json"
     if ready.is_file():
-        made = json.loads(ready.read_text())
-        if made["stamp"] == stamp:
-            return _base(name, entry, folder, gguf or folder / "base.gguf", made["digest"])
-    echo(f"making {name} ready (once) …")
+        prepared = json.loads(ready.read_text())
+        if prepared["stamp"] == stamp:
+            return _base(name, entry, folder, gguf or folder / "base.gguf", prepared["digest"])
+    echo(f"preparing {name} (once) …")
     ready.unlink(missing_ok=True)
     if gguf is not None:
         _dequantise(gguf, folder / "hf")
@@ -108,38 +113,33 @@ def resolve_base(name: str) -> BaseModelFiles:
         gguf = folder / "base.gguf"
     _check_tokens(folder / "hf", gguf, name)
     sha = sha256_file(gguf)
-    write_json(ready, {"name": name, "stamp": stamp, "digest": sha})  # last: its existence means all is whole
+    write_json(
+        ready, {"name": name, "stamp": stamp, "digest": sha}
+    )  # last: its existence means that everything is complete
     return _base(name, entry, folder, gguf, sha)
 
 
-def _base(name, entry, folder, gguf, sha) -> BaseModelFiles:
-    return BaseModelFiles(
-        name,
-        folder / "hf",
-        Path(gguf),
-        sha,
-        entry["repo"],
-        entry["license"],
-        entry.get("template") or _template(folder / "hf"),
-    )
+def _base(name: str, entry: dict, folder: Path, gguf: Path, sha: str) -> BaseModelFiles:
+    template = entry.get("template") or _template(folder / "hf")
+    return BaseModelFiles(name, folder / "hf", Path(gguf), sha, entry["repo"], entry["license"], template)
 
 
 def _template(hf: Path) -> str:
-    """The Ollama template of a local model, known by the marks in its chat template."""
+    """The name of the Ollama template for a local model, recognised by its chat template."""
     text = (hf / "chat_template.jinja").read_text(encoding="utf-8")
-    ours = next(
-        (file.stem for file in CHAT_TEMPLATES_DIR.glob("*.jinja") if file.read_text(encoding="utf-8") == text), None
-    )
-    if ours:
-        return ours
+    for file in CHAT_TEMPLATES_DIR.glob("*.jinja"):
+        if file.read_text(encoding="utf-8") == text:
+            return file.stem
     marks = {"llama3": "<|start_header_id|>", "zephyr": "<|user|>"}
     return next((name for name, mark in marks.items() if mark in text), "chatml")
 
 
 def _stamp(entry: dict, gguf: Path | None) -> str:
-    """Changes when the source does; cheap, so that every stage can ask."""
-    source = Path(gguf or entry.get("folder", "")) if (gguf or "folder" in entry) else None
-    files = sorted(source.glob("*")) if source and source.is_dir() else [source] if source else []
+    """A hash that changes when the source does. It is cheap, because every stage computes it."""
+    source = gguf or entry.get("folder")
+    files: list[Path] = []
+    if source is not None:
+        files = sorted(source.glob("*")) if source.is_dir() else [source]
     parts = [f"{f.name}:{f.stat().st_size}:{f.stat().st_mtime_ns}" for f in files if f.is_file()]
     return hashlib.sha256("|".join([str(CACHE_VERSION), str(entry.get("repo")), *parts]).encode()).hexdigest()[:16]
 
@@ -161,7 +161,7 @@ def _embedded(entry: dict) -> Path:
 
 
 def _dequantise(gguf: Path, folder: Path) -> None:
-    """GGUF → a folder transformers can load and train."""
+    """Convert a GGUF to a folder that transformers can load and train."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils import logging
@@ -169,28 +169,28 @@ def _dequantise(gguf: Path, folder: Path) -> None:
     from blogtwin.models import gguf_reader
 
     logging.disable_progress_bar()
-    os.environ["TQDM_DISABLE"] = "1"  # the reader of GGUF tensors has a bar of its own
-    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    os.environ["TQDM_DISABLE"] = "1"  # no progress bar of the GGUF reader
+    source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     try:
         with gguf_reader.use_fast_reader():
             model = AutoModelForCausalLM.from_pretrained(
-                **where, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
+                **source, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
             )
-            tokenizer = AutoTokenizer.from_pretrained(**where)
-    except Exception as e:  # a file may hold anything, and transformers lets any error through
+            tokenizer = AutoTokenizer.from_pretrained(**source)
+    except Exception as e:  # a file may contain anything, and transformers may raise any error
         raise UserError(
-            f"{gguf} can't be read as a GGUF that transformers can train ({hub.first_sentence(e)}): use a whole one of"
-            " a common architecture, or another base."
+            f"{gguf} can't be read as a GGUF that transformers can train ({hub.first_sentence(e)}): use an undamaged"
+            " file of a common architecture, or another base model."
         ) from None
     _split_digits(tokenizer, gguf)
-    # The tokenizer made from a GGUF takes its first special token for eos; the model's config knows the right one.
+    # The tokenizer of a GGUF takes the first special token as eos; the model's config has the right one.
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
     model.config._name_or_path = model.name_or_path = gguf.stem
     _save(model, tokenizer, folder)
 
 
-def _split_digits(tokenizer, gguf: Path) -> None:
-    """transformers forgets that a vocabulary of the kind "smollm" reads each digit, also ½ and ², by itself."""
+def _split_digits(tokenizer: Any, gguf: Path) -> None:
+    """Add what transformers omits: a vocabulary of the type "smollm" splits digits, also ½ and ², into single ones."""
     from tokenizers.pre_tokenizers import Digits, Sequence
 
     from blogtwin.models import gguf_reader
@@ -202,12 +202,12 @@ def _split_digits(tokenizer, gguf: Path) -> None:
 
 
 def _copy_of_hub_model(entry: dict, name: str, folder: Path) -> None:
-    """A hub's repository, or a folder → a folder as we train it: bf16, no local path, date pinned."""
+    """Save a repository of the hub, or a local folder, as it is trained: bf16, no local path, date pinned."""
     if "folder" in entry:
         source = entry["folder"]
         model, tokenizer = hub.load_model_and_tokeniser(source, name)
     else:
-        echo(f"fetching {entry['repo']} (once) …")
+        echo(f"downloading {entry['repo']} (once) …")
         source = hub.download(name, entry)
         model, tokenizer = hub.load_model_and_tokeniser(
             source, name, f"delete {source.parent.parent} and run the same command again"
@@ -221,11 +221,12 @@ def _copy_of_hub_model(entry: dict, name: str, folder: Path) -> None:
     _save(model, tokenizer, folder, source / "tokenizer.model")
 
 
-def _save(model, tokenizer, folder: Path, pieces: Path | None = None) -> None:
+def _save(model: Any, tokenizer: Any, folder: Path, sentencepiece: Path | None = None) -> None:
+    """Write model and tokenizer. `sentencepiece`: path of the source's tokenizer.model, which may not exist."""
     if tokenizer.chat_template is None or tokenizer.eos_token is None:
-        lacking = "chat template" if tokenizer.chat_template is None else "end token"
+        missing = "chat template" if tokenizer.chat_template is None else "end token"
         raise UserError(
-            f"train.base is {model.name_or_path}, which has no {lacking}: a twin needs an instruct (chat) model."
+            f"train.base is {model.name_or_path}, which has no {missing}: a twin needs an instruct (chat) model."
         )
     tokenizer.chat_template = chat.pin_date(tokenizer.get_chat_template())
     if tokenizer.pad_token is None:
@@ -233,20 +234,18 @@ def _save(model, tokenizer, folder: Path, pieces: Path | None = None) -> None:
     with atomic_directory(folder) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
-        if (
-            pieces
-            and pieces.is_file()
-            and tokenizer.is_fast
-            and '"byte_fallback":true' in tokenizer.backend_tokenizer.to_str()
-        ):
-            # llama.cpp merges by the scores in this file, which the converter doesn't find in tokenizer.json.
-            shutil.copyfile(pieces, temporary / "tokenizer.model")
+        has_byte_fallback = tokenizer.is_fast and '"byte_fallback":true' in tokenizer.backend_tokenizer.to_str()
+        if has_byte_fallback and sentencepiece and sentencepiece.is_file():
+            # llama.cpp merges tokens by the scores in this file, which the converter doesn't find in tokenizer.json.
+            shutil.copyfile(sentencepiece, temporary / "tokenizer.model")
             write_json(temporary / "added_tokens.json", tokenizer.get_added_vocab())
 
 
 def _check_tokens(hf: Path, gguf: Path, name: str) -> None:
-    """Training reads text by transformers, and the twin by llama.cpp: where they differ, the parity gate would say so
-    hours later."""
+    """Raise UserError where transformers, which trains, and llama.cpp, which serves, tokenise differently.
+
+    Otherwise the parity gate would report it only after the training.
+    """
     from jinja2 import TemplateError
     from transformers import AutoTokenizer
 
@@ -260,14 +259,14 @@ def _check_tokens(hf: Path, gguf: Path, name: str) -> None:
             ends = scorer.ends(tokenizer.eos_token_id)
     except TemplateError as e:
         raise UserError(
-            f"train.base is {name}, whose chat template can't write a system message and a question"
+            f"train.base is {name}, whose chat template can't render a system message and a question"
             f" ({hub.first_sentence(e)}): use another base model."
         ) from None
     except OSError as e:
         raise UserError(f"train.base is {name}, and {hub.first_sentence(e)}: use another base model.") from None
     if not same or not ends:
-        wrong = "stop at its end token" if same else "read text as the same tokens as transformers"
+        difference = "stop at its end token" if same else "tokenise text as transformers does"
         raise UserError(
-            f"train.base is {name}, and llama.cpp does not {wrong}: a twin trained on it would not be the one that is"
-            " served; use another base model."
+            f"train.base is {name}, and llama.cpp does not {difference}, so the served twin would not be the trained"
+            " one: use another base model."
         )

@@ -1,6 +1,6 @@
-"""The facts of a text, as far as they can be seen without understanding it: numbers, dates, names, links and quotes.
+"""Facts of a text that can be recognised by rules: numbers, dates, names, links and quotes.
 
-A rewrite should keep those of its source and invent none: `preserved_facts` and `unsupported_facts` compare two texts.
+A rewrite should keep those of its source and add none: `preserved_facts` and `unsupported_facts` compare two texts.
 """
 
 import re
@@ -23,19 +23,18 @@ BLOCK_QUOTE = re.compile(r"(?m)(?:^[ ]{0,3}>[^\n]*(?:\n|\Z))+")
 
 
 class Fact(NamedTuple):
-    """A fact in its one spelling: 1200, 2019-06-20, port lanner, example.org/a, a quote without its marks."""
+    """A fact in normalised spelling: 1200, 2019-06-20, port lanner, example.org/a, a quote without quotation marks."""
 
     kind: Kind
     value: str
 
 
 def extract_facts(text: str) -> set[Fact]:
-    """Every fact that the text states for certain; what may be one (“one”, a capital that opens a sentence) is left
-    out."""
+    """The facts that the text states for certain. Uncertain ones (“one”, a capitalised first word) are left out."""
     text = CODE_FENCE.sub("\n", text)
     links, rest = _links(text)
     dates, undated = numbers.extract_dates(rest)
-    found = {
+    found: dict[Kind, set[str]] = {
         "number": numbers.extract_numbers(undated),
         "date": dates,
         "name": entities.extract_names(rest),
@@ -46,18 +45,17 @@ def extract_facts(text: str) -> set[Fact]:
 
 
 def preserved_facts(context: str, text: str) -> set[Fact]:
-    """The facts of `context` that stand in `text` too, in whatever spelling: “one” will do for 1, a surname for the
-    whole name."""
-    stated = extract_facts(text)
+    """The facts of `context` that `text` states too, in any spelling: “one” for 1, a surname for the whole name."""
+    facts = extract_facts(text)
     rest = _links(text)[1]
-    loose = {
-        "number": numbers.weak_numbers(rest) | _date_numbers(stated),
-        "name": entities.extract_names(rest, sure=False),
+    uncertain = {
+        "number": numbers.weak_numbers(rest) | _date_numbers(facts),
+        "name": entities.extract_names(rest, strict=False),
     }
-    values = {kind: {f.value for f in stated if f.kind == kind} | loose.get(kind, set()) for kind in FACT_KINDS}
+    values = {kind: values | uncertain.get(kind, set()) for kind, values in _by_kind(facts).items()}
     flat = _flat(text)
 
-    def stands(fact: Fact) -> bool:
+    def is_stated(fact: Fact) -> bool:
         if fact.value in values[fact.kind]:
             return True
         if fact.kind == "date":
@@ -67,19 +65,21 @@ def preserved_facts(context: str, text: str) -> set[Fact]:
             return any(whole <= other or other <= whole for other in map(entities.significant_words, values["name"]))
         return fact.kind in ("link", "quote") and _flat(fact.value) in flat
 
-    return {fact for fact in extract_facts(context) if stands(fact)}
+    return {fact for fact in extract_facts(context) if is_stated(fact)}
 
 
 def unsupported_facts(context: str, text: str) -> set[Fact]:
-    """The facts of `text` that `context` holds nowhere. A name is known by its words, a date by its day, month and
-    year."""
-    known = extract_facts(context)
-    values = {kind: {f.value for f in known if f.kind == kind} for kind in FACT_KINDS}
-    amounts = values["number"] | numbers.weak_numbers(context) | _date_numbers(known)
+    """The facts of `text` that `context` does not support.
+
+    A name is supported by its words, a date by its day, month and year.
+    """
+    supported = extract_facts(context)
+    values = _by_kind(supported)
+    amounts = values["number"] | numbers.weak_numbers(context) | _date_numbers(supported)
     words = {entities.normalise_name(w) for w in entities.WORD.findall(context)}
     flat = _flat(context)
 
-    def stands(fact: Fact) -> bool:
+    def is_supported(fact: Fact) -> bool:
         if fact.kind == "number":
             return fact.value in amounts
         if fact.kind == "date":
@@ -88,29 +88,32 @@ def unsupported_facts(context: str, text: str) -> set[Fact]:
             return entities.significant_words(fact.value) <= words
         return fact.value in values[fact.kind] or _flat(fact.value) in flat
 
-    return {fact for fact in extract_facts(text) if not stands(fact)}
+    return {fact for fact in extract_facts(text) if not is_supported(fact)}
+
+
+def _by_kind(facts: set[Fact]) -> dict[Kind, set[str]]:
+    """The values of the facts of each kind."""
+    return {kind: {f.value for f in facts if f.kind == kind} for kind in FACT_KINDS}
 
 
 def _links(text: str) -> tuple[set[str], str]:
-    """(addresses without scheme, www and closing punctuation, the text with them blanked out)."""
+    """(URLs and e-mail addresses without scheme, www and closing punctuation; the text without them)."""
     found = set()
 
-    def take(match):
+    def blank_out(match: re.Match[str]) -> str:
         address = re.sub(r"(?i)^(?:https?://|mailto:)?(?:www\.)?", "", match[match.lastindex or 0])
         host, slash, path = address.partition("/")
-        found.add(
-            (host.lower() + slash + path).rstrip(
-                "/.,;:!?'*_)" if address.count("(") < address.count(")") else "/.,;:!?'*_"
-            )
-        )
+        punctuation = "/.,;:!?'*_"
+        if address.count("(") < address.count(")"):
+            punctuation += ")"
+        found.add((host.lower() + slash + path).rstrip(punctuation))
         return " " * len(match[0])
 
-    return found, BARE_LINK.sub(take, MARKDOWN_LINK.sub(take, text))
+    return found, BARE_LINK.sub(blank_out, MARKDOWN_LINK.sub(blank_out, text))
 
 
 def _quotes(text: str) -> set[str]:
-    """Quotes of two words or more, between quotation marks or in a block; a single quoted word is seldom a
-    quotation."""
+    """Quotes of two or more words, in quotation marks or block quotes. A single quoted word is seldom a quotation."""
     blocks = [re.sub(r"(?m)^[ ]{0,3}>[ ]?", "", block) for block in BLOCK_QUOTE.findall(text)]
     marked = [next(filter(None, found)) for found in QUOTED.findall(BLOCK_QUOTE.sub("\n", text))]
     quotes = {_flat(q).strip(" .,;:!?…-–—\"'") for q in [*blocks, *marked] if "\n\n" not in q}
@@ -118,17 +121,18 @@ def _quotes(text: str) -> set[str]:
 
 
 def _flat(text: str) -> str:
-    """Case, white space, emphasis and the shape of quotation marks folded."""
-    return " ".join(re.sub(r"[*_`]", "", re.sub(r"[‘’]", "'", re.sub(r"[“”„«»]", '"', text))).casefold().split())
+    """The text for comparison: case-folded, without emphasis, with straight quotation marks and single blanks."""
+    text = re.sub(r"[‘’]", "'", re.sub(r"[“”„«»]", '"', text))
+    return " ".join(re.sub(r"[*_`]", "", text).casefold().split())
 
 
-def _date_numbers(found: set[Fact]) -> set[str]:
+def _date_numbers(facts: set[Fact]) -> set[str]:
     """Day, month and year of the dates, as numbers."""
-    return {value for fact in found if fact.kind == "date" for value in numbers.date_fields(fact.value).values()}
+    return {value for fact in facts if fact.kind == "date" for value in numbers.date_fields(fact.value).values()}
 
 
 def _same_date(source: str, other: str) -> bool:
-    """The same weekday, or the same day and month; the year may go unsaid."""
+    """Whether two dates have the same day and month, and the same year where both have one."""
     a, b = numbers.date_fields(source), numbers.date_fields(other)
     return (
         "weekday" not in a
@@ -139,7 +143,7 @@ def _same_date(source: str, other: str) -> bool:
 
 
 def _follows(date: str, source: str, amounts: set[str]) -> bool:
-    """Whether nothing of `date` contradicts `source`, and what it says beyond is among the numbers."""
+    """Whether `date` does not contradict `source`, and its additional fields are among the numbers `amounts`."""
     a, b = numbers.date_fields(date), numbers.date_fields(source)
     return a.keys() & b.keys() != set() and all(
         b[name] == value if name in b else value in amounts for name, value in a.items()

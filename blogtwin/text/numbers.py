@@ -1,7 +1,6 @@
-"""Numbers and dates in a text, each in one spelling: 1,200 and 1200, three and 3, 20th of June and June 20 are the
-same.
+"""Numbers and dates of a text in normalised spelling: 1,200 and 1200, three and 3, 20th of June and June 20 are equal.
 
-Digits are read in any language, number words and months in English. Units and signs of money are left aside.
+Digits are recognised in any language, number words and months in English. Units and currency signs are ignored.
 """
 
 import re
@@ -41,7 +40,7 @@ SPELLED_NUMBER = re.compile(
     rf" \t]+|-)(?:{COUNTING_WORDS}|{'|'.join(SCALES)})\b)*(?!\w)",
     re.I,
 )
-# What may stand for a number and may not: good enough to have kept it, too weak to have invented it.
+# Words that may mean a number: they count as stating it, but not as inventing it.
 NUMBER_HINTS = {
     "one": "1",
     "once": "1",
@@ -74,7 +73,7 @@ NUMBER_HINTS |= {
     )
 }
 FRACTIONS = {"¼": ".25", "½": ".5", "¾": ".75"}
-# Not inside a name (M8, GPT-4); a minus only where no range is meant.
+# Not inside a name (M8, GPT-4); a minus sign only where it can't be a range.
 DIGITS = re.compile(
     rf"(?<![\w.])(?<![A-Z]-)(?:(?<![\w)])[-−])?\d+(?:[.,:'’\u00a0\u202f\u2009]\d+)*(?:\s+(?P<scale>(?i:{'|'.join(SCALES)}))\b)?"
 )
@@ -93,7 +92,7 @@ MONTHS = [
     "december",
 ]
 DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-# “may” and “march” are months only with a capital.
+# “May” and “March” are months only with a capital.
 MONTH = (
     r"(?P<month>(?i:jan(?:uary)?|feb(?:ruary)?|apr(?:il)?|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
     r"|nov(?:ember)?|dec(?:ember)?)|Mar(?:ch)?|MARCH|May|MAY)\b\.?"
@@ -116,30 +115,33 @@ DATES = [
 
 
 def extract_dates(text: str) -> tuple[set[str], str]:
-    """(dates, the text with them blanked out). A date is ISO 8601 as far as it is known, 2019-06-20, 2019-06, --06-20,
-    --06, or a weekday.
+    """(dates, the text with them replaced by blanks).
 
-    20/06/2019 is read day first, unless only month first makes sense.
+    A date is ISO 8601 as far as it is known (2019-06-20, 2019-06, --06-20, --06), or a weekday. 20/06/2019 is read as
+    day first, unless only month first makes sense.
     """
     found = set()
     for pattern in DATES:
 
-        def take(match):
+        def blank_out(match: re.Match[str]) -> str:
             value = _date(match.groupdict())
             found.add(value)
             return " " * len(match[0]) if value else match[0]
 
-        text = pattern.sub(take, text)
+        text = pattern.sub(blank_out, text)
     return found - {""}, text
 
 
-def _date(parts: dict) -> str:
-    if parts.get("weekday"):
-        return parts["weekday"].lower()
-    year, month, day = (parts.get(p) or "" for p in ("year", "month", "day"))
-    if not month.isdigit():
-        month = next(n for n, name in enumerate(MONTHS, 1) if name.startswith(month[:3].lower()))
-    month, day = int(month), int(day or 0)
+def _date(parts: dict[str, str | None]) -> str:
+    """The date of a match's groups; "" where it is no date of the calendar."""
+    if weekday := parts.get("weekday"):
+        return weekday.lower()
+    year, month_text = parts.get("year") or "", parts.get("month") or ""
+    if month_text.isdigit():
+        month = int(month_text)
+    else:
+        month = next(n for n, name in enumerate(MONTHS, 1) if name.startswith(month_text[:3].lower()))
+    day = int(parts.get("day") or 0)
     if month > 12 >= day > 0:
         month, day = day, month
     if not 1 <= month <= 12 or day > 31:
@@ -149,21 +151,21 @@ def _date(parts: dict) -> str:
 
 
 def date_fields(date: str) -> dict[str, str]:
-    """What an ISO date says: {"year", "month", "day"}, as numbers are written elsewhere; a weekday says {"weekday"}."""
+    """The fields of a date that are known: {"year", "month", "day"} without leading zeros, or {"weekday"}."""
     if date in DAYS:
         return {"weekday": date}
-    year, month, day = re.fullmatch(r"(\d{4}|-)-(\d\d)(?:-(\d\d))?", date).groups("")
-    return {
-        name: value.lstrip("0")
-        for name, value in (("year", year), ("month", month), ("day", day))
-        if value and value != "-"
-    }
+    match = re.fullmatch(r"(\d{4}|-)-(\d\d)(?:-(\d\d))?", date)
+    assert match is not None, f"{date} is no date of extract_dates"
+    fields = zip(("year", "month", "day"), match.groups(""))
+    return {name: value.lstrip("0") for name, value in fields if value and value != "-"}
 
 
 def extract_numbers(text: str) -> set[str]:
-    """Numbers written in digits or words, as plain decimals: 1200, 3.5, -4; 9:30 stays a time. “one” alone is a pronoun
-    too often."""
-    text = re.sub(r"(?m)^[ \t>]*\d{1,3}[.)][ \t]", "", text)  # the numbers of a list are no facts
+    """Numbers in digits or words, as plain decimals: 1200, 3.5, -4; a time stays 9:30.
+
+    A single “one” does not count: it is a pronoun too often.
+    """
+    text = re.sub(r"(?m)^[ \t>]*\d{1,3}[.)][ \t]", "", text)  # the numbers of list items are no facts
     text = re.sub("[¼½¾]", lambda m: ("" if text[m.start() - 1 : m.start()].isdigit() else "0") + FRACTIONS[m[0]], text)
     found = {value for match in DIGITS.finditer(text) for value in _plain(match[0], match["scale"])}
     for match in SPELLED_NUMBER.finditer(DIGITS.sub(" ", text)):
@@ -172,39 +174,37 @@ def extract_numbers(text: str) -> set[str]:
 
 
 def weak_numbers(text: str) -> set[str]:
-    """Numbers that words like “one”, “twice” or “third” may stand for."""
+    """Numbers that words like “one”, “twice” or “third” may mean."""
     return {NUMBER_HINTS[word] for word in re.findall(r"[a-z]+", text.lower()) if word in NUMBER_HINTS}
 
 
 def _plain(written: str, scale: str | None) -> list[str]:
-    """A run of digits and separators → the numbers it holds: one, or several where the separators make no sense as
-    one."""
+    """The numbers in a run of digits and separators: one, or several where the separators make no sense in one.
+
+    `scale`: the scale word at the end of `written` (“million”), if any.
+    """
     if scale:
         written = written[: -len(scale)].rstrip()
     minus, digits = ("-", written[1:]) if written[0] in "-−" else ("", written)
     if re.fullmatch(r"\d{1,3}([,'’\u00a0\u202f\u2009])\d{3}(?:\1\d{3})*(?:\.\d+)?", digits):
         digits = re.sub(r"[^\d.]", "", digits)
-    elif re.fullmatch(
-        r"\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,}|\d+,\d{1,2}|\d+,\d{4,}", digits
-    ):  # 1.200,5 and 3,5 as in German
+    elif re.fullmatch(r"\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,}|\d+,\d{1,2}|\d+,\d{4,}", digits):
+        # as in German: 1.200,5 and 3,5
         digits = digits.replace(".", "").replace(",", ".")
     if re.fullmatch(r"\d{1,2}:\d\d", digits):
         return [re.sub(r"^0(?=\d)|:00$", "", digits)]
     if not re.fullmatch(r"\d+(?:\.\d+)?", digits):
-        return (
-            [value for part in re.findall(r"\d+", digits) for value in _plain(part, None)]
-            if digits.count(".") < 2
-            else [digits]
-        )
+        if digits.count(".") >= 2:  # a version number
+            return [digits]
+        return [value for part in re.findall(r"\d+", digits) for value in _plain(part, None)]
     value = Decimal(digits) * SCALES.get((scale or "").lower(), 1)
     return [minus + f"{value.normalize():f}"]
 
 
 def _spelt(words: list[str]) -> list[int]:
-    """The numbers in a run of number words: “two hundred and five” is one, “three four” are two; a lone “one” is
-    none."""
+    """The numbers in a run of number words: “two hundred and five” is one, “three four” are two, “one” none."""
     runs: list[list[str]] = [[]]
-    last = 0  # the size of the word before: only a smaller one adds to it
+    last = 0  # value of the word before: only a smaller one adds to it
     for word in words:
         if word in ("and", "a", "an"):
             continue
@@ -217,6 +217,7 @@ def _spelt(words: list[str]) -> list[int]:
 
 
 def _value(run: list[str]) -> int:
+    """The value of one number in words, without “and”."""
     total = part = 0
     for word in run:
         if word not in SCALES:

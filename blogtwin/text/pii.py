@@ -1,13 +1,14 @@
-"""Personal data in a text: e-mail addresses, phone numbers, postal addresses and keys; and which of those another text
-gives away.
+"""Personal data in a text: e-mail addresses, phone numbers, postal addresses and API keys; and which of it another text
+leaks.
 
-Made for precision, so that the numbers of ordinary prose, dates, prices and ISBNs pass. A name alone is no personal
-data here.
+The patterns favour precision: numbers in ordinary prose, dates, prices and ISBNs are no personal data, nor is a name
+alone.
 """
 
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 
 import phonenumbers
 
@@ -15,20 +16,8 @@ EMAIL = re.compile(
     r"(?i)(?<![\w.+/@-])\w[\w.+-]{0,63}(?:@|[ ]?[(\[{][ ]?at[ ]?[)\]}][ ]?)[\w-]+(?:(?:\.|[ ]?[(\[{][ ]?dot[ ]?[)\]}]["
     r" ]?)[\w-]+)*(?:\.|[ ]?[(\[{][ ]?dot[ ]?[)\]}][ ]?)[a-z]{2,24}(?![\w@:/-]|\.\w)"
 )
-FILES = {
-    "png",
-    "jpg",
-    "jpeg",
-    "gif",
-    "svg",
-    "webp",
-    "js",
-    "css",
-    "html",
-    "service",
-    "timer",
-    "local",
-}  # icon@2x.png, unit@name.service
+# File extensions, as in icon@2x.png and unit@name.service: no top-level domains.
+FILES = {"png", "jpg", "jpeg", "gif", "svg", "webp", "js", "css", "html", "service", "timer", "local"}
 PLACEHOLDER_EMAIL = re.compile(
     r".*\bno-?reply\b.*|(?:git|user|you|your|name|someone|me|foo|bar|test|username|email|your[._-]?(?:name|email))@(?:example\.\w+|.*github\.com|domain\.com|email\.com)"
 )
@@ -38,17 +27,8 @@ PHONE_CUE = re.compile(
     r"(?i)\b(?:tel|telephone|phone|mobile|mob|cell|fax|whatsapp|signal|(?:call|ring|text)(?:s|ing)?(?:"
     r" (?:me|us|him|her|them))?(?: (?:on|at))?)\b[^\w\n]{0,4}(?:number|no\.?|is)?[^\w\n]{0,4}(?:is )?\Z"
 )
-REGIONS = (
-    "GB",
-    "US",
-    "DE",
-    "FR",
-    "ES",
-    "IT",
-    "NL",
-    "AU",
-    "IN",
-)  # countries whose way of grouping digits is known by it
+# Countries whose numbers are recognised by their grouping of digits.
+REGIONS = ("GB", "US", "DE", "FR", "ES", "IT", "NL", "AU", "IN")
 CAPITAL = r"[A-ZÀ-Þ][\w'’-]*"
 STREET = (
     r"(?:Street|Road|Avenue|Lane|Drive|Boulevard|Court|Place|Square|Terrace|Close|Crescent|Gardens|Grove|Row|Mews"
@@ -89,75 +69,82 @@ BARE_TOKEN = re.compile(r"(?!sha\d{3}-)(?<![\w+/=.:@%&?#-])[A-Za-z0-9+_-]{32,}={
 
 
 def find_personal_data(text: str) -> list[tuple[str, str]]:
-    """(kind, value) of each piece, once: kind is "email", "phone", "address" or "key"; phones are digits (+ and country
-    if given)."""
+    """(kind, value) of each item, without repetition.
+
+    kind: "email", "phone", "address" or "key". A phone number is digits, with + and the country code if given.
+    """
     found: list[tuple[str, str]] = []
 
-    def take(kind, value, match):
-        found.append((kind, value))
-        return "\n" * len(match[0])  # what is one thing is no other
+    def extract(kind: str, pattern: re.Pattern[str], value_of: Callable[[re.Match[str]], str]) -> None:
+        """Add the values of all matches, and blank these out, so that they are found as no other kind."""
+        nonlocal text
 
-    text = KEYS.sub(lambda m: take("key", m[0], m), text)
-    for pattern, group in ((ASSIGNED, 1), (BARE_TOKEN, 0)):
-        text = pattern.sub(
-            lambda m, group=group: take("key", m[group], m) if _random(m[group], free=not group) else m[0], text
-        )
-    text = EMAIL.sub(lambda m: take("email", _email(m[0]), m) if _email(m[0]) else m[0], text)
+        def blank_out(match: re.Match[str]) -> str:
+            value = value_of(match)
+            if not value:
+                return match[0]
+            found.append((kind, value))
+            return "\n" * len(match[0])
+
+        text = pattern.sub(blank_out, text)
+
+    extract("key", KEYS, lambda m: m[0])
+    extract("key", ASSIGNED, lambda m: m[1] if _looks_random(m[1], bare=False) else "")
+    extract("key", BARE_TOKEN, lambda m: m[0] if _looks_random(m[0], bare=True) else "")
+    extract("email", EMAIL, lambda m: _email(m[0]))
     for pattern in ADDRESSES:
-        text = pattern.sub(lambda m: take("address", " ".join(m[0].strip(" ,.").split()), m), text)
+        extract("address", pattern, lambda m: " ".join(m[0].strip(" ,.").split()))
     found += [("phone", phone) for phone in _phones(text)]
     return list(dict.fromkeys(found))
 
 
 def find_leaks(text: str, personal: set[str]) -> set[str]:
-    """The values of `personal`, as `find_personal_data` gives them, that `text` holds, however they are spaced or
-    capitalised there."""
+    """Those of the values `personal` (from `find_personal_data`) that `text` contains, in any spacing and case."""
     emails = {value for kind, value in find_personal_data(text) if kind == "email"}
     flat = _flat(text)
     runs = [re.sub(r"\D", "", run) for run in re.findall(r"[+(]{0,2}\d(?:[ ().-]{0,3}\d){5,}", text)]
 
-    def stands(value: str) -> bool:
+    def is_leaked(value: str) -> bool:
         if re.fullmatch(r"\+?\d{7,15}", value):
-            return any(_same_phone(re.sub(r"\D", "", value), run) for run in runs)
-        return (
-            value in emails
-            if re.fullmatch(r"[\w.+-]+@[\w.-]+\.[a-z]{2,24}", value)
-            else bool(re.search(rf"(?<!\w){re.escape(_flat(value))}(?!\w)", flat))
-        )
+            return any(_is_same_phone(re.sub(r"\D", "", value), run) for run in runs)
+        if re.fullmatch(r"[\w.+-]+@[\w.-]+\.[a-z]{2,24}", value):
+            return value in emails
+        return bool(re.search(rf"(?<!\w){re.escape(_flat(value))}(?!\w)", flat))
 
-    return {value for value in personal if value and stands(value)}
+    return {value for value in personal if value and is_leaked(value)}
 
 
 def _email(written: str) -> str:
-    """A plain address; empty for what only looks like one or is nobody's."""
-    address = (
-        re.sub(r"(?i) ?[(\[{] ?dot ?[)\]}] ?", ".", re.sub(r"(?i) ?[(\[{] ?at ?[)\]}] ?", "@", written))
-        .lower()
-        .strip(".")
-    )
+    """The address with its “(at)” and “(dot)” replaced; "" for a file name or a placeholder."""
+    written = re.sub(r"(?i) ?[(\[{] ?at ?[)\]}] ?", "@", written)
+    written = re.sub(r"(?i) ?[(\[{] ?dot ?[)\]}] ?", ".", written)
+    address = written.lower().strip(".")
     return "" if address.rsplit(".", 1)[-1] in FILES or PLACEHOLDER_EMAIL.fullmatch(address) else address
 
 
 def _phones(text: str) -> list[str]:
-    """After a word like “tel”; else a valid number with its country code, or one grouped as its country groups them."""
+    """Phone numbers: after a word like “tel”, valid with a country code, or grouped as usual in their country."""
     found = []
 
-    def take(match):
-        country = match[0].startswith(("+", "00"))
-        if PHONE_CUE.search(text[max(0, match.start() - 40) : match.start()]) or (
-            _abroad(match[0]) if country else _grouped(match[0])
-        ):
-            digits = re.sub(r"\D", "", match[0].replace("(0)", "") if country else match[0])
-            found.append("+" + digits.removeprefix("00") if country else digits)
-        return "\n" * len(match[0])
+    def blank_out(match: re.Match[str]) -> str:
+        written = match[0]
+        has_cue = PHONE_CUE.search(text[max(0, match.start() - 40) : match.start()]) is not None
+        if written.startswith(("+", "00")):
+            if has_cue or _is_international_phone(written):
+                found.append("+" + re.sub(r"\D", "", written.replace("(0)", "")).removeprefix("00"))
+        elif has_cue or _is_national_phone(written):
+            found.append(re.sub(r"\D", "", written))
+        return "\n" * len(written)
 
-    NATIONAL_PHONE.sub(take, INTERNATIONAL_PHONE.sub(take, text))
+    NATIONAL_PHONE.sub(blank_out, INTERNATIONAL_PHONE.sub(blank_out, text))
     return found
 
 
-def _abroad(written: str) -> bool:
-    """With a country code: valid, or possible and written in groups (the numbers kept for films and examples are not
-    valid)."""
+def _is_international_phone(written: str) -> bool:
+    """Whether a number with a country code is valid, or possible and written in groups.
+
+    The latter, because numbers reserved for films and examples are not valid.
+    """
     try:
         number = phonenumbers.parse("+" + re.sub(r"^00|[+]", "", written))
     except phonenumbers.NumberParseException:
@@ -167,8 +154,8 @@ def _abroad(written: str) -> bool:
     )
 
 
-def _grouped(written: str) -> bool:
-    """A national number written in groups, valid somewhere. Digits in one piece may be anything."""
+def _is_national_phone(written: str) -> bool:
+    """Whether a number without country code is written in the groups of one of REGIONS, and valid there."""
     if not re.search(r"\d[ ().-]+\d", written) or not re.match(r"\(?0|\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}$", written):
         return False
     level = phonenumbers.Leniency.STRICT_GROUPING
@@ -179,24 +166,26 @@ def _grouped(written: str) -> bool:
     )
 
 
-def _same_phone(one: str, other: str) -> bool:
-    """The same number, with the country's code or without: the shorter ends the longer, the leading 0 aside."""
+def _is_same_phone(one: str, other: str) -> bool:
+    """Whether two numbers differ only in their country code or leading 0: the longer ends with the shorter."""
     short, long = sorted((one.lstrip("0"), other.lstrip("0")), key=len)
     return len(short) >= 7 and long.endswith(short) and len(long) - len(short) <= 3
 
 
-def _random(token: str, free: bool) -> bool:
-    """As random as a key: letters and digits mixed, and more bits a character than words have. `free`: nothing around
-    says that it is one."""
+def _looks_random(token: str, bare: bool) -> bool:
+    """Whether a token looks like a key: letters and digits mixed, with more entropy per character than words have.
+
+    `bare`: no word like “token” stands before it, so the bounds are stricter.
+    """
     if not (re.search(r"\d", token) and re.search(r"[A-Za-z]", token)):
         return False
-    if free and not (
-        re.search(r"[a-z]", token) and re.search(r"[A-Z]", token) and re.search(r"[A-Za-z0-9]{16}", token)
-    ):  # a digest, a slug
+    has_both_cases = re.search(r"[a-z]", token) and re.search(r"[A-Z]", token)
+    if bare and not (has_both_cases and re.search(r"[A-Za-z0-9]{16}", token)):  # a digest, a slug
         return False
     bits = -sum(n / len(token) * math.log2(n / len(token)) for n in Counter(token).values())
-    return bits > (4.3 if free else 3.0)
+    return bits > (4.3 if bare else 3.0)
 
 
 def _flat(text: str) -> str:
+    """The text for comparison: case-folded, without commas, with single blanks."""
     return " ".join(re.sub(r"[,\s]+", " ", text).casefold().split())

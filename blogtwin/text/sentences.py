@@ -1,4 +1,4 @@
-"""A post's sentences, without what is none: code, headings, the marks of lists and quotes."""
+"""Split a post into sentences, without code, headings, and the marks of lists and quotes."""
 
 import re
 
@@ -7,34 +7,36 @@ from blogtwin.text.markdown import FENCE_ANY_END
 HEADING = re.compile(r"(?m)^[ \t]*#{1,6}[ \t][^\n]*$")
 QUOTE = re.compile(r"(?m)^[ \t]*(?:>[ \t]?)+")
 ITEM = re.compile(r"(?m)^[ \t]*(?:[-*+]|\d+[.)])[ \t]+")
-# Where sentences end. Each reading has its use, and a change to one changes what its user measures.
-# In a post: after the stop and the quotes and brackets that close there, after a CJK stop, and with the paragraph.
+# Ends of sentences. There are several patterns on purpose: a change to one changes what its user measures.
+# In a post: after a stop and the closing quotes and brackets that follow it, after a CJK stop, and after a paragraph.
 SENTENCE_END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"'”’)\]*_»]))\s+|(?<=[。！？])|\n[ \t]*\n")
-PROSE_END = re.compile(
-    r"(?<=[.!?])[\"')\]]*\s+"
-)  # in running prose without typography: what sentence lengths are measured by
-LINE_OR_SENTENCE_END = re.compile(
-    r"(?<=[.!?])\s+|\n+"
-)  # in notes and in the end of a part, whose lines are sentences too
-CLAUSE_END = re.compile(r"(?<=[.!?:;])(?=\s)")  # in a paragraph that is too long for a training row
-COUNTED_END = re.compile(
-    r"(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)[.!?…]+[\"'”’)*_]*(?=\s|$)"
-)  # in an answer that is to have so many
+# In running prose without typographic quotes, for the measurement of sentence lengths.
+PROSE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+")
+# In notes, and at the end of a part of a post, where a line is a sentence too.
+LINE_OR_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+# In a paragraph that is too long for a training row.
+CLAUSE_END = re.compile(r"(?<=[.!?:;])(?=\s)")
+# In an answer whose number of sentences is checked.
+COUNTED_END = re.compile(r"(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)[.!?…]+[\"'”’)*_]*(?=\s|$)")
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences in order, white space folded."""
+    """The sentences in order, with white space collapsed."""
     text = QUOTE.sub("", HEADING.sub("\n\n", FENCE_ANY_END.sub("\n\n", text)))
-    pieces = SENTENCE_END.split(ITEM.sub("\n\n", text))  # an item is a paragraph of its own, and "1." no sentence
+    pieces = SENTENCE_END.split(ITEM.sub("\n\n", text))  # a list item is its own paragraph, and "1." is no sentence
     return [" ".join(p.split()) for p in pieces if re.search(r"\w", p)]
 
 
 def truncate_words(text: str, n: int) -> str:
-    """The first `n` words with the line breaks between them: what is compared at one length keeps its paragraphs."""
-    return re.match(rf"(?:\s*\S+){{0,{n}}}", text)[0]
+    """The first `n` words, with the line breaks between them, so that paragraphs stay."""
+    match = re.match(rf"(?:\s*\S+){{0,{n}}}", text)
+    assert match is not None  # it may be empty
+    return match[0]
 
 
 def count_sentences(text: str) -> int:
-    """Ends of sentences, and a last one that has none: as a person would count an answer's."""
-    ends = list(COUNTED_END.finditer(text.strip()))
-    return len(ends) + bool(text.strip()[ends[-1].end() if ends else 0 :].strip())
+    """Number of sentences of an answer, as a person would count them; the last one may lack its full stop."""
+    text = text.strip()
+    ends = list(COUNTED_END.finditer(text))
+    rest = text[ends[-1].end() :] if ends else text
+    return len(ends) + bool(rest.strip())

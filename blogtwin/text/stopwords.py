@@ -1,14 +1,14 @@
-"""Every list of stop words, each with its use. They differ on purpose: a list decides what its user measures."""
+"""All lists of stop words. They differ on purpose: a list decides what its user measures."""
 
 from blogtwin.text.numbers import DAYS, MONTHS
 
 
 def word_set(text: str) -> frozenset[str]:
-    """The words of a text, parted by white space."""
+    """The words of a text, separated by white space."""
     return frozenset(text.split())
 
 
-# Never a name, nor a part of one, whatever their capital: they open sentences.
+# Capitalised words that are never part of a name: they open sentences.
 SENTENCE_OPENERS = word_set("""
     a an the this that these those there here i i'm i've i'll i'd you he she it we they my your his her its our their me
     him us them you're you've you'll he's she's it's we're we've we'll they're they've that's there's here's let's
@@ -29,7 +29,7 @@ SENTENCE_OPENERS = word_set("""
 SENTENCE_OPENERS |= {*MONTHS, *DAYS, *(f"{day}s" for day in DAYS)} | word_set(
     "jan feb mar apr jun jul aug sep sept oct nov dec"
 )
-# Words that say nothing of what a passage is about: key phrases and notes go without them.
+# Words that say nothing about the topic of a passage: key phrases and notes leave them out.
 STOP_WORDS = word_set("""
     a an the this that these those there here i you he she it we they me him us them my your his her its our their mine
     yours and but or nor so yet for if then than when while as because since until unless although though whether in on

@@ -138,7 +138,7 @@ def test_load_params_names_a_missing_parameter(folder):
         (
             "train_fraction: 0.72",
             "train_fraction: 0.9",
-            "split: train_fraction + valid_fraction + test_fraction is 1.18, it must be 1.",
+            "split: train_fraction + valid_fraction + test_fraction is 1.18; it must be 1.",
         ),
         ("min_jaccard: 0.3", "min_jaccard: 1.5", "split.min_jaccard"),
         ("learning_rate: preset", "learning_rate: .nan", "train.learning_rate"),
@@ -156,12 +156,12 @@ def test_load_params_names_a_missing_parameter(folder):
         (
             "preference_data: train/votes.jsonl",
             "preference_data: null",
-            "train.preference_data is None: it should be a file that is there; for no votes, train/votes.jsonl",
+            "train.preference_data is None: it should be a file that exists; for no preference data use train/votes.jsonl",
         ),
         (
             "preference_data: train/votes.jsonl",
             'preference_data: ""',
-            "train.preference_data is '': it should be a file that is there; for no votes, train/votes.jsonl",
+            "train.preference_data is '': it should be a file that exists; for no preference data use train/votes.jsonl",
         ),
         ("quantization: q8_0", "quantization: q2_k", "export.quantization"),
         ("name: blogtwin", "name: My Twin", "ollama.name"),

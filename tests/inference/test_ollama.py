@@ -226,13 +226,13 @@ def test_without_ollama_the_stage_leaves_a_modelfile_and_says_so_in_one_line(wor
 FAULTS = {
     "upload": "stopped answering at /api/blobs/",
     "upload dies": "stopped answering at /api/blobs/",
-    "stream": "stopped answering while it made blogtwin:",
-    "stream dies": "stopped answering while it made blogtwin:",
+    "stream": "stopped answering while it created blogtwin:",
+    "stream dies": "stopped answering while it created blogtwin:",
     "error": "could not create blogtwin:",
     "base": "nearer to the base model than to the twin",
     "template": "replaced the template",
     "logprobs": "gave no log-probabilities",
-    "html": "no JSON object",
+    "html": "other than a JSON object",
 }
 
 

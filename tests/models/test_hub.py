@@ -269,7 +269,7 @@ def test_a_gated_repository_tells_where_to_accept_and_what_is_open(server, repos
 
 
 def test_a_repository_that_is_not_there(server):
-    assert "has no nobody/none, or only for others" in sentence(hub.download, NAME, {"repo": "nobody/none"})
+    assert "has no repository nobody/none, or a private one" in sentence(hub.download, NAME, {"repo": "nobody/none"})
 
 
 def test_a_token_that_is_not_valid(server):
@@ -308,7 +308,7 @@ def test_a_download_that_broke_off_is_never_whole_and_goes_on(server, repository
     server.fault = "half"
     wanted = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
     kept = sum((repository / name).stat().st_size for name in wanted)
-    assert f"{kept / 1e6:.1f} MB of it are kept in {tmp_path / 'cache'}" in sentence(fetch)
+    assert f"{kept / 1e6:.1f} MB of it are in {tmp_path / 'cache'}" in sentence(fetch)
     server.fault = "busy"
     assert "it answered 503" in sentence(fetch)
     server.fault = ""
@@ -328,7 +328,7 @@ def test_weights_that_came_with_a_flipped_bit_are_fetched_again(server, reposito
     weights = (repository / "model.safetensors").read_bytes()
     with monkeypatch.context() as on_the_way:
         on_the_way.setattr(Handler, "send_large", lambda handler, name: handler.send(200, flip(weights)))
-        assert "model.safetensors of unsloth/Llama-3.2-1B-Instruct is broken (the SHA-256" in sentence(fetch)
+        assert "model.safetensors of unsloth/Llama-3.2-1B-Instruct is corrupt (its SHA-256" in sentence(fetch)
     server.fault = "busy"
     assert "it answered 503" in sentence(fetch), "what is left is no whole model"
     server.fault = ""
@@ -352,7 +352,7 @@ def test_a_cache_is_compared_without_a_hub(server, repository, tmp_path, store):
     assert fetch() == folder
     weights = blob.resolve()
     weights.write_bytes(flip(weights.read_bytes()))
-    assert "is broken" in sentence(fetch) and not weights.exists() and not blob.is_symlink()
+    assert "is corrupt" in sentence(fetch) and not weights.exists() and not blob.is_symlink()
     server.fault = ""
     assert (fetch() / "model.safetensors").read_bytes() == (repository / "model.safetensors").read_bytes()
 
@@ -408,7 +408,7 @@ BAD = {
     ),
     "a layer is missing": (
         lambda f: edit(f / "config.json", num_hidden_layers=3),
-        "is not whole: 9 tensors are not there (model.layers.2.",
+        "is incomplete: 9 tensors are missing (model.layers.2.",
     ),
     "no tokenizer": (lambda f: [p.unlink() for p in f.glob("tokenizer*")], "tokenizer"),
     "no JSON": (lambda f: (f / "config.json").write_text("{"), "not a valid JSON"),
@@ -502,7 +502,10 @@ def test_other_sources_are_refused_before_anything_of_them_runs(index, monkeypat
 def test_no_index_is_one_sentence_soon(index, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
     text = sentence(hf_to_gguf.ensure_converter)
-    assert "can't be fetched (No matching distribution found" in text and "smollm2:135m needs none" in text
+    assert (
+        "can't be downloaded (No matching distribution found" in text
+        and "smollm2:135m, which does not need them" in text
+    )
     assert not list(index.parent.glob("share/*"))
 
 

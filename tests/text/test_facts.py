@@ -99,7 +99,7 @@ def test_names(text, expected):
 
 
 def test_a_name_that_only_opens_a_sentence_is_seen_when_looked_for():
-    assert "pask" not in extract_names("Pask moved.") and "pask" in extract_names("Pask moved.", sure=False)
+    assert "pask" not in extract_names("Pask moved.") and "pask" in extract_names("Pask moved.", strict=False)
     assert preserved_facts("I saw Pask.", "Pask moved.") == {Fact("name", "pask")}
 
 

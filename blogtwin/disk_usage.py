@@ -1,4 +1,4 @@
-"""What is on the disk, who shares DVC's cache, and what is at work: the ground that `make gc` stands on."""
+"""Disk usage, the projects that share DVC's cache, and running stages: what `make gc` is built on."""
 
 import re
 import time
@@ -24,7 +24,7 @@ KEEP_OPTIONS = ("--workspace", "--all-branches", "--all-tags", "--all-experiment
 
 @dataclass
 class StorageKind:
-    """One kind of things on the disk: where they are, which of them nothing needs, and why the others are needed."""
+    """One kind of files: where they are, which of them nothing needs, and why the others are needed."""
 
     name: str
     paths: list[Path]
@@ -138,5 +138,5 @@ def dvc_cache(cache: Path, gc_arguments: list[str]) -> StorageKind:
     if not cache.is_relative_to(ROOT):
         return StorageKind("DVC cache", [cache], [], "outside of this project: others may use it, so it is left alone")
     removed = re.findall(r"^Removing (.+)$", checked_dvc(ROOT, *gc_arguments, "--dry"), re.M)
-    note = "needed: what workspaces, branches, tags and experiments name (`dvc exp list`, `dvc exp remove NAME`)"
+    note = "needed: the results of workspaces, branches, tags and experiments (`dvc exp list`, `dvc exp remove NAME`)"
     return StorageKind("DVC cache", [cache], [Path(path) for path in removed], note)

@@ -1,4 +1,4 @@
-"""What this project keeps on the disk, in GB, and what of it nothing needs any more: that is freed, after asking.
+"""Print what is on the disk, in GB, and delete what nothing needs any more, after asking.
 
 serve/housekeeping.py decides what is needed.
 

@@ -1,7 +1,7 @@
-"""What the project, its authors and the server's training jobs keep on the disk, and what of it nothing needs.
+"""What the project, its authors and the server's training jobs have on the disk, and what nothing needs any more.
 
-Needed is what a branch, a tag, an experiment or a workspace names (DVC's cache), the newest twin of each author and
-those that a chat was had with, the base models of all these, and every checkpoint that a run can resume from.
+Needed are: in DVC's cache the results of all branches, tags, experiments and workspaces; the newest twin of each author
+and the twins of saved chats; the base models of all these; every checkpoint that a run can resume from.
 """
 
 import json
@@ -79,10 +79,12 @@ def survey(projects: list[Path], sharers: list[Path], checkpoints: list[Checkpoi
             "checkpoints",
             [one.folder for one in checkpoints],
             settled([folder for one in checkpoints for folder in one.incomplete]),
-            f"needed: {resumable}; remove a folder by hand if that run is not to be resumed" if resumable else "",
+            f"needed: {resumable}; delete a folder yourself if you do not want to resume that run" if resumable else "",
         ),
         cache_storage(projects, twins.unneeded),
-        StorageKind("logs", [project / LOGS_DIR for project in projects], [], "the newest and five before it"),
+        StorageKind(
+            "logs", [project / LOGS_DIR for project in projects], [], "the newest and the five before it are kept"
+        ),
         StorageKind("half-written files", abandoned, abandoned),
     ]
 
@@ -118,7 +120,7 @@ def twin_storage(projects: list[Path], params: list[dict], homes: list[Path], se
             for folder in catalog.superseded_twins(project, in_use):
                 if not any(other.is_relative_to(folder.resolve()) for other in others):
                     unneeded.append(folder)
-    note = "needed: the newest of each author, and those that a chat was had with" + _unless(serving)
+    note = "needed: the newest of each author, and those of saved chats" + _unless(serving)
     return StorageKind("twins", [project / ARTIFACTS_DIR / "twins" for project in projects], unneeded, note)
 
 
@@ -132,7 +134,7 @@ def base_storage(
     projects: list[Path], params: list[dict], freed: list[Path], manifests: list[dict], serving: bool
 ) -> StorageKind:
     """Prepared base models. All of them are needed while the base of a twin can't be read."""
-    note = "needed: those of a branch, an experiment, a twin or an unfinished run" + _unless(serving)
+    note = "needed: those of branches, experiments, twins and unfinished runs" + _unless(serving)
     storage = StorageKind("base models", [ARTIFACTS_DIR / "base"], note=note)
     try:
         needed = bases_of_twins(projects, freed) | {one["belongs"].get(BASE_FIELD, "") for one in manifests} - {""}
@@ -194,7 +196,7 @@ def cache_storage(projects: list[Path], freed: list[Path]) -> StorageKind:
         unneeded += answers_of_other_models(project, digests)
         last = project / ARTIFACTS_DIR / "cache/last"
         unneeded += [last] if last.is_dir() else []
-    note = "needed: those of models that are here, and what was read of the posts"
+    note = "needed: those of available models, and the posts that were read"
     return StorageKind("cached answers", [project / ARTIFACTS_DIR / "cache" for project in projects], unneeded, note)
 
 

@@ -21,7 +21,7 @@ def parse_line(line: str) -> Chunk | None:
     chunk = json.loads(value)
     if not isinstance(chunk, dict):
         raise ValueError(f"a chunk is {value[:80]}")
-    return None if "prompt_progress" in chunk else chunk  # llama.cpp's, while it still reads the prompt
+    return None if chunk.get("prompt_progress") else chunk  # llama.cpp's, while it still reads the prompt
 
 
 def error_message(error: Any) -> str:

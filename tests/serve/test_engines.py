@@ -10,15 +10,17 @@ import signal
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 from starlette.testclient import TestClient
 
 from blogtwin.errors import UserError
-from serve import model_pool
+from serve import model_pool, openai_chunks
 from serve.concurrency import ConcurrencyLimiter
 from serve.errors import ApiError
 from serve.main import create_app
+from serve.routers import openai
 from serve.scoring import ScoringWorker
 from serve.settings import Settings
 from serve.streaming import ActiveStreams, GenerationStream, collect_final
@@ -333,6 +335,24 @@ def test_an_engine_may_write_its_json_as_it_likes(failing):
     now, first_now = measured()
     assert now == tokens + 2 and first_now > first
     assert chunks(stream_options={"include_usage": True})[-1]["usage"]["total_tokens"] == 5
+
+
+@pytest.mark.parametrize("line, chunk", [
+    ('data: {"choices": []}', {"choices": []}),
+    ('data:{"choices":[],"prompt_progress":null}', {"choices": [], "prompt_progress": None}),
+    ('data: {"prompt_progress": {"processed": 8}}', None), ("data: [DONE]", None), ("data:", None), (": ping", None),
+    ("", None), ("error: out of memory", {"error": "out of memory"}),
+])  # fmt: skip
+def test_a_line_of_a_stream_is_a_chunk_or_none(line, chunk):
+    assert openai_chunks.parse_line(line) == chunk
+
+
+@pytest.mark.parametrize("line", ["data: {", "data: [1]", "data: null"])
+def test_a_line_that_is_no_chunk_is_an_error_of_the_engine(line):
+    engine = SimpleNamespace(engine=SimpleNamespace(name="openai"))
+    with pytest.raises(ApiError) as failed:
+        openai.parse_chunk(engine, line)
+    assert (failed.value.status_code, failed.value.code) == (502, "engine_failed")
 
 
 def test_what_came_before_the_engine_went_is_kept_in_the_chat(failing):

@@ -357,8 +357,8 @@ def test_scripts_in_exported_html_are_gone(tmp_path):
 @pytest.mark.parametrize("deep", [4, 11])
 def test_yaml_aliases_are_not_written_out(tmp_path, monkeypatch, deep):
     """Nine times as many values a level deeper: of each key a list of the first level is looked at, and no more."""
-    seen, inner = [], markdown._flat
-    monkeypatch.setattr(markdown, "_flat", lambda *arguments: (seen.append(arguments), inner(*arguments))[1])
+    seen, inner = [], markdown._plain_value
+    monkeypatch.setattr(markdown, "_plain_value", lambda *arguments: (seen.append(arguments), inner(*arguments))[1])
     levels = "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, deep + 1))
     read(tmp_path, "a.md", f"---\na0: &a0 [x]\n{levels}title: *a{deep}\ntags: *a{deep}\nauthor: *a{deep}\n---\n{WORDS}")
     keys = deep + 1 + 3

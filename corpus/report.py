@@ -132,7 +132,8 @@ def _scan_posts(posts: list[dict], params: Params) -> tuple[pandas.DataFrame, li
 
     from blogtwin.text.pii import find_personal_data
 
-    rows, samples = [], []
+    rows: list[dict] = []
+    samples: list[CleaningSample] = []
     for post in track(posts, "reading posts", transient=True):
         cleaned = clean_markdown(post["text"], params.prepare.links)
         prose, code = extract_code(cleaned)

@@ -172,7 +172,7 @@ def reason_category(reason: str) -> str:
 
 
 def assess_size(posts: int, words: int) -> tuple[bool, str]:
-    """(True if a twin can be trained on so many posts and words, a sentence on what to expect)."""
+    """(True if a corpus of this size is enough to train on, a sentence on what to expect)."""
     size = f"{posts} posts of {words:,} words"
     if posts < MIN_POSTS or words < SMALL_CORPUS_WORDS / 5:
         return False, (

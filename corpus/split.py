@@ -16,7 +16,7 @@ from corpus.post import PostRow
 
 MIN_POSTS = 5
 MIN_TEST_POSTS, MIN_VALID_POSTS = 2, 1
-LARGE_BLOG_POSTS, LARGE_BLOG_TEST_POSTS = 50, 10  # from so many posts on, at least so many are tested
+LARGE_BLOG_POSTS, LARGE_BLOG_TEST_POSTS = 50, 10  # a blog of 50 posts or more has at least 10 test posts
 ASSIGNMENTS_FILE = SPLIT_DIR / "places.json"
 SPLIT_NAMES = ("train", "valid", "test")
 

@@ -179,7 +179,7 @@ def split_corpus(
     by_post = _group_by_post(examples)
     if len(by_post) < MIN_POSTS:
         raise UserError(
-            f"There are {len(by_post)} usable posts, but training and testing need at least {MIN_POSTS}: add posts to"
+            f"There are {len(by_post)} usable posts, and training and testing need at least {MIN_POSTS}: add posts to"
             " ingest.source."
         )
     posts = _split_posts(by_post, rows)

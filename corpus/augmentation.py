@@ -67,7 +67,7 @@ QUESTION_TEMPLATES = [
 BULLET_MARKS = ["- ", "* ", "• ", ""]
 PASSAGE_TOKENS = 240  # at most, of a passage: about what a person writes notes for at a time
 MIN_PASSAGE_WORDS = 30
-SUFFICIENT_WORDS = 30_000  # with so many words of an author `auto` adds nothing (docs/training-data.md has the runs)
+SUFFICIENT_WORDS = 30_000  # from this size of a blog on `auto` adds nothing (docs/training-data.md has the runs)
 PASSAGE_WORDS = 150  # of a passage, about
 # How `auto` divides the passages of a small blog.
 AUTO_RATES = {"notes": 0.4, "rewrite": 0.3, "brief": 0.1, "outline": 0.1, "answer": 0.1}
@@ -117,7 +117,7 @@ class AugmentationRequest:
     parts: int
     kind: str  # one of TASK_TYPES
     passage: str
-    max_prompt_tokens: int  # what the training row has left beside the passage
+    max_prompt_tokens: int  # what the passage leaves free in a training row
 
 
 def sample_requests(
@@ -171,6 +171,7 @@ def extract_passages(parts: list[str], count_tokens: TokenCount, max_length: int
 
 
 def is_mostly_prose(text: str) -> bool:
+    """True for at least MIN_PASSAGE_WORDS words of running prose that are MIN_PROSE_FRACTION of all words."""
     prose_words = len(extract_prose(text).split())
     return prose_words >= MIN_PASSAGE_WORDS and prose_words >= MIN_PROSE_FRACTION * len(text.split())
 

@@ -32,10 +32,9 @@ SERIES = re.compile(
     \s*(?::.*|[–—-].*)?$
     """
 )
-MIN_BOILERPLATE_POSTS, MIN_BOILERPLATE_FRACTION = 5, 0.05  # a shingle in so many posts and of so many is a footer
-BOILERPLATE_POST_FRACTION = (
-    0.5  # a post of which so much is boilerplate is one of many copies, not a post with a footer
-)
+# A shingle in at least 5 posts and 5 % of them is boilerplate, such as a footer.
+MIN_BOILERPLATE_POSTS, MIN_BOILERPLATE_FRACTION = 5, 0.05
+COPY_BOILERPLATE_FRACTION = 0.5  # a post with more boilerplate than this is one of many copies: all of it is counted
 
 
 class SharedShingles(NamedTuple):
@@ -58,7 +57,7 @@ def group_related(posts: Sequence[Mapping[str, Any]], min_jaccard: float, min_co
 
     parents = list(range(len(posts)))  # a union-find forest
 
-    def find(i: int) -> int:
+    def find(i: int) -> int:  # the root of a group, with path halving
         while parents[i] != i:
             parents[i] = i = parents[parents[i]]
         return i
@@ -92,7 +91,7 @@ def _series(posts: Sequence[Mapping[str, Any]]) -> list[list[int]]:
 def shared_shingles(texts: list[str]) -> SharedShingles:
     """Shingles of the texts and of each pair of them, without boilerplate.
 
-    Shingles are 64-bit hashes: among ten million words two of them collide with a chance of one in a million.
+    Shingles are 64-bit hashes: among ten million words the chance of a collision is one in a million.
     """
     import numpy as np
     from scipy.sparse import csr_matrix
@@ -108,7 +107,7 @@ def shared_shingles(texts: list[str]) -> SharedShingles:
     is_boilerplate = num_texts >= max(MIN_BOILERPLATE_POSTS, MIN_BOILERPLATE_FRACTION * len(texts))
     all_sizes = np.bincount(owner, minlength=len(texts))
     boilerplate_sizes = np.bincount(owner[is_boilerplate], minlength=len(texts))
-    is_copy = boilerplate_sizes >= BOILERPLATE_POST_FRACTION * all_sizes
+    is_copy = boilerplate_sizes >= COPY_BOILERPLATE_FRACTION * all_sizes
     counted = ~is_boilerplate | is_copy[owner]
     sizes = np.bincount(owner[counted], minlength=len(texts))
     counted &= num_texts > 1

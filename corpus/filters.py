@@ -50,7 +50,7 @@ def skip_reason(post: Post, path: PurePath, author: str) -> str | None:
         return "a repost of somebody else's post"
     says_generated = GENERATED_TEXT.search(post.text[:2000]) or GENERATED_TEXT.search(post.text[-500:])
     if post.kind == "machine-made" or says_generated:
-        return "made by a machine, as it says itself"
+        return "generated automatically, as its text says"
     if author and post.authors and not any(_is_same_person(author, name) for name in post.authors):
         return f"a guest post: by {', '.join(post.authors)[:MAX_GUEST_NAME]}, not {author} (ingest.author)"
     if is_link_list(post.text):

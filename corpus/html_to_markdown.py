@@ -64,6 +64,7 @@ class MarkdownWriter:
         self.open_elements[-1].parts.append(text)
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """Open an element; a tag that needs no end is written at once."""
         if tag in BUFFERED_TAGS and len(self.open_elements) < MAX_DEPTH:
             self.open_elements.append(OpenElement(tag, attributes))
             self.open_counts[tag] = self.open_counts.get(tag, 0) + 1
@@ -92,6 +93,7 @@ class MarkdownWriter:
         return "".join(self.open_elements[0].parts)
 
     def render_unclosed(self, element: OpenElement, inner: str) -> str:
+        """What an element stands for that has no end tag: its start tag, and its words."""
         return self.render_tag(element.tag, closing=False) + inner
 
     def render_tag(self, tag: str, closing: bool) -> str:
@@ -129,6 +131,7 @@ class MarkdownWriter:
         return inner
 
     def render_dropped(self, element: OpenElement) -> str:
+        """What stays of an element of DROPPED_TAGS."""
         return ""
 
 
@@ -139,6 +142,7 @@ def emphasis(mark: str, inner: str) -> str:
 
 
 def blockquote(inner: str) -> str:
+    """`inner` as a block of lines that start with ">"."""
     lines = re.sub(r"\n\s*\n", "\n\n", inner.strip()).split("\n")
     return "\n\n" + "\n".join(f"> {line.strip()}".rstrip() for line in lines) + "\n\n"
 

@@ -95,6 +95,7 @@ class _Ingest:
         return printable_name(str(path.relative_to(self.folder)) + (f"#{name}" if name else ""))
 
     def skip(self, path: Path, reason: str, name: str = "") -> None:
+        """Add a file, or the post `name` in it, to the discarded ones."""
         self.discarded.append({"source": self.source_of(path, name), "reason": printable_name(reason)})
 
     def add(self, path: Path, post: Post) -> None:

@@ -23,7 +23,7 @@ MODEL_FRACTION = {"heuristic": 0.0, "both": 0.5, "model": 1.0}  # of the request
 def build_examples(
     posts: list[PostRow], params: Params, count: TokenCount, limit: int = 0, cache: JsonCache | None = None
 ) -> list[Example]:
-    """Examples of all posts; with a `limit` only so many, of every task.
+    """Examples of all posts; with a `limit` at most that number, of every task.
 
     count: tokens of a text; a `TokenCounter` is faster on long posts. cache: holds posts that were cut before.
     Raises UserError for a persona that can't be read or is too long, and for a model that can't be asked.

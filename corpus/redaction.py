@@ -7,7 +7,8 @@ def redact(text: str) -> str:
     """`text` with the personal data that blogtwin/text/pii.py finds in it masked; other words stay as they are."""
     from blogtwin.text.pii import find_personal_data  # here: it imports the phone number tables of the whole world
 
-    for kind, value in sorted(find_personal_data(text), key=lambda found: -len(found[1])):
+    # the longest first: a shorter value may be part of a longer one
+    for kind, value in sorted(find_personal_data(text), key=lambda item: -len(item[1])):
         text = _pattern(kind, value).sub(f"[{kind}]", text)
     return text
 

@@ -132,7 +132,8 @@ def _scan_posts(posts: list[dict], params: Params) -> tuple[pandas.DataFrame, li
 
     from blogtwin.text.pii import find_personal_data
 
-    rows, samples = [], []
+    rows: list[dict] = []
+    samples: list[CleaningSample] = []
     for post in track(posts, "reading posts", transient=True):
         cleaned = clean_markdown(post["text"], params.prepare.links)
         prose, code = extract_code(cleaned)
@@ -171,7 +172,7 @@ def reason_category(reason: str) -> str:
 
 
 def assess_size(posts: int, words: int) -> tuple[bool, str]:
-    """(True if a twin can be trained on so many posts and words, a sentence on what to expect)."""
+    """(True if a corpus of this size is enough to train on, a sentence on what to expect)."""
     size = f"{posts} posts of {words:,} words"
     if posts < MIN_POSTS or words < SMALL_CORPUS_WORDS / 5:
         return False, (

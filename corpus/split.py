@@ -16,7 +16,7 @@ from corpus.post import PostRow
 
 MIN_POSTS = 5
 MIN_TEST_POSTS, MIN_VALID_POSTS = 2, 1
-LARGE_BLOG_POSTS, LARGE_BLOG_TEST_POSTS = 50, 10  # from so many posts on, at least so many are tested
+LARGE_BLOG_POSTS, LARGE_BLOG_TEST_POSTS = 50, 10  # a blog of 50 posts or more has at least 10 test posts
 ASSIGNMENTS_FILE = SPLIT_DIR / "assignments.json"
 FORMER_ASSIGNMENTS_FILE = SPLIT_DIR / "places.json"  # its name until it was renamed; read where the new one is missing
 SPLIT_NAMES = ("train", "valid", "test")
@@ -181,7 +181,7 @@ def split_corpus(
     by_post = _group_by_post(examples)
     if len(by_post) < MIN_POSTS:
         raise UserError(
-            f"There are {len(by_post)} usable posts, but training and testing need at least {MIN_POSTS}: add posts to"
+            f"There are {len(by_post)} usable posts, and training and testing need at least {MIN_POSTS}: add posts to"
             " ingest.source."
         )
     posts = _split_posts(by_post, rows)

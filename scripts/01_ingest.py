@@ -28,7 +28,7 @@ def main() -> None:
     source = Path(params.source)
     if not source.is_dir():
         raise UserError(
-            f"ingest.source is {params.source}, but there is no such folder: set it in params.yaml, or run"
+            f"ingest.source is {params.source}, and there is no such folder: set it in params.yaml, or run"
             f" `{make_command('blog', FROM='your/folder')}`."
         )
     from blogtwin.cache import JsonCache

@@ -50,6 +50,7 @@ class ControlCharFilter:
         self.file = file
 
     def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes, fewer where some were removed; empty at the end of the file."""
         return self.file.read(size).translate(None, NOT_XML)
 
 
@@ -113,19 +114,23 @@ class _Fields:
 
     @property
     def is_wordpress(self) -> bool:
+        """True for an item of a WordPress export."""
         return "post_type" in self.text
 
     @property
     def content(self) -> str:
+        """The post as HTML or text, from the first field that has any."""
         return next((self.text[name] for name in CONTENT_FIELDS if self.text.get(name)), "")
 
     @property
     def date(self) -> str | None:
+        """The first date as ISO day."""
         days = (parse_date(self.text.get(name)) for name in DATE_FIELDS)
         return next((day for day in days if day), None)
 
     @property
     def kind(self) -> str:
+        """A `Post.kind`, or "attachment" or "other" for WordPress's own items."""
         if self.is_reblog:
             return "repost"
         kind = self.text.get("post_type", "post")

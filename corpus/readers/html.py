@@ -48,7 +48,7 @@ class Event(NamedTuple):
 class OpenTag(NamedTuple):
     tag: str
     rank: int  # see CONTENT_RANK; -1 for others
-    index: int  # of its event
+    start: int  # index of its event
 
 
 class HtmlCollector:
@@ -105,7 +105,7 @@ class HtmlCollector:
         while self.path:
             opened = self.path.pop()
             if opened.rank > self.best_rank:
-                self.best_rank, self.best_span = opened.rank, (opened.index + 1, len(self.events))
+                self.best_rank, self.best_span = opened.rank, (opened.start + 1, len(self.events))
             if opened.tag == tag:
                 break
         self.events.append(Event("end", tag, {}))

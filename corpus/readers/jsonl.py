@@ -1,104 +1,124 @@
-"""Posts in JSONL: texts, or chats in which the author speaks."""
+"""Posts in JSONL: texts, or chats in which the author is one of the roles."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from corpus.encoding import decode_text
 from corpus.post import Post, SkippedPost, date_from_timestamp, parse_date, parse_names
 
+TEXT_KEYS = ("text", "content", "body", "entry")
+DATE_KEYS = ("date", "created_at", "timestamp", "published")
+CHAT_DATE_KEYS = ("date", "created_at", "create_time", "timestamp")
+MIN_MILLISECONDS = 1e11  # a larger timestamp is in milliseconds: as seconds it would be after the year 5000
+TITLE_WORDS = 8  # of a text without a title
+
 
 def iter_jsonl(path: Path, max_bytes: float, role: str) -> Iterator[Post | SkippedPost]:
-    """{"text"} rows are posts. {"role", "content"} rows are a chat: what `role` said in it is one post, the rest is not
-    learnt.
+    """{"text"} rows are posts. {"role", "content"} rows are a chat: the messages of `role` in it are one post.
 
-    A chat ends at a blank line, at another "conversation_id", or is a row {"messages": [...]}.
+    A chat ends at a blank line or at another "conversation_id"; a row {"messages": [...]} is a chat by itself.
+    max_bytes: of a line; a longer one is skipped.
     """
-    chat, key, first = [], None, 0
+    chat: list[dict[str, Any]] = []
+    chat_key, chat_line = None, 0  # conversation_id, and the number of the first line
     with open(path, "rb") as file:
-        number = 0
-        while line := file.readline(int(max_bytes) + 1):
-            number += 1
-            where = f"line {number}"
-            if len(line) > max_bytes:
-                while line and not line.endswith(b"\n"):
-                    line = file.readline(1_000_000)
-                yield SkippedPost("the line has more than ingest.max_file_mb", where)
+        for number, row in _iter_rows(file, max_bytes):
+            name = f"line {number}"
+            if isinstance(row, SkippedPost):
+                yield row
                 continue
-            try:
-                row = json.loads(decode_text(line)) if line.strip() else None
-            except (ValueError, RecursionError):
-                yield SkippedPost("not JSON", where)
-                continue
-            except SkippedPost as e:
-                yield SkippedPost(str(e), where)
-                continue
-            ends = (
-                row is None or not isinstance(row, dict) or "role" not in row or row.get("conversation_id", key) != key
+            continues_chat = (
+                isinstance(row, dict) and "role" in row and row.get("conversation_id", chat_key) == chat_key
             )
-            if chat and ends:
-                yield _post_from_chat(chat, role, f"line {first}")
+            if chat and not continues_chat:
+                yield _post_from_chat(chat, role, f"line {chat_line}")
                 chat = []
             if row is None:
                 continue
             if not isinstance(row, dict):
-                yield SkippedPost("not a row of named values", where)
+                yield SkippedPost("not a row of named values", name)
             elif "role" in row:
-                first, key = (number, row.get("conversation_id")) if not chat else (first, key)
+                if not chat:
+                    chat_key, chat_line = row.get("conversation_id"), number
                 chat.append(row)
             elif isinstance(row.get("messages"), list):
-                yield _post_from_chat([m for m in row["messages"] if isinstance(m, dict)], role, where, row)
+                messages = [message for message in row["messages"] if isinstance(message, dict)]
+                yield _post_from_chat(messages, role, name, row)
             else:
-                yield _text_row(row, where)
+                yield _post_from_text(row, name)
     if chat:
-        yield _post_from_chat(chat, role, f"line {first}")
+        yield _post_from_chat(chat, role, f"line {chat_line}")
 
 
-def _text_row(row: dict, where: str) -> Post | SkippedPost:
-    text = next((row[k] for k in ("text", "content", "body", "entry") if isinstance(row.get(k), str)), None)
+def _iter_rows(file: BinaryIO, max_bytes: float) -> Iterator[tuple[int, Any]]:
+    """(number of the line, its JSON): None for a blank line, a `SkippedPost` for one that can't be read."""
+    number = 0
+    while line := file.readline(int(max_bytes) + 1):
+        number += 1
+        name = f"line {number}"
+        if len(line) > max_bytes:
+            while line and not line.endswith(b"\n"):
+                line = file.readline(1_000_000)
+            yield number, SkippedPost("the line has more than ingest.max_file_mb", name)
+            continue
+        try:
+            row = json.loads(decode_text(line)) if line.strip() else None
+        except (ValueError, RecursionError):
+            row = SkippedPost("not JSON", name)
+        except SkippedPost as e:
+            row = SkippedPost(str(e), name)
+        yield number, row
+
+
+def _post_from_text(row: Mapping[str, Any], name: str) -> Post | SkippedPost:
+    text = next((row[key] for key in TEXT_KEYS if isinstance(row.get(key), str)), None)
     if text is None:
-        return SkippedPost('neither {"text"} nor {"role", "content"}', where)
-    when = next((row[k] for k in ("date", "created_at", "timestamp", "published") if row.get(k)), None)
+        return SkippedPost('neither {"text"} nor {"role", "content"}', name)
     title = row.get("title") if isinstance(row.get("title"), str) else ""
     return Post(
         text=text,
         title=title or _first_words(text),
-        date=_day(when),
+        date=_parse_day(next((row[key] for key in DATE_KEYS if row.get(key)), None)),
         date_from="feed",
         tags=parse_names(row.get("tags")),
         authors=parse_names(row.get("author")),
-        name=where,
+        name=name,
         draft=row.get("draft") is True,
     )
 
 
-def _post_from_chat(chat: list[dict], role: str, where: str, row: dict | None = None) -> Post | SkippedPost:
-    mine = [
-        m["content"].strip()
-        for m in chat
-        if str(m.get("role")).casefold() == role.casefold() and isinstance(m.get("content"), str)
+def _post_from_chat(
+    messages: list[dict[str, Any]], role: str, name: str, row: Mapping[str, Any] | None = None
+) -> Post | SkippedPost:
+    """The post of a chat; `row` is what the file says of the chat itself."""
+    row = row or {}
+    texts = [
+        message["content"].strip()
+        for message in messages
+        if str(message.get("role")).casefold() == role.casefold() and isinstance(message.get("content"), str)
     ]
-    text = "\n\n".join(t for t in mine if t)
+    text = "\n\n".join(filter(None, texts))
     if not text:
-        return SkippedPost(f"a chat in which the role «{role}» (ingest.chat_role) says nothing", where)
-    when = next(
-        (m[k] for m in [row or {}, *chat] for k in ("date", "created_at", "create_time", "timestamp") if m.get(k)), None
-    )
-    title = (row or {}).get("title")
+        return SkippedPost(f"a chat in which the role “{role}” (ingest.chat_role) has no message", name)
+    dates = [source[key] for source in (row, *messages) for key in CHAT_DATE_KEYS if source.get(key)]
+    title = row.get("title")
     return Post(
         text=text,
         title=title if isinstance(title, str) and title else _first_words(text),
-        date=_day(when),
+        date=_parse_day(dates[0]) if dates else None,
         date_from="feed",
-        name=where,
+        name=name,
     )
 
 
-def _day(value) -> str | None:
+def _parse_day(value: Any) -> str | None:
+    """A date, or a timestamp in seconds or milliseconds → ISO day."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return date_from_timestamp(value / 1000 if value > 1e11 else value)
+        return date_from_timestamp(value / 1000 if value > MIN_MILLISECONDS else value)
     return parse_date(value) if isinstance(value, str) else None
 
 
 def _first_words(text: str) -> str:
-    return " ".join(text[:200].split()[:8])
+    return " ".join(text[:200].split()[:TITLE_WORDS])

@@ -8,9 +8,12 @@ from corpus.post import Post, SkippedPost
 from corpus.readers.html import parse_html, to_markdown
 from corpus.readers.markdown import post_from_front_matter
 
-RST_MAX_BYTES = 2_000_000  # characters; docutils takes a second for 100,000
+MAX_RST_CHARACTERS = 2_000_000  # docutils takes a second for 100,000
 ORG_HEAD = re.compile(r"(?im)^#\+(title|date|author|filetags|tags|draft|hugo_draft):[ \t]*(.*)$")
-ORG_MARK = (
+ORG_NAMES = {"filetags": "tags", "hugo_draft": "draft"}  # as front matter names them
+ORG_IGNORED_LINE = re.compile(r"#\+|# |(?:scheduled|closed|deadline):")
+MAX_EMPHASIS_LINE = 20_000  # characters; the marks of a longer line stay as they are
+ORG_EMPHASIS = (
     (re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])"), r"**\1**"),
     (re.compile(r"(?<![\w/:])/(?=\S)([^/\n]+?)(?<=\S)/(?![\w/])"), r"*\1*"),
     (re.compile(r"(?<![\w=~])([=~])(?=\S)([^=~\n]+?)(?<=\S)\1(?![\w=~])"), r"`\2`"),
@@ -18,9 +21,9 @@ ORG_MARK = (
 
 
 def read_rst(name: PurePath, data: bytes) -> Post:
-    """By docutils, which here may read no other file and pass through no raw HTML."""
+    """By docutils, which may read no other file and pass through no raw HTML. Raises SkippedPost where it fails."""
     text = decode_text(data)
-    if len(text) > RST_MAX_BYTES:
+    if len(text) > MAX_RST_CHARACTERS:
         raise SkippedPost(f"an .rst of {len(text) / 1e6:.0f} MB: split it")
     from docutils.core import publish_parts
 
@@ -33,49 +36,59 @@ def read_rst(name: PurePath, data: bytes) -> Post:
         "syntax_highlight": "none",
         "doctitle_xform": True,
     }
-    meta = {k.lower(): v.strip() for k, v in re.findall(r"(?m)^:(\w+):[ \t]*(.*)$", text[:3000])}
+    fields = re.findall(r"(?m)^:(\w+):[ \t]*(.*)$", text[:3000])
+    metadata = {name.lower(): value.strip() for name, value in fields}
     text = re.sub(r"\A(\s*\S[^\n]*\n[=#*~-]{3,}\n)((?:\s*:\w+:[^\n]*\n)+)", r"\1", text)  # Pelican's front matter
     try:
         parts = publish_parts(text, writer="html5", settings_overrides=settings)
-    except Exception as e:  # docutils raises whatever a broken directive makes it raise
+    except Exception as e:  # docutils raises many kinds on a broken directive
         raise SkippedPost(f"the .rst can't be read: {type(e).__name__}: {' '.join(str(e).split())[:80]}") from None
     body = re.sub(r"(?m)^(#+) ", r"\1 ", to_markdown(parse_html(parts["body"]).events))
-    return post_from_front_matter(name, {"title": re.sub("<[^<>]*>", "", parts["title"]), **meta}, body)
+    return post_from_front_matter(name, {"title": re.sub("<[^<>]*>", "", parts["title"]), **metadata}, body)
 
 
 def read_org(name: PurePath, data: bytes) -> Post:
-    """The part of Org that posts are written in; what is no text of a post (drawers, settings) goes."""
+    """The part of Org that posts are written in; drawers, settings and planning lines are removed."""
     text = decode_text(data).replace("\r\n", "\n").replace("\r", "\n")
-    meta = {}
+    metadata: dict[str, str | list[str]] = {}
     for key, value in ORG_HEAD.findall(text):
-        meta.setdefault(
-            {"filetags": "tags", "hugo_draft": "draft"}.get(key.lower(), key.lower()), value.strip().strip("<>[]")
-        )
-    if "tags" in meta:
-        meta["tags"] = re.split(r"[:,\s]+", meta["tags"].strip(":"))
-    out, code, quote, drawer = [], False, False, False
+        field = ORG_NAMES.get(key.lower(), key.lower())
+        metadata.setdefault(field, value.strip().strip("<>[]"))
+    tags = metadata.get("tags")
+    if isinstance(tags, str):
+        metadata["tags"] = re.split(r"[:,\s]+", tags.strip(":"))
+    return post_from_front_matter(name, metadata, _org_to_markdown(text))
+
+
+def _org_to_markdown(text: str) -> str:
+    lines: list[str] = []
+    in_code = in_quote = in_drawer = False
     for line in text.split("\n"):
-        low = line.strip().lower()
-        if low.startswith(("#+begin_src", "#+begin_example")):
-            out.append("```" + (low.split() + [""])[1])
-            code = True
-        elif low.startswith(("#+end_src", "#+end_example")):
-            out.append("```")
-            code = False
-        elif code:
-            out.append(line)
-        elif low in ("#+begin_quote", "#+end_quote"):
-            quote = low == "#+begin_quote"
-        elif re.fullmatch(r":[a-z_]+:", low):
-            drawer = low != ":end:"
-        elif not (drawer or low.startswith(("#+", "# ")) or re.match(r"(?:scheduled|closed|deadline):", low)):
-            out.append(("> " if quote else "") + _org_line(line))
-    return post_from_front_matter(name, meta, "\n".join(out) + ("\n```" if code else ""))
+        lowered = line.strip().lower()
+        if lowered.startswith(("#+begin_src", "#+begin_example")):
+            _, *language = lowered.split()
+            lines.append("```" + (language[0] if language else ""))
+            in_code = True
+        elif lowered.startswith(("#+end_src", "#+end_example")):
+            lines.append("```")
+            in_code = False
+        elif in_code:
+            lines.append(line)
+        elif lowered in ("#+begin_quote", "#+end_quote"):
+            in_quote = lowered == "#+begin_quote"
+        elif re.fullmatch(r":[a-z_]+:", lowered):
+            in_drawer = lowered != ":end:"
+        elif not in_drawer and not ORG_IGNORED_LINE.match(lowered):
+            lines.append(("> " if in_quote else "") + _org_line(line))
+    if in_code:
+        lines.append("```")
+    return "\n".join(lines)
 
 
 def _org_line(line: str) -> str:
-    if heading := re.match(r"(\*+) (?:(?:TODO|DONE) )?(.*?)(?:[ \t]+:[\w:@]+:)?$", line):
+    heading = re.match(r"(\*+) (?:(?:TODO|DONE) )?(.*?)(?:[ \t]+:[\w:@]+:)?$", line)
+    if heading:
         return "#" * min(6, len(heading[1]) + 1) + " " + heading[2]
-    for pattern, mark in ORG_MARK if len(line) < 20_000 else ():
+    for pattern, mark in ORG_EMPHASIS if len(line) < MAX_EMPHASIS_LINE else ():
         line = pattern.sub(mark, line)
     return re.sub(r"\[\[([^\[\]]+)\](?:\[([^\[\]]+)\])?\]", lambda m: f"[{m[2] or m[1]}]({m[1]})", line)

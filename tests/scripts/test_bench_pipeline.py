@@ -18,7 +18,7 @@ def test_bench_pipeline_measures_each_stage_and_what_three_more_posts_cost(tmp_p
             s["seconds"] > 0 and s["mb"] > 20 for s in stages.values()
         )
     assert found["seconds"] == pytest.approx(sum(s["seconds"] for s in found["stages"].values()), abs=0.02)
-    assert found["most_mb"] == max(s["mb"] for s in found["stages"].values())
+    assert found["peak_mb"] == max(s["mb"] for s in found["stages"].values())
     assert list(tmp_path.iterdir()) == [tmp_path / "artifacts"]
 
 
@@ -30,14 +30,14 @@ def test_bench_pipeline_makes_posts_like_real_ones(tmp_path):
     from corpus.readers import read_post
 
     words = bench_pipeline.vocabulary()
-    made = [bench_pipeline.post(number, words) for number in range(30)]
-    assert len(set(made)) == 30 and made[7] == bench_pipeline.post(7, words)
+    made = [bench_pipeline.synthetic_post(number, words) for number in range(30)]
+    assert len(set(made)) == 30 and made[7] == bench_pipeline.synthetic_post(7, words)
     (tmp_path / "a.md").write_text(made[7])
     post = read_post(tmp_path / "a.md", 1e7)
     assert (
         post.title == "Post 7"
         and post.date == "2000-01-08"
-        and 0.8 * bench_pipeline.WORDS < len(post.text.split()) < 1.2 * bench_pipeline.WORDS
+        and 0.8 * bench_pipeline.POST_WORDS < len(post.text.split()) < 1.2 * bench_pipeline.POST_WORDS
     )
     everything = "".join(made)
     assert all(mark in everything for mark in ("\n## ", "\n- ", "\n> ", "```python", "](https://"))

@@ -2,9 +2,14 @@
 
 from rich.console import Console
 
-from eval.summary_table import build_summary_table
+from eval.summary_table import ROWS, build_summary_table
 
-BASE = {"likelihood": {"bits_per_byte": 1.234}, "style": {"masked": None}, "shape": {"words_median": 300}}
+NOTES = [title for title, family, _, _ in ROWS if family == "notes"]
+
+
+def scorecard(*families: str) -> dict:
+    """A system's figures of these families, each 0.5."""
+    return {family: {key: 0.5 for _, of, key, _ in ROWS if of == family} for family in families}
 
 
 def rendered(scores: dict) -> list[str]:
@@ -14,23 +19,23 @@ def rendered(scores: dict) -> list[str]:
     return capture.get().splitlines()
 
 
-def row(lines: list[str], title: str) -> list[str]:
-    (line,) = (line for line in lines if title in line)
-    return [cell.strip() for cell in line.split("│")[1:-1]]
+def cells(lines: list[str], title: str) -> list[str]:
+    (line,) = (line for line in lines if f"│ {title}" in line)
+    return [cell.strip() for cell in line.split("│")[2:-1]]
 
 
-def test_build_summary_table_has_a_column_for_each_system_and_no_figure_that_was_not_measured():
-    lines = rendered({"author": BASE, "twin": {**BASE, "style": {"masked": 0.5}}, "base": BASE})
+def test_build_summary_table_has_a_column_for_each_system_and_leaves_out_what_was_not_measured():
+    measured = scorecard("likelihood", "style")
+    lines = rendered({"author": scorecard("style"), "twin": measured, "base": measured})
     assert "7 held-out posts" in lines[0]
     (head,) = (line for line in lines if "twin" in line and "you" in line and "base" in line)
     assert head.index("base") < head.index("twin") < head.index("you")
-    assert row(lines, "bits per byte")[1:] == ["1.234"] * 3
-    assert row(lines, "style: 0 other")[1:] == ["", "0.50", ""]
-    assert row(lines, "│ words (median)")[1:] == ["300"] * 3
+    assert cells(lines, "bits per byte") == ["0.500", "0.500", ""]
+    assert cells(lines, "style: 0 other") == ["0.50"] * 3
 
 
 def test_build_summary_table_has_rows_on_notes_only_if_the_twin_wrote_from_notes():
-    with_notes = {**BASE, "notes": {"kept": 0.5, "invented": 0.1}}
-    assert not [line for line in rendered({"base": with_notes, "twin": BASE}) if "notes" in line]
-    lines = rendered({"base": BASE, "twin": with_notes})
-    assert row(lines, "facts kept")[1:] == ["", "50%"] and row(lines, "facts made up")[1:] == ["", "10%"]
+    lines = rendered({"base": scorecard("notes"), "twin": scorecard("style")})
+    assert NOTES and not [title for title in NOTES for line in lines if title in line]
+    lines = rendered({"base": scorecard("style"), "twin": scorecard("notes")})
+    assert [cells(lines, title) for title in NOTES] == [["", "50%"]] * len(NOTES)

@@ -4,7 +4,7 @@ scripts/bench_train.py runs each in a process of its own."""
 import tempfile
 import time
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from blogtwin.config import Params, load_params
 from blogtwin.files import read_jsonl
@@ -99,7 +99,7 @@ def bench_trl(params: Params, base: BaseModelFiles, steps: int, packed: bool) ->
     )
     ours = cpu.sft_config(p.model_copy(update={"max_steps": steps}), "", hardware.has_bf16())
     with tempfile.TemporaryDirectory() as folder:
-        common = {
+        common: dict[str, Any] = {
             "output_dir": folder,
             "use_cpu": True,
             "max_steps": steps,

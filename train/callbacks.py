@@ -11,7 +11,7 @@ import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from blogtwin import memory
@@ -66,7 +66,8 @@ class TrainingMonitor(TrainerCallback, Interruptible):
     """Measures the validation loss before training and after each epoch, stops early, keeps the best adapter, and saves
     a checkpoint every `save_steps` steps."""
 
-    def __init__(self, trainer: Trainer, job: TrainingJob):
+    def __init__(self, trainer: Any, job: TrainingJob):
+        """`trainer` is a transformers.Trainer of a PeftModel, and a SummedLossTrainer."""
         self.trainer, self.log, self.job = trainer, job.log, job
         trainer._load_from_checkpoint = self.load_adapter  # transformers' own would look for a whole model
         trainer.remove_callback(PrinterCallback)

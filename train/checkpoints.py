@@ -72,7 +72,8 @@ class Checkpoints:
         if self.resume_from:
             return str(self.resume_from)
         latest = self.latest()
-        return read_manifest(latest)["from"] if latest else None
+        manifest = read_manifest(latest) if latest else None
+        return manifest["from"] if manifest else None
 
     def clear(self) -> None:
         """Delete the checkpoints: after success, or when resuming would only fail in the same way."""

@@ -133,7 +133,7 @@ def lora_target_modules(model: PreTrainedModel) -> list[str]:
 
 def sft_config(p: TrainParams, folder: Path | str, bf16: bool, **overrides: Any) -> SFTConfig:
     """TRL's arguments for the params. `overrides` are the arguments in which another trainer differs."""
-    arguments = {
+    arguments: dict[str, Any] = {
         "output_dir": str(folder),
         "max_length": p.max_length,
         "packing": True,

@@ -26,12 +26,13 @@ class Interruptible:
         """Save the present step, and raise KeyboardInterrupt with a message that names the latest checkpoint."""
         self.save_checkpoint()
         latest = self.job.checkpoints.latest()
-        if latest is None:
+        manifest = read_manifest(latest) if latest else None
+        if manifest is None:
             raise KeyboardInterrupt(
                 "stopped: no step could be saved; the same command starts again from the beginning."
             )
         raise KeyboardInterrupt(
-            f"stopped: step {read_manifest(latest)['step']} of {total_steps} is saved in {latest}; the same command"
+            f"stopped: step {manifest['step']} of {total_steps} is saved in {latest}; the same command"
             " resumes from there."
         )
 

@@ -191,9 +191,9 @@ def write_outputs(params: Params, plan: RunPlan, job: backend.TrainingJob, metri
     """Write backend.json next to the adapter, the loss curves, and the metrics twice: training.json with the machine
     they were measured on, and metrics.json, which goes into Git, without it. `unchanged`: the adapter is that of the
     warm start, because no epoch was better."""
-    post_ids = plan.post_ids
+    post_ids = set() if unchanged else plan.post_ids
     if plan.warm_start:
-        post_ids = plan.warm_start.posts | (set() if unchanged else post_ids)
+        post_ids = post_ids | plan.warm_start.posts
     base = plan.base
     write_json(
         job.output_dir / "backend.json",

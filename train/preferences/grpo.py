@@ -50,7 +50,8 @@ class GrpoRun:
 
     def train(self) -> dict[str, float]:
         """See run_grpo."""
-        job, logs = self.job, []
+        job = self.job
+        logs: list[dict] = []
         before = self.evaluate("before grpo")
         with tempfile.TemporaryDirectory() as folder:
             args = GRPOConfig(

@@ -102,6 +102,11 @@ def generate_cached(
     return answers
 
 
+def prompt_seed(sampling: SamplingParams, n: int) -> int:
+    """The seed of the n-th prompt: each has one of its own."""
+    return (sampling.seed or 0) + n
+
+
 def generate_posts(
     model: LlamaModel,
     gguf: Path,
@@ -111,9 +116,9 @@ def generate_posts(
     sampling: SamplingParams,
     advance: Callable[[int], object] = lambda n: None,
 ) -> list[dict[str, Any]]:
-    """The system's answer to each example's prompt; every prompt has a seed of its own."""
+    """The system's answer to each example's prompt."""
     prompts = [chat.encode_prompt(tokenizer, system.messages(example)) for example in examples]
-    seeds = [sampling.seed + n for n in range(len(prompts))]
+    seeds = [prompt_seed(sampling, n) for n in range(len(prompts))]
     return generate_cached(model, gguf, prompts, [sampling] * len(prompts), seeds, advance)
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blogtwin.cache import cache_file
 from blogtwin.files import sha256_file, write_json
@@ -19,6 +19,9 @@ from blogtwin.paths import ARTIFACTS_DIR
 from blogtwin.sampling import SamplingParams
 from corpus.examples import first_parts
 from eval.style import profile
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 ANSWERS_DIR = ARTIFACTS_DIR / "cache/answers"  # by prompts, sampling parameters and model: a second run costs nothing
 NUM_SHOTS, SHOT_TOKENS = 5, 160  # posts in the prompt, and tokens of each at most, cut at a paragraph's end
@@ -40,7 +43,9 @@ class System:
         return [system, *self.shots, user]
 
 
-def base_systems(system_prompt: str, training: list[dict[str, Any]], tokenizer) -> list[System]:
+def base_systems(
+    system_prompt: str, training: list[dict[str, Any]], tokenizer: "PreTrainedTokenizerBase"
+) -> list[System]:
     """base, styled and five_shot; `training`: the examples that the twin is trained on."""
     posts = first_parts(training)
     shots = []
@@ -56,7 +61,7 @@ def base_systems(system_prompt: str, training: list[dict[str, Any]], tokenizer) 
     ]
 
 
-def truncate_paragraphs(text: str, tokenizer, max_tokens: int) -> str:
+def truncate_paragraphs(text: str, tokenizer: "PreTrainedTokenizerBase", max_tokens: int) -> str:
     """The first paragraphs that fit; of a first paragraph that is too long, its first `max_tokens` tokens."""
     kept = ""
     for block in text.split("\n\n"):
@@ -67,7 +72,7 @@ def truncate_paragraphs(text: str, tokenizer, max_tokens: int) -> str:
     return kept or truncate_tokens(text, tokenizer, max_tokens)
 
 
-def truncate_tokens(text: str, tokenizer, max_tokens: int) -> str:
+def truncate_tokens(text: str, tokenizer: "PreTrainedTokenizerBase", max_tokens: int) -> str:
     """The beginning of `text` that is its first `max_tokens` tokens; 0: all of it."""
     offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
     if not max_tokens or len(offsets) <= max_tokens:
@@ -112,7 +117,7 @@ def generate_posts(
     gguf: Path,
     system: System,
     examples: list[dict[str, Any]],
-    tokenizer,
+    tokenizer: "PreTrainedTokenizerBase",
     sampling: SamplingParams,
     advance: Callable[[int], object] = lambda n: None,
 ) -> list[dict[str, Any]]:
@@ -127,7 +132,7 @@ def prefix_extraction(
     gguf: Path,
     system: System,
     examples: list[dict[str, Any]],
-    tokenizer,
+    tokenizer: "PreTrainedTokenizerBase",
     sampling: SamplingParams,
 ) -> list[float]:
     """Given the first 50 tokens of a post, the share (0 to 1) of its next 50 that greedy decoding continues verbatim,

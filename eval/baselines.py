@@ -18,8 +18,8 @@ def markov_text(training: list[str], n: int, length: int, order: int, seed: int)
     training posts. Paragraph breaks count as words."""
     rng = random.Random(seed)
     posts = []
-    for post in training:
-        words = post.replace("\n\n", " \n\n ").split(" ")
+    for text in training:
+        words = text.replace("\n\n", " \n\n ").split(" ")
         posts.append([word for word in words if word])
     starts = [tuple(post[:order]) for post in posts if len(post) > order]
     follows: dict[tuple, list[str]] = {}

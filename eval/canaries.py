@@ -25,6 +25,7 @@ class Canary:
 
     @property
     def text(self) -> str:
+        """The sentence with its secret."""
         return f"{self.before}{self.secret}."
 
 

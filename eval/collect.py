@@ -114,7 +114,7 @@ class OutputCollector:
         for n, example in enumerate(examples):
             row = {"system": system.name, "id": example["id"], "post_id": example["post_id"]}
             prompt = chat.encode_prompt(self.tokenizer, system.messages(example))
-            requests.append(GenerationRequest(row, prompt, self.sampling, self.sampling.seed + n, True))
+            requests.append(GenerationRequest(row, prompt, self.sampling, systems.prompt_seed(self.sampling, n), True))
         return requests
 
     def _case_requests(self, system: System, name: str) -> list[GenerationRequest]:
@@ -125,7 +125,7 @@ class OutputCollector:
         for n, case in enumerate(suite.cases):
             row = {"system": system.name, "suite": name, "case": case.id}
             prompt = chat.encode_prompt(self.tokenizer, suites.case_messages(case, system.system_prompt))
-            requests.append(GenerationRequest(row, prompt, sampling, sampling.seed + n, False))
+            requests.append(GenerationRequest(row, prompt, sampling, systems.prompt_seed(sampling, n), False))
         return requests
 
     def _score_posts(self, model: LlamaModel, system: System, examples: list[Row]) -> list[Row]:
@@ -148,7 +148,7 @@ class OutputCollector:
             for n, case in enumerate(cases):
                 prompt = chat.encode_prompt(self.tokenizer, system.messages(grounding.to_example(case)))
                 request = GenerationRequest(
-                    {"system": system.name, "notes": case}, prompt, sampling, sampling.seed + n, False
+                    {"system": system.name, "notes": case}, prompt, sampling, systems.prompt_seed(sampling, n), False
                 )
                 by_system.setdefault(system.name, []).append(request)
         longest = max(len(request.prompt) for requests in by_system.values() for request in requests)

@@ -4,13 +4,16 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blogtwin.dvc import run_dvc
 from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
 from blogtwin.paths import EVAL_DIR
 from eval.renamed_metrics import current_path, sample_with_current_names
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SAMPLES_FILE = EVAL_DIR / "samples.jsonl"
 
@@ -75,8 +78,8 @@ def compare_runs(one: list[dict[str, Any]], other: list[dict[str, Any]], system:
     Style is better the nearer its mean is to 1, from both sides. Raises UserError when fewer than two prompts are the
     same.
     """
-    first, second = {sample["id"]: sample for sample in one}, {sample["id"]: sample for sample in other}
-    shared = [i for i in first if i in second and system in first[i] and system in second[i]]
+    first, second = _figures(one, system), _figures(other, system)
+    shared = first.index.intersection(second.index, sort=False)
     if len(shared) < 2:
         raise UserError(
             f"{system} answered {len(shared)} held-out prompts in both runs, and 2 are needed: compare twins of the"
@@ -84,34 +87,38 @@ def compare_runs(one: list[dict[str, Any]], other: list[dict[str, Any]], system:
         )
     rows = []
     for measure in MEASURES:
-        pairs = []
-        for i in shared:
-            a, b = metric_value(first[i], system, measure), metric_value(second[i], system, measure)
-            if not math.isnan(a + b):
-                pairs.append((a, b))
-        if len(pairs) >= 2:
-            rows.append(_compare(measure, pairs))
+        a, b = first.loc[shared, measure.title], second.loc[shared, measure.title]
+        measured = a.notna() & b.notna()
+        if measured.sum() >= 2:
+            rows.append(_compare(measure, a[measured], b[measured]))
     return rows
 
 
-def _compare(measure: Measure, pairs: list[tuple[float, float]]) -> dict[str, Any]:
-    """The row of one measure; `pairs` are (a, b) by prompt."""
+def _figures(samples: list[dict[str, Any]], system: str) -> "pd.DataFrame":
+    """A row for each prompt that the system answered, by its id, and a column for each measure."""
+    import pandas as pd
+
+    answered = [sample for sample in samples if system in sample]
+    columns = {measure.title: [metric_value(sample, system, measure) for sample in answered] for measure in MEASURES}
+    return pd.DataFrame(columns, index=[sample["id"] for sample in answered])
+
+
+def _compare(measure: Measure, a: "pd.Series", b: "pd.Series") -> dict[str, Any]:
+    """The row of one measure, from its values by prompt."""
     from eval import confidence_intervals
 
-    a, b = zip(*pairs, strict=True)
-    difference = confidence_intervals.paired_difference(b, a)
-    mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
+    difference = confidence_intervals.paired_difference(b.to_numpy(), a.to_numpy())
     significant = difference["lo"] > 0 or difference["hi"] < 0
     verdict = "can't tell"
     if significant:
-        verdict = "better" if abs(mean_b - measure.target) < abs(mean_a - measure.target) else "worse"
+        verdict = "better" if abs(b.mean() - measure.target) < abs(a.mean() - measure.target) else "worse"
     return {
         "title": measure.title,
-        "a": mean_a,
-        "b": mean_b,
+        "a": float(a.mean()),
+        "b": float(b.mean()),
         **difference,
         "verdict": verdict,
-        "posts_to_tell": None if significant else confidence_intervals.required_sample_size(b, a),
+        "posts_to_tell": None if significant else confidence_intervals.required_sample_size(b.to_numpy(), a.to_numpy()),
     }
 
 

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,10 +12,15 @@ from eval import confidence_intervals
 from eval.rounding import round_metric, round_values
 from eval.systems import System, truncate_tokens
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 WINDOW_TOKENS, STRIDE_TOKENS = 1024, 512  # a longer post is scored in windows that overlap by half
 
 
-def score_ids(model: LlamaModel, prompt: list[int], text: str, tokenizer) -> dict[str, float]:
+def score_ids(
+    model: LlamaModel, prompt: list[int], text: str, tokenizer: "PreTrainedTokenizerBase"
+) -> dict[str, float]:
     """{nats, bytes, tokens} of `text` after the prompt, which is masked: −ln p summed over its tokens, and its UTF-8
     bytes."""
     ids = chat.encode(tokenizer, text)
@@ -29,14 +34,14 @@ def score_ids(model: LlamaModel, prompt: list[int], text: str, tokenizer) -> dic
 
 
 def score_post(
-    model: LlamaModel, system: System, example: dict[str, Any], tokenizer, max_tokens: int
+    model: LlamaModel, system: System, example: dict[str, Any], tokenizer: "PreTrainedTokenizerBase", max_tokens: int
 ) -> dict[str, float]:
     """`score_ids` of a held-out post after the prompt that asks this system for it; `max_tokens` 0: the whole post."""
     prompt = chat.encode_prompt(tokenizer, system.messages(example))
     return score_ids(model, prompt, truncate_tokens(example["output"], tokenizer, max_tokens), tokenizer)
 
 
-def score_raw(model: LlamaModel, text: str, tokenizer, max_tokens: int) -> dict[str, float]:
+def score_raw(model: LlamaModel, text: str, tokenizer: "PreTrainedTokenizerBase", max_tokens: int) -> dict[str, float]:
     """`score_ids` of a text by itself, after a line break and without a chat template, which might help or hinder one
     of the models."""
     return score_ids(model, chat.encode(tokenizer, "\n"), truncate_tokens(text, tokenizer, max_tokens), tokenizer)

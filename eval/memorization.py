@@ -93,7 +93,7 @@ def copy_limits(author: list[dict[str, Any]]) -> tuple[int, float]:
     return max(MAX_COPY_WORDS, longest + 1), max(MAX_COPIED_13GRAM_FRACTION, fraction)
 
 
-def is_over_limit(measured: list[dict[str, Any]], author: list[dict[str, Any]]) -> list[int]:
+def texts_over_limit(measured: list[dict[str, Any]], author: list[dict[str, Any]]) -> list[int]:
     """Numbers of the texts that copy more than is allowed."""
     longest, fraction = copy_limits(author)
     return [i for i, m in enumerate(measured) if m["longest_copy"] >= longest or m["copied_13gram_fraction"] > fraction]
@@ -108,7 +108,7 @@ class CopyMetrics:
 
     def over_limit(self, system: str) -> int:
         """How many of a system's texts copy more than the author repeats himself."""
-        return len(is_over_limit(self.texts[system], self.texts["author"]))
+        return len(texts_over_limit(self.texts[system], self.texts["author"]))
 
 
 def copy_metrics(texts: dict[str, list[str]], training: list[str]) -> CopyMetrics:

@@ -67,6 +67,7 @@ class WritingEnvironment(gymnasium.Env):
         self.prompt = prompts[0]
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[str, dict]:
+        """(the prompt, {"prompt": its number})."""
         super().reset(seed=seed)
         number = (options or {}).get("prompt", None)
         number = int(self.np_random.integers(len(self.prompts))) if number is None else number

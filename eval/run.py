@@ -14,6 +14,8 @@ from blogtwin.hints import make_command
 from blogtwin.paths import EVAL_DIR, GGUF_DIR, RAW_DIR, SPLIT_DIR
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from blogtwin.models.registry import BaseModelFiles
     from eval.scorecard import Scorecard
     from eval.style.impostors import Impostors
@@ -37,7 +39,7 @@ def test_prompts(limit: int) -> list[Row]:
     return first_parts(read_split("test"), limit)
 
 
-def notes_cases(params: Params, tokenizer, split: str, limit: int) -> list[Row]:
+def notes_cases(params: Params, tokenizer: "PreTrainedTokenizerBase", split: str, limit: int) -> list[Row]:
     """Notes of the openings of `limit` posts of a split, see eval/grounding.py."""
     from blogtwin.models import chat
     from corpus.examples import first_parts, join_parts

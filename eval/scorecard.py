@@ -136,12 +136,7 @@ def build_scorecard(
         metrics["gain"]["style"] = style.gain
     if notes_gain:
         metrics["gain"]["notes"] = notes_gain
-    metrics["n"] = {
-        "prompts": len(posts.prompts),
-        "held_out_posts": len(posts.held_out),
-        "training_posts": len(posts.training),
-        "impostors": len(impostors.names),
-    }
+    metrics["n"] = _counts(posts, impostors)
     score = style.by_system["twin"]
     interval = (score["masked"], score["masked_lo"], score["masked_hi"])
     figures = samples.TextFigures(copies.texts, style.scores, posts.titles)
@@ -155,6 +150,16 @@ def build_scorecard(
         by_post=_bits_per_byte_by_post(rows, posts.prompts),
         attributions=style.attributions,
     )
+
+
+def _counts(posts: CorpusTexts, impostors: Impostors) -> dict[str, int]:
+    """How much the figures rest on."""
+    return {
+        "prompts": len(posts.prompts),
+        "held_out_posts": len(posts.held_out),
+        "training_posts": len(posts.training),
+        "impostors": len(impostors.names),
+    }
 
 
 def _merge(one: dict[str, dict], other: dict[str, dict]) -> dict[str, dict]:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blogtwin.cache import cache_key
 from blogtwin.files import sha256_file, write_json
@@ -19,6 +19,9 @@ from blogtwin.paths import ARTIFACTS_DIR
 from blogtwin.sampling import SamplingParams
 from corpus.examples import first_parts
 from eval.style import profile
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 ANSWERS_DIR = ARTIFACTS_DIR / "cache/answers"  # by prompts, sampling parameters and model: a second run costs nothing
 MODEL_DIGITS = 16  # of the SHA-256 of the model's GGUF, with which the name of a file of answers begins
@@ -41,7 +44,9 @@ class System:
         return [system, *self.shots, user]
 
 
-def base_systems(system_prompt: str, training: list[dict[str, Any]], tokenizer) -> list[System]:
+def base_systems(
+    system_prompt: str, training: list[dict[str, Any]], tokenizer: "PreTrainedTokenizerBase"
+) -> list[System]:
     """base, styled and five_shot; `training`: the examples that the twin is trained on."""
     posts = first_parts(training)
     shots = []
@@ -57,7 +62,7 @@ def base_systems(system_prompt: str, training: list[dict[str, Any]], tokenizer) 
     ]
 
 
-def truncate_paragraphs(text: str, tokenizer, max_tokens: int) -> str:
+def truncate_paragraphs(text: str, tokenizer: "PreTrainedTokenizerBase", max_tokens: int) -> str:
     """The first paragraphs that fit; of a first paragraph that is too long, its first `max_tokens` tokens."""
     kept = ""
     for block in text.split("\n\n"):
@@ -68,7 +73,7 @@ def truncate_paragraphs(text: str, tokenizer, max_tokens: int) -> str:
     return kept or truncate_tokens(text, tokenizer, max_tokens)
 
 
-def truncate_tokens(text: str, tokenizer, max_tokens: int) -> str:
+def truncate_tokens(text: str, tokenizer: "PreTrainedTokenizerBase", max_tokens: int) -> str:
     """The beginning of `text` that is its first `max_tokens` tokens; 0: all of it."""
     offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
     if not max_tokens or len(offsets) <= max_tokens:
@@ -110,18 +115,23 @@ def answers_of_other_models(project: Path, digests: set[str]) -> list[Path]:
     return [file for file in sorted((project / ANSWERS_DIR).glob("*.json")) if file.name.partition("-")[0] not in own]
 
 
+def prompt_seed(sampling: SamplingParams, n: int) -> int:
+    """The seed of the n-th prompt: each has one of its own."""
+    return (sampling.seed or 0) + n
+
+
 def generate_posts(
     model: LlamaModel,
     gguf: Path,
     system: System,
     examples: list[dict[str, Any]],
-    tokenizer,
+    tokenizer: "PreTrainedTokenizerBase",
     sampling: SamplingParams,
     advance: Callable[[int], object] = lambda n: None,
 ) -> list[dict[str, Any]]:
-    """The system's answer to each example's prompt; every prompt has a seed of its own."""
+    """The system's answer to each example's prompt."""
     prompts = [chat.encode_prompt(tokenizer, system.messages(example)) for example in examples]
-    seeds = [sampling.seed + n for n in range(len(prompts))]
+    seeds = [prompt_seed(sampling, n) for n in range(len(prompts))]
     return generate_cached(model, gguf, prompts, [sampling] * len(prompts), seeds, advance)
 
 
@@ -130,7 +140,7 @@ def prefix_extraction(
     gguf: Path,
     system: System,
     examples: list[dict[str, Any]],
-    tokenizer,
+    tokenizer: "PreTrainedTokenizerBase",
     sampling: SamplingParams,
 ) -> list[float]:
     """Given the first 50 tokens of a post, the share (0 to 1) of its next 50 that greedy decoding continues verbatim,

@@ -1,5 +1,5 @@
-"""Does a twin learn its own author, and not just “a blog”? Twins of several authors on one base model, each evaluated on
-every author's posts.
+"""Does a twin learn its own author, and not just “a blog”? Twins of several authors on one base model, each evaluated
+on every author's posts.
 
 Reads   FOLDER …: at least two folders in which `make all` has made a twin on the same base
 Writes  artifacts/validate/twins.json   {"bits_per_byte": {twin: {author: …}}, "own_lowest": {author: 1 or 0},

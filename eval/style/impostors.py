@@ -8,6 +8,7 @@ sethmlarson.dev (Apache-2.0). Made by `python scripts/build_impostors.py FOLDER`
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -123,7 +124,7 @@ def concatenate(first: Impostors, second: Impostors) -> Impostors:
 
 def save_impostors(impostors: Impostors, path: Path) -> None:
     """Write to a compressed .npz file, counts as bytes."""
-    arrays = {
+    arrays: dict[str, Any] = {
         "names": np.array(impostors.names),
         "author": impostors.author.astype(np.int16),
         "owner": impostors.texts.owner.astype(np.int32),

@@ -55,6 +55,7 @@ class Case(StrictModel):
     @field_validator("checks")
     @classmethod
     def check_context(cls, checks: tuple[Check, ...], info: ValidationInfo) -> tuple[Check, ...]:
+        """A check of facts needs a context that has some."""
         kinds = {fact.kind for fact in extract_facts(info.data.get("context", ""))}
         for one in checks:
             if one.check == "preserves_facts" and not kinds & set(one.kinds):
@@ -72,6 +73,7 @@ class Suite(StrictModel):
     @field_validator("cases")
     @classmethod
     def check_unique_ids(cls, cases: tuple[Case, ...]) -> tuple[Case, ...]:
+        """Ids name the cases in reports."""
         ids = [case.id for case in cases]
         duplicates = sorted(i for i in ids if ids.count(i) > 1)
         if duplicates:

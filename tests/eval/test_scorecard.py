@@ -13,7 +13,7 @@ from blogtwin.sampling import SamplingParams
 from blogtwin.text.markdown import extract_prose
 from corpus import cleaning, readers
 from eval import baselines, canaries, confidence_intervals, likelihood, reference_overlap, scorecard, systems, verdict
-from eval.memorization import CopyDetector, is_over_limit
+from eval.memorization import CopyDetector, texts_over_limit
 from eval.style import cosine_delta, impostors, profile
 from eval.style.features import count_features, mask_content_words
 from eval.style.verification import _auc
@@ -183,7 +183,7 @@ def test_copied_runs_are_found_wherever_they_stand(sample):
         == 0
     )
     assert copying.measure(sample[3])["longest_copy"] > 200
-    assert is_over_limit([found], [copying.measure(sample[25])]) == [0] and not is_over_limit(
+    assert texts_over_limit([found], [copying.measure(sample[25])]) == [0] and not texts_over_limit(
         [copying.measure(sample[25])], []
     )
 

@@ -8,7 +8,7 @@ from blogtwin.text.markdown import extract_prose
 from blogtwin.text.sentences import truncate_words
 from corpus import cleaning, readers
 from eval import baselines
-from eval.memorization import CopyDetector, is_over_limit
+from eval.memorization import CopyDetector, texts_over_limit
 from eval.style import impostors, verification
 from eval.style.features import count_features
 from tests.support.workspace import ROOT
@@ -101,8 +101,8 @@ def test_style_alone_can_be_gamed_and_copying_sees_it(heard, posts):
     author = [search.measure(truncate_words(t, 400)) for t in held_out]
     assert heard["masked"][1].mean["markov_2"] > 0.8
     for texts in (training, baselines.markov_text(training, 20, 400, 2, 1)):
-        assert is_over_limit([search.measure(t) for t in texts], author)
-    assert not is_over_limit(author, author)
+        assert texts_over_limit([search.measure(t) for t in texts], author)
+    assert not texts_over_limit(author, author)
 
 
 def test_intervals_come_from_people_posts_and_prompts(heard):

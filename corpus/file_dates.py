@@ -35,7 +35,7 @@ def _first_commit_days(folder: Path) -> dict[str, str]:
     days: dict[str, str] = {}
     day = ""
     # NUL between the fields; the first file of a commit stands in one field with the commit's day: "\x012019-08-22a.md"
-    for field in result.stdout.decode("utf-8", "replace").replace("\n", "").split("\0"):
+    for field in bytes(result.stdout).decode("utf-8", "replace").replace("\n", "").split("\0"):
         name = field
         if field.startswith("\x01"):
             day, name = field[1:11], field[11:]

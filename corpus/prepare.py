@@ -1,5 +1,6 @@
 """Posts → training examples: cleaned, cut into parts, and repeated with other prompts."""
 
+import functools
 import random
 import textwrap
 from collections import Counter
@@ -70,7 +71,7 @@ def build_post_examples(
         if cache is None:
             cut_posts.append(cut(post))
         else:
-            row, examples = cache.get(post, lambda post=post: cut(post))
+            row, examples = cache.get(post, functools.partial(cut, post))
             cut_posts.append((row, examples))
     return cut_posts
 

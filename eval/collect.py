@@ -6,6 +6,7 @@ A row is one of: {"system", "id", "post_id", "read", "raw", "text", "end", "writ
 "notes": the case, "text", "end"}, {"system", "prefix": "train" or "test", "shares"}, {"system", "canaries": exposures}.
 """
 
+import functools
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -193,14 +194,13 @@ class OutputCollector:
         exposures = []
         with LlamaModel(self.gguf, n_ctx=CANARY_CONTEXT) as model:
 
-            def log_likelihood(text: str, prompt: list[int]) -> float:
+            def log_likelihood(prompt: list[int], text: str) -> float:
                 return float(model.log_likelihoods(prompt, chat.encode(self.tokenizer, text)).sum())
 
             for canary in track(planted, f"{system.name}: canaries"):
                 prompt = chat.encode_prompt(self.tokenizer, system.messages({"instruction": canary.instruction}))
-                exposures.append(
-                    exposure(lambda text, prompt=prompt: log_likelihood(text, prompt), canary, self.params.eval.seed)
-                )
+                score = functools.partial(log_likelihood, prompt)
+                exposures.append(exposure(score, canary, self.params.eval.seed))
         return [{"system": system.name, "canaries": exposures}] if exposures else []
 
     def base_bits_per_byte(self, texts: list[str], max_tokens: int) -> list[float]:

@@ -167,7 +167,7 @@ def _merge(one: dict[str, dict], other: dict[str, dict]) -> dict[str, dict]:
     return {name: {**one.get(name, {}), **other.get(name, {})} for name in [*one, *(n for n in other if n not in one)]}
 
 
-def _by_system(families: dict[str, dict[str, Any]], systems: list[str]) -> dict[str, Any]:
+def _by_system(families: dict[str, Any], systems: list[str]) -> dict[str, Any]:
     """{family: {system: values}} → {system: {family: values}}; `systems` come first, in their order."""
     metrics: dict[str, Any] = {name: {} for name in systems}
     for family, by_system in families.items():

@@ -47,7 +47,8 @@ def main() -> None:
     print_summary(posts, discarded)
     if remembered.hits:
         echo(
-            f"{remembered.misses} of {remembered.misses + remembered.hits} files are new or changed, the others were known"
+            f"{remembered.misses} of {remembered.misses + remembered.hits} files are new or changed; the others are"
+            " cached"
         )
     echo(f"wrote {RAW_DIR / 'posts.jsonl'} and {RAW_DIR / 'discarded.jsonl'}")
 

@@ -40,9 +40,7 @@ def main() -> None:
             score = score_draft(name, note_set, paragraphs, time.perf_counter() - started)
             scores.append(score)
             rows.append({"name": name, "notes": note_set.as_text(), "draft": drafter.text, "counts": score.counts})
-            echo(
-                f"{len(scores)}/{len(chosen)} {name}: fact recall {score.rate('fact_recall'):.2f}, {score.seconds:.0f} s"
-            )
+            echo(f"{len(scores)}/{len(chosen)} {name}: fact recall {score.rate('fact_recall'):.2f}")
     figures = summarise(scores, params.eval.seed) | {"split": given.split, "candidates": given.candidates}
     write_json(EVAL_DIR / "drafting.json", figures)
     write_jsonl(EVAL_DIR / "drafts.jsonl", rows)

@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from blogtwin.console import echo
@@ -200,7 +201,7 @@ async def measure_memory(http: HttpClient, url: str, process: int, requests: int
     for tenth in range(1, SAMPLES + 1):
         left = iter(range(max(CLIENTS, requests // SAMPLES)))
 
-        async def some(left=left) -> None:
+        async def some(left: Iterator[int] = left) -> None:
             for number in left:
                 await (stream() if number % 2 else whole())
 

@@ -67,7 +67,7 @@ def copied_share(sentence: str, lines: Sequence[str]) -> float:
     for line in lines:
         noted = tokenise_words(line)
         runs |= {tuple(noted[i : i + COPIED_WORDS]) for i in range(len(noted) - COPIED_WORDS + 1)}
-    covered = set()
+    covered: set[int] = set()
     for i in range(len(words) - COPIED_WORDS + 1):
         if tuple(words[i : i + COPIED_WORDS]) in runs:
             covered.update(range(i, i + COPIED_WORDS))

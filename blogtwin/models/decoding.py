@@ -143,7 +143,7 @@ class Decoder:
 
     def _choose_token(self, answer: Generation, at: int) -> bool:
         """Choose the next token of an answer from the logits of the batch's token `at`; True when it has ended."""
-        scores = self._constrain(answer, at) if answer.constraint else None
+        scores = self._constrain(answer.constraint, answer.ids, at) if answer.constraint else None
         token = self.lib.llama_sampler_sample(self.samplers[answer], self.model.context, at)
         if scores is not None:
             answer.log_likelihood += float(scores[token])
@@ -154,8 +154,8 @@ class Decoder:
             answer.end = "length"
         return bool(answer.end)
 
-    def _constrain(self, answer: Generation, at: int) -> np.ndarray:
-        """Leave the samplers only tokens that the answer's constraint allows; returns the (vocabulary,)
+    def _constrain(self, constraint: Constraint, ids: list[int], at: int) -> np.ndarray:
+        """Leave the samplers only tokens that the constraint allows after `ids`; returns the (vocabulary,)
         log-probabilities as the model has them. Where none of the likeliest is allowed, the answer ends."""
         logits = self.model.logits(at)
         scores = logits.astype(np.float32)
@@ -163,7 +163,7 @@ class Decoder:
         scores -= math.log(float(np.exp(scores).sum()))
         for checked in CHECKED_TOKENS:
             candidates = np.argpartition(-scores, checked)[:checked]
-            adjusted = scores[candidates] + answer.constraint.adjust(answer.ids, candidates)
+            adjusted = scores[candidates] + constraint.adjust(ids, candidates)
             if np.isfinite(adjusted).any():
                 break
         else:

@@ -9,7 +9,7 @@ see a wrong guess at once.
 
 import ctypes as C
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -47,6 +47,9 @@ class LlamaModel:
         self.model = self.context = None
         self.seen: list[int] = []  # what the first sequence's cache holds
         self.closing = False
+        self.vocab: int | None = None
+        self.n_vocab = self.end_token = 0
+        self.lora: int | None = None
         self._pieces: list[str] = []
         self.worker = ThreadPoolExecutor(1)
         try:
@@ -64,7 +67,6 @@ class LlamaModel:
         self.vocab = lib.llama_model_get_vocab(self.model)
         self.n_vocab = lib.llama_vocab_n_tokens(self.vocab)
         self.end_token = lib.llama_vocab_eos(self.vocab)
-        self.lora = None
         if adapter is not None:
             self.lora = lib.llama_adapter_lora_init(self.model, str(adapter).encode())
             if not self.lora:
@@ -146,8 +148,8 @@ class LlamaModel:
         prompts: list[list[int]],
         sampling: list[SamplingParams],
         seeds: list[int],
-        wrote: Callable[[int], None] = lambda n: None,
-        constraints: list[Constraint | None] | None = None,
+        wrote: Callable[[int], object] = lambda n: None,
+        constraints: Sequence[Constraint | None] | None = None,
     ) -> list[dict]:
         """An answer to each prompt (token ids), up to `sequences` of them in step: {"text", "ids", "end": "stop" or
         "length", "written_tokens", "log_likelihood"}.
@@ -164,8 +166,8 @@ class LlamaModel:
         prompts: list[list[int]],
         sampling: list[SamplingParams],
         seeds: list[int],
-        wrote: Callable[[int], None],
-        constraints: list[Constraint | None] | None,
+        wrote: Callable[[int], object],
+        constraints: Sequence[Constraint | None] | None,
     ) -> list[dict]:
         self._fresh_context()
         decoder = Decoder(self)

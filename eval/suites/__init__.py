@@ -163,7 +163,9 @@ def _validation_sentence(error: ValidationError) -> str:
             model = CHECK_TYPES[kind]
         elif "cases" in loc:
             model = Case
-        return f"{_error_location(loc[:-1])}there is no field {loc[-1]}: {nearest_name(loc[-1], model.model_fields)}"
+        return (
+            f"{_error_location(loc[:-1])}there is no field {loc[-1]}: {nearest_name(str(loc[-1]), model.model_fields)}"
+        )
     if mistake["type"] == "union_tag_invalid":
         tag = context["tag"]
         if tag in RENAMED_CHECKS:

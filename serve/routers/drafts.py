@@ -236,7 +236,7 @@ async def rewrite_events(state: AppState, asked: RewriteRequest) -> AsyncIterato
 @router.post("/rewrite", response_model=RewriteResult, responses=EVENTS)
 async def rewrite(
     asked: RewriteRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
-):
+) -> Response | RewriteResult:
     """Rough text in, the author's voice out, and which numbers, dates, names, links and quotes were kept, lost or made
     up."""
     relay = GenerationStream(

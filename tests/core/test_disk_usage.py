@@ -356,7 +356,8 @@ def test_the_servers_workspace_signs_the_cache_and_is_found_by_it(project):
     cache = folder / ".dvc/cache"
     assert (cache / disk_usage.SHARERS_FILE).read_text().split("\n")[:1] == [str((home / "workspace").resolve())]
     code = (
-        "import sys; sys.path.insert(0, '.'); from pathlib import Path; from blogtwin.disk_usage import sharing_projects; "
+        "import sys; sys.path.insert(0, '.'); from pathlib import Path; "
+        "from blogtwin.disk_usage import sharing_projects; "
         "print(*sharing_projects(Path('.dvc/cache').resolve(), Path('nowhere')), sep='\\n')"
     )
     assert sh(folder, f'python -c "{code}"').stdout.split("\n")[:2] == [

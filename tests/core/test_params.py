@@ -156,12 +156,14 @@ def test_load_params_names_a_missing_parameter(folder):
         (
             "preference_data: train/votes.jsonl",
             "preference_data: null",
-            "train.preference_data is None: it should be a file that exists; for no preference data use train/votes.jsonl",
+            "train.preference_data is None: it should be a file that exists; for no preference data use"
+            " train/votes.jsonl",
         ),
         (
             "preference_data: train/votes.jsonl",
             'preference_data: ""',
-            "train.preference_data is '': it should be a file that exists; for no preference data use train/votes.jsonl",
+            "train.preference_data is '': it should be a file that exists; for no preference data use"
+            " train/votes.jsonl",
         ),
         ("quantization: q8_0", "quantization: q2_k", "export.quantization"),
         ("name: blogtwin", "name: My Twin", "ollama.name"),
@@ -459,7 +461,8 @@ def test_an_old_name_is_one_sentence_with_the_new_one(older):
     with pytest.raises(
         UserError,
         match=(
-            r"params\.yaml: train\.halt is now called train\.early_stopping_patience: rename it \(`make all` does this for you\)\."
+            r"params\.yaml: train\.halt is now called train\.early_stopping_patience: rename it"
+            r" \(`make all` does this for you\)\."
         ),
     ):
         load_params(folder / "params.yaml")

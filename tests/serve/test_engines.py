@@ -171,8 +171,9 @@ def ready(app, until: str = "ready"):
 
 class Engine(BaseHTTPRequestHandler):
     """Speaks OpenAI's protocol badly, by the `fault` of its server: dies, refuses, breaks, tells of an error after its
-    first tokens, waits after the first one, or writes on until the caller has gone. Without a fault of that name, `answers`, it does well. `asked` are the
-    requests' bodies, `wrote` is set with a first token, and `left` when one that waits finds its caller gone."""
+    first tokens, waits after the first one, or writes on until the caller has gone. Without a fault of that name,
+    `answers`, it does well. `asked` are the requests' bodies, `wrote` is set with a first token, and `left` when one
+    that waits finds its caller gone."""
 
     protocol_version = "HTTP/1.1"
 
@@ -314,7 +315,7 @@ def test_an_error_that_an_engine_tells_in_its_stream_is_no_answer(failing):
 
 
 def test_an_engine_may_write_its_json_as_it_likes(failing):
-    """Whether there are spaces in it: the usage is told only to who asked, and tokens and the first one are measured."""
+    """Whether there are spaces in it: usage is told only to who asked, and tokens and the first one are measured."""
     http, engine = failing
     engine.fault = "answers"
 

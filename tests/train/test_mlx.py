@@ -352,8 +352,8 @@ for base in {[written(base) for base in bases]}:
     to_do = "set train.backend to cpu, or choose another train.base."
     assert ends[3] == f"UserError: MLX can't read dialogpt (Received 28 parameters not in model): {to_do}"
     assert re.fullmatch(
-        r"UserError: MLX can't train gpt2: it adapts self_attn\.q_proj, .*, and the model's layers have only attn\.c_attn,"
-        r" attn\.c_proj, mlp\.c_fc, mlp\.c_proj; " + re.escape(to_do),
+        r"UserError: MLX can't train gpt2: it adapts self_attn\.q_proj, .*, and the model's layers have only"
+        r" attn\.c_attn, attn\.c_proj, mlp\.c_fc, mlp\.c_proj; " + re.escape(to_do),
         ends[4],
     ), ends
 

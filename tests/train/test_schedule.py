@@ -49,8 +49,8 @@ def test_steps_are_said_as_transformers_counts_them(total, warmup, rising):
         (
             [3.6, 3.1, 3.2],
             (
-                "epoch 1 is the best and is kept: the validation loss rose by 0.100 after it; early stopping after epoch"
-                " 2 of 3; more epochs would not help"
+                "epoch 1 is the best and is kept: the validation loss rose by 0.100 after it; early stopping after"
+                " epoch 2 of 3; more epochs would not help"
             ),
         ),
         (

@@ -4,6 +4,7 @@ import datetime
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from blogtwin.dvc import run_git
 
@@ -32,10 +33,11 @@ def _first_commit_days(folder: Path) -> dict[str, str]:
         return {}
     if result.returncode != 0:
         return {}
+    output: Any = result.stdout  # bytes: names may be in any encoding
     days: dict[str, str] = {}
     day = ""
     # NUL between the fields; the first file of a commit stands in one field with the commit's day: "\x012019-08-22a.md"
-    for field in bytes(result.stdout).decode("utf-8", "replace").replace("\n", "").split("\0"):
+    for field in output.decode("utf-8", "replace").replace("\n", "").split("\0"):
         name = field
         if field.startswith("\x01"):
             day, name = field[1:11], field[11:]

@@ -212,7 +212,7 @@ def test_other_tokens_are_seen_before_training(fetched, repository, tmp_path, mo
         folder / "tokenizer.json",
         pre_tokenizer={"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
     )
-    assert "llama.cpp does not read text as the same tokens" in sentence(registry.resolve_base, str(folder))
+    assert "llama.cpp does not tokenise text as transformers does" in sentence(registry.resolve_base, str(folder))
 
 
 @pytest.fixture(scope="module")

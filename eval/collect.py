@@ -8,6 +8,7 @@ A row is one of: {"system", "id", "post_id", "read", "raw", "text", "end", "writ
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -193,14 +194,12 @@ class OutputCollector:
         exposures = []
         with LlamaModel(self.gguf, n_ctx=CANARY_CONTEXT) as model:
 
-            def log_likelihood(text: str, prompt: list[int]) -> float:
+            def log_likelihood(prompt: list[int], text: str) -> float:
                 return float(model.log_likelihoods(prompt, chat.encode(self.tokenizer, text)).sum())
 
             for canary in track(planted, f"{system.name}: canaries"):
                 prompt = chat.encode_prompt(self.tokenizer, system.messages({"instruction": canary.instruction}))
-                exposures.append(
-                    exposure(lambda text, prompt=prompt: log_likelihood(text, prompt), canary, self.params.eval.seed)
-                )
+                exposures.append(exposure(partial(log_likelihood, prompt), canary, self.params.eval.seed))
         return [{"system": system.name, "canaries": exposures}] if exposures else []
 
     def base_bits_per_byte(self, texts: list[str], max_tokens: int) -> list[float]:

@@ -74,7 +74,7 @@ def judge_pairs(judge: Engine, held_out: list[str], truths: list[str], ours: lis
             f"The judge {judge.model} at {judge.base_url} could not be asked ({reason}): set eval.judge_model to a"
             " model that is available, or leave it empty."
         ) from None
-    winners = {("A", "B"): "ours", ("B", "A"): "theirs"}
+    winners: dict[tuple[str | None, str | None], str] = {("A", "B"): "ours", ("B", "A"): "theirs"}
     return [winners.get(pair, "tie") for pair in zip(choices[::2], choices[1::2], strict=True)]
 
 

@@ -32,7 +32,7 @@ def prompt_retrieval(prompts: list[str], texts: list[str]) -> dict[str, np.ndarr
     briefs = list(dict.fromkeys(prompts))
     own = np.array([briefs.index(p) for p in prompts], int)
     bodies = [remove_prompt_echo(p, t) for p, t in zip(prompts, texts)]
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for name, similarities in (("tfidf", tfidf_similarity), ("minilm", embedding_similarity)):
         auc = rank_auc(similarities(bodies, briefs), own) if len(briefs) > 1 else np.full(len(texts), np.nan)
         found |= {f"{name}_auc": auc, f"{name}_top1": np.where(np.isnan(auc), np.nan, auc == 1)}

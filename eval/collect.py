@@ -6,9 +6,9 @@ A row is one of: {"system", "id", "post_id", "read", "raw", "text", "end", "writ
 "notes": the case, "text", "end"}, {"system", "prefix": "train" or "test", "shares"}, {"system", "canaries": exposures}.
 """
 
-import functools
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,8 +199,7 @@ class OutputCollector:
 
             for canary in track(planted, f"{system.name}: canaries"):
                 prompt = chat.encode_prompt(self.tokenizer, system.messages({"instruction": canary.instruction}))
-                score = functools.partial(log_likelihood, prompt)
-                exposures.append(exposure(score, canary, self.params.eval.seed))
+                exposures.append(exposure(partial(log_likelihood, prompt), canary, self.params.eval.seed))
         return [{"system": system.name, "canaries": exposures}] if exposures else []
 
     def base_bits_per_byte(self, texts: list[str], max_tokens: int) -> list[float]:

@@ -113,7 +113,7 @@ def build_scorecard(
     fluent = fluency.compare_fluency(texts, posts.held_out, base_bits_per_byte)
     profiles = profile_metrics(texts, models, posts.held_out)
     notes, notes_gain = grounding.grounding_metrics([row for row in rows if "notes" in row], seed)
-    families = {
+    families: dict[str, dict[str, Any]] = {
         "likelihood": likely.by_system,
         "copying": _merge(copies.by_system, memorization.extraction_metrics(rows)),
         "style": style.by_system,

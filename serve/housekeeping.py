@@ -29,7 +29,7 @@ from blogtwin.dvc import dvc_cache_dir, run_git
 from blogtwin.errors import UserError
 from blogtwin.hints import author_of
 from blogtwin.paths import ADAPTER_DIR, ARTIFACTS_DIR, LOGS_DIR, ROOT
-from blogtwin.renamed_params import current
+from blogtwin.renamed_params import current_name
 from serve import catalog, database
 from serve.settings import Settings
 
@@ -101,7 +101,7 @@ def read_params(projects: list[Path]) -> list[dict[str, str]]:
     for text in dict.fromkeys(texts):
         try:
             sections = yaml.safe_load(text)
-            evaluation = {current(f"eval.{name}"): value for name, value in (sections.get("eval") or {}).items()}
+            evaluation = {current_name(f"eval.{name}"): value for name, value in (sections.get("eval") or {}).items()}
             found.append(
                 {"base": str(sections["train"]["base"]), "other_twin": evaluation.get("eval.other_twin") or ""}
             )

@@ -95,7 +95,7 @@ def _log_callback(level: int, text: bytes | None, _: object) -> None:
 def load_library() -> C.CDLL:
     """The library with the signatures of the functions that are used, its backend started and its log kept."""
     spec = importlib.util.find_spec("xllamacpp")
-    assert spec is not None and spec.submodule_search_locations, "xllamacpp is not installed: run `make setup`"
+    assert spec is not None and spec.submodule_search_locations, "xllamacpp is not installed"
     folder = spec.submodule_search_locations[0]
     lib = C.CDLL(glob.glob(os.path.join(folder, "xllamacpp*.so"))[0])
     for name, (result, *arguments) in SIGNATURES.items():

@@ -29,7 +29,7 @@ all: setup ## posts → twin: every stage that is not up to date, then what came
 	@dvc repro eval && dvc repro
 	@python scripts/print_summary.py
 
-test: setup ## prove it: every test but the nightly ones, with the real base model (13 minutes on two cores)
+test: setup lint ## prove it: every test but the nightly ones, with the real base model (13 minutes on two cores)
 	@python -m pytest tests -m "not nightly" -n 3 --dist loadfile --no-loadscope-reorder --durations=40
 
 test-fast: setup ## the quick tests (under a minute)

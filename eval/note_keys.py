@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import snowballstemmer
 
 from blogtwin.text.facts import extract_facts, preserved_facts
-from blogtwin.text.numbers import NUMBER_HINTS, SPELLED_NUMBER, extract_numbers
+from blogtwin.text.numbers import NUMBER_HINTS, ORDINALS, SPELLED_NUMBER, extract_numbers
 from blogtwin.text.sentences import split_sentences
 from blogtwin.text.stopwords import NEGATIONS
 from blogtwin.text.tokens import longest_match, ngram_index, tokenise_words
@@ -19,20 +19,6 @@ MIN_PASSAGE_WORDS, MAX_PASSAGE_WORDS = 60, 220
 MAX_GAP = 2  # words that may stand between two words of a spelling: “took it all off” is “took off”
 NO_PROSE = re.compile(r"(?m)^[ \t]*(?:#{1,6}[ \t]|[-*+][ \t]|\d+[.)][ \t]|>|\||```|~~~| {4})")
 DENYING_WORDS = NEGATIONS | {"cannot", "nor", "nought", "nil"}
-ORDINALS = [
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "sixth",
-    "seventh",
-    "eighth",
-    "ninth",
-    "tenth",
-    "eleventh",
-    "twelfth",
-]
 ORDINAL_ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 CURRENCIES = {"£": "pounds", "$": "dollars", "€": "euros"}
 TOKEN = re.compile(r"\d+(?:st|nd|rd|th)\b|\d+(?:[.:]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*|&")

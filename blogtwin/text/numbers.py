@@ -40,6 +40,20 @@ SPELLED_NUMBER = re.compile(
     rf" \t]+|-)(?:{COUNTING_WORDS}|{'|'.join(SCALES)})\b)*(?!\w)",
     re.I,
 )
+ORDINALS = [
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+]
 # Words that may mean a number: they count as stating it, but not as inventing it.
 NUMBER_HINTS = {
     "one": "1",
@@ -52,26 +66,7 @@ NUMBER_HINTS = {
     "half": "0.5",
     "quarter": "0.25",
 }
-NUMBER_HINTS |= {
-    word: str(n)
-    for n, word in enumerate(
-        [
-            "first",
-            "second",
-            "third",
-            "fourth",
-            "fifth",
-            "sixth",
-            "seventh",
-            "eighth",
-            "ninth",
-            "tenth",
-            "eleventh",
-            "twelfth",
-        ],
-        1,
-    )
-}
+NUMBER_HINTS |= {word: str(n) for n, word in enumerate(ORDINALS, 1)}
 FRACTIONS = {"¼": ".25", "½": ".5", "¾": ".75"}
 # Not inside a name (M8, GPT-4); a minus sign only where it can't be a range.
 DIGITS = re.compile(

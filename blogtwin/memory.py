@@ -1,4 +1,8 @@
-"""The memory of this process: its peak, releasing free memory to the kernel, and out-of-memory errors."""
+"""The memory of this process: its peak, releasing free memory to the kernel, and out-of-memory errors.
+
+The trainers halve their batch on such an error: `double_microbatches` (train/cpu.py), `smaller_batch` (train/cuda.py),
+`halve_microbatch` (train/mlx.py).
+"""
 
 import contextlib
 import ctypes

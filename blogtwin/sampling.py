@@ -1,4 +1,8 @@
-"""The sampling parameters, shared by training, evaluation and serving."""
+"""The sampling parameters, shared by training, evaluation and serving.
+
+blogtwin/models/decoding.py applies them, the repeat penalty too; for servers `Engine` (blogtwin/inference/client.py)
+puts them into the request.
+"""
 
 from dataclasses import dataclass
 

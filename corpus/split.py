@@ -133,7 +133,7 @@ def assign_groups(
         return sum(len(group) for group in assigned[name])
 
     new_groups = []
-    for group in _in_order(posts, groups, params):
+    for group in _newest_first_or_shuffled(posts, groups, params):
         ids = [posts[i]["id"] for i in group]
         splits = {previous[post_id] for post_id in ids if post_id in previous} if previous else set()
         if splits:
@@ -157,7 +157,9 @@ def assign_groups(
     return {name: [i for group in groups for i in group] for name, groups in assigned.items()}
 
 
-def _in_order(posts: Sequence[Mapping[str, Any]], groups: list[list[int]], params: SplitParams) -> list[list[int]]:
+def _newest_first_or_shuffled(
+    posts: Sequence[Mapping[str, Any]], groups: list[list[int]], params: SplitParams
+) -> list[list[int]]:
     """The groups in the order in which they fill test, valid, train: the newest first, or shuffled."""
     if params.strategy == "date":  # a group is as new as its newest post; posts without a date are old
         return sorted(groups, key=lambda group: max(posts[i]["date"] or "" for i in group), reverse=True)

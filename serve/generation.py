@@ -50,7 +50,7 @@ async def stream_completion(one: LoadedModel, messages: list[dict], sampling: Re
             **one.engine.extra_body,
             **seeded,
             **style_strength_args(one, sampling.style_strength),
-            **one.engine.repeat(sampling.repeat_penalty),
+            **one.engine.repeat_penalty_field(sampling.repeat_penalty),
         }
         settings = {
             "max_tokens": sampling.max_tokens,

@@ -15,12 +15,11 @@ import psutil
 from blogtwin.config import Params
 from blogtwin.console import echo
 from blogtwin.errors import UserError
-from blogtwin.hints import make_command
 from blogtwin.inference.client import Engine, http_client
-from blogtwin.paths import OLLAMA_DIR
 from serve import catalog
 from serve.catalog import BASE, TWIN, Model
 from serve.concurrency import ConcurrencyLimiter
+from serve.engines import select_engine
 from serve.errors import ApiError
 from serve.settings import Settings
 
@@ -253,53 +252,3 @@ def cache_mb(hf: Path, tokens: int) -> float:
     heads = config["num_attention_heads"]
     size = config.get("head_dim") or config["hidden_size"] // heads
     return tokens * 4 * config["num_hidden_layers"] * config.get("num_key_value_heads", heads) * size / 1e6
-
-
-def select_engine(settings: Settings) -> tuple[str, str, dict[str, str]]:
-    """(kind of engine, reason, {name here: name in Ollama}). Raises UserError when the engine of SERVE_ENGINE can't
-    serve."""
-    if settings.engine == "openai":
-        if not settings.openai_url or not (settings.openai_base_model or settings.openai_twin_model):
-            raise UserError(
-                "SERVE_ENGINE is openai: set SERVE_OPENAI_URL (it ends in /v1), and SERVE_OPENAI_BASE_MODEL or"
-                " SERVE_OPENAI_TWIN_MODEL."
-            )
-        return "openai", f"SERVE_ENGINE is openai, at {settings.openai_url}", {}
-    if settings.engine == "llamacpp":
-        return "llamacpp", "SERVE_ENGINE is llamacpp", {}
-    tags, why = find_in_ollama()
-    if tags:
-        return "ollama", why, tags
-    if settings.engine == "ollama":
-        raise UserError(
-            f"SERVE_ENGINE is ollama, and {why}: start Ollama and run `{make_command('ollama')}`, or set"
-            " SERVE_ENGINE=auto."
-        )
-    return "llamacpp", why, {}
-
-
-def find_in_ollama() -> tuple[dict[str, str], str]:
-    """({name here: name in Ollama}, reason). Empty unless Ollama runs and has the registered model."""
-    from blogtwin.inference.ollama import Ollama, OllamaError
-
-    try:
-        receipt = json.loads((OLLAMA_DIR / "receipt.json").read_text())
-    except (OSError, ValueError):
-        receipt = {"status": "absent"}
-    ollama = Ollama()
-    version = ollama.version()
-    if version is None:
-        return {}, f"no Ollama answers at {ollama.url}"
-    try:
-        names = ollama.names()
-    except OllamaError as e:
-        return {}, f"Ollama {e}"
-    if receipt["status"] != "registered" or receipt["model"] not in names:
-        return {}, "Ollama is running but does not have the twin"
-    tags = {TWIN: receipt["model"]}
-    from blogtwin.config import load_params
-
-    base = load_params().train.base
-    if base in names:
-        tags[BASE] = base
-    return tags, f"Ollama {version} is running and has {receipt['model']}"

@@ -1,7 +1,7 @@
-"""Statistics of blind comparisons: win rates with confidence intervals, Bradley–Terry strengths, preference pairs."""
+"""Statistics of blind comparisons: win rates with confidence intervals, Bradley–Terry strengths. Preference pairs are
+serve/preference_pairs.py."""
 
 from blogtwin.files import nan_to_none
-from blogtwin.schemas import PreferencePair
 
 TIE, AUTHOR = "tie", "author"
 PREFERRED, MORE_SIMILAR = "preferred", "more_similar"  # which reads better; which sounds more like the author
@@ -79,21 +79,3 @@ def self_recognition(votes: list[dict]) -> dict | None:
     right = sum(v[f"{v['own_text']}_model"] == AUTHOR for v in asked)
     low, high = wilson_interval(right, len(asked))
     return {"right": right, "n": len(asked), "share": right / len(asked), "lo": low, "hi": high}
-
-
-def preference_pairs(votes: list[dict]) -> list[PreferencePair]:
-    """Pairs for DPO. The text that sounds more like the author is chosen, or where that was not asked, the one that
-    reads better.
-
-    Skipped are ties, empty texts and equal texts, which teach nothing, and comparisons with the author's own text: it
-    is a held-out post, which must not be trained on.
-    """
-    rows = []
-    for vote in votes:
-        chosen = vote[MORE_SIMILAR] or vote[PREFERRED]
-        if chosen == TIE or AUTHOR in (vote["left_model"], vote["right_model"]):
-            continue
-        better, worse = (vote[f"{side}_text"] for side in (chosen, "right" if chosen == "left" else "left"))
-        if better and worse and better != worse:
-            rows.append(PreferencePair.of(vote["prompt"], better, worse))
-    return rows

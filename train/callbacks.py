@@ -20,8 +20,9 @@ from blogtwin.errors import is_disk_full
 from blogtwin.paths import ADAPTER_WEIGHTS
 from train.backend import TrainingJob, TrainingMetrics
 from train.checkpoints import read_manifest
+from train.early_stopping import should_stop_early
 from train.interrupts import Interruptible
-from train.schedule import describe_schedule, should_stop_early
+from train.schedule import describe_schedule
 
 BEST_FILE, STATE_FILE = "best.safetensors", "watched.json"
 

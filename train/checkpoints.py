@@ -3,6 +3,7 @@
 artifacts/checkpoints/<key>/step-40/ is one. <key> is a hash of everything that decides the result (params, rows, base
 model, trainer), so a run resumes only from its own checkpoints. A folder gets its name once all of it is on the disk,
 and only then is the previous one deleted: `kill -9` or a power cut at any moment leaves a complete checkpoint.
+`TrainingMonitor.resume` (train/callbacks.py) and `MlxTrainer.resume` restore one.
 """
 
 import contextlib

@@ -20,10 +20,11 @@ from blogtwin.config import TrainParams
 from blogtwin.console import echo
 from blogtwin.errors import UserError, is_disk_full
 from train.backend import TrainingJob, TrainingMetrics
+from train.early_stopping import should_stop_early
 from train.interrupts import Interruptible
 from train.mlx_data import count_labels, epoch_batches, pad_batch, tokenise_rows
 from train.mlx_lora import load_with_lora, read_peft, write_peft
-from train.schedule import describe_schedule, should_stop_early
+from train.schedule import describe_schedule
 
 # MLX has no attention that stays inside a post, so rows are not packed: this many rows take the place of one packed row
 # of train.batch_size. It is also the number of rows in memory at a time.

@@ -38,13 +38,6 @@ def describe_schedule(params: TrainParams, total_steps: int, steps_per_epoch: in
     )
 
 
-def should_stop_early(losses: list[float], patience: int) -> bool:
-    """Early stopping: whether `patience` epochs have passed since the one with the lowest validation loss. `losses`:
-    before training, then after each epoch."""
-    after = losses[1:]
-    return bool(after) and len(after) - 1 - after.index(min(after)) >= patience
-
-
 def summarise_validation(losses: list[float], epochs: int) -> str:
     """The sentence on whether more epochs would help. `losses`: validation losses before training, then after each
     epoch; `epochs`: how many were planned."""

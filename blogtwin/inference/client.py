@@ -45,7 +45,7 @@ class Engine:
 
     def settings(self, sampling: SamplingParams) -> dict:
         """pydantic-ai's model settings for these sampling parameters."""
-        extra = {**self.repeat(sampling.repeat_penalty), **self.extra_body}
+        extra = {**self.repeat_penalty_field(sampling.repeat_penalty), **self.extra_body}
         settings = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -54,7 +54,7 @@ class Engine:
         }
         return settings if sampling.seed is None else {**settings, "seed": sampling.seed}
 
-    def repeat(self, penalty: float) -> dict:
+    def repeat_penalty_field(self, penalty: float) -> dict:
         """The request's field for the repeat penalty; empty where the engine has none."""
         return {self.penalty: penalty} if self.penalty else {}
 

@@ -1,6 +1,7 @@
 """Turn an example into chat messages and token ids.
 
-Training, evaluation and serving all use this module, so that the bytes of a prompt can't differ between them.
+Training, evaluation and serving all use this module, so that the bytes of a prompt can't differ between them. Which
+chat template a base model has is in blogtwin/models/registry.py.
 """
 
 import os

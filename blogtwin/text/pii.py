@@ -2,7 +2,7 @@
 leaks.
 
 The patterns favour precision: numbers in ordinary prose, dates, prices and ISBNs are no personal data, nor is a name
-alone.
+alone. corpus/redaction.py masks what is found here.
 """
 
 import math

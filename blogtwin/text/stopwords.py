@@ -1,4 +1,5 @@
-"""All lists of stop words. They differ on purpose: a list decides what its user measures."""
+"""The project's own lists of stop words. They differ on purpose: a list decides what its user measures.
+eval/relevance.py and eval/style/features.py measure with scikit-learn's ENGLISH_STOP_WORDS."""
 
 from blogtwin.text.numbers import DAYS, MONTHS
 

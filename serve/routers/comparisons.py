@@ -19,6 +19,7 @@ from serve.auth import Caller
 from serve.catalog import BASE, TWIN
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.errors import ApiError
+from serve.preference_pairs import votes_to_pairs
 from serve.requests import Name, PromptRequest
 from serve.streaming import GenerationStream, cancel_on_disconnect, collect_final
 
@@ -203,5 +204,5 @@ async def results(state: StateDep) -> Results:
 async def preference_pairs(state: StateDep) -> Response:
     """The votes as pairs for DPO, one JSON line each: {prompt, chosen, rejected}, lists of chat messages in TRL's
     format. Save them to a file and set `train.preference_data` to it."""
-    rows = vote_statistics.preference_pairs(await state.database.run(database.votes))
+    rows = votes_to_pairs(await state.database.run(database.votes))
     return Response("".join(row.model_dump_json() + "\n" for row in rows), media_type="application/x-ndjson")

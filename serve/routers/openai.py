@@ -158,7 +158,7 @@ def request_body(state: AppState, one: LoadedModel, asked: CompletionBase) -> di
         )
     for name in ("temperature", "top_p"):
         sent.setdefault(name, getattr(usual, name))
-    sent |= one.engine.repeat(sent.pop("repeat_penalty", usual.repeat_penalty))
+    sent |= one.engine.repeat_penalty_field(sent.pop("repeat_penalty", usual.repeat_penalty))
     seeded = one.engine.seeded if asked.seed is not None else {}
     return {
         **sent,

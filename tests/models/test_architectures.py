@@ -20,7 +20,7 @@ from tests.support.workspace import ROOT
 from train import cpu
 
 # Sizes and settings that a family has beside those of random_model; `pieces`: its vocabulary is SentencePiece; `chat`:
-# gets our template; `entry`: is that model of models.yaml, fetched; `pre`: how llama.cpp splits its byte pairs.
+# gets our template; `entry`: is that model of registry.yaml, fetched; `pre`: how llama.cpp splits its byte pairs.
 FAMILIES = {
     "Llama": {"tie_word_embeddings": True},
     "Mistral": {"pieces": True, "chat": "mistral", "sliding_window": None},
@@ -39,8 +39,8 @@ def at_root(monkeypatch):
 
 
 def write_family(folder, kind: str, bpe) -> None:
-    """A repository as the hub has it: byte pairs or SentencePiece, with a chat template of ours where models.yaml gives
-    it one."""
+    """A repository as the hub has it: byte pairs or SentencePiece, with a chat template of ours where registry.yaml
+    gives it one."""
     own = {k: v for k, v in FAMILIES[kind].items() if k not in ("entry", "pre")}
     pieces, chat_name = own.pop("pieces", False), own.pop("chat", None)
     if pieces:
@@ -125,7 +125,8 @@ VOCABULARIES = {"Gemma2": gemmas, "Phi3": phi3s, "Qwen2": qwen2s, "GPT2": gpt2s}
 
 
 def resolve(kind: str, folder, monkeypatch):
-    """The base made of a family's folder: by its path, or by its name of models.yaml, as if it were what the hub gave.
+    """The base made of a family's folder: by its path, or by its name of registry.yaml, as if it were what the hub
+    gave.
 
     The converter knows how byte pairs are split by the ids that a certain text gets, and no Qwen2 or GPT-2 has the
     words of ours: a copy of it is told. That llama.cpp then splits a text as transformers does, `resolve` compares.

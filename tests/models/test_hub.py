@@ -86,7 +86,7 @@ def sentence(call, *arguments) -> str:
 
 @pytest.fixture(scope="module")
 def fetched(repository, tmp_path_factory, patch):
-    """(base, hub): llama3.2:1b of models.yaml, made ready from the hub by the real converter."""
+    """(base, hub): llama3.2:1b of registry.yaml, made ready from the hub by the real converter."""
     root = tmp_path_factory.mktemp("private-root")
     patch.setattr(registry, "ROOT", root)
     server = Hub(REPO, repository)

@@ -1,4 +1,4 @@
-"""models.yaml, and our chat templates for models that have none or one that Ollama can't speak."""
+"""registry.yaml, and our chat templates for models that have none or one that Ollama can't speak."""
 
 import pytest
 
@@ -28,18 +28,7 @@ def test_our_chat_templates_are_the_same_in_ollamas_language(name, messages):
 def test_every_model_says_what_is_needed():
     wanted = {"repo", "cuda", "license", "context", "billions", "template", "ram_gb", "vram_gb"}
     known = registry.load_registry()
-    assert {
-        "smollm2:135m",
-        "llama3.2:1b",
-        "llama3.2:3b",
-        "llama3:8b",
-        "mistral:7b",
-        "phi3:mini",
-        "tinyllama:1.1b",
-        "qwen2.5:0.5b",
-        "gemma2:2b",
-        "dialogpt:medium",
-    } == set(known)
+    assert {"smollm2:135m", "llama3.2:1b"} <= set(known)
     for name, entry in known.items():
         assert wanted <= set(entry), name
         assert not {"meta-llama", "google", "mistralai"} & {entry[k].split("/")[0] for k in ("repo", "cuda")}, (

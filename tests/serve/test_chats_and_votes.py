@@ -16,6 +16,7 @@ from docx import Document
 from corpus import readers
 from serve import database, post_export, vote_statistics
 from serve.cached import Cached
+from serve.preference_pairs import votes_to_pairs
 from serve.routers import dashboard
 from serve.routers.chats import drop_retried_answers
 from serve.routers.drafts import compare_facts, parse_headings
@@ -372,7 +373,7 @@ def test_an_author_who_always_knows_their_text_is_told_so():
 
 def test_held_out_posts_are_no_lesson():
     """The author's own side of a comparison is a post of the test split, which preference training must not see."""
-    rows = vote_statistics.preference_pairs(
+    rows = votes_to_pairs(
         [ballot("author", "base", "left"), ballot("base", "author", "left"), ballot("base", "finetuned", "right")]
     )
     assert [row.chosen[0].content for row in rows] == ["r"]
@@ -386,7 +387,7 @@ def test_texts_that_are_empty_or_equal_are_no_lesson():
         for better in ("left", "right")
         for left in ("", "r")
     ]
-    assert vote_statistics.preference_pairs(votes) == []
+    assert votes_to_pairs(votes) == []
 
 
 # --- posts ------------------------------------------------------------------------------------------------------------

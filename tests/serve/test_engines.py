@@ -16,7 +16,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from blogtwin.errors import UserError
-from serve import model_pool, openai_chunks
+from serve import engines, model_pool, openai_chunks
 from serve.concurrency import ConcurrencyLimiter
 from serve.errors import ApiError
 from serve.main import create_app
@@ -52,22 +52,22 @@ def test_auto_takes_ollama_only_when_it_is_up_and_has_the_twin_of_the_receipt(pr
     server = OllamaServer(project)
     monkeypatch.setenv("OLLAMA_HOST", server.host)
     try:
-        kind, why, tags = model_pool.select_engine(settings(engine="auto"))
+        kind, why, tags = engines.select_engine(settings(engine="auto"))
         assert (kind, tags) == ("llamacpp", {}) and "does not have the twin" in why
         server.models["blogtwin:abc"] = {}
-        assert model_pool.select_engine(settings(engine="auto"))[::2] == ("ollama", {"finetuned": "blogtwin:abc"})
+        assert engines.select_engine(settings(engine="auto"))[::2] == ("ollama", {"finetuned": "blogtwin:abc"})
         server.models["smollm2:135m"] = {}
-        assert model_pool.select_engine(settings(engine="ollama"))[2] == {
+        assert engines.select_engine(settings(engine="ollama"))[2] == {
             "finetuned": "blogtwin:abc",
             "base": "smollm2:135m",
         }
     finally:
         server.close()
-    assert model_pool.select_engine(settings(engine="auto"))[0] == "llamacpp"  # it is gone
+    assert engines.select_engine(settings(engine="auto"))[0] == "llamacpp"  # it is gone
     with pytest.raises(UserError, match="make ollama"):
-        model_pool.select_engine(settings(engine="ollama"))
+        engines.select_engine(settings(engine="ollama"))
     with pytest.raises(UserError, match="SERVE_OPENAI_URL"):
-        model_pool.select_engine(settings(engine="openai"))
+        engines.select_engine(settings(engine="openai"))
 
 
 def test_an_engine_that_comes_later_is_taken_when_a_model_is_loaded(project, monkeypatch, capsys):

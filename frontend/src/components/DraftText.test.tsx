@@ -59,7 +59,7 @@ test("a sentence under the pointer, or with the focus, shows its note", () => {
 test("a sentence opens its alternatives and closes by Escape, which gives the focus back", async () => {
   const { page, button, onSwap, onRemove } = show();
   const first = button("The rope is 22 mm.");
-  fireEvent.click(first);
+  fireEvent.keyDown(first, { key: "Enter" });
   expect(first.getAttribute("aria-expanded")).toBe("true");
   const other = button("Use instead: A rope of 22 mm.");
   expect(document.activeElement).toBe(other);

@@ -8,7 +8,7 @@ import { Markdown } from "./Markdown";
 
 /** `mark`: its underline; the icon says the same to those who don't see colours, and `meaning` to those who listen. */
 const MARKS: Record<Status, { meaning: string; icon?: typeof PenLine; mark: string }> = {
-  supported: { meaning: "From your notes", mark: "decoration-transparent hover:decoration-line" },
+  supported: { meaning: "From your notes", mark: "decoration-line" },
   unsupported: {
     meaning: "Nothing in your notes says this",
     icon: CircleQuestionMark,
@@ -46,7 +46,7 @@ type Props = SentenceActions & {
 export function DraftText({ paragraphs, lines, writing, onPoint, ...actions }: Props) {
   const [openId, setOpenId] = useState<number | null>(null);
   const [pointed, setPointed] = useState<Sentence | null>(null);
-  const buttons = useRef(new Map<number, HTMLButtonElement>());
+  const buttons = useRef(new Map<number, HTMLElement>());
   const point = (sentence: Sentence | null) => {
     setPointed(sentence);
     onPoint(sentence);
@@ -63,28 +63,37 @@ export function DraftText({ paragraphs, lines, writing, onPoint, ...actions }: P
 
   const button = (sentence: Sentence, content: ReactNode) => {
     const { icon: Icon, mark } = MARKS[sentence.status];
+    const toggle = () => !writing && setOpenId(openId === sentence.id ? null : sentence.id);
+    const onKeyDown = (e: KeyboardEvent) => {
+      if (e.key !== "Enter" && e.key !== " ") return;
+      e.preventDefault();
+      toggle();
+    };
+    // No <button>: it is a box of its own, which text can't flow through from line to line.
     return (
-      <button
+      <span
         key={sentence.id}
         ref={(element) => {
           if (element) buttons.current.set(sentence.id, element);
           else buttons.current.delete(sentence.id);
         }}
-        type="button"
+        role="button"
+        tabIndex={0}
         aria-expanded={openId === sentence.id}
         aria-disabled={writing}
         aria-description={describe(sentence)}
         data-status={sentence.status}
-        onClick={() => !writing && setOpenId(openId === sentence.id ? null : sentence.id)}
+        onClick={toggle}
+        onKeyDown={onKeyDown}
         onPointerEnter={() => point(sentence)}
         onPointerLeave={() => point(null)}
         onFocus={() => point(sentence)}
         onBlur={() => point(null)}
-        className={`inline rounded-sm text-start underline decoration-1 underline-offset-4 hover:bg-soft ${mark} ${openId === sentence.id ? "bg-wash" : ""}`}
+        className={`cursor-pointer rounded-sm underline decoration-1 underline-offset-4 hover:bg-soft ${mark} ${openId === sentence.id ? "bg-wash" : ""}`}
       >
         {content}
         {Icon && <Icon aria-hidden="true" className="ms-1 inline size-3.5! align-baseline text-muted" />}
-      </button>
+      </span>
     );
   };
   return (

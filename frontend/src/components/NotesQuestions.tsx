@@ -15,7 +15,9 @@ export function NotesQuestions({ disabled, onAnswers, onMakeUp }: Props) {
     .join("\n\n");
   return (
     <section aria-label="Three questions" className="flex flex-col gap-4 rounded-2xl border border-line bg-card p-4">
-      <p className="text-muted">Three questions first: the draft then says what you answer, a line of it at a time.</p>
+      <p className="text-muted">
+        No notes yet? Answer what you can: your answers become the notes, and the draft says what they say.
+      </p>
       {QUESTIONS.map((question, n) => (
         <Field key={question} label={question}>
           <textarea

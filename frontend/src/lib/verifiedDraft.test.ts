@@ -84,7 +84,7 @@ test("lines are ticked as their paragraphs come", async () => {
 test("the receipt is one line, which counts lines and claims no truth", async () => {
   const text = receiptText(await finished());
   expect(text).toBe(
-    "3 of 4 lines told, 1 in your words · no number or name beyond your notes · 1 sentence that your notes don’t say · 61 candidates, 22 s",
+    "3 of 4 lines told, 1 in your words · no number or name beyond your notes · 1 sentence that your notes don’t say · 61 candidates, 22\u00a0s",
   );
   expect(text).not.toMatch(/true|%/i);
 });

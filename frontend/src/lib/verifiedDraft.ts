@@ -64,7 +64,7 @@ export function receiptText(draft: VerifiedDraft): string {
     receipt && "no number or name beyond your notes",
     withStatus("unsupported") && `${plural(withStatus("unsupported"), "sentence")} that your notes don’t say`,
     withStatus("edited") && `${withStatus("edited")} edited by you`,
-    receipt && `${receipt.candidates} candidates, ${Math.round(receipt.seconds)} s`,
+    receipt && `${receipt.candidates} candidates, ${Math.round(receipt.seconds)}\u00a0s`,
   ];
   return parts.filter(Boolean).join(" · ");
 }

@@ -46,8 +46,8 @@ class DraftingWorker:
         self.connection: Connection | None = None
 
     async def write(self, job: DraftJob) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """("start", {candidates}), ("paragraph", …) for each, ("receipt", …) at the end. Raises ApiError. Closing the
-        iterator stops the draft."""
+        """("start", {candidates, lines}), ("paragraph", …) for each, ("receipt", …) at the end. Raises ApiError. Closing
+        the iterator stops the draft."""
         async with self.lock:
             connection = self._connect()
             connection.send(job)
@@ -177,7 +177,7 @@ def draft(job: DraftJob, connection: Connection, loaded: dict[tuple, LoadedWrite
     count = job.candidates or candidates_for(job.seconds, lines, one.tokens_per_second)
     checks = PostChecks(job.project)
     drafter = one.notes_model.drafter(job.title, job.notes, job.seed, count, checks, connection.poll)
-    connection.send(("start", {"candidates": count}))
+    connection.send(("start", {"candidates": count, "lines": [asdict(line) for line in drafter.lines]}))
     paragraphs = []
     try:
         for paragraph in drafter.paragraphs():

@@ -82,8 +82,8 @@ def _weights(model: Model, base: Path) -> tuple[Path, Path | None]:
 
 
 async def verified_draft_events(state: "AppState", asked: "DraftRequest", job: DraftJob, title: str) -> AsyncIterator:
-    """Events start {candidates}, section {number, heading} before each heading, paragraph {number, text, sentences},
-    and at the end draft {title, text, sentences, receipt}."""
+    """Events start {candidates, lines}, section {number, heading} before each heading, paragraph {number, text,
+    sentences}, and at the end draft {title, text, paragraphs, receipt}."""
     paragraphs: list[dict] = []
     sections = 0
     async with state.pool.get(asked.model).limiter.acquire():

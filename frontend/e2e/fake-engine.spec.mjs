@@ -151,7 +151,7 @@ export const fakeEngineScenarios = {
     await harmless(page);
     await page.goto("/draft");
     await page.getByLabel("Title").fill("malicious");
-    await page.getByRole("button", { name: "Create outline" }).click();
+    await page.getByRole("button", { name: "Let the model make it up" }).click();
     await page.getByLabel("Heading 4", { exact: true }).waitFor();
     for (const n of [4, 3, 2]) await page.getByRole("button", { name: `Remove section ${n}` }).click();
     await page.getByRole("button", { name: "Write sections" }).click();
@@ -322,11 +322,21 @@ export const fakeEngineScenarios = {
     const invented = (await list(/^Added/)).join();
     assert.ok(invented.includes("12") && /tuesday/i.test(invented), invented);
   },
+  async "notes, where the server can't check sentences"(page) {
+    await page.goto("/draft");
+    await page.getByLabel("Title").fill("The ladder");
+    await page.getByLabel("Notes").fill("13 rungs");
+    await page.getByRole("button", { name: "Write draft" }).click();
+    await done(page);
+    await page.getByText(/^The model’s own: what it makes up here is not checked/).waitFor();
+    assert.match(await page.getByLabel("Heading 1", { exact: true }).inputValue(), /^Rungs, plan/);
+    assert.deepEqual(await page.locator(".prose").allInnerTexts(), Array(4).fill("As you like."));
+    await page.getByText("12 words").waitFor();
+  },
   async "edit a draft in every way"(page) {
     await page.goto("/draft");
     await page.getByLabel("Title").fill("The ladder: a/story");
-    await page.getByLabel("Notes").fill("13 rungs");
-    await page.getByRole("button", { name: "Create outline" }).click();
+    await page.getByRole("button", { name: "Let the model make it up" }).click();
     const heading = (n) => page.getByLabel(`Heading ${n}`, { exact: true });
     const plan = async () => Promise.all([1, 2, 3, 4].map((n) => heading(n).inputValue()));
     await heading(4).waitFor();

@@ -231,11 +231,76 @@ export const pageScenarios = {
     const png = readFileSync(await card.path());
     assert.deepEqual([png.readUInt32BE(16), png.readUInt32BE(20)], [1200, 630]);
   },
+  async "draft from notes"(page, { slow, look }) {
+    let candidates = 2; // in each round: few, so that it is soon done
+    await page.route("**/api/draft", (route) =>
+      route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), candidates }) }),
+    );
+    await page.goto("/draft");
+    await page.getByLabel("Title").fill("The ladder");
+    await page.getByLabel("What happened?").fill("rung 7 broke on Monday\nDenzil mended it in 3 hours");
+    await page.getByLabel("Which numbers and names matter?").fill("it has 13 rungs");
+    await page.getByRole("button", { name: "Draft from my answers" }).click();
+    await done(page, slow);
+    const lines = page.getByRole("list", { name: "Lines of your notes" }).getByRole("listitem");
+    assert.equal(await lines.count(), 3);
+    const untold = lines.filter({ hasText: "not told" });
+    assert.equal(await untold.count(), 0, "each line is told, or stands there in the writer's words");
+    await page.getByText(/of 3 lines told.*no number or name beyond your notes · \d+ candidates, \d+\ss$/).waitFor();
+    const sentences = page.locator("[data-status]");
+    const text = () => sentences.allInnerTexts();
+    const before = await text();
+    // By the keyboard: Enter opens a sentence, and Escape closes it.
+    const first = sentences.first();
+    await first.focus();
+    await page.getByText(/^(From your notes|Your own words|Contradicts|Nothing in)/).waitFor();
+    await page.keyboard.press("Enter");
+    const menu = page.getByRole("group", { name: "This sentence" });
+    await menu.waitFor();
+    await page.keyboard.press("Escape");
+    await menu.waitFor({ state: "detached" });
+    await page.waitForFunction(() => document.activeElement.matches("[data-status]"));
+    await page.keyboard.press("Enter");
+    await menu.getByRole("button", { name: "Edit" }).click();
+    await menu.getByLabel("Your wording").fill("On Monday, rung 7 gave way.");
+    await menu.getByRole("button", { name: "Save" }).click();
+    await page.locator('[data-status="edited"]').filter({ hasText: "On Monday, rung 7 gave way." }).waitFor();
+    await page.getByText("1 edited by you").waitFor();
+    await first.click();
+    await menu.getByRole("button", { name: "Remove" }).click();
+    await untold.first().waitFor();
+    const undo = page.getByRole("button", { name: "Undo" });
+    await undo.click();
+    await undo.click();
+    assert.deepEqual(await text(), before);
+    await look("draft-notes-1440-light");
+    await page.setViewportSize({ width: 360, height: 780 });
+    const top = async (name) => (await page.getByRole("region", { name, exact: true }).boundingBox()).y;
+    assert.ok((await top("Notes")) < (await top("Draft")), "on a phone the notes are above the draft");
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    await first.click();
+    await look("draft-notes-360-light");
+    await page.setViewportSize({ width: 1440, height: 900 });
+    // Another draft can be stopped, and undone.
+    candidates = 16;
+    await page.getByRole("button", { name: "Write another draft" }).click();
+    await page.getByText("Writing the first paragraph…").waitFor({ timeout: 90_000 * slow });
+    await page.getByRole("button", { name: "Stop" }).click();
+    await undo.click();
+    assert.deepEqual(await text(), before);
+    const [file] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Markdown" }).click(),
+    ]);
+    assert.match(readFileSync(await file.path(), "utf8"), /^---\ntitle: The ladder\n/);
+    await page.reload();
+    await first.waitFor();
+    assert.deepEqual(await text(), before);
+  },
   async draft(page, { slow, look }) {
     await page.goto("/draft");
     await page.getByLabel("Title").fill("The ladder");
-    await page.getByLabel("Notes").fill("It has 13 rungs. One is new. The shed roof leaks.");
-    await page.getByRole("button", { name: "Create outline" }).click();
+    await page.getByRole("button", { name: "Let the model make it up" }).click();
     await page.getByLabel("Heading 1", { exact: true }).waitFor({ timeout: 90_000 * slow });
     while ((await page.getByRole("button", { name: /^Remove section/ }).count()) > 1)
       await page.getByRole("button", { name: "Remove section 2" }).click();
@@ -249,6 +314,7 @@ export const pageScenarios = {
     await page.getByRole("button", { name: "Rewrite" }).first().click();
     await page.getByRole("button", { name: "Undo" }).waitFor({ timeout: 90_000 * slow });
     await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByText(/^The model’s own: /).waitFor();
     await look("draft-done-1440-light");
     const [file] = await Promise.all([
       page.waitForEvent("download"),

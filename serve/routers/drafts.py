@@ -191,7 +191,7 @@ async def events_of(state: AppState, asked: DraftRequest) -> AsyncIterator[Event
 async def draft(
     asked: DraftRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
 ) -> Response:
-    """A post, streamed. From notes: outline {title, outline} with the writer's own headings, start {candidates},
+    """A post, streamed. From notes: outline {title, outline} with the writer's own headings, start {candidates, lines},
     paragraph {number, text, sentences} for each, draft {title, text, paragraphs, receipt}. From a title: outline, then
     for each section section, delta, section_end; `draft` comes last."""
     needed = {asked.model} if asked.outline or asked.notes.strip() else {asked.model, asked.planner}

@@ -137,8 +137,9 @@ export interface paths {
         put?: never;
         /**
          * Draft
-         * @description A long post, streamed: outline, then each section, written with the outline and the tail of the one before.
-         *     `draft` comes last.
+         * @description A post, streamed. From notes: outline {title, outline} with the writer's own headings, start {candidates, lines},
+         *     paragraph {number, text, sentences} for each, draft {title, text, paragraphs, receipt}. From a title: outline, then
+         *     for each section section, delta, section_end; `draft` comes last.
          */
         post: operations["draft_api_draft_post"];
         delete?: never;
@@ -1020,11 +1021,12 @@ export interface components {
         };
         /**
          * DraftRequest
-         * @description Notes or a title. With an `outline` (yours, or the one that came back, edited) nothing is planned; `only_outline`
-         *     stops after it.
+         * @description Notes or a title. From notes, the draft says what they say: each line is told, or stands there as it is, and no
+         *     heading is made up. From a title alone, the model plans an outline and makes up the rest; with an `outline` (yours,
+         *     or the one that came back, edited) nothing is planned. `only_outline` stops after it.
          * @example {
-         *       "max_tokens": 60,
-         *       "sections": 3,
+         *       "candidates": 4,
+         *       "notes": "13 rungs, one is loose",
          *       "title": "The ladder"
          *     }
          */
@@ -1079,6 +1081,17 @@ export interface components {
              * @default finetuned
              */
             model: string;
+            /**
+             * Candidates
+             * @description for a sentence in each round; left out: as many as fit `seconds`
+             */
+            candidates?: number | null;
+            /**
+             * Seconds
+             * @description time for a draft from notes, roughly
+             * @default 30
+             */
+            seconds: number;
             /**
              * Planner
              * @description the model that makes the outline

@@ -1,9 +1,11 @@
-/** A post in the making: its outline, and its sections with their earlier versions. */
+/** A post in the making: a draft from notes, or an outline and its sections with their earlier versions. */
 import { postStream } from "../api/client";
+import { draftToMarkdown, type VerifiedDraft } from "./verifiedDraft";
 
 /** `before`: the texts that the section had before, the newest last. */
 export type Section = { id: number; heading: string; text: string; before: string[] };
-export type Post = { title: string; notes: string; sections: Section[] };
+/** `draft`: from the notes, sentence by sentence; posts that were saved before there were any have none. */
+export type Post = { title: string; notes: string; sections: Section[]; draft?: VerifiedDraft | null };
 export const EMPTY_POST: Post = { title: "", notes: "", sections: [] };
 /** Characters of a section that the model sees when it writes the next one. */
 const CONTEXT_CHARACTERS = 600;
@@ -19,7 +21,10 @@ export function createSection(heading: string): Section {
 export const postTitle = (post: Post) => post.title.trim() || post.notes.trim().split(/\s+/).join(" ").slice(0, 80);
 
 export const toMarkdown = (post: Post) =>
-  post.sections
+  post.draft ? draftToMarkdown(post.draft) : sectionsToMarkdown(post.sections);
+
+const sectionsToMarkdown = (sections: Section[]) =>
+  sections
     .filter((s) => s.text)
     .map((s) => `## ${s.heading}\n\n${s.text}`)
     .join("\n\n");

@@ -52,10 +52,12 @@ class DraftingWorker:
             connection = self._connect()
             connection.send(job)
             finished = False
+            receiving: asyncio.Future | None = None
             try:
                 while True:
-                    name, data = await asyncio.to_thread(self._receive, connection)
-                    if name == "failed":
+                    receiving = asyncio.ensure_future(asyncio.to_thread(self._receive, connection))
+                    name, data = await asyncio.shield(receiving)
+                    if name in ("failed", "gone"):
                         finished = True
                         raise ApiError(502, "engine_failed", data["reason"], "Look at the log, and ask again.")
                     finished = name == "receipt"
@@ -64,7 +66,7 @@ class DraftingWorker:
                         return
             finally:
                 if not finished:
-                    await asyncio.shield(asyncio.to_thread(self._stop, connection))
+                    await asyncio.shield(self._stop(connection, receiving))
 
     def close(self) -> None:
         """End the process."""
@@ -89,15 +91,19 @@ class DraftingWorker:
         try:
             return connection.recv()
         except (EOFError, OSError):
-            return "failed", {"reason": "The process that writes drafts ended."}
+            return "gone", {"reason": "The process that writes drafts ended."}
 
-    def _stop(self, connection: Connection) -> None:
-        """Ask the process to stop, and wait until it has: at most a round of candidates."""
+    async def _stop(self, connection: Connection, receiving: asyncio.Future | None) -> None:
+        """Ask the process to stop, and wait until it has: at most a round of candidates. The thread that still waits for
+        a message is waited for first: of two that read at once, each would get a part of it."""
         try:
             connection.send("stop")
-            while connection.recv()[0] not in ("stopped", "receipt", "failed"):
-                pass
-        except (EOFError, OSError):
+            name = (await receiving)[0] if receiving is not None else ""
+            while name not in ("stopped", "gone"):
+                name = (await asyncio.to_thread(self._receive, connection))[0]
+        except OSError:
+            name = "gone"
+        if name == "gone":
             self.close()
 
 

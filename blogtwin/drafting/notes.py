@@ -1,7 +1,7 @@
 """A writer's notes as lines: what is to be told, what is a heading, and what is placed as it stands."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from blogtwin.text.sentences import SENTENCE_END
@@ -29,7 +29,7 @@ class NoteLine:
 def parse_notes(notes: str) -> list[NoteLine]:
     """The lines in order. A paragraph of prose becomes a line for each sentence."""
     lines: list[NoteLine] = []
-    paragraph, fenced = 0, False
+    paragraph, fenced, goes_on = 0, False, False  # goes_on: a table or a quotation may have its next row here
 
     def add(kind: Kind, text: str) -> None:
         lines.append(NoteLine(len(lines), kind, text, paragraph))
@@ -47,14 +47,19 @@ def parse_notes(notes: str) -> list[NoteLine]:
                 add("verbatim", raw.strip())
             else:
                 lines[-1] = NoteLine(lines[-1].number, "verbatim", f"{lines[-1].text}\n{raw.rstrip()}", paragraph)
+            goes_on = False
             continue
         heading = HEADING.match(raw)
-        if not raw.strip():
+        verbatim = VERBATIM.match(raw) or VERBATIM.match(BULLET.sub("", raw))
+        if verbatim and goes_on:
+            lines[-1] = replace(lines[-1], text=f"{lines[-1].text}\n{raw.rstrip()}")
+        elif not raw.strip():
             paragraph += 1
         elif heading:
             paragraph += 1
             add("heading", heading[1])
-        elif VERBATIM.match(raw):
+            paragraph += 1
+        elif verbatim:
             paragraph += 1
             add("verbatim", raw.rstrip())
             paragraph += 1
@@ -64,4 +69,5 @@ def parse_notes(notes: str) -> list[NoteLine]:
             for part in parts:
                 if re.search(r"\w", part or ""):
                     add("claim", part.strip())
+        goes_on = bool(verbatim)
     return lines

@@ -194,9 +194,9 @@ def test_ctrl_c_in_the_middle_of_a_stage_changes_nothing(chain, where):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stage", "bar"), [("eval_base", "reads"), ("eval", "writes")])
+@pytest.mark.parametrize(("stage", "bar"), [("eval_base", "scores"), ("eval", "writes")])
 def test_ctrl_c_while_llama_cpp_works_changes_nothing(chain, stage, bar):
-    """On a terminal, when the progress bar of reading, or of writing, has appeared."""
+    """On a terminal, when the progress bar of scoring, or of writing, has appeared."""
     chain.before(stage)
     before = chain.files()
     terminal, theirs = pty.openpty()

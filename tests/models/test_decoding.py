@@ -160,7 +160,7 @@ NOTES = "rope 22 mm, fitted Tuesday 14 March with Denzil"
 FORBIDDEN = [*"013456789", " seven", " thirty", " hundred", " April", " Monday", " “", ' "', " (", " ["]
 TEMPTING = [*FORBIDDEN, "2", " two", " March", ".", "?"]
 STATED = re.compile(r"\d+|\b(?:seven|thirty|hundred|april|monday)|[“”\"()\[\]]", re.I)
-LOUDER = 4  # times the weights of a token by which it is written far more often
+LOUDER = 2  # times the weights of a token: about half of those so raised are written far more often
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,7 @@ def tempting(tiny_root, model, tmp_path_factory):
 
 
 def test_a_random_model_states_no_unlicensed_number_under_the_fence(tempting):
-    prompt, sampling = tempting.tokenize("It took"), SamplingParams(24, 1.0, 1.0, 1.0)
+    prompt, sampling = tempting.tokenize("It took"), SamplingParams(24, 1.5, 1.0, 1.3)
     free = " ".join(a["text"] for a in write(tempting, prompt, [None] * 16, sampling))
     assert len(set(STATED.findall(free)) - {"22", "14"}) > 5  # it would
     fences = [Fence(Licences(NOTES), tempting.pieces(), "It took") for _ in range(16)]

@@ -94,8 +94,8 @@ class DraftingWorker:
             return "gone", {"reason": "The process that writes drafts ended."}
 
     async def _stop(self, connection: Connection, receiving: asyncio.Future | None) -> None:
-        """Ask the process to stop, and wait until it has: at most a round of candidates. The thread that still waits
-        for a message is waited for first: of two that read at once, each would get a part of it."""
+        """Ask the process to stop, and wait until it has: at most a round of candidates. The thread that still reads is
+        waited for first: of two that read at once, each would get a part of the message."""
         try:
             connection.send("stop")
             name = (await receiving)[0] if receiving is not None else ""

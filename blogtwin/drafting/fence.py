@@ -19,7 +19,7 @@ NAME_PENALTY = -4.0  # nats: a capital inside a sentence that the notes don't ha
 SPELLED = {w: n for w, n in {**UNITS, **TENS, **SCALES}.items() if w != "one"}
 MONTH_SHORT = {m[:3]: m for m in MONTHS} | {"sept": "september"}
 DAY_SHORT = {d[:3]: d for d in DAYS} | {"tues": "tuesday", "weds": "wednesday", "thur": "thursday", "thurs": "thursday"}
-DIGITS_END = re.compile(r"(?<![^\W\d_])\d[\d.,:]*$")
+DIGITS_END = re.compile(r"\d[\d.,:]*$")
 WORD_END = re.compile(r"[^\W\d_][^\W\d_'’]*$")
 SENTENCE_START = re.compile(r"(?:^|[.!?:…\n][\"”’)\]]*|\n|[-–—*#] )\s*$")
 QUOTES = '“”«»„"'
@@ -154,7 +154,7 @@ def _numbers_allowed(licences: Licences, tail: str, piece: str) -> bool:
     running = DIGITS_END.search(tail)
     shown = (running[0] if running else "") + piece
     if running or re.match(r"\s*\d", piece):
-        shown = shown.strip()
+        shown = shown.lstrip()
         number = re.match(r"\d[\d.,:]*", shown)
         if number:
             complete = number.end() < len(shown)

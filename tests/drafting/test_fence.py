@@ -48,6 +48,10 @@ def test_the_notes_numbers_may_be_written_digit_by_digit(tail, piece):
         ("It is 120", " metres"),
         ("It is 14", ":30"),
         ("It is ", "7"),
+        ("It is 2", "\n"),
+        ("It is 2", " "),
+        ("model B", "7"),
+        ("model B1", "1"),
     ],
 )
 def test_no_other_number_can_be_begun_or_left_half_written(tail, piece):

@@ -96,6 +96,7 @@ def test_no_module_does_work_at_import(file):
     for node in ast.parse((ROOT / file).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) or isinstance(node, QUIET):
             continue
+        # What stands under TYPE_CHECKING is for the type checker, and never runs.
         if isinstance(node, ast.If) and ast.unparse(node.test) in ("__name__ == '__main__'", "TYPE_CHECKING"):
             continue
         call = node.value.func if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else node

@@ -228,7 +228,7 @@ def test_a_websocket_has_the_same_events_and_can_cancel(server):
     assert [m["finish_reason"] for m in chat] == ["", "length", "", "cancelled"] and chat[-1]["content"]
 
 
-def test_a_draft_is_written_section_by_section_along_the_given_outline(server):
+def test_a_draft_from_a_title_is_written_section_by_section_along_the_given_outline(server):
     asked = {
         "title": "The ladder",
         "outline": ["The top rung", "The bottom rung"],
@@ -252,8 +252,7 @@ def test_a_draft_is_written_section_by_section_along_the_given_outline(server):
     )
     planned = events(
         server.http.post(
-            "/api/draft",
-            json={"notes": "A ladder. It broke. I mended it.", "only_outline": True, "sections": 3, "seed": 1},
+            "/api/draft", json={"title": "A ladder that broke", "only_outline": True, "sections": 3, "seed": 1}
         ).text.splitlines()
     )
     assert [n for n, _ in planned] == ["outline"] and 1 <= len(planned[0][1]["outline"]) <= 3

@@ -22,6 +22,7 @@ CHECKS = ",".join(
 JOBS = (  # a right request would train: those are for test_training_api.py and test_training_jobs.py
     "/api/v1/training/jobs"
 )
+DRAFTS = "/api/draft"  # a right request would search for minutes: those are for test_drafting.py
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +39,12 @@ def server(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "asked",
-    [["--exclude-path", JOBS], ["--include-path", JOBS, "--mode", "negative"]],
-    ids=["everything", "wrong jobs"],
+    [
+        ["--exclude-path", JOBS, "--exclude-path", DRAFTS],
+        ["--include-path", JOBS, "--mode", "negative"],
+        ["--include-path", DRAFTS, "--mode", "negative"],
+    ],
+    ids=["everything", "wrong jobs", "wrong drafts"],
 )
 def test_no_request_breaks_the_server_or_gets_an_answer_the_schema_does_not_know(server, tmp_path, asked):
     command = [

@@ -1,0 +1,208 @@
+"""The loop in which answers are written, on a tiny random model in the real llama.cpp: what a constraint forbids never
+appears, and who else is written beside an answer changes nothing."""
+
+import re
+import shutil
+from dataclasses import replace
+
+import gguf
+import numpy as np
+import pytest
+
+from blogtwin.drafting.candidates import Request, SentenceWriter
+from blogtwin.drafting.fence import Fence, Licences
+from blogtwin.models.llama_cpp import LlamaModel
+from blogtwin.sampling import SamplingParams
+
+pytestmark = [pytest.mark.slow, pytest.mark.model]
+SEQUENCES = 16
+SAMPLING = SamplingParams(24, 0.9, 0.95, 1.1)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_root):
+    with LlamaModel(tiny_root / "tiny.gguf", None, 256, SEQUENCES) as loaded:
+        yield loaded
+
+
+@pytest.fixture(scope="module")
+def prompt(model):
+    return model.tokenize("The rope is 22 mm thick and")
+
+
+class Unconstrained:
+    """Allows everything, and counts how often it was asked."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def adjust(self, ids, candidates):
+        self.asked += 1
+        return np.zeros(len(candidates), np.float32)
+
+    def is_complete(self, ids):
+        return False
+
+
+class Without(Unconstrained):
+    """Forbids the tokens for which `forbidden(token)` holds."""
+
+    def __init__(self, forbidden):
+        super().__init__()
+        self.forbidden = forbidden
+
+    def adjust(self, ids, candidates):
+        self.asked += 1
+        return np.array([-np.inf if self.forbidden(token) else 0 for token in candidates.tolist()], np.float32)
+
+
+class EndsAfter(Unconstrained):
+    def __init__(self, tokens):
+        super().__init__()
+        self.tokens = tokens
+
+    def is_complete(self, ids):
+        return len(ids) == self.tokens
+
+
+class Pulls(Unconstrained):
+    """Makes one token certain wherever it is among the candidates."""
+
+    def __init__(self, token):
+        super().__init__()
+        self.token = token
+
+    def adjust(self, ids, candidates):
+        return np.where(candidates == self.token, 1000.0, 0.0).astype(np.float32)
+
+
+def write(model, prompt, constraints, sampling=SAMPLING, seed=1):
+    many = len(constraints)
+    return model.write([prompt] * many, [sampling] * many, list(range(seed, seed + many)), constraints=constraints)
+
+
+def test_forbidden_tokens_never_appear(model, prompt):
+    free = write(model, prompt, [None] * SEQUENCES)
+    assert any(token % 2 for answer in free for token in answer["ids"])
+    fenced = write(model, prompt, [Without(lambda token: token % 2) for _ in range(SEQUENCES)])
+    written = [token for answer in fenced for token in answer["ids"] if not model.ends(token)]
+    assert len(written) > 100 and not any(token % 2 for token in written)
+
+
+def test_where_every_token_is_forbidden_the_answer_ends(model, prompt):
+    (answer,) = write(model, prompt, [Without(lambda token: True)])
+    assert (answer["text"], answer["end"], answer["ids"]) == ("", "stop", [model.end_token])
+
+
+def test_where_the_likeliest_are_forbidden_others_are_asked_about(model, prompt):
+    likeliest = np.argsort(-model.log_probabilities(prompt, [0])[0])[:100].tolist()
+    only_rest = Without(lambda token: token in likeliest)
+    (answer,) = write(model, prompt, [only_rest], SamplingParams(1, 0.9, 0.95, 1.0))
+    assert answer["ids"][0] not in likeliest and answer["ids"][0] != model.end_token
+    assert only_rest.asked == 2  # a few, then many
+
+
+def test_a_constraint_may_raise_a_token(model, prompt):
+    token = int(np.argsort(-model.log_probabilities(prompt, [0])[0])[20])
+    (answer,) = write(model, prompt, [Pulls(token)], SamplingParams(1, 0.9, 0.95, 1.0))
+    assert answer["ids"] == [token]
+
+
+def test_a_constraint_may_end_the_answer(model, prompt):
+    answers = write(model, prompt, [EndsAfter(n) for n in (1, 5, 9)])
+    assert [(len(a["ids"]), a["end"]) for a in answers] == [(1, "stop"), (5, "stop"), (9, "stop")]
+
+
+def test_the_log_likelihood_is_the_models_own(model, prompt):
+    (answer,) = write(model, prompt, [Without(lambda token: token % 2)])
+    expected = model.log_likelihoods(prompt, answer["ids"]).sum()
+    assert answer["log_likelihood"] == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_a_constraint_that_allows_everything_changes_no_text(model, prompt):
+    """Without a penalty: a constraint sees the likeliest tokens before what was said already is made less likely."""
+    sampling = replace(SAMPLING, repeat_penalty=1.0)
+    free = write(model, prompt, [None] * 4, sampling)
+    asked = [Unconstrained() for _ in range(4)]
+    assert [a["ids"] for a in write(model, prompt, asked, sampling)] == [a["ids"] for a in free]
+    assert [c.asked for c in asked] == [len(a["ids"]) for a in free]
+
+
+def test_answers_without_a_constraint_are_the_same_beside_constrained_ones(model, prompt):
+    free = write(model, prompt, [None] * 4)
+    beside = write(model, prompt, [None, Without(lambda t: t % 2), None, EndsAfter(2)])
+    assert [beside[n]["ids"] for n in (0, 2)] == [free[n]["ids"] for n in (0, 2)]
+
+
+def test_answers_that_end_apart_each_go_on_from_their_own_words(model, prompt):
+    """Where one ends, the last of the batch moves into its place. More answers than places, so that new ones begin
+    where others go on. Texts can't be compared with those written alone: a batch of another size rounds otherwise, and
+    a random model's choices are close. But a token chosen from another answer's words would be out by nats."""
+    lengths = [3, 17, 1, 24, 8, 2, 30, 12, 5, 21, 9, 28, 4, 15, 6, 26, 11, 7, 19, 2]
+    sampling = [replace(SAMPLING, max_tokens=length) for length in lengths]
+    prompts = [[*prompt, *model.tokenize(f" it took {n} of them")] for n in range(len(lengths))]
+    constraints = [Unconstrained() for _ in lengths]
+    answers = model.write(prompts, sampling, list(range(len(lengths))), constraints=constraints)
+    assert [len(a["ids"]) for a in answers] == lengths
+    for own_prompt, answer in zip(prompts, answers, strict=True):
+        expected = float(model.log_likelihoods(own_prompt, answer["ids"]).sum())
+        assert answer["log_likelihood"] == pytest.approx(expected, abs=0.2)
+    other = float(model.log_likelihoods(prompts[0], answers[11]["ids"]).sum())
+    assert abs(other - answers[11]["log_likelihood"]) > 1  # what a mix-up would look like
+
+
+def test_the_same_seeds_give_the_same_texts_and_others_do_not(model, prompt):
+    one, same, other = (write(model, prompt, [None] * 3, seed=seed) for seed in (5, 5, 50))
+    assert [a["ids"] for a in one] == [a["ids"] for a in same] != [a["ids"] for a in other]
+
+
+NOTES = "rope 22 mm, fitted Tuesday 14 March with Denzil"
+FORBIDDEN = [*"013456789", " seven", " thirty", " hundred", " April", " Monday", " “", ' "', " (", " ["]
+TEMPTING = [*FORBIDDEN, "2", " two", " March", ".", "?"]
+STATED = re.compile(r"\d+|\b(?:seven|thirty|hundred|april|monday)|[“”\"()\[\]]", re.I)
+LOUDER = 2  # times the weights of a token: about half of those so raised are written far more often
+
+
+@pytest.fixture(scope="module")
+def tempting(tiny_root, model, tmp_path_factory):
+    """The tiny model, in love with numbers, months and quotation marks."""
+    path = tmp_path_factory.mktemp("tempting") / "tempting.gguf"
+    shutil.copy(tiny_root / "tiny.gguf", path)
+    reader = gguf.GGUFReader(path, "r+")
+    embeddings = next(tensor for tensor in reader.tensors if tensor.name == "token_embd.weight")
+    rows = sorted({model.tokenize(text)[-1] for text in TEMPTING})
+    embeddings.data[rows] *= LOUDER
+    embeddings.data.flush()
+    with LlamaModel(path, None, 256, SEQUENCES) as loaded:
+        yield loaded
+
+
+def test_a_random_model_states_no_unlicensed_number_under_the_fence(tempting):
+    prompt, sampling = tempting.tokenize("It took"), SamplingParams(24, 1.5, 1.0, 1.3)
+    free = " ".join(a["text"] for a in write(tempting, prompt, [None] * 16, sampling))
+    assert len(set(STATED.findall(free)) - {"22", "14"}) > 5  # it would
+    fences = [Fence(Licences(NOTES), tempting.pieces(), "It took") for _ in range(16)]
+    answers = write(tempting, prompt, fences, sampling)
+    assert any(STATED.search(answer["text"]) for answer in answers)
+    for answer in answers:
+        cut = re.sub(r"\d+$", "", answer["text"])  # the length may end an answer inside a number
+        assert set(STATED.findall(cut)) <= {"22", "14"}, answer["text"]
+
+
+# --- the writer of candidates, on the same model ---
+
+
+def request(**changes) -> Request:
+    return replace(Request((NOTES,), "", NOTES, frozenset({"rope"}), 16, 1.0, 3), **changes)
+
+
+def test_candidates_are_single_sentences_and_the_same_for_the_same_seed(tempting):
+    writer = SentenceWriter(tempting, lambda lines: tempting.tokenize("\n".join(lines)), tempting.tokenize, NOTES)
+    found = writer.write(request())
+    assert found and writer.candidates == 16 and writer.written_tokens > 16
+    assert [c.text for c in writer.write(request())] == [c.text for c in found]
+    for candidate in found:
+        assert "\n" not in candidate.text and candidate.text[-1] in '.!?…"”’)]' and candidate.mean_log_likelihood < 0
+        assert set(STATED.findall(candidate.text)) <= {"22", "14"}
+    begun = writer.write(request(prefix="Rope was"))
+    assert begun and all(candidate.text.startswith("Rope was") for candidate in begun)

@@ -1,0 +1,136 @@
+"""A draft from notes by the real server: every line accounted for, nothing made up, cancelled when nobody wants it."""
+
+import threading
+import time
+
+import httpx
+import pytest
+
+from blogtwin.text.facts import unsupported_facts
+from tests.support.server_process import events
+
+pytestmark = [pytest.mark.slow, pytest.mark.model]
+TITLE = "The new rope"
+PICTURE, LINK, CODE = "![the rope](rope.jpg)", "https://example.org/ropes?a=1", "```\nlength = 40\n\n  # metres\n```"
+NOTES = f"rope 22 mm, cost 118 pounds\nDenzil said too thick\n{PICTURE}\n{CODE}\n{LINK}\n- took 3 hours to fit"
+TO_TELL = ["rope 22 mm, cost 118 pounds", "Denzil said too thick", "took 3 hours to fit"]
+ASKED = {"title": TITLE, "notes": NOTES, "model": "base", "seed": 3, "candidates": 2}
+PLACED = ("verbatim", "heading", "own_words")
+SECONDS_TO_STOP = 60  # a round of candidates on a busy machine; the search that is stopped would take many times that
+
+
+def drafted(server, **changes) -> list[tuple[str, dict]]:
+    with server.http.stream("POST", "/api/draft", json={**ASKED, **changes}, timeout=400) as answer:
+        assert answer.status_code == 200, answer.read()
+        return events(answer.iter_lines())
+
+
+@pytest.fixture(scope="module")
+def found(server):
+    return drafted(server)
+
+
+@pytest.fixture(scope="module")
+def draft(found):
+    assert found[-1][0] == "draft", found[-1]
+    return found[-1][1]
+
+
+def sentences_of(draft) -> list[dict]:
+    return [sentence for paragraph in draft["paragraphs"] for sentence in paragraph["sentences"]]
+
+
+def test_a_draft_streams_its_outline_the_number_of_candidates_paragraphs_and_the_whole(found, draft):
+    names = [name for name, _ in found]
+    assert names[:2] == ["outline", "start"] and set(names[2:-1]) == {"paragraph"}
+    assert found[0][1] == {"title": TITLE, "outline": []} and found[1][1] == {"candidates": 2}
+    paragraphs = [data for name, data in found if name == "paragraph"]
+    assert [p["number"] for p in paragraphs] == list(range(1, len(paragraphs) + 1))
+    assert draft["paragraphs"] == paragraphs and draft["title"] == TITLE
+    assert draft["text"] == "\n\n".join(p["text"] for p in paragraphs)
+
+
+def test_every_line_is_in_the_receipt_and_where_it_says(draft):
+    receipt, sentences = draft["receipt"], sentences_of(draft)
+    lines = [line["text"] for line in receipt["lines"]]
+    assert lines == [*TO_TELL[:2], PICTURE, CODE, LINK, TO_TELL[2]]
+    for line in receipt["lines"]:
+        assert line["number"] in sentences[line["sentence"]]["lines"]
+        expected = {"told": "supported"}.get(line["status"], line["status"])
+        assert sentences[line["sentence"]]["status"] == expected
+    assert sum((s["lines"] for s in sentences), []) == sorted({line["number"] for line in receipt["lines"]})
+    assert (receipt["seed"], receipt["candidates_per_round"], len(receipt["model"])) == (3, 2, 64)
+    assert receipt["candidates"] == 2 * receipt["rounds"] > 0 and receipt["tokens"] > 0
+
+
+def test_no_number_or_name_stands_in_a_draft_that_the_notes_do_not_hold(draft):
+    source = f"{TITLE}\n{NOTES}"
+    for sentence in sentences_of(draft):
+        for text in (sentence["text"], *sentence["alternatives"]):
+            assert not unsupported_facts(source, text), text
+
+
+def test_pictures_code_and_links_are_placed_letter_by_letter(draft):
+    placed = [s["text"] for s in sentences_of(draft) if s["status"] == "verbatim"]
+    assert placed == [PICTURE, CODE, LINK] and all(text in draft["text"] for text in placed)
+
+
+def test_the_writers_own_words_are_the_lines_as_they_are(draft):
+    for sentence in sentences_of(draft):
+        if sentence["status"] == "own_words":
+            assert sentence["text"].rstrip(".").lower() in [line.lower() for line in TO_TELL]
+
+
+def test_only_an_outline_is_the_writers_own_headings_at_once(server):
+    notes = "# Buying it\nrope 22 mm\n## Fitting it\ntook 3 hours"
+    started = time.monotonic()
+    assert drafted(server, notes=notes, only_outline=True) == [
+        ("outline", {"title": TITLE, "outline": ["Buying it", "Fitting it"]})
+    ]
+    assert drafted(server, only_outline=True)[0][1]["outline"] == []  # none is made up
+    assert drafted(server, only_outline=True, outline=["Mine"])[0][1]["outline"] == ["Mine"]
+    assert time.monotonic() - started < 5
+
+
+def test_the_writers_outline_is_kept_and_no_heading_is_made_up(server):
+    found = drafted(server, notes="rope cost 118 pounds\nDenzil said too thick", outline=["Buying it", "What he said"])
+    draft = found[-1][1]
+    headings = [line for line in draft["text"].split("\n") if line.startswith("#")]
+    assert headings == ["## Buying it", "## What he said"]
+    sections = [data for name, data in found if name == "section"]
+    assert sections == [{"number": 1, "heading": "Buying it"}, {"number": 2, "heading": "What he said"}]
+    statuses = [line["status"] for line in draft["receipt"]["lines"]]
+    assert [status == "heading" for status in statuses] == [True, False, True, False]
+
+
+def test_a_draft_that_is_cancelled_stops_the_search_and_the_next_one_is_the_same_as_ever(server, draft):
+    """Same notes, seed and candidates, same text: also right after another draft was cut off."""
+    name, result, started = "cancel-a-draft", [], threading.Event()
+
+    def ask():
+        notes = "\n".join(f"the boat number {n} was painted by Denzil" for n in range(40, 90))
+        with httpx.stream(
+            "POST",
+            f"{server.url}/api/draft",
+            json={**ASKED, "notes": notes, "candidates": 16},
+            headers={"X-Request-ID": name},
+            trust_env=False,
+            timeout=400,
+        ) as answer:
+            for line in answer.iter_lines():
+                result.append(line)
+                if line == "event: start":
+                    started.set()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert started.wait(120)
+    time.sleep(0.3)  # into the first round
+    assert server.http.post(f"/api/cancel/{name}").json() == {"cancelled": True}
+    thread.join(SECONDS_TO_STOP)
+    assert not thread.is_alive() and any("cancelled" in line for line in result)
+    began = time.monotonic()
+    again = drafted(server)
+    assert time.monotonic() - began < SECONDS_TO_STOP + draft["receipt"]["seconds"] * 4
+    assert again[1] == ("start", {"candidates": 2})
+    assert again[-1][1]["text"] == draft["text"] and again[-1][1]["paragraphs"] == draft["paragraphs"]

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { StreamEvent } from "../api/stream";
 import {
   type DraftStep,
@@ -8,6 +8,7 @@ import {
   readDraft,
   receiptText,
   removeSentence,
+  requestDraft,
   swapSentence,
   undo,
   type VerifiedDraft,
@@ -156,4 +157,11 @@ test("where the server can't check sentences, sections come", async () => {
     [1, "B"],
     [1, "B"],
   ]);
+});
+
+test("a response that ends after its outline is an error", async () => {
+  vi.stubGlobal("fetch", async () => new Response('event: outline\ndata: {"title": "The rope", "outline": []}\n\n'));
+  const steps = requestDraft({ notes: "rope 22 mm" }, null, new AbortController().signal);
+  await expect(steps.next()).rejects.toThrow("No draft came.");
+  vi.unstubAllGlobals();
 });

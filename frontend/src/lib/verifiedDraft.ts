@@ -1,6 +1,6 @@
 /** A draft that says what the notes say: its sentences with what the server found out about them, and what the writer
  * did to them since. */
-import { postStream, type Schemas } from "../api/client";
+import { ApiError, postStream, type Schemas } from "../api/client";
 import type { StreamEvent } from "../api/stream";
 
 /** As the server marks a sentence; `edited` is a sentence that the writer has changed on the page. */
@@ -142,7 +142,13 @@ export async function* requestDraft(
   before: VerifiedDraft | null,
   signal: AbortSignal,
 ): AsyncGenerator<DraftStep> {
-  yield* readDraft(postStream("/api/draft", body, signal), before);
+  let hasCome = false;
+  for await (const step of readDraft(postStream("/api/draft", body, signal), before)) {
+    hasCome = true;
+    yield step;
+  }
+  // A request for an outline alone ends with it, so that postStream takes this for complete.
+  if (!hasCome && !signal.aborted) throw new ApiError("cut", "No draft came.", "Try again.");
 }
 
 export async function* readDraft(

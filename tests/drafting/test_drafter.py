@@ -133,7 +133,7 @@ def test_a_sentence_that_says_much_more_than_its_line_is_marked_unsupported():
 
 
 def test_a_sentence_without_a_fact_of_the_line_does_not_stand_for_it():
-    _, _, sentences = draft(lambda r: ["The rope cost pounds, and is thick in mm."], notes=LINES[0])
+    _, _, sentences = draft(lambda r: ["The rope cost me 118 pounds and is thick."], notes=LINES[0])
     assert sentences[0].status == "own_words"
 
 

@@ -117,6 +117,11 @@ def test_what_stands_before_the_answer_is_not_repeated_either():
     assert Fence(Licences(LINE), PIECES).adjust(before[:-1], np.arange(len(PIECES)))[6] == ALLOWED
 
 
+def test_a_run_that_begins_before_the_answer_is_seen():
+    before = [2, 3, 4, 5, 6, 2, 3]
+    assert Fence(Licences(LINE), PIECES, "", before).adjust([4, 5], np.arange(len(PIECES)))[6] == FORBIDDEN
+
+
 def test_a_wanted_word_is_likelier_until_it_stands_there():
     fence = Fence(Licences(LINE), PIECES, pull={"fitted": 1.0})
     assert fence.adjust([2], np.arange(len(PIECES)))[7] == 1.0

@@ -53,6 +53,7 @@ def test_a_number_with_another_thing():
 
 def test_what_the_draft_says_already():
     assert reason(GOOD, f"Well. {GOOD}") == "repeats what was said"
+    assert reason("It was too thick.", "Well. It was too thick.") == "repeats what was said"
     before = "It is well known that the rope cost 118 pounds and is new."
     assert reason("You see, the rope cost 118 pounds and is thick.", before) == "repeats what was said"
     assert reason("You see, the rope cost 118 pounds.", "The rope cost little.") is None

@@ -35,6 +35,24 @@ def test_the_sentence_that_says_what_the_notes_say_is_preferred(first, better, w
     assert scored(better, first).score > scored(worse, first).score
 
 
+def test_a_foreign_word_costs_where_one_of_the_notes_costs_nothing():
+    known, foreign = (scored(f"The dog chased the cat under the boat and {word}.", 2) for word in ("rope", "lantern"))
+    assert known.score > foreign.score and (known.foreign, foreign.foreign) == (0, 0.2)
+
+
+def test_a_denial_costs_also_where_the_line_is_not_told():
+    plain, denying = scored("The rope, I think, cost pounds."), scored("The rope, never think, cost pounds.")
+    assert not plain.checks[0].is_told and plain.score > denying.score + 0.5
+
+
+def test_a_line_in_its_own_run_of_words_costs():
+    own, run = (
+        scored("Dog and then now chased a cat under boat.", 2),
+        scored("Dog chased cat under boat and then now a.", 2),
+    )
+    assert (own.copied, run.copied) == (0, pytest.approx(5 / 9)) and own.score > run.score
+
+
 def test_of_equal_sentences_the_likelier_is_taken_and_hopeless_ones_are_equal():
     sentence = "The rope is 22 mm and cost 118 pounds."
     assert scored(sentence, likelihood=-1).score > scored(sentence, likelihood=-2).score

@@ -44,11 +44,15 @@ class DraftingWorker:
         self.lock = asyncio.Lock()
         self.process: multiprocessing.process.BaseProcess | None = None
         self.connection: Connection | None = None
+        self.stopping: asyncio.Future | None = None
 
     async def write(self, job: DraftJob) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """("start", {candidates, lines}), ("paragraph", …) for each, ("receipt", …) at the end. Raises ApiError.
         Closing the iterator stops the draft."""
         async with self.lock:
+            if self.stopping is not None:  # of a draft whose caller was cancelled twice, and did not wait
+                await asyncio.shield(self.stopping)
+            self.stopping = None
             connection = self._connect()
             connection.send(job)
             finished = False
@@ -66,7 +70,8 @@ class DraftingWorker:
                         return
             finally:
                 if not finished:
-                    await asyncio.shield(self._stop(connection, receiving))
+                    self.stopping = asyncio.ensure_future(self._stop(connection, receiving))
+                    await asyncio.shield(self.stopping)
 
     def close(self) -> None:
         """End the process."""

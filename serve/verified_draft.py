@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def own_headings(asked: "DraftRequest") -> list[str]:
-    """The writer's headings: of the outline, else of the notes. None is made up."""
-    return asked.outline or [line.text for line in parse_notes(asked.notes) if line.kind == "heading"]
+    """The writer's headings: those in the notes, else the outline. None is made up."""
+    return [line.text for line in parse_notes(asked.notes) if line.kind == "heading"] or asked.outline
 
 
 def notes_under_headings(notes: str, outline: list[str]) -> str:

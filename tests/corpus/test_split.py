@@ -202,7 +202,7 @@ def test_assignments_under_the_former_name_are_read(tmp_path):
     file, former = (tmp_path / "data/split" / name for name in ("assignments.json", "places.json"))
     before = places(tmp_path)
     file.rename(former)
-    assert "50 posts stay where they were, 3 are new" in run_split(tmp_path, 53).stdout
+    assert "50 posts stay in their split, 3 are new" in run_split(tmp_path, 53).stdout
     after = places(tmp_path)
     assert all(before[name] <= after[name] for name in before) and file.is_file()
     former.write_text("{}")

@@ -155,10 +155,10 @@ def test_votes_given_through_the_api_are_what_dpo_learns_from(trained, tmp_path,
     monkeypatch.chdir(project)
     http, shown = client(tmp_path / "home"), []
     for other, vote in (
-        ("finetuned", {"better": "left", "closer": "right"}),
-        ("finetuned", {"better": "left"}),
-        ("finetuned", {"better": "tie"}),
-        ("author", {"better": "left", "mine": "left"}),
+        ("finetuned", {"preferred": "left", "more_similar": "right"}),
+        ("finetuned", {"preferred": "left"}),
+        ("finetuned", {"preferred": "tie"}),
+        ("author", {"preferred": "left", "own_text": "left"}),
     ):
         shown.append(http.post("/api/blind", json={"one": "base", "other": other}).json())
         assert http.post(f"/api/blind/{shown[-1]['id']}/vote", json=vote).status_code == 200

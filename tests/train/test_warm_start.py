@@ -171,7 +171,7 @@ def test_posts_added_to_a_blog_are_learnt_on_top_and_the_test_stays(tiny_root, t
     new = after["train"] - before["train"]
     assert before["test"] <= after["test"] and before["train"] <= after["train"] and new
     assert (
-        "20 posts stay where they were, 3 are new" in done.stdout
+        "20 posts stay in their split, 3 are new" in done.stdout
         and f"continues from the previous adapter, with {len(new)} new posts" in done.stdout
     ), done.stdout
     about = json.loads((folder / "artifacts/adapter/backend.json").read_text())

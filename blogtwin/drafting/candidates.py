@@ -77,7 +77,9 @@ class SentenceWriter:
         ]
         sampling = SamplingParams(MAX_SENTENCE_TOKENS, request.temperature, TOP_P, 1.0)
         seeds = [request.seed + n for n in range(request.count)]
-        answers = self.model.write([prompt] * request.count, [sampling] * request.count, seeds, constraints=fences)
+        answers = self.model.write(
+            [prompt] * request.count, [sampling] * request.count, seeds, constraints=fences, fresh=not self.candidates
+        )
         self.written_tokens += sum(a["written_tokens"] for a in answers)
         self.candidates += len(answers)
         found: dict[str, Candidate] = {}

@@ -51,6 +51,7 @@ class LlamaModel:
         self.n_vocab = self.end_token = 0
         self.lora: int | None = None
         self._pieces: list[str] = []
+        self.decoder: Decoder | None = None  # of the last write, while the cache is as it left it
         self.worker = ThreadPoolExecutor(1)
         try:
             self.worker.submit(self._load, model, adapter).result()
@@ -79,6 +80,7 @@ class LlamaModel:
         """An empty cache: one that was used and cleared keeps places in another order, and so rounds otherwise."""
         if self.context:
             self.lib.llama_free(self.context)
+        self.decoder = None
         params = self.lib.llama_context_default_params()
         params.words[N_CTX], params.words[N_BATCH], params.words[N_SEQ_MAX] = (
             self.n_ctx * self.sequences,
@@ -150,16 +152,19 @@ class LlamaModel:
         seeds: list[int],
         wrote: Callable[[int], object] = lambda n: None,
         constraints: Sequence[Constraint | None] | None = None,
+        fresh: bool = True,
     ) -> list[dict]:
         """An answer to each prompt (token ids), up to `sequences` of them in step: {"text", "ids", "end": "stop" or
         "length", "written_tokens", "log_likelihood"}.
 
         `wrote(n)` is told of n finished answers. The same prompts, sampling parameters, seeds and constraints give the
-        same answers: which texts share a step depends on nothing else.
+        same answers: which texts share a step depends on nothing else. `fresh=False` goes on with the cache of the call
+        before, which saves making one and reading what the prompts share; then the calls since the last fresh one
+        decide, too.
         """
         if not prompts:
             return []
-        return self.worker.submit(self._write, prompts, sampling, seeds, wrote, constraints).result()
+        return self.worker.submit(self._write, prompts, sampling, seeds, wrote, constraints, fresh).result()
 
     def _write(
         self,
@@ -168,9 +173,12 @@ class LlamaModel:
         seeds: list[int],
         wrote: Callable[[int], object],
         constraints: Sequence[Constraint | None] | None,
+        fresh: bool,
     ) -> list[dict]:
-        self._fresh_context()
-        decoder = Decoder(self)
+        if fresh or self.decoder is None:
+            self._fresh_context()
+            self.decoder = Decoder(self)
+        decoder = self.decoder
         answers = [
             Generation(prompt, parameters, seed, constraint)
             for prompt, parameters, seed, constraint in zip(
@@ -182,6 +190,9 @@ class LlamaModel:
                 decoder.add(answer)
             while decoder.is_busy():
                 wrote(len(decoder.step()))
+        except BaseException:
+            self.decoder = None  # its answers are half written
+            raise
         finally:
             decoder.close()
         return [answer.result(self.text) for answer in answers]
@@ -210,6 +221,7 @@ class LlamaModel:
     def _keep_prefix(self, prompt: list[int]) -> int:
         """How many tokens of `prompt` the first sequence's cache holds already; what follows them there is
         forgotten."""
+        self.decoder = None
         known = len(os.path.commonprefix([self.seen, prompt]))
         self.lib.llama_memory_seq_rm(self.lib.llama_get_memory(self.context), 0, known, -1)
         return known

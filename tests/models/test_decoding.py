@@ -206,3 +206,24 @@ def test_candidates_are_single_sentences_and_the_same_for_the_same_seed(tempting
         assert set(STATED.findall(candidate.text)) <= {"22", "14"}
     begun = writer.write(request(prefix="Rope was"))
     assert begun and all(candidate.text.startswith("Rope was") for candidate in begun)
+
+
+def test_a_kept_cache_reads_only_what_is_new_and_the_same_calls_write_the_same(model, prompt, monkeypatch):
+    """The second call of a pair goes on where the first one ended: of its prompt, only the last token is read again."""
+    read = []
+    decode = model.decode
+    monkeypatch.setattr(model, "decode", lambda tokens: (read.append(len(tokens)), decode(tokens)))
+
+    def write_twice():
+        first = model.write([prompt], [SAMPLING], [1])
+        read.clear()
+        second = model.write([prompt], [SAMPLING], [2], fresh=False)
+        return first[0]["ids"], second[0]["ids"], read[0]
+
+    assert write_twice() == write_twice()
+    assert write_twice()[2] == 1 < len(prompt)
+    model.write([prompt], [SAMPLING], [1])
+    model.log_likelihoods(prompt, prompt)  # which uses the cache for itself
+    read.clear()
+    model.write([prompt], [SAMPLING], [2], fresh=False)
+    assert read[0] == len(prompt)

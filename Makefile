@@ -7,7 +7,8 @@ export PYTHONUTF8 := 1
 # Many container images set it; without kept bytecode each stage would compile its libraries again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup all test test-fast test-nightly train eval ollama serve dev doctor blog exp diff validate-metrics bench bench-data bench-serve plots report docs lint lock gc clean
+.PHONY: help setup all test test-fast test-nightly train eval ollama serve dev doctor blog exp diff validate-metrics
+.PHONY: bench bench-data bench-serve plots report docs lint lock gc clean
 
 help: ## print this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -23,7 +24,7 @@ $(filter-out setup help,$(MAKECMDGOALS)): setup
 	@python scripts/author_project.py -- "$(AUTHOR)" $@ "$(FROM)"
 else
 
-all: setup ## posts → twin: every stage that is not up to date, then what came out (BASE=llama3.2:1b: on another base; AUTHOR=anna: in authors/anna)
+all: setup ## posts → twin, then what came out (BASE=llama3.2:1b: on another base; AUTHOR=anna: in authors/anna)
 	@$(if $(BASE),python scripts/set_param.py train.base=$(BASE))
 	@python scripts/06_ollama_create.py --drop-stale
 	@dvc repro eval && dvc repro
@@ -53,7 +54,9 @@ serve: setup ## one private API in front of base and twin, on 127.0.0.1:8000
 
 dev: setup ## the page and the API, both with reload while you change them (needs Node)
 	@cd frontend && ([ -d node_modules ] || npm ci --no-audit --no-fund)
-	@trap 'kill 0' EXIT; PYTHONPATH=. python -m uvicorn --factory --reload --reload-dir serve --port 8000 serve.main:create_app & cd frontend && npm run --silent dev
+	@trap 'kill 0' EXIT; \
+	PYTHONPATH=. python -m uvicorn --factory --reload --reload-dir serve --port 8000 serve.main:create_app & \
+	cd frontend && npm run --silent dev
 
 bench: setup ## how fast the CPU trainer is, beside TRL's own and what the machine can multiply
 	@dvc repro --quiet split
@@ -74,10 +77,10 @@ blog: setup ## use your own posts: make blog FROM=~/posts
 exp: setup ## try other parameters: make exp S="-S train.learning_rate=1e-4"
 	@dvc exp run $(S)
 
-diff: setup ## this workspace's numbers beside the last commit's; A=… B=…: paired, prompt by prompt, better or worse or can't tell
+diff: setup ## this workspace's numbers beside the last commit's; A=… B=…: paired, better or worse or can't tell
 	@python scripts/compare_runs.py $(if $(A),"$(A)" $(if $(B),"$(B)"))
 
-validate-metrics: setup ## is the scorecard real? BLOGS=folder: the verifier, on several people; TWINS="a b c": does each twin learn its own author
+validate-metrics: setup ## is the scorecard real? BLOGS=folder: on several people; TWINS="a b c": twins of each
 	@$(if $(BLOGS)$(if $(TWINS),,neither),python scripts/validate_verifier.py "$(BLOGS)")
 	@$(if $(TWINS),python scripts/cross_evaluate.py $(TWINS))
 
@@ -101,10 +104,11 @@ lint: setup ## check style, formatting and types of the code
 lock: ## pin every package that requirements.txt needs, in constraints.txt
 	@$(PYTHON) scripts/bootstrap.py --lock
 
-gc: setup ## show what caches, old twins, base models and checkpoints take, and free what nothing needs, after asking (ARGS=--dry-run, --yes)
+gc: setup ## what caches, old twins, bases and checkpoints take; frees what nothing needs (ARGS=--dry-run, --yes)
 	@python scripts/collect_garbage.py $(ARGS)
 
 clean: ## forget what the stages made (not your posts, not the cache)
-	@rm -rf artifacts/adapter artifacts/gguf artifacts/ollama artifacts/plots artifacts/eval artifacts/train artifacts/checkpoints artifacts/logs artifacts/data data/export data/raw data/prepared data/split/*.jsonl
+	@rm -rf artifacts/adapter artifacts/gguf artifacts/ollama artifacts/plots artifacts/eval artifacts/train
+	@rm -rf artifacts/checkpoints artifacts/logs artifacts/data data/export data/raw data/prepared data/split/*.jsonl
 
 endif

@@ -27,8 +27,8 @@ class Candidate:
 @dataclass(frozen=True)
 class Request:
     """What the next sentence is asked for: `lines` of notes to tell, after the text `before`; with a `prefix` it begins
-    with these words. `licensed`: the text whose facts may be
-    stated. `wanted`: words whose beginnings are made likelier."""
+    with these words. `licensed`: the text whose facts may be stated. `wanted`: words whose beginnings are made
+    likelier."""
 
     lines: tuple[str, ...]
     before: str

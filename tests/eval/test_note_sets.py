@@ -22,6 +22,7 @@ from eval.note_sets import (
     sha256_text,
 )
 
+pytestmark = pytest.mark.slow  # reads and cleans the posts of every set
 BLOGS_VARIABLE = "BLOGTWIN_BLOGS"  # a folder with a folder of posts for each blog but the sample
 MIN_ROLES_SHOWN = 0.9  # of the author's own facts with a role: he may name the thing a sentence earlier
 SET_FILES = list_set_files()

@@ -133,7 +133,7 @@ def run_worker(connection: Connection) -> None:
 
 
 class LoadedWriter:
-    """A model that was loaded, and its measured speed in tokens per second."""
+    """A model that was loaded, its measured speed in tokens per second, and the posts that it may not copy."""
 
     def __init__(self, job: DraftJob) -> None:
         import time
@@ -152,6 +152,7 @@ class LoadedWriter:
         started = time.perf_counter()
         sampling = SamplingParams(PROBE_TOKENS, 1.0, 1.0, 1.0)
         answers = model.write([prompt] * PROBE_CANDIDATES, [sampling] * PROBE_CANDIDATES, [*range(PROBE_CANDIDATES)])
+        self.checks = PostChecks(job.project)
         self.tokens_per_second = sum(a["written_tokens"] for a in answers) / (time.perf_counter() - started)
 
 
@@ -177,7 +178,7 @@ def draft(job: DraftJob, connection: Connection, loaded: dict[tuple, LoadedWrite
     from blogtwin.drafting.drafter import DraftStopped
     from blogtwin.drafting.receipt import candidates_for, make_receipt
 
-    key = (job.weights, job.adapter, job.model, job.system)
+    key = (job.weights, job.adapter, job.model, job.system, job.project)
     if key not in loaded:
         for other in loaded.values():
             other.notes_model.model.close()
@@ -186,8 +187,7 @@ def draft(job: DraftJob, connection: Connection, loaded: dict[tuple, LoadedWrite
     one = loaded[key]
     lines = len(job.notes.strip().splitlines())
     count = job.candidates or candidates_for(job.seconds, lines, one.tokens_per_second)
-    checks = PostChecks(job.project)
-    drafter = one.notes_model.drafter(job.title, job.notes, job.seed, count, checks, connection.poll)
+    drafter = one.notes_model.drafter(job.title, job.notes, job.seed, count, one.checks, connection.poll)
     connection.send(("start", {"candidates": count, "lines": [asdict(line) for line in drafter.lines]}))
     paragraphs = []
     try:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blogtwin.drafting.notes import NoteLine, parse_notes
+from blogtwin.drafting.notes import NoteLine, parse_notes, split_evenly
 from blogtwin.errors import UserError
 from serve import catalog
 from serve.catalog import Model
@@ -28,10 +28,9 @@ def notes_under_headings(notes: str, outline: list[str]) -> str:
     lines = parse_notes(notes)
     if not outline or any(line.kind == "heading" for line in lines):
         return notes
-    bounds = [round(i * len(lines) / len(outline)) for i in range(len(outline) + 1)]
     parts: list[str] = []
-    for heading, start, end in zip(outline, bounds, bounds[1:], strict=False):
-        parts += ["", f"## {heading}", *_with_breaks(lines[start:end])]
+    for heading, own in zip(outline, split_evenly(lines, len(outline)), strict=True):
+        parts += ["", f"## {heading}", *_with_breaks(own)]
     return "\n".join(parts).strip()
 
 

@@ -12,12 +12,10 @@ import snowballstemmer
 
 from blogtwin.text.facts import Fact, extract_facts, preserved_facts
 from blogtwin.text.numbers import SPELLED_NUMBER, extract_dates, extract_numbers, weak_numbers
-from blogtwin.text.stopwords import STOP_WORDS
+from blogtwin.text.stopwords import NEGATIONS, STOP_WORDS
 from blogtwin.text.tokens import tokenise_words
 
-NEGATION = re.compile(
-    r"\b(?:not|no|never|none|without|nobody|nothing|neither|nowhere|hardly|nor|cannot)\b|n['’]t\b", re.I
-)
+NEGATION = re.compile(rf"\b(?:{'|'.join(sorted(NEGATIONS | {'nor', 'cannot'}))})\b|n['’]t\b", re.I)
 UNITS = {
     "mm": "millimetres", "cm": "centimetres", "m": "metres", "km": "kilometres", "g": "grams", "kg": "kilograms",
     "l": "litres", "ml": "millilitres", "h": "hours", "hr": "hours", "hrs": "hours", "min": "minutes",
@@ -73,10 +71,8 @@ def _neighbours(fact: Fact, line: str, terms: frozenset[str]) -> frozenset[str]:
 
 
 WORD_OR_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
-MIN_TERMS, MIN_ROLES = (
-    0.5,
-    0.5,
-)  # shares of a line's words, and of its facts in their roles, in a sentence that tells it
+MIN_TERMS = 0.5  # share of a line's words in a sentence that tells it
+MIN_ROLES = 0.5  # share of a line's facts that are in their roles there
 REACH = 3  # words after a number, or before it, among which is what it counts
 
 

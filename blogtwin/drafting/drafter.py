@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from blogtwin.drafting.candidates import Candidate, Request
 from blogtwin.drafting.claims import Claim, content_stems, parse_claim
 from blogtwin.drafting.gates import NoChecks, TextChecks, rejection_reason
-from blogtwin.drafting.notes import NoteLine, parse_notes
+from blogtwin.drafting.notes import NoteLine, parse_notes, split_evenly
 from blogtwin.drafting.scoring import Scored, score_candidate
 from blogtwin.text.tokens import tokenise_words
 
@@ -176,8 +176,7 @@ def group_lines(lines: list[NoteLine]) -> list[list[NoteLine]]:
             groups += [[line] for line in block]
             continue
         count = max(1, round(len(block) / LINES_PER_PARAGRAPH))
-        bounds = [round(i * len(block) / count) for i in range(count + 1)]
-        groups += [block[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+        groups += split_evenly(block, count)
     return groups
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from blogtwin.text.numbers import DAYS, MONTHS, SCALES, TENS, UNITS, extract_numbers
 from blogtwin.text.stopwords import SENTENCE_OPENERS
 
-REPEATED_WORDS = 5  # tokens: no run of so many stands twice in an answer
+REPEATED_TOKENS = 5  # no run of so many stands twice in an answer
 NAME_PENALTY = -4.0  # nats: a capital inside a sentence that the notes don't have
 SPELLED = {w: n for w, n in {**UNITS, **TENS, **SCALES}.items() if w != "one"}
 MONTH_SHORT = {m[:3]: m for m in MONTHS} | {"sept": "september"}
@@ -77,18 +77,16 @@ class Fence:
         self.licences, self.pieces, self.before = licences, pieces, before
         self.pull = pull or {}
         self.followers: dict[tuple, set[int]] = defaultdict(set)
-        self.ids: list[int] = []
-        self.before_ids = before_ids or []
-        for i in range(len(self.before_ids) - REPEATED_WORDS + 1):
-            *run, last = self.before_ids[i : i + REPEATED_WORDS]
-            self.followers[tuple(run)].add(last)
+        self.tokens: list[int] = []  # of what stands before, then of the answer
+        for token in before_ids or []:
+            self._take(token)
+        self.num_before = len(self.tokens)
         self.text = before
 
     def adjust(self, ids: list[int], candidates: np.ndarray) -> np.ndarray:
         """(n,) nats for the candidates: -inf for a fact without licence or a repeated run."""
         self.follow(ids)
-        run = tuple([*self.before_ids, *ids][-REPEATED_WORDS + 1 :])
-        repeated = self.followers.get(run, ())
+        repeated = self.followers.get(self._last_run(), ())
         tail = self.text[-60:]
         own = self.text[len(self.before) :].lower()
         missing = [(word, nats) for word, nats in self.pull.items() if word not in own]
@@ -106,14 +104,20 @@ class Fence:
 
     def follow(self, ids: list[int]) -> None:
         """Take in what was written since the last call."""
-        for token in ids[len(self.ids) :]:
-            run = tuple([*self.before_ids, *self.ids][-REPEATED_WORDS + 1 :])
-            self.followers[run].add(token)
-            self.ids.append(token)
+        for token in ids[len(self.tokens) - self.num_before :]:
+            self._take(token)
             self.text += self.pieces[token]
 
+    def _take(self, token: int) -> None:
+        self.followers[self._last_run()].add(token)
+        self.tokens.append(token)
 
-@functools.lru_cache(200_000)
+    def _last_run(self) -> tuple[int, ...]:
+        """The tokens that one more may not follow a second time."""
+        return tuple(self.tokens[-REPEATED_TOKENS + 1 :])
+
+
+@functools.lru_cache(4096)  # the candidates of a step share their beginning; a draft's licences are not kept for ever
 def allow(licences: Licences, tail: str, piece: str) -> float:
     """Nats for `piece` after `tail`."""
     if not piece:

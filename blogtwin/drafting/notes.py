@@ -26,6 +26,12 @@ class NoteLine:
     paragraph: int
 
 
+def split_evenly(lines: list[NoteLine], parts: int) -> list[list[NoteLine]]:
+    """Lines in so many runs, in their order; no two differ by more than one line."""
+    bounds = [round(i * len(lines) / parts) for i in range(parts + 1)]
+    return [lines[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+
+
 def parse_notes(notes: str) -> list[NoteLine]:
     """The lines in order. A paragraph of prose becomes a line for each sentence."""
     lines: list[NoteLine] = []

@@ -6,10 +6,8 @@ from dataclasses import asdict, dataclass
 
 from blogtwin.drafting.drafter import Drafter, DraftParagraph
 
-# How long one candidate takes on a machine of two cores, which a time budget is turned into candidates by.
-MIN_PER_ROUND, MAX_PER_ROUND = 4, 16
-TOKENS_PER_CANDIDATE = 24  # measured on drafts of the sample's notes
-ROUNDS_PER_LINE = 1.6
+MIN_PER_ROUND, MAX_PER_ROUND = 4, 16  # candidates
+TOKENS_PER_CANDIDATE, ROUNDS_PER_LINE = 24, 1.6  # in drafts of the sample's notes
 
 
 @dataclass(frozen=True)
@@ -47,16 +45,12 @@ def make_receipt(drafter: Drafter, paragraphs: list[DraftParagraph], model: str)
     """The receipt of a finished draft. `model`: the digest of what wrote."""
     sentences = [sentence for paragraph in paragraphs for sentence in paragraph.sentences]
     told = {number: at for at, sentence in enumerate(sentences) for number in sentence.lines}
-    status = {"supported": "told"}
-    results = [
-        LineResult(
-            line.number,
-            line.text,
-            status.get(sentences[told[line.number]].status, sentences[told[line.number]].status),
-            told[line.number],
+    results = []
+    for line in drafter.lines:
+        status = sentences[told[line.number]].status
+        results.append(
+            LineResult(line.number, line.text, "told" if status == "supported" else status, told[line.number])
         )
-        for line in drafter.lines
-    ]
     return Receipt(
         hashlib.sha256(drafter.source.encode()).hexdigest(),
         model,

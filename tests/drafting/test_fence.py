@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from blogtwin.drafting.fence import NAME_PENALTY, REPEATED_WORDS, Fence, Licences, allow
+from blogtwin.drafting.fence import NAME_PENALTY, REPEATED_TOKENS, Fence, Licences, allow
 
 LINE = "rope 22 mm, 1,200 m, fitted Tuesday 14 March with Denzil"
 ALLOWED, FORBIDDEN = 0.0, -math.inf
@@ -105,7 +105,7 @@ PIECES = ["", "a", " rope", " was", " long", " and", " old", " fit", " 9"]
 def test_no_run_of_five_tokens_stands_twice():
     fence = Fence(Licences(LINE), PIECES)
     once = [2, 3, 4, 5, 6]
-    assert len(once) == REPEATED_WORDS
+    assert len(once) == REPEATED_TOKENS
     nats = fence.adjust([*once, *once[:-1]], np.arange(len(PIECES)))
     assert nats[6] == FORBIDDEN and nats[7] == ALLOWED
 

@@ -70,7 +70,8 @@ NUMBER_HINTS |= {word: str(n) for n, word in enumerate(ORDINALS, 1)}
 FRACTIONS = {"¼": ".25", "½": ".5", "¾": ".75"}
 # Not inside a name (M8, GPT-4); a minus sign only where it can't be a range.
 DIGITS = re.compile(
-    rf"(?<![\w.])(?<![A-Z]-)(?:(?<![\w)])[-−])?\d+(?:[.,:'’\u00a0\u202f\u2009]\d+)*(?:\s+(?P<scale>(?i:{'|'.join(SCALES)}))\b)?"
+    rf"(?<![\w.])(?<![A-Z]-)(?:(?<![\w)])[-−])?\d+(?:[.,:'’\u00a0\u202f\u2009]\d+)*"
+    rf"(?:\s+(?P<scale>(?i:{'|'.join(SCALES)}))\b)?"
 )
 MONTHS = [
     "january",
@@ -103,7 +104,8 @@ DATES = [
     re.compile(rf"\b{MONTH},?\s+(?:of\s+)?{YEAR}\b"),
     re.compile(r"\b(?P<month>January|February|April|June|July|August|September|October|November|December)\b"),
     re.compile(
-        r"\b(?:[Ii]n|[Oo]f|[Bb]y|[Uu]ntil|[Tt]ill|[Ss]ince|[Ll]ast|[Nn]ext|[Tt]his|[Ee]arly|[Mm]id|[Ll]ate|[Ee]very|[Ff]rom|[Tt]o|and)[\s-]+(?P<month>May|March)\b"
+        r"\b(?:[Ii]n|[Oo]f|[Bb]y|[Uu]ntil|[Tt]ill|[Ss]ince|[Ll]ast|[Nn]ext|[Tt]his|[Ee]arly|[Mm]id|[Ll]ate"
+        r"|[Ee]very|[Ff]rom|[Tt]o|and)[\s-]+(?P<month>May|March)\b"
     ),
     re.compile(rf"\b(?P<weekday>{'|'.join(d.title() for d in DAYS)})s?\b"),
 ]

@@ -19,7 +19,8 @@ EMAIL = re.compile(
 # File extensions, as in icon@2x.png and unit@name.service: no top-level domains.
 FILES = {"png", "jpg", "jpeg", "gif", "svg", "webp", "js", "css", "html", "service", "timer", "local"}
 PLACEHOLDER_EMAIL = re.compile(
-    r".*\bno-?reply\b.*|(?:git|user|you|your|name|someone|me|foo|bar|test|username|email|your[._-]?(?:name|email))@(?:example\.\w+|.*github\.com|domain\.com|email\.com)"
+    r".*\bno-?reply\b.*|(?:git|user|you|your|name|someone|me|foo|bar|test|username|email"
+    r"|your[._-]?(?:name|email))@(?:example\.\w+|.*github\.com|domain\.com|email\.com)"
 )
 INTERNATIONAL_PHONE = re.compile(r"(?<![\w+])(?:\+|00(?=[1-9]))[1-9](?:[ ().-]{0,3}\d){7,14}(?![\w+-])")
 NATIONAL_PHONE = re.compile(r"(?<![\w.,/+-])(?<!\d:)(?!\d{1,2}\.\d{4})\(?\d(?:[ ().-]{0,2}\d){6,13}(?![\w/-]|[.,:]\d)")
@@ -57,8 +58,10 @@ ADDRESSES = [
 ]
 # Forms the providers publish for their own keys.
 KEYS = re.compile(
-    r"\b(?:A(?:KIA|SIA)[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{50,}|glpat-[\w-]{20,}|sk-(?:proj-|ant-|or-)?[\w-]{20,}|xox[abeprs]-[\w-]{10,}"
-    r"|AIza[\w-]{35}|[spr]k_(?:live|test)_[A-Za-z0-9]{16,}|hf_[A-Za-z0-9]{30,}|npm_[A-Za-z0-9]{36}|pypi-AgE[\w-]{50,}|SG\.[\w-]{16,}\.[\w-]{16,}|dop_v1_[a-f0-9]{64}"
+    r"\b(?:A(?:KIA|SIA)[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{50,}|glpat-[\w-]{20,}"
+    r"|sk-(?:proj-|ant-|or-)?[\w-]{20,}|xox[abeprs]-[\w-]{10,}"
+    r"|AIza[\w-]{35}|[spr]k_(?:live|test)_[A-Za-z0-9]{16,}|hf_[A-Za-z0-9]{30,}|npm_[A-Za-z0-9]{36}"
+    r"|pypi-AgE[\w-]{50,}|SG\.[\w-]{16,}\.[\w-]{16,}|dop_v1_[a-f0-9]{64}"
     r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})|-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{16,}"
 )
 ASSIGNED = re.compile(

@@ -55,10 +55,11 @@ class NotesModel:
         per_round: int,
         checks: TextChecks | None = None,
         should_stop: Callable[[], bool] = lambda: False,
+        name: str = "finetuned",
     ) -> Drafter:
-        """The search for one set of notes; see blogtwin.drafting.drafter.Drafter."""
+        """The search for one set of notes; see blogtwin.drafting.drafter.Drafter. `name`: the model's."""
         writer = SentenceWriter(
-            self.model, self.encode_prompt, lambda text: chat.encode(self.tokenizer, text), f"{title}\n{notes}"
+            self.model, self.encode_prompt, lambda text: chat.encode(self.tokenizer, text), f"{title}\n{notes}", name
         )
         return Drafter(writer, title, notes, seed, per_round, checks, should_stop)
 

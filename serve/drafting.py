@@ -34,6 +34,7 @@ class DraftJob:
     base_folder: Path
     system: str
     project: Path
+    name: str  # of the model
     model: str  # the digest of what writes, for the receipt
 
 
@@ -187,7 +188,7 @@ def draft(job: DraftJob, connection: Connection, loaded: dict[tuple, LoadedWrite
     one = loaded[key]
     lines = len(job.notes.strip().splitlines())
     count = job.candidates or candidates_for(job.seconds, lines, one.tokens_per_second)
-    drafter = one.notes_model.drafter(job.title, job.notes, job.seed, count, one.checks, connection.poll)
+    drafter = one.notes_model.drafter(job.title, job.notes, job.seed, count, one.checks, connection.poll, job.name)
     connection.send(("start", {"candidates": count, "lines": [asdict(line) for line in drafter.lines]}))
     paragraphs = []
     try:

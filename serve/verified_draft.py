@@ -68,6 +68,7 @@ def draft_job(state: "AppState", asked: "DraftRequest", notes: str) -> DraftJob 
         base_folder=base.hf,
         system=model.system,
         project=model.folder,
+        name=model.name,
         model=catalog.cached_digest(adapter or weights),
     )
 

@@ -60,8 +60,10 @@ class SentenceWriter:
         encode_prompt: Callable[[Sequence[str]], list[int]],
         encode: Callable[[str], list[int]],
         source: str,
+        name: str = "",
     ):
         self.model, self.encode_prompt, self.encode, self.source = model, encode_prompt, encode, source
+        self.name = name
         self.written_tokens = 0
         self.candidates = 0
 

@@ -22,7 +22,7 @@ MIN_PULLED_CHARS = 4  # of a word of the notes whose beginning is made likelier
 MAX_LINE_CHARS = 400
 SEED_STRIDE = 1000  # between the seeds of two rounds: more than candidates in a round
 
-Status = Literal["supported", "unsupported", "contradicts", "own_words", "verbatim", "heading"]
+Status = Literal["supported", "unsupported", "contradicts", "content", "own_words", "verbatim", "heading"]
 
 
 class DraftStopped(Exception):
@@ -30,8 +30,9 @@ class DraftStopped(Exception):
 
 
 class Writer(Protocol):
-    """What writes candidates, and counts them."""
+    """What writes candidates, and counts them. `name`: the model's, for whoever asks who wrote a sentence."""
 
+    name: str
     candidates: int
     written_tokens: int
 
@@ -44,13 +45,16 @@ class DraftSentence:
     """A sentence of the draft. `lines`: numbers of the note lines that it tells.
 
     supported: it tells lines of the notes. unsupported: it tells one, and more that nothing in the notes says.
-    contradicts: it denies what a line says, or says what a line denies. own_words: the writer's line as it stands.
+    contradicts: it denies what a line says, or says what a line denies. content: it tells lines, in the plain words of
+    the content model. own_words: the writer's line as it stands. `written_by`: name of the model that wrote it; None
+    where the writer did.
     """
 
     text: str
     status: Status
     lines: tuple[int, ...] = ()
     alternatives: tuple[str, ...] = ()
+    written_by: str | None = None
 
 
 @dataclass
@@ -123,7 +127,7 @@ class Drafter:
             if check.is_told:
                 told.add(claim.number)
         others = tuple(scored.candidate.text for scored in found[1:] if scored.is_accepted)[:2]
-        return DraftSentence(best.candidate.text, _status(best), tuple(sorted(told)), others)
+        return DraftSentence(best.candidate.text, _status(best), tuple(sorted(told)), others, self.writer.name)
 
     def _search(self, lines: tuple[str, ...], before: str, todo: list[Claim]) -> list[Scored]:
         """Candidates for the next line that pass all gates, best first."""

@@ -38,6 +38,9 @@ class DraftRequest(SamplingOptions):
     sections: int = Field(4, ge=1, le=12)
     only_outline: bool = False
     model: Name = TWIN
+    content_model: Name | None = Field(
+        None, description="from notes: this model writes plain sentences first, which `model` puts into its voice"
+    )
     candidates: int | None = Field(
         None, ge=1, le=16, description="for a sentence in each round; left out: as many as fit `seconds`"
     )
@@ -197,6 +200,8 @@ async def draft(
     needed = {asked.model} if asked.outline or asked.notes.strip() else {asked.model, asked.planner}
     for name in needed:
         state.pool.get(name)
+    if asked.content_model is not None:
+        state.pool.model(asked.content_model)
     stream = GenerationStream(
         state.running, request_id, caller.name, [events_of(state, asked)], state.settings.answer_seconds
     )

@@ -22,7 +22,7 @@ class Scripted:
     """A `Writer` that answers by `say(request)`, a list of sentences, and keeps what it was asked."""
 
     def __init__(self, say):
-        self.say, self.asked = say, []
+        self.say, self.asked, self.name = say, [], "scripted"
         self.candidates = self.written_tokens = 0
 
     def write(self, request: Request) -> list[Candidate]:

@@ -1082,6 +1082,11 @@ export interface components {
              */
             model: string;
             /**
+             * Content Model
+             * @description from notes: this model writes plain sentences first, which `model` puts into its voice
+             */
+            content_model?: string | null;
+            /**
              * Candidates
              * @description for a sentence in each round; left out: as many as fit `seconds`
              */

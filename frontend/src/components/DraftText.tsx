@@ -19,6 +19,7 @@ const MARKS: Record<Status, { meaning: string; icon?: typeof PenLine; mark: stri
     icon: TriangleAlert,
     mark: "bg-gone decoration-bad decoration-double",
   },
+  content: { meaning: "From your notes, in plain words", mark: "decoration-line decoration-dashed" },
   own_words: { meaning: "Your own words", icon: PenLine, mark: "text-muted decoration-muted decoration-dotted" },
   edited: {
     meaning: "Edited by you, not checked",

@@ -4,9 +4,17 @@ import { ApiError, postStream, type Schemas } from "../api/client";
 import type { StreamEvent } from "../api/stream";
 
 /** As the server marks a sentence; `edited` is a sentence that the writer has changed on the page. */
-export type Status = "supported" | "unsupported" | "contradicts" | "own_words" | "verbatim" | "heading" | "edited";
-/** `lines`: numbers of the note lines that it tells. */
-type Wording = { text: string; status: Status; lines: number[] };
+export type Status =
+  | "supported"
+  | "unsupported"
+  | "contradicts"
+  | "content"
+  | "own_words"
+  | "verbatim"
+  | "heading"
+  | "edited";
+/** `lines`: numbers of the note lines that it tells. `written_by`: the model's name; null where the writer wrote it. */
+type Wording = { text: string; status: Status; lines: number[]; written_by?: string | null };
 export type Sentence = Wording & { id: number; alternatives: Wording[] };
 export type NoteLine = { number: number; kind: "claim" | "heading" | "verbatim"; text: string; paragraph: number };
 /** The part of the server's receipt that the page shows. */
@@ -26,6 +34,7 @@ const STATE_OF: Record<Status, LineState> = {
   supported: "told",
   unsupported: "partly",
   contradicts: "contradicts",
+  content: "told",
   own_words: "own_words",
   edited: "own_words",
   verbatim: "placed",
@@ -77,14 +86,16 @@ export const draftToMarkdown = ({ paragraphs }: Version) =>
     .filter(Boolean)
     .join("\n\n");
 
-type SentenceData = { text: string; status: Status; lines: number[]; alternatives: string[] };
+type SentenceData = Wording & { alternatives: string[] };
 let lastId = Date.now();
 
-function toSentence({ text, status, lines, alternatives }: SentenceData): Sentence {
+function toSentence({ text, status, lines, written_by, alternatives }: SentenceData): Sentence {
   lastId += 1;
   // An alternative is only known to tell the first line: the others were checked in the sentence that was taken.
-  const others = alternatives.map((other): Wording => ({ text: other, status: "supported", lines: lines.slice(0, 1) }));
-  return { id: lastId, text, status, lines, alternatives: others };
+  const others = alternatives.map(
+    (other): Wording => ({ text: other, status: "supported", lines: lines.slice(0, 1), written_by }),
+  );
+  return { id: lastId, text, status, lines, written_by, alternatives: others };
 }
 
 const versionOf = ({ lines, paragraphs, receipt }: Version): Version => ({ lines, paragraphs, receipt });
@@ -109,7 +120,12 @@ export function swapSentence(draft: VerifiedDraft, id: number, index: number): V
   return mapSentence(draft, id, ({ alternatives, ...current }) => ({
     ...current,
     ...alternatives[index],
-    alternatives: alternatives.with(index, { text: current.text, status: current.status, lines: current.lines }),
+    alternatives: alternatives.with(index, {
+      text: current.text,
+      status: current.status,
+      lines: current.lines,
+      written_by: current.written_by,
+    }),
   }));
 }
 
@@ -118,7 +134,8 @@ export function editSentence(draft: VerifiedDraft, id: number, text: string): Ve
   return mapSentence(draft, id, (sentence) => {
     if (!text.trim()) return null;
     if (sentence.status === "heading") return { ...sentence, text: `## ${text.trim()}` };
-    return { ...sentence, text: text.trim(), status: sentence.status === "verbatim" ? "verbatim" : "edited" };
+    const status = sentence.status === "verbatim" ? "verbatim" : "edited";
+    return { ...sentence, text: text.trim(), status, written_by: null };
   });
 }
 

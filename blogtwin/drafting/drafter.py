@@ -1,13 +1,14 @@
 """The search: sentence by sentence in the writer's order, asked for again where a line is missing, and the writer's own
 words where the model finds none."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from blogtwin.drafting.candidates import Candidate, Request
-from blogtwin.drafting.claims import Claim, content_stems, parse_claim
+from blogtwin.drafting.claims import Claim, content_stems, is_negated, parse_claim
 from blogtwin.drafting.gates import NoChecks, TextChecks, rejection_reason
 from blogtwin.drafting.notes import NoteLine, parse_notes, split_evenly
 from blogtwin.drafting.scoring import Scored, score_candidate
@@ -21,6 +22,8 @@ MAX_FOREIGN = 0.6  # share of content words that the notes don't have, above whi
 MIN_PULLED_CHARS = 4  # of a word of the notes whose beginning is made likelier
 MAX_LINE_CHARS = 400
 SEED_STRIDE = 1000  # between the seeds of two rounds: more than candidates in a round
+
+CLAUSE_END = re.compile(r"[,;:]\s+|\s[-–—]\s")
 
 Status = Literal["supported", "unsupported", "contradicts", "content", "own_words", "verbatim", "heading"]
 
@@ -111,30 +114,50 @@ class Drafter:
         lines = tuple(claim.line for claim in todo if not is_too_long(claim.line))
         paragraph = DraftParagraph()
         while todo:
-            found = self._search(lines, paragraph.text, todo)
-            sentence = self._to_sentence(found, todo)
-            paragraph.sentences.append(sentence)
-            todo = [claim for claim in todo if claim.number not in sentence.lines]
+            told, sentences = self._tell(lines, paragraph.text, todo)
+            paragraph.sentences += sentences
+            todo = todo[told:]
         return paragraph
 
-    def _to_sentence(self, found: list[Scored], todo: list[Claim]) -> DraftSentence:
-        """The best candidate, or the writer's own line where none tells it."""
-        if not found or found[0].checks[0].missing or found[0].checks[0].recall < MIN_RECALL:
-            return DraftSentence(as_sentence(todo[0].line), "own_words", (todo[0].number,))
-        best = found[0]
-        told = {todo[0].number}
-        for claim, check in zip(todo, best.checks, strict=False):
-            if check.is_told:
-                told.add(claim.number)
-        others = tuple(scored.candidate.text for scored in found[1:] if scored.is_accepted)[:2]
-        return DraftSentence(best.candidate.text, _status(best), tuple(sorted(told)), others, self.writer.name)
+    def _tell(self, lines: tuple[str, ...], before: str, todo: list[Claim]) -> tuple[int, list[DraftSentence]]:
+        """(how many of the next lines are told, the sentences that tell them): one sentence of the model's; where none
+        tells the line, one for each half of it; else the writer's own line."""
+        told, sentence = self._best_sentence(self._search(lines, before, todo), todo)
+        if sentence:
+            return told, [sentence]
+        sentences: list[DraftSentence] = []
+        halves = split_line(todo[0].line)
+        for half in halves:
+            claim = parse_claim(todo[0].number, half)
+            so_far = " ".join([before, *(s.text for s in sentences)]).strip()
+            _, sentence = self._best_sentence(self._search(lines, so_far, [claim]), [claim])
+            sentences.append(sentence or self._own_words(claim))
+        if all(s.status == "own_words" for s in sentences):
+            sentences = [self._own_words(todo[0])]
+        return 1, sentences
+
+    def _own_words(self, claim: Claim) -> DraftSentence:
+        return DraftSentence(as_sentence(claim.line), "own_words", (claim.number,))
+
+    def _best_sentence(self, found: list[Scored], todo: list[Claim]) -> tuple[int, DraftSentence | None]:
+        """(how many of the next lines the best candidate tells, the candidate as a sentence); (0, None) where none
+        tells the next line, or only with a denial too many or too few."""
+        agreeing = [scored for scored in found if scored.negation_agrees]
+        if not agreeing or agreeing[0].checks[0].missing or agreeing[0].checks[0].recall < MIN_RECALL:
+            return 0, None
+        best = agreeing[0]
+        told = 2 if best.tells_next else 1
+        numbers = tuple(dict.fromkeys(claim.number for claim in todo[:told]))
+        others = tuple(scored.candidate.text for scored in agreeing[1:] if scored.is_accepted)[:2]
+        return told, DraftSentence(best.candidate.text, _status(best), numbers, others, self.writer.name)
 
     def _search(self, lines: tuple[str, ...], before: str, todo: list[Claim]) -> list[Scored]:
         """Candidates for the next line that pass all gates, best first."""
         if is_too_long(todo[0].line):
             return []
         window = "\n".join([self.title, *(claim.line for claim in todo[:2])])
-        wanted = frozenset(word for word in tokenise_words(todo[0].line) if len(word) >= MIN_PULLED_CHARS)
+        words = tokenise_words(todo[0].line)
+        wanted = frozenset(word for word in words if len(word) >= MIN_PULLED_CHARS or is_negated(word))
         found: dict[str, Scored] = {}
         for prefix, temperature, shown in self._attempts(lines, todo[0].line):
             if self.should_stop():
@@ -164,8 +187,6 @@ class Drafter:
 
 
 def _status(best: Scored) -> Status:
-    if not best.negation_agrees:
-        return "contradicts"
     return "unsupported" if best.foreign > MAX_FOREIGN else "supported"
 
 
@@ -187,6 +208,20 @@ def group_lines(lines: list[NoteLine]) -> list[list[NoteLine]]:
 def is_too_long(line: str) -> bool:
     """Whether a line is more than a sentence can tell."""
     return len(line) > MAX_LINE_CHARS
+
+
+def split_line(line: str) -> list[str]:
+    """The halves of a line, divided at the comma or the like that is nearest to its middle; none where a half would be
+    a single word."""
+    places = [m for m in CLAUSE_END.finditer(line) if min(_words(line[: m.start()]), _words(line[m.end() :])) > 1]
+    if not places or is_too_long(line):
+        return []
+    middle = min(places, key=lambda m: abs(_words(line[: m.start()]) - _words(line[m.end() :])))
+    return [line[: middle.start()].strip(), line[middle.end() :].strip()]
+
+
+def _words(text: str) -> int:
+    return len(text.split())
 
 
 def first_words(line: str, count: int) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from blogtwin.drafting.candidates import Candidate
-from blogtwin.drafting.claims import Claim, ClaimCheck, check_claim, content_stems, order_agreement
+from blogtwin.drafting.claims import Claim, ClaimCheck, check_claim, content_stems, is_negated, order_agreement
 from blogtwin.text.tokens import tokenise_words
 
 # Weights of the parts of a score, set by hand on the notes of validation posts.
@@ -20,19 +20,21 @@ MIN_LOG_LIKELIHOOD = -3.0  # nats per token: below this all texts are equally un
 
 @dataclass(frozen=True)
 class Scored:
-    """A candidate, how it tells the next lines, and its score."""
+    """A candidate, how it tells the next lines, and its score. `tells_next`: it tells the second of them too."""
 
     candidate: Candidate
     checks: tuple[ClaimCheck, ...]
     foreign: float
     copied: float
     negation_agrees: bool
+    tells_next: bool
     score: float
 
     @property
     def is_accepted(self) -> bool:
         """Whether no better candidate needs to be looked for."""
-        return self.checks[0].is_told and self.foreign <= MAX_FOREIGN and self.copied <= MAX_COPIED
+        told = self.checks[0].is_told and self.negation_agrees
+        return told and self.foreign <= MAX_FOREIGN and self.copied <= MAX_COPIED
 
 
 def score_candidate(candidate: Candidate, todo: Sequence[Claim], known: frozenset[str]) -> Scored:
@@ -43,21 +45,22 @@ def score_candidate(candidate: Candidate, todo: Sequence[Claim], known: frozense
     foreign = sum(s not in known for s in stems) / len(stems) if stems else 1.0
     first = found[0]
     score = RECALL * first.recall + TOLD * first.is_told + ROLE * (first.roles if first.facts else 0)
-    # A sentence that tells two lines may deny for the second.
-    negation_agrees = first.negation_agrees or (len(found) > 1 and found[1].is_told)
+    negated = is_negated(candidate.text)
+    # A sentence that tells two lines denies where one of them does.
+    tells_next = len(found) > 1 and found[1].is_told and negated == (todo[0].negated or todo[1].negated)
+    negation_agrees = tells_next or negated == todo[0].negated
     if not negation_agrees:
         score -= NEGATION
-    if len(found) > 1 and found[1].is_told:
+    if tells_next:
         score += NEXT * found[1].recall
     score -= FOREIGN * foreign
     copied = copied_share(candidate.text, [claim.line for claim in todo[:2]])
     score -= COPIED * max(0.0, copied - MAX_COPIED)
     score += ORDER * order_agreement(todo[0], candidate.text)
-    told = [claim.line for claim, check in zip(todo, found, strict=False) if check.is_told] or [todo[0].line]
-    expected = ROOM * len(" ".join(told).split())
+    expected = ROOM * len(" ".join(claim.line for claim in todo[: 1 + tells_next]).split())
     score -= LENGTH * abs(math.log(len(candidate.text.split()) / expected))
     score += LIKELIHOOD * max(MIN_LOG_LIKELIHOOD, candidate.mean_log_likelihood)
-    return Scored(candidate, found, foreign, copied, negation_agrees, score)
+    return Scored(candidate, found, foreign, copied, negation_agrees, tells_next, score)
 
 
 def copied_share(sentence: str, lines: Sequence[str]) -> float:

@@ -12,7 +12,7 @@ import snowballstemmer
 
 from blogtwin.text.facts import Fact, extract_facts, preserved_facts
 from blogtwin.text.numbers import SPELLED_NUMBER, extract_dates, extract_numbers, weak_numbers
-from blogtwin.text.stopwords import NEGATIONS, STOP_WORDS
+from blogtwin.text.stopwords import NEGATIONS, STOP_WORDS, word_set
 from blogtwin.text.tokens import tokenise_words
 
 NEGATION = re.compile(rf"\b(?:{'|'.join(sorted(NEGATIONS | {'nor', 'cannot'}))})\b|n['’]t\b", re.I)
@@ -132,6 +132,33 @@ def order_agreement(claim: Claim, sentence: str) -> float:
     told = [place[s] for s in noted if s in place]
     pairs = list(zip(told, told[1:], strict=False))
     return sum(a < b for a, b in pairs) / len(pairs) if pairs else 1.0
+
+
+PERSONS = [
+    word_set("i me my mine myself i'm i've i'd i'll"),
+    word_set("we us our ours ourselves we're we've we'd we'll"),
+    word_set("you your yours yourself you're you've you'd you'll"),
+    word_set("he him his himself he's he'd he'll"),
+    word_set("she her hers herself she's she'd she'll"),
+    word_set("they them their theirs themselves they're they've they'd they'll"),
+]
+FIRST_PERSON = 0
+
+
+def persons(text: str) -> set[int]:
+    """Which of PERSONS the pronouns of a text speak of."""
+    words = {word.replace("’", "'") for word in tokenise_words(text)}
+    return {n for n, forms in enumerate(PERSONS) if forms & words}
+
+
+def person_mismatches(line: str, sentence: str) -> int:
+    """How many persons the sentence loses or brings in. Notes leave «I» out, so that it may come in, but not for
+    another one: “on her shelf” is not “on my shelf”."""
+    noted, said = persons(line), persons(sentence)
+    added = said - noted
+    if noted <= said:
+        added.discard(FIRST_PERSON)
+    return len(added) + len(noted - said - {FIRST_PERSON})
 
 
 @dataclass(frozen=True)

@@ -44,13 +44,12 @@ class Receipt:
 def make_receipt(drafter: Drafter, paragraphs: list[DraftParagraph], model: str) -> Receipt:
     """The receipt of a finished draft. `model`: the digest of what wrote."""
     sentences = [sentence for paragraph in paragraphs for sentence in paragraph.sentences]
-    told = {number: at for at, sentence in enumerate(sentences) for number in sentence.lines}
     results = []
     for line in drafter.lines:
-        status = sentences[told[line.number]].status
-        results.append(
-            LineResult(line.number, line.text, "told" if status == "supported" else status, told[line.number])
-        )
+        places = [at for at, sentence in enumerate(sentences) if line.number in sentence.lines]
+        worst = next((at for at in places if sentences[at].status != "supported"), places[0])
+        status = sentences[worst].status
+        results.append(LineResult(line.number, line.text, "told" if status == "supported" else status, worst))
     return Receipt(
         hashlib.sha256(drafter.source.encode()).hexdigest(),
         model,

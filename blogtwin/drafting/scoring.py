@@ -5,12 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from blogtwin.drafting.candidates import Candidate
-from blogtwin.drafting.claims import Claim, ClaimCheck, check_claim, content_stems, is_negated, order_agreement
+from blogtwin.drafting.claims import (
+    Claim,
+    ClaimCheck,
+    check_claim,
+    content_stems,
+    is_negated,
+    order_agreement,
+    person_mismatches,
+)
 from blogtwin.text.tokens import tokenise_words
 
 # Weights of the parts of a score, set by hand on the notes of validation posts.
 RECALL, TOLD, NEXT, ROLE, NEGATION, FOREIGN = 1.0, 0.5, 0.35, 0.4, 0.6, 0.8
-LIKELIHOOD, COPIED, ORDER, LENGTH = 0.1, 0.3, 0.3, 0.15
+LIKELIHOOD, COPIED, ORDER, LENGTH, PERSON = 0.1, 0.3, 0.3, 0.15, 0.25
 ROOM = 1.3  # words of a sentence for each word of the notes
 COPIED_WORDS = 4  # words in a row that a sentence shares with the notes are copied
 MAX_FOREIGN = 0.4  # share of content words the notes don't have, up to which a sentence is accepted at once
@@ -57,7 +65,9 @@ def score_candidate(candidate: Candidate, todo: Sequence[Claim], known: frozense
     copied = copied_share(candidate.text, [claim.line for claim in todo[:2]])
     score -= COPIED * max(0.0, copied - MAX_COPIED)
     score += ORDER * order_agreement(todo[0], candidate.text)
-    expected = ROOM * len(" ".join(claim.line for claim in todo[: 1 + tells_next]).split())
+    told = " ".join(claim.line for claim in todo[: 1 + tells_next])
+    score -= PERSON * person_mismatches(told, candidate.text)
+    expected = ROOM * len(told.split())
     score -= LENGTH * abs(math.log(len(candidate.text.split()) / expected))
     score += LIKELIHOOD * max(MIN_LOG_LIKELIHOOD, candidate.mean_log_likelihood)
     return Scored(candidate, found, foreign, copied, negation_agrees, tells_next, score)

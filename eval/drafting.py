@@ -16,6 +16,8 @@ from typing import Any
 from blogtwin.drafting.candidates import SentenceWriter
 from blogtwin.drafting.drafter import Drafter, DraftParagraph
 from blogtwin.drafting.gates import TextChecks
+from blogtwin.drafting.notes import NoteLine
+from blogtwin.drafting.scoring import Room
 from blogtwin.models import chat
 from blogtwin.models.llama_cpp import LlamaModel
 from blogtwin.text.facts import extract_facts, unsupported_facts
@@ -27,6 +29,11 @@ CONTEXT_TOKENS = 1024  # of a prompt and the paragraph so far
 MAX_SEQUENCES = 16
 RATES = ("fact_recall", "role_accuracy", "negation_accuracy", "own_words_rate")
 OWN_WORDS = ("own_words", "verbatim", "heading")
+
+
+def notes_example(lines: Sequence[str]) -> dict[str, str]:
+    """The instruction and the input with which a passage is asked for from these lines."""
+    return {"instruction": TEMPLATES["notes"][0], "input": "\n".join(f"- {line}" for line in lines)}
 
 
 class NotesModel:
@@ -44,8 +51,7 @@ class NotesModel:
 
     def encode_prompt(self, lines: Sequence[str]) -> list[int]:
         """Token ids of the prompt that asks for a passage from these lines."""
-        example = {"instruction": TEMPLATES["notes"][0], "input": "\n".join(f"- {line}" for line in lines)}
-        return chat.encode_prompt(self.tokenizer, chat.prompt_messages(example, self.system))
+        return chat.encode_prompt(self.tokenizer, chat.prompt_messages(notes_example(lines), self.system))
 
     def drafter(
         self,
@@ -56,12 +62,14 @@ class NotesModel:
         checks: TextChecks | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         name: str = "finetuned",
+        room: Room = "own",
+        lines: Sequence[NoteLine] | None = None,
     ) -> Drafter:
         """The search for one set of notes; see blogtwin.drafting.drafter.Drafter. `name`: the model's."""
         writer = SentenceWriter(
             self.model, self.encode_prompt, lambda text: chat.encode(self.tokenizer, text), f"{title}\n{notes}", name
         )
-        return Drafter(writer, title, notes, seed, per_round, checks, should_stop)
+        return Drafter(writer, title, notes, seed, per_round, checks, should_stop, room, lines)
 
 
 @dataclass(frozen=True)

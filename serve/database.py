@@ -187,6 +187,24 @@ def votes(db: sqlite3.Connection) -> list[dict]:
     return [dict(row) for row in rows]
 
 
+def add_choice(db: sqlite3.Connection, owner: str, model: str, prompt: str, chosen: str, rejected: str) -> str:
+    """Save which of two answers to a prompt the writer took; returns its id."""
+    choice_id = new_id()
+    row = (choice_id, owner, model, prompt, chosen, rejected, time.time())
+    db.execute("insert into choice values (?, ?, ?, ?, ?, ?, ?)", row)
+    return choice_id
+
+
+def remove_choice(db: sqlite3.Connection, owner: str, choice_id: str) -> bool:
+    """Returns False when the owner has no such choice."""
+    return db.execute("delete from choice where id = ? and owner = ?", (choice_id, owner)).rowcount > 0
+
+
+def choices(db: sqlite3.Connection) -> list[dict]:
+    """Every choice, oldest first."""
+    return [dict(row) for row in db.execute("select * from choice order by created_at")]
+
+
 def add_job(db: sqlite3.Connection, job_id: str, owner: str, corpus: str, params: dict) -> None:
     db.execute(
         "insert into job (id, owner, corpus, params, created_at) values (?, ?, ?, ?, ?)",

@@ -10,10 +10,17 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from blogtwin.drafting.alternatives import SentencePlace
+from blogtwin.drafting.notes import NoteLine
+from blogtwin.drafting.scoring import Room
 from serve.errors import ApiError
 
+if TYPE_CHECKING:
+    from blogtwin.drafting.drafter import Drafter
+
+LAST_MESSAGES = ("receipt", "sentences")  # that end a job
 IDLE_SECONDS = 600.0  # without a draft, after which the process ends and gives its memory back
 MAX_COPIED_WORDS = 14  # in a row, of a post that was learnt
 PROBE_CANDIDATES, PROBE_TOKENS = 8, 16  # answers by which the machine's speed is measured
@@ -21,11 +28,13 @@ PROBE_CANDIDATES, PROBE_TOKENS = 8, 16  # answers by which the machine's speed i
 
 @dataclass(frozen=True)
 class DraftJob:
-    """A draft to be made. `weights`: the GGUF that writes, with `adapter` on it where it has none inside; `base_folder`
-    holds the tokenizer. `candidates` in each round; None: as many as fit `seconds`."""
+    """A draft to be made of `lines`; `notes` is the text they were read from. With a `place`, only other sentences for
+    it are. `weights`: the GGUF that writes, with `adapter` on it where it has none inside; `base_folder` holds the
+    tokenizer. `candidates` in each round; None: as many as fit `seconds`."""
 
     title: str
     notes: str
+    lines: tuple[NoteLine, ...]
     seed: int
     candidates: int | None
     seconds: float
@@ -36,6 +45,8 @@ class DraftJob:
     project: Path
     name: str  # of the model
     model: str  # the digest of what writes, for the receipt
+    room: Room = "own"
+    place: SentencePlace | None = None
 
 
 class DraftingWorker:
@@ -48,8 +59,8 @@ class DraftingWorker:
         self.stopping: asyncio.Future | None = None
 
     async def write(self, job: DraftJob) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """("start", {candidates, lines}), ("paragraph", …) for each, ("receipt", …) at the end. Raises ApiError.
-        Closing the iterator stops the draft."""
+        """("start", {candidates, lines}), ("paragraph", …) for each, ("receipt", …) at the end; for a place only
+        ("sentences", …). Raises ApiError. Closing the iterator stops the draft."""
         async with self.lock:
             if self.stopping is not None:  # of a draft whose caller was cancelled twice, and did not wait
                 await asyncio.shield(self.stopping)
@@ -65,7 +76,7 @@ class DraftingWorker:
                     if name in ("failed", "gone"):
                         finished = True
                         raise ApiError(502, "engine_failed", data["reason"], "Look at the log, and ask again.")
-                    finished = name == "receipt"
+                    finished = name in LAST_MESSAGES
                     yield name, data
                     if finished:
                         return
@@ -175,9 +186,10 @@ class PostChecks:
 
 
 def draft(job: DraftJob, connection: Connection, loaded: dict[tuple, LoadedWriter]) -> None:
-    """Write one draft, and send it as it comes."""
+    """Write one draft, or other sentences for a place of one, and send it as it comes."""
+    from blogtwin.drafting.alternatives import find_alternatives
     from blogtwin.drafting.drafter import DraftStopped
-    from blogtwin.drafting.receipt import candidates_for, make_receipt
+    from blogtwin.drafting.receipt import candidates_for
 
     key = (job.weights, job.adapter, job.model, job.system, job.project)
     if key not in loaded:
@@ -186,18 +198,36 @@ def draft(job: DraftJob, connection: Connection, loaded: dict[tuple, LoadedWrite
         loaded.clear()
         loaded[key] = LoadedWriter(job)
     one = loaded[key]
-    lines = len(job.notes.strip().splitlines())
-    count = job.candidates or candidates_for(job.seconds, lines, one.tokens_per_second)
-    drafter = one.notes_model.drafter(job.title, job.notes, job.seed, count, one.checks, connection.poll, job.name)
-    connection.send(("start", {"candidates": count, "lines": [asdict(line) for line in drafter.lines]}))
-    paragraphs = []
+    count = job.candidates or candidates_for(job.seconds, lines_to_tell(job), one.tokens_per_second)
+    drafter = one.notes_model.drafter(
+        job.title, job.notes, job.seed, count, one.checks, connection.poll, job.name, job.room, job.lines
+    )
     try:
-        for paragraph in drafter.paragraphs():
-            paragraphs.append(paragraph)
-            sentences = [asdict(sentence) for sentence in paragraph.sentences]
-            connection.send(("paragraph", {"number": len(paragraphs), "text": paragraph.text, "sentences": sentences}))
+        if job.place is None:
+            send_draft(job, connection, drafter, count)
+        else:
+            sentences, reason = find_alternatives(drafter, job.place)
+            connection.send(("sentences", {"sentences": [asdict(one) for one in sentences], "reason": reason}))
     except DraftStopped:
         connection.recv()
         connection.send(("stopped", {}))
-        return
-    connection.send(("receipt", make_receipt(drafter, paragraphs, job.model).to_dict()))
+
+
+def lines_to_tell(job: DraftJob) -> int:
+    """How many lines of the notes a job searches sentences for."""
+    return 1 if job.place else sum(line.kind == "claim" for line in job.lines)
+
+
+def send_draft(job: DraftJob, connection: Connection, drafter: "Drafter", count: int) -> None:
+    """Send a draft's paragraphs as they come, and the receipt. Raises DraftStopped."""
+    from blogtwin.drafting.receipt import make_receipt
+
+    connection.send(("start", {"candidates": count, "lines": [asdict(line) for line in drafter.lines]}))
+    paragraphs = []
+    for paragraph in drafter.paragraphs():
+        paragraphs.append(paragraph)
+        sentences = [asdict(sentence) for sentence in paragraph.sentences]
+        connection.send(("paragraph", {"number": len(paragraphs), "text": paragraph.text, "sentences": sentences}))
+    questions = [asdict(question) for question in drafter.wishes.questions()]
+    receipt = make_receipt(drafter, paragraphs, job.model).to_dict()
+    connection.send(("receipt", {"receipt": receipt, "questions": questions}))

@@ -9,6 +9,11 @@ from collections.abc import Callable
 
 from blogtwin.errors import UserError
 
+CHOICE_TABLE = """
+    create table choice (
+        id text primary key, owner text not null, model text not null, prompt text not null,
+        chosen text not null, rejected text not null, created_at real not null)
+    """
 SCHEMA = (
     """
     create table session (
@@ -49,6 +54,7 @@ SCHEMA = (
         id text primary key, owner text not null, corpus text not null, params text not null,
         created_at real not null, result text not null default '')
     """,
+    CHOICE_TABLE,
 )
 # The schema of files from before versions were recorded, as it was then.
 UNVERSIONED_SCHEMA = (
@@ -122,8 +128,13 @@ def rename_columns(db: sqlite3.Connection) -> None:
             db.execute(f"alter table {table} rename column {old} to {new}")
 
 
+def add_choices(db: sqlite3.Connection) -> None:
+    """2 → 3: sentences that a writer took instead of others."""
+    db.execute(CHOICE_TABLE)
+
+
 # Step n turns version n into version n + 1. Released steps never change: a new schema is a new step.
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (complete_unversioned, rename_columns)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (complete_unversioned, rename_columns, add_choices)
 
 
 def migrate(db: sqlite3.Connection, name: str) -> None:

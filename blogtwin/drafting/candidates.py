@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from blogtwin.drafting.fence import Fence, Licences
+from blogtwin.drafting.questions import Reach
 from blogtwin.models.llama_cpp import LlamaModel
 from blogtwin.sampling import SamplingParams
+from blogtwin.text.sentences import ABBREVIATION
 
 SENTENCE_STOP = re.compile(r"[.!?…][\"”’)\]]*(?=\s|$)")
-ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|No|vs|e\.g|i\.e|etc|[A-Z])\.$")
 MAX_SENTENCE_TOKENS = 56
 TOP_P = 0.95
 PULL = 1.0  # nats on the beginning of a word that the sentence should still hold
@@ -64,8 +65,10 @@ class SentenceWriter:
     ):
         self.model, self.encode_prompt, self.encode, self.source = model, encode_prompt, encode, source
         self.name = name
+        self.notes = Licences(source, source)
         self.written_tokens = 0
         self.candidates = 0
+        self.reached: list[tuple[Reach, ...]] = []  # by each answer of the last round
 
     def write(self, request: Request) -> list[Candidate]:
         """Candidates for the next sentence, unchecked; those that came to no end are left out."""
@@ -73,9 +76,9 @@ class SentenceWriter:
         lead_ids = self.encode(lead) if lead else []
         prompt = self.encode_prompt(request.lines) + lead_ids
         licences = Licences(request.licensed, self.source)
+        pull = dict.fromkeys(request.wanted, PULL)
         fences = [
-            SentenceFence(licences, self.model.pieces(), lead, lead_ids, dict.fromkeys(request.wanted, PULL))
-            for _ in range(request.count)
+            SentenceFence(licences, self.model.pieces(), lead, lead_ids, pull, self.notes) for _ in range(request.count)
         ]
         sampling = SamplingParams(MAX_SENTENCE_TOKENS, request.temperature, TOP_P, 1.0)
         seeds = [request.seed + n for n in range(request.count)]
@@ -84,6 +87,7 @@ class SentenceWriter:
         )
         self.written_tokens += sum(a["written_tokens"] for a in answers)
         self.candidates += len(answers)
+        self.reached = [tuple(fence.reached.values()) for fence in fences]
         found: dict[str, Candidate] = {}
         for answer in answers:
             text = _first_sentence(request.prefix + self.model.text(answer["ids"]), answer["end"] == "stop")

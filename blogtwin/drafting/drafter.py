@@ -3,7 +3,7 @@ words where the model finds none."""
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -11,7 +11,8 @@ from blogtwin.drafting.candidates import Candidate, Request
 from blogtwin.drafting.claims import Claim, content_stems, is_negated, parse_claim
 from blogtwin.drafting.gates import NoChecks, TextChecks, rejection_reason
 from blogtwin.drafting.notes import NoteLine, parse_notes, split_evenly
-from blogtwin.drafting.scoring import Scored, score_candidate
+from blogtwin.drafting.questions import QuestionCollector, Reach
+from blogtwin.drafting.scoring import Room, Scored, score_candidate
 from blogtwin.text.tokens import tokenise_words
 
 LINES_PER_PARAGRAPH = 3
@@ -38,6 +39,7 @@ class Writer(Protocol):
     name: str
     candidates: int
     written_tokens: int
+    reached: list[tuple[Reach, ...]]  # facts beyond the notes that each answer of the last call was about to state
 
     def write(self, request: Request) -> list[Candidate]:
         """Candidates for the next sentence."""
@@ -73,8 +75,9 @@ class DraftParagraph:
 
 
 class Drafter:
-    """Drafts from one set of notes. `per_round`: candidates for a sentence in each round. The same notes, writer, seed
-    and `per_round` give the same draft."""
+    """Drafts from one set of notes. `per_round`: candidates for a sentence in each round. `room`: how many words of the
+    draft for those of the notes. `lines`: the notes as they were parsed, where they were. The same notes, writer, seed,
+    room and `per_round` give the same draft."""
 
     def __init__(
         self,
@@ -85,59 +88,72 @@ class Drafter:
         per_round: int,
         checks: TextChecks | None = None,
         should_stop: Callable[[], bool] = lambda: False,
+        room: Room = "own",
+        lines: Sequence[NoteLine] | None = None,
     ):
         self.writer, self.seed, self.per_round = writer, seed, per_round
-        self.checks, self.should_stop = checks or NoChecks(), should_stop
+        self.checks, self.should_stop, self.room = checks or NoChecks(), should_stop, room
         self.title, self.source = title, f"{title}\n{notes}"
-        self.lines = parse_notes(notes)
+        self.lines = parse_notes(notes) if lines is None else list(lines)
         self.known = frozenset(content_stems(self.source))
         self.rejected: dict[str, int] = {}
+        self.wishes = QuestionCollector()
         self.text = ""
         self.rounds = 0
         self.started = time.perf_counter()
 
     def paragraphs(self) -> Iterator[DraftParagraph]:
         """The draft, a paragraph at a time. Raises DraftStopped."""
-        for group in group_lines(self.lines):
-            paragraph = self._place(group[0]) if group[0].kind != "claim" else self._write_paragraph(group)
-            self.text = "\n\n".join(part for part in (self.text, paragraph.text) if part)
+        for groups in group_lines(self.lines):
+            paragraph = DraftParagraph()
+            for group in groups:
+                sentences = [self._place(group[0])] if group[0].kind != "claim" else self._write_sentences(group)
+                separator = " " if paragraph.sentences else "\n\n"
+                paragraph.sentences += sentences
+                self.text += (separator if self.text else "") + DraftParagraph(sentences).text
             yield paragraph
 
-    def _place(self, line: NoteLine) -> DraftParagraph:
+    def _place(self, line: NoteLine) -> DraftSentence:
         """A heading, or what is placed as it stands."""
         if line.kind == "heading":
-            return DraftParagraph([DraftSentence(f"## {line.text}", "heading", (line.number,))])
-        return DraftParagraph([DraftSentence(line.text, "verbatim", (line.number,))])
+            return DraftSentence(f"## {line.text}", "heading", (line.number,))
+        return DraftSentence(line.text, "verbatim", (line.number,))
 
-    def _write_paragraph(self, group: list[NoteLine]) -> DraftParagraph:
+    def _write_sentences(self, group: list[NoteLine]) -> list[DraftSentence]:
         todo = [parse_claim(line.number, line.text) for line in group]
-        lines = tuple(claim.line for claim in todo if not is_too_long(claim.line))
-        paragraph = DraftParagraph()
+        lines = tuple(claim.line for claim in todo if self.can_tell(claim))
+        written = DraftParagraph()
         while todo:
-            told, sentences = self._tell(lines, paragraph.text, todo)
-            paragraph.sentences += sentences
+            told, sentences = self._tell(lines, written.text, todo)
+            written.sentences += sentences
             todo = todo[told:]
-        return paragraph
+        return written.sentences
 
     def _tell(self, lines: tuple[str, ...], before: str, todo: list[Claim]) -> tuple[int, list[DraftSentence]]:
         """(how many of the next lines are told, the sentences that tell them): one sentence of the model's; where none
-        tells the line, one for each half of it; else the writer's own line."""
-        told, sentence = self._best_sentence(self._search(lines, before, todo), todo)
+        tells the line, one for each half of it; else the writer's own line. A sentence of prose is not told by
+        half."""
+        told, sentence = self._best_sentence(self.search(lines, before, todo), todo)
         if sentence:
             return told, [sentence]
         sentences: list[DraftSentence] = []
-        halves = split_line(todo[0].line)
-        for half in halves:
+        for half in split_line(todo[0].line) if self.can_tell(todo[0]) else []:
             claim = parse_claim(todo[0].number, half)
             so_far = " ".join([before, *(s.text for s in sentences)]).strip()
-            _, sentence = self._best_sentence(self._search(lines, so_far, [claim]), [claim])
+            _, sentence = self._best_sentence(self.search(lines, so_far, [claim]), [claim])
             sentences.append(sentence or self._own_words(claim))
-        if all(s.status == "own_words" for s in sentences):
+        own = [s.status == "own_words" for s in sentences]
+        if all(own) or (any(own) and self.lines[todo[0].number].form != "note"):
             sentences = [self._own_words(todo[0])]
         return 1, sentences
 
+    def can_tell(self, claim: Claim) -> bool:
+        """Whether a line is one that a sentence of the model may tell."""
+        return len(claim.line) <= MAX_LINE_CHARS and self.lines[claim.number].form != "fixed"
+
     def _own_words(self, claim: Claim) -> DraftSentence:
-        return DraftSentence(as_sentence(claim.line), "own_words", (claim.number,))
+        text = as_sentence(claim.line) if self.lines[claim.number].form == "note" else claim.line
+        return DraftSentence(text, "own_words", (claim.number,))
 
     def _best_sentence(self, found: list[Scored], todo: list[Claim]) -> tuple[int, DraftSentence | None]:
         """(how many of the next lines the best candidate tells, the candidate as a sentence); (0, None) where none
@@ -149,11 +165,12 @@ class Drafter:
         told = 2 if best.tells_next else 1
         numbers = tuple(dict.fromkeys(claim.number for claim in todo[:told]))
         others = tuple(scored.candidate.text for scored in agreeing[1:] if scored.is_accepted)[:2]
-        return told, DraftSentence(best.candidate.text, _status(best), numbers, others, self.writer.name)
+        return told, DraftSentence(best.candidate.text, sentence_status(best), numbers, others, self.writer.name)
 
-    def _search(self, lines: tuple[str, ...], before: str, todo: list[Claim]) -> list[Scored]:
-        """Candidates for the next line that pass all gates, best first."""
-        if is_too_long(todo[0].line):
+    def search(self, lines: tuple[str, ...], before: str, todo: list[Claim], enough: int = 1) -> list[Scored]:
+        """Candidates for the next line that pass all gates, best first; ended by so many accepted ones as are
+        `enough`. Raises DraftStopped."""
+        if not self.can_tell(todo[0]):
             return []
         window = "\n".join([self.title, *(claim.line for claim in todo[:2])])
         words = tokenise_words(todo[0].line)
@@ -170,8 +187,9 @@ class Drafter:
                 if reason:
                     self.rejected[reason] = self.rejected.get(reason, 0) + 1
                 elif candidate.text not in found:
-                    found[candidate.text] = score_candidate(candidate, todo, self.known)
-            if any(scored.is_accepted for scored in found.values()):
+                    found[candidate.text] = score_candidate(candidate, todo, self.known, self.room)
+            self.wishes.add(self.writer.reached, todo[0].number)
+            if sum(scored.is_accepted for scored in found.values()) >= enough:
                 break
         return sorted(found.values(), key=lambda scored: -scored.score)
 
@@ -186,35 +204,32 @@ class Drafter:
         ]
 
 
-def _status(best: Scored) -> Status:
+def sentence_status(best: Scored) -> Status:
+    """What a sentence that tells a line is marked as."""
     return "unsupported" if best.foreign > MAX_FOREIGN else "supported"
 
 
-def group_lines(lines: list[NoteLine]) -> list[list[NoteLine]]:
-    """Lines that make a paragraph together: two or three claims of one block; a heading or a verbatim part alone."""
+def group_lines(lines: Sequence[NoteLine]) -> list[list[list[NoteLine]]]:
+    """For each paragraph of the draft the lines that are told together: two or three claims of one block; a heading or
+    a verbatim part alone. A block of notes makes a paragraph for each such group, one of prose stays one."""
     blocks: dict[int, list[NoteLine]] = {}
     for line in lines:
         blocks.setdefault(line.paragraph, []).append(line)
-    groups: list[list[NoteLine]] = []
+    paragraphs: list[list[list[NoteLine]]] = []
     for block in blocks.values():
         if block[0].kind != "claim":
-            groups += [[line] for line in block]
+            paragraphs += [[[line]] for line in block]
             continue
-        count = max(1, round(len(block) / LINES_PER_PARAGRAPH))
-        groups += split_evenly(block, count)
-    return groups
-
-
-def is_too_long(line: str) -> bool:
-    """Whether a line is more than a sentence can tell."""
-    return len(line) > MAX_LINE_CHARS
+        groups = split_evenly(block, max(1, round(len(block) / LINES_PER_PARAGRAPH)))
+        paragraphs += [[group] for group in groups] if block[0].form == "note" else [groups]
+    return paragraphs
 
 
 def split_line(line: str) -> list[str]:
     """The halves of a line, divided at the comma or the like that is nearest to its middle; none where a half would be
     a single word."""
     places = [m for m in CLAUSE_END.finditer(line) if min(_words(line[: m.start()]), _words(line[m.end() :])) > 1]
-    if not places or is_too_long(line):
+    if not places:
         return []
     middle = min(places, key=lambda m: abs(_words(line[: m.start()]) - _words(line[m.end() :])))
     return [line[: middle.start()].strip(), line[middle.end() :].strip()]

@@ -11,6 +11,7 @@ from collections import defaultdict
 
 import numpy as np
 
+from blogtwin.drafting.questions import Reach, ReachKind
 from blogtwin.text.numbers import DAYS, MONTHS, SCALES, TENS, UNITS, extract_numbers
 from blogtwin.text.stopwords import SENTENCE_OPENERS
 
@@ -23,6 +24,7 @@ DIGITS_END = re.compile(r"\d[\d.,:]*$")
 WORD_END = re.compile(r"[^\W\d_][^\W\d_'’]*$")
 SENTENCE_START = re.compile(r"(?:^|[.!?:…\n][\"”’)\]]*|\n|[-–—*#] )\s*$")
 QUOTES = '“”«»„"'
+SENTENCE_BREAK = re.compile(r"(?<=[.!?…])\s+")
 LINK = re.compile(r"https?:|www\.|\]\(|<\w|!\[|```", re.I)
 
 
@@ -63,7 +65,8 @@ class Fence:
     """A `Constraint` over one answer: licences, and no run of five tokens twice.
 
     `pieces`: the text of each token. `before`: what stands before the answer, as text and as token ids. `pull`: nats
-    for the beginning of words that the answer should hold and does not hold yet.
+    for the beginning of words that the answer should hold and does not hold yet. `notes`: licences of all the notes;
+    with them, `reached` holds the facts beyond them that the answer was about to state.
     """
 
     def __init__(
@@ -73,7 +76,9 @@ class Fence:
         before: str = "",
         before_ids: list[int] | None = None,
         pull: dict[str, float] | None = None,
+        notes: Licences | None = None,
     ):
+        self.notes, self.reached = notes, dict[str, Reach]()
         self.licences, self.pieces, self.before = licences, pieces, before
         self.pull = pull or {}
         self.followers: dict[tuple, set[int]] = defaultdict(set)
@@ -96,7 +101,22 @@ class Fence:
             nats[n] = -math.inf if token in repeated else allow(self.licences, tail, piece)
             if missing and nats[n] == 0 and piece[:1] == " " and len(piece) > 2:
                 nats[n] = max((gain for word, gain in missing if word.startswith(piece[1:].lower())), default=0.0)
+        if self.notes and nats[0] < 0 and int(candidates[0]) not in repeated:
+            self._note_reach(tail, self.pieces[int(candidates[0])])
         return nats
+
+    def _note_reach(self, tail: str, piece: str) -> None:
+        """Remember what the likeliest token would state, where nothing in the notes says it."""
+        kind = forbidden_kind(self.licences, tail, piece)
+        said = SENTENCE_BREAK.split(self.text)[-1]
+        if kind is None or said in self.reached or allow(self.notes, tail, piece) == 0:
+            return
+        # A line whose own number is still to come is not short of one.
+        if kind == "number" and any(digits not in said for digits in self.licences.digits):
+            return
+        if kind == "date" and any(word in self.licences.words for word in (*MONTHS, *DAYS)):
+            return
+        self.reached[said] = Reach(kind, said.strip())
 
     def is_complete(self, ids: list[int]) -> bool:
         """The model ends the answer itself."""
@@ -145,6 +165,21 @@ def allow(licences: Licences, tail: str, piece: str) -> float:
     if inside and shown[0].isupper() and not _known_capital(licences, shown):
         return NAME_PENALTY
     return 0.0
+
+
+def forbidden_kind(licences: Licences, tail: str, piece: str) -> ReachKind | None:
+    """The kind of the fact for which `piece` is held back after `tail`; None for a link or a bracket."""
+    if any(q in piece for q in QUOTES):
+        return "quote"
+    if not _numbers_allowed(licences, tail, piece):
+        return "number"
+    word = WORD_END.search(tail + piece)
+    if word is None:
+        return None
+    lower = word[0].lower()
+    if lower in FORBIDDEN_WORDS:
+        return "number" if lower in SPELLED else "date"
+    return "name" if word[0][0].isupper() else None
 
 
 def _known_capital(licences: Licences, shown: str) -> bool:

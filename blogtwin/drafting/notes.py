@@ -1,10 +1,11 @@
 """A writer's notes as lines: what is to be told, what is a heading, and what is placed as it stands."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from blogtwin.text.sentences import SENTENCE_END
+from blogtwin.text.sentences import split_prose
 
 BULLET = re.compile(r"^\s*(?:[-*•–]\s+|\d{1,2}[.)]\s+|\[[ xX]?\]\s+)+")
 HEADING = re.compile(r"^\s*#{1,6}\s+(.+?)\s*#*\s*$")
@@ -13,17 +14,25 @@ FENCE = re.compile(r"^\s*(```|~~~)")
 VERBATIM = re.compile(r"^\s*(?:!\[|>|\||<\w|\[[^\]]*\]\([^)]*\)\s*$|https?://\S+\s*$)")
 MAX_LINE_WORDS = 30  # a longer line is prose, and is told sentence by sentence
 
+# Code, a link or a quotation inside a sentence.
+FIXED = re.compile(r"`|\]\(|https?://|www\.|[“”„«»\"]|<\w")
+
 Kind = Literal["claim", "heading", "verbatim"]
+Form = Literal["note", "sentence", "fixed"]
 
 
 @dataclass(frozen=True)
 class NoteLine:
-    """A line of the notes; `paragraph` counts the blocks that blank lines, headings and verbatim parts divide."""
+    """A line of the notes; `paragraph` counts the blocks that blank lines, headings and verbatim parts divide.
+
+    `form` of a claim: jotted down (note), a sentence of a text that is rewritten (sentence), or one that stands as it
+    is (fixed)."""
 
     number: int
     kind: Kind
     text: str
     paragraph: int
+    form: Form = "note"
 
 
 def split_evenly(lines: list[NoteLine], parts: int) -> list[list[NoteLine]]:
@@ -32,8 +41,8 @@ def split_evenly(lines: list[NoteLine], parts: int) -> list[list[NoteLine]]:
     return [lines[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
 
 
-def parse_notes(notes: str) -> list[NoteLine]:
-    """The lines in order. A paragraph of prose becomes a line for each sentence."""
+def parse_notes(notes: str, max_line_words: int = MAX_LINE_WORDS) -> list[NoteLine]:
+    """The lines in order. One of more words than `max_line_words` is prose, and becomes a line for each sentence."""
     lines: list[NoteLine] = []
     paragraph, fenced, goes_on = 0, False, False  # goes_on: a table or a quotation may have its next row here
 
@@ -71,9 +80,51 @@ def parse_notes(notes: str) -> list[NoteLine]:
             paragraph += 1
         else:
             text = BULLET.sub("", raw).strip()
-            parts = SENTENCE_END.split(text) if len(text.split()) > MAX_LINE_WORDS else [text]
-            for part in parts:
-                if re.search(r"\w", part or ""):
-                    add("claim", part.strip())
+            for part in split_prose(text) if len(text.split()) > max_line_words else [text]:
+                if re.search(r"\w", part):
+                    add("claim", part)
         goes_on = bool(verbatim)
     return lines
+
+
+def place_headings(lines: list[NoteLine], outline: Sequence[str]) -> list[NoteLine]:
+    """The lines with the outline's headings among them, each over as many lines as the others; notes that have headings
+    of their own stay as they are."""
+    if not outline or any(line.kind == "heading" for line in lines):
+        return lines
+    placed: list[NoteLine] = []
+    paragraph = 0
+    for heading, own in zip(outline, split_evenly(lines, len(outline)), strict=True):
+        paragraph += 1
+        placed.append(NoteLine(len(placed), "heading", heading, paragraph))
+        for at, line in enumerate(own):
+            if at == 0 or line.paragraph != own[at - 1].paragraph:
+                paragraph += 1
+            placed.append(replace(line, number=len(placed), paragraph=paragraph))
+    return placed
+
+
+def parse_prose(text: str) -> list[NoteLine]:
+    """A text to be rewritten as lines: one for each sentence, paragraphs kept. What is placed in notes is placed here
+    too, and a sentence with code, a link or a quotation stands as it is."""
+    lines = parse_notes(_join_wrapped_lines(text), max_line_words=0)
+    return [
+        replace(line, form="fixed" if FIXED.search(line.text) else "sentence") if line.kind == "claim" else line
+        for line in lines
+    ]
+
+
+def _join_wrapped_lines(text: str) -> str:
+    """Each paragraph of prose on one line."""
+    joined: list[str] = []
+    fenced = goes_on = False
+    for raw in text.replace("\r\n", "\n").split("\n"):
+        at_fence = FENCE.match(raw) is not None
+        placed = fenced or at_fence or not raw.strip() or HEADING.match(raw) or VERBATIM.match(raw)
+        fenced = fenced != at_fence
+        if goes_on and not placed and not BULLET.match(raw):
+            joined[-1] += f" {raw.strip()}"
+        else:
+            joined.append(raw)
+        goes_on = not placed
+    return "\n".join(joined)

@@ -28,7 +28,8 @@ class Constraint(Protocol):
     """What an answer may say: asked before each token, so that none is chosen that breaks it."""
 
     def adjust(self, ids: list[int], candidates: np.ndarray) -> np.ndarray:
-        """(n,) nats to add to the logits of `candidates` (n token ids) after the answer so far; -inf forbids one."""
+        """(n,) nats to add to the logits of `candidates` (n token ids, the likeliest first) after the answer so far;
+        -inf forbids one."""
 
     def is_complete(self, ids: list[int]) -> bool:
         """Whether the answer ends here, though the model would go on."""
@@ -163,6 +164,7 @@ class Decoder:
         scores -= math.log(float(np.exp(scores).sum()))
         for checked in CHECKED_TOKENS:
             candidates = np.argpartition(-scores, checked)[:checked]
+            candidates = candidates[np.argsort(-scores[candidates])]
             adjusted = scores[candidates] + constraint.adjust(ids, candidates)
             if np.isfinite(adjusted).any():
                 break

@@ -18,6 +18,19 @@ LINE_OR_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 CLAUSE_END = re.compile(r"(?<=[.!?:;])(?=\s)")
 # In an answer whose number of sentences is checked.
 COUNTED_END = re.compile(r"(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)[.!?…]+[\"'”’)*_]*(?=\s|$)")
+# A full stop that ends no sentence.
+ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|No|vs|e\.g|i\.e|etc|[A-Z])\.$")
+
+
+def split_prose(text: str) -> list[str]:
+    """The sentences of a paragraph letter by letter; “Mr. Tonkin” is not divided."""
+    sentences: list[str] = []
+    for piece in SENTENCE_END.split(text):
+        if sentences and ABBREVIATION.search(sentences[-1]):
+            sentences[-1] += f" {piece}"
+        else:
+            sentences.append(piece)
+    return [sentence.strip() for sentence in sentences if sentence.strip()]
 
 
 def split_sentences(text: str) -> list[str]:

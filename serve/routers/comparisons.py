@@ -19,7 +19,7 @@ from serve.auth import Caller
 from serve.catalog import BASE, TWIN
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.errors import ApiError
-from serve.preference_pairs import votes_to_pairs
+from serve.preference_pairs import choices_to_pairs, votes_to_pairs
 from serve.requests import Name, PromptRequest
 from serve.streaming import GenerationStream, cancel_on_disconnect, collect_final
 
@@ -202,7 +202,8 @@ async def results(state: StateDep) -> Results:
     responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
 )
 async def preference_pairs(state: StateDep) -> Response:
-    """The votes as pairs for DPO, one JSON line each: {prompt, chosen, rejected}, lists of chat messages in TRL's
-    format. Save them to a file and set `train.preference_data` to it."""
+    """The votes, and the choices between sentences of drafts, as pairs for DPO, one JSON line each: {prompt, chosen,
+    rejected}, lists of chat messages in TRL's format. Save them to a file and set `train.preference_data` to it."""
     rows = votes_to_pairs(await state.database.run(database.votes))
+    rows += choices_to_pairs(await state.database.run(database.choices))
     return Response("".join(row.model_dump_json() + "\n" for row in rows), media_type="application/x-ndjson")

@@ -1,4 +1,4 @@
-"""A whole post: drafted section by section, rewritten with its facts kept, exported."""
+"""A whole post: drafted from notes or a title, and exported."""
 
 import re
 from collections.abc import AsyncIterator
@@ -7,20 +7,21 @@ from typing import Annotated, Literal, Self
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from blogtwin.text.facts import extract_facts, preserved_facts, unsupported_facts
+from blogtwin.drafting.notes import parse_notes, place_headings
+from blogtwin.drafting.scoring import Room
 from blogtwin.text.sentences import LINE_OR_SENTENCE_END
 from corpus.examples import CONTINUE_TEMPLATES, FINISH_TEMPLATES, OPENING_TEMPLATES
 from serve import generation, post_export, requests, streaming, verified_draft
 from serve.app_state import AppState
 from serve.catalog import BASE, TWIN
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
-from serve.requests import Name, Prompt, PromptRequest, SamplingOptions
+from serve.draft_models import ROOM_DESCRIPTION, Heading
+from serve.requests import Name, PromptRequest, SamplingOptions
 from serve.routers.generation import EVENTS
-from serve.streaming import Event, GenerationStream, PrimedStreamingResponse, cancel_on_disconnect, collect_final
+from serve.streaming import Event, GenerationStream, PrimedStreamingResponse
 
 router = APIRouter(prefix="/api", tags=["posts"])
 CONTEXT_CHARS = 600  # characters of the section before that the next one is shown
-Heading = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class DraftRequest(SamplingOptions):
@@ -45,6 +46,7 @@ class DraftRequest(SamplingOptions):
         None, ge=1, le=16, description="for a sentence in each round; left out: as many as fit `seconds`"
     )
     seconds: float = Field(30, gt=0, le=600, description="time for a draft from notes, roughly")
+    room: Room = Field("own", description=ROOM_DESCRIPTION)
     planner: Name = Field(BASE, description="the model that makes the outline")
 
     @model_validator(mode="after")
@@ -52,33 +54,6 @@ class DraftRequest(SamplingOptions):
         if not self.title.strip() and not self.notes.strip():
             raise ValueError("give a title or notes")
         return self
-
-
-class RewriteRequest(SamplingOptions):
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"text": "The ferry left at 9:30 with 40 people.", "max_tokens": 60}]}
-    )
-
-    text: Prompt
-    model: Name = TWIN
-    stream: bool = False
-
-
-class FoundFact(BaseModel):
-    kind: Literal["number", "date", "name", "link", "quote"]
-    value: str
-
-
-class RewriteResult(BaseModel):
-    """Facts of the input that stand in the text, that are missing, and facts of the text that the input does not
-    hold."""
-
-    text: str
-    kept: list[FoundFact]
-    missing: list[FoundFact]
-    invented: list[FoundFact]
-    finish_reason: str
-    tokens: int
 
 
 class ExportRequest(BaseModel):
@@ -178,8 +153,9 @@ async def events_of(state: AppState, asked: DraftRequest) -> AsyncIterator[Event
     by section."""
     title = asked.title.strip() or " ".join(asked.notes.split())[:80]
     if asked.notes.strip():
-        headings = verified_draft.own_headings(asked)
-        job = verified_draft.draft_job(state, asked, verified_draft.notes_under_headings(asked.notes, asked.outline))
+        lines = place_headings(parse_notes(asked.notes), asked.outline)
+        headings = [line.text for line in lines if line.kind == "heading"]
+        job = verified_draft.draft_job(state, asked, asked.title, asked.notes, lines)
         if job is not None:
             yield Event("outline", {"title": title, "outline": headings})
             if not asked.only_outline:
@@ -195,8 +171,8 @@ async def draft(
     asked: DraftRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
 ) -> Response:
     """A post, streamed. From notes: outline {title, outline} with the writer's own headings, start {candidates, lines},
-    paragraph {number, text, sentences} for each, draft {title, text, paragraphs, receipt}. From a title: outline, then
-    for each section section, delta, section_end; `draft` comes last."""
+    paragraph {number, text, sentences} for each, draft {title, text, paragraphs, questions, receipt}. From a title:
+    outline, then for each section section, delta, section_end; `draft` comes last."""
     needed = {asked.model} if asked.outline or asked.notes.strip() else {asked.model, asked.planner}
     for name in needed:
         state.pool.get(name)
@@ -206,50 +182,6 @@ async def draft(
         state.running, request_id, caller.name, [events_of(state, asked)], state.settings.answer_seconds
     )
     return await PrimedStreamingResponse.of(request, streaming.encode_stream(stream))
-
-
-def compare_facts(source: str, text: str) -> dict:
-    """The facts of two texts, as Rewritten shows them."""
-    there, found = extract_facts(source), preserved_facts(source, text)
-    groups = {"kept": found, "missing": there - found, "invented": unsupported_facts(source, text)}
-    return {name: [FoundFact(kind=f.kind, value=f.value) for f in sorted(some)] for name, some in groups.items()}
-
-
-async def rewrite_events(state: AppState, asked: RewriteRequest) -> AsyncIterator[Event]:
-    one = state.pool.get(asked.model)
-    question = PromptRequest(
-        prompt="Rewrite this in my own voice. Keep every number, name, link and quotation:", input=asked.text
-    )
-    async for event in generation.stream_completion(
-        one, requests.build_messages(state, one, question), requests.resolve_sampling(state, asked)
-    ):
-        if event.name == "delta":
-            yield event
-        else:
-            text = event.data.text.strip()
-            yield Event(
-                "rewritten",
-                RewriteResult(
-                    text=text,
-                    finish_reason=event.data.finish_reason,
-                    tokens=event.data.tokens,
-                    **compare_facts(asked.text, text),
-                ),
-            )
-
-
-@router.post("/rewrite", response_model=RewriteResult, responses=EVENTS)
-async def rewrite(
-    asked: RewriteRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
-) -> Response | RewriteResult:
-    """Rough text in, the author's voice out, and which numbers, dates, names, links and quotes were kept, lost or made
-    up."""
-    relay = GenerationStream(
-        state.running, request_id, caller.name, [rewrite_events(state, asked)], state.settings.answer_seconds
-    )
-    if asked.stream:
-        return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))
-    return await cancel_on_disconnect(request, collect_final(relay, "rewritten"))
 
 
 FILES = {

@@ -24,6 +24,7 @@ class Scripted:
     def __init__(self, say):
         self.say, self.asked, self.name = say, [], "scripted"
         self.candidates = self.written_tokens = 0
+        self.reached = []
 
     def write(self, request: Request) -> list[Candidate]:
         self.asked.append(request)

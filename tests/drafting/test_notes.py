@@ -82,7 +82,7 @@ def test_numbers_count_the_lines_in_order():
 
 
 def groups_of(notes: str) -> list[list[str]]:
-    return [[line.text for line in group] for group in group_lines(parse_notes(notes))]
+    return [[line.text for line in group] for (group,) in group_lines(parse_notes(notes))]
 
 
 def test_a_paragraph_tells_two_or_three_lines_of_one_block_in_their_order():

@@ -19,7 +19,8 @@ from serve.cached import Cached
 from serve.preference_pairs import votes_to_pairs
 from serve.routers import dashboard
 from serve.routers.chats import drop_retried_answers
-from serve.routers.drafts import compare_facts, parse_headings
+from serve.routers.drafts import parse_headings
+from serve.routers.rewriting import compare_facts
 from tests.support.api_client import client
 from tests.support.server_process import Server, events
 

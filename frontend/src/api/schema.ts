@@ -138,31 +138,10 @@ export interface paths {
         /**
          * Draft
          * @description A post, streamed. From notes: outline {title, outline} with the writer's own headings, start {candidates, lines},
-         *     paragraph {number, text, sentences} for each, draft {title, text, paragraphs, receipt}. From a title: outline, then
-         *     for each section section, delta, section_end; `draft` comes last.
+         *     paragraph {number, text, sentences} for each, draft {title, text, paragraphs, questions, receipt}. From a title:
+         *     outline, then for each section section, delta, section_end; `draft` comes last.
          */
         post: operations["draft_api_draft_post"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/rewrite": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Rewrite
-         * @description Rough text in, the author's voice out, and which numbers, dates, names, links and quotes were kept, lost or made
-         *     up.
-         */
-        post: operations["rewrite_api_rewrite_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -183,6 +162,88 @@ export interface paths {
          * @description A text as Markdown with front matter, as an HTML page, or as .docx.
          */
         post: operations["export_post_api_export_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/draft/sentence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sentence
+         * @description Other sentences for the same lines of the notes, under the same checks as those of a draft.
+         */
+        post: operations["sentence_api_draft_sentence_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/draft/choice": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Choice
+         * @description Keep which of two sentences the writer took, as a preference pair for training.
+         */
+        post: operations["choice_api_draft_choice_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/draft/choice/{choice_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove Choice
+         * @description Take a choice back: it is deleted, and no training reads it.
+         */
+        delete: operations["remove_choice_api_draft_choice__choice_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rewrite": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rewrite
+         * @description Rough text in, the author's voice out, and which numbers, dates, names, links and quotes were kept, lost or made
+         *     up. With `stream`: start {candidates, lines}, for each paragraph delta {text} and paragraph {number, text,
+         *     sentences}, and at the end rewritten.
+         */
+        post: operations["rewrite_api_rewrite_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -418,8 +479,8 @@ export interface paths {
         };
         /**
          * Preference Pairs
-         * @description The votes as pairs for DPO, one JSON line each: {prompt, chosen, rejected}, lists of chat messages in TRL's
-         *     format. Save them to a file and set `train.preference_data` to it.
+         * @description The votes, and the choices between sentences of drafts, as pairs for DPO, one JSON line each: {prompt, chosen,
+         *     rejected}, lists of chat messages in TRL's format. Save them to a file and set `train.preference_data` to it.
          */
         get: operations["preference_pairs_api_blind_pairs_get"];
         put?: never;
@@ -841,6 +902,58 @@ export interface components {
             title: string;
         };
         /**
+         * ChoiceRequest
+         * @description The writer took `chosen` instead of `rejected` as the sentence that tells `lines`. `before`: the text of its
+         *     paragraph before it.
+         * @example {
+         *       "chosen": "One of its 13 rungs is loose.",
+         *       "lines": [
+         *         0
+         *       ],
+         *       "notes": "13 rungs, one is loose",
+         *       "rejected": "The 13 rungs are one loose.",
+         *       "title": "The ladder"
+         *     }
+         */
+        ChoiceRequest: {
+            /**
+             * Title
+             * @default
+             */
+            title: string;
+            /** Notes */
+            notes: string;
+            /**
+             * Outline
+             * @default []
+             */
+            outline: string[];
+            /** Lines */
+            lines: number[];
+            /**
+             * Before
+             * @default
+             */
+            before: string;
+            /** Chosen */
+            chosen: string;
+            /** Rejected */
+            rejected: string;
+            /**
+             * Model
+             * @default finetuned
+             */
+            model: string;
+        };
+        /**
+         * ChoiceResult
+         * @description The choice that was kept. DELETE /api/draft/choice/{id} takes it back.
+         */
+        ChoiceResult: {
+            /** Id */
+            id: string;
+        };
+        /**
          * CommitScorecard
          * @description A commit's scorecard.
          */
@@ -1020,6 +1133,18 @@ export interface components {
             text: string;
         };
         /**
+         * DraftParagraphResult
+         * @description A paragraph of a draft, with its sentences.
+         */
+        DraftParagraphResult: {
+            /** Number */
+            number: number;
+            /** Text */
+            text: string;
+            /** Sentences */
+            sentences: components["schemas"]["DraftSentence"][];
+        };
+        /**
          * DraftRequest
          * @description Notes or a title. From notes, the draft says what they say: each line is told, or stands there as it is, and no
          *     heading is made up. From a title alone, the model plans an outline and makes up the rest; with an `outline` (yours,
@@ -1098,11 +1223,48 @@ export interface components {
              */
             seconds: number;
             /**
+             * Room
+             * @description words of the draft for those of the notes. tight: as few as tell them. own: as the model writes. roomy: with a sentence in each paragraph that adds no fact, where the model has one
+             * @default own
+             * @enum {string}
+             */
+            room: "tight" | "own" | "roomy";
+            /**
              * Planner
              * @description the model that makes the outline
              * @default base
              */
             planner: string;
+        };
+        /**
+         * DraftSentence
+         * @description A sentence of the draft. `lines`: numbers of the note lines that it tells.
+         *
+         *     supported: it tells lines of the notes. unsupported: it tells one, and more that nothing in the notes says.
+         *     contradicts: it denies what a line says, or says what a line denies. content: it tells lines, in the plain words of
+         *     the content model. own_words: the writer's line as it stands. `written_by`: name of the model that wrote it; None
+         *     where the writer did.
+         */
+        DraftSentence: {
+            /** Text */
+            text: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "supported" | "unsupported" | "contradicts" | "content" | "own_words" | "verbatim" | "heading";
+            /**
+             * Lines
+             * @default []
+             */
+            lines: number[];
+            /**
+             * Alternatives
+             * @default []
+             */
+            alternatives: string[];
+            /** Written By */
+            written_by?: string | null;
         };
         /**
          * ErrorAnswer
@@ -1369,6 +1531,21 @@ export interface components {
              */
             scorecard: boolean;
         };
+        /**
+         * LineResult
+         * @description A line of the notes and how it is told: `told` in the model's words, `own_words` in the writer's, or placed as it
+         *     stands (`verbatim`, `heading`). `sentence`: place among all sentences of the draft, from 0.
+         */
+        LineResult: {
+            /** Number */
+            number: number;
+            /** Text */
+            text: string;
+            /** Status */
+            status: string;
+            /** Sentence */
+            sentence: number;
+        };
         /** Message */
         "Message-Input": {
             /**
@@ -1547,6 +1724,39 @@ export interface components {
             advice: string[];
         };
         /**
+         * Receipt
+         * @description Enough to make the same text again: same notes, model, seed and candidates, same draft.
+         */
+        Receipt: {
+            /** Notes Sha256 */
+            notes_sha256: string;
+            /** Model */
+            model: string;
+            /** Seed */
+            seed: number;
+            /** Candidates Per Round */
+            candidates_per_round: number;
+            /** Candidates */
+            candidates: number;
+            /** Rounds */
+            rounds: number;
+            /** Tokens */
+            tokens: number;
+            /** Seconds */
+            seconds: number;
+            /** Rejected */
+            rejected: {
+                [key: string]: number;
+            };
+            /** Lines */
+            lines: components["schemas"]["LineResult"][];
+        };
+        /** RemovedChoice */
+        RemovedChoice: {
+            /** Removed */
+            removed: boolean;
+        };
+        /**
          * Results
          * @description `preferred`: which reads better. `more_similar`: which sounds more like the author. `strengths`: Bradley–Terry on
          *     `preferred`, the chance to win against an average model; empty for fewer than three models.
@@ -1566,7 +1776,10 @@ export interface components {
         };
         /**
          * RewriteRequest
+         * @description Where the model's weights are on this machine, `seed`, `candidates`, `seconds` and `room` decide; else the
+         *     sampling parameters do.
          * @example {
+         *       "candidates": 4,
          *       "max_tokens": 60,
          *       "text": "The ferry left at 9:30 with 40 people."
          *     }
@@ -1604,11 +1817,30 @@ export interface components {
              * @default false
              */
             stream: boolean;
+            /**
+             * Room
+             * @description words of the draft for those of the notes. tight: as few as tell them. own: as the model writes. roomy: with a sentence in each paragraph that adds no fact, where the model has one
+             * @default own
+             * @enum {string}
+             */
+            room: "tight" | "own" | "roomy";
+            /**
+             * Candidates
+             * @description for a sentence in each round; left out: as many as fit `seconds`
+             */
+            candidates?: number | null;
+            /**
+             * Seconds
+             * @description time for the search, roughly
+             * @default 30
+             */
+            seconds: number;
         };
         /**
          * RewriteResult
          * @description Facts of the input that stand in the text, that are missing, and facts of the text that the input does not
-         *     hold.
+         *     hold. `paragraphs` with the mark of each sentence, and `receipt`: only where the text was searched for sentence by
+         *     sentence; then a sentence that could not be told in the voice stands as it was (own_words).
          */
         RewriteResult: {
             /** Text */
@@ -1623,6 +1855,17 @@ export interface components {
             finish_reason: string;
             /** Tokens */
             tokens: number;
+            /**
+             * Paragraphs
+             * @default []
+             */
+            paragraphs: components["schemas"]["DraftParagraphResult"][];
+            /**
+             * Sentences
+             * @default []
+             */
+            sentences: components["schemas"]["DraftSentence"][];
+            receipt?: components["schemas"]["Receipt"] | null;
         };
         /**
          * ScorecardSummary
@@ -1658,6 +1901,86 @@ export interface components {
             lo: number;
             /** Hi */
             hi: number;
+        };
+        /**
+         * SentenceRequest
+         * @description A sentence of a draft from notes: `lines` are the numbers of the note lines that it tells, `text` is what stands
+         *     there, `paragraph` the text of its paragraph before it, `draft_before` the text of the paragraphs before that.
+         *     `outline` is that of the request for the draft.
+         * @example {
+         *       "candidates": 4,
+         *       "lines": [
+         *         0
+         *       ],
+         *       "notes": "13 rungs, one is loose",
+         *       "title": "The ladder"
+         *     }
+         */
+        SentenceRequest: {
+            /**
+             * Title
+             * @default
+             */
+            title: string;
+            /** Notes */
+            notes: string;
+            /**
+             * Outline
+             * @default []
+             */
+            outline: string[];
+            /** Lines */
+            lines: number[];
+            /**
+             * Paragraph
+             * @default
+             */
+            paragraph: string;
+            /**
+             * Draft Before
+             * @default
+             */
+            draft_before: string;
+            /**
+             * Text
+             * @default
+             */
+            text: string;
+            /**
+             * Model
+             * @default finetuned
+             */
+            model: string;
+            /** Seed */
+            seed?: number | null;
+            /**
+             * Room
+             * @description words of the draft for those of the notes. tight: as few as tell them. own: as the model writes. roomy: with a sentence in each paragraph that adds no fact, where the model has one
+             * @default own
+             * @enum {string}
+             */
+            room: "tight" | "own" | "roomy";
+            /**
+             * Candidates
+             * @description for a sentence in each round; left out: as many as fit `seconds`
+             */
+            candidates?: number | null;
+            /**
+             * Seconds
+             * @description time for the search, roughly
+             * @default 8
+             */
+            seconds: number;
+        };
+        /**
+         * SentenceResult
+         * @description Up to three other sentences for the same lines, the best first; `reason` says why there is none.
+         */
+        SentenceResult: {
+            /** Sentences */
+            sentences: components["schemas"]["DraftSentence"][];
+            /** Reason */
+            reason: string;
         };
         /**
          * SessionChatRequest
@@ -2841,7 +3164,7 @@ export interface operations {
             };
         };
     };
-    rewrite_api_rewrite_post: {
+    export_post_api_export_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -2850,22 +3173,19 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RewriteRequest"];
+                "application/json": components["schemas"]["ExportRequest"];
             };
         };
         responses: {
-            /** @description Server-sent events */
+            /** @description The file */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["RewriteResult"];
-                    /**
-                     * @example event: delta
-                     *     data: {"text": "It rained"}
-                     */
-                    "text/event-stream": string;
+                    "text/markdown; charset=utf-8": string;
+                    "text/html; charset=utf-8": string;
+                    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": string;
                 };
             };
             /** @description Unreadable request, or one that the model can't serve */
@@ -2987,7 +3307,7 @@ export interface operations {
             };
         };
     };
-    export_post_api_export_post: {
+    sentence_api_draft_sentence_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -2996,19 +3316,443 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ExportRequest"];
+                "application/json": components["schemas"]["SentenceRequest"];
             };
         };
         responses: {
-            /** @description The file */
+            /** @description Successful Response */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/markdown; charset=utf-8": string;
-                    "text/html; charset=utf-8": string;
-                    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": string;
+                    "application/json": components["schemas"]["SentenceResult"];
+                };
+            };
+            /** @description Unreadable request, or one that the model can't serve */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description No key, a wrong key, or an expired token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Insufficient role, or cross-origin request */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Method not allowed on this path */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not possible in the current state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A field is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The engine failed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Busy, or not ready yet */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    choice_api_draft_choice_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChoiceRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChoiceResult"];
+                };
+            };
+            /** @description Unreadable request, or one that the model can't serve */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description No key, a wrong key, or an expired token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Insufficient role, or cross-origin request */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Method not allowed on this path */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not possible in the current state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A field is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The engine failed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Busy, or not ready yet */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    remove_choice_api_draft_choice__choice_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                choice_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovedChoice"];
+                };
+            };
+            /** @description Unreadable request, or one that the model can't serve */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description No key, a wrong key, or an expired token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Insufficient role, or cross-origin request */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Method not allowed on this path */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not possible in the current state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A field is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The engine failed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Busy, or not ready yet */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    rewrite_api_rewrite_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RewriteRequest"];
+            };
+        };
+        responses: {
+            /** @description Server-sent events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RewriteResult"];
+                    /**
+                     * @example event: delta
+                     *     data: {"text": "It rained"}
+                     */
+                    "text/event-stream": string;
                 };
             };
             /** @description Unreadable request, or one that the model can't serve */

@@ -1,0 +1,50 @@
+"""Other sentences for lines of the notes that a draft has told already: the same search and the same gates."""
+
+from dataclasses import dataclass
+
+from blogtwin.drafting.claims import parse_claim
+from blogtwin.drafting.drafter import Drafter, DraftSentence, group_lines, sentence_status
+from blogtwin.drafting.scoring import Scored
+
+MAX_ALTERNATIVES = 3
+
+
+@dataclass(frozen=True)
+class SentencePlace:
+    """A sentence of a draft. `lines`: numbers of the note lines that it tells. `paragraph`: the text of its paragraph
+    before it; `draft_before`: the text of the paragraphs before that. `text`: what stands there now."""
+
+    lines: tuple[int, ...]
+    paragraph: str
+    draft_before: str
+    text: str
+
+
+def find_alternatives(drafter: Drafter, place: SentencePlace) -> tuple[list[DraftSentence], str]:
+    """(up to three other sentences that tell all lines of the place, best first; why there is none). Raises
+    DraftStopped."""
+    wanted = [line for line in drafter.lines if line.number in place.lines]
+    todo = [parse_claim(line.number, line.text) for line in wanted if line.kind == "claim"]
+    if not todo or len(todo) < len(wanted):
+        return [], "This is placed as it stands in the notes."
+    if not all(drafter.can_tell(claim) for claim in todo):
+        return [], "The line is longer than a sentence can tell."
+    drafter.text = place.draft_before
+    shown = next(group for groups in group_lines(drafter.lines) for group in groups if wanted[0] in group)
+    claims = [parse_claim(line.number, line.text) for line in shown]
+    lines = tuple(claim.line for claim in claims if drafter.can_tell(claim))
+    found = drafter.search(lines, place.paragraph, todo, enough=MAX_ALTERNATIVES + 1)
+    numbers = tuple(claim.number for claim in todo)
+    sentences = [
+        DraftSentence(scored.candidate.text, sentence_status(scored), numbers, (), drafter.writer.name)
+        for scored in found
+        if scored.candidate.text != place.text and _tells(scored, len(todo))
+    ]
+    if sentences:
+        return sentences[:MAX_ALTERNATIVES], ""
+    return [], "No other sentence that the model wrote tells this without saying more."
+
+
+def _tells(scored: Scored, lines: int) -> bool:
+    """Whether a sentence tells the one line, or both."""
+    return scored.checks[0].is_told and scored.negation_agrees and (lines == 1 or scored.tells_next)

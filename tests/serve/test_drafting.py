@@ -58,8 +58,9 @@ def test_every_line_is_in_the_receipt_and_where_it_says(draft):
     for line in receipt["lines"]:
         assert line["number"] in sentences[line["sentence"]]["lines"]
         expected = {"told": "supported"}.get(line["status"], line["status"])
-        assert sentences[line["sentence"]]["status"] == expected
-    assert sum((s["lines"] for s in sentences), []) == sorted({line["number"] for line in receipt["lines"]})
+        assert expected in [s["status"] for s in sentences if line["number"] in s["lines"]]
+    told = dict.fromkeys(number for s in sentences for number in s["lines"])  # two halves of a line have its number
+    assert list(told) == sorted({line["number"] for line in receipt["lines"]})
     assert (receipt["seed"], receipt["candidates_per_round"], len(receipt["model"])) == (3, 2, 64)
     assert receipt["candidates"] == 2 * receipt["rounds"] > 0 and receipt["tokens"] > 0
 

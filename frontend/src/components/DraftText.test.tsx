@@ -3,6 +3,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import type { NoteLine, Sentence, Status } from "../lib/verifiedDraft";
 import { DraftText } from "./DraftText";
 import { NoteLines } from "./NoteLines";
+import type { Rewriting } from "./SentenceMenu";
 
 const LINES: NoteLine[] = ["rope 22 mm", "Denzil said no"].map((text, number) => ({
   number,
@@ -29,9 +30,25 @@ afterEach(cleanup);
 const nextFrame = () => act(() => new Promise<void>((done) => requestAnimationFrame(() => done())));
 
 function show(writing = false) {
-  const actions = { onSwap: vi.fn(), onEdit: vi.fn(), onRemove: vi.fn(), onPoint: vi.fn() };
-  const page = render(<DraftText paragraphs={PARAGRAPHS} lines={LINES} writing={writing} {...actions} />);
-  return { page, ...actions, button: (name: string) => page.getByRole("button", { name }) };
+  const actions = { onSwap: vi.fn(), onEdit: vi.fn(), onRemove: vi.fn(), onRewrite: vi.fn() };
+  const onPoint = vi.fn();
+  const text = (rewriting: Rewriting | null) => (
+    <DraftText
+      paragraphs={PARAGRAPHS}
+      lines={LINES}
+      writing={writing}
+      onPoint={onPoint}
+      actions={{ ...actions, busy: !!rewriting, rewriting }}
+    />
+  );
+  const page = render(text(null));
+  return {
+    page,
+    ...actions,
+    onPoint,
+    button: (name: string) => page.getByRole("button", { name }),
+    setRewriting: (rewriting: Rewriting | null) => page.rerender(text(rewriting)),
+  };
 }
 
 test("each mark is told in words, and all but the plain one by an icon", () => {
@@ -100,7 +117,9 @@ test("each line of the notes says what became of it", () => {
   ]);
   const items = (writing: boolean) => {
     cleanup();
-    const list = render(<NoteLines lines={LINES} states={states} highlighted={[0]} writing={writing} />);
+    const list = render(
+      <NoteLines lines={LINES} states={states} dropped={new Set()} added={[]} highlighted={[0]} writing={writing} />,
+    );
     return list.getAllByRole("listitem").map((item) => item.textContent);
   };
   expect(items(true)).toEqual(["rope 22 mm told", "Denzil said no not told yet"]);

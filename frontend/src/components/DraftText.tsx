@@ -1,66 +1,41 @@
-/** A draft from notes: each sentence is a button with a mark, and opens what can be done with it. */
-import { CircleQuestionMark, PenLine, TriangleAlert } from "lucide-react";
-import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from "react";
-import type { NoteLine, Sentence, Status } from "../lib/verifiedDraft";
-import { Button } from "./Button";
-import { FIELD_CLASS } from "./Field";
+/** A text whose sentences were checked: each is a button with a mark, and opens what can be done with it. */
+import { type KeyboardEvent, type ReactNode, useRef, useState } from "react";
+import type { NoteLine, Sentence } from "../lib/verifiedDraft";
 import { Markdown } from "./Markdown";
+import { OtherWordings } from "./OtherWordings";
+import { describeSentence, MARKS, SentenceMeaning } from "./SentenceMark";
+import { type SentenceActions, SentenceMenu } from "./SentenceMenu";
 
-/** `mark`: its underline; the icon says the same to those who don't see colours, and `meaning` to those who listen. */
-const MARKS: Record<Status, { meaning: string; icon?: typeof PenLine; mark: string }> = {
-  supported: { meaning: "From your notes", mark: "decoration-line" },
-  unsupported: {
-    meaning: "Nothing in your notes says this",
-    icon: CircleQuestionMark,
-    mark: "bg-mark decoration-muted decoration-wavy",
-  },
-  contradicts: {
-    meaning: "Contradicts your notes",
-    icon: TriangleAlert,
-    mark: "bg-gone decoration-bad decoration-double",
-  },
-  content: { meaning: "From your notes, in plain words", mark: "decoration-line decoration-dashed" },
-  own_words: { meaning: "Your own words", icon: PenLine, mark: "text-muted decoration-muted decoration-dotted" },
-  edited: {
-    meaning: "Edited by you, not checked",
-    icon: PenLine,
-    mark: "text-muted decoration-muted decoration-dotted",
-  },
-  verbatim: { meaning: "As it stands in your notes", mark: "decoration-line" },
-  heading: { meaning: "Your heading", mark: "decoration-transparent hover:decoration-line" },
-};
-
-export type SentenceActions = {
-  onSwap: (id: number, index: number) => void;
-  onEdit: (id: number, text: string) => void;
-  onRemove: (id: number) => void;
-};
-type Props = SentenceActions & {
+type Props = {
   paragraphs: Sentence[][];
   lines: NoteLine[];
-  /** The draft is still coming: nothing can be changed yet. */
+  /** The text is still coming: nothing can be changed yet. */
   writing: boolean;
   /** A sentence under the pointer or with the focus; null: none. */
-  onPoint: (sentence: Sentence | null) => void;
+  onPoint?: (sentence: Sentence | null) => void;
+  /** None: the text can only be read. */
+  actions?: SentenceActions;
 };
 
-export function DraftText({ paragraphs, lines, writing, onPoint, ...actions }: Props) {
+export function DraftText({ paragraphs, lines, writing, onPoint, actions }: Props) {
   const [openId, setOpenId] = useState<number | null>(null);
   const [pointed, setPointed] = useState<Sentence | null>(null);
   const buttons = useRef(new Map<number, HTMLElement>());
   const point = (sentence: Sentence | null) => {
     setPointed(sentence);
-    onPoint(sentence);
+    onPoint?.(sentence);
   };
   const close = (id: number) => {
+    const at = [...buttons.current.keys()].indexOf(id);
     setOpenId(null);
-    // After the sentence was changed: it is the same button.
-    requestAnimationFrame(() => buttons.current.get(id)?.focus());
+    // After the sentence was changed: it is the same button, or the one that stands in its place.
+    requestAnimationFrame(() => {
+      const now = [...buttons.current.values()];
+      (buttons.current.get(id) ?? now[Math.min(at, now.length - 1)])?.focus();
+    });
   };
   const notesOf = (sentence: Sentence) =>
     lines.filter((line) => sentence.lines.includes(line.number)).map((line) => line.text);
-  const describe = (sentence: Sentence) =>
-    [MARKS[sentence.status].meaning, ...notesOf(sentence).map((note) => `“${note}”`)].join(": ");
 
   const button = (sentence: Sentence, content: ReactNode) => {
     const { icon: Icon, mark } = MARKS[sentence.status];
@@ -82,7 +57,7 @@ export function DraftText({ paragraphs, lines, writing, onPoint, ...actions }: P
         tabIndex={0}
         aria-expanded={openId === sentence.id}
         aria-disabled={writing}
-        aria-description={describe(sentence)}
+        aria-description={describeSentence(sentence, notesOf(sentence))}
         data-status={sentence.status}
         onClick={toggle}
         onKeyDown={onKeyDown}
@@ -103,40 +78,34 @@ export function DraftText({ paragraphs, lines, writing, onPoint, ...actions }: P
         const open = sentences.find((sentence) => sentence.id === openId);
         const hint = sentences.find((sentence) => sentence.id === pointed?.id);
         return (
-          <div key={sentences[0].id} className="relative">
-            <ParagraphText sentences={sentences} button={button} />
-            {hint && !open && (
-              <p
-                aria-hidden="true"
-                className="pointer-events-none absolute inset-x-0 top-full z-10 mt-1 rounded-lg border border-line bg-card px-3 py-1.5 text-sm shadow-md [overflow-wrap:anywhere]"
-              >
-                <Meaning sentence={hint} notes={notesOf(hint)} />
-              </p>
-            )}
+          <div key={sentences[0].id}>
+            <div className="relative">
+              <ParagraphText sentences={sentences} button={button} />
+              {hint && !open && (
+                <p
+                  aria-hidden="true"
+                  className="pointer-events-none absolute inset-x-0 top-full z-10 mt-1 rounded-lg border border-line bg-card px-3 py-1.5 text-sm shadow-md [overflow-wrap:anywhere]"
+                >
+                  <SentenceMeaning sentence={hint} notes={notesOf(hint)} />
+                </p>
+              )}
+            </div>
             {open && (
               <SentenceMenu
                 key={open.id}
                 sentence={open}
                 notes={notesOf(open)}
                 onClose={() => close(open.id)}
-                {...actions}
+                actions={actions}
               />
+            )}
+            {actions && !open && !writing && (
+              <OtherWordings sentences={sentences} disabled={actions.busy} onSwap={actions.onSwap} />
             )}
           </div>
         );
       })}
     </div>
-  );
-}
-
-function Meaning({ sentence, notes }: { sentence: Sentence; notes: string[] }) {
-  const { meaning, icon: Icon } = MARKS[sentence.status];
-  return (
-    <>
-      {Icon && <Icon aria-hidden="true" className="me-1.5 inline size-3.5!" />}
-      <span className="font-medium">{meaning}</span>
-      {sentence.status !== "verbatim" && notes.map((note) => <span key={note}> · {note}</span>)}
-    </>
   );
 }
 
@@ -164,83 +133,5 @@ function ParagraphText({ sentences, button }: TextProps) {
     <p dir="auto" className="font-serif text-[1.16rem] leading-[1.75] [overflow-wrap:anywhere]">
       {sentences.map((sentence, n) => [n > 0 && " ", button(sentence, sentence.text)])}
     </p>
-  );
-}
-
-type MenuProps = SentenceActions & { sentence: Sentence; notes: string[]; onClose: () => void };
-
-/** Below its paragraph. Escape closes it. */
-function SentenceMenu({ sentence, notes, onClose, onSwap, onEdit, onRemove }: MenuProps) {
-  const [edited, setEdited] = useState<string | null>(null);
-  const menu = useRef<HTMLDivElement>(null);
-  const isEditing = edited !== null;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the keyboard goes to what has come
-  useEffect(() => menu.current?.querySelector<HTMLElement>("textarea, button")?.focus(), [isEditing]);
-  const act = (work: () => void) => {
-    work();
-    onClose();
-  };
-  const save = () => act(() => onEdit(sentence.id, edited ?? ""));
-  const onKeyDown = (e: KeyboardEvent) => {
-    if (e.key === "Escape") {
-      e.stopPropagation();
-      onClose();
-    }
-    if (e.key === "Enter" && isEditing && (e.ctrlKey || e.metaKey)) save();
-  };
-  return (
-    <div
-      ref={menu}
-      role="group"
-      aria-label="This sentence"
-      onKeyDown={onKeyDown}
-      className="mt-2 flex flex-col gap-2 rounded-xl border border-line bg-card p-3 text-sm"
-    >
-      <p className="[overflow-wrap:anywhere]">
-        <Meaning sentence={sentence} notes={notes} />
-      </p>
-      {isEditing ? (
-        <>
-          <textarea
-            aria-label="Your wording"
-            dir="auto"
-            rows={3}
-            maxLength={4000}
-            className={`${FIELD_CLASS} font-serif text-lg`}
-            value={edited}
-            onChange={(e) => setEdited(e.target.value)}
-          />
-          <div className="flex flex-wrap gap-2">
-            <Button variant="main" onClick={save}>
-              Save
-            </Button>
-            <Button onClick={onClose}>Cancel</Button>
-          </div>
-        </>
-      ) : (
-        <>
-          {sentence.alternatives.map((other, index) => (
-            <button
-              key={other.text}
-              type="button"
-              aria-label={`Use instead: ${other.text}`}
-              onClick={() => act(() => onSwap(sentence.id, index))}
-              className="rounded-lg border border-line px-3 py-2 text-start font-serif text-lg hover:bg-soft [overflow-wrap:anywhere]"
-            >
-              {other.text}
-            </button>
-          ))}
-          <div className="flex flex-wrap gap-2">
-            <Button onClick={() => setEdited(sentence.text.replace(sentence.status === "heading" ? /^#+\s*/ : "", ""))}>
-              Edit
-            </Button>
-            <Button onClick={() => act(() => onRemove(sentence.id))}>Remove</Button>
-            <Button variant="quiet" onClick={onClose}>
-              Close
-            </Button>
-          </div>
-        </>
-      )}
-    </div>
   );
 }

@@ -11,9 +11,11 @@ type Props = {
   label?: string;
   /** As large as a form field. */
   field?: boolean;
+  /** The option for none, where one need not select any. */
+  none?: string;
 };
 
-export function ModelSelect({ models, value, onChange, label = "Model", field = false }: Props) {
+export function ModelSelect({ models, value, onChange, label = "Model", field = false, none }: Props) {
   const isAvailable = models.some((m) => m.name === value);
   return (
     <select
@@ -22,7 +24,8 @@ export function ModelSelect({ models, value, onChange, label = "Model", field = 
       onChange={(e) => onChange(e.target.value)}
       className={field ? FIELD_CLASS : COMPACT_CLASS}
     >
-      {!isAvailable && <option value="">{models.length ? "Select a model" : "Loading…"}</option>}
+      {none !== undefined && <option value="">{none}</option>}
+      {!isAvailable && none === undefined && <option value="">{models.length ? "Select a model" : "Loading…"}</option>}
       {models.map((m) => (
         <option key={m.name} value={m.name}>
           {modelName(m.name)}

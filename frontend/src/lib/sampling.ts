@@ -9,3 +9,6 @@ export const samplingParams = (settings: Settings, model?: ModelInfo, strength =
   ...(supportsStyleStrength(model) ? { style_strength: strength } : {}),
   ...(settings.maxTokens ? { max_tokens: settings.maxTokens } : {}),
 });
+
+const MAX_SEED = 1e9;
+export const newSeed = () => Math.floor(Math.random() * MAX_SEED);

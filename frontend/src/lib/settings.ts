@@ -9,6 +9,10 @@ export type Settings = {
   strength: number;
   maxTokens: number | null;
   system: string;
+  /** How much a draft may say around the notes. */
+  room: "tight" | "own" | "roomy";
+  /** The model that writes a draft's plain sentences before the twin puts them into its voice; empty: none. */
+  contentModel: string;
 };
 const DEFAULTS: Settings = {
   key: "",
@@ -18,6 +22,8 @@ const DEFAULTS: Settings = {
   strength: 1,
   maxTokens: null,
   system: "",
+  room: "own",
+  contentModel: "",
 };
 const NONE: Partial<Settings> = {};
 

@@ -1,14 +1,12 @@
 import { expect, test, vi } from "vitest";
 import type { StreamEvent } from "../api/stream";
+import { type DraftStep, readDraft, requestDraft } from "./draftStream";
 import {
-  type DraftStep,
   draftToMarkdown,
   editSentence,
   lineStates,
-  readDraft,
   receiptText,
   removeSentence,
-  requestDraft,
   swapSentence,
   undo,
   type VerifiedDraft,
@@ -55,12 +53,14 @@ const EVENTS: StreamEvent[] = [
   { name: "draft", data: { title: "The rope", receipt: { candidates: 61, seconds: 21.7, lines: [] } } },
 ];
 
+const NOTES = "# Buying\nrope 22 mm\ncost 118 pounds\nDenzil said no\nold one lasted 9 years";
+
 async function* stream(events: StreamEvent[]) {
   yield* events;
 }
 async function read(events: StreamEvent[], before: VerifiedDraft | null = null): Promise<DraftStep[]> {
   const steps: DraftStep[] = [];
-  for await (const step of readDraft(stream(events), before)) steps.push(step);
+  for await (const step of readDraft(stream(events), NOTES, before)) steps.push(step);
   return steps;
 }
 async function finished(before: VerifiedDraft | null = null): Promise<VerifiedDraft> {

@@ -1,15 +1,14 @@
 /** A draft that says what the notes say: its sentences with what the server found out about them, and what the writer
  * did to them since. */
-import { ApiError, postStream, type Schemas } from "../api/client";
-import type { StreamEvent } from "../api/stream";
+import { modelName } from "./modelName";
 
 /** As the server marks a sentence; `edited` is a sentence that the writer has changed on the page. */
 export type Status =
   | "supported"
   | "unsupported"
   | "contradicts"
-  | "content"
   | "own_words"
+  | "content"
   | "verbatim"
   | "heading"
   | "edited";
@@ -19,7 +18,17 @@ export type Sentence = Wording & { id: number; alternatives: Wording[] };
 export type NoteLine = { number: number; kind: "claim" | "heading" | "verbatim"; text: string; paragraph: number };
 /** The part of the server's receipt that the page shows. */
 export type Receipt = { candidates: number; seconds: number };
-type Version = { lines: NoteLine[]; paragraphs: Sentence[][]; receipt: Receipt | null };
+/** A fact that many candidates reached for and the notes don't have, beside these lines. `answered`: it is a note now. */
+export type Question = { question: string; lines: number[]; answered?: boolean };
+/** `notes`: what it was written from. `changed`: the writer has worked on it since it came. */
+type Version = {
+  notes: string;
+  lines: NoteLine[];
+  paragraphs: Sentence[][];
+  receipt: Receipt | null;
+  questions: Question[];
+  changed: boolean;
+};
 /** `past`: the versions that «Undo» goes back to, the newest last. */
 export type VerifiedDraft = Version & { past: Version[] };
 
@@ -34,14 +43,14 @@ const STATE_OF: Record<Status, LineState> = {
   supported: "told",
   unsupported: "partly",
   contradicts: "contradicts",
-  content: "told",
   own_words: "own_words",
+  content: "told",
   edited: "own_words",
   verbatim: "placed",
   heading: "placed",
 };
 
-export function lineStates({ lines, paragraphs }: Version): Map<number, LineState> {
+export function lineStates({ lines, paragraphs }: Pick<Version, "lines" | "paragraphs">): Map<number, LineState> {
   const states = new Map<number, LineState>(lines.map((line) => [line.number, "missing"]));
   for (const { status, lines: told } of paragraphs.flat()) {
     for (const number of told) {
@@ -73,23 +82,48 @@ export function receiptText(draft: VerifiedDraft): string {
     receipt && "no number or name beyond your notes",
     withStatus("unsupported") && `${plural(withStatus("unsupported"), "sentence")} that your notes don’t say`,
     withStatus("edited") && `${withStatus("edited")} edited by you`,
+    writersText(sentences),
     receipt && `${receipt.candidates} candidates, ${Math.round(receipt.seconds)}\u00a0s`,
   ];
   return parts.filter(Boolean).join(" · ");
 }
 
+/** Who wrote how many sentences, where it was more than one model. */
+function writersText(sentences: Sentence[]): string {
+  const counts = new Map<string, number>();
+  for (const { written_by } of sentences) {
+    if (written_by) counts.set(written_by, (counts.get(written_by) ?? 0) + 1);
+  }
+  if (counts.size < 2) return "";
+  return [...counts].map(([name, count]) => `${plural(count, "sentence")} by ${modelName(name)}`).join(", ");
+}
+
 export const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
-export const draftToMarkdown = ({ paragraphs }: Version) =>
+export const draftToMarkdown = ({ paragraphs }: Pick<Version, "paragraphs">) =>
   paragraphs
     .map((sentences) => sentences.map((sentence) => sentence.text).join(" "))
     .filter(Boolean)
     .join("\n\n");
 
-type SentenceData = Wording & { alternatives: string[] };
+/** The text before a sentence: of the paragraphs before its own, and of its own paragraph. */
+export function placeOf({ paragraphs }: Version, id: number): { draft_before: string; paragraph: string } {
+  const at = paragraphs.findIndex((sentences) => sentences.some((one) => one.id === id));
+  const own = paragraphs[at].slice(
+    0,
+    paragraphs[at].findIndex((one) => one.id === id),
+  );
+  return {
+    draft_before: draftToMarkdown({ paragraphs: paragraphs.slice(0, at) }),
+    paragraph: draftToMarkdown({ paragraphs: [own] }),
+  };
+}
+
+/** A sentence as it comes from the server. */
+export type SentenceData = Wording & { alternatives: string[] };
 let lastId = Date.now();
 
-function toSentence({ text, status, lines, written_by, alternatives }: SentenceData): Sentence {
+export function toSentence({ text, status, lines, alternatives, written_by }: SentenceData): Sentence {
   lastId += 1;
   // An alternative is only known to tell the first line: the others were checked in the sentence that was taken.
   const others = alternatives.map(
@@ -98,12 +132,34 @@ function toSentence({ text, status, lines, written_by, alternatives }: SentenceD
   return { id: lastId, text, status, lines, written_by, alternatives: others };
 }
 
-const versionOf = ({ lines, paragraphs, receipt }: Version): Version => ({ lines, paragraphs, receipt });
+export const toWording = ({ text, status, lines, written_by }: Wording): Wording => ({
+  text,
+  status,
+  lines,
+  written_by,
+});
+
+const pastWith = ({ past, ...version }: VerifiedDraft): Version[] => [...past, version].slice(-MAX_VERSIONS);
+
+/** A draft that begins to come. `before`: the one that it can be undone to. */
+export function startDraft(notes: string, lines: NoteLine[], before: VerifiedDraft | null): VerifiedDraft {
+  const past = before ? pastWith(before) : [];
+  return { notes, lines, paragraphs: [], receipt: null, questions: [], changed: false, past };
+}
+
+/** A draft as an older version of the page may have saved it. */
+export const restoreDraft = (saved: Partial<VerifiedDraft>): VerifiedDraft => ({
+  ...startDraft(saved.lines?.map((line) => line.text).join("\n") ?? "", [], null),
+  ...saved,
+});
 
 /** The draft with another version of its sentences, and the one before to go back to. */
-function withParagraphs(draft: VerifiedDraft, paragraphs: Sentence[][]): VerifiedDraft {
-  return { ...draft, paragraphs, past: [...draft.past, versionOf(draft)].slice(-MAX_VERSIONS) };
-}
+const withParagraphs = (draft: VerifiedDraft, paragraphs: Sentence[][]): VerifiedDraft => ({
+  ...draft,
+  paragraphs,
+  changed: true,
+  past: pastWith(draft),
+});
 
 function mapSentence(draft: VerifiedDraft, id: number, update: (sentence: Sentence) => Sentence | null): VerifiedDraft {
   const paragraphs = draft.paragraphs.map((sentences) =>
@@ -117,16 +173,10 @@ function mapSentence(draft: VerifiedDraft, id: number, update: (sentence: Senten
 
 /** The alternative takes the sentence's place, and the sentence its. */
 export function swapSentence(draft: VerifiedDraft, id: number, index: number): VerifiedDraft {
-  return mapSentence(draft, id, ({ alternatives, ...current }) => ({
-    ...current,
-    ...alternatives[index],
-    alternatives: alternatives.with(index, {
-      text: current.text,
-      status: current.status,
-      lines: current.lines,
-      written_by: current.written_by,
-    }),
-  }));
+  return mapSentence(draft, id, (current) => {
+    const alternatives = current.alternatives.with(index, toWording(current));
+    return { ...current, ...current.alternatives[index], alternatives };
+  });
 }
 
 /** The writer's own wording; a heading stays one. Nothing but white space removes the sentence. */
@@ -141,59 +191,28 @@ export function editSentence(draft: VerifiedDraft, id: number, text: string): Ve
 
 export const removeSentence = (draft: VerifiedDraft, id: number) => mapSentence(draft, id, () => null);
 
+/** What was written in a sentence's place keeps its number, so that it is the same button. */
+export const replaceSentence = (draft: VerifiedDraft, id: number, sentence: Sentence) =>
+  mapSentence(draft, id, () => ({ ...sentence, id }));
+
+const MAX_OTHER_WORDINGS = 2; // shown with a paragraph
+
+/** Other wordings of a paragraph: one of its sentences told otherwise. The first of each sentence comes before any
+ * second one. */
+export function otherWordings(sentences: Sentence[]): { sentence: Sentence; index: number }[] {
+  const all = sentences.flatMap((sentence) => sentence.alternatives.map((_, index) => ({ sentence, index })));
+  return all.sort((a, b) => a.index - b.index).slice(0, MAX_OTHER_WORDINGS);
+}
+
+/** Back to the version before; what was answered stays answered. */
 export function undo(draft: VerifiedDraft): VerifiedDraft {
   const last = draft.past.at(-1);
-  return last ? { ...last, past: draft.past.slice(0, -1) } : draft;
+  if (!last) return draft;
+  const questions = last.notes === draft.notes && draft.receipt ? draft.questions : last.questions;
+  return { ...last, questions, past: draft.past.slice(0, -1) };
 }
 
-/** What a request for a draft from notes leads to, event by event. */
-export type DraftStep =
-  | { kind: "verified"; draft: VerifiedDraft }
-  // The server can't check sentences with its engine, and writes section by section.
-  | { kind: "outline"; headings: string[] }
-  | { kind: "section"; index: number; text: string };
-
-/** `before`: the draft that the new one can be undone to. Throws ApiError; ends when `signal` aborts. */
-export async function* requestDraft(
-  body: Partial<Schemas["DraftRequest"]>,
-  before: VerifiedDraft | null,
-  signal: AbortSignal,
-): AsyncGenerator<DraftStep> {
-  let hasCome = false;
-  for await (const step of readDraft(postStream("/api/draft", body, signal), before)) {
-    hasCome = true;
-    yield step;
-  }
-  // A request for an outline alone ends with it, so that postStream takes this for complete.
-  if (!hasCome && !signal.aborted) throw new ApiError("cut", "No draft came.", "Try again.");
-}
-
-export async function* readDraft(
-  events: AsyncIterable<StreamEvent>,
-  before: VerifiedDraft | null,
-): AsyncGenerator<DraftStep> {
-  let draft: VerifiedDraft | null = null;
-  let headings: string[] = [];
-  let section = { index: -1, text: "" };
-  for await (const { name, data } of events) {
-    if (name === "outline") headings = data.outline;
-    if (name === "start") {
-      const past = before ? [...before.past, versionOf(before)].slice(-MAX_VERSIONS) : [];
-      draft = { lines: data.lines, paragraphs: [], receipt: null, past };
-      yield { kind: "verified", draft };
-    }
-    if (draft) {
-      if (name === "paragraph") draft = { ...draft, paragraphs: [...draft.paragraphs, data.sentences.map(toSentence)] };
-      if (name === "draft") draft = { ...draft, receipt: data.receipt };
-      if (name === "paragraph" || name === "draft") yield { kind: "verified", draft };
-      continue;
-    }
-    if (name === "section") {
-      if (data.number === 1) yield { kind: "outline", headings };
-      section = { index: data.number - 1, text: "" };
-    }
-    if (name === "delta") section = { ...section, text: section.text + data.text };
-    if (name === "section_end") section = { ...section, text: data.text };
-    if (name === "delta" || name === "section_end") yield { kind: "section", ...section };
-  }
-}
+export const answerQuestion = (draft: VerifiedDraft, index: number): VerifiedDraft => ({
+  ...draft,
+  questions: draft.questions.with(index, { ...draft.questions[index], answered: true }),
+});

@@ -9,40 +9,23 @@ import { LiveStatus } from "../components/LiveStatus";
 import { ModelSelect } from "../components/ModelSelect";
 import { NotesQuestions } from "../components/NotesQuestions";
 import { Page } from "../components/Page";
+import { RoomSlider } from "../components/RoomSlider";
 import { StrengthSlider } from "../components/StrengthSlider";
 import { VerifiedDraftView } from "../components/VerifiedDraftView";
 import { exportPost } from "../lib/download";
-import {
-  createSection,
-  EMPTY_POST,
-  fetchOutline,
-  moveItem,
-  type Post,
-  postTitle,
-  type Section,
-  toMarkdown,
-  writeSection,
-} from "../lib/draft";
+import { createSection, EMPTY_POST, moveItem, type Post, postTitle, toMarkdown } from "../lib/draft";
 import { useAbortable, useModels, useQuery } from "../lib/hooks";
 import { samplingParams } from "../lib/sampling";
 import { medianWords, toScorecard } from "../lib/scorecard";
 import { useSettings } from "../lib/settings";
 import { countWords } from "../lib/text";
-import { throttleToFrame } from "../lib/throttleToFrame";
 import { useLocalStorage } from "../lib/useLocalStorage";
-import {
-  editSentence,
-  lineStates,
-  plural,
-  removeSentence,
-  requestDraft,
-  swapSentence,
-  undo,
-  type VerifiedDraft,
-} from "../lib/verifiedDraft";
+import { useSections } from "../lib/useSections";
+import { useVerifiedDraft } from "../lib/useVerifiedDraft";
+import { lineStates, plural, type VerifiedDraft } from "../lib/verifiedDraft";
 
-const SAVE_INTERVAL_MS = 1000; // while a section is being written
-const MAX_SEED = 1e9;
+const ASK_REPLACE = "Write another draft? You have worked on this one. Undo brings it back.";
+const CONTENT_HINT = "Writes each sentence in plain words first; then the model puts it into your voice";
 const FORMATS = [
   { format: "md", label: "Markdown" },
   { format: "html", label: "HTML" },
@@ -55,101 +38,24 @@ export function Draft() {
   const [post, setPost] = useLocalStorage<Post>("post", EMPTY_POST);
   const { busy, error, run, stop, setError } = useAbortable();
   const [editsNotes, setEditsNotes] = useState(false);
-  const [live, setLive] = useState<{ id: number; text: string } | null>(null);
   const usualWords = useUsualLength();
   const model = ready.find((m) => m.name === settings.model) ?? ready.find((m) => m.kind === "twin");
   const sampling = { model: model?.name ?? settings.model, ...samplingParams(settings, model) };
+  const contentModels = ready.filter((m) => m.name !== model?.name);
+  const contentModel = contentModels.find((m) => m.name === settings.contentModel)?.name ?? "";
+  const options = { ...sampling, room: settings.room, content_model: contentModel || null };
+  const sectioned = useSections(post, setPost, sampling, run);
+  const verified = useVerifiedDraft(post, setPost, options, sectioned, run);
+  const { draft, rewriting } = verified;
   const { sections } = post;
-  const draft = post.draft ?? null;
   const updatePost = (patch: Partial<Post>) => setPost((before) => ({ ...before, ...patch }));
-  const updateSections = (update: (sections: Section[]) => Section[]) =>
-    setPost((before) => ({ ...before, sections: update(before.sections) }));
-  const updateSection = (id: number, patch: Partial<Section>) =>
-    updateSections((all) => all.map((s) => (s.id === id ? { ...s, ...patch } : s)));
+  const isWriting = busy && !(rewriting && !rewriting.reason);
 
-  const changeDraft = (change: (draft: VerifiedDraft) => VerifiedDraft) =>
-    setPost((before) => (before.draft ? { ...before, draft: change(before.draft) } : before));
-
-  /** Sentence by sentence from notes; where the server can't check with its engine, section by section. */
-  const writeFromNotes = (notes: string) =>
-    run(async (signal) => {
-      // The first draft is the same each time; each one after it is another.
-      const seed = draft ? Math.floor(Math.random() * MAX_SEED) : 0;
-      setEditsNotes(false);
-      updatePost({ notes });
-      let planned: Section[] = [];
-      const paint = throttleToFrame(setLive);
-      try {
-        for await (const step of requestDraft({ title: post.title, notes, seed, ...sampling }, draft, signal)) {
-          if (step.kind === "verified") updatePost({ draft: step.draft, sections: [] });
-          if (step.kind === "outline") {
-            planned = step.headings.map(createSection);
-            updatePost({ draft: null, sections: planned });
-          }
-          if (step.kind === "section") {
-            const section = { ...planned[step.index], text: step.text };
-            planned = planned.with(step.index, section);
-            paint(section);
-          }
-        }
-      } finally {
-        if (planned.length) updatePost({ sections: planned });
-        requestAnimationFrame(() => setLive(null)); // after the last frame of `paint`
-      }
-    });
-
-  const createOutline = () =>
-    run(async (signal) => {
-      const headings = await fetchOutline(post, signal);
-      if (!signal.aborted) updateSections(() => headings.map(createSection));
-    });
-  const suggestHeading = (index: number) =>
-    run(async (signal) => {
-      const known = new Set(sections.map((s) => s.heading));
-      const headings = await fetchOutline(post, signal, Math.floor(Math.random() * MAX_SEED));
-      const unknown = headings.filter((heading) => !known.has(heading));
-      // One for the same place in the outline or a later one, else any.
-      const later = unknown.find((h) => headings.indexOf(h) >= Math.min(index, headings.length - 1));
-      const heading = later ?? unknown[0];
-      if (heading) updateSection(sections[index].id, { heading });
-    });
-  /** Writes one section of `current`, and returns the post with it. What came before an error stays. */
-  const writeOne = async (current: Post, index: number, signal: AbortSignal): Promise<Post> => {
-    const section = current.sections[index];
-    let text = "";
-    let lastSaved = Date.now();
-    const paint = throttleToFrame((text: string) => setLive({ id: section.id, text }));
-    const written = (): Partial<Section> => {
-      if (!text) return {};
-      return { text, before: section.text ? [...section.before, section.text] : section.before };
-    };
-    setLive({ id: section.id, text: "" });
-    try {
-      text = await writeSection(current, index, sampling, signal, (textSoFar) => {
-        text = textSoFar;
-        paint(text);
-        if (Date.now() - lastSaved > SAVE_INTERVAL_MS) {
-          lastSaved = Date.now();
-          updateSection(section.id, written());
-        }
-      });
-    } finally {
-      updateSection(section.id, written());
-      requestAnimationFrame(() => setLive(null)); // after the last frame of `paint`
-    }
-    return { ...current, sections: current.sections.map((s) => (s.id === section.id ? { ...s, ...written() } : s)) };
+  const write = (notes: string) => {
+    if (draft?.changed && !confirm(ASK_REPLACE)) return;
+    setEditsNotes(false);
+    void verified.write(notes);
   };
-  const writeAll = () =>
-    run(async (signal) => {
-      let current = post;
-      for (let index = 0; index < current.sections.length && !signal.aborted; index++) {
-        if (!current.sections[index].text) current = await writeOne(current, index, signal);
-      }
-    });
-  const rewrite = (index: number) =>
-    run(async (signal) => {
-      await writeOne(post, index, signal);
-    });
   const save = async (format: "md" | "html" | "docx") => {
     try {
       await exportPost(postTitle(post), toMarkdown(post), format);
@@ -171,7 +77,7 @@ export function Draft() {
       dir="auto"
       aria-label="Notes"
       className={`${FIELD_CLASS} font-serif text-lg`}
-      rows={draft ? 12 : 4}
+      rows={draft ? 12 : 8}
       maxLength={20_000}
       disabled={busy && !draft}
       value={post.notes}
@@ -196,37 +102,52 @@ export function Draft() {
         </Field>
       )}
       {!draft && !hasNotes && !hasSections && post.title.trim() && (
-        <NotesQuestions disabled={busy} onAnswers={writeFromNotes} onMakeUp={createOutline} />
+        <NotesQuestions disabled={busy} onAnswers={write} onMakeUp={sectioned.createOutline} />
       )}
       <div className="flex flex-wrap items-center gap-2">
         {(draft || hasNotes) && (
-          <Button variant="main" disabled={busy || !hasNotes} onClick={() => writeFromNotes(post.notes)}>
+          <Button variant="main" disabled={busy || !hasNotes} onClick={() => write(post.notes)}>
             {draft ? "Write another draft" : "Write draft"}
           </Button>
         )}
         {draft && (
-          <Button disabled={busy || !draft.past.length} onClick={() => changeDraft(undo)}>
+          <Button disabled={busy || !draft.past.length} onClick={verified.undo}>
             Undo
           </Button>
         )}
         {hasSections && (
           <>
             {!hasNotes && (
-              <Button disabled={busy || !postTitle(post)} onClick={createOutline}>
+              <Button disabled={busy || !postTitle(post)} onClick={sectioned.createOutline}>
                 New outline
               </Button>
             )}
             <Button
               variant={hasNotes ? "plain" : "main"}
               disabled={busy || sections.every((s) => s.text)}
-              onClick={writeAll}
+              onClick={sectioned.writeAll}
             >
               Write sections
             </Button>
           </>
         )}
         {busy && <Button onClick={stop}>Stop</Button>}
+        {!hasSections && (
+          <RoomSlider value={settings.room} disabled={busy} onChange={(room) => updateSettings({ room })} />
+        )}
         <ModelSelect models={ready} value={model?.name ?? ""} onChange={(name) => updateSettings({ model: name })} />
+        {!hasSections && contentModels.length > 0 && (
+          <span className="flex items-center text-sm text-muted" title={CONTENT_HINT}>
+            <span aria-hidden="true">Content model</span>
+            <ModelSelect
+              models={contentModels}
+              value={contentModel}
+              none="off"
+              label="Content model"
+              onChange={(name) => updateSettings({ contentModel: name })}
+            />
+          </span>
+        )}
         {hasSections && (
           <StrengthSlider
             model={model}
@@ -240,16 +161,25 @@ export function Draft() {
       {draft && (
         <VerifiedDraftView
           draft={draft}
-          writing={busy}
+          notes={post.notes}
+          writing={isWriting}
           notesEditor={editsNotes ? notesEditor : null}
           notesTools={
-            <Button variant="quiet" disabled={busy} onClick={() => setEditsNotes(!editsNotes)}>
+            <Button variant="quiet" disabled={isWriting} onClick={() => setEditsNotes(!editsNotes)}>
               {editsNotes ? "Show what is told" : "Edit notes"}
             </Button>
           }
-          onSwap={(id, index) => changeDraft((before) => swapSentence(before, id, index))}
-          onEdit={(id, text) => changeDraft((before) => editSentence(before, id, text))}
-          onRemove={(id) => changeDraft((before) => removeSentence(before, id))}
+          actions={{
+            rewriting,
+            busy,
+            onSwap: verified.swap,
+            onEdit: verified.edit,
+            onRemove: verified.remove,
+            onRewrite: verified.rewrite,
+          }}
+          onAnswer={verified.answer}
+          onDraftAgain={() => write(post.notes)}
+          onUndo={verified.undo}
         />
       )}
       {hasSections && (
@@ -264,13 +194,13 @@ export function Draft() {
                 section={section}
                 number={n + 1}
                 count={sections.length}
-                live={live?.id === section.id ? live.text : undefined}
+                live={sectioned.live?.id === section.id ? sectioned.live.text : undefined}
                 busy={busy}
-                onChange={(patch) => updateSection(section.id, patch)}
-                onMove={(to) => updateSections((all) => moveItem(all, n, to))}
-                onSuggestHeading={() => suggestHeading(n)}
-                onRemove={() => updateSections((all) => all.filter((s) => s.id !== section.id))}
-                onRewrite={() => rewrite(n)}
+                onChange={(patch) => sectioned.updateOne(section.id, patch)}
+                onMove={(to) => sectioned.update((all) => moveItem(all, n, to))}
+                onSuggestHeading={() => sectioned.suggestHeading(n)}
+                onRemove={() => sectioned.update((all) => all.filter((s) => s.id !== section.id))}
+                onRewrite={() => sectioned.rewrite(n)}
               />
             ))}
           </ol>
@@ -282,7 +212,7 @@ export function Draft() {
             <Button
               variant="quiet"
               disabled={busy}
-              onClick={() => updateSections((all) => [...all, createSection("New section")])}
+              onClick={() => sectioned.update((all) => [...all, createSection("New section")])}
             >
               Add section
             </Button>
@@ -302,15 +232,16 @@ export function Draft() {
           </Button>
         </div>
       )}
-      <LiveStatus>{statusText(busy, hasText, draft)}</LiveStatus>
+      <LiveStatus>{verified.news || statusText(busy, isWriting, hasText, draft)}</LiveStatus>
     </Page>
   );
 }
 
-function statusText(busy: boolean, hasText: boolean, draft: VerifiedDraft | null): string {
-  if (busy && draft) {
+/** What is said to those who listen: how far the draft is, as its paragraphs come. */
+function statusText(busy: boolean, isWriting: boolean, hasText: boolean, draft: VerifiedDraft | null): string {
+  if (isWriting && draft?.paragraphs.length) {
     const told = [...lineStates(draft).values()].filter((state) => state !== "missing").length;
-    return `Generating: ${told} of ${plural(draft.lines.length, "line")} so far.`;
+    return `Paragraph ${draft.paragraphs.length} has come: ${told} of ${plural(draft.lines.length, "line")} so far.`;
   }
   if (busy) return "Generating…";
   return hasText ? "Done." : "";

@@ -1,0 +1,79 @@
+/** A draft from notes as it comes from the server, event by event; one sentence of it, written again. */
+import { ApiError, api, postStream, type Schemas, unwrap } from "../api/client";
+import type { StreamEvent } from "../api/stream";
+import {
+  type Sentence,
+  type SentenceData,
+  startDraft,
+  toSentence,
+  toWording,
+  type VerifiedDraft,
+} from "./verifiedDraft";
+
+/** What a request for a draft from notes leads to. */
+export type DraftStep =
+  | { kind: "verified"; draft: VerifiedDraft }
+  // The server can't check sentences with its engine, and writes section by section.
+  | { kind: "outline"; headings: string[] }
+  | { kind: "section"; index: number; text: string };
+
+/** `before`: the draft that the new one can be undone to. Throws ApiError; ends when `signal` aborts. */
+export async function* requestDraft(
+  body: Partial<Schemas["DraftRequest"]>,
+  before: VerifiedDraft | null,
+  signal: AbortSignal,
+): AsyncGenerator<DraftStep> {
+  let hasCome = false;
+  for await (const step of readDraft(postStream("/api/draft", body, signal), body.notes ?? "", before)) {
+    hasCome = true;
+    yield step;
+  }
+  // A request for an outline alone ends with it, so that postStream takes this for complete.
+  if (!hasCome && !signal.aborted) throw new ApiError("cut", "No draft came.", "Try again.");
+}
+
+export async function* readDraft(
+  events: AsyncIterable<StreamEvent>,
+  notes: string,
+  before: VerifiedDraft | null,
+): AsyncGenerator<DraftStep> {
+  let draft: VerifiedDraft | null = null;
+  let headings: string[] = [];
+  let section = { index: -1, text: "" };
+  for await (const { name, data } of events) {
+    if (name === "outline") headings = data.outline;
+    if (name === "start") {
+      draft = startDraft(notes, data.lines, before);
+      yield { kind: "verified", draft };
+    }
+    if (draft) {
+      if (name === "paragraph") draft = { ...draft, paragraphs: [...draft.paragraphs, data.sentences.map(toSentence)] };
+      if (name === "draft") draft = { ...draft, receipt: data.receipt, questions: data.questions ?? [] };
+      if (name === "paragraph" || name === "draft") yield { kind: "verified", draft };
+      continue;
+    }
+    if (name === "section") {
+      if (data.number === 1) yield { kind: "outline", headings };
+      section = { index: data.number - 1, text: "" };
+    }
+    if (name === "delta") section = { ...section, text: section.text + data.text };
+    if (name === "section_end") section = { ...section, text: data.text };
+    if (name === "delta" || name === "section_end") yield { kind: "section", ...section };
+  }
+}
+
+/** Another sentence for the same lines, with the other ones that were found as its alternatives; null where the search
+ * found none, for a reason. Throws ApiError. */
+export async function requestSentence(
+  body: Schemas["SentenceRequest"],
+  signal: AbortSignal,
+): Promise<{ sentence: Sentence | null; reason?: string | null }> {
+  const { sentences, reason } = await unwrap(api.POST("/api/draft/sentence", { body, signal }));
+  const [first, ...others] = (sentences as SentenceData[]).map(toSentence);
+  return { sentence: first ? { ...first, alternatives: others.map(toWording) } : null, reason };
+}
+
+/** The choice is kept for training; where it can't be, the draft is what it is. */
+export function saveChoice(body: Schemas["ChoiceRequest"]): void {
+  api.POST("/api/draft/choice", { body }).catch(() => {});
+}

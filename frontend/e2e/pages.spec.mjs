@@ -206,6 +206,11 @@ export const pageScenarios = {
     await look("rewrite-done-1440-light");
     await page.reload();
     await page.getByRole("heading", { name: /^Preserved/ }).waitFor();
+    // Each sentence has its mark, with the words of the rough text that it tells.
+    const sentence = page.getByRole("region", { name: "In my voice" }).locator("[data-status]").first();
+    assert.match(await sentence.getAttribute("aria-description"), /your text|Your own words/);
+    await sentence.press("Enter");
+    await page.getByRole("group", { name: "This sentence" }).getByRole("button", { name: "Close" }).waitFor();
   },
   async blind(page, { look }) {
     await page.goto("/blind");
@@ -236,12 +241,18 @@ export const pageScenarios = {
     await page.route("**/api/draft", (route) =>
       route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), candidates }) }),
     );
+    const asked = page.waitForRequest("**/api/draft").then((request) => request.postDataJSON());
     await page.goto("/draft");
     await page.getByLabel("Title").fill("The ladder");
+    await page.getByRole("slider", { name: "Room" }).press("ArrowLeft");
+    await page.getByLabel("Content model").selectOption("base");
+    await page.getByLabel("Content model").selectOption("off");
     await page.getByLabel("What happened?").fill("rung 7 broke on Monday\nDenzil mended it in 3 hours");
     await page.getByLabel("Which numbers and names matter?").fill("it has 13 rungs");
     await page.getByRole("button", { name: "Draft from my answers" }).click();
     await done(page, slow);
+    const { room, content_model } = await asked;
+    assert.deepEqual([room, content_model], ["tight", null], "what the slider and the select say is sent");
     const lines = page.getByRole("list", { name: "Lines of your notes" }).getByRole("listitem");
     assert.equal(await lines.count(), 3);
     const untold = lines.filter({ hasText: "not told" });
@@ -281,8 +292,15 @@ export const pageScenarios = {
     await first.click();
     await look("draft-notes-360-light");
     await page.setViewportSize({ width: 1440, height: 900 });
-    // Another draft can be stopped, and undone.
+    // Another draft can be stopped, and undone; where one has worked on the draft, it is asked for twice.
     candidates = 16;
+    await first.click();
+    await menu.getByRole("button", { name: "Remove" }).click();
+    page.once("dialog", (dialog) => dialog.dismiss());
+    await page.getByRole("button", { name: "Write another draft" }).click();
+    await page.keyboard.press("Control+z"); // wherever the focus is in the draft
+    await undo.click();
+    assert.deepEqual(await text(), before);
     await page.getByRole("button", { name: "Write another draft" }).click();
     await page.getByText("Writing the first paragraph…").waitFor({ timeout: 90_000 * slow });
     await page.getByRole("button", { name: "Stop" }).click();
@@ -296,6 +314,119 @@ export const pageScenarios = {
     await page.reload();
     await first.waitFor();
     assert.deepEqual(await text(), before);
+  },
+  async "work on a draft from notes"(page, { slow, look }) {
+    // A draft as it was saved: which wordings and questions a model finds is not the page's doing.
+    const wording = (text, lines) => ({ text, status: "supported", lines, written_by: "finetuned" });
+    const post = {
+      title: "The ladder",
+      notes: "it has 13 rungs\nrung 7 broke on Monday",
+      sections: [],
+      draft: {
+        notes: "it has 13 rungs\nrung 7 broke on Monday",
+        lines: ["it has 13 rungs", "rung 7 broke on Monday"].map((text, number) => ({
+          number,
+          kind: "claim",
+          text,
+          paragraph: 0,
+        })),
+        paragraphs: [
+          [
+            { id: 1, ...wording("The ladder has 13 rungs.", [0]), alternatives: [wording("There are 13 rungs.", [0])] },
+            { id: 2, ...wording("On Monday, rung 7 broke.", [1]), alternatives: [wording("Rung 7 broke.", [1])] },
+          ],
+        ],
+        receipt: { candidates: 9, seconds: 4 },
+        questions: [
+          { question: "What did it cost?", lines: [1], share: 0.5 },
+          { question: "Who was it?", lines: [1], share: 0.4 },
+        ],
+        changed: false,
+        past: [],
+      },
+    };
+    await page.addInitScript((post) => {
+      if (origin !== "null") localStorage["blogtwin:post"] ??= JSON.stringify(post);
+    }, post);
+    const pairs = async () =>
+      (await (await page.request.get("/api/blind/pairs")).text())
+        .split("\n")
+        .filter((line) => line.includes("13 rungs"));
+    const until = async (count) => {
+      for (const end = Date.now() + 10_000; (await pairs()).length !== count; ) {
+        assert.ok(Date.now() < end, `${count} pairs are kept`);
+        await new Promise((later) => setTimeout(later, 100));
+      }
+    };
+    await page.goto("/draft");
+    const sentences = page.locator("[data-status]");
+    const undo = page.getByRole("button", { name: "Undo" });
+    const before = await sentences.allInnerTexts();
+    assert.equal((await pairs()).length, 0);
+    // Another wording is a preference for training, until it is undone.
+    await page.getByRole("button", { name: "Two other wordings" }).click();
+    await page.getByRole("button", { name: "Use instead: Rung 7 broke." }).click();
+    await until(1);
+    const [pair] = (await pairs()).map((line) => JSON.parse(line));
+    const said = (messages) => messages.at(-1).content;
+    assert.equal(said(pair.chosen), "The ladder has 13 rungs. Rung 7 broke.");
+    assert.equal(said(pair.rejected), "The ladder has 13 rungs. On Monday, rung 7 broke.");
+    await undo.click();
+    await until(0);
+    assert.deepEqual(await sentences.allInnerTexts(), before);
+    // One sentence, written again by the model as it is: there is another one then, or a reason why not.
+    const [request] = await Promise.all([
+      page.waitForRequest("**/api/draft/sentence"),
+      (async () => {
+        await sentences.nth(1).press("Enter");
+        await page.getByRole("button", { name: "Write again" }).press("Enter");
+      })(),
+    ]);
+    const asked = request.postDataJSON();
+    assert.deepEqual([asked.lines, asked.paragraph, asked.draft_before], [[1], "The ladder has 13 rungs.", ""]);
+    const { sentences: found, reason } = await (await request.response()).json();
+    await page.getByText("Writing another sentence…").waitFor({ state: "detached", timeout: 90_000 * slow });
+    if (found.length) {
+      await sentences.nth(1).filter({ hasText: found[0].text }).waitFor();
+      await page.keyboard.press("Escape");
+      await undo.click();
+    } else {
+      await page.getByText(reason).waitFor();
+      await page.keyboard.press("Escape");
+    }
+    assert.deepEqual(await sentences.allInnerTexts(), before);
+    // By the keyboard: an answer becomes a note, which the next draft tells.
+    await page.getByLabel("What did it cost?").press("9");
+    await page.keyboard.type(" pounds");
+    await page.keyboard.press("Enter");
+    const added = page.getByRole("list", { name: "New lines of your notes" }).getByRole("listitem");
+    await added.filter({ hasText: "cost 9 pounds not told" }).waitFor();
+    await page.keyboard.type("Denzil");
+    await page.keyboard.press("Enter");
+    await added.filter({ hasText: "rung 7 broke on Monday, Denzil not told" }).waitFor();
+    const focused = () => page.evaluate(() => document.activeElement.innerText);
+    assert.equal(await focused(), "Draft again");
+    await look("draft-answered-1440-light");
+    await page.reload();
+    await added.nth(1).waitFor();
+    await page.setViewportSize({ width: 360, height: 780 });
+    await page.getByRole("button", { name: "Two other wordings" }).click();
+    await sentences.first().click();
+    const isWide = () =>
+      page.evaluate(() =>
+        [...document.querySelectorAll("main, main *")].some((e) => e.getBoundingClientRect().right > innerWidth + 1),
+      );
+    assert.equal(await isWide(), false, "nothing is wider than a phone");
+    await look("draft-answered-360-light");
+    await page.keyboard.press("Escape");
+    await page.route("**/api/draft", (route) =>
+      route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), candidates: 1 }) }),
+    );
+    await page.getByRole("button", { name: "Draft again" }).first().click();
+    await done(page, slow);
+    const lines = page.getByRole("list", { name: "Lines of your notes" }).getByRole("listitem");
+    await lines.filter({ hasText: "cost 9 pounds" }).waitFor();
+    assert.equal(await added.count(), 0);
   },
   async draft(page, { slow, look }) {
     await page.goto("/draft");

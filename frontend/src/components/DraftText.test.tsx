@@ -3,6 +3,8 @@ import { afterEach, expect, test, vi } from "vitest";
 import type { NoteLine, Sentence, Status } from "../lib/verifiedDraft";
 import { DraftText } from "./DraftText";
 import { NoteLines } from "./NoteLines";
+import { OpenQuestions } from "./OpenQuestions";
+import { RoomSlider } from "./RoomSlider";
 import type { Rewriting } from "./SentenceMenu";
 
 const LINES: NoteLine[] = ["rope 22 mm", "Denzil said no"].map((text, number) => ({
@@ -108,6 +110,105 @@ test("while the draft is coming nothing can be changed", () => {
   const { page, button } = show(true);
   fireEvent.click(button("The rope is 22 mm."));
   expect(page.queryByRole("group")).toBeNull();
+});
+
+test("a sentence is written again, and keeps the focus while it is", () => {
+  const { page, button, onRewrite, setRewriting } = show();
+  fireEvent.click(button("The rope is 22 mm."));
+  button("Write again").focus();
+  fireEvent.click(button("Write again"));
+  expect(onRewrite).toHaveBeenCalledWith(PARAGRAPHS[0][0]);
+  setRewriting({ id: 1, reason: "" });
+  expect(page.getByRole("status").textContent).toBe("Writing another sentence…");
+  expect(document.activeElement).toBe(button("Write again"));
+  fireEvent.click(button("Write again"));
+  expect(onRewrite).toHaveBeenCalledTimes(1);
+  setRewriting({ id: 1, reason: "None tells this." });
+  expect(page.getByRole("status").textContent).toBe("None tells this.");
+});
+
+test("a paragraph offers other wordings, in which the sentence is told otherwise", () => {
+  const { button, onSwap } = show();
+  fireEvent.click(button("Another wording"));
+  const other = button("Use instead: A rope of 22 mm.");
+  expect(other.textContent).toBe("A rope of 22 mm. Denzil said no. The gulls agreed. Denzil said yes. ");
+  fireEvent.click(other);
+  expect(onSwap).toHaveBeenCalledWith(1, 0);
+});
+
+test("when a sentence is removed, the focus goes to the one in its place", async () => {
+  const { page, button } = show();
+  fireEvent.click(button("Denzil said no."));
+  fireEvent.click(button("Remove"));
+  const left = [[PARAGRAPHS[0][0], PARAGRAPHS[0][2]]];
+  page.rerender(<DraftText paragraphs={left} lines={LINES} writing={false} />);
+  await nextFrame();
+  expect(document.activeElement).toBe(button("The gulls agreed."));
+});
+
+test("a text that can only be read shows its marks, and offers nothing", () => {
+  const page = render(<DraftText paragraphs={PARAGRAPHS} lines={LINES} writing={false} source="text" />);
+  fireEvent.click(page.getByRole("button", { name: "The rope is 22 mm." }));
+  const menu = page.getByRole("group", { name: "This sentence" });
+  expect(menu.textContent).toBe("From your text · rope 22 mmClose");
+});
+
+test("a question is answered by the keyboard, which goes on to the next one, and then to a new draft", () => {
+  const onAnswer = vi.fn();
+  const onDraftAgain = vi.fn();
+  const panel = (...answered: boolean[]) => (
+    <OpenQuestions
+      questions={["What did it cost?", "When was it?"].map((question, n) => ({
+        question,
+        lines: [0],
+        answered: answered[n],
+      }))}
+      lines={LINES}
+      busy={false}
+      onAnswer={onAnswer}
+      onDraftAgain={onDraftAgain}
+    />
+  );
+  const page = render(panel(false, false));
+  const box = (name: RegExp) => page.getByRole("textbox", { name });
+  const submit = (name: RegExp) => fireEvent.submit(box(name).closest("form") as HTMLFormElement);
+  submit(/cost/);
+  expect(onAnswer).not.toHaveBeenCalled();
+  fireEvent.change(box(/cost/), { target: { value: "9 pounds" } });
+  submit(/cost/);
+  expect(onAnswer).toHaveBeenCalledWith(0, "9 pounds");
+  expect(document.activeElement).toBe(box(/When/));
+  page.rerender(panel(true, false));
+  expect(page.queryByRole("textbox", { name: /cost/ })).toBeNull();
+  fireEvent.change(box(/When/), { target: { value: "Monday" } });
+  submit(/When/);
+  page.rerender(panel(true, true));
+  expect(document.activeElement).toBe(page.getByRole("button", { name: "Draft again" }));
+});
+
+test("the room is set by a slider that says what it means", () => {
+  const onChange = vi.fn();
+  const page = render(<RoomSlider value="own" onChange={onChange} />);
+  const slider = page.getByRole("slider", { name: "Room" });
+  expect(slider.getAttribute("aria-valuetext")).toMatch(/^own: /);
+  fireEvent.change(slider, { target: { value: "2" } });
+  expect(onChange).toHaveBeenCalledWith("roomy");
+});
+
+test("lines that are new since the draft, and those no longer there, are told apart", () => {
+  const page = render(
+    <NoteLines
+      lines={LINES}
+      states={new Map([[0, "told"]])}
+      dropped={new Set([1])}
+      added={["fitted by Denzil"]}
+      highlighted={[]}
+      writing={false}
+    />,
+  );
+  const items = (name: string) => [...page.getByRole("list", { name }).children].map((item) => item.textContent);
+  expect(items("Lines of your notes")).toEqual(["rope 22 mm told", "Denzil said no no longer in your notes"]);
+  expect(items("New lines of your notes")).toEqual(["fitted by Denzil not told"]);
 });
 
 test("each line of the notes says what became of it", () => {

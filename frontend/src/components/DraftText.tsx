@@ -3,7 +3,7 @@ import { type KeyboardEvent, type ReactNode, useRef, useState } from "react";
 import type { NoteLine, Sentence } from "../lib/verifiedDraft";
 import { Markdown } from "./Markdown";
 import { OtherWordings } from "./OtherWordings";
-import { describeSentence, MARKS, SentenceMeaning } from "./SentenceMark";
+import { describeSentence, MARKS, SentenceMeaning, type Source } from "./SentenceMark";
 import { type SentenceActions, SentenceMenu } from "./SentenceMenu";
 
 type Props = {
@@ -15,9 +15,10 @@ type Props = {
   onPoint?: (sentence: Sentence | null) => void;
   /** None: the text can only be read. */
   actions?: SentenceActions;
+  source?: Source;
 };
 
-export function DraftText({ paragraphs, lines, writing, onPoint, actions }: Props) {
+export function DraftText({ paragraphs, lines, writing, onPoint, actions, source = "notes" }: Props) {
   const [openId, setOpenId] = useState<number | null>(null);
   const [pointed, setPointed] = useState<Sentence | null>(null);
   const buttons = useRef(new Map<number, HTMLElement>());
@@ -57,7 +58,7 @@ export function DraftText({ paragraphs, lines, writing, onPoint, actions }: Prop
         tabIndex={0}
         aria-expanded={openId === sentence.id}
         aria-disabled={writing}
-        aria-description={describeSentence(sentence, notesOf(sentence))}
+        aria-description={describeSentence(sentence, notesOf(sentence), source)}
         data-status={sentence.status}
         onClick={toggle}
         onKeyDown={onKeyDown}
@@ -80,13 +81,13 @@ export function DraftText({ paragraphs, lines, writing, onPoint, actions }: Prop
         return (
           <div key={sentences[0].id}>
             <div className="relative">
-              <ParagraphText sentences={sentences} button={button} />
+              <ParagraphText sentences={sentences} source={source} button={button} />
               {hint && !open && (
                 <p
                   aria-hidden="true"
                   className="pointer-events-none absolute inset-x-0 top-full z-10 mt-1 rounded-lg border border-line bg-card px-3 py-1.5 text-sm shadow-md [overflow-wrap:anywhere]"
                 >
-                  <SentenceMeaning sentence={hint} notes={notesOf(hint)} />
+                  <SentenceMeaning sentence={hint} notes={notesOf(hint)} source={source} />
                 </p>
               )}
             </div>
@@ -95,6 +96,7 @@ export function DraftText({ paragraphs, lines, writing, onPoint, actions }: Prop
                 key={open.id}
                 sentence={open}
                 notes={notesOf(open)}
+                source={source}
                 onClose={() => close(open.id)}
                 actions={actions}
               />
@@ -109,10 +111,14 @@ export function DraftText({ paragraphs, lines, writing, onPoint, actions }: Prop
   );
 }
 
-type TextProps = { sentences: Sentence[]; button: (sentence: Sentence, content: ReactNode) => ReactNode };
+type TextProps = {
+  sentences: Sentence[];
+  source: Source;
+  button: (sentence: Sentence, content: ReactNode) => ReactNode;
+};
 
 /** A heading, a part that is placed as it stands, or sentences. */
-function ParagraphText({ sentences, button }: TextProps) {
+function ParagraphText({ sentences, source, button }: TextProps) {
   const [first] = sentences;
   if (first.status === "heading") {
     return (
@@ -125,7 +131,7 @@ function ParagraphText({ sentences, button }: TextProps) {
     return (
       <>
         <Markdown text={first.text} />
-        <p className="text-sm text-muted">{button(first, "as it stands in your notes")}</p>
+        <p className="text-sm text-muted">{button(first, `as it stands in your ${source}`)}</p>
       </>
     );
   }

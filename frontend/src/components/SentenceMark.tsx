@@ -4,42 +4,47 @@ import { modelName } from "../lib/modelName";
 import type { Sentence, Status } from "../lib/verifiedDraft";
 
 const OWN_MARK = "text-muted decoration-muted decoration-dotted";
-/** `mark`: its underline; the icon says the same to those who don't see colours, and `meaning` to those who listen. */
+/** What the sentences were checked with: the writer's notes, or a text of his. */
+export type Source = "notes" | "text";
+/** `mark`: its underline; the icon says the same to those who don't see colours, and `meaning` to those who listen; in
+ * it, SOURCE stands for what was checked with. */
 export const MARKS: Record<Status, { meaning: string; icon?: typeof PenLine; mark: string }> = {
-  supported: { meaning: "From your notes", mark: "decoration-accent/45" },
+  supported: { meaning: "From SOURCE", mark: "decoration-accent/45" },
   unsupported: {
-    meaning: "Nothing in your notes says this",
+    meaning: "Nothing in SOURCE says this",
     icon: CircleQuestionMark,
     mark: "bg-mark decoration-amber",
   },
   contradicts: {
-    meaning: "Contradicts your notes",
+    meaning: "Contradicts SOURCE",
     icon: TriangleAlert,
     mark: "bg-gone decoration-bad decoration-double",
   },
   content: {
-    meaning: "From your notes, in plain words",
+    meaning: "From SOURCE, in plain words",
     icon: Blocks,
     mark: "decoration-accent/60 decoration-dashed",
   },
   own_words: { meaning: "Your own words", icon: PenLine, mark: OWN_MARK },
   edited: { meaning: "Edited by you, not checked", icon: PenLine, mark: OWN_MARK },
-  verbatim: { meaning: "As it stands in your notes", mark: "decoration-accent/45" },
+  verbatim: { meaning: "As it stands in SOURCE", mark: "decoration-accent/45" },
   heading: { meaning: "Your heading", mark: "decoration-transparent hover:decoration-line" },
 };
 
+const meaningOf = (status: Status, source: Source) => MARKS[status].meaning.replace("SOURCE", `your ${source}`);
+
 /** For those who listen: the mark's meaning, and the lines that the sentence tells. */
-export const describeSentence = ({ status }: Sentence, notes: string[]) =>
-  [MARKS[status].meaning, ...notes.map((note) => `“${note}”`)].join(": ");
+export const describeSentence = ({ status }: Sentence, notes: string[], source: Source) =>
+  [meaningOf(status, source), ...notes.map((note) => `“${note}”`)].join(": ");
 
-type Props = { sentence: Sentence; notes: string[]; namesWriter?: boolean };
+type Props = { sentence: Sentence; notes: string[]; source: Source; namesWriter?: boolean };
 
-export function SentenceMeaning({ sentence, notes, namesWriter = false }: Props) {
-  const { meaning, icon: Icon } = MARKS[sentence.status];
+export function SentenceMeaning({ sentence, notes, source, namesWriter = false }: Props) {
+  const { icon: Icon } = MARKS[sentence.status];
   return (
     <>
       {Icon && <Icon aria-hidden="true" className="me-1.5 inline size-3.5!" />}
-      <span className="font-medium">{meaning}</span>
+      <span className="font-medium">{meaningOf(sentence.status, source)}</span>
       {sentence.status !== "verbatim" && notes.map((note) => <span key={note}> · {note}</span>)}
       {namesWriter && sentence.written_by && (
         <span className="text-muted"> · written by {modelName(sentence.written_by)}</span>

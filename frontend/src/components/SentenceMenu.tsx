@@ -3,7 +3,7 @@ import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import type { Sentence } from "../lib/verifiedDraft";
 import { Button } from "./Button";
 import { FIELD_CLASS } from "./Field";
-import { SentenceMeaning } from "./SentenceMark";
+import { SentenceMeaning, type Source } from "./SentenceMark";
 
 /** `reason`: why no other sentence was found; empty while one is being written. */
 export type Rewriting = { id: number; reason: string };
@@ -20,6 +20,7 @@ export type SentenceActions = {
 type Props = {
   sentence: Sentence;
   notes: string[];
+  source: Source;
   onClose: () => void;
   /** None: it can only be read. */
   actions?: SentenceActions;
@@ -29,7 +30,7 @@ const HEADING_MARKS = /^#+\s*/;
 const isWritten = ({ status, lines }: Sentence) => !["heading", "verbatim"].includes(status) && lines.length > 0;
 
 /** Escape closes it. */
-export function SentenceMenu({ sentence, notes, onClose, actions }: Props) {
+export function SentenceMenu({ sentence, notes, source, onClose, actions }: Props) {
   const [edited, setEdited] = useState<string | null>(null);
   const menu = useRef<HTMLDivElement>(null);
   const isEditing = edited !== null;
@@ -57,7 +58,7 @@ export function SentenceMenu({ sentence, notes, onClose, actions }: Props) {
       className="mt-2 flex flex-col gap-2 rounded-xl border border-line bg-card p-3 text-sm"
     >
       <p className="[overflow-wrap:anywhere]">
-        <SentenceMeaning sentence={sentence} notes={notes} namesWriter />
+        <SentenceMeaning sentence={sentence} notes={notes} source={source} namesWriter />
       </p>
       {isEditing ? (
         <>

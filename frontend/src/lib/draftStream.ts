@@ -1,14 +1,7 @@
 /** A draft from notes as it comes from the server, event by event; one sentence of it, written again. */
 import { ApiError, api, postStream, type Schemas, unwrap } from "../api/client";
 import type { StreamEvent } from "../api/stream";
-import {
-  type Sentence,
-  type SentenceData,
-  startDraft,
-  toSentence,
-  toWording,
-  type VerifiedDraft,
-} from "./verifiedDraft";
+import { type Sentence, startDraft, toSentence, toWording, type VerifiedDraft } from "./verifiedDraft";
 
 /** What a request for a draft from notes leads to. */
 export type DraftStep =
@@ -65,15 +58,21 @@ export async function* readDraft(
 /** Another sentence for the same lines, with the other ones that were found as its alternatives; null where the search
  * found none, for a reason. Throws ApiError. */
 export async function requestSentence(
-  body: Schemas["SentenceRequest"],
+  body: Partial<Schemas["SentenceRequest"]>,
   signal: AbortSignal,
-): Promise<{ sentence: Sentence | null; reason?: string | null }> {
-  const { sentences, reason } = await unwrap(api.POST("/api/draft/sentence", { body, signal }));
-  const [first, ...others] = (sentences as SentenceData[]).map(toSentence);
+): Promise<{ sentence: Sentence | null; reason: string }> {
+  const request = api.POST("/api/draft/sentence", { body: body as Schemas["SentenceRequest"], signal });
+  const { sentences, reason } = await unwrap(request);
+  const [first, ...others] = sentences.map(toSentence);
   return { sentence: first ? { ...first, alternatives: others.map(toWording) } : null, reason };
 }
 
-/** The choice is kept for training; where it can't be, the draft is what it is. */
-export function saveChoice(body: Schemas["ChoiceRequest"]): void {
-  api.POST("/api/draft/choice", { body }).catch(() => {});
+/** Keeps which wording the writer took, for training; returns the choice's id. Throws ApiError. */
+export async function saveChoice(body: Partial<Schemas["ChoiceRequest"]>): Promise<string> {
+  return (await unwrap(api.POST("/api/draft/choice", { body: body as Schemas["ChoiceRequest"] }))).id;
+}
+
+/** Takes a choice back. Throws ApiError. */
+export async function removeChoice(id: string): Promise<void> {
+  await unwrap(api.DELETE("/api/draft/choice/{choice_id}", { params: { path: { choice_id: id } } }));
 }

@@ -1,13 +1,12 @@
 /** What the page does with a draft from notes. */
 import { useState } from "react";
 import { createSection, type Post, type Section } from "./draft";
-import { requestDraft, requestSentence, saveChoice } from "./draftStream";
+import { removeChoice, requestDraft, requestSentence, saveChoice } from "./draftStream";
 import { addAnswer } from "./notes";
 import { newSeed } from "./sampling";
 import { throttleToFrame } from "./throttleToFrame";
 import {
   answerQuestion,
-  draftToMarkdown,
   editSentence,
   placeOf,
   removeSentence,
@@ -17,6 +16,7 @@ import {
   swapSentence,
   undo,
   type VerifiedDraft,
+  withChoice,
 } from "./verifiedDraft";
 
 /** How a draft is to be written: model, sampling, room, content model. */
@@ -28,16 +28,21 @@ type Sections = {
 type Run = (task: (signal: AbortSignal) => Promise<void>) => Promise<void>;
 type UpdatePost = (update: (post: Post) => Post) => void;
 
+/** The draft is what it is, whether or not the server could keep a choice. */
+const ignore = () => {};
+
 /** `rewriting`: the sentence that is being written again, or for which no other one was found, and why. */
 export function useVerifiedDraft(post: Post, setPost: UpdatePost, options: DraftOptions, sections: Sections, run: Run) {
   const [rewriting, setRewriting] = useState<{ id: number; reason: string } | null>(null);
   const [news, setNews] = useState("");
   const draft = post.draft ? restoreDraft(post.draft) : null;
   const updatePost = (patch: Partial<Post>) => setPost((before) => ({ ...before, ...patch }));
+  const update = (work: (draft: VerifiedDraft) => VerifiedDraft) =>
+    setPost((before) => (before.draft ? { ...before, draft: work(restoreDraft(before.draft)) } : before));
   const change = (work: (draft: VerifiedDraft) => VerifiedDraft, said: string) => {
     setNews(said);
     setRewriting(null);
-    setPost((before) => (before.draft ? { ...before, draft: work(restoreDraft(before.draft)) } : before));
+    update(work);
   };
 
   /** Sentence by sentence from notes; where the server can't check with its engine, section by section. */
@@ -90,33 +95,35 @@ export function useVerifiedDraft(post: Post, setPost: UpdatePost, options: Draft
           signal,
         );
         if (other) change((before) => replaceSentence(before, sentence.id, other), "The sentence is written again.");
-        else setRewriting({ id: sentence.id, reason: reason || "No other sentence was found." });
+        else setRewriting({ id: sentence.id, reason });
       } catch (e) {
         setRewriting(null);
         throw e;
-      } finally {
-        if (signal.aborted) setRewriting(null);
       }
     });
 
-  /** Another wording takes the sentence's place, and is kept as a preference. */
+  /** Another wording takes the sentence's place, and the choice is kept for training. */
   const swap = (id: number, index: number) => {
     const sentence = draft?.paragraphs.flat().find((one) => one.id === id);
     if (!draft || !sentence) return;
+    const swapped = swapSentence(draft, id, index);
+    change(() => swapped, "The other wording stands in the draft.");
     const other = sentence.alternatives[index];
     // Between two wordings of a model: what the writer typed says nothing about them.
-    if (sentence.status !== "edited" && other.status !== "edited") {
-      saveChoice({
-        title: post.title,
-        notes: draft.notes,
-        lines: sentence.lines,
-        before: Object.values(placeOf(draft, id)).filter(Boolean).join("\n\n"),
-        chosen: other.text,
-        rejected: sentence.text,
-        model: options.model,
-      });
-    }
-    change((before) => swapSentence(before, id, index), "The other wording stands in the draft.");
+    if (sentence.status === "edited" || other.status === "edited") return;
+    const place = {
+      title: post.title,
+      notes: draft.notes,
+      lines: sentence.lines,
+      before: placeOf(draft, id).paragraph,
+    };
+    saveChoice({ ...place, chosen: other.text, rejected: sentence.text, model: options.model })
+      .then((choice) => update((before) => withChoice(before, swapped.paragraphs, choice)))
+      .catch(ignore);
+  };
+  const undoLast = () => {
+    if (draft?.choice) removeChoice(draft.choice).catch(ignore);
+    change(undo, "Undone.");
   };
   const answer = (index: number, text: string) => {
     if (!draft) return;
@@ -138,7 +145,6 @@ export function useVerifiedDraft(post: Post, setPost: UpdatePost, options: Draft
     answer,
     edit: (id: number, text: string) => change((before) => editSentence(before, id, text), "Your wording stands."),
     remove: (id: number) => change((before) => removeSentence(before, id), "The sentence is removed."),
-    undo: () => change(undo, "Undone."),
-    text: draft ? draftToMarkdown(draft) : "",
+    undo: undoLast,
   };
 }

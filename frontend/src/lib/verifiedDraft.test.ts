@@ -1,15 +1,23 @@
 import { expect, test, vi } from "vitest";
+import { api } from "../api/client";
 import type { StreamEvent } from "../api/stream";
-import { type DraftStep, readDraft, requestDraft } from "./draftStream";
+import { type DraftStep, readDraft, requestDraft, requestSentence } from "./draftStream";
 import {
+  answerQuestion,
   draftToMarkdown,
   editSentence,
   lineStates,
+  otherWordings,
+  placeOf,
   receiptText,
   removeSentence,
+  replaceSentence,
+  restoreDraft,
   swapSentence,
+  toSentence,
   undo,
   type VerifiedDraft,
+  withChoice,
 } from "./verifiedDraft";
 
 const line = (number: number, text: string, kind = "claim") => ({ number, kind, text, paragraph: 0 });
@@ -50,7 +58,14 @@ const EVENTS: StreamEvent[] = [
     name: "paragraph",
     data: { number: 3, sentences: [sentence("The old one lasted 9 grim years.", "unsupported", [4])] },
   },
-  { name: "draft", data: { title: "The rope", receipt: { candidates: 61, seconds: 21.7, lines: [] } } },
+  {
+    name: "draft",
+    data: {
+      title: "The rope",
+      receipt: { candidates: 61, seconds: 21.7, lines: [] },
+      questions: [{ question: "What did it weigh?", lines: [1], share: 0.5 }],
+    },
+  },
 ];
 
 const NOTES = "# Buying\nrope 22 mm\ncost 118 pounds\nDenzil said no\nold one lasted 9 years";
@@ -135,6 +150,104 @@ test("every change can be undone, in order; another draft can be, too", async ()
   const other = await finished(edited);
   expect(other.paragraphs).not.toEqual(edited.paragraphs);
   expect(undo(other)).toEqual(edited);
+});
+
+test("a sentence that is written again keeps its place, and can be undone", async () => {
+  const draft = await finished();
+  const { id } = draft.paragraphs[1][1];
+  const other = toSentence({ text: "Denzil was against it.", status: "supported", lines: [3], alternatives: [] });
+  const replaced = replaceSentence(draft, id, other);
+  expect(replaced.paragraphs[1][1]).toMatchObject({ id, text: "Denzil was against it." });
+  expect(states(replaced)[3]).toBe("told");
+  expect(undo(replaced).paragraphs).toEqual(draft.paragraphs);
+});
+
+test("another sentence is asked for, and the others that were found are its alternatives", async () => {
+  const found = ["One.", "Two."].map((text) => ({ text, status: "supported", lines: [1, 2], alternatives: [] }));
+  const post = vi.spyOn(api, "POST");
+  for (const data of [
+    { sentences: found, reason: "" },
+    { sentences: [], reason: "None tells this." },
+  ]) {
+    post.mockResolvedValueOnce({ data, response: new Response() } as never);
+  }
+  const { signal } = new AbortController();
+  const { sentence } = await requestSentence({ notes: NOTES, lines: [1, 2] }, signal);
+  expect(sentence).toMatchObject({ text: "One.", lines: [1, 2], alternatives: [{ text: "Two.", lines: [1, 2] }] });
+  expect(await requestSentence({ notes: NOTES, lines: [1] }, signal)).toEqual({
+    sentence: null,
+    reason: "None tells this.",
+  });
+  post.mockRestore();
+});
+
+test("the server is told what stands before a sentence", async () => {
+  const draft = await finished();
+  expect(placeOf(draft, draft.paragraphs[1][1].id)).toEqual({
+    draft_before: "## Buying",
+    paragraph: "The rope is 22 mm and cost 118 pounds.",
+  });
+  expect(placeOf(draft, draft.paragraphs[0][0].id)).toEqual({ draft_before: "", paragraph: "" });
+});
+
+test("a paragraph shows two other wordings, each sentence's best before any second one", () => {
+  const paragraph = [
+    ["One.", ["One, too.", "One, three."]],
+    ["Two.", ["Two, too."]],
+  ] as const;
+  const sentences = paragraph.map(([text, others]) =>
+    toSentence({ text, status: "supported", lines: [], alternatives: [...others] } as never),
+  );
+  const shown = otherWordings(sentences).map(({ sentence, index }) => sentence.alternatives[index].text);
+  expect(shown).toEqual(["One, too.", "Two, too."]);
+});
+
+test("a choice is marked on the version that it led to, also under later changes", async () => {
+  const draft = await finished();
+  const swapped = swapSentence(draft, draft.paragraphs[1][0].id, 0);
+  const edited = editSentence(swapped, draft.paragraphs[1][1].id, "Denzil refused.");
+  const marked = withChoice(edited, swapped.paragraphs, "c1");
+  expect(marked.choice).toBeUndefined();
+  expect(undo(marked).choice).toBe("c1");
+  expect(undo(undo(marked)).choice).toBeUndefined();
+  expect(swapSentence(undo(marked), draft.paragraphs[1][0].id, 0).choice).toBeUndefined();
+});
+
+test("a question that was answered stays answered when a change is undone", async () => {
+  const draft = await finished();
+  const swapped = swapSentence(draft, draft.paragraphs[1][0].id, 0);
+  expect(undo(answerQuestion(swapped, 0)).questions).toMatchObject([{ answered: true }]);
+});
+
+test("a draft that an older page saved can be worked on", async () => {
+  const { notes, questions, changed, past, ...old } = await finished();
+  const restored = restoreDraft(old);
+  expect(restored.paragraphs).toEqual(old.paragraphs);
+  expect(undo(removeSentence(restored, old.paragraphs[1][0].id)).paragraphs).toEqual(old.paragraphs);
+});
+
+test("a draft knows whether the writer has worked on it", async () => {
+  const draft = await finished();
+  expect(draft.changed).toBe(false);
+  const removed = removeSentence(draft, draft.paragraphs[1][0].id);
+  expect(removed.changed).toBe(true);
+  expect((await finished(removed)).changed).toBe(false);
+});
+
+test("the receipt says who wrote what, where it was more than one model", async () => {
+  const draft = await finished();
+  const by = (...names: (string | null)[]): VerifiedDraft => ({
+    ...draft,
+    paragraphs: [
+      names.map((written_by) =>
+        toSentence({ text: "A.", status: "supported", lines: [1], alternatives: [], written_by }),
+      ),
+    ],
+  });
+  expect(receiptText(by("finetuned", "finetuned", "base"))).toContain(
+    "2 sentences by my twin, 1 sentence by base model",
+  );
+  expect(receiptText(by("finetuned", "finetuned", null))).not.toContain("my twin");
 });
 
 test("where the server can't check sentences, sections come", async () => {

@@ -20,7 +20,8 @@ export type NoteLine = { number: number; kind: "claim" | "heading" | "verbatim";
 export type Receipt = { candidates: number; seconds: number };
 /** A fact that many candidates reached for and the notes don't have, beside these lines. `answered`: it is a note now. */
 export type Question = { question: string; lines: number[]; answered?: boolean };
-/** `notes`: what it was written from. `changed`: the writer has worked on it since it came. */
+/** `notes`: what it was written from. `changed`: the writer has worked on it since it came. `choice`: the id under which
+ * the server keeps the choice of a wording that led to this version. */
 type Version = {
   notes: string;
   lines: NoteLine[];
@@ -28,6 +29,7 @@ type Version = {
   receipt: Receipt | null;
   questions: Question[];
   changed: boolean;
+  choice?: string;
 };
 /** `past`: the versions that «Undo» goes back to, the newest last. */
 export type VerifiedDraft = Version & { past: Version[] };
@@ -158,6 +160,7 @@ const withParagraphs = (draft: VerifiedDraft, paragraphs: Sentence[][]): Verifie
   ...draft,
   paragraphs,
   changed: true,
+  choice: undefined,
   past: pastWith(draft),
 });
 
@@ -194,6 +197,12 @@ export const removeSentence = (draft: VerifiedDraft, id: number) => mapSentence(
 /** What was written in a sentence's place keeps its number, so that it is the same button. */
 export const replaceSentence = (draft: VerifiedDraft, id: number, sentence: Sentence) =>
   mapSentence(draft, id, () => ({ ...sentence, id }));
+
+/** The draft with a choice's id on the version that it led to, which later ones may stand on. */
+export function withChoice(draft: VerifiedDraft, paragraphs: Sentence[][], choice: string): VerifiedDraft {
+  const mark = <T extends Version>(one: T): T => (one.paragraphs === paragraphs ? { ...one, choice } : one);
+  return { ...mark(draft), past: draft.past.map(mark) };
+}
 
 const MAX_OTHER_WORDINGS = 2; // shown with a paragraph
 

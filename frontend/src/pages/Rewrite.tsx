@@ -4,6 +4,7 @@ import { postStream, type Schemas } from "../api/client";
 import { Button } from "../components/Button";
 import { CopyButton } from "../components/CopyButton";
 import { DiffView } from "../components/DiffView";
+import { DraftText } from "../components/DraftText";
 import { ErrorAlert } from "../components/ErrorAlert";
 import { LiveStatus } from "../components/LiveStatus";
 import { Markdown } from "../components/Markdown";
@@ -16,9 +17,12 @@ import { useSettings } from "../lib/settings";
 import { countWords } from "../lib/text";
 import { throttleToFrame } from "../lib/throttleToFrame";
 import { useLocalStorage } from "../lib/useLocalStorage";
+import { type NoteLine, type Sentence, toSentence } from "../lib/verifiedDraft";
 
+type Paragraph = Schemas["DraftParagraphResult"];
 type Result = Schemas["RewriteResult"];
-type Saved = { source: string; result: Result | null };
+/** `lines`: the sentences of the source, where the text was checked with them. */
+type Saved = { source: string; result: Result | null; lines?: NoteLine[]; paragraphs?: Sentence[][] };
 
 export function Rewrite() {
   const [settings] = useSettings();
@@ -37,6 +41,7 @@ export function Rewrite() {
     void run(async (signal) => {
       setText("");
       let written = "";
+      let lines: NoteLine[] = [];
       const paint = throttleToFrame(setText);
       const sampling = { model: model?.name ?? settings.model, ...samplingParams(settings, model, strength) };
       for await (const { name, data } of postStream(
@@ -48,8 +53,10 @@ export function Rewrite() {
           written += data.text;
           paint(written);
         }
+        if (name === "start") lines = data.lines;
         if (name === "rewritten") {
-          setSaved({ source, result: data });
+          const paragraphs = (data.paragraphs ?? []).map(({ sentences }: Paragraph) => sentences.map(toSentence));
+          setSaved({ source, result: data, lines, paragraphs });
           paint(data.text);
         }
       }
@@ -112,11 +119,7 @@ export function Rewrite() {
             )}
           </h2>
           <div className="flex-1 px-5 pb-4">
-            {showChanges && result ? (
-              <DiffView before={saved.source} after={result.text} />
-            ) : (
-              <RewrittenText text={text} busy={busy} />
-            )}
+            <RewrittenText text={text} busy={busy} saved={result && saved} showChanges={showChanges} />
           </div>
         </section>
       </div>
@@ -126,7 +129,14 @@ export function Rewrite() {
   );
 }
 
-function RewrittenText({ text, busy }: { text: string; busy: boolean }) {
+/** `saved`: null until the text is complete. */
+type TextProps = { text: string; busy: boolean; saved: Saved | null; showChanges: boolean };
+
+function RewrittenText({ text, busy, saved, showChanges }: TextProps) {
+  if (saved?.result && showChanges) return <DiffView before={saved.source} after={saved.result.text} />;
+  if (saved?.paragraphs?.length) {
+    return <DraftText paragraphs={saved.paragraphs} lines={saved.lines ?? []} writing={false} source="text" />;
+  }
   if (text) return <Markdown text={text} writing={busy} />;
   return (
     <p className="font-serif text-[1.16rem] leading-[1.65] text-muted">

@@ -292,14 +292,13 @@ export const pageScenarios = {
     await first.click();
     await look("draft-notes-360-light");
     await page.setViewportSize({ width: 1440, height: 900 });
-    // Another draft can be stopped, and undone; where one has worked on the draft, it is asked for twice.
+    // Another draft can be stopped, and undone; where one has worked on the draft, the page asks first.
     candidates = 16;
-    await first.click();
     await menu.getByRole("button", { name: "Remove" }).click();
+    await untold.first().waitFor();
     page.once("dialog", (dialog) => dialog.dismiss());
     await page.getByRole("button", { name: "Write another draft" }).click();
-    await page.keyboard.press("Control+z"); // wherever the focus is in the draft
-    await undo.click();
+    await first.press("Control+z");
     assert.deepEqual(await text(), before);
     await page.getByRole("button", { name: "Write another draft" }).click();
     await page.getByText("Writing the first paragraph…").waitFor({ timeout: 90_000 * slow });
@@ -361,6 +360,7 @@ export const pageScenarios = {
     await page.goto("/draft");
     const sentences = page.locator("[data-status]");
     const undo = page.getByRole("button", { name: "Undo" });
+    await sentences.nth(1).waitFor();
     const before = await sentences.allInnerTexts();
     assert.equal((await pairs()).length, 0);
     // Another wording is a preference for training, until it is undone.

@@ -15,6 +15,7 @@ type Props = {
 export function OpenQuestions({ questions, lines, busy, onAnswer, onDraftAgain }: Props) {
   const section = useRef<HTMLElement>(null);
   const again = useRef<HTMLButtonElement>(null);
+  const isOpen = questions.some((question) => !question.answered);
   const hasAnswer = questions.some((question) => question.answered);
   // biome-ignore lint/correctness/useExhaustiveDependencies: when the last question is gone, so is the focus
   useEffect(() => {
@@ -35,7 +36,9 @@ export function OpenQuestions({ questions, lines, busy, onAnswer, onDraftAgain }
     >
       <div>
         <h2 className="text-sm font-medium">What it wanted to know</h2>
-        <p className="text-sm text-muted">Many of its sentences reached for these. Your answer becomes a note.</p>
+        {isOpen && (
+          <p className="text-sm text-muted">Many of its sentences reached for these. Your answer becomes a note.</p>
+        )}
       </div>
       {questions.map(
         (question, index) =>

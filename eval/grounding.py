@@ -7,18 +7,16 @@ author's own text has a fact_recall of 1 and an unsupported_rate of 0. So has a 
 both together with the style, and with the number of facts in a draft.
 """
 
-import functools
 import math
 import statistics
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import snowballstemmer
-
 from blogtwin.models import chat
 from blogtwin.text import keyphrases
 from blogtwin.text.facts import Fact, extract_facts, preserved_facts, unsupported_facts
+from blogtwin.text.stems import stem
 from blogtwin.text.tokens import tokenise_words
 from corpus import augmentation
 from corpus.chunking import chunk
@@ -113,16 +111,6 @@ def score_draft(case: dict[str, Any], text: str) -> dict[str, float]:
         "unsupported_rate": len(unsupported) / len(facts) if facts else math.nan,
         "facts": len(facts),
     }
-
-
-def stem(word: str) -> str:
-    """The stem of an English word (Snowball, also called Porter2): the same for “carry” and “carried”."""
-    return _stemmer().stemWord(word)
-
-
-@functools.cache
-def _stemmer():
-    return snowballstemmer.stemmer("english")
 
 
 def _of_checked_kinds(facts: set[Fact]) -> set[Fact]:

@@ -6,11 +6,10 @@ Words are compared by their stems and numbers by their value, sentence by senten
 import re
 from dataclasses import dataclass
 
-import snowballstemmer
-
 from blogtwin.text.facts import extract_facts, preserved_facts
 from blogtwin.text.numbers import NUMBER_HINTS, ORDINALS, SPELLED_NUMBER, extract_numbers
 from blogtwin.text.sentences import split_sentences
+from blogtwin.text.stems import stem
 from blogtwin.text.stopwords import NEGATIONS
 from blogtwin.text.tokens import longest_match, ngram_index, tokenise_words
 from eval.note_sets import Denial, NoteFact, NoteLine, NoteSet
@@ -22,7 +21,6 @@ DENYING_WORDS = NEGATIONS | {"cannot", "nor", "nought", "nil"}
 ORDINAL_ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 CURRENCIES = {"£": "pounds", "$": "dollars", "€": "euros"}
 TOKEN = re.compile(r"\d+(?:st|nd|rd|th)\b|\d+(?:[.:]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*|&")
-STEMMER = snowballstemmer.stemmer("english")
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ def _line_problems(line: NoteLine, passage: str, post: str) -> list[str]:
 
 def _stem(shown: str) -> str:
     plain = re.sub(r"'s$", "", shown.casefold())
-    return plain if plain[0].isdigit() else STEMMER.stemWord(plain)
+    return plain if plain[0].isdigit() else stem(plain)
 
 
 def _number_in_digits(match: re.Match) -> str:
@@ -147,11 +145,11 @@ def _follows(wanted: list[str], found: list[str], start: int, max_gap: int) -> b
     if not wanted or found[start] != wanted[0]:
         return False
     at = start
-    for stem in wanted[1:]:
+    for next_stem in wanted[1:]:
         near = found[at + 1 : at + 2 + max_gap]
-        if stem not in near:
+        if next_stem not in near:
             return False
-        at += 1 + near.index(stem)
+        at += 1 + near.index(next_stem)
     return True
 
 

@@ -4,12 +4,10 @@ Meaning is not understood here: a claim is told where a sentence holds the line'
 words that stand around them in the notes.
 """
 
-import functools
 import re
 from dataclasses import dataclass
 
-import snowballstemmer
-
+from blogtwin.text import stems
 from blogtwin.text.facts import Fact, extract_facts, preserved_facts
 from blogtwin.text.numbers import SPELLED_NUMBER, extract_dates, extract_numbers, weak_numbers
 from blogtwin.text.stopwords import NEGATIONS, STOP_WORDS, word_set
@@ -22,7 +20,6 @@ UNITS = {
     "mins": "minutes", "s": "seconds", "sec": "seconds", "secs": "seconds", "ms": "milliseconds", "£": "pounds",
     "$": "dollars", "€": "euros", "%": "percent",
 }  # fmt: skip
-_stemmer = snowballstemmer.stemmer("english")
 
 
 def is_negated(text: str) -> bool:
@@ -30,10 +27,9 @@ def is_negated(text: str) -> bool:
     return bool(NEGATION.search(text))
 
 
-@functools.lru_cache(50_000)
 def stem(word: str) -> str:
     """The word's stem by Porter 2, a unit written out."""
-    return _stemmer.stemWord(UNITS.get(word, word))
+    return stems.stem(UNITS.get(word, word))
 
 
 def content_stems(text: str) -> list[str]:

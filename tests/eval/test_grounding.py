@@ -193,17 +193,3 @@ def test_a_voice_writes_from_notes_within_its_limit(tiny, tmp_path, monkeypatch,
         all(0 < r["written_tokens"] <= grounding.DRAFT_TOKENS for r in found) and collector.collect_notes([], []) == []
     )
     assert collector.collect_notes(grounding.notes_systems("You write.", cases[:2]), cases[2:4]) == found
-
-
-@pytest.mark.parametrize(
-    "word, other, same",
-    [
-        ("boats", "boat", True),
-        ("carried", "carry", True),
-        ("planned", "plan", True),
-        ("cared", "cars", False),
-        ("bite", "bits", False),
-    ],
-)
-def test_stem_joins_the_forms_of_a_word_and_no_other_words(word, other, same):
-    assert (grounding.stem(word) == grounding.stem(other)) == same

@@ -79,10 +79,9 @@ def test_passages_of_a_post_do_not_overlap_and_share_its_split(blog):
         assert all(before[1] < after[0] for before, after in pairwise(ranges)), ranges
 
 
-@pytest.mark.parametrize("path", list_set_files(SAMPLE), ids=name_of)
-def test_each_line_of_the_sample_tells_what_its_own_key_asks_for(path):
-    """Whoever writes from a line can only tell what it says: a fact that stands in the passage alone would be a trap.
-    Only the sample's lines are written so that the rule holds word for word."""
+@pytest.mark.parametrize("path", SET_FILES, ids=name_of)
+def test_each_line_tells_what_its_own_key_asks_for(path):
+    """Whoever writes from a line can tell only what it says: a fact of the passage alone would be a trap."""
     problems = []
     for line in NoteSet.from_file(path).notes:
         read_out = f"{line.line[0].upper()}{line.line[1:]}."

@@ -68,6 +68,19 @@ class SentenceResult(BaseModel):
     reason: str
 
 
+class CheckRequest(BaseModel):
+    """A sentence that the writer changed, with the notes of its draft."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"notes": "13 rungs, one is loose", "text": "None of the 13 rungs is loose."}]}
+    )
+
+    title: Title = ""
+    notes: Notes
+    outline: Outline = []
+    text: Sentence
+
+
 class ChoiceRequest(BaseModel):
     """The writer took `chosen` instead of `rejected` as the sentence that tells `lines`. `before`: the text of its
     paragraph before it."""

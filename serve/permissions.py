@@ -21,6 +21,7 @@ ROUTE_ROLES = {
     "POST /api/cancel/{request_id}": "user",
     "POST /api/draft": "user",
     "POST /api/draft/sentence": "user",
+    "POST /api/draft/check": "user",
     "POST /api/draft/choice": "user",
     "DELETE /api/draft/choice/{choice_id}": "user",
     "POST /api/rewrite": "user",

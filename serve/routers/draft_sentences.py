@@ -1,16 +1,20 @@
-"""A sentence of a draft: others in its place, and which of two the writer took."""
+"""A sentence of a draft: others in its place, which of two the writer took, and the mark of one that was changed."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request
 
 from blogtwin.drafting.alternatives import SentencePlace
+from blogtwin.drafting.drafter import DraftSentence
+from blogtwin.drafting.marks import mark_sentence
 from blogtwin.drafting.notes import NoteLine, parse_notes, place_headings
 from serve import database, preference_pairs, verified_draft
 from serve.app_state import AppState
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.draft_models import (
+    CheckRequest,
     ChoiceRequest,
     ChoiceResult,
     RemovedChoice,
@@ -60,6 +64,14 @@ async def sentence(
         state.running, request_id, caller.name, [sentence_events(state, asked, lines)], state.settings.answer_seconds
     )
     return await cancel_on_disconnect(request, collect_final(relay, "sentences"))
+
+
+@router.post("/check")
+async def check(asked: CheckRequest, caller: CallerDep) -> DraftSentence:
+    """The mark of a sentence that the writer changed: which lines of the notes it tells, and whether it says more than
+    they do, or denies one. No model is asked."""
+    lines = place_headings(parse_notes(asked.notes), asked.outline)
+    return await asyncio.to_thread(mark_sentence, asked.text, asked.title, lines)
 
 
 @router.post("/choice")

@@ -84,3 +84,13 @@ def test_a_choice_that_is_taken_back_is_gone_and_only_its_owner_can(http, tmp_pa
 def test_two_sentences_that_are_the_same_are_no_choice(http):
     refused = http.post("/api/draft/choice", json={**CHOICE, "rejected": CHOICE["chosen"]})
     assert refused.status_code == 422 and http.get("/api/blind/pairs").text == ""
+
+
+def test_a_changed_sentence_is_marked_by_what_it_says_of_the_notes(http):
+    asked = {"title": TITLE, "notes": NOTES}
+    marks = {
+        text: http.post("/api/draft/check", json={**asked, "text": text}).json()
+        for text in ("Denzil said it is too thick.", "Denzil never said too thick.", "It cost 80 pounds.")
+    }
+    assert [m["status"] for m in marks.values()] == ["supported", "contradicts", "unsupported"]
+    assert [m["lines"] for m in marks.values()] == [[2], [2], []]

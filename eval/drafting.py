@@ -17,7 +17,7 @@ from blogtwin.drafting.candidates import SentenceWriter
 from blogtwin.drafting.drafter import Drafter, DraftParagraph
 from blogtwin.drafting.gates import TextChecks
 from blogtwin.drafting.notes import NoteLine
-from blogtwin.drafting.scoring import Room
+from blogtwin.drafting.room import Room
 from blogtwin.models import chat
 from blogtwin.models.llama_cpp import LlamaModel
 from blogtwin.text.facts import extract_facts, unsupported_facts

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from blogtwin.drafting.drafter import DraftSentence
 from blogtwin.drafting.receipt import Receipt
-from blogtwin.drafting.scoring import Room
+from blogtwin.drafting.room import Room
 from serve.catalog import TWIN
 from serve.requests import Name, Prompt, SamplingOptions, Seed
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from blogtwin.drafting.alternatives import SentencePlace
 from blogtwin.drafting.notes import NoteLine
-from blogtwin.drafting.scoring import Room
+from blogtwin.drafting.room import Room
 from serve.errors import ApiError
 
 if TYPE_CHECKING:

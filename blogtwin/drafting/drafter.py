@@ -4,7 +4,7 @@ words where the model finds none."""
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from blogtwin.drafting.candidates import Candidate, Request
@@ -12,7 +12,8 @@ from blogtwin.drafting.claims import Claim, content_stems, is_negated, parse_cla
 from blogtwin.drafting.gates import NoChecks, TextChecks, rejection_reason
 from blogtwin.drafting.notes import NoteLine, parse_notes, split_evenly
 from blogtwin.drafting.questions import QuestionCollector, Reach
-from blogtwin.drafting.scoring import Room, Scored, score_candidate
+from blogtwin.drafting.room import Room, best_addition
+from blogtwin.drafting.scoring import Scored, score_candidate
 from blogtwin.text.tokens import tokenise_words
 
 LINES_PER_PARAGRAPH = 3
@@ -22,6 +23,7 @@ MIN_RECALL = 0.5  # of a line by the best candidate, below which the writer's ow
 MAX_FOREIGN = 0.6  # share of content words that the notes don't have, above which nothing in them says the sentence
 MIN_PULLED_CHARS = 4  # of a word of the notes whose beginning is made likelier
 MAX_LINE_CHARS = 400
+ROUNDS_FOR_TWO_LINES = 2  # of a tight draft, in which a sentence that tells two lines is looked for
 SEED_STRIDE = 1000  # between the seeds of two rounds: more than candidates in a round
 
 CLAUSE_END = re.compile(r"[,;:]\s+|\s[-–—]\s")
@@ -127,7 +129,24 @@ class Drafter:
             told, sentences = self._tell(lines, written.text, todo)
             written.sentences += sentences
             todo = todo[told:]
+        if self.room == "roomy" and group[0].form == "note" and lines:
+            written.sentences += self._add_sentence(lines, written.text)
         return written.sentences
+
+    def _add_sentence(self, lines: tuple[str, ...], before: str) -> list[DraftSentence]:
+        """One more sentence of the paragraph, which states no fact; none where the model has none."""
+        written = self._write_round(Request(lines, before, "", frozenset(), self.per_round, FIRST_TEMPERATURE, 0))
+        earlier = f"{self.text}\n{before}"
+        passed = [one for one in written if not rejection_reason(one.text, earlier, "", self.source, self.checks)]
+        best = best_addition(passed, self.known)
+        return [DraftSentence(best.text, "unsupported", written_by=self.writer.name)] if best else []
+
+    def _write_round(self, request: Request) -> list[Candidate]:
+        """The candidates of one round, with a seed of its own. Raises DraftStopped."""
+        if self.should_stop():
+            raise DraftStopped
+        self.rounds += 1
+        return self.writer.write(replace(request, seed=self.seed + SEED_STRIDE * self.rounds))
 
     def _tell(self, lines: tuple[str, ...], before: str, todo: list[Claim]) -> tuple[int, list[DraftSentence]]:
         """(how many of the next lines are told, the sentences that tell them): one sentence of the model's; where none
@@ -176,20 +195,17 @@ class Drafter:
         words = tokenise_words(todo[0].line)
         wanted = frozenset(word for word in words if len(word) >= MIN_PULLED_CHARS or is_negated(word))
         found: dict[str, Scored] = {}
-        for prefix, temperature, shown in self._attempts(lines, todo[0].line):
-            if self.should_stop():
-                raise DraftStopped
-            self.rounds += 1
-            seed = self.seed + SEED_STRIDE * self.rounds
-            request = Request(shown, before, window, wanted, self.per_round, temperature, seed, prefix)
-            for candidate in self.writer.write(request):
+        for number, (prefix, temperature, shown) in enumerate(self._attempts(lines, todo[0].line)):
+            request = Request(shown, before, window, wanted, self.per_round, temperature, 0, prefix)
+            for candidate in self._write_round(request):
                 reason = rejection_reason(candidate.text, f"{self.text}\n{before}", window, self.source, self.checks)
                 if reason:
                     self.rejected[reason] = self.rejected.get(reason, 0) + 1
                 elif candidate.text not in found:
                     found[candidate.text] = score_candidate(candidate, todo, self.known, self.room)
             self.wishes.add(self.writer.reached, todo[0].number)
-            if sum(scored.is_accepted for scored in found.values()) >= enough:
+            both = self.room == "tight" and len(todo) > 1 and number < ROUNDS_FOR_TWO_LINES
+            if sum(scored.is_accepted and (scored.tells_next or not both) for scored in found.values()) >= enough:
                 break
         return sorted(found.values(), key=lambda scored: -scored.score)
 

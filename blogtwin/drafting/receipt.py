@@ -5,8 +5,11 @@ import time
 from dataclasses import asdict, dataclass
 
 from blogtwin.drafting.drafter import Drafter, DraftParagraph
+from blogtwin.drafting.room import Room
+from blogtwin.text.language import detect_language
 
 MIN_PER_ROUND, MAX_PER_ROUND = 4, 16  # candidates
+CHECKED_LANGUAGES = ("en", "")
 TOKENS_PER_CANDIDATE, ROUNDS_PER_LINE = 24, 1.6  # in drafts of the sample's notes
 
 
@@ -23,7 +26,9 @@ class LineResult:
 
 @dataclass(frozen=True)
 class Receipt:
-    """Enough to make the same text again: same notes, model, seed and candidates, same draft."""
+    """Enough to make the same text again: same notes, model, seed, room and candidates, same draft. `language`: of the
+    notes, ISO 639-1; empty where they are too short to tell. `number_words_checked`: whether numbers in words are known
+    in that language; in others only digits are."""
 
     notes_sha256: str
     model: str
@@ -35,6 +40,9 @@ class Receipt:
     seconds: float
     rejected: dict[str, int]
     lines: list[LineResult]
+    room: Room
+    language: str
+    number_words_checked: bool
 
     def to_dict(self) -> dict:
         """As JSON."""
@@ -50,6 +58,7 @@ def make_receipt(drafter: Drafter, paragraphs: list[DraftParagraph], model: str)
         worst = next((at for at in places if sentences[at].status != "supported"), places[0])
         status = sentences[worst].status
         results.append(LineResult(line.number, line.text, "told" if status == "supported" else status, worst))
+    language = detect_language("\n".join(line.text for line in drafter.lines if line.kind != "verbatim"))
     return Receipt(
         hashlib.sha256(drafter.source.encode()).hexdigest(),
         model,
@@ -61,6 +70,9 @@ def make_receipt(drafter: Drafter, paragraphs: list[DraftParagraph], model: str)
         round(time.perf_counter() - drafter.started, 2),
         drafter.rejected,
         results,
+        drafter.room,
+        language,
+        language in CHECKED_LANGUAGES,
     )
 
 

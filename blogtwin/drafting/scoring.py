@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from blogtwin.drafting.candidates import Candidate
 from blogtwin.drafting.claims import (
@@ -15,13 +14,12 @@ from blogtwin.drafting.claims import (
     order_agreement,
     person_mismatches,
 )
+from blogtwin.drafting.room import WORDS_PER_WORD, Room
 from blogtwin.text.tokens import tokenise_words
 
 # Weights of the parts of a score, set by hand on the notes of validation posts.
 RECALL, TOLD, NEXT, ROLE, NEGATION, FOREIGN = 1.0, 0.5, 0.35, 0.4, 0.6, 0.8
 LIKELIHOOD, COPIED, ORDER, LENGTH, PERSON = 0.1, 0.3, 0.3, 0.15, 0.25
-Room = Literal["tight", "own", "roomy"]
-ROOM: dict[Room, float] = {"tight": 1.0, "own": 1.3, "roomy": 2.0}  # words of a sentence for each word of the notes
 COPIED_WORDS = 4  # words in a row that a sentence shares with the notes are copied
 MAX_FOREIGN = 0.4  # share of content words the notes don't have, up to which a sentence is accepted at once
 MAX_COPIED = 0.5  # share of a sentence's words in runs of the notes, up to which it is accepted at once
@@ -69,7 +67,7 @@ def score_candidate(candidate: Candidate, todo: Sequence[Claim], known: frozense
     score += ORDER * order_agreement(todo[0], candidate.text)
     told = " ".join(claim.line for claim in todo[: 1 + tells_next])
     score -= PERSON * person_mismatches(told, candidate.text)
-    expected = ROOM[room] * len(told.split())
+    expected = WORDS_PER_WORD[room] * len(told.split())
     score -= LENGTH * abs(math.log(len(candidate.text.split()) / expected))
     score += LIKELIHOOD * max(MIN_LOG_LIKELIHOOD, candidate.mean_log_likelihood)
     return Scored(candidate, found, foreign, copied, negation_agrees, tells_next, score)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from blogtwin.drafting.notes import parse_notes, place_headings
-from blogtwin.drafting.scoring import Room
+from blogtwin.drafting.room import Room
 from blogtwin.text.sentences import LINE_OR_SENTENCE_END
 from corpus.examples import CONTINUE_TEMPLATES, FINISH_TEMPLATES, OPENING_TEMPLATES
 from serve import generation, post_export, requests, streaming, verified_draft

@@ -287,3 +287,22 @@ def test_a_time_budget_becomes_candidates_within_bounds():
 def test_first_words_and_lines_as_sentences():
     assert first_words("rope: 22 mm", 1) == "Rope" and first_words("rope, new", 2) == "Rope, new"
     assert as_sentence("did it work?") == "Did it work?" and as_sentence(" it broke ") == "It broke."
+
+
+GERMAN = ["Seil 22 mm, 40 m, kostete 118 Pfund", "Denzil sagte zu dick", "altes Seil hielt lange Jahre"]
+
+
+def test_of_notes_in_another_language_digits_are_checked_words_for_numbers_are_not_and_the_receipt_says_so():
+    digits, words = "Das alte Seil hielt 9 lange Jahre.", "Das alte Seil hielt neun lange Jahre."
+    drafter, paragraphs, sentences = draft(lambda r: [digits, words], notes="\n".join(GERMAN))
+    assert digits not in [s.text for s in sentences] and drafter.rejected["unsupported fact"] > 0
+    assert sentences[-1].text == words
+    receipt = make_receipt(drafter, paragraphs, "m")
+    assert (receipt.language, receipt.number_words_checked) == ("de", False)
+
+
+def test_english_notes_and_notes_too_short_to_tell_are_checked_for_words_too():
+    for notes, language in ((NOTES, "en"), ("rope 22 mm", "")):
+        drafter, paragraphs, _ = draft(telling if notes == NOTES else nothing, notes=notes)
+        receipt = make_receipt(drafter, paragraphs, "m")
+        assert (receipt.language, receipt.number_words_checked) == (language, True)

@@ -188,6 +188,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/draft/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check
+         * @description The mark of a sentence that the writer changed: which lines of the notes it tells, and whether it says more than
+         *     they do, or denies one. No model is asked.
+         */
+        post: operations["check_api_draft_check_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/draft/choice": {
         parameters: {
             query?: never;
@@ -900,6 +921,30 @@ export interface components {
         ChatUpdate: {
             /** Title */
             title: string;
+        };
+        /**
+         * CheckRequest
+         * @description A sentence that the writer changed, with the notes of its draft.
+         * @example {
+         *       "notes": "13 rungs, one is loose",
+         *       "text": "None of the 13 rungs is loose."
+         *     }
+         */
+        CheckRequest: {
+            /**
+             * Title
+             * @default
+             */
+            title: string;
+            /** Notes */
+            notes: string;
+            /**
+             * Outline
+             * @default []
+             */
+            outline: string[];
+            /** Text */
+            text: string;
         };
         /**
          * ChoiceRequest
@@ -1725,7 +1770,9 @@ export interface components {
         };
         /**
          * Receipt
-         * @description Enough to make the same text again: same notes, model, seed and candidates, same draft.
+         * @description Enough to make the same text again: same notes, model, seed, room and candidates, same draft. `language`: of the
+         *     notes, ISO 639-1; empty where they are too short to tell. `number_words_checked`: whether numbers in words are known
+         *     in that language; in others only digits are.
          */
         Receipt: {
             /** Notes Sha256 */
@@ -1750,6 +1797,15 @@ export interface components {
             };
             /** Lines */
             lines: components["schemas"]["LineResult"][];
+            /**
+             * Room
+             * @enum {string}
+             */
+            room: "tight" | "own" | "roomy";
+            /** Language */
+            language: string;
+            /** Number Words Checked */
+            number_words_checked: boolean;
         };
         /** RemovedChoice */
         RemovedChoice: {
@@ -3327,6 +3383,147 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SentenceResult"];
+                };
+            };
+            /** @description Unreadable request, or one that the model can't serve */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description No key, a wrong key, or an expired token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Insufficient role, or cross-origin request */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Method not allowed on this path */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not possible in the current state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A field is invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The engine failed */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Busy, or not ready yet */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    check_api_draft_check_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CheckRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DraftSentence"];
                 };
             };
             /** @description Unreadable request, or one that the model can't serve */

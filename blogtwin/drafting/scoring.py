@@ -18,8 +18,8 @@ from blogtwin.drafting.room import WORDS_PER_WORD, Room
 from blogtwin.text.tokens import tokenise_words
 
 # Weights of the parts of a score, set by hand on the notes of validation posts.
-RECALL, TOLD, NEXT, ROLE, NEGATION, FOREIGN = 1.0, 0.5, 0.35, 0.4, 0.6, 0.8
-LIKELIHOOD, COPIED, ORDER, LENGTH, PERSON = 0.1, 0.3, 0.3, 0.15, 0.25
+RECALL, TOLD, NEXT, ROLE, NEGATION, FOREIGN = 1.5, 0.5, 0.35, 0.4, 0.6, 1.2
+LIKELIHOOD, COPIED, ORDER, LENGTH, PERSON = 0.3, 0.3, 0.3, 0.3, 0.25
 COPIED_WORDS = 4  # words in a row that a sentence shares with the notes are copied
 MAX_FOREIGN = 0.4  # share of content words the notes don't have, up to which a sentence is accepted at once
 MAX_COPIED = 0.5  # share of a sentence's words in runs of the notes, up to which it is accepted at once

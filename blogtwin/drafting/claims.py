@@ -157,6 +157,21 @@ def person_mismatches(line: str, sentence: str) -> int:
     return len(added) + len(noted - said - {FIRST_PERSON})
 
 
+OPPOSITES = [
+    ("on", "off"), ("up", "down"), ("in", "out"), ("before", "after"), ("more", "less"), ("over", "under"),
+    ("above", "below"), ("first", "last"), ("left", "right"), ("with", "without"), ("always", "never"),
+    ("early", "late"), ("open", "shut"), ("inside", "outside"), ("north", "south"), ("east", "west"),
+]  # fmt: skip
+
+
+def turned_round(line: str, sentence: str) -> int:
+    """How many words of the line stand in the sentence only as their opposites: “lid off” is not “lid on”. Such words
+    are too common to count as terms."""
+    noted, said = set(tokenise_words(line)), set(tokenise_words(sentence))
+    pairs = [*OPPOSITES, *((b, a) for a, b in OPPOSITES)]
+    return sum(a in noted and b not in noted and b in said and a not in said for a, b in pairs)
+
+
 @dataclass(frozen=True)
 class ClaimCheck:
     """How well a sentence (or a text) tells a claim; shares in [0, 1]."""

@@ -13,13 +13,14 @@ from blogtwin.drafting.claims import (
     is_negated,
     order_agreement,
     person_mismatches,
+    turned_round,
 )
 from blogtwin.drafting.room import WORDS_PER_WORD, Room
 from blogtwin.text.tokens import tokenise_words
 
 # Weights of the parts of a score, set by hand on the notes of validation posts.
 RECALL, TOLD, NEXT, ROLE, NEGATION, FOREIGN = 1.5, 0.5, 0.35, 0.4, 0.6, 1.2
-LIKELIHOOD, COPIED, ORDER, LENGTH, PERSON = 0.3, 0.3, 0.3, 0.3, 0.25
+LIKELIHOOD, COPIED, ORDER, LENGTH, PERSON, OPPOSITE = 0.3, 0.3, 0.3, 0.3, 0.25, 0.5
 COPIED_WORDS = 4  # words in a row that a sentence shares with the notes are copied
 MAX_FOREIGN = 0.4  # share of content words the notes don't have, up to which a sentence is accepted at once
 MAX_COPIED = 0.5  # share of a sentence's words in runs of the notes, up to which it is accepted at once
@@ -66,7 +67,7 @@ def score_candidate(candidate: Candidate, todo: Sequence[Claim], known: frozense
     score -= COPIED * max(0.0, copied - MAX_COPIED)
     score += ORDER * order_agreement(todo[0], candidate.text)
     told = " ".join(claim.line for claim in todo[: 1 + tells_next])
-    score -= PERSON * person_mismatches(told, candidate.text)
+    score -= PERSON * person_mismatches(told, candidate.text) + OPPOSITE * turned_round(told, candidate.text)
     expected = WORDS_PER_WORD[room] * len(told.split())
     score -= LENGTH * abs(math.log(len(candidate.text.split()) / expected))
     score += LIKELIHOOD * max(MIN_LOG_LIKELIHOOD, candidate.mean_log_likelihood)

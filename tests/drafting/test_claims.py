@@ -11,6 +11,7 @@ from blogtwin.drafting.claims import (
     person_mismatches,
     spelled_to_digits,
     stem,
+    turned_round,
 )
 from blogtwin.text.facts import Fact
 
@@ -93,6 +94,19 @@ def test_every_form_of_denying_agrees_with_a_line_that_denies(denial):
 )
 def test_persons_that_a_sentence_loses_or_brings_in(line, sentence, count):
     assert person_mismatches(line, sentence) == count
+
+
+@pytest.mark.parametrize(
+    ("sentence", "count"),
+    [
+        ("The lid came off after 25 minutes.", 0),
+        ("The lid was on, after 25 minutes.", 1),
+        ("The lid came off on the 25th minute.", 0),
+        ("The lid was on before 25 minutes.", 2),
+    ],
+)
+def test_words_of_a_line_that_a_sentence_turns_round(sentence, count):
+    assert turned_round("lid off after 25 minutes", sentence) == count
 
 
 def test_recall_rises_with_each_fact_and_word():

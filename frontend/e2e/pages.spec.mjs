@@ -27,6 +27,38 @@ export async function holds(box, words, why) {
 const chatId = (page) => page.url().split("/").pop();
 const api = async (page, path) => (await page.request.get(path)).json();
 
+/** Where the Tab key leads, from the top of the page: whether one sees it, and whether it is in the page's content. */
+async function tabStops(page) {
+  await page.evaluate(() => {
+    document.body.tabIndex = -1; // from the top, wherever the place puts the cursor
+    document.body.focus();
+    document.body.removeAttribute("tabindex");
+    for (const e of document.querySelectorAll("[data-reached]")) delete e.dataset.reached;
+  });
+  const stops = [];
+  for (let n = 0; n < 120; n++) {
+    await page.keyboard.press("Tab");
+    const stop = await page.evaluate(() => {
+      const e = document.activeElement;
+      if (e === document.body) return null;
+      e.dataset.reached = "";
+      const style = getComputedStyle(e),
+        ring = e.closest("form, label") ?? e;
+      return {
+        tag: e.tagName,
+        seen:
+          style.outlineStyle !== "none" ||
+          (ring !== e &&
+            getComputedStyle(ring).borderColor !== getComputedStyle(document.querySelector("nav")).borderColor),
+        inside: !!e.closest("main"),
+      };
+    });
+    if (!stop) break;
+    stops.push(stop);
+  }
+  return stops;
+}
+
 /** A .docx, as the server itself exports one. */
 const DOCX = {
   name: "diary.docx",
@@ -407,6 +439,15 @@ export const pageScenarios = {
     const focused = () => page.evaluate(() => document.activeElement.innerText);
     assert.equal(await focused(), "Draft again");
     await look("draft-answered-1440-light");
+    // Every control is reached by the Tab key, and one sees where one is.
+    await page.getByRole("button", { name: "Two other wordings" }).press("Enter");
+    const stops = await tabStops(page);
+    const missed = await page.evaluate(() =>
+      [...document.querySelectorAll("main :is(button, input, select, textarea, [role=button])")]
+        .filter((e) => !e.disabled && e.dataset.reached === undefined)
+        .map((e) => e.getAttribute("aria-label") ?? e.innerText),
+    );
+    assert.deepEqual([missed, stops.filter((stop) => !stop.seen)], [[], []]);
     await page.reload();
     await added.nth(1).waitFor();
     await page.setViewportSize({ width: 360, height: 780 });
@@ -685,31 +726,7 @@ export const pageScenarios = {
     for (const place of ["/", "/compare", "/draft", "/rewrite", "/blind", "/twin", "/history", "/settings"]) {
       await page.goto(place);
       await page.locator("main h1").waitFor();
-      await page.evaluate(() => {
-        document.body.tabIndex = -1; // from the top, wherever the place puts the cursor
-        document.body.focus();
-        document.body.removeAttribute("tabindex");
-      });
-      const stops = [];
-      for (let n = 0; n < 120; n++) {
-        await page.keyboard.press("Tab");
-        const stop = await page.evaluate(() => {
-          const e = document.activeElement;
-          if (e === document.body) return null;
-          const style = getComputedStyle(e),
-            ring = e.closest("form, label") ?? e;
-          return {
-            tag: e.tagName,
-            seen:
-              style.outlineStyle !== "none" ||
-              (ring !== e &&
-                getComputedStyle(ring).borderColor !== getComputedStyle(document.querySelector("nav")).borderColor),
-            inside: !!e.closest("main"),
-          };
-        });
-        if (!stop) break;
-        stops.push(stop);
-      }
+      const stops = await tabStops(page);
       assert.ok(stops.length >= 9 && stops.length < 120, `${place}: ${stops.length} stops`);
       assert.ok(
         stops.some((s) => s.inside),

@@ -307,7 +307,12 @@ export const pageScenarios = {
     await menu.getByRole("button", { name: "Edit" }).click();
     await menu.getByLabel("Your wording").fill("On Monday, rung 7 gave way.");
     await menu.getByRole("button", { name: "Save" }).click();
-    await page.locator('[data-status="edited"]').filter({ hasText: "On Monday, rung 7 gave way." }).waitFor();
+    const edited = page.locator('[data-status="edited"]').filter({ hasText: "On Monday, rung 7 gave way." });
+    await edited.waitFor();
+    await page.waitForFunction(
+      (e) => /^Edited by you, (from|beyond) your notes/.test(e.getAttribute("aria-description")),
+      await edited.elementHandle(),
+    );
     await page.getByText("1 edited by you").waitFor();
     await first.click();
     await menu.getByRole("button", { name: "Remove" }).click();

@@ -1,6 +1,6 @@
 import { act, cleanup, fireEvent, render } from "@testing-library/react";
 import { afterEach, expect, test, vi } from "vitest";
-import type { NoteLine, Sentence, Status } from "../lib/verifiedDraft";
+import type { Check, NoteLine, Sentence, Status } from "../lib/verifiedDraft";
 import { DraftText } from "./DraftText";
 import { NoteLines } from "./NoteLines";
 import { OpenQuestions } from "./OpenQuestions";
@@ -64,6 +64,18 @@ test("each mark is told in words, and all but the plain one by an icon", () => {
   for (const name of ["Denzil said no.", "The gulls agreed.", "Denzil said yes."]) {
     expect(button(name).querySelector("svg")).not.toBeNull();
   }
+});
+
+test("a sentence that the writer changed says what the server found in it", () => {
+  const edited = (check?: Check) => {
+    cleanup();
+    const one = { ...sentence(1, "No rope.", "edited", [0]), check };
+    const page = render(<DraftText paragraphs={[[one]]} lines={LINES} writing={false} />);
+    return page.getByRole("button", { name: "No rope." }).getAttribute("aria-description");
+  };
+  expect(edited()).toBe("Edited by you, not checked: “rope 22 mm”");
+  expect(edited("supported")).toBe("Edited by you, from your notes: “rope 22 mm”");
+  expect(edited("contradicts")).toBe("Edited by you, and contradicts your notes: “rope 22 mm”");
 });
 
 test("a sentence under the pointer, or with the focus, shows its note", () => {

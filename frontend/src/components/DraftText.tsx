@@ -3,7 +3,7 @@ import { type KeyboardEvent, type ReactNode, useRef, useState } from "react";
 import type { NoteLine, Sentence } from "../lib/verifiedDraft";
 import { Markdown } from "./Markdown";
 import { OtherWordings } from "./OtherWordings";
-import { describeSentence, MARKS, SentenceMeaning, type Source } from "./SentenceMark";
+import { describeSentence, markOf, SentenceMeaning, type Source } from "./SentenceMark";
 import { type SentenceActions, SentenceMenu } from "./SentenceMenu";
 
 type Props = {
@@ -39,7 +39,7 @@ export function DraftText({ paragraphs, lines, writing, onPoint, actions, source
     lines.filter((line) => sentence.lines.includes(line.number)).map((line) => line.text);
 
   const button = (sentence: Sentence, content: ReactNode) => {
-    const { icon: Icon, mark } = MARKS[sentence.status];
+    const { icon: Icon, mark } = markOf(sentence);
     const toggle = () => !writing && setOpenId(openId === sentence.id ? null : sentence.id);
     const onKeyDown = (e: KeyboardEvent) => {
       if (e.key !== "Enter" && e.key !== " ") return;

@@ -67,6 +67,11 @@ export async function requestSentence(
   return { sentence: first ? { ...first, alternatives: others.map(toWording) } : null, reason };
 }
 
+/** What a sentence that the writer changed says of the notes. Throws ApiError. */
+export async function checkSentence(title: string, notes: string, text: string) {
+  return await unwrap(api.POST("/api/draft/check", { body: { title, notes, outline: [], text } }));
+}
+
 /** Keeps which wording the writer took, for training; returns the choice's id. Throws ApiError. */
 export async function saveChoice(body: Partial<Schemas["ChoiceRequest"]>): Promise<string> {
   return (await unwrap(api.POST("/api/draft/choice", { body: body as Schemas["ChoiceRequest"] }))).id;

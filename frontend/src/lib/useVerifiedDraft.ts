@@ -1,12 +1,13 @@
 /** What the page does with a draft from notes. */
 import { useState } from "react";
 import { createSection, type Post, type Section } from "./draft";
-import { removeChoice, requestDraft, requestSentence, saveChoice } from "./draftStream";
+import { checkSentence, removeChoice, requestDraft, requestSentence, saveChoice } from "./draftStream";
 import { addAnswer } from "./notes";
 import { newSeed } from "./sampling";
 import { throttleToFrame } from "./throttleToFrame";
 import {
   answerQuestion,
+  type Check,
   editSentence,
   placeOf,
   removeSentence,
@@ -16,6 +17,7 @@ import {
   swapSentence,
   undo,
   type VerifiedDraft,
+  withCheck,
   withChoice,
 } from "./verifiedDraft";
 
@@ -28,7 +30,7 @@ type Sections = {
 type Run = (task: (signal: AbortSignal) => Promise<void>) => Promise<void>;
 type UpdatePost = (update: (post: Post) => Post) => void;
 
-/** The draft is what it is, whether or not the server could keep a choice. */
+/** The draft is what it is, whether or not the server could keep a choice or check a sentence. */
 const ignore = () => {};
 
 /** `rewriting`: the sentence that is being written again, or for which no other one was found, and why. */
@@ -121,6 +123,17 @@ export function useVerifiedDraft(post: Post, setPost: UpdatePost, options: Draft
       .then((choice) => update((before) => withChoice(before, swapped.paragraphs, choice)))
       .catch(ignore);
   };
+  /** The writer's wording, which the server compares with the notes. */
+  const edit = (id: number, text: string) => {
+    if (!draft) return;
+    const edited = editSentence(draft, id, text);
+    change(() => edited, "Your wording stands.");
+    const sentence = edited.paragraphs.flat().find((one) => one.id === id);
+    if (sentence?.status !== "edited") return;
+    checkSentence(post.title, draft.notes, sentence.text)
+      .then(({ status, lines }) => update((before) => withCheck(before, id, sentence.text, status as Check, lines)))
+      .catch(ignore);
+  };
   const undoLast = () => {
     if (draft?.choice) removeChoice(draft.choice).catch(ignore);
     change(undo, "Undone.");
@@ -143,7 +156,7 @@ export function useVerifiedDraft(post: Post, setPost: UpdatePost, options: Draft
     rewrite,
     swap,
     answer,
-    edit: (id: number, text: string) => change((before) => editSentence(before, id, text), "Your wording stands."),
+    edit,
     remove: (id: number) => change((before) => removeSentence(before, id), "The sentence is removed."),
     undo: undoLast,
   };

@@ -17,6 +17,7 @@ import {
   toSentence,
   undo,
   type VerifiedDraft,
+  withCheck,
   withChoice,
 } from "./verifiedDraft";
 
@@ -134,6 +135,20 @@ test("an edited sentence is the writer's own, and is not called checked", async 
   const heading = editSentence(draft, draft.paragraphs[0][0].id, "Selling");
   expect(draftToMarkdown(heading)).toMatch(/^## Selling\n\nThe rope/);
   expect(editSentence(draft, draft.paragraphs[2][0].id, "  ").paragraphs).toHaveLength(2);
+});
+
+test("an edited sentence tells the lines that the server found in it", async () => {
+  const draft = await finished();
+  const { id } = draft.paragraphs[1][0];
+  const edited = editSentence(draft, id, "It cost 118 pounds.");
+  const told = withCheck(edited, id, "It cost 118 pounds.", "supported", [2]);
+  expect(states(told)).toEqual(["placed", "missing", "own_words", "own_words", "partly"]);
+  const against = withCheck(edited, id, "It cost 118 pounds.", "contradicts", [2]);
+  expect(states(against)[2]).toBe("contradicts");
+  // Another edit came in between: what was found out is not about this one.
+  const later = editSentence(edited, id, "It cost a lot.");
+  expect(withCheck(later, id, "It cost 118 pounds.", "contradicts", [2]).paragraphs).toEqual(later.paragraphs);
+  expect(swapSentence(told, id, 0).paragraphs[1][0].check).toBeUndefined();
 });
 
 test("every change can be undone, in order; another draft can be, too", async () => {

@@ -12,8 +12,11 @@ export type Status =
   | "verbatim"
   | "heading"
   | "edited";
-/** `lines`: numbers of the note lines that it tells. `written_by`: the model's name; null where the writer wrote it. */
-type Wording = { text: string; status: Status; lines: number[]; written_by?: string | null };
+/** What the server found out about a sentence that the writer has changed. */
+export type Check = "supported" | "unsupported" | "contradicts";
+/** `lines`: numbers of the note lines that it tells. `written_by`: the model's name; null where the writer wrote it.
+ * `check`: of an edited sentence, once the server has looked at it. */
+type Wording = { text: string; status: Status; lines: number[]; written_by?: string | null; check?: Check };
 export type Sentence = Wording & { id: number; alternatives: Wording[] };
 export type NoteLine = { number: number; kind: "claim" | "heading" | "verbatim"; text: string; paragraph: number };
 /** The part of the server's receipt that the page shows. */
@@ -54,10 +57,10 @@ const STATE_OF: Record<Status, LineState> = {
 
 export function lineStates({ lines, paragraphs }: Pick<Version, "lines" | "paragraphs">): Map<number, LineState> {
   const states = new Map<number, LineState>(lines.map((line) => [line.number, "missing"]));
-  for (const { status, lines: told } of paragraphs.flat()) {
+  for (const { status, check, lines: told } of paragraphs.flat()) {
     for (const number of told) {
       const before = states.get(number) ?? "missing";
-      const now = STATE_OF[status];
+      const now = check === "contradicts" ? check : STATE_OF[status];
       if (STATE_ORDER.indexOf(now) > STATE_ORDER.indexOf(before)) states.set(number, now);
     }
   }
@@ -134,11 +137,12 @@ export function toSentence({ text, status, lines, alternatives, written_by }: Se
   return { id: lastId, text, status, lines, written_by, alternatives: others };
 }
 
-export const toWording = ({ text, status, lines, written_by }: Wording): Wording => ({
+export const toWording = ({ text, status, lines, written_by, check }: Wording): Wording => ({
   text,
   status,
   lines,
   written_by,
+  check,
 });
 
 const pastWith = ({ past, ...version }: VerifiedDraft): Version[] => [...past, version].slice(-MAX_VERSIONS);
@@ -178,7 +182,7 @@ function mapSentence(draft: VerifiedDraft, id: number, update: (sentence: Senten
 export function swapSentence(draft: VerifiedDraft, id: number, index: number): VerifiedDraft {
   return mapSentence(draft, id, (current) => {
     const alternatives = current.alternatives.with(index, toWording(current));
-    return { ...current, ...current.alternatives[index], alternatives };
+    return { ...current, check: undefined, ...current.alternatives[index], alternatives };
   });
 }
 
@@ -188,8 +192,19 @@ export function editSentence(draft: VerifiedDraft, id: number, text: string): Ve
     if (!text.trim()) return null;
     if (sentence.status === "heading") return { ...sentence, text: `## ${text.trim()}` };
     const status = sentence.status === "verbatim" ? "verbatim" : "edited";
-    return { ...sentence, text: text.trim(), status, written_by: null };
+    return { ...sentence, text: text.trim(), status, written_by: null, check: undefined };
   });
+}
+
+/** What the server found out about a sentence as the writer changed it, in each version in which it stands so. */
+export function withCheck(draft: VerifiedDraft, id: number, text: string, check: Check, lines: number[]) {
+  const mark = <T extends Version>(one: T): T => ({
+    ...one,
+    paragraphs: one.paragraphs.map((sentences) =>
+      sentences.map((s) => (s.id === id && s.text === text && s.status === "edited" ? { ...s, check, lines } : s)),
+    ),
+  });
+  return { ...mark(draft), past: draft.past.map(mark) };
 }
 
 export const removeSentence = (draft: VerifiedDraft, id: number) => mapSentence(draft, id, () => null);

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from blogtwin.text import stems
-from blogtwin.text.facts import Fact, extract_facts, preserved_facts
+from blogtwin.text.facts import Fact, extract_facts, stated_facts
 from blogtwin.text.numbers import SPELLED_NUMBER, extract_dates, extract_numbers, weak_numbers
 from blogtwin.text.stopwords import NEGATIONS, STOP_WORDS, word_set
 from blogtwin.text.tokens import tokenise_words
@@ -64,7 +64,7 @@ def parse_claim(number: int, line: str) -> Claim:
 def _neighbours(fact: Fact, line: str, terms: frozenset[str]) -> frozenset[str]:
     """The nearest content words of the part of the line (between commas and the like) where the fact stands."""
     for part in re.split(r"[,;:–—]\s+|\s+-\s+", line):
-        if fact in preserved_facts(line, part):
+        if stated_facts([fact], part):
             near = frozenset(content_stems(part)) & terms
             if near:
                 return near
@@ -197,7 +197,7 @@ class ClaimCheck:
 
 def check_claim(claim: Claim, sentence: str) -> ClaimCheck:
     """How well a sentence tells a claim."""
-    told = frozenset(preserved_facts(claim.line, sentence)) & claim.facts if claim.facts else frozenset()
+    told = frozenset(stated_facts(claim.facts, sentence) if claim.facts else ())
     undated = extract_dates(sentence)[1]  # the 3 of March is no three
     amounts = extract_numbers(undated) | weak_numbers(undated)
     told = frozenset(f for f in told if f.kind != "number" or f.value in amounts)

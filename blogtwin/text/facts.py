@@ -3,7 +3,9 @@
 A rewrite should keep those of its source and add none: `preserved_facts` and `unsupported_facts` compare two texts.
 """
 
+import functools
 import re
+from collections.abc import Iterable
 from typing import Literal, NamedTuple, get_args
 
 from blogtwin.text import entities, numbers
@@ -49,6 +51,11 @@ def extract_facts(text: str) -> set[Fact]:
 
 def preserved_facts(context: str, text: str) -> set[Fact]:
     """The facts of `context` that `text` states too, in any spelling: “one” for 1, a surname for the whole name."""
+    return stated_facts(extract_facts(context), text)
+
+
+def stated_facts(sought: Iterable[Fact], text: str) -> set[Fact]:
+    """Those of the facts that `text` states, in any spelling."""
     facts = extract_facts(text)
     rest = _links(text)[1]
     uncertain = {
@@ -68,7 +75,7 @@ def preserved_facts(context: str, text: str) -> set[Fact]:
             return any(whole <= other or other <= whole for other in map(entities.significant_words, values["name"]))
         return fact.kind in ("link", "quote") and _flat(fact.value) in flat
 
-    return {fact for fact in extract_facts(context) if is_stated(fact)}
+    return {fact for fact in sought if is_stated(fact)}
 
 
 def unsupported_facts(context: str, text: str) -> set[Fact]:
@@ -76,11 +83,7 @@ def unsupported_facts(context: str, text: str) -> set[Fact]:
 
     A name is supported by its words, a date by its day, month and year.
     """
-    supported = extract_facts(context)
-    values = _by_kind(supported)
-    amounts = values["number"] | numbers.weak_numbers(context) | _date_numbers(supported)
-    words = {entities.normalise_name(w) for w in entities.WORD.findall(context)}
-    flat = _flat(context)
+    values, amounts, words, flat = _supports(context)
 
     def is_supported(fact: Fact) -> bool:
         if fact.kind == "number":
@@ -92,6 +95,16 @@ def unsupported_facts(context: str, text: str) -> set[Fact]:
         return fact.value in values[fact.kind] or _flat(fact.value) in flat
 
     return {fact for fact in extract_facts(text) if not is_supported(fact)}
+
+
+@functools.lru_cache(16)  # a draft's notes are asked for each of its candidates
+def _supports(context: str) -> tuple[dict[Kind, set[str]], set[str], set[str], str]:
+    """(values of the facts of each kind, numbers, words of names, flat text) of a text, which nobody may change."""
+    facts = extract_facts(context)
+    values = _by_kind(facts)
+    amounts = values["number"] | numbers.weak_numbers(context) | _date_numbers(facts)
+    words = {entities.normalise_name(w) for w in entities.WORD.findall(context)}
+    return values, amounts, words, _flat(context)
 
 
 def _by_kind(facts: set[Fact]) -> dict[Kind, set[str]]:

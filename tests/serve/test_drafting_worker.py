@@ -83,6 +83,26 @@ def test_after_a_draft_that_was_cancelled_the_next_one_gets_its_own_messages_onl
     asyncio.run(scenario())
 
 
+def test_a_draft_that_is_cancelled_twice_is_stopped_before_the_next_one_begins():
+    """The second cancellation interrupts the wait for the process; the process is still in its round then."""
+
+    async def scenario():
+        worker = Played(play_slowly)
+        task = asyncio.create_task(all_of(worker, "slow"))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert worker.stopping is not None and not worker.stopping.done()
+        found = await asyncio.wait_for(all_of(worker, "quick"), 10)
+        assert found == [("start", {"job": "quick"}), ("receipt", {})]
+        worker.connection.send("quit")
+
+    asyncio.run(scenario())
+
+
 def test_a_draft_whose_reader_leaves_between_two_messages_is_stopped_too():
     async def scenario():
         worker = Played(play_slowly)

@@ -1,7 +1,7 @@
 """A writer's notes as lines: headings, what is told, what is placed as it stands."""
 
 from blogtwin.drafting.drafter import group_lines
-from blogtwin.drafting.notes import parse_notes
+from blogtwin.drafting.notes import parse_notes, parse_prose, place_headings
 
 
 def lines_of(notes: str) -> list[tuple[str, str]]:
@@ -103,3 +103,45 @@ def test_lines_under_a_heading_make_one_paragraph():
 
 def test_a_picture_divides_a_block():
     assert groups_of("line a\n![p](p.jpg)\nline b\nline c") == [["line a"], ["![p](p.jpg)"], ["line b", "line c"]]
+
+
+def prose(text: str) -> list[tuple[str, str]]:
+    return [(line.form if line.kind == "claim" else line.kind, line.text) for line in parse_prose(text)]
+
+
+def test_a_text_is_a_line_for_each_sentence_and_its_wrapped_lines_are_joined():
+    assert prose("The ferry left\nat 9:30. Mr. Tonkin was there.\n\nIt rained") == [
+        ("sentence", "The ferry left at 9:30."),
+        ("sentence", "Mr. Tonkin was there."),
+        ("sentence", "It rained"),
+    ]
+    assert len({line.paragraph for line in parse_prose("One here. Two here.\n\nThree here.")}) == 2
+
+
+def test_a_sentence_with_code_a_link_or_a_quotation_is_fixed():
+    for sentence in ("Run `make` now.", "See [this](https://a.example).", "He said “no” twice.", 'He said "no".'):
+        assert prose(sentence) == [("fixed", sentence)]
+
+
+def test_code_quotations_lists_and_headings_of_a_text_are_what_they_are_in_notes():
+    code = "```\na = 1. b\n\nc\n```"
+    assert prose(f"# Title\nSome text here.\n> quoted\n- one thing\n- two things\n{code}") == [
+        ("heading", "Title"),
+        ("sentence", "Some text here."),
+        ("verbatim", "> quoted"),
+        ("sentence", "one thing"),
+        ("sentence", "two things"),
+        ("verbatim", code),
+    ]
+
+
+def test_headings_of_an_outline_stand_over_as_many_lines_each_and_numbers_follow():
+    placed = place_headings(parse_notes("a b\n\nc d\ne f\ng h"), ["One", "Two"])
+    assert [(line.number, line.text) for line in placed] == list(enumerate(["One", "a b", "c d", "Two", "e f", "g h"]))
+    paragraphs = [line.paragraph for line in placed]
+    assert len(set(paragraphs[:3])) == 3 and paragraphs[4] == paragraphs[5] != paragraphs[2]
+
+
+def test_notes_with_headings_of_their_own_keep_them():
+    own = parse_notes("# Mine\na b")
+    assert place_headings(own, ["Other"]) == own

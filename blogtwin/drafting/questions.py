@@ -6,8 +6,9 @@ Where a fence keeps a candidate from stating a fact, the words before it say wha
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from blogtwin.text.stopwords import STOP_WORDS
@@ -17,6 +18,7 @@ MIN_SHARE = 0.3  # of a round's candidates that reach for a fact which is asked 
 MAX_QUOTED_WORDS = 8
 
 ReachKind = Literal["number", "date", "name", "quote"]
+Topic = tuple[ReachKind, str]
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,12 @@ class Reach:
 @dataclass(frozen=True)
 class Question:
     """A question to the writer. `lines`: numbers of the note lines that were told when it came up. `share`: of the
-    candidates of a round, at most, that reached for its answer, in [0, 1]."""
+    candidates of a round, at most, that reached for its answer, in [0, 1]. `kind`: of the answer."""
 
     question: str
     lines: tuple[int, ...]
     share: float
+    kind: ReachKind
 
 
 # (kind, the words before the fact, the question); the first that fits is taken.
@@ -65,10 +68,10 @@ def question_for(reach: Reach) -> str:
     return f"{GENERAL[reach.kind]}: “{' '.join(words[-MAX_QUOTED_WORDS:])} …”?"
 
 
-def _topic(reach: Reach, question: str) -> tuple[str, str]:
+def _topic(reach: Reach, question: str) -> Topic:
     """What two candidates reach for alike: the same question, or a fact of one kind after the same last word."""
     if question in (rule[2] for rule in RULES):
-        return "", question
+        return reach.kind, question
     words = [word.lower().strip(".,;:") for word in reach.before.split()]
     return reach.kind, next((word for word in reversed(words) if word not in STOP_WORDS), "")
 
@@ -77,23 +80,21 @@ class QuestionCollector:
     """Reaches of a draft's candidates, round by round."""
 
     def __init__(self) -> None:
-        self.found: dict[tuple[str, str], Question] = {}
+        self.found: dict[Topic, Question] = {}
 
     def add(self, answers: Sequence[Sequence[Reach]], line: int) -> None:
         """Take in a round for the note line `line`: what each answer reached for."""
-        texts: dict[tuple[str, str], list[str]] = {}
+        counts: Counter[Topic] = Counter()
+        texts: dict[Topic, str] = {}
         for reaches in answers:
             asked = {_topic(reach, question): question for reach in reaches if (question := question_for(reach))}
-            for topic, question in asked.items():
-                texts.setdefault(topic, []).append(question)
-        for topic, questions in texts.items():
-            share = round(len(questions) / len(answers), 2)
-            before = self.found.get(topic)
-            if before is None:
-                self.found[topic] = Question(questions[0], (line,), share)
-            else:
-                lines = tuple(sorted({*before.lines, line}))
-                self.found[topic] = Question(before.question, lines, max(share, before.share))
+            counts.update(asked.keys())
+            texts = asked | texts
+        for topic, count in counts.items():
+            share = round(count / len(answers), 2)
+            before = self.found.get(topic, Question(texts[topic], (), share, topic[0]))
+            lines = tuple(sorted({*before.lines, line}))
+            self.found[topic] = replace(before, lines=lines, share=max(share, before.share))
 
     def questions(self) -> list[Question]:
         """At most three, what most candidates reached for first."""

@@ -72,7 +72,7 @@ COST, TOOK = Reach("number", "It cost"), Reach("number", "It took")
 def test_a_question_is_what_many_candidates_of_a_round_reach_for():
     assert collect((0, [[COST], [], [], []])) == []
     assert collect((0, [[COST], [Reach("number", "The rope cost me")], [], []])) == [
-        Question("What did it cost?", (0,), 0.5)
+        Question("What did it cost?", (0,), 0.5, "number")
     ]
 
 
@@ -82,7 +82,7 @@ def test_one_candidate_counts_once_however_often_it_reaches():
 
 def test_a_question_that_comes_up_at_two_lines_is_asked_once_with_its_largest_share():
     found = collect((0, [[COST], [COST], [], []]), (2, [[COST], [COST], [COST], []]))
-    assert found == [Question("What did it cost?", (0, 2), 0.75)]
+    assert found == [Question("What did it cost?", (0, 2), 0.75, "number")]
 
 
 def test_at_most_three_are_asked_and_the_most_wanted_first():
@@ -99,4 +99,4 @@ def test_the_search_collects_what_its_writer_reached_for_with_the_line_that_was_
 
     drafter = Drafter(Reaching(telling), "The new rope", "\n".join(LINES), 1, 4)
     list(drafter.paragraphs())
-    assert drafter.wishes.questions() == [Question("What did it cost?", (1,), 1.0)]
+    assert drafter.wishes.questions() == [Question("What did it cost?", (1,), 1.0, "number")]

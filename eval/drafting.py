@@ -8,6 +8,7 @@ unsupported_rate numbers, names, dates, links and quotes of the drafts that the 
 own_words_rate   lines that stand in the writer's own words
 """
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +37,22 @@ def notes_example(lines: Sequence[str]) -> dict[str, str]:
     return {"instruction": TEMPLATES["notes"][0], "input": "\n".join(f"- {line}" for line in lines)}
 
 
-class NotesModel:
-    """A model that is asked for passages from notes, as the twin was trained to be asked. A context manager."""
+def trained_messages(system: str, lines: Sequence[str]) -> list[dict[str, str]]:
+    """The chat that asks for a passage from these lines of notes, as the twin was trained to be asked."""
+    return chat.prompt_messages(notes_example(lines), system)
 
-    def __init__(self, weights: Path, adapter: Path | None, tokenizer: Any, system: str) -> None:
-        self.tokenizer, self.system = tokenizer, system
+
+class NotesModel:
+    """A model that is asked for passages from notes: `messages(lines)` is the chat that asks. A context manager."""
+
+    def __init__(
+        self,
+        weights: Path,
+        adapter: Path | None,
+        tokenizer: Any,
+        messages: Callable[[Sequence[str]], list[dict[str, str]]],
+    ) -> None:
+        self.tokenizer, self.messages = tokenizer, messages
         self.model = LlamaModel(weights, adapter, CONTEXT_TOKENS, MAX_SEQUENCES)
 
     def __enter__(self) -> "NotesModel":
@@ -51,7 +63,12 @@ class NotesModel:
 
     def encode_prompt(self, lines: Sequence[str]) -> list[int]:
         """Token ids of the prompt that asks for a passage from these lines."""
-        return chat.encode_prompt(self.tokenizer, chat.prompt_messages(notes_example(lines), self.system))
+        return chat.encode_prompt(self.tokenizer, self.messages(lines))
+
+    def writer(self, source: str, name: str) -> SentenceWriter:
+        """What writes candidates for notes with their title, the `source`. `name`: the model's."""
+        encode = functools.partial(chat.encode, self.tokenizer)
+        return SentenceWriter(self.model, self.encode_prompt, encode, source, name)
 
     def drafter(
         self,
@@ -66,9 +83,7 @@ class NotesModel:
         lines: Sequence[NoteLine] | None = None,
     ) -> Drafter:
         """The search for one set of notes; see blogtwin.drafting.drafter.Drafter. `name`: the model's."""
-        writer = SentenceWriter(
-            self.model, self.encode_prompt, lambda text: chat.encode(self.tokenizer, text), f"{title}\n{notes}", name
-        )
+        writer = self.writer(f"{title}\n{notes}", name)
         return Drafter(writer, title, notes, seed, per_round, checks, should_stop, room, lines)
 
 

@@ -45,6 +45,7 @@ class Model:
     scorecard: Path | None = None
     unusable: str = ""
     folder: Path = PROJECT  # the project whose posts it was trained on
+    elsewhere: bool = False  # whether only a server elsewhere has it
 
     @property
     def size_mb(self) -> float:

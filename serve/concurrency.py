@@ -47,6 +47,19 @@ class ConcurrencyLimiter:
             self.semaphore.release()
             self.average_seconds += 0.2 * (asyncio.get_running_loop().time() - started - self.average_seconds)
 
+    @contextlib.asynccontextmanager
+    async def take_free(self, most: int) -> AsyncIterator[int]:
+        """Hold, while the block runs, up to `most` slots that are free now and that nobody waits for; how many."""
+        taken = 0
+        while taken < most and not self.semaphore.locked():
+            await self.semaphore.acquire()  # at once
+            taken += 1
+        try:
+            yield taken
+        finally:
+            for _ in range(taken):
+                self.semaphore.release()
+
     def close(self) -> bool:
         """Accept no more requests. Returns False, and changes nothing, while a request holds or awaits a slot."""
         self.closed = self.closed or not (self.active or self.waiting)

@@ -128,8 +128,7 @@ class DraftParagraphResult(BaseModel):
 
 
 class RewriteRequest(SamplingOptions):
-    """Where the model's weights are on this machine, `seed`, `candidates`, `seconds` and `room` decide; else the
-    sampling parameters do."""
+    """`seed`, `candidates`, `seconds` and `room` decide; the other sampling parameters are the search's own."""
 
     model_config = ConfigDict(
         json_schema_extra={

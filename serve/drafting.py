@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from blogtwin.drafting.alternatives import SentencePlace
 from blogtwin.drafting.notes import NoteLine
 from blogtwin.drafting.room import Room
+from serve.draft_writers import LoadedModels, WritingModel
 from serve.errors import ApiError
 
 if TYPE_CHECKING:
@@ -22,15 +23,13 @@ if TYPE_CHECKING:
 
 LAST_MESSAGES = ("receipt", "sentences")  # that end a job
 IDLE_SECONDS = 600.0  # without a draft, after which the process ends and gives its memory back
-MAX_COPIED_WORDS = 14  # in a row, of a post that was learnt
-PROBE_CANDIDATES, PROBE_TOKENS = 8, 16  # answers by which the machine's speed is measured
 
 
 @dataclass(frozen=True)
 class DraftJob:
     """A draft to be made of `lines`; `notes` is the text they were read from. With a `place`, only other sentences for
-    it are. `weights`: the GGUF that writes, with `adapter` on it where it has none inside; `base_folder` holds the
-    tokenizer. `candidates` in each round; None: as many as fit `seconds`."""
+    it are. `content`: a model that writes plain sentences first. `candidates` in each round; None: as many as fit
+    `seconds`. `project`: whose posts may not be copied."""
 
     title: str
     notes: str
@@ -38,13 +37,9 @@ class DraftJob:
     seed: int
     candidates: int | None
     seconds: float
-    weights: Path
-    adapter: Path | None
-    base_folder: Path
-    system: str
     project: Path
-    name: str  # of the model
-    model: str  # the digest of what writes, for the receipt
+    model: WritingModel
+    content: WritingModel | None = None
     room: Room = "own"
     place: SentencePlace | None = None
 
@@ -128,8 +123,11 @@ def run_worker(connection: Connection) -> None:
     """Draft what comes, until nothing has come for some minutes. Runs in the process of its own."""
     import signal
 
+    from blogtwin.drafting.drafter import DraftStopped
+    from blogtwin.inference.chat_stream import EngineFailed
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this one
-    loaded: dict[tuple, LoadedWriter] = {}
+    models = LoadedModels(connection.poll)
     try:
         while connection.poll(IDLE_SECONDS):
             job = connection.recv()
@@ -137,80 +135,49 @@ def run_worker(connection: Connection) -> None:
                 connection.send(("stopped", {}))
                 continue
             try:
-                draft(job, connection, loaded)
+                draft(job, connection, models)
+            except DraftStopped:
+                connection.recv()
+                connection.send(("stopped", {}))
+            except EngineFailed as e:
+                connection.send(("failed", {"reason": str(e)}))
             except Exception as e:  # the server tells it
                 connection.send(("failed", {"reason": f"{type(e).__name__}: {e}"[:300]}))
     except (EOFError, OSError):
         pass  # the server is gone
 
 
-class LoadedWriter:
-    """A model that was loaded, its measured speed in tokens per second, and the posts that it may not copy."""
-
-    def __init__(self, job: DraftJob) -> None:
-        import time
-
-        from transformers import AutoTokenizer
-
-        from blogtwin.sampling import SamplingParams
-        from eval.drafting import NotesModel
-
-        self.notes_model = NotesModel(
-            job.weights, job.adapter, AutoTokenizer.from_pretrained(job.base_folder), job.system
-        )
-        model = self.notes_model.model
-        model.pieces()
-        prompt = self.notes_model.encode_prompt(["one line"])
-        started = time.perf_counter()
-        sampling = SamplingParams(PROBE_TOKENS, 1.0, 1.0, 1.0)
-        answers = model.write([prompt] * PROBE_CANDIDATES, [sampling] * PROBE_CANDIDATES, [*range(PROBE_CANDIDATES)])
-        self.checks = PostChecks(job.project)
-        self.tokens_per_second = sum(a["written_tokens"] for a in answers) / (time.perf_counter() - started)
-
-
-class PostChecks:
-    """Copying from the posts that were learnt."""
-
-    def __init__(self, project: Path) -> None:
-        from blogtwin.files import read_jsonl
-        from blogtwin.paths import SPLIT_DIR
-        from corpus.examples import join_parts
-        from eval.memorization import CopyDetector
-
-        file = project / SPLIT_DIR / "train.jsonl"
-        self.copies = CopyDetector(list(join_parts(read_jsonl(file)).values()) if file.is_file() else [])
-
-    def is_copied(self, text: str) -> bool:
-        """Whether a longer run of a post stands in the text than may."""
-        return self.copies.longest_match(text)[0] >= MAX_COPIED_WORDS
-
-
-def draft(job: DraftJob, connection: Connection, loaded: dict[tuple, LoadedWriter]) -> None:
-    """Write one draft, or other sentences for a place of one, and send it as it comes."""
+def draft(job: DraftJob, connection: Connection, models: LoadedModels) -> None:
+    """Write one draft, or other sentences for a place of one, and send it as it comes. Raises DraftStopped,
+    EngineFailed."""
     from blogtwin.drafting.alternatives import find_alternatives
-    from blogtwin.drafting.drafter import DraftStopped
     from blogtwin.drafting.receipt import candidates_for
 
-    key = (job.weights, job.adapter, job.model, job.system, job.project)
-    if key not in loaded:
-        for other in loaded.values():
-            other.notes_model.model.close()
-        loaded.clear()
-        loaded[key] = LoadedWriter(job)
-    one = loaded[key]
-    count = job.candidates or candidates_for(job.seconds, lines_to_tell(job), one.tokens_per_second)
-    drafter = one.notes_model.drafter(
-        job.title, job.notes, job.seed, count, one.checks, connection.poll, job.name, job.room, job.lines
-    )
-    try:
-        if job.place is None:
-            send_draft(job, connection, drafter, count)
-        else:
-            sentences, reason = find_alternatives(drafter, job.place)
-            connection.send(("sentences", {"sentences": [asdict(one) for one in sentences], "reason": reason}))
-    except DraftStopped:
-        connection.recv()
-        connection.send(("stopped", {}))
+    needed = [job.model] if job.content is None else [job.model, job.content]
+    models.keep_only(needed)
+    loaded = [models.load(model) for model in needed]
+    speed = 1 / sum(1 / one.tokens_per_second for one in loaded)  # where two write, one after the other
+    count = job.candidates or candidates_for(job.seconds, lines_to_tell(job), speed)
+    drafter = make_drafter(job, models, count)
+    if job.place is None:
+        send_draft(job, connection, drafter, count)
+    else:
+        sentences, reason = find_alternatives(drafter, job.place)
+        connection.send(("sentences", {"sentences": [asdict(one) for one in sentences], "reason": reason}))
+
+
+def make_drafter(job: DraftJob, models: LoadedModels, count: int) -> "Drafter":
+    """The search of a job, with one model or two; `count` candidates in a round."""
+    from blogtwin.drafting.drafter import Drafter
+    from blogtwin.drafting.two_models import TwoModelDrafter
+
+    source = f"{job.title}\n{job.notes}"
+    checks = models.checks(job.project)
+    rest = (job.title, job.notes, job.seed, count, checks, models.should_stop, job.room, job.lines)
+    voice = models.load(job.model).writer(job.model, source)
+    if job.content is None:
+        return Drafter(voice, *rest)
+    return TwoModelDrafter(models.load(job.content).writer(job.content, source), voice, *rest)
 
 
 def lines_to_tell(job: DraftJob) -> int:
@@ -229,5 +196,5 @@ def send_draft(job: DraftJob, connection: Connection, drafter: "Drafter", count:
         sentences = [asdict(sentence) for sentence in paragraph.sentences]
         connection.send(("paragraph", {"number": len(paragraphs), "text": paragraph.text, "sentences": sentences}))
     questions = [asdict(question) for question in drafter.wishes.questions()]
-    receipt = make_receipt(drafter, paragraphs, job.model).to_dict()
+    receipt = make_receipt(drafter, paragraphs, job.model.digest, job.content.digest if job.content else "").to_dict()
     connection.send(("receipt", {"receipt": receipt, "questions": questions}))

@@ -4,12 +4,16 @@
 """
 
 import json
+from typing import TYPE_CHECKING
 
 from blogtwin.errors import UserError
 from blogtwin.hints import make_command
 from blogtwin.paths import OLLAMA_DIR
 from serve.catalog import BASE, TWIN
 from serve.settings import Settings
+
+if TYPE_CHECKING:
+    from blogtwin.inference.ollama import Ollama
 
 
 def select_engine(settings: Settings) -> tuple[str, str, dict[str, str]]:
@@ -59,4 +63,17 @@ def find_in_ollama() -> tuple[dict[str, str], str]:
     base = load_params().train.base
     if base in names:
         tags[BASE] = base
+    own = receipt["model"].partition(":")[0]
+    others = (name for name in sorted(names - set(tags.values())) if name.partition(":")[0] != own)
+    tags |= {name: name for name in others if _can_chat(ollama, name)}
     return tags, f"Ollama {version} is running and has {receipt['model']}"
+
+
+def _can_chat(ollama: "Ollama", name: str) -> bool:
+    """Whether a model of Ollama's answers chats; one for embeddings does not."""
+    from blogtwin.inference.ollama import OllamaError
+
+    try:
+        return "completion" in ollama.show(name).get("capabilities", ["completion"])
+    except OllamaError:
+        return False

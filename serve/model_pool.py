@@ -65,7 +65,9 @@ class ModelPool:
         if self.kind == "openai":
             names = {BASE: self.settings.openai_base_model, TWIN: self.settings.openai_twin_model}
             return {n: Model(n, remote, system=self.params.prepare.system) for n, remote in names.items() if remote}
-        return catalog.list_models(self.params)
+        known = catalog.list_models(self.params)
+        others = {n: Model(n, n, elsewhere=True) for n in self.tags if n not in known and n not in (BASE, TWIN)}
+        return known | others
 
     @property
     def ready(self) -> bool:
@@ -170,32 +172,22 @@ class ModelPool:
     def _load(self, model: Model) -> LoadedModel:
         limiter = ConcurrencyLimiter(self.settings.slots, self.settings.queue, self.settings.queue_seconds)
         exit_stack = contextlib.ExitStack()
+        engine = self.engine_elsewhere(model)
+        if engine is not None:
+            return LoadedModel(model, engine, limiter, exit_stack, 0.0)
+        return self._embed(model, limiter, exit_stack)
+
+    def engine_elsewhere(self, model: Model) -> Engine | None:
+        """The engine outside this process that answers for a model; None where it is loaded here."""
         if self.kind == "openai":
-            key = self.settings.openai_key.get_secret_value()
-            return LoadedModel(
-                model,
-                Engine(
-                    "openai",
-                    self.settings.openai_url.rstrip("/"),
-                    key,
-                    model.base,
-                    penalty=self.settings.openai_penalty,
-                ),
-                limiter,
-                exit_stack,
-                0.0,
-            )
+            url, key = self.settings.openai_url.rstrip("/"), self.settings.openai_key.get_secret_value()
+            return Engine("openai", url, key, model.base, penalty=self.settings.openai_penalty)
         if model.name in self.tags:
             from blogtwin.inference.ollama import Ollama
 
-            return LoadedModel(
-                model,
-                Engine("ollama", f"{Ollama().url}/v1", "ollama", self.tags[model.name], penalty="repeat_penalty"),
-                limiter,
-                exit_stack,
-                0.0,
-            )
-        return self._embed(model, limiter, exit_stack)
+            url = f"{Ollama().url}/v1"
+            return Engine("ollama", url, "ollama", self.tags[model.name], penalty="repeat_penalty")
+        return None
 
     def _embed(self, model: Model, limiter: ConcurrencyLimiter, exit_stack: contextlib.ExitStack) -> LoadedModel:
         from blogtwin.inference import llama_server

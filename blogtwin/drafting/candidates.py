@@ -48,12 +48,14 @@ class SentenceFence(Fence):
         """Whether a sentence and the blank after it are written, or a line has ended."""
         self.follow(ids)
         own = self.text[len(self.before) :]
-        return "\n" in own.strip(" ") and bool(own.strip()) or bool(_first_sentence(own, whole=False))
+        return "\n" in own.strip(" ") and bool(own.strip()) or bool(first_sentence(own, whole=False))
 
 
 class SentenceWriter:
     """Writes candidates with one model. `encode_prompt(lines)` gives the token ids of the prompt that asks for a
     passage from these notes, `encode(text)` those of text."""
+
+    has_fence = True
 
     def __init__(
         self,
@@ -90,14 +92,14 @@ class SentenceWriter:
         self.reached = [tuple(fence.reached.values()) for fence in fences]
         found: dict[str, Candidate] = {}
         for answer in answers:
-            text = _first_sentence(request.prefix + self.model.text(answer["ids"]), answer["end"] == "stop")
+            text = first_sentence(request.prefix + self.model.text(answer["ids"]), answer["end"] == "stop")
             if text and text not in found:
                 likelihood = answer["log_likelihood"] / max(1, answer["written_tokens"])
                 found[text] = Candidate(text, likelihood, answer["written_tokens"])
         return list(found.values())
 
 
-def _first_sentence(text: str, whole: bool) -> str:
+def first_sentence(text: str, whole: bool) -> str:
     """The first sentence of a text, on one line; nothing where it has no end. `whole`: the text's end is one too."""
     text = " ".join(text.split("\n")[0].split()) if text.strip() else ""
     for stop in SENTENCE_STOP.finditer(text):

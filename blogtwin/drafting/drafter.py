@@ -36,9 +36,11 @@ class DraftStopped(Exception):
 
 
 class Writer(Protocol):
-    """What writes candidates, and counts them. `name`: the model's, for whoever asks who wrote a sentence."""
+    """What writes candidates, and counts them. `name`: the model's, for whoever asks who wrote a sentence. `has_fence`:
+    whether a fact beyond the notes is never written, or only refused afterwards."""
 
     name: str
+    has_fence: bool
     candidates: int
     written_tokens: int
     reached: list[tuple[Reach, ...]]  # facts beyond the notes that each answer of the last call was about to state
@@ -129,12 +131,12 @@ class Drafter:
             told, sentences = self._tell(lines, written.text, todo)
             written.sentences += sentences
             todo = todo[told:]
-        if self.room == "roomy" and group[0].form == "note" and lines:
-            written.sentences += self._add_sentence(lines, written.text)
-        return written.sentences
+        return [*written.sentences, *self._add_sentence(group, lines, written.text)]
 
-    def _add_sentence(self, lines: tuple[str, ...], before: str) -> list[DraftSentence]:
-        """One more sentence of the paragraph, which states no fact; none where the model has none."""
+    def _add_sentence(self, group: list[NoteLine], lines: tuple[str, ...], before: str) -> list[DraftSentence]:
+        """One more sentence of the paragraph, which states no fact; none without room, or where the model has none."""
+        if self.room != "roomy" or group[0].form != "note" or not lines:
+            return []
         written = self._write_round(Request(lines, before, "", frozenset(), self.per_round, FIRST_TEMPERATURE, 0))
         earlier = f"{self.text}\n{before}"
         passed = [one for one in written if not rejection_reason(one.text, earlier, "", self.source, self.checks)]
@@ -198,7 +200,7 @@ class Drafter:
         for number, (prefix, temperature, shown) in enumerate(self._attempts(lines, todo[0].line)):
             request = Request(shown, before, window, wanted, self.per_round, temperature, 0, prefix)
             for candidate in self._write_round(request):
-                reason = rejection_reason(candidate.text, f"{self.text}\n{before}", window, self.source, self.checks)
+                reason = self._rejection_reason(candidate.text, before, window)
                 if reason:
                     self.rejected[reason] = self.rejected.get(reason, 0) + 1
                 elif candidate.text not in found:
@@ -208,6 +210,10 @@ class Drafter:
             if sum(scored.is_accepted and (scored.tells_next or not both) for scored in found.values()) >= enough:
                 break
         return sorted(found.values(), key=lambda scored: -scored.score)
+
+    def _rejection_reason(self, text: str, before: str, window: str) -> str | None:
+        """Why a sentence can't stand after `before`, the paragraph so far; `window`: what it may tell."""
+        return rejection_reason(text, f"{self.text}\n{before}", window, self.source, self.checks)
 
     def _attempts(self, lines: tuple[str, ...], line: str) -> list[tuple[str, float, tuple[str, ...]]]:
         """(first words, temperature, lines shown) of each round, until a candidate is accepted."""

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from blogtwin.drafting.drafter import Drafter, DraftParagraph
 from blogtwin.drafting.room import Room
+from blogtwin.drafting.two_models import TwoModelDrafter
 from blogtwin.text.language import detect_language
 
 MIN_PER_ROUND, MAX_PER_ROUND = 4, 16  # candidates
@@ -25,10 +26,25 @@ class LineResult:
 
 
 @dataclass(frozen=True)
+class ContentReceipt:
+    """What the content model did for a draft of two models; the fields are those of a Receipt."""
+
+    name: str
+    model: str
+    candidates: int
+    rounds: int
+    tokens: int
+    rejected: dict[str, int]
+    fence: bool
+
+
+@dataclass(frozen=True)
 class Receipt:
-    """Enough to make the same text again: same notes, model, seed, room and candidates, same draft. `language`: of the
+    """Enough to make the same text again: same notes, models, seed, room and candidates, same draft. `language`: of the
     notes, ISO 639-1; empty where they are too short to tell. `number_words_checked`: whether numbers in words are known
-    in that language; in others only digits are."""
+    in that language; in others only digits are. `fence`: whether a fact beyond the notes was kept from being written;
+    without one such candidates were refused (`rejected`), and a server elsewhere may write another text the next time.
+    `content`: the other model of two."""
 
     notes_sha256: str
     model: str
@@ -43,14 +59,16 @@ class Receipt:
     room: Room
     language: str
     number_words_checked: bool
+    fence: bool
+    content: ContentReceipt | None
 
     def to_dict(self) -> dict:
         """As JSON."""
         return asdict(self)
 
 
-def make_receipt(drafter: Drafter, paragraphs: list[DraftParagraph], model: str) -> Receipt:
-    """The receipt of a finished draft. `model`: the digest of what wrote."""
+def make_receipt(drafter: Drafter, paragraphs: list[DraftParagraph], model: str, content_model: str = "") -> Receipt:
+    """The receipt of a finished draft. `model`, `content_model`: the digests of what wrote."""
     sentences = [sentence for paragraph in paragraphs for sentence in paragraph.sentences]
     results = []
     for line in drafter.lines:
@@ -60,19 +78,34 @@ def make_receipt(drafter: Drafter, paragraphs: list[DraftParagraph], model: str)
         results.append(LineResult(line.number, line.text, "told" if status == "supported" else status, worst))
     language = detect_language("\n".join(line.text for line in drafter.lines if line.kind != "verbatim"))
     return Receipt(
-        hashlib.sha256(drafter.source.encode()).hexdigest(),
-        model,
-        drafter.seed,
-        drafter.per_round,
-        drafter.writer.candidates,
-        drafter.rounds,
-        drafter.writer.written_tokens,
-        round(time.perf_counter() - drafter.started, 2),
-        drafter.rejected,
-        results,
-        drafter.room,
-        language,
-        language in CHECKED_LANGUAGES,
+        notes_sha256=hashlib.sha256(drafter.source.encode()).hexdigest(),
+        model=model,
+        seed=drafter.seed,
+        candidates_per_round=drafter.per_round,
+        candidates=drafter.writer.candidates,
+        rounds=drafter.rounds,
+        tokens=drafter.writer.written_tokens,
+        seconds=round(time.perf_counter() - drafter.started, 2),
+        rejected=drafter.rejected,
+        lines=results,
+        room=drafter.room,
+        language=language,
+        number_words_checked=language in CHECKED_LANGUAGES,
+        fence=drafter.writer.has_fence,
+        content=_content_receipt(drafter.content, content_model) if isinstance(drafter, TwoModelDrafter) else None,
+    )
+
+
+def _content_receipt(drafter: Drafter, model: str) -> ContentReceipt:
+    writer = drafter.writer
+    return ContentReceipt(
+        name=writer.name,
+        model=model,
+        candidates=writer.candidates,
+        rounds=drafter.rounds,
+        tokens=writer.written_tokens,
+        rejected=drafter.rejected,
+        fence=writer.has_fence,
     )
 
 

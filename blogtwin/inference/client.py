@@ -101,7 +101,12 @@ def to_pydantic_ai(chat: list[dict]) -> list:
 
 @functools.cache
 def http_client() -> "httpx2.AsyncClient":
-    """The HTTP client for all engines. It ignores proxies, which can't reach this machine's own ports."""
+    """The HTTP client for all engines of an event loop that lasts as long as the process."""
+    return new_http_client()
+
+
+def new_http_client() -> "httpx2.AsyncClient":
+    """An HTTP client for engines. It ignores proxies, which can't reach this machine's own ports."""
     import httpx2
 
     # A new connection for each request, which takes 0.1 ms: llama.cpp closes idle connections after 5 seconds, and a

@@ -45,10 +45,7 @@ async def sentence_events(state: AppState, asked: SentenceRequest, lines: list[N
     """One event, sentences. Raises ApiError."""
     place = SentencePlace(tuple(sorted(set(asked.lines))), asked.paragraph, asked.draft_before, asked.text)
     job = verified_draft.draft_job(state, asked, asked.title, asked.notes, lines, place)
-    if job is None:
-        yield Event("sentences", SentenceResult(sentences=[], reason="The model's weights are not on this machine."))
-        return
-    async with contextlib.aclosing(verified_draft.job_messages(state, asked.model, job)) as messages:
+    async with contextlib.aclosing(verified_draft.job_messages(state, job)) as messages:
         async for name, data in messages:
             yield Event(name, SentenceResult(**data))
 

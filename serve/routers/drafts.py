@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from blogtwin.drafting.notes import parse_notes, place_headings
 from blogtwin.drafting.room import Room
-from blogtwin.text.sentences import LINE_OR_SENTENCE_END
 from corpus.examples import CONTINUE_TEMPLATES, FINISH_TEMPLATES, OPENING_TEMPLATES
 from serve import generation, post_export, requests, streaming, verified_draft
 from serve.app_state import AppState
@@ -77,14 +76,8 @@ def parse_headings(text: str, limit: int) -> list[str]:
     return list(dict.fromkeys(line for line in lines if 0 < len(line.split()) <= 12 and len(line) <= 120))[:limit]
 
 
-def notes_prompt(notes: str, limit: int) -> list[str]:
-    """The writer's own notes as sections, where no model made a usable outline."""
-    lines = [line.strip(" -*•\t") for line in LINE_OR_SENTENCE_END.split(notes) if line.strip(" -*•\t")]
-    return [line[:200] for line in lines[:limit]]
-
-
 async def plan_outline(state: AppState, asked: DraftRequest, title: str) -> list[str]:
-    """Section headings: those given, else the planner's, else the notes'."""
+    """Section headings: those given, else the planner's."""
     if asked.outline:
         return asked.outline
     wish = (
@@ -93,19 +86,18 @@ async def plan_outline(state: AppState, asked: DraftRequest, title: str) -> list
     )
     one = state.pool.get(asked.planner)
     question = PromptRequest(
-        prompt=wish, input=asked.notes, system="You plan blog posts.", max_tokens=24 * asked.sections, seed=asked.seed
+        prompt=wish, system="You plan blog posts.", max_tokens=24 * asked.sections, seed=asked.seed
     )
     text = ""
     async for event in generation.stream_completion(
         one, requests.build_messages(state, one, question), requests.resolve_sampling(state, question)
     ):
         text = event.data.text if event.name == "written" else text
-    return parse_headings(text, asked.sections) or notes_prompt(asked.notes, asked.sections) or [title]
+    return parse_headings(text, asked.sections) or [title]
 
 
 def section_question(title: str, outline: list[str], number: int, heading: str, before: str) -> PromptRequest:
-    """The first section has the notes before it, each other one the tail of the section before; all know the
-    outline."""
+    """Each section but the first has the tail of the section before; all know the outline."""
     phrase = (
         OPENING_TEMPLATES[0]
         if number == 1
@@ -115,7 +107,7 @@ def section_question(title: str, outline: list[str], number: int, heading: str, 
     )
     instruction, sections = phrase.replace("{title}", title), f"Sections: {'; '.join(outline)}."
     if number == 1:
-        return PromptRequest(prompt=f"{instruction} {sections}", input=before)
+        return PromptRequest(prompt=f"{instruction} {sections}")
     return PromptRequest(
         prompt=f"{sections} {instruction}", input=f"{before}\n\n## {heading}"
     )  # “… from here:” must stand last
@@ -123,9 +115,9 @@ def section_question(title: str, outline: list[str], number: int, heading: str, 
 
 async def draft_events(state: AppState, asked: DraftRequest) -> AsyncIterator[Event]:
     """Events outline {title, outline}, then for each section: section {number, heading}, delta…, section_end; at the
-    end `draft` {title, text}."""
+    end `draft` {title, text, written_by}: all of it is the model's own."""
     one, sampling = state.pool.get(asked.model), requests.resolve_sampling(state, asked)
-    title = asked.title.strip() or " ".join(asked.notes.split())[:80]
+    title = asked.title.strip()
     outline = await plan_outline(state, asked, title)
     yield Event("outline", {"title": title, "outline": outline})
     if asked.only_outline:
@@ -133,9 +125,7 @@ async def draft_events(state: AppState, asked: DraftRequest) -> AsyncIterator[Ev
     written: list[str] = []
     for number, heading in enumerate(outline, 1):
         yield Event("section", {"number": number, "heading": heading})
-        question = section_question(
-            title, outline, number, heading, written[-1][-CONTEXT_CHARS:] if written else asked.notes
-        )
+        question = section_question(title, outline, number, heading, written[-1][-CONTEXT_CHARS:] if written else "")
         text = ""
         async for event in generation.stream_completion(one, requests.build_messages(state, one, question), sampling):
             if event.name == "delta":
@@ -145,23 +135,25 @@ async def draft_events(state: AppState, asked: DraftRequest) -> AsyncIterator[Ev
         written.append(text)
         yield Event("section_end", {"number": number, "text": text})
     whole = "\n\n".join(f"## {heading}\n\n{text}" for heading, text in zip(outline, written))
-    yield Event("draft", {"title": title, "text": whole})
+    yield Event("draft", {"title": title, "text": whole, "written_by": one.model.name})
 
 
 async def events_of(state: AppState, asked: DraftRequest) -> AsyncIterator[Event]:
-    """A draft from notes is checked sentence by sentence where the model's weights are here; else it is written section
-    by section."""
+    """A draft from notes is checked sentence by sentence; one from a title is the model's own, section by section."""
     title = asked.title.strip() or " ".join(asked.notes.split())[:80]
     if asked.notes.strip():
         lines = place_headings(parse_notes(asked.notes), asked.outline)
         headings = [line.text for line in lines if line.kind == "heading"]
-        job = verified_draft.draft_job(state, asked, asked.title, asked.notes, lines)
-        if job is not None:
-            yield Event("outline", {"title": title, "outline": headings})
-            if not asked.only_outline:
-                async for event in verified_draft.verified_draft_events(state, asked, job, title):
-                    yield event
+        outline = Event("outline", {"title": title, "outline": headings})
+        if asked.only_outline:
+            yield outline
             return
+        job = verified_draft.draft_job(state, asked, asked.title, asked.notes, lines, content_model=asked.content_model)
+        async for event in verified_draft.verified_draft_events(state, job, title):
+            if event.name == "start":  # a model that can't be loaded, or an engine that is gone, has failed by now
+                yield outline
+            yield event
+        return
     async for event in draft_events(state, asked):
         yield event
 
@@ -172,7 +164,8 @@ async def draft(
 ) -> Response:
     """A post, streamed. From notes: outline {title, outline} with the writer's own headings, start {candidates, lines},
     paragraph {number, text, sentences} for each, draft {title, text, paragraphs, questions, receipt}. From a title:
-    outline, then for each section section, delta, section_end; `draft` comes last."""
+    outline, then for each section section, delta, section_end, and draft {title, text, written_by}. An engine that is
+    gone is a 502 where nothing has come yet, else an event error, and no draft."""
     needed = {asked.model} if asked.outline or asked.notes.strip() else {asked.model, asked.planner}
     for name in needed:
         state.pool.get(name)

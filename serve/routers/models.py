@@ -68,7 +68,7 @@ def describe_model(state: AppState, model: Model) -> ModelInfo:
         status = "unusable" if model.unusable else "available"
     return ModelInfo(
         name=model.name,
-        kind="base" if model.name == catalog.BASE else "twin",
+        kind="base" if model.name == catalog.BASE or model.elsewhere else "twin",
         base=model.base,
         status=status,
         why=why,
@@ -86,7 +86,7 @@ def describe_model(state: AppState, model: Model) -> ModelInfo:
 @router.get("/models")
 @router.get("/v1/models")
 def models(state: StateDep) -> ModelList:
-    """The base and all twins under artifacts/ and authors/."""
+    """The base, all twins under artifacts/ and authors/, and where Ollama serves them, its other models."""
     infos = [describe_model(state, model) for model in state.pool.known().values()]
     return ModelList(models=infos, memory_mb=round(state.pool.memory_mb, 1), allowed_mb=round(state.pool.allowed_mb, 1))
 

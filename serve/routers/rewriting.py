@@ -7,12 +7,10 @@ from fastapi import APIRouter, Request, Response
 
 from blogtwin.drafting.notes import parse_prose
 from blogtwin.text.facts import extract_facts, preserved_facts, unsupported_facts
-from serve import generation, requests, streaming, verified_draft
+from serve import streaming, verified_draft
 from serve.app_state import AppState
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.draft_models import FoundFact, RewriteRequest, RewriteResult
-from serve.drafting import DraftJob
-from serve.requests import PromptRequest
 from serve.routers.generation import EVENTS
 from serve.streaming import Event, GenerationStream, PrimedStreamingResponse, cancel_on_disconnect, collect_final
 
@@ -26,11 +24,12 @@ def compare_facts(source: str, text: str) -> dict[str, list[FoundFact]]:
     return {name: [FoundFact(kind=f.kind, value=f.value) for f in sorted(some)] for name, some in groups.items()}
 
 
-async def searched_events(state: AppState, asked: RewriteRequest, job: DraftJob) -> AsyncIterator[Event]:
+async def rewrite_events(state: AppState, asked: RewriteRequest) -> AsyncIterator[Event]:
     """Events start {candidates, lines}; for each paragraph delta {text} and paragraph {number, text, sentences}; at the
     end rewritten, a RewriteResult. Raises ApiError."""
+    job = verified_draft.draft_job(state, asked, "", asked.text, parse_prose(asked.text))
     paragraphs: list[dict] = []
-    async with contextlib.aclosing(verified_draft.job_messages(state, asked.model, job)) as messages:
+    async with contextlib.aclosing(verified_draft.job_messages(state, job)) as messages:
         async for name, data in messages:
             if name == "receipt":
                 text = "\n\n".join(paragraph["text"] for paragraph in paragraphs)
@@ -49,36 +48,6 @@ async def searched_events(state: AppState, asked: RewriteRequest, job: DraftJob)
                 yield Event("delta", {"text": ("\n\n" if paragraphs else "") + data["text"]})
                 paragraphs.append(data)
             yield Event(name, data)
-
-
-async def sampled_events(state: AppState, asked: RewriteRequest) -> AsyncIterator[Event]:
-    """Events delta {text}, and at the end rewritten, a RewriteResult, of a model that is not on this machine. Raises
-    ApiError."""
-    one = state.pool.get(asked.model)
-    question = PromptRequest(
-        prompt="Rewrite this in my own voice. Keep every number, name, link and quotation:", input=asked.text
-    )
-    async for event in generation.stream_completion(
-        one, requests.build_messages(state, one, question), requests.resolve_sampling(state, asked)
-    ):
-        if event.name == "delta":
-            yield event
-        else:
-            text = event.data.text.strip()
-            facts = compare_facts(asked.text, text)
-            yield Event(
-                "rewritten",
-                RewriteResult(text=text, finish_reason=event.data.finish_reason, tokens=event.data.tokens, **facts),
-            )
-
-
-async def rewrite_events(state: AppState, asked: RewriteRequest) -> AsyncIterator[Event]:
-    """The text is searched for sentence by sentence where the model's weights are here; else it is sampled."""
-    job = verified_draft.draft_job(state, asked, "", asked.text, parse_prose(asked.text))
-    events = sampled_events(state, asked) if job is None else searched_events(state, asked, job)
-    async with contextlib.aclosing(events):
-        async for event in events:
-            yield event
 
 
 @router.post("/rewrite", response_model=RewriteResult, responses=EVENTS)

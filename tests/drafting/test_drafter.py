@@ -21,8 +21,10 @@ TELLING = {
 class Scripted:
     """A `Writer` that answers by `say(request)`, a list of sentences, and keeps what it was asked."""
 
-    def __init__(self, say):
-        self.say, self.asked, self.name = say, [], "scripted"
+    has_fence = True
+
+    def __init__(self, say, name="scripted"):
+        self.say, self.asked, self.name = say, [], name
         self.candidates = self.written_tokens = 0
         self.reached = []
 

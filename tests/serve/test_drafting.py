@@ -105,6 +105,25 @@ def test_the_writers_outline_is_kept_and_no_heading_is_made_up(server):
     assert [status == "heading" for status in statuses] == [True, False, True, False]
 
 
+def test_two_models_write_and_each_sentence_says_which(server):
+    draft = drafted(server, notes=TO_TELL[0] + "\n" + TO_TELL[2], model="finetuned", content_model="base")[-1][1]
+    receipt = draft["receipt"]
+    assert receipt["fence"] and receipt["content"]["fence"] and receipt["content"]["name"] == "base"
+    assert receipt["content"]["candidates"] == 2 * receipt["content"]["rounds"] > 0
+    assert receipt["model"] != receipt["content"]["model"] and len(receipt["content"]["model"]) == 64
+    for sentence in sentences_of(draft):
+        by_status = {"content": "base", "own_words": None, "supported": "finetuned"}
+        assert sentence["written_by"] == by_status[sentence["status"]], sentence
+        assert not unsupported_facts(f"{TITLE}\n{NOTES}", sentence["text"])
+    again = drafted(server, notes=TO_TELL[0] + "\n" + TO_TELL[2], model="finetuned", content_model="base")[-1][1]
+    assert again["text"] == draft["text"]
+
+
+def test_an_unknown_content_model_is_a_404(server):
+    answer = server.http.post("/api/draft", json={**ASKED, "content_model": "nobody"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_model")
+
+
 def test_a_draft_that_is_cancelled_stops_the_search_and_the_next_one_is_the_same_as_ever(server, draft):
     """Same notes, seed and candidates, same text: also right after another draft was cut off."""
     name, result, started = "cancel-a-draft", [], threading.Event()

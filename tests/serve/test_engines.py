@@ -91,6 +91,24 @@ def test_an_engine_that_comes_later_is_taken_when_a_model_is_loaded(project, mon
     assert "make ollama" in "".join(capsys.readouterr())
 
 
+def test_other_models_of_ollama_are_listed_unless_they_cannot_chat(project, monkeypatch):
+    server = OllamaServer(project)
+    monkeypatch.setenv("OLLAMA_HOST", server.host)
+    kept = {"blob": f"sha256:{'0' * 64}", "template": "", "system": "", "parameters": {}}
+    server.models |= dict.fromkeys(("blogtwin:abc", "blogtwin:older", "smollm2:135m", "llama3.2:3b"), kept)
+    server.models["nomic-embed-text:latest"] = {**kept, "capabilities": ["embedding"]}
+    try:
+        pool = model_pool.ModelPool(settings(engine="ollama"), pool_params())
+        asyncio.run(pool.choose())
+        assert list(pool.known()) == ["base", "llama3.2:3b"]  # the project has no twin's adapter
+        model = pool.model("llama3.2:3b")
+        assert model.elsewhere and not pool.model("base").elsewhere
+        assert pool.engine_elsewhere(model).model == "llama3.2:3b"
+        assert asyncio.run(pool.load("llama3.2:3b")).memory_mb == 0
+    finally:
+        server.close()
+
+
 def test_memory_bounds_what_is_loaded(project, tmp_path):
     one = model_pool.ModelPool(settings(engine="llamacpp", memory_mb=100, home=tmp_path), pool_params())
     with pytest.raises(ApiError) as full:
@@ -407,19 +425,13 @@ def test_strength_is_refused_where_the_style_is_merged(failing):
 def test_every_section_of_a_draft_is_asked_with_the_outline_and_the_tail_of_the_one_before(failing):
     http, engine = failing
     engine.fault = "answers"
-    asked = {"title": "The ladder", "notes": "It broke.", "outline": ["Up", "Along", "Down"], "model": "base"}
+    asked = {"title": "The ladder", "outline": ["Up", "Along", "Down"], "model": "base"}
     found = events(http.post("/api/draft", json=asked).text.splitlines())
-    assert found[-1] == (
-        "draft",
-        {"title": "The ladder", "text": "## Up\n\nOne two\n\n## Along\n\nOne two\n\n## Down\n\nOne two"},
-    )
+    text = "## Up\n\nOne two\n\n## Along\n\nOne two\n\n## Down\n\nOne two"
+    assert found[-1] == ("draft", {"title": "The ladder", "text": text, "written_by": "base"})
     prompts = [body["messages"][-1]["content"] for body in engine.asked]
     assert len(prompts) == 3 and all("The ladder" in p and "Up; Along; Down" in p for p in prompts)
-    assert ["It broke." in p for p in prompts] == [True, False, False] and ["One two\n\n## " in p for p in prompts] == [
-        False,
-        True,
-        True,
-    ]
+    assert ["One two\n\n## " in p for p in prompts] == [False, True, True]
     assert prompts[1].endswith("## Along") and prompts[2].endswith("## Down")
 
 

@@ -79,6 +79,7 @@ class OllamaServer:
         self.faults: set[str] = set()
         self.models: dict[str, dict] = {}
         self.requests: list[str] = []
+        self.chats: list[dict] = []  # what /api/chat was asked
         self.engines: dict[Path, object] = {}
         self.loading, self.open = threading.Lock(), contextlib.ExitStack()
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"ollama": self}))
@@ -319,7 +320,7 @@ class Handler(BaseHTTPRequestHandler):
                 "system": model["system"],
                 "details": {"format": "gguf", "family": "llama"},
                 "model_info": {},
-                "capabilities": ["completion"],
+                "capabilities": model.get("capabilities", ["completion"]),
             },
         )
 
@@ -341,8 +342,10 @@ class Handler(BaseHTTPRequestHandler):
         self.ollama.delete(self.json()["model"])
         self.send(200)
 
-    def post_chat(self):  # /v1/chat/completions
+    def post_chat(self):  # /v1/chat/completions and /api/chat
         body = self.json()
+        if self.path.startswith("/api"):
+            return self.stream_own_chat(body)
         whole = self.ollama.answer(body)
         if not body.get("stream"):
             return self.send(200, whole)
@@ -365,6 +368,27 @@ class Handler(BaseHTTPRequestHandler):
             usage={"prompt_tokens": 9, "completion_tokens": body["max_tokens"], "total_tokens": 9 + body["max_tokens"]},
         )
         self.wfile.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+
+    def stream_own_chat(self, body: dict) -> None:
+        """/api/chat: its settings are in `options`; the stop is the model's own, and the caller's ends the text."""
+        self.ollama.chats.append(body)
+        options = body["options"]
+        asked = {**body, **options, "max_tokens": options["num_predict"]}
+        choice = self.ollama.answer(asked)["choices"][0]
+        text = choice["message"]["content"]
+        for stop in options.get("stop", []):
+            text = text.partition(stop)[0]
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-ndjson")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for number, word in enumerate(re.findall(r"\s*\S+|\s+$", text)):
+            if number == 2 and "goes" in self.ollama.faults:
+                return self.cut()
+            self.line({"model": body["model"], "message": {"role": "assistant", "content": word}, "done": False})
+        end = {"done": True, "done_reason": choice["finish_reason"], "prompt_eval_count": 9, "eval_count": 7}
+        self.line({"model": body["model"], "message": {"role": "assistant", "content": ""}, **end})
+        self.wfile.write(b"0\r\n\r\n")
 
     def event(self, whole: dict, choices: list[dict], **more) -> None:
         """A chunk of a streamed answer."""

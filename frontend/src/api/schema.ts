@@ -139,7 +139,8 @@ export interface paths {
          * Draft
          * @description A post, streamed. From notes: outline {title, outline} with the writer's own headings, start {candidates, lines},
          *     paragraph {number, text, sentences} for each, draft {title, text, paragraphs, questions, receipt}. From a title:
-         *     outline, then for each section section, delta, section_end; `draft` comes last.
+         *     outline, then for each section section, delta, section_end, and draft {title, text, written_by}. An engine that is
+         *     gone is a 502 where nothing has come yet, else an event error, and no draft.
          */
         post: operations["draft_api_draft_post"];
         delete?: never;
@@ -359,7 +360,7 @@ export interface paths {
         };
         /**
          * Models
-         * @description The base and all twins under artifacts/ and authors/.
+         * @description The base, all twins under artifacts/ and authors/, and where Ollama serves them, its other models.
          */
         get: operations["models_api_v1_models_get"];
         put?: never;
@@ -379,7 +380,7 @@ export interface paths {
         };
         /**
          * Models
-         * @description The base and all twins under artifacts/ and authors/.
+         * @description The base, all twins under artifacts/ and authors/, and where Ollama serves them, its other models.
          */
         get: operations["models_api_models_get"];
         put?: never;
@@ -1130,6 +1131,28 @@ export interface components {
             /** Logprobs */
             logprobs?: number | null;
         };
+        /**
+         * ContentReceipt
+         * @description What the content model did for a draft of two models; the fields are those of a Receipt.
+         */
+        ContentReceipt: {
+            /** Name */
+            name: string;
+            /** Model */
+            model: string;
+            /** Candidates */
+            candidates: number;
+            /** Rounds */
+            rounds: number;
+            /** Tokens */
+            tokens: number;
+            /** Rejected */
+            rejected: {
+                [key: string]: number;
+            };
+            /** Fence */
+            fence: boolean;
+        };
         /** Corpora */
         Corpora: {
             /** Corpora */
@@ -1770,9 +1793,11 @@ export interface components {
         };
         /**
          * Receipt
-         * @description Enough to make the same text again: same notes, model, seed, room and candidates, same draft. `language`: of the
+         * @description Enough to make the same text again: same notes, models, seed, room and candidates, same draft. `language`: of the
          *     notes, ISO 639-1; empty where they are too short to tell. `number_words_checked`: whether numbers in words are known
-         *     in that language; in others only digits are.
+         *     in that language; in others only digits are. `fence`: whether a fact beyond the notes was kept from being written;
+         *     without one such candidates were refused (`rejected`), and a server elsewhere may write another text the next time.
+         *     `content`: the other model of two.
          */
         Receipt: {
             /** Notes Sha256 */
@@ -1806,6 +1831,9 @@ export interface components {
             language: string;
             /** Number Words Checked */
             number_words_checked: boolean;
+            /** Fence */
+            fence: boolean;
+            content: components["schemas"]["ContentReceipt"] | null;
         };
         /** RemovedChoice */
         RemovedChoice: {
@@ -1832,8 +1860,7 @@ export interface components {
         };
         /**
          * RewriteRequest
-         * @description Where the model's weights are on this machine, `seed`, `candidates`, `seconds` and `room` decide; else the
-         *     sampling parameters do.
+         * @description `seed`, `candidates`, `seconds` and `room` decide; the other sampling parameters are the search's own.
          * @example {
          *       "candidates": 4,
          *       "max_tokens": 60,

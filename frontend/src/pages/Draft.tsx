@@ -34,14 +34,15 @@ const FORMATS = [
 
 export function Draft() {
   const [settings, updateSettings] = useSettings();
-  const { ready } = useModels();
+  const { models, ready } = useModels();
   const [post, setPost] = useLocalStorage<Post>("post", EMPTY_POST);
   const { busy, error, run, stop, setError } = useAbortable();
   const [editsNotes, setEditsNotes] = useState(false);
   const usualWords = useUsualLength();
   const model = ready.find((m) => m.name === settings.model) ?? ready.find((m) => m.kind === "twin");
   const sampling = { model: model?.name ?? settings.model, ...samplingParams(settings, model) };
-  const contentModels = ready.filter((m) => m.name !== model?.name);
+  // It need not be loaded: the process that drafts loads its own.
+  const contentModels = models.filter((m) => m.name !== model?.name && m.status !== "unusable");
   const contentModel = contentModels.find((m) => m.name === settings.contentModel)?.name ?? "";
   const options = { ...sampling, room: settings.room, content_model: contentModel || null };
   const sectioned = useSections(post, setPost, sampling, run);

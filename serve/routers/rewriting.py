@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from blogtwin.drafting.notes import parse_prose
 from blogtwin.text.facts import extract_facts, preserved_facts, unsupported_facts
-from serve import streaming, verified_draft
+from serve import requests, streaming, verified_draft
 from serve.app_state import AppState
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.draft_models import FoundFact, RewriteRequest, RewriteResult
@@ -27,6 +27,7 @@ def compare_facts(source: str, text: str) -> dict[str, list[FoundFact]]:
 async def rewrite_events(state: AppState, asked: RewriteRequest) -> AsyncIterator[Event]:
     """Events start {candidates, lines}; for each paragraph delta {text} and paragraph {number, text, sentences}; at the
     end rewritten, a RewriteResult. Raises ApiError."""
+    requests.check_prompt_length(state, [{"role": "user", "content": asked.text}])
     job = verified_draft.draft_job(state, asked, "", asked.text, parse_prose(asked.text))
     paragraphs: list[dict] = []
     async with contextlib.aclosing(verified_draft.job_messages(state, job)) as messages:

@@ -271,6 +271,11 @@ def test_a_rewrite_streams_and_says_what_became_of_every_fact(server):
     assert {f["value"] for f in whole["kept"] + whole["missing"]} == {"9:30", "40"}
 
 
+def test_a_text_that_is_too_long_is_not_rewritten(server):
+    answer = server.http.post("/api/rewrite", json={"text": "a word " * 4000, "model": "base"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "prompt_too_long")
+
+
 def ends(server) -> dict[str, float]:
     """How many answers of the base were cut short, and how many were written to their end."""
     lines = server.http.get("/api/v1/metrics").text.splitlines()

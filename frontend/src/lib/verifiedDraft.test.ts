@@ -106,6 +106,14 @@ test("the receipt is one line, which counts lines and claims no truth", async ()
   expect(text).not.toMatch(/true|%/i);
 });
 
+test("the receipt says where only digits are checked", async () => {
+  const draft = await finished();
+  const receipt = { candidates: 61, seconds: 21.7, number_words_checked: false };
+  const words = "numbers in words are not checked";
+  expect(receiptText({ ...draft, receipt })).toContain(words);
+  expect(receiptText({ ...draft, receipt: { ...receipt, number_words_checked: true } })).not.toContain(words);
+});
+
 test("a draft that was stopped promises nothing for the rest", async () => {
   const last = (await read(EVENTS.slice(0, 5))).at(-1);
   expect(last?.kind === "verified" && receiptText(last.draft)).toBe("2 of 4 lines told, 1 in your words, 1 not told");

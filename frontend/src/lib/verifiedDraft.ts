@@ -20,7 +20,7 @@ type Wording = { text: string; status: Status; lines: number[]; written_by?: str
 export type Sentence = Wording & { id: number; alternatives: Wording[] };
 export type NoteLine = { number: number; kind: "claim" | "heading" | "verbatim"; text: string; paragraph: number };
 /** The part of the server's receipt that the page shows. */
-export type Receipt = { candidates: number; seconds: number };
+export type Receipt = { candidates: number; seconds: number; number_words_checked?: boolean };
 /** A fact that many candidates reached for and the notes don't have, beside these lines. `answered`: it is a note now. */
 export type Question = { question: string; lines: number[]; answered?: boolean };
 /** `notes`: what it was written from. `changed`: the writer has worked on it since it came. `choice`: the id under which
@@ -85,6 +85,7 @@ export function receiptText(draft: VerifiedDraft): string {
     told.filter(Boolean).join(", "),
     // The search drops every candidate that has one; what the writer typed is his.
     receipt && "no number or name beyond your notes",
+    receipt?.number_words_checked === false && "numbers in words are not checked in this language",
     withStatus("unsupported") && `${plural(withStatus("unsupported"), "sentence")} that your notes don’t say`,
     withStatus("edited") && `${withStatus("edited")} edited by you`,
     writersText(sentences),

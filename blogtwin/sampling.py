@@ -11,7 +11,8 @@ from blogtwin.config import EvalParams
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """Sampling parameters of one answer. The defaults equal those in the shipped params.yaml, section eval.
+    """Sampling parameters of one answer. The defaults equal those in the shipped params.yaml, section eval; the last
+    four, which it does not have, are llama.cpp's own.
 
     `seed` None: a random seed.
     """
@@ -21,6 +22,10 @@ class SamplingParams:
     top_p: float = 0.95
     repeat_penalty: float = 1.1
     seed: int | None = None
+    top_k: int = 40
+    min_p: float = 0.05
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
 
     @classmethod
     def from_params(cls, params: EvalParams) -> "SamplingParams":

@@ -153,11 +153,19 @@ async def _send_all(engine: Engine, missing: dict[Path, ChatRequest], advance: C
     limiter = asyncio.Semaphore(MAX_CONCURRENCY)
     async with httpx2.AsyncClient(trust_env=not is_local, timeout=TIMEOUT_SECONDS) as client:
         model = engine.chat_model(client)
-        await asyncio.gather(*(_send(model, limiter, file, request, advance) for file, request in missing.items()))
+        unpenalised = engine.repeat_penalty_field(1.0)
+        await asyncio.gather(
+            *(_send(model, limiter, file, request, advance, unpenalised) for file, request in missing.items())
+        )
 
 
 async def _send(
-    model: Any, limiter: asyncio.Semaphore, file: Path, request: ChatRequest, advance: Callable[[int], None]
+    model: Any,
+    limiter: asyncio.Semaphore,
+    file: Path,
+    request: ChatRequest,
+    advance: Callable[[int], None],
+    unpenalised: dict[str, float],
 ) -> None:
     from pydantic_ai.direct import model_request
 
@@ -165,7 +173,11 @@ async def _send(
         reply = await model_request(
             model,
             to_pydantic_ai(request["messages"]),
-            model_settings={"temperature": request["temperature"], "max_tokens": request["max_tokens"]},
+            model_settings={
+                "temperature": request["temperature"],
+                "max_tokens": request["max_tokens"],
+                "extra_body": unpenalised,
+            },
         )
     write_json(file, {"text": "".join(part.content for part in reply.parts if part.part_kind == "text")})
     advance(1)

@@ -1,6 +1,6 @@
 """Ask base and twin the same thing, and watch both answers as they are generated, with time and length.
 
-Reads   artifacts/gguf/adapter.gguf and the base model, into two llama.cpp servers in this process
+Reads   artifacts/gguf/adapter.gguf and the base model, in a process of llama.cpp each
 Run     python scripts/ask.py "a prompt"
         python scripts/ask.py "Write a blog post titled “The ladder”." --max-tokens 300
 """

@@ -1,7 +1,7 @@
 """Measure what the server costs: time from start to ready, its overhead over direct requests to the engine, how soon a
 cancelled generation stops, 32 streams at once, and memory over many requests.
 
-The server, with the embedded engine in it, is a process of its own; this one sends the requests.
+The server is a process of its own, and its engines are; this one sends the requests.
 
 Reads   what `make all` made
 Writes  artifacts/bench/serve.json
@@ -79,7 +79,7 @@ def measure_one_server(home: str, rounds: int, requests: int) -> dict:
     the base model."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    server = context.Process(target=serve, args=(home, sender), daemon=True)
+    server = context.Process(target=serve, args=(home, sender))  # no daemon: those may not start processes
     server.start()
     sender.close()  # so that recv() ends if the server does
     try:

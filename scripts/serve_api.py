@@ -22,7 +22,8 @@ def main() -> None:
     parser.add_argument("--host", help="address to listen on (default: SERVE_HOST, else 127.0.0.1)")
     parser.add_argument("--port", type=int, help="0 takes a free port (default: SERVE_PORT, else 8000)")
     arguments = parser.parse_args()
-    # There are two llama.cpp engines: if idle threads spin, each takes the other's cores.
+    # Engines and drafting have a llama.cpp each, in processes of their own: threads that spin while they are idle would
+    # take the others' cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from pydantic import ValidationError
 

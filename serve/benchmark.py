@@ -21,8 +21,9 @@ MESSAGES = [
     {"role": "system", "content": "You write."},
     {"role": "user", "content": "Write about rain."},
 ]
-# Greedy and uncached, so that every answer is the same work; complete, so that engine and server get the same request.
-DECODING = {"temperature": 0, "top_p": 0.95, "repeat_penalty": 1.1, "seed": 1, "cache_prompt": False}
+# Greedy and, by its seed, uncached, so that every answer is the same work; complete, so that engine and server get the
+# same request.
+DECODING = {"temperature": 0, "top_p": 0.95, "repeat_penalty": 1.1, "seed": 1}
 HttpClient = Any  # httpx2.AsyncClient, imported only where it is needed: `--help` must answer at once
 RATE = "1000000/minute"  # no rate limit
 TOKENS = 32  # of an answer whose overhead is measured
@@ -118,10 +119,10 @@ async def measure_overhead(http: HttpClient, url: str, engine: Engine, rounds: i
 
 async def measure_cancel(http: HttpClient, url: str, engine: Engine, times: int) -> dict:
     """Milliseconds from POST /api/cancel until the engine is idle: during an answer, and during a long prompt."""
-    slots, key = f"{engine.base_url.removesuffix('/v1')}/slots", {"Authorization": f"Bearer {engine.api_key}"}
+    busy, key = f"{engine.base_url.removesuffix('/v1')}/busy", {"Authorization": f"Bearer {engine.api_key}"}
 
     async def is_idle() -> bool:
-        return not any(slot["is_processing"] for slot in (await http.get(slots, headers=key)).raise_for_status().json())
+        return not (await http.get(busy, headers=key)).raise_for_status().json()["busy"]
 
     async def cancel_once(prompt: str, name: str) -> float:
         async def read_answer() -> None:
@@ -186,7 +187,8 @@ async def measure_concurrency(http: HttpClient, url: str) -> dict:
 
 
 async def measure_memory(http: HttpClient, url: str, process: int, requests: int) -> dict:
-    """The server's resident memory (MB of 10⁶ bytes) after each tenth of the requests; the first tenth is a warm-up."""
+    """The resident memory of the server and its engines (MB of 10⁶ bytes) after each tenth of the requests; the first
+    tenth is a warm-up."""
     import psutil
 
     async def stream() -> None:
@@ -206,7 +208,9 @@ async def measure_memory(http: HttpClient, url: str, process: int, requests: int
                 await (stream() if number % 2 else whole())
 
         await asyncio.gather(*(some() for _ in range(CLIENTS)))
-        samples.append(round(psutil.Process(process).memory_info().rss / 1e6, 1))
+        server = psutil.Process(process)
+        resident = sum(one.memory_info().rss for one in (server, *server.children(recursive=True)))
+        samples.append(round(resident / 1e6, 1))
         echo(f"memory {10 * tenth} %: {samples[-1]} MB")
     return {
         "requests": max(CLIENTS, requests // SAMPLES) * SAMPLES,

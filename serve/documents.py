@@ -1,7 +1,7 @@
 """The text of an uploaded .docx, read by stage 01's reader in a process of its own.
 
 A document may be malicious: a process can be stopped when it takes too long, and its crash ends no other request. It
-also has its own interpreter lock, so the engine in this process goes on generating.
+also has its own interpreter lock, so answers go on in this process.
 """
 
 import multiprocessing

@@ -1,6 +1,6 @@
 """Verified drafting for the API: the search runs in a process of its own, with the model's GGUF in llama.cpp.
 
-In this process a second team of OpenMP threads would slow the embedded engine down. The process is started by the first
+A second team of OpenMP threads in the engine's process would slow both down. The process is started by the first
 draft, keeps its model, and ends after some minutes without one.
 """
 

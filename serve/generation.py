@@ -45,10 +45,7 @@ async def stream_completion(one: LoadedModel, messages: list[dict], sampling: Re
 
     asked = time.perf_counter()
     async with prometheus_metrics.track_answer(one.model.name), one.limiter.acquire():
-        seeded = one.engine.seeded if sampling.seed is not None else {}
         extra = {
-            **one.engine.extra_body,
-            **seeded,
             **style_strength_args(one, sampling.style_strength),
             **one.engine.repeat_penalty_field(sampling.repeat_penalty),
         }

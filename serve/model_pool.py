@@ -24,8 +24,8 @@ from serve.errors import ApiError
 from serve.settings import Settings
 
 ALIASES = {"twin": TWIN, "blogtwin": TWIN}
-TTL_SECONDS = 2  # whether an engine outside this process answers is cached that long
-MODEL_OVERHEAD_MB = 150  # llama.cpp's own buffers; weights and cache come on top
+TTL_SECONDS = 2  # whether an engine answers is cached that long
+MODEL_OVERHEAD_MB = 150  # the engine's process and llama.cpp's own buffers; weights and cache come on top
 
 
 @dataclass
@@ -79,8 +79,8 @@ class ModelPool:
         return sum(one.memory_mb for one in self.loaded.values())
 
     async def unreachable(self) -> dict[str, Failure]:
-        """{model: why} for the loaded models whose engine, outside this process, does not answer now."""
-        outside = {one.engine.base_url: one.engine for one in self.loaded.values() if one.engine.name != "llamacpp"}
+        """{model: why} for the loaded models whose engine does not answer now."""
+        outside = {one.engine.base_url: one.engine for one in self.loaded.values()}
         if time.monotonic() - self.last_check[0] > TTL_SECONDS:
             whys = await asyncio.gather(*map(_unreachable, outside.values()))
             self.last_check = (time.monotonic(), dict(zip(outside, whys, strict=True)))

@@ -10,7 +10,7 @@ def parse_line(line: str) -> Chunk | None:
     """The chunk in a line of the stream; None for a line without one.
 
     An engine that fails in the middle of a stream sends an error in place of a chunk, {"error": …}: as data, or as
-    llama.cpp does in a field `error` of its own. Raises ValueError for data that is no JSON object.
+    llama.cpp's server does in a field `error` of its own. Raises ValueError for data that is no JSON object.
     """
     field, _, value = line.partition(":")
     value = value.strip()
@@ -21,7 +21,7 @@ def parse_line(line: str) -> Chunk | None:
     chunk = json.loads(value)
     if not isinstance(chunk, dict):
         raise ValueError(f"a chunk is {value[:80]}")
-    return None if chunk.get("prompt_progress") else chunk  # llama.cpp's, while it still reads the prompt
+    return chunk
 
 
 def error_message(error: Any) -> str:
@@ -50,7 +50,8 @@ def is_usage_only(chunk: Chunk) -> bool:
 
 
 def use_legacy_logprobs(chunk: Chunk) -> None:
-    """Give a plain completion's chunk its log-probabilities in OpenAI's shape: llama.cpp has the chat's for both."""
+    """Give a plain completion's chunk its log-probabilities in OpenAI's shape: llama.cpp's server has the chat's for
+    both."""
     for choice in chunk.get("choices") or []:
         content = (choice.get("logprobs") or {}).get("content")
         if not content:

@@ -1,7 +1,7 @@
 """Style, copying and topic of one text, by the scorecard's own measures.
 
-This runs in a process of its own, started at the first request: torch, scikit-learn and their threads would slow down
-the engine in this one. The process reads the author's posts once; after that it scores a text in a fraction of a
+This runs in a process of its own, started at the first request: torch and scikit-learn would hold up the requests in
+this one. The process reads the author's posts once; after that it scores a text in a fraction of a
 second.
 """
 

@@ -5,7 +5,7 @@ pydantic-ai is the only client that calls it.
 
 import functools
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blogtwin.errors import UserError
@@ -25,10 +25,6 @@ class Engine:
     base_url: str  # ends in /v1
     api_key: str
     model: str
-    extra_body: dict = field(default_factory=dict)  # fields of every request, which only this engine understands
-    seeded: dict = field(
-        default_factory=dict
-    )  # more fields of a request with a seed, so that its answer is reproducible
     scales: bool = False  # whether a request can scale the adapter
     penalty: str = ""  # name of its field for the repeat penalty; a server without one may refuse such a request
 
@@ -45,12 +41,11 @@ class Engine:
 
     def settings(self, sampling: SamplingParams) -> dict:
         """pydantic-ai's model settings for these sampling parameters."""
-        extra = {**self.repeat_penalty_field(sampling.repeat_penalty), **self.extra_body}
         settings = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "max_tokens": sampling.max_tokens,
-            "extra_body": extra,
+            "extra_body": self.repeat_penalty_field(sampling.repeat_penalty),
         }
         return settings if sampling.seed is None else {**settings, "seed": sampling.seed}
 
@@ -59,13 +54,9 @@ class Engine:
         return {self.penalty: penalty} if self.penalty else {}
 
     def strength(self, style: float | None) -> dict:
-        """The request's field for the strength of the style. Raises ValueError where the engine can't change it.
-
-        An engine that can is told for every request: llama.cpp caches what it computed with one strength, and would
-        reuse it for another.
-        """
-        if self.scales:
-            return {"lora": [{"id": 0, "scale": 1.0 if style is None else style}]}
+        """The request's field for the strength of the style. Raises ValueError where the engine can't change it."""
+        if style is not None and self.scales:
+            return {"style_strength": style}
         if style not in (None, 1.0):
             raise ValueError(
                 f"{self.name} serves this model without a separate adapter, so its style strength can't be changed"
@@ -109,7 +100,7 @@ def new_http_client() -> "httpx2.AsyncClient":
     """An HTTP client for engines. It ignores proxies, which can't reach this machine's own ports."""
     import httpx2
 
-    # A new connection for each request, which takes 0.1 ms: llama.cpp closes idle connections after 5 seconds, and a
+    # A new connection for each request, which takes 0.1 ms: engines close idle connections after some seconds, and a
     # request that is sent at that moment is lost.
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
     return httpx2.AsyncClient(trust_env=False, timeout=httpx2.Timeout(None, connect=5), limits=limits)

@@ -4,8 +4,15 @@ Training, evaluation and serving all use this module, so that the bytes of a pro
 chat template a base model has is in blogtwin/models/registry.py.
 """
 
+import functools
+import json
 import os
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import jinja2
 
 # Llama 3's templates put today's date in the system turn; this is their own date for "unknown". It is pinned in the
 # template itself, so that transformers, llama.cpp and Ollama render the same bytes on every day.
@@ -42,7 +49,50 @@ def pin_date(template: str) -> str:
 
 def render_prompt(tokenizer: Any, chat: list[dict]) -> str:
     """The exact text that the model reads before it answers. `tokenizer`: of transformers."""
-    return tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    return render_template(tokenizer.chat_template, chat, tokenizer.special_tokens_map)
+
+
+def render_template(
+    template: str, messages: list[dict], special_tokens: Mapping[str, Any], is_answered: bool = False
+) -> str:
+    """A chat template filled in; what the model reads before it answers, or with `is_answered` a whole chat.
+
+    This is transformers' apply_chat_template without transformers, which the embedded engine would load for seconds.
+    Raises jinja2.TemplateError where the template refuses the messages.
+    """
+    return _compile(template).render(
+        messages=messages, tools=None, documents=None, add_generation_prompt=not is_answered, **special_tokens
+    )
+
+
+@functools.lru_cache(8)
+def _compile(template: str) -> "jinja2.Template":
+    """With the names and settings of transformers' utils/chat_template_utils.py; no code of its own can run in it."""
+    from jinja2 import TemplateError, ext, nodes, parser
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class AnswerMark(ext.Extension):
+        """Some templates mark what the assistant says, for training: {% generation %} … {% endgeneration %}."""
+
+        tags = {"generation"}
+
+        def parse(self, parser: parser.Parser) -> list[nodes.Node]:
+            next(parser.stream)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+    def raise_exception(message: str) -> NoReturn:
+        raise TemplateError(message)
+
+    def to_json(value: Any, ensure_ascii: bool = False, **options: Any) -> str:
+        return json.dumps(value, ensure_ascii=ensure_ascii, **options)
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[AnswerMark, ext.loopcontrols]
+    )
+    environment.filters["tojson"] = to_json
+    environment.globals["raise_exception"] = raise_exception
+    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+    return environment.from_string(template)
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
@@ -63,7 +113,8 @@ def encode_example(tokenizer: Any, chat: list[dict], output: str) -> tuple[list[
     server does, which encodes the prompt before there is a completion.
     """
     prompt = render_prompt(tokenizer, chat)
-    whole = tokenizer.apply_chat_template([*chat, {"role": "assistant", "content": output}], tokenize=False)
+    answered = [*chat, {"role": "assistant", "content": output}]
+    whole = render_template(tokenizer.chat_template, answered, tokenizer.special_tokens_map, is_answered=True)
     assert whole.startswith(prompt), "the chat template renders the prompt differently once it is answered"
     prompt_ids, all_ids = encode(tokenizer, prompt), encode(tokenizer, whole)
     is_split = all_ids[: len(prompt_ids)] == prompt_ids

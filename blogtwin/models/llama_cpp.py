@@ -36,20 +36,23 @@ class LlamaModel:
     """A GGUF, with an adapter if given, that scores tokens and writes. Use as a context manager: it holds the model's
     memory.
 
-    `n_ctx` tokens for each of `sequences` texts that can be written at once. llama.cpp works in a thread that ends with
-    the model: OpenMP keeps a team of threads for each thread that ever called it, and an idle team that is left behind
-    makes the embedded server, in the same process, two times slower.
+    `n_ctx` tokens for each of `sequences` texts that can be written at once; `threads` 0: all cores. llama.cpp works in
+    a thread that ends with the model: OpenMP keeps a team of threads for each thread that ever called it, and an idle
+    team that is left behind makes other models in the same process two times slower.
     """
 
-    def __init__(self, model: Path, adapter: Path | None = None, n_ctx: int = 2048, sequences: int = 1):
+    def __init__(
+        self, model: Path, adapter: Path | None = None, n_ctx: int = 2048, sequences: int = 1, threads: int = 0
+    ):
         self.lib = load_library()
-        self.n_ctx, self.sequences = n_ctx, sequences
+        self.n_ctx, self.sequences, self.threads = n_ctx, sequences, threads or available_cpus()
         self.model = self.context = None
         self.seen: list[int] = []  # what the first sequence's cache holds
         self.closing = False
         self.vocab: int | None = None
         self.n_vocab = self.end_token = 0
         self.lora: int | None = None
+        self.strength: float | None = None  # the adapter's scale in this context; None: not set yet
         self._pieces: list[str] = []
         self.decoder: Decoder | None = None  # of the last write, while the cache is as it left it
         self.worker = ThreadPoolExecutor(1)
@@ -74,10 +77,11 @@ class LlamaModel:
                 raise OSError(
                     f"llama.cpp can't put {adapter} on {model}: {' '.join(log_errors[-2:]) or 'no reason given'}"
                 )
-        self._fresh_context()
+        self.renew_context()
 
-    def _fresh_context(self) -> None:
-        """An empty cache: one that was used and cleared keeps places in another order, and so rounds otherwise."""
+    def renew_context(self) -> None:
+        """An empty cache: one that was used and cleared keeps places in another order, and so rounds otherwise. It must
+        run in the model's own thread."""
         if self.context:
             self.lib.llama_free(self.context)
         self.decoder = None
@@ -87,10 +91,22 @@ class LlamaModel:
             self.n_ctx,
             self.sequences,
         )
-        params.words[N_THREADS] = params.words[N_THREADS_BATCH] = available_cpus()
+        params.words[N_THREADS] = params.words[N_THREADS_BATCH] = self.threads
         self.context, self.seen = self.lib.llama_init_from_model(self.model, params), []
-        if self.lora:
-            self.lib.llama_set_adapters_lora(self.context, (Pointer * 1)(self.lora), 1, (C.c_float * 1)(1.0))
+        if not self.context:
+            raise OSError(
+                f"llama.cpp can't hold {self.sequences} times {self.n_ctx} tokens: "
+                f"{' '.join(log_errors[-2:]) or 'no reason given'}"
+            )
+        self.strength = None
+        self.set_strength(1.0)
+
+    def set_strength(self, strength: float) -> None:
+        """The adapter's scale from now on; 0: the model without it. Does nothing where there is no adapter."""
+        if self.lora and strength != self.strength:
+            count = 1 if strength else 0
+            self.lib.llama_set_adapters_lora(self.context, (Pointer * 1)(self.lora), count, (C.c_float * 1)(strength))
+            self.strength = strength
 
     def close(self) -> None:
         self.closing = True  # an answer that is being written ends at its next token: nothing is freed under its feet
@@ -107,34 +123,42 @@ class LlamaModel:
     def __exit__(self, *_):
         self.close()
 
-    def tokenize(self, text: str) -> list[int]:
-        """Token ids; special tokens in the text are read as such, none is added."""
+    def tokenize(self, text: str, add_special: bool = False) -> list[int]:
+        """Token ids; special tokens in the text are read as such. `add_special`: those that the model wants at the
+        ends of a plain text are added."""
         data = text.encode()
         ids = (C.c_int32 * (len(data) + 8))()
-        n = self.lib.llama_tokenize(self.vocab, data, len(data), ids, len(ids), False, True)
+        n = self.lib.llama_tokenize(self.vocab, data, len(data), ids, len(ids), add_special, True)
         return list(ids[:n])
+
+    def chat_template(self) -> str:
+        """The chat template in the GGUF; empty where it has none."""
+        return (self.lib.llama_model_chat_template(self.model, None) or b"").decode()
+
+    def special_tokens(self) -> dict[str, str]:
+        """{"bos_token", "eos_token"} as chat templates know them; those that the vocabulary has."""
+        ids = {"bos_token": self.lib.llama_vocab_bos(self.vocab), "eos_token": self.end_token}
+        return {n: self.lib.llama_vocab_get_text(self.vocab, i).decode() for n, i in ids.items() if i >= 0}
 
     def ends(self, token: int) -> bool:
         """Whether generation stops at this token."""
         return bool(self.lib.llama_vocab_is_eog(self.vocab, token))
 
     def text(self, tokens: list[int]) -> str:
-        """Tokens as text, special ones left out."""
-        ids, room = (C.c_int32 * len(tokens))(*tokens), 16 * len(tokens) + 64
-        data = C.create_string_buffer(room)
-        n = self.lib.llama_detokenize(self.vocab, ids, len(tokens), data, room, False, False)
-        return data.raw[:n].decode("utf-8", "replace")
+        """Tokens as text, special ones left out: the pieces put together, as a text that is streamed has them."""
+        return b"".join(map(self.piece, tokens)).decode("utf-8", "replace")
 
     def pieces(self) -> list[str]:
         """The text of each token of the vocabulary with the blank before it; special tokens have none. Made once."""
         if not self._pieces:
-            self._pieces = [self._piece(token) for token in range(self.n_vocab)]
+            self._pieces = [self.piece(token).decode("utf-8", "replace") for token in range(self.n_vocab)]
         return self._pieces
 
-    def _piece(self, token: int) -> str:
+    def piece(self, token: int) -> bytes:
+        """The bytes of a token's text, which may be a part of a character; none for special tokens."""
         data = C.create_string_buffer(MAX_PIECE_BYTES)
         n = self.lib.llama_token_to_piece(self.vocab, token, data, MAX_PIECE_BYTES, 0, False)
-        return data.raw[: max(0, n)].decode("utf-8", "replace")
+        return data.raw[: max(0, n)]
 
     def log_probabilities(self, prompt: list[int], completion: list[int]) -> np.ndarray:
         """(len(completion), vocabulary) natural log-probabilities of what follows each position; row i predicts
@@ -176,7 +200,7 @@ class LlamaModel:
         fresh: bool,
     ) -> list[dict]:
         if fresh or self.decoder is None:
-            self._fresh_context()
+            self.renew_context()
             self.decoder = Decoder(self)
         decoder = self.decoder
         answers = [

@@ -159,11 +159,8 @@ def request_body(state: AppState, one: LoadedModel, asked: CompletionBase) -> di
     for name in ("temperature", "top_p"):
         sent.setdefault(name, getattr(usual, name))
     sent |= one.engine.repeat_penalty_field(sent.pop("repeat_penalty", usual.repeat_penalty))
-    seeded = one.engine.seeded if asked.seed is not None else {}
     return {
         **sent,
-        **one.engine.extra_body,
-        **seeded,
         **generation.style_strength_args(one, asked.style_strength),
         "model": one.engine.model,
         "stream": True,

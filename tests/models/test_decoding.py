@@ -11,6 +11,7 @@ import pytest
 
 from blogtwin.drafting.candidates import Request, SentenceWriter
 from blogtwin.drafting.fence import Fence, Licences
+from blogtwin.models.decoding import PIECE_TOKENS, Decoder, Generation
 from blogtwin.models.llama_cpp import LlamaModel
 from blogtwin.sampling import SamplingParams
 
@@ -206,6 +207,72 @@ def test_candidates_are_single_sentences_and_the_same_for_the_same_seed(tempting
         assert set(STATED.findall(candidate.text)) <= {"22", "14"}
     begun = writer.write(request(prefix="Rope was"))
     assert begun and all(candidate.text.startswith("Rope was") for candidate in begun)
+
+
+def test_what_stands_in_the_prompt_is_not_penalised(model, prompt):
+    """The likeliest token is chosen though it stands among the prompt's last ones, and not a second time."""
+    ids = list(prompt)
+    for _ in range(60):
+        likeliest = int(np.argmax(model.log_probabilities(ids, [0])[0]))
+        if likeliest in ids:
+            break
+        ids = [likeliest, *ids]
+    assert likeliest in ids
+    greedy = SamplingParams(24, 0.0, 1.0, 1.9)
+    (answer,) = model.write([ids], [greedy], [1])
+    assert answer["ids"][0] == likeliest
+    (free,) = model.write([ids], [replace(greedy, repeat_penalty=1.0)], [1])
+    assert len(set(answer["ids"])) > len(set(free["ids"]))
+
+
+def test_prompts_are_read_in_pieces_between_which_others_write(model, prompt):
+    """As the engine does it: a long prompt holds up nobody for longer than a piece."""
+    decoder = new_decoder(model)
+    first = Generation(prompt, SAMPLING, 1)
+    long = Generation(prompt * 20, replace(SAMPLING, max_tokens=1), 2)
+
+    def work():
+        decoder.add(first)
+        decoder.step(pieces=1)
+        decoder.add(long)
+        steps = 0
+        while not long.ids:
+            decoder.step(pieces=1)
+            steps += 1
+        decoder.close()
+        return steps
+
+    steps = model.worker.submit(work).result()
+    assert steps == -(-len(long.prompt) // PIECE_TOKENS) > 1 and len(first.ids) == 1 + steps
+
+
+def test_a_cancelled_answer_gives_its_place_to_the_next(model, prompt):
+    """Cancelled while it waits, while its prompt is read, and while it is written; the others go on."""
+    decoder = new_decoder(model)
+    answers = [Generation([*prompt, n], SAMPLING, n) for n in range(SEQUENCES + 2)]
+    reading = Generation(prompt * 20, SAMPLING, 1)
+
+    def work():
+        decoder.add(reading)
+        decoder.step(pieces=1)
+        decoder.cancel(reading)
+        for answer in answers:
+            decoder.add(answer)
+        decoder.step()
+        decoder.cancel(answers[0])
+        decoder.cancel(answers[SEQUENCES + 1])
+        while decoder.is_busy():
+            decoder.step()
+        decoder.cancel(answers[1])  # has ended: nothing happens
+
+    model.worker.submit(work).result()
+    assert not reading.ids and len(answers[0].ids) == 1 and not answers[SEQUENCES + 1].ids
+    assert all(answer.end for answer in answers[1 : SEQUENCES + 1]) and not decoder.samplers
+
+
+def new_decoder(model) -> Decoder:
+    model.worker.submit(model.renew_context).result()
+    return Decoder(model)
 
 
 def test_a_kept_cache_reads_only_what_is_new_and_the_same_calls_write_the_same(model, prompt, monkeypatch):

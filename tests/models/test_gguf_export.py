@@ -8,6 +8,7 @@ import gguf
 import numpy as np
 import pytest
 
+from blogtwin.config import load_params
 from blogtwin.errors import UserError
 from blogtwin.files import write_jsonl
 from blogtwin.inference import parity
@@ -146,32 +147,43 @@ def test_a_broken_gguf_is_one_sentence(tmp_path):
         LlamaModel(tmp_path / "broken.gguf")
 
 
-def test_the_server_renders_and_answers(tiny, adapter, tmp_path):
-    """The embedded engine reads the pinned template as transformers does, refuses a wrong key, and tells llama.cpp's
-    reason for a bad file."""
-    import httpx
-
-    from blogtwin.inference import llama_server
+def test_the_template_in_an_export_renders_the_same_for_us_and_for_llama_cpp(tiny, adapter, tmp_path):
+    """The embedded engine and llama.cpp's own server read the pinned template as transformers does, and both tell
+    llama.cpp's reason for a bad file."""
+    from blogtwin.inference import llama_server, upstream_server
 
     write_merged_gguf(
         tiny.gguf, adapter, tmp_path / "twin.gguf", "q8_0", tiny.tokenizer().chat_template, {"general.name": "t"}
     )
     messages = chat.prompt_messages(EXAMPLES[0], SYSTEM)
+    expected = tiny.tokenizer().apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     with llama_server.serve_model(tmp_path / "twin.gguf", "twin") as engine:
-        assert llama_server.render_prompt(engine, messages) == chat.render_prompt(tiny.tokenizer(), messages)
-        refused = httpx.post(
-            f"{engine.base_url}/chat/completions",
-            json={"messages": messages},
-            headers={"Authorization": "Bearer wrong"},
-            trust_env=False,
+        assert (
+            llama_server.render_prompt(engine, messages) == expected == chat.render_prompt(tiny.tokenizer(), messages)
         )
-        assert refused.status_code == 401
+    assert upstream_server.render_prompts(tmp_path / "twin.gguf", [messages]) == [expected]
     (tmp_path / "broken.gguf").write_bytes(b"GGUF" + b"\0" * 100)
     with (
-        pytest.raises(OSError, match="can't serve .*broken.gguf"),
+        pytest.raises(OSError, match="can't load .*broken.gguf.*fail"),
         llama_server.serve_model(tmp_path / "broken.gguf", "x"),
     ):
         pass
+    with pytest.raises(OSError, match="can't serve .*broken.gguf"):
+        upstream_server.render_prompts(tmp_path / "broken.gguf", [messages])
+
+
+def test_an_export_whose_template_renders_otherwise_fails_the_gate(tiny, adapter, tmp_path, monkeypatch):
+    """Its weights are right, and its tokenizer: only llama.cpp, which renders the template in the file, sees it."""
+    monkeypatch.setattr(parity, "ADAPTER_DIR", adapter)
+    params = load_params(ROOT / "params.yaml")
+    write_lora_gguf(tiny.gguf, adapter, tmp_path / "adapter.gguf", {"general.name": "t"})
+    template = tiny.tokenizer().chat_template
+    for name, text in (("right", template), ("wrong", f"{template} ")):
+        write_merged_gguf(tiny.gguf, adapter, tmp_path / "twin.gguf", "q8_0", text, {"general.name": "t"})
+        if name == "right":
+            assert parity.check_parity(tiny, tmp_path, EXAMPLES, params)["twin"]["prompt_ids_equal"]
+    with pytest.raises(UserError, match="tokenises the prompt differently"):
+        parity.check_parity(tiny, tmp_path, EXAMPLES, params)
 
 
 def test_the_base_at_the_twins_precision_is_the_base(tiny, adapter, references):

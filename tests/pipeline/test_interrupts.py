@@ -373,7 +373,7 @@ def test_ctrl_c_between_the_old_folder_and_the_new_one_waits_for_the_new_one(tmp
 
 
 @pytest.mark.slow
-def test_ctrl_c_while_a_model_is_loaded_for_serving_ends_its_server(tiny):
+def test_ctrl_c_while_llama_cpps_own_server_starts_ends_it(tiny):
     """llama.cpp's server waits for ever when it is ended before its loop began: at once, or by an interrupt while it
     starts."""
     code = f"""
@@ -381,7 +381,7 @@ import os, signal, sys
 sys.path.insert(0, {str(ROOT)!r})
 import xllamacpp
 from blogtwin.console import run_cli
-from blogtwin.inference import llama_server
+from blogtwin.inference import upstream_server
 made = xllamacpp.Server
 def server(params):
     os.kill(os.getpid(), signal.SIGINT)
@@ -389,10 +389,10 @@ def server(params):
     return made(params)
 def main():
     for _ in range(3):
-        with llama_server.serve_model({str(tiny.gguf)!r}, "tiny"):
+        with upstream_server.run_upstream_server({str(tiny.gguf)!r}):
             pass
     xllamacpp.Server = server
-    with llama_server.serve_model({str(tiny.gguf)!r}, "tiny"):
+    with upstream_server.run_upstream_server({str(tiny.gguf)!r}):
         print("Ctrl-C was lost")
 run_cli(main)
 """

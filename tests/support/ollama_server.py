@@ -2,8 +2,8 @@
 
 Read from ollama/ollama at 2026: server/routes.go (blobs, show, copy, delete, tags), server/create.go (the stream of
 /api/create), template/template.go (how a Go template without .Messages renders a chat), openai/openai.go (/v1). Blobs
-lie in a folder, models are manifests in memory, and an answer is llama.cpp's own on the pushed blob, of the prompt that
-the model's Ollama template renders.
+lie in a folder, models are manifests in memory, and an answer is that of llama.cpp's own server, as in Ollama, on the
+pushed blob, of the prompt that the model's Ollama template renders.
 """
 
 import contextlib
@@ -15,9 +15,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import httpx
-
-from blogtwin.inference import llama_server
+from blogtwin.inference.upstream_server import UpstreamServer, run_upstream_server
 
 NAME = re.compile(r"[A-Za-z0-9_][\w.-]*(:[A-Za-z0-9_][\w.-]*)?")
 
@@ -80,7 +78,7 @@ class OllamaServer:
         self.models: dict[str, dict] = {}
         self.requests: list[str] = []
         self.chats: list[dict] = []  # what /api/chat was asked
-        self.engines: dict[Path, object] = {}
+        self.engines: dict[Path, UpstreamServer] = {}
         self.loading, self.open = threading.Lock(), contextlib.ExitStack()
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"ollama": self}))
         self.host = f"127.0.0.1:{self.http.server_port}"
@@ -104,7 +102,7 @@ class OllamaServer:
     def engine(self, file: Path):
         with self.loading:
             if file not in self.engines:
-                self.engines[file] = self.open.enter_context(llama_server.serve_model(file, "ollama", n_ctx=2048))
+                self.engines[file] = self.open.enter_context(run_upstream_server(file))
             return self.engines[file]
 
     def create(self, body: dict):
@@ -153,17 +151,7 @@ class OllamaServer:
             "stop": model["parameters"].get("stop", []),
         }
         wanted |= {k: v for k, v in model["parameters"].items() if k == "repeat_penalty"}
-        said = (
-            httpx.post(
-                engine.base_url.removesuffix("/v1") + "/completion",
-                json=wanted,
-                headers={"Authorization": f"Bearer {engine.api_key}"},
-                timeout=60,
-                trust_env=False,
-            )
-            .raise_for_status()
-            .json()
-        )
+        said = engine.request("POST", "/completion", json=wanted)
         choice = {
             "index": 0,
             "message": {"role": "assistant", "content": said["content"]},

@@ -39,9 +39,8 @@ def cut_fact(note_set: NoteSet, seed: int) -> CutNotes | None:
             if fact.kind not in CUT_KINDS or shown is None:
                 continue
             rest = re.sub(rf"\b{re.escape(shown)}\b", "", line.line, count=1, flags=re.I)
-            rest = re.sub(
-                r"\s+([,;:.])", r"\1", re.sub(r"(?:^|(?<=[,;:]))\s*[,;:]", "", " ".join(rest.split()))
-            ).strip()
+            rest = re.sub(r"(?:^|(?<=[,;:]))\s*[,;:]", "", " ".join(rest.split()))  # no two commas side by side
+            rest = re.sub(r"\s+([,;:.])", r"\1", rest).strip()
             if len(rest.split()) >= MIN_WORDS:
                 cut = "\n".join([*lines[:number], rest, *lines[number + 1 :]])
                 cuts.append(CutNotes(cut, number, fact.kind, shown))

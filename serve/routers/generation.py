@@ -1,12 +1,13 @@
 """Generate with one model, or compare base and twin; cancel a running request."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from serve import generation, requests, streaming
+from serve import generation, requests, streaming, verified_answer
 from serve.app_state import AppState
 from serve.catalog import BASE, PROJECT, TWIN
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
@@ -66,14 +67,27 @@ async def stream_answer(state: AppState, one: LoadedModel, asked: PromptRequest)
         yield event
 
 
+async def written_events(state: AppState, one: LoadedModel, asked: PromptRequest) -> AsyncIterator[Event]:
+    """Events of one answer: searched and checked against notes where they are given, else as the model writes it."""
+    job = verified_answer.answer_job(state, one, asked)
+    events = stream_answer(state, one, asked) if job is None else verified_answer.answer_events(state, one, job)
+    async with contextlib.aclosing(events):
+        async for event in events:
+            yield event
+
+
 @router.post("/generate", response_model=Completion, responses=EVENTS)
 async def generate(
     asked: GenerateRequest, request: Request, state: StateDep, caller: CallerDep, request_id: RequestIdDep
 ) -> Response | Completion:
-    """One model's answer. With `stream`: the events start, delta {text}, written; or error or cancelled."""
+    """One model's answer. With `stream`: the events start, delta {text}, written; or error or cancelled.
+
+    With the task `write` and notes as `input`, a model whose weights are on this machine tells the notes sentence by
+    sentence, as POST /api/draft does: `delta` is a paragraph then, the sampling parameters but `seed` don't count, and
+    `tokens` are those of all candidates."""
     one = state.pool.get(asked.model)
     relay = GenerationStream(
-        state.running, request_id, caller.name, [stream_answer(state, one, asked)], state.settings.answer_seconds
+        state.running, request_id, caller.name, [written_events(state, one, asked)], state.settings.answer_seconds
     )
     if asked.stream:
         return await PrimedStreamingResponse.of(request, streaming.encode_stream(relay))

@@ -94,3 +94,16 @@ def test_a_changed_sentence_is_marked_by_what_it_says_of_the_notes(http):
     }
     assert [m["status"] for m in marks.values()] == ["supported", "contradicts", "unsupported"]
     assert [m["lines"] for m in marks.values()] == [[2], [2], []]
+
+
+@pytest.mark.slow
+@pytest.mark.model
+def test_the_same_text_seed_and_number_give_the_same_rewriting_and_a_budget_becomes_a_number(server):
+    asked = {"text": "The ferry left at 9:30 with 40 people. It was late.", "model": "base", "seed": 5}
+    once, again = (
+        server.http.post("/api/rewrite", json={**asked, "candidates": 2}, timeout=300).json() for _ in range(2)
+    )
+    assert once["text"] == again["text"] and once["sentences"] == again["sentences"]
+    assert once["receipt"]["candidates_per_round"] == 2 and len(once["receipt"]["lines"]) == 2
+    little = server.http.post("/api/rewrite", json={**asked, "seconds": 0.1}, timeout=300).json()
+    assert little["receipt"]["candidates_per_round"] == 4  # the fewest there are

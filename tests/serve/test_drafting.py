@@ -155,3 +155,16 @@ def test_a_draft_that_is_cancelled_stops_the_search_and_the_next_one_is_the_same
     assert time.monotonic() - began < SECONDS_TO_STOP + draft["receipt"]["seconds"] * 4
     assert again[1][0] == "start" and again[1][1]["candidates"] == 2
     assert again[-1][1]["text"] == draft["text"] and again[-1][1]["paragraphs"] == draft["paragraphs"]
+
+
+def test_write_with_notes_is_searched_and_checked_as_a_draft_is(server):
+    notes = "rope cost 118 pounds\nDenzil said too thick"
+    asked = {"prompt": TITLE, "input": f"{notes}\n\n## Buying it", "task": "write", "model": "base", "seed": 3}
+    with server.http.stream("POST", "/api/generate", json={**asked, "stream": True}, timeout=400) as answer:
+        found = events(answer.iter_lines())
+    assert [name for name, _ in found] == ["start", "delta", "written"]
+    written = found[-1][1]
+    assert written["text"] == found[1][1]["text"] and (written["model"], written["finish_reason"]) == ("base", "stop")
+    assert "118" in written["text"] and "Buying it" not in written["text"]
+    assert not unsupported_facts(f"{TITLE}\n{notes}", written["text"])
+    assert 0 < written["time_to_first_token"] <= written["seconds"] and written["tokens"] > 0

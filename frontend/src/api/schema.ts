@@ -76,6 +76,10 @@ export interface paths {
         /**
          * Generate
          * @description One model's answer. With `stream`: the events start, delta {text}, written; or error or cancelled.
+         *
+         *     With the task `write` and notes as `input`, a model whose weights are on this machine tells the notes sentence by
+         *     sentence, as POST /api/draft does: `delta` is a paragraph then, the sampling parameters but `seed` don't count, and
+         *     `tokens` are those of all candidates.
          */
         post: operations["generate_api_generate_post"];
         delete?: never;

@@ -1,18 +1,22 @@
-"""One streamed answer of one model, through pydantic-ai, whatever the engine."""
+"""One streamed answer of one model, whatever the engine."""
 
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel
 
-from blogtwin.inference.client import http_client, to_pydantic_ai
+from blogtwin.inference.client import http_client
 from blogtwin.sampling import SamplingParams
 from serve import prometheus_metrics
 from serve.errors import ApiError
 from serve.model_pool import LoadedModel
 from serve.streaming import Event
+
+if TYPE_CHECKING:
+    from blogtwin.inference.chat_stream import EngineFailed
 
 
 @dataclass(frozen=True)
@@ -38,52 +42,35 @@ class Completion(BaseModel):
 
 async def stream_completion(one: LoadedModel, messages: list[dict], sampling: RequestSampling) -> AsyncIterator[Event]:
     """Events `delta` {text}, and at the end `written`, a Completion. Raises ApiError."""
-    from httpx2 import HTTPError
-    from openai import OpenAIError
-    from pydantic_ai.direct import model_request_stream
-    from pydantic_ai.exceptions import AgentRunError
+    from blogtwin.inference.chat_stream import Answer, EngineFailed, hold_notes, stream_answer
 
     asked = time.perf_counter()
     async with prometheus_metrics.track_answer(one.model.name), one.limiter.acquire():
-        extra = {
-            **style_strength_args(one, sampling.style_strength),
-            **one.engine.repeat_penalty_field(sampling.repeat_penalty),
-        }
-        settings = {
-            "max_tokens": sampling.max_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "extra_body": extra,
-        }
-        settings |= {"seed": sampling.seed} if sampling.seed is not None else {}
-        settings |= {"stop_sequences": list(sampling.stop)} if sampling.stop else {}
-        text, first = "", 0.0
+        fields = style_strength_args(one, sampling.style_strength)
+        shown, first, answer = 0, 0.0, Answer()
+        answers = stream_answer(
+            one.engine, messages, sampling, http_client(), sampling.stop, fields, repeats_prompt=hold_notes(messages)
+        )
         try:
-            async with model_request_stream(
-                one.engine.chat_model(http_client()), to_pydantic_ai(messages), model_settings=settings
-            ) as stream:
-                async for event in stream:
-                    piece = getattr(getattr(event, "delta", None), "content_delta", None) or getattr(
-                        getattr(event, "part", None), "content", None
-                    )
-                    if piece and event.event_kind in ("part_start", "part_delta"):
+            async with contextlib.aclosing(answers):
+                async for answer in answers:
+                    if piece := answer.text[shown:]:
                         first = first or time.perf_counter() - asked
-                        text += piece
+                        shown = len(answer.text)
                         yield Event("delta", {"text": piece})
-                reply = stream.get()
-        except (AgentRunError, OpenAIError, HTTPError) as e:
-            raise engine_error(one, e) from e
+        except EngineFailed as e:
+            raise engine_failure(one, e) from e
     seconds = time.perf_counter() - asked
-    tokens = reply.usage.output_tokens
+    tokens = answer.tokens
     prometheus_metrics.observe_generation(one.model.name, first, seconds, tokens)
     speed = (tokens - 1) / (seconds - first) if tokens > 1 and seconds > first else 0.0
     yield Event(
         "written",
         Completion(
-            text=text,
+            text=answer.text,
             model=one.model.name,
-            finish_reason="length" if reply.finish_reason == "length" else "stop",
-            prompt_tokens=reply.usage.input_tokens,
+            finish_reason="length" if answer.end == "length" else "stop",
+            prompt_tokens=answer.prompt_tokens,
             tokens=tokens,
             time_to_first_token=round(first, 4),
             seconds=round(seconds, 4),
@@ -105,14 +92,15 @@ def style_strength_args(one: LoadedModel, style: float | None) -> dict:
         ) from None
 
 
+def engine_failure(one: LoadedModel, failed: "EngineFailed") -> ApiError:
+    """A failed answer as the error that the caller is shown."""
+    if failed.status:
+        return error_from_status(one, failed.status, failed.message)
+    return ApiError(502, "engine_gone", str(failed), "Restart it or wait a moment, then try again.")
+
+
 def engine_error(one: LoadedModel, error: Exception) -> ApiError:
-    """An exception of the engine's client as the error that the caller is shown."""
-    if isinstance(error, ApiError):
-        return error
-    status, body = getattr(error, "status_code", None), getattr(error, "body", None)
-    message = body.get("message") if isinstance(body, dict) else None
-    if status:
-        return error_from_status(one, status, message or str(body or ""))
+    """An exception of the HTTP client as the error that the caller is shown."""
     return ApiError(
         502,
         "engine_gone",
@@ -123,7 +111,7 @@ def engine_error(one: LoadedModel, error: Exception) -> ApiError:
 
 def error_from_status(one: LoadedModel, status: int, message: str) -> ApiError:
     """An error response of the engine as the error that the caller is shown."""
-    if "context" in message and status == 400:
+    if ("context" in message or "n_ctx" in message) and status == 400:
         return ApiError(
             400,
             "prompt_too_long",

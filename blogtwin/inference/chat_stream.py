@@ -5,6 +5,7 @@ EngineFailed says in one sentence what went wrong, whatever the client library r
 """
 
 import json
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -21,8 +22,22 @@ Messages = list[dict[str, str]]
 CONTINUATION_FIELDS: tuple[dict[str, Any], ...] = ({"continue_final_message": True, "add_generation_prompt": False}, {})
 
 
+OLLAMA_LAST_N = 64  # tokens that Ollama's repeat penalty looks back on, those of the prompt among them
+NOTES = re.compile(r"(?m)^[ \t]*(?:[-*•+–]|\d+[.)])[ \t]+\S")
+
+
 class EngineFailed(Exception):
-    """The engine did not answer, or refused. The text is a sentence that a user can read."""
+    """The engine did not answer, or refused. The text is a sentence that a user can read; `status` and `message` are
+    those of an error response, 0 and empty where there was none."""
+
+    def __init__(self, sentence: str, status: int = 0, message: str = "") -> None:
+        super().__init__(sentence)
+        self.status, self.message = status, message
+
+
+def hold_notes(messages: Messages) -> bool:
+    """Whether the last message lists things, two or more: what stands there is what the answer should say again."""
+    return len(NOTES.findall(messages[-1]["content"])) > 1
 
 
 @dataclass
@@ -43,11 +58,13 @@ def stream_answer(
     client: "httpx2.AsyncClient",
     stop: tuple[str, ...] = (),
     fields: dict[str, Any] | None = None,
+    repeats_prompt: bool = True,
 ) -> AsyncGenerator[Answer]:
-    """The answer after each piece that came. `fields`: more of the request's body. Raises EngineFailed. Closing the
-    iterator drops the request, which the engine notices."""
+    """The answer after each piece that came. `fields`: more of the request's body. `repeats_prompt`: whether the
+    prompt's words are what the answer should say again; Ollama then has no repeat penalty. Raises EngineFailed. Closing
+    the iterator drops the request, which the engine notices."""
     if engine.name == "ollama":
-        return _stream_from_ollama(engine, messages, sampling, client, stop)
+        return _stream_from_ollama(engine, messages, sampling, client, stop, 0 if repeats_prompt else OLLAMA_LAST_N)
     return _stream_by_openai_protocol(engine, messages, sampling, client, stop, fields or {})
 
 
@@ -83,7 +100,7 @@ async def _stream_by_openai_protocol(
                     yield answer
             reply = stream.get()
     except (AgentRunError, OpenAIError, HTTPError) as e:
-        raise EngineFailed(_reason(engine, e)) from e
+        raise _failure(engine, e) from e
     answer.end = "length" if reply.finish_reason == "length" else "stop"
     answer.prompt_tokens = reply.usage.input_tokens
     answer.tokens = reply.usage.output_tokens or answer.tokens
@@ -96,9 +113,10 @@ async def _stream_from_ollama(
     sampling: SamplingParams,
     client: "httpx2.AsyncClient",
     stop: tuple[str, ...],
+    repeat_last_n: int,
 ) -> AsyncGenerator[Answer]:
-    """Over /api/chat: no penalty on the prompt's words, and an error where the prompt is too long, which Ollama would
-    otherwise cut in half."""
+    """Over /api/chat: with a penalty that looks back on `repeat_last_n` tokens, the prompt's too, and an error where
+    the prompt is too long, which Ollama would otherwise cut in half."""
     import httpx2
 
     options = {
@@ -106,7 +124,7 @@ async def _stream_from_ollama(
         "top_p": sampling.top_p,
         "num_predict": sampling.max_tokens,
         "repeat_penalty": sampling.repeat_penalty,
-        "repeat_last_n": 0,
+        "repeat_last_n": repeat_last_n,
         **({"seed": sampling.seed} if sampling.seed is not None else {}),
         **({"stop": list(stop)} if stop else {}),
     }
@@ -124,7 +142,8 @@ async def _stream_from_ollama(
         async with client.stream("POST", f"{engine.base_url.removesuffix('/v1')}/api/chat", json=body) as response:
             if response.status_code >= 400:
                 data = await response.aread()
-                raise EngineFailed(_refusal(engine, response.status_code, _message(data)))
+                status, message = response.status_code, _message(data)
+                raise EngineFailed(_refusal(engine, status, message), status, message)
             async for line in response.aiter_lines():
                 event = json.loads(line) if line.strip() else {}
                 if "error" in event:
@@ -140,7 +159,7 @@ async def _stream_from_ollama(
                     yield answer
                     return
     except (httpx2.HTTPError, ValueError) as e:
-        raise EngineFailed(_reason(engine, e)) from e
+        raise _failure(engine, e) from e
     raise EngineFailed(f"{engine.name} ended its answer in the middle.")
 
 
@@ -156,13 +175,13 @@ def _refusal(engine: Engine, status: int, message: str) -> str:
     return f"{engine.name} answered {status}: {message[:200]}"
 
 
-def _reason(engine: Engine, error: Exception) -> str:
-    """A client's exception as a sentence."""
+def _failure(engine: Engine, error: Exception) -> EngineFailed:
+    """A client's exception as ours."""
     status, body = getattr(error, "status_code", None), getattr(error, "body", None)
     if status:
-        message = body.get("message") if isinstance(body, dict) else None
-        return _refusal(engine, status, str(message or body or ""))
-    return f"{engine.name} stopped answering ({type(error).__name__})."
+        message = str((body.get("message") if isinstance(body, dict) else None) or body or "")
+        return EngineFailed(_refusal(engine, status, message), status, message)
+    return EngineFailed(f"{engine.name} stopped answering ({type(error).__name__}).")
 
 
 async def find_continuation(engine: Engine, client: "httpx2.AsyncClient") -> dict[str, Any] | None:

@@ -153,6 +153,13 @@ def test_ollama_answers_and_when_it_goes_everybody_is_told_and_the_next_one_is_a
                 http.post("/api/generate", json={**asked, "style_strength": 0.5}).json()["error"]["code"]
                 == "engine_cannot"
             )
+            assert ollama.chats[-1]["options"]["repeat_last_n"] == 64
+            noted = {**asked, "prompt": "Write from these notes:", "input": "- rope 22 mm\n- 40 m, 118 pounds"}
+            assert http.post("/api/generate", json=noted).json()["text"]
+            assert ollama.chats[-1]["options"]["repeat_last_n"] == 0  # it would be kept from saying the notes
+            assert ollama.chats[-1]["messages"][-1]["content"].endswith("118 pounds")
+            long = http.post("/api/generate", json={**asked, "prompt": "rain " * 3000})
+            assert (long.status_code, long.json()["error"]["code"]) == (400, "prompt_too_long")  # not cut in half
             ollama.faults.add("goes")
             found = events(http.post("/api/generate", json={**asked, "stream": True}).text.splitlines())
             assert [n for n, _ in found] == ["start", "delta", "delta", "error"] and found[-1][1]["error"][

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from blogtwin.inference.upstream_server import UpstreamServer, run_upstream_server
 
+CONTEXT = 2048  # tokens of a prompt and its answer
+OPTIONS = ("repeat_penalty", "repeat_last_n", "top_k", "min_p")  # besides those that /v1 has, too
 NAME = re.compile(r"[A-Za-z0-9_][\w.-]*(:[A-Za-z0-9_][\w.-]*)?")
 
 
@@ -102,7 +104,7 @@ class OllamaServer:
     def engine(self, file: Path):
         with self.loading:
             if file not in self.engines:
-                self.engines[file] = self.open.enter_context(run_upstream_server(file))
+                self.engines[file] = self.open.enter_context(run_upstream_server(file, CONTEXT))
             return self.engines[file]
 
     def create(self, body: dict):
@@ -151,6 +153,14 @@ class OllamaServer:
             "stop": model["parameters"].get("stop", []),
         }
         wanted |= {k: v for k, v in model["parameters"].items() if k == "repeat_penalty"}
+        wanted |= {"seed": body["seed"]} if "seed" in body else {}
+        wanted |= {k: v for k, v in body.get("options", {}).items() if k in OPTIONS}  # /v1 takes none of these
+        prompt_tokens = len(engine.request("POST", "/tokenize", json={"content": wanted["prompt"]})["tokens"])
+        if prompt_tokens >= CONTEXT:
+            if body.get("truncate", True):
+                wanted["prompt"] = wanted["prompt"][-len(wanted["prompt"]) // 2 :]  # in silence, and answered 200
+            else:
+                raise Refused(400, f"the prompt is too long (n_prompt_tokens {prompt_tokens}, n_ctx {CONTEXT})")
         said = engine.request("POST", "/completion", json=wanted)
         choice = {
             "index": 0,
@@ -167,6 +177,7 @@ class OllamaServer:
             "model": body["model"],
             "system_fingerprint": "fp_ollama",
             "choices": [choice],
+            "usage": {"prompt_tokens": said["tokens_evaluated"], "completion_tokens": said["tokens_predicted"]},
         }
 
 
@@ -362,7 +373,8 @@ class Handler(BaseHTTPRequestHandler):
         self.ollama.chats.append(body)
         options = body["options"]
         asked = {**body, **options, "max_tokens": options["num_predict"]}
-        choice = self.ollama.answer(asked)["choices"][0]
+        whole = self.ollama.answer(asked)
+        choice, counts = whole["choices"][0], whole["usage"]
         text = choice["message"]["content"]
         for stop in options.get("stop", []):
             text = text.partition(stop)[0]
@@ -374,7 +386,8 @@ class Handler(BaseHTTPRequestHandler):
             if number == 2 and "goes" in self.ollama.faults:
                 return self.cut()
             self.line({"model": body["model"], "message": {"role": "assistant", "content": word}, "done": False})
-        end = {"done": True, "done_reason": choice["finish_reason"], "prompt_eval_count": 9, "eval_count": 7}
+        end = {"done": True, "done_reason": choice["finish_reason"]}
+        end |= {"prompt_eval_count": counts["prompt_tokens"], "eval_count": counts["completion_tokens"]}
         self.line({"model": body["model"], "message": {"role": "assistant", "content": ""}, **end})
         self.wfile.write(b"0\r\n\r\n")
 

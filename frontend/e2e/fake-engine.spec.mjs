@@ -142,14 +142,27 @@ export const fakeEngineScenarios = {
     await harmless(page);
     await page.getByLabel("Highlight differences").check();
     await harmless(page);
+    // What is placed as it stands in notes or a text is as harmless as an answer. One candidate: the answer is long.
+    await page.route(/\/api\/(draft|rewrite)$/, (route) =>
+      route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), candidates: 1 }) }),
+    );
+    const placed = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>\n\nmalicious';
     await page.goto("/rewrite");
-    await page.getByLabel("Rough text").fill("malicious");
+    await page.getByLabel("Rough text").fill(placed);
     await page.getByRole("button", { name: "Rewrite", exact: true }).click();
     await page.getByRole("heading", { name: /^Added/ }).waitFor();
     await harmless(page);
     await page.getByLabel("Show changes").check();
     await harmless(page);
     await page.goto("/draft");
+    await page.getByLabel("Title").fill("malicious");
+    await page.getByLabel("Notes").fill(placed);
+    await page.getByRole("button", { name: "Write draft" }).click();
+    await page.locator('[data-status="verbatim"]').waitFor();
+    await done(page);
+    await harmless(page);
+    page.once("dialog", (dialog) => dialog.accept());
+    await page.getByRole("button", { name: "New post" }).click();
     await page.getByLabel("Title").fill("malicious");
     await page.getByRole("button", { name: "Let the model make it up" }).click();
     await page.getByLabel("Heading 4", { exact: true }).waitFor();
@@ -305,7 +318,8 @@ export const fakeEngineScenarios = {
     await page.reload();
     await texts.nth(1).getByText("Line 59 of something").waitFor();
   },
-  async "facts that are preserved, missing and added"(page) {
+  async "an answer with other facts never reaches a text"(page) {
+    // The engine answers with 12 goats and a Tuesday: refused, so that the writer's own words stand.
     await page.goto("/rewrite");
     await page.getByLabel("Rough text").fill("Some facts: the ferry left at 9:30 with 40 people on Monday.");
     await page.getByRole("button", { name: "Rewrite", exact: true }).click();
@@ -316,25 +330,21 @@ export const fakeEngineScenarios = {
         .filter({ has: page.getByRole("heading", { name }) })
         .locator("li")
         .allInnerTexts();
-    assert.ok((await list(/^Preserved/)).join().includes("9:30"));
-    const missing = (await list(/^Missing/)).join();
-    assert.ok(missing.includes("40") && /monday/i.test(missing), missing);
-    const invented = (await list(/^Added/)).join();
-    assert.ok(invented.includes("12") && /tuesday/i.test(invented), invented);
-  },
-  async "notes, where the server can't check sentences"(page) {
+    assert.deepEqual((await list(/^Preserved/)).sort(), ["40", "9:30", "monday"]);
+    assert.deepEqual([await list(/^Missing/), await list(/^Added/)], [["none"], ["none"]]);
+    await page.locator('[data-status="own_words"]').first().waitFor();
     await page.goto("/draft");
-    await page.getByLabel("Title").fill("The ladder");
-    await page.getByLabel("Notes").fill("13 rungs");
+    await page.getByLabel("Title").fill("The ferry");
+    await page.getByLabel("Notes").fill("facts: it left at 9:30");
     await page.getByRole("button", { name: "Write draft" }).click();
-    await page.getByText(/^The model’s own: what it makes up here is not checked/).waitFor();
-    await page.locator(".prose").first().waitFor();
-    await page.getByRole("button", { name: "Stop" }).click();
     await done(page);
-    await page.reload();
-    await page.locator(".prose").first().waitFor();
-    assert.match(await page.getByLabel("Heading 1", { exact: true }).inputValue(), /^Rungs, plan/);
-    assert.match(await page.getByLabel("Heading 4", { exact: true }).inputValue(), /^Rain, plan/);
+    const sentence = page.locator("[data-status]");
+    assert.deepEqual(await sentence.allInnerTexts(), ["Facts: it left at 9:30."]);
+    await page.getByText(/^0 of 1 lines told, 1 in your words · no number or name beyond your notes/).waitFor();
+    // Another sentence is asked for: there is none, and the page says why.
+    await sentence.press("Enter");
+    await page.getByRole("button", { name: "Write again" }).press("Enter");
+    await page.getByText(/^No other sentence/).waitFor();
   },
   async "edit a draft in every way"(page) {
     await page.goto("/draft");

@@ -3,23 +3,17 @@ import { ApiError, api, postStream, type Schemas, unwrap } from "../api/client";
 import type { StreamEvent } from "../api/stream";
 import { type Sentence, startDraft, toSentence, toWording, type VerifiedDraft } from "./verifiedDraft";
 
-/** What a request for a draft from notes leads to. */
-export type DraftStep =
-  | { kind: "verified"; draft: VerifiedDraft }
-  // The server can't check sentences with its engine, and writes section by section.
-  | { kind: "outline"; headings: string[] }
-  | { kind: "section"; index: number; text: string };
-
-/** `before`: the draft that the new one can be undone to. Throws ApiError; ends when `signal` aborts. */
+/** The draft as it comes. `before`: the draft that the new one can be undone to. Throws ApiError; ends when `signal`
+ * aborts. */
 export async function* requestDraft(
   body: Partial<Schemas["DraftRequest"]>,
   before: VerifiedDraft | null,
   signal: AbortSignal,
-): AsyncGenerator<DraftStep> {
+): AsyncGenerator<VerifiedDraft> {
   let hasCome = false;
-  for await (const step of readDraft(postStream("/api/draft", body, signal), body.notes ?? "", before)) {
+  for await (const draft of readDraft(postStream("/api/draft", body, signal), body.notes ?? "", before)) {
     hasCome = true;
-    yield step;
+    yield draft;
   }
   // A request for an outline alone ends with it, so that postStream takes this for complete.
   if (!hasCome && !signal.aborted) throw new ApiError("cut", "No draft came.", "Try again.");
@@ -29,29 +23,14 @@ export async function* readDraft(
   events: AsyncIterable<StreamEvent>,
   notes: string,
   before: VerifiedDraft | null,
-): AsyncGenerator<DraftStep> {
+): AsyncGenerator<VerifiedDraft> {
   let draft: VerifiedDraft | null = null;
-  let headings: string[] = [];
-  let section = { index: -1, text: "" };
   for await (const { name, data } of events) {
-    if (name === "outline") headings = data.outline;
-    if (name === "start") {
-      draft = startDraft(notes, data.lines, before);
-      yield { kind: "verified", draft };
-    }
-    if (draft) {
-      if (name === "paragraph") draft = { ...draft, paragraphs: [...draft.paragraphs, data.sentences.map(toSentence)] };
-      if (name === "draft") draft = { ...draft, receipt: data.receipt, questions: data.questions ?? [] };
-      if (name === "paragraph" || name === "draft") yield { kind: "verified", draft };
-      continue;
-    }
-    if (name === "section") {
-      if (data.number === 1) yield { kind: "outline", headings };
-      section = { index: data.number - 1, text: "" };
-    }
-    if (name === "delta") section = { ...section, text: section.text + data.text };
-    if (name === "section_end") section = { ...section, text: data.text };
-    if (name === "delta" || name === "section_end") yield { kind: "section", ...section };
+    if (name === "start") draft = startDraft(notes, data.lines, before);
+    if (!draft) continue;
+    if (name === "paragraph") draft = { ...draft, paragraphs: [...draft.paragraphs, data.sentences.map(toSentence)] };
+    if (name === "draft") draft = { ...draft, receipt: data.receipt, questions: data.questions };
+    if (["start", "paragraph", "draft"].includes(name)) yield draft;
   }
 }
 

@@ -17,7 +17,6 @@ export function useSections(post: Post, setPost: UpdatePost, sampling: object, r
     setPost((before) => ({ ...before, sections: change(before.sections) }));
   const updateOne = (id: number, patch: Partial<Section>) =>
     update((all) => all.map((s) => (s.id === id ? { ...s, ...patch } : s)));
-  const clearLive = () => requestAnimationFrame(() => setLive(null)); // after the last frame of what paints it
 
   const createOutline = () =>
     run(async (signal) => {
@@ -56,7 +55,7 @@ export function useSections(post: Post, setPost: UpdatePost, sampling: object, r
       });
     } finally {
       updateOne(section.id, written());
-      clearLive();
+      requestAnimationFrame(() => setLive(null)); // after the last frame of `paint`
     }
     return { ...current, sections: current.sections.map((s) => (s.id === section.id ? { ...s, ...written() } : s)) };
   };
@@ -71,5 +70,5 @@ export function useSections(post: Post, setPost: UpdatePost, sampling: object, r
     run(async (signal) => {
       await writeOne(post, index, signal);
     });
-  return { live, setLive, clearLive, update, updateOne, createOutline, suggestHeading, writeAll, rewrite };
+  return { live, update, updateOne, createOutline, suggestHeading, writeAll, rewrite };
 }

@@ -1,10 +1,9 @@
 /** What the page does with a draft from notes. */
 import { useState } from "react";
-import { createSection, type Post, type Section } from "./draft";
+import type { Post } from "./draft";
 import { checkSentence, removeChoice, requestDraft, requestSentence, saveChoice } from "./draftStream";
 import { addAnswer } from "./notes";
 import { newSeed } from "./sampling";
-import { throttleToFrame } from "./throttleToFrame";
 import {
   answerQuestion,
   type Check,
@@ -23,10 +22,6 @@ import {
 
 /** How a draft is to be written: model, sampling, room, content model. */
 export type DraftOptions = { model: string; room: "tight" | "own" | "roomy"; content_model: string | null };
-type Sections = {
-  setLive: (section: Section) => void;
-  clearLive: () => void;
-};
 type Run = (task: (signal: AbortSignal) => Promise<void>) => Promise<void>;
 type UpdatePost = (update: (post: Post) => Post) => void;
 
@@ -34,11 +29,10 @@ type UpdatePost = (update: (post: Post) => Post) => void;
 const ignore = () => {};
 
 /** `rewriting`: the sentence that is being written again, or for which no other one was found, and why. */
-export function useVerifiedDraft(post: Post, setPost: UpdatePost, options: DraftOptions, sections: Sections, run: Run) {
+export function useVerifiedDraft(post: Post, setPost: UpdatePost, options: DraftOptions, run: Run) {
   const [rewriting, setRewriting] = useState<{ id: number; reason: string } | null>(null);
   const [news, setNews] = useState("");
   const draft = post.draft ? restoreDraft(post.draft) : null;
-  const updatePost = (patch: Partial<Post>) => setPost((before) => ({ ...before, ...patch }));
   const update = (work: (draft: VerifiedDraft) => VerifiedDraft) =>
     setPost((before) => (before.draft ? { ...before, draft: work(restoreDraft(before.draft)) } : before));
   const change = (work: (draft: VerifiedDraft) => VerifiedDraft, said: string) => {
@@ -47,32 +41,15 @@ export function useVerifiedDraft(post: Post, setPost: UpdatePost, options: Draft
     update(work);
   };
 
-  /** Sentence by sentence from notes; where the server can't check with its engine, section by section. */
   const write = (notes: string) =>
     run(async (signal) => {
       // The first draft is the same each time; each one after it is another.
       const seed = draft ? newSeed() : 0;
       setNews("");
       setRewriting(null);
-      updatePost({ notes });
-      let planned: Section[] = [];
-      const paint = throttleToFrame(sections.setLive);
-      try {
-        for await (const step of requestDraft({ title: post.title, notes, seed, ...options }, draft, signal)) {
-          if (step.kind === "verified") updatePost({ draft: step.draft, sections: [] });
-          if (step.kind === "outline") {
-            planned = step.headings.map(createSection);
-            updatePost({ draft: null, sections: planned });
-          }
-          if (step.kind === "section") {
-            const section = { ...planned[step.index], text: step.text };
-            planned = planned.with(step.index, section);
-            paint(section);
-          }
-        }
-      } finally {
-        if (planned.length) updatePost({ sections: planned });
-        sections.clearLive();
+      setPost((before) => ({ ...before, notes }));
+      for await (const draftSoFar of requestDraft({ title: post.title, notes, seed, ...options }, draft, signal)) {
+        setPost((before) => ({ ...before, draft: draftSoFar, sections: [] }));
       }
     });
 

@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { api } from "../api/client";
 import type { StreamEvent } from "../api/stream";
-import { type DraftStep, readDraft, requestDraft, requestSentence } from "./draftStream";
+import { readDraft, requestDraft, requestSentence } from "./draftStream";
 import {
   answerQuestion,
   draftToMarkdown,
@@ -74,22 +74,20 @@ const NOTES = "# Buying\nrope 22 mm\ncost 118 pounds\nDenzil said no\nold one la
 async function* stream(events: StreamEvent[]) {
   yield* events;
 }
-async function read(events: StreamEvent[], before: VerifiedDraft | null = null): Promise<DraftStep[]> {
-  const steps: DraftStep[] = [];
-  for await (const step of readDraft(stream(events), NOTES, before)) steps.push(step);
-  return steps;
+async function read(events: StreamEvent[], before: VerifiedDraft | null = null): Promise<VerifiedDraft[]> {
+  const drafts: VerifiedDraft[] = [];
+  for await (const draft of readDraft(stream(events), NOTES, before)) drafts.push(draft);
+  return drafts;
 }
 async function finished(before: VerifiedDraft | null = null): Promise<VerifiedDraft> {
   const last = (await read(EVENTS, before)).at(-1);
-  if (last?.kind !== "verified") throw new Error("not a draft");
-  return last.draft;
+  if (!last) throw new Error("no draft");
+  return last;
 }
 const states = (draft: VerifiedDraft) => [...lineStates(draft).values()];
 
 test("lines are ticked as their paragraphs come", async () => {
-  const steps = await read(EVENTS);
-  const seen = steps.map((step) => (step.kind === "verified" ? states(step.draft) : step.kind));
-  expect(seen).toEqual([
+  expect((await read(EVENTS)).map(states)).toEqual([
     ["missing", "missing", "missing", "missing", "missing"],
     ["placed", "missing", "missing", "missing", "missing"],
     ["placed", "told", "told", "own_words", "missing"],
@@ -116,7 +114,7 @@ test("the receipt says where only digits are checked", async () => {
 
 test("a draft that was stopped promises nothing for the rest", async () => {
   const last = (await read(EVENTS.slice(0, 5))).at(-1);
-  expect(last?.kind === "verified" && receiptText(last.draft)).toBe("2 of 4 lines told, 1 in your words, 1 not told");
+  expect(last && receiptText(last)).toBe("2 of 4 lines told, 1 in your words, 1 not told");
 });
 
 test("an alternative takes the sentence's place, and only ticks what it is known to tell", async () => {
@@ -271,28 +269,6 @@ test("the receipt says who wrote what, where it was more than one model", async 
     "2 sentences by my twin, 1 sentence by base model",
   );
   expect(receiptText(by("finetuned", "finetuned", null))).not.toContain("my twin");
-});
-
-test("where the server can't check sentences, sections come", async () => {
-  const steps = await read([
-    { name: "outline", data: { outline: ["One", "Two"] } },
-    { name: "section", data: { number: 1, heading: "One" } },
-    { name: "delta", data: { text: "A " } },
-    { name: "delta", data: { text: "word " } },
-    { name: "section_end", data: { number: 1, text: "A word" } },
-    { name: "section", data: { number: 2, heading: "Two" } },
-    { name: "delta", data: { text: "B" } },
-    { name: "section_end", data: { number: 2, text: "B" } },
-    { name: "draft", data: { text: "…" } },
-  ]);
-  expect(steps[0]).toEqual({ kind: "outline", headings: ["One", "Two"] });
-  expect(steps.slice(1).map((step) => step.kind === "section" && [step.index, step.text])).toEqual([
-    [0, "A "],
-    [0, "A word "],
-    [0, "A word"],
-    [1, "B"],
-    [1, "B"],
-  ]);
 });
 
 test("a response that ends after its outline is an error", async () => {

@@ -46,7 +46,7 @@ export function Draft() {
   const contentModel = contentModels.find((m) => m.name === settings.contentModel)?.name ?? "";
   const options = { ...sampling, room: settings.room, content_model: contentModel || null };
   const sectioned = useSections(post, setPost, sampling, run);
-  const verified = useVerifiedDraft(post, setPost, options, sectioned, run);
+  const verified = useVerifiedDraft(post, setPost, options, run);
   const { draft, rewriting } = verified;
   const { sections } = post;
   const updatePost = (patch: Partial<Post>) => setPost((before) => ({ ...before, ...patch }));

@@ -50,19 +50,19 @@ def draft_job(
         candidates=asked.candidates,
         seconds=asked.seconds,
         project=model.folder,
-        model=writing_model(state.pool, model, is_twin=True),
-        content=writing_model(state.pool, content, content.name != catalog.BASE) if content else None,
+        model=writing_model(state.pool, model),
+        content=writing_model(state.pool, content) if content else None,
         room=asked.room,
         place=place,
     )
 
 
-def writing_model(pool: ModelPool, model: Model, is_twin: bool) -> WritingModel:
+def writing_model(pool: ModelPool, model: Model) -> WritingModel:
     """How a model writes drafts: in llama.cpp where its weights are on this machine, else where it is served. Raises
     ApiError."""
     from blogtwin.models.registry import resolve_base
 
-    engine = pool.engine_elsewhere(model)
+    engine, is_twin = pool.engine_elsewhere(model), model.name != catalog.BASE and not model.elsewhere
     if engine is not None and (pool.kind == "openai" or model.elsewhere):
         return EngineModel(model.name, engine.model, model.system, is_twin, engine)
     if model.unusable:

@@ -16,8 +16,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from blogtwin.errors import UserError
-from serve import engines, model_pool, openai_chunks
+from serve import engines, model_pool, openai_chunks, verified_draft
 from serve.concurrency import ConcurrencyLimiter
+from serve.draft_writers import EngineModel, LocalModel
 from serve.errors import ApiError
 from serve.main import create_app
 from serve.routers import openai
@@ -105,6 +106,9 @@ def test_other_models_of_ollama_are_listed_unless_they_cannot_chat(project, monk
         assert model.elsewhere and not pool.model("base").elsewhere
         assert pool.engine_elsewhere(model).model == "llama3.2:3b"
         assert asyncio.run(pool.load("llama3.2:3b")).memory_mb == 0
+        larger, base = (verified_draft.writing_model(pool, pool.model(name)) for name in ("llama3.2:3b", "base"))
+        assert isinstance(larger, EngineModel) and larger.digest == "llama3.2:3b" and not larger.is_twin
+        assert isinstance(base, LocalModel) and not base.is_twin  # its weights are here: under the fence
     finally:
         server.close()
 

@@ -5,6 +5,10 @@ import { chromium } from "playwright-core";
 
 const [url, folder] = process.argv.slice(2);
 const PROMPT = "Write the post “The ladder”. Topics: ladder, repairs, harbour.";
+const NOTES = `rope 22 mm, 40 m, cost 118 pounds
+Denzil said too thick
+fitted on Tuesday 14 March, took 3 hours
+old rope lasted 9 years`;
 mkdirSync(folder, { recursive: true });
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM_PATH ?? "/usr/bin/chromium",
@@ -63,6 +67,14 @@ for (let tries = 0; tries < 10; tries++) {
   if (mark && mark.y < 650) break;
 }
 await save(compare, "compare");
+const draft = await open(1200, 760, "light");
+await draft.goto("/draft");
+await draft.getByLabel("Title").fill("The new rope");
+await draft.getByLabel("Notes").fill(NOTES);
+await draft.getByRole("button", { name: "Write draft" }).click();
+await draft.getByText(/lines told/).waitFor();
+await draft.locator("main > div").evaluate((page) => page.scrollTo(0, 150));
+await save(draft, "draft");
 const twin = await open(1200, 760, "dark");
 await twin.goto("/twin");
 await twin.getByRole("heading", { name: "Is it me?" }).waitFor();

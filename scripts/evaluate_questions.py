@@ -8,6 +8,7 @@ Run     python scripts/evaluate_questions.py [--split valid|test] [--blog sample
 import _path
 
 import argparse
+import functools
 from dataclasses import asdict
 
 from blogtwin.config import load_params
@@ -18,7 +19,7 @@ from blogtwin.paths import EVAL_DIR, GGUF_DIR
 
 
 def main() -> None:
-    from eval.drafting import NotesModel
+    from eval.drafting import NotesModel, trained_messages
     from eval.note_sets import NoteSet, list_set_files
     from eval.questions import cut_fact, is_asked, summarise
 
@@ -33,7 +34,8 @@ def main() -> None:
     sets = [NoteSet.from_file(file) for file in list_set_files(given.blog)]
     chosen = [one for one in sets if one.split == given.split][: given.limit]
     cases = []
-    with NotesModel(GGUF_DIR / "twin.gguf", None, base.tokenizer(), params.prepare.system) as model:
+    ask = functools.partial(trained_messages, params.prepare.system)
+    with NotesModel(GGUF_DIR / "twin.gguf", None, base.tokenizer(), ask) as model:
         for note_set in chosen:
             cut = cut_fact(note_set, params.eval.seed)
             if cut is None:

@@ -4,7 +4,9 @@ Our own loop writes them, and llama.cpp's own server with the settings that Olla
 code that Ollama runs; a whole Ollama is not measured.
 """
 
+import functools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from blogtwin.inference.upstream_server import UpstreamServer, run_upstream_server
@@ -15,6 +17,7 @@ from eval.confidence_intervals import mean_interval
 from eval.note_sets import NoteSet
 
 CONTEXT_TOKENS = 1024
+PARALLEL = 8  # drafts that are written at a time
 OWN_LOOP = "the embedded engine: the answer alone is penalised"
 # {name: how many of the last tokens, those of the prompt among them, llama.cpp's server penalises}
 UPSTREAM = {"Ollama as it is: the prompt's last 64 tokens, too": 64, "Ollama with repeat_last_n 0: no penalty": 0}
@@ -25,18 +28,19 @@ def write_drafts(
 ) -> dict[str, list[str]]:
     """{name of the penalty: a draft for each prompt (token ids)}, all with the same seed."""
     drafts: dict[str, list[str]] = {}
-    with LlamaModel(gguf, None, CONTEXT_TOKENS) as model:
-        answers = [model.write([prompt], [sampling], [seed])[0] for prompt in prompts]
+    with LlamaModel(gguf, None, CONTEXT_TOKENS, PARALLEL) as model:
+        answers = model.write(prompts, [sampling] * len(prompts), [seed] * len(prompts))
         drafts[OWN_LOOP] = [answer["text"] for answer in answers]
     report(OWN_LOOP)
-    with run_upstream_server(gguf, CONTEXT_TOKENS) as server:
+    with run_upstream_server(gguf, CONTEXT_TOKENS, PARALLEL) as server, ThreadPoolExecutor(PARALLEL) as threads:
         for name, last_n in UPSTREAM.items():
-            drafts[name] = [_ask(server, prompt, sampling, seed, last_n) for prompt in prompts]
+            ask = functools.partial(_ask, server, sampling, seed, last_n)
+            drafts[name] = list(threads.map(ask, prompts))
             report(name)
     return drafts
 
 
-def _ask(server: UpstreamServer, prompt: list[int], sampling: SamplingParams, seed: int, last_n: int) -> str:
+def _ask(server: UpstreamServer, sampling: SamplingParams, seed: int, last_n: int, prompt: list[int]) -> str:
     body = {
         "prompt": prompt,
         "n_predict": sampling.max_tokens,

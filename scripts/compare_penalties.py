@@ -16,7 +16,7 @@ from blogtwin.models import registry
 from blogtwin.paths import GGUF_DIR
 from blogtwin.sampling import SamplingParams
 
-MAX_TOKENS = 260  # of a draft
+MAX_TOKENS = 200  # of a draft
 
 
 def main() -> None:

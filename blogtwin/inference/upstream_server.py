@@ -34,9 +34,9 @@ class UpstreamServer:
 
 
 @contextlib.contextmanager
-def run_upstream_server(model: Path, n_ctx: int = 2048) -> Iterator[UpstreamServer]:
-    """A server that answers one request at a time while the block runs. Raises OSError with llama.cpp's own reason when
-    it can't load the model."""
+def run_upstream_server(model: Path, n_ctx: int = 2048, parallel: int = 1) -> Iterator[UpstreamServer]:
+    """A server that answers `parallel` requests of up to `n_ctx` tokens at a time while the block runs. Raises OSError
+    with llama.cpp's own reason when it can't load the model."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -46,8 +46,8 @@ def run_upstream_server(model: Path, n_ctx: int = 2048) -> Iterator[UpstreamServ
     key = secrets.token_urlsafe(24)
     params.api_keys = [key]
     params.cors_origins = ""
-    params.n_parallel = 1
-    params.n_ctx = n_ctx
+    params.n_parallel = parallel
+    params.n_ctx = n_ctx * parallel
     params.cache_ram_mib = 0
     params.verbosity = -1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = available_cpus()

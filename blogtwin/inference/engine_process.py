@@ -11,6 +11,7 @@ import os
 import secrets
 import socket
 import threading
+import traceback
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -50,6 +51,17 @@ class RequestRefused(Exception):
 def run_engine(connection: Connection, options: EngineOptions) -> None:
     """Load the model, send ("ready", port) or ("failed", reason), and serve until the process at the other end of
     `connection` is gone. It must have blocked SIGINT: Ctrl-C is for that process, which ends this one."""
+    try:
+        _load_and_serve(connection, options)
+    except (EOFError, ConnectionError):
+        pass  # that process is gone
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(0)  # whatever happened: the thread that writes answers would keep this process for ever
+
+
+def _load_and_serve(connection: Connection, options: EngineOptions) -> None:
     # What libgomp and OpenBLAS read when they are loaded: idle threads that spin would take other models' cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -67,12 +79,7 @@ def run_engine(connection: Connection, options: EngineOptions) -> None:
     app = EngineApp(model, loop, options).build()
     threading.Thread(target=_serve, args=(app, listening), daemon=True).start()
     connection.send(("ready", listening.getsockname()[1]))
-    try:
-        connection.recv()  # nothing comes, but the end of the other process
-    except EOFError:
-        pass
-    finally:
-        os._exit(0)
+    connection.recv()  # nothing comes, but the end of the other process
 
 
 def _serve(app: "Starlette", listening: socket.socket) -> None:

@@ -333,6 +333,36 @@ def test_the_engine_dies_with_a_parent_that_is_killed(tiny, tmp_path):
         wait_until(lambda: is_gone(engine), 10)
 
 
+LEAVES_EARLY = """
+import os, signal, sys, threading
+sys.path.insert(0, {root!r})
+def leave():
+    import psutil
+    while True:
+        for child in psutil.Process().children():
+            if "spawn_main" in " ".join(child.cmdline()):
+                print(child.pid, flush=True)
+                os.kill(os.getpid(), signal.SIGKILL)
+def main():
+    from blogtwin.inference import llama_server
+    threading.Thread(target=leave, daemon=True).start()
+    with llama_server.serve_model({model!r}, "tiny", n_ctx=256):
+        sys.stdin.readline()
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_the_engine_ends_when_its_parent_is_killed_while_it_loads(tiny, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(LEAVES_EARLY.format(root=str(ROOT), model=str(tiny.gguf)))
+    with subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as parent:
+        pid = int(parent.stdout.readline())
+    wait_until(lambda: not psutil.pid_exists(pid) or is_gone(psutil.Process(pid)), 30)
+
+
 def test_the_engine_ends_and_frees_its_memory_with_the_block(tiny, tmp_path):
     with started(tmp_path, tiny.gguf) as (parent, engine, _, _):
         assert engine.memory_info().rss > 20e6

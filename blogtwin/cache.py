@@ -8,7 +8,7 @@ has a file of its own, which stays.
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -92,7 +92,8 @@ class JsonCache:
         return self.old_file.read(length)
 
 
-def code_fingerprint() -> str:
-    """Hash of the code that reads, cleans and counts posts: another version may give other results."""
-    files = sorted(file for pattern in CODE_PATTERNS for file in ROOT.glob(pattern))
+def code_fingerprint(patterns: Sequence[str] = CODE_PATTERNS) -> str:
+    """Hash of the code that reads, cleans and counts posts, or of other files of the project: another version may give
+    other results."""
+    files = sorted(file for pattern in patterns for file in ROOT.glob(pattern))
     return hashlib.sha256("".join(sha256_file(f) for f in files).encode()).hexdigest()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blogtwin.cache import cache_key
+from blogtwin.cache import cache_key, code_fingerprint
 from blogtwin.files import sha256_file, write_json
 from blogtwin.models import chat
 from blogtwin.models.llama_cpp import LlamaModel
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 ANSWERS_DIR = ARTIFACTS_DIR / "cache/answers"  # by prompts, sampling parameters and model: a second run costs nothing
+WRITING_CODE = ("blogtwin/models/decoding.py", "blogtwin/models/llama_cpp.py")  # another loop writes other answers
 MODEL_DIGITS = 16  # of the SHA-256 of the model's GGUF, with which the name of a file of answers begins
 NUM_SHOTS, SHOT_TOKENS = 5, 160  # posts in the prompt, and tokens of each at most, cut at a paragraph's end
 MAX_BATCH = 12
@@ -90,8 +91,8 @@ def generate_cached(
     seeds: list[int],
     advance: Callable[[int], object] = lambda n: None,
 ) -> list[dict[str, Any]]:
-    """The answers of LlamaModel.write, cached by prompts, sampling parameters, seeds and model; `advance(n)` is called
-    when `n` more answers are finished."""
+    """The answers of LlamaModel.write, cached by prompts, sampling parameters, seeds, model and the code that writes;
+    `advance(n)` is called when `n` more answers are finished."""
     digest = sha256_file(gguf)
     key = [
         prompts,
@@ -99,6 +100,7 @@ def generate_cached(
         [(d.max_tokens, d.temperature, d.top_p, d.repeat_penalty) for d in sampling],
         model.sequences,
         digest,
+        code_fingerprint(WRITING_CODE),
     ]
     cached = ANSWERS_DIR / f"{digest[:MODEL_DIGITS]}-{cache_key(key)}.json"
     if cached.is_file():

@@ -17,6 +17,7 @@ import yaml
 
 from blogtwin import disk_usage
 from blogtwin.files import sha256_file
+from blogtwin.paths import ROOT
 from blogtwin.sampling import SamplingParams
 from eval import systems
 from serve import catalog, database, housekeeping
@@ -107,6 +108,19 @@ def test_answers_are_kept_of_models_that_are_here(tmp_path, monkeypatch):
     gone = systems.answers_of_other_models(Path(), {sha256_file("a.gguf")})
     assert len(files) == 2 and len(gone) == 1 and set(systems.answers_of_other_models(Path(), set())) == files
     assert gone[0].name.startswith(sha256_file("b.gguf")[: systems.MODEL_DIGITS])
+
+
+def test_another_version_of_the_loop_writes_its_answers_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a.gguf").write_text("a")
+    written = []
+    model = SimpleNamespace(sequences=1, write=lambda *_: written.append(1) or [{"text": "answer"}])
+    asked = (model, Path("a.gguf"), [[1]], [SamplingParams(1, 0, 1, 1)], [1])
+    for version in ("one", "one", "two"):
+        monkeypatch.setattr(systems, "code_fingerprint", lambda files, version=version: version)
+        systems.generate_cached(*asked)
+    assert len(written) == 2
+    assert all((ROOT / file).is_file() for file in systems.WRITING_CODE)
 
 
 def test_only_what_was_half_written_long_ago_by_a_process_that_is_gone(tmp_path):

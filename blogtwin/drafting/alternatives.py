@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from blogtwin.drafting.claims import parse_claim
-from blogtwin.drafting.drafter import Drafter, DraftSentence, group_lines, sentence_status
+from blogtwin.drafting.claims import Claim, check_claim, parse_claim
+from blogtwin.drafting.drafter import Drafter, DraftSentence, group_lines, sentence_status, split_line
 from blogtwin.drafting.scoring import Scored
 
 MAX_ALTERNATIVES = 3
@@ -27,6 +27,8 @@ def find_alternatives(drafter: Drafter, place: SentencePlace) -> tuple[list[Draf
     todo = [parse_claim(line.number, line.text) for line in wanted if line.kind == "claim"]
     if not todo or len(todo) < len(wanted):
         return [], "This is placed as it stands in the notes."
+    if len(todo) == 1:
+        todo = [_told_part(todo[0], place.text)]
     if not all(drafter.can_tell(claim) for claim in todo):
         return [], "The line is longer than a sentence can tell."
     drafter.text = place.draft_before
@@ -43,6 +45,13 @@ def find_alternatives(drafter: Drafter, place: SentencePlace) -> tuple[list[Draf
     if sentences:
         return sentences[:MAX_ALTERNATIVES], ""
     return [], "No other sentence that the model wrote tells this without saying more."
+
+
+def _told_part(claim: Claim, text: str) -> Claim:
+    """The half of a line that the present sentence tells, where it tells not all of it."""
+    halves = [parse_claim(claim.number, half) for half in split_line(claim.line)]
+    told = [half for half in halves if check_claim(half, text).is_told]
+    return told[0] if len(told) == 1 and not check_claim(claim, text).is_told else claim
 
 
 def _tells(scored: Scored, lines: int) -> bool:

@@ -40,6 +40,13 @@ def test_for_two_lines_only_sentences_that_tell_both():
     assert [(s.text, s.lines) for s in sentences] == [(BOTH, (0, 1))]
 
 
+def test_a_sentence_that_tells_half_a_line_is_replaced_by_one_that_tells_that_half():
+    half = "It cost me 118 pounds in all."
+    sentences, _, drafter = alternatives(lambda r: [OTHERS[0], half], text="It did cost 118 pounds.")
+    assert [s.text for s in sentences] == [half]
+    assert drafter.rejected == {"fact of another line": 4}  # 22 mm belongs to the other half
+
+
 def test_what_the_draft_says_before_is_not_said_again():
     sentences, _, drafter = alternatives(lambda r: [OTHERS[0]], before=f"{OTHERS[0]} That was it.")
     assert sentences == [] and drafter.rejected["repeats what was said"] > 0

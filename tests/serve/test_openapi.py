@@ -75,4 +75,6 @@ def test_no_request_breaks_the_server_or_gets_an_answer_the_schema_does_not_know
     ]
     done = subprocess.run([*command, *options, *asked], cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and "No issues found" in done.stdout, done.stdout[-6000:] + done.stderr[-2000:]
+    # The last of the requests may have unloaded the models.
+    assert server.http.post("/api/v1/models/load", json={"model": "base"}, timeout=120).status_code == 200
     server.ready()

@@ -10,16 +10,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from blogtwin.text.entities import TITLES
-from blogtwin.text.numbers import ORDINALS
+from blogtwin.text.numbers import DAYS, MONTHS, ORDINALS, SMALL
 from eval import note_keys
 from eval.note_sets import Denial, NoteFact, NoteLine, NoteSet
 
 # In a regular expression a number may stand after the b of a word boundary.
 LETTERS = re.compile(r"[^\W\d_]+")
 TOKEN = re.compile(r"(?:(?<=\\b)|(?<![\w.,:]))\d+(?:st|nd|rd|th)?(?!\w)|(?:(?<=\\b)|(?<![\w\\]))[^\W\d_]+")
-WORDS = LETTERS.findall("zero one two three four five six seven eight nine ten eleven twelve")
-MONTHS = LETTERS.findall("January February March April May June July August September October November December")
-DAYS = LETTERS.findall("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
+WORDS = SMALL[:13]
+CALENDAR = ([month.capitalize() for month in MONTHS], [day.capitalize() for day in DAYS])
 # Numbers change within their range, so that hours, days of a month, minutes and years stay such.
 RANGES = [(2, 12), (13, 31), (32, 59), (60, 99), (100, 999), (1000, 1899), (1900, 2035)]
 NAMES = LETTERS.findall("""
@@ -72,7 +71,7 @@ def _choose(text: str, kinds: dict[str, list[str]], chance: random.Random) -> di
         # Where a range has too few others, its own numbers go round.
         others = free[: len(own)] + own[1:] + own[:1]
         mapping |= {str(n): str(new) for n, new in zip(own, others)}
-    for names in (MONTHS, DAYS):
+    for names in CALENDAR:
         shift = chance.randrange(1, len(names))
         found = [name for name in names if name in tokens and (name != "May" or "May" in " ".join(kinds["date"]))]
         mapping |= {name: names[(names.index(name) + shift) % len(names)] for name in found}

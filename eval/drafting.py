@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from blogtwin.drafting.candidates import SentenceWriter
-from blogtwin.drafting.claims import check_claim, content_stems, parse_claim
+from blogtwin.drafting.claims import check_claim, content_stems, foreign_share, parse_claim
 from blogtwin.drafting.drafter import Drafter
-from blogtwin.drafting.gates import NoChecks, TextChecks, rejection_reason
-from blogtwin.drafting.notes import NoteLine, parse_notes
-from blogtwin.drafting.room import Room
+from blogtwin.drafting.gates import NoChecks, rejection_reason
+from blogtwin.drafting.notes import parse_notes
 from blogtwin.drafting.scoring import FOREIGN, RECALL, TOLD
 from blogtwin.models import chat
 from blogtwin.models.llama_cpp import LlamaModel
@@ -62,21 +61,9 @@ class NotesModel:
         encode = functools.partial(chat.encode, self.tokenizer)
         return SentenceWriter(self.model, self.encode_prompt, encode, source, name)
 
-    def drafter(
-        self,
-        title: str,
-        notes: str,
-        seed: int,
-        per_round: int,
-        checks: TextChecks | None = None,
-        should_stop: Callable[[], bool] = lambda: False,
-        name: str = "finetuned",
-        room: Room = "own",
-        lines: Sequence[NoteLine] | None = None,
-    ) -> Drafter:
-        """The search for one set of notes; see blogtwin.drafting.drafter.Drafter. `name`: the model's."""
-        writer = self.writer(f"{title}\n{notes}", name)
-        return Drafter(writer, title, notes, seed, per_round, checks, should_stop, room, lines)
+    def drafter(self, title: str, notes: str, seed: int, per_round: int) -> Drafter:
+        """The search for one set of notes; see blogtwin.drafting.drafter.Drafter."""
+        return Drafter(self.writer(f"{title}\n{notes}", "twin"), title, notes, seed, per_round)
 
     def write_whole(self, lines: Sequence[str], sampling: SamplingParams, seed: int, count: int) -> list[str]:
         """`count` whole drafts of the prompt with all lines, each as it comes: no fence, no checks."""
@@ -98,8 +85,6 @@ def best_of(texts: Sequence[str], title: str, notes: str) -> str:
         checks = [[check_claim(claim, sentence) for sentence in sentences] for claim in claims]
         told = sum(max((RECALL * c.recall + TOLD * c.is_told for c in found), default=0) for found in checks)
         refused = sum(rejection_reason(s, "", source, source, NoChecks()) is not None for s in sentences)
-        stems = content_stems(text)
-        foreign = sum(stem not in known for stem in stems) / len(stems) if stems else 1
-        return told - refused - FOREIGN * foreign
+        return told - refused - FOREIGN * foreign_share(text, known)
 
     return max(texts, key=merit)

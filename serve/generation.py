@@ -99,16 +99,6 @@ def engine_failure(one: LoadedModel, failed: "EngineFailed") -> ApiError:
     return ApiError(502, "engine_gone", str(failed), "Restart it or wait a moment, then try again.")
 
 
-def engine_error(one: LoadedModel, error: Exception) -> ApiError:
-    """An exception of the HTTP client as the error that the caller is shown."""
-    return ApiError(
-        502,
-        "engine_gone",
-        f"{one.engine.name} stopped answering ({type(error).__name__}).",
-        "Restart it or wait a moment, then try again.",
-    )
-
-
 def error_from_status(one: LoadedModel, status: int, message: str) -> ApiError:
     """An error response of the engine as the error that the caller is shown."""
     if ("context" in message or "n_ctx" in message) and status == 400:

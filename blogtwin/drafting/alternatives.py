@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from blogtwin.drafting.claims import Claim, check_claim, parse_claim
 from blogtwin.drafting.drafter import Drafter, DraftSentence, group_lines, sentence_status, split_line
-from blogtwin.drafting.scoring import Scored
 
 MAX_ALTERNATIVES = 3
 
@@ -33,14 +32,13 @@ def find_alternatives(drafter: Drafter, place: SentencePlace) -> tuple[list[Draf
         return [], "The line is longer than a sentence can tell."
     drafter.text = place.draft_before
     shown = next(group for groups in group_lines(drafter.lines) for group in groups if wanted[0] in group)
-    claims = [parse_claim(line.number, line.text) for line in shown]
-    lines = tuple(claim.line for claim in claims if drafter.can_tell(claim))
+    lines = drafter.lines_to_show(parse_claim(line.number, line.text) for line in shown)
     found = drafter.search(lines, place.paragraph, todo, enough=MAX_ALTERNATIVES + 1)
     numbers = tuple(claim.number for claim in todo)
     sentences = [
         DraftSentence(scored.candidate.text, sentence_status(scored), numbers, (), drafter.writer.name)
         for scored in found
-        if scored.candidate.text != place.text and _tells(scored, len(todo))
+        if scored.candidate.text != place.text and scored.tells_first and (len(todo) == 1 or scored.tells_next)
     ]
     if sentences:
         return sentences[:MAX_ALTERNATIVES], ""
@@ -52,8 +50,3 @@ def _told_part(claim: Claim, text: str) -> Claim:
     halves = [parse_claim(claim.number, half) for half in split_line(claim.line)]
     told = [half for half in halves if check_claim(half, text).is_told]
     return told[0] if len(told) == 1 and not check_claim(claim, text).is_told else claim
-
-
-def _tells(scored: Scored, lines: int) -> bool:
-    """Whether a sentence tells the one line, or both."""
-    return scored.checks[0].is_told and scored.negation_agrees and (lines == 1 or scored.tells_next)

@@ -37,6 +37,12 @@ def content_stems(text: str) -> list[str]:
     return [stem(w) for w in tokenise_words(text) if w not in STOP_WORDS and not w[0].isdigit() and (len(w) > 1)]
 
 
+def foreign_share(text: str, known: frozenset[str], without_words: float = 1.0) -> float:
+    """Share of a text's content words whose stems are not `known`; `without_words` where it has none."""
+    found = content_stems(text)
+    return sum(s not in known for s in found) / len(found) if found else without_words
+
+
 @dataclass(frozen=True)
 class Claim:
     """What a line states. `terms`: stems of its words. `roles`: for each fact the stems around it in the line.

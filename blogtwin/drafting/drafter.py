@@ -3,7 +3,7 @@ words where the model finds none."""
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
@@ -125,7 +125,7 @@ class Drafter:
 
     def _write_sentences(self, group: list[NoteLine]) -> list[DraftSentence]:
         todo = [parse_claim(line.number, line.text) for line in group]
-        lines = tuple(claim.line for claim in todo if self.can_tell(claim))
+        lines = self.lines_to_show(todo)
         written = DraftParagraph()
         while todo:
             told, sentences = self._tell(lines, written.text, todo)
@@ -172,6 +172,10 @@ class Drafter:
         """Whether a line is one that a sentence of the model may tell."""
         return len(claim.line) <= MAX_LINE_CHARS and self.lines[claim.number].form != "fixed"
 
+    def lines_to_show(self, claims: Iterable[Claim]) -> tuple[str, ...]:
+        """The lines of a paragraph that the model is shown: those that it may tell."""
+        return tuple(claim.line for claim in claims if self.can_tell(claim))
+
     def _own_words(self, claim: Claim) -> DraftSentence:
         text = as_sentence(claim.line) if self.lines[claim.number].form == "note" else claim.line
         return DraftSentence(text, "own_words", (claim.number,))
@@ -184,7 +188,7 @@ class Drafter:
             return 0, None
         best = agreeing[0]
         told = 2 if best.tells_next else 1
-        numbers = tuple(dict.fromkeys(claim.number for claim in todo[:told]))
+        numbers = tuple(claim.number for claim in todo[:told])
         others = tuple(scored.candidate.text for scored in agreeing[1:] if scored.is_accepted)[:2]
         return told, DraftSentence(best.candidate.text, sentence_status(best), numbers, others, self.writer.name)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from blogtwin.drafting.claims import check_claim, content_stems, is_negated, parse_claim
+from blogtwin.drafting.claims import check_claim, content_stems, foreign_share, is_negated, parse_claim
 from blogtwin.drafting.drafter import MAX_FOREIGN, DraftSentence, Status
 from blogtwin.drafting.notes import NoteLine
 from blogtwin.text.facts import unsupported_facts
@@ -18,8 +18,7 @@ def mark_sentence(text: str, title: str, lines: Sequence[NoteLine]) -> DraftSent
     told = [claim for claim in claims if check_claim(claim, text).is_told]
     source = "\n".join([title, *(line.text for line in lines)])
     known = frozenset(content_stems(source))
-    stems = content_stems(text)
-    foreign = sum(s not in known for s in stems) / len(stems) if stems else 0.0
+    foreign = foreign_share(text, known, without_words=0.0)
     status: Status = "supported"
     if told and is_negated(text) != any(claim.negated for claim in told):
         status = "contradicts"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from blogtwin.drafting.candidates import Candidate
-from blogtwin.drafting.claims import content_stems, is_negated
+from blogtwin.drafting.claims import foreign_share, is_negated
 
 Room = Literal["tight", "own", "roomy"]
 # Words of a sentence for each word of the lines that it tells: what candidates are compared with.
@@ -15,10 +15,8 @@ MAX_FOREIGN_ADDITION = 0.6  # share of content words that the notes don't have, 
 def best_addition(candidates: Sequence[Candidate], known: frozenset[str]) -> Candidate | None:
     """Of candidates that state no number, date or name beyond the notes, the one that speaks most of what they speak
     of. A denial might deny a line, and is never taken. `known`: stems of the notes and the title."""
-
-    def foreign(candidate: Candidate) -> float:
-        stems = content_stems(candidate.text)
-        return sum(stem not in known for stem in stems) / len(stems) if stems else 1.0
-
-    near = [one for one in candidates if foreign(one) <= MAX_FOREIGN_ADDITION and not is_negated(one.text)]
-    return min(near, key=lambda one: (foreign(one), -one.mean_log_likelihood), default=None)
+    near = sorted(
+        ((foreign_share(one.text, known), one) for one in candidates if not is_negated(one.text)),
+        key=lambda pair: (pair[0], -pair[1].mean_log_likelihood),
+    )
+    return near[0][1] if near and near[0][0] <= MAX_FOREIGN_ADDITION else None

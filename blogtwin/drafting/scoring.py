@@ -9,7 +9,7 @@ from blogtwin.drafting.claims import (
     Claim,
     ClaimCheck,
     check_claim,
-    content_stems,
+    foreign_share,
     is_negated,
     order_agreement,
     person_mismatches,
@@ -40,18 +40,21 @@ class Scored:
     score: float
 
     @property
+    def tells_first(self) -> bool:
+        """Whether the first line is told, and denied where it denies."""
+        return self.checks[0].is_told and self.negation_agrees
+
+    @property
     def is_accepted(self) -> bool:
         """Whether no better candidate needs to be looked for."""
-        told = self.checks[0].is_told and self.negation_agrees
-        return told and self.foreign <= MAX_FOREIGN and self.copied <= MAX_COPIED
+        return self.tells_first and self.foreign <= MAX_FOREIGN and self.copied <= MAX_COPIED
 
 
 def score_candidate(candidate: Candidate, todo: Sequence[Claim], known: frozenset[str], room: Room = "own") -> Scored:
     """Score a candidate for the next lines to be told (one or two); higher is better. `known`: stems of all notes and
     the title."""
     found = tuple(check_claim(claim, candidate.text) for claim in todo[:2])
-    stems = content_stems(candidate.text)
-    foreign = sum(s not in known for s in stems) / len(stems) if stems else 1.0
+    foreign = foreign_share(candidate.text, known)
     first = found[0]
     score = RECALL * first.recall + TOLD * first.is_told + ROLE * (first.roles if first.facts else 0)
     negated = is_negated(candidate.text)

@@ -52,8 +52,7 @@ class TwoModelDrafter(Drafter):
             told = tuple(notes[number] for number in plain.lines)
             written.sentences += self._put_into_voice(plain, told, written.text)
         self.plain = None
-        lines = tuple(claim.line for claim in notes.values() if self.can_tell(claim))
-        return [*written.sentences, *self._add_sentence(group, lines, written.text)]
+        return [*written.sentences, *self._add_sentence(group, self.lines_to_show(notes.values()), written.text)]
 
     def _put_into_voice(self, plain: DraftSentence, told: tuple[Claim, ...], before: str) -> list[DraftSentence]:
         """The plain sentence in the voice; itself where the voice finds no other; the writer's own words where neither

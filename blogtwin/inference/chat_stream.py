@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 Messages = list[dict[str, str]]
 # What makes vLLM continue the assistant's last message; llama.cpp's own server does so without being told.
 CONTINUATION_FIELDS: tuple[dict[str, Any], ...] = ({"continue_final_message": True, "add_generation_prompt": False}, {})
-
-
 OLLAMA_LAST_N = 64  # tokens that Ollama's repeat penalty looks back on, those of the prompt among them
 NOTES = re.compile(r"(?m)^[ \t]*(?:[-*•+–]|\d+[.)])[ \t]+\S")
 
@@ -100,7 +98,7 @@ async def _stream_by_openai_protocol(
                     yield answer
             reply = stream.get()
     except (AgentRunError, OpenAIError, HTTPError) as e:
-        raise _failure(engine, e) from e
+        raise to_failure(engine, e) from e
     answer.end = "length" if reply.finish_reason == "length" else "stop"
     answer.prompt_tokens = reply.usage.input_tokens
     answer.tokens = reply.usage.output_tokens or answer.tokens
@@ -159,7 +157,7 @@ async def _stream_from_ollama(
                     yield answer
                     return
     except (httpx2.HTTPError, ValueError) as e:
-        raise _failure(engine, e) from e
+        raise to_failure(engine, e) from e
     raise EngineFailed(f"{engine.name} ended its answer in the middle.")
 
 
@@ -175,8 +173,8 @@ def _refusal(engine: Engine, status: int, message: str) -> str:
     return f"{engine.name} answered {status}: {message[:200]}"
 
 
-def _failure(engine: Engine, error: Exception) -> EngineFailed:
-    """A client's exception as ours."""
+def to_failure(engine: Engine, error: Exception) -> EngineFailed:
+    """An exception of a client library as ours."""
     status, body = getattr(error, "status_code", None), getattr(error, "body", None)
     if status:
         message = str((body.get("message") if isinstance(body, dict) else None) or body or "")

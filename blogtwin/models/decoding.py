@@ -5,7 +5,6 @@ over the answer alone: what stands in the prompt, such as a writer's notes, is w
 words is forbidden to come twice: one of five tokens does so in half of the sample author's own passages of 400 tokens.
 """
 
-import math
 import os
 from collections import deque
 from collections.abc import Callable
@@ -35,6 +34,13 @@ class Constraint(Protocol):
 
     def is_complete(self, ids: list[int]) -> bool:
         """Whether the answer ends here, though the model would go on."""
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """(vocabulary,) natural log-probabilities of the next token; the logits stay as they are."""
+    scores = logits.astype(np.float32)
+    scores -= scores.max()
+    return scores - np.log(np.exp(scores).sum())
 
 
 class TokenLogprob(NamedTuple):
@@ -207,7 +213,7 @@ class Decoder:
         """Choose the next token of an answer from the logits of the batch's token `at`; True when it has ended."""
         scores = None
         if answer.constraint or answer.num_logprobs is not None:
-            scores = self._log_probabilities(at)
+            scores = log_softmax(self.model.logits(at))
         if answer.constraint and scores is not None:
             self._constrain(answer.constraint, answer.ids, at, scores)
         token = self.lib.llama_sampler_sample(self.samplers[answer], self.model.context, at)
@@ -222,13 +228,6 @@ class Decoder:
         elif len(answer.ids) >= answer.sampling.max_tokens:
             answer.end = "length"
         return bool(answer.end)
-
-    def _log_probabilities(self, at: int) -> np.ndarray:
-        """(vocabulary,) natural log-probabilities as the model has them."""
-        scores = self.model.logits(at).astype(np.float32)
-        scores -= scores.max()
-        scores -= math.log(float(np.exp(scores).sum()))
-        return scores
 
     def _constrain(self, constraint: Constraint, ids: list[int], at: int, scores: np.ndarray) -> None:
         """Leave the samplers only tokens that the constraint allows after `ids`. Where none of the likeliest is

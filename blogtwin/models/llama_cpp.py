@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from blogtwin.hardware import available_cpus
-from blogtwin.models.decoding import Constraint, Decoder, Generation
+from blogtwin.models.decoding import Constraint, Decoder, Generation, log_softmax
 from blogtwin.models.llama_library import (
     N_BATCH,
     N_CTX,
@@ -238,9 +238,7 @@ class LlamaModel:
         self.decode([(token, at, 0, at >= len(prompt) - 1) for at, token in enumerate(ids)][known:])
         self.seen = ids
         for at in range(len(prompt) - 1, len(ids)):
-            logits = self.logits(at - known).astype(np.float32)
-            logits -= logits.max()
-            yield logits - np.log(np.exp(logits).sum())
+            yield log_softmax(self.logits(at - known))
 
     def _keep_prefix(self, prompt: list[int]) -> int:
         """How many tokens of `prompt` the first sequence's cache holds already; what follows them there is

@@ -13,6 +13,7 @@ import httpx2
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from blogtwin.inference.chat_stream import to_failure
 from blogtwin.inference.client import MAX_STYLE_STRENGTH, http_client
 from serve import generation, openai_chunks, prometheus_metrics
 from serve.app_state import AppState
@@ -189,7 +190,7 @@ async def stream_chunks(one: LoadedModel, path: str, body: dict) -> AsyncIterato
                         openai_chunks.use_legacy_logprobs(chunk)
                     yield chunk
         except httpx2.HTTPError as e:
-            raise generation.engine_error(one, e) from e
+            raise generation.engine_failure(one, to_failure(one.engine, e)) from e
     prometheus_metrics.observe_generation(one.model.name, first, time.perf_counter() - started, tokens)
 
 

@@ -7,29 +7,23 @@ import pytest
 from eval import note_keys
 from eval.counterfactual import swap_facts
 from eval.note_sets import Denial, NoteFact, NoteLine, NoteSet, list_set_files
+from tests.support.note_sets import make_note_set
 
-NOTES = NoteSet(
-    title="The 22 mm rope",
-    post="rope.md",
-    post_sha256="0" * 64,
-    passage_sha256="0" * 64,
-    passage=(0, 1),
-    split="valid",
-    notes=(
-        NoteLine(
-            "rope 22 mm, Kit's, 3rd of 5",
-            (
-                NoteFact(("22 mm", "22"), "number", ("rope",)),
-                NoteFact(("Kit", "Kit's"), "name", ("rope",)),
-                NoteFact(("3rd", "third"), "number"),
-                NoteFact(("5", "five"), "number"),
-            ),
-            contradicted_by=(r"(?i)\b5 mm", r"\bKit's hook"),
+NOTES = make_note_set(
+    "The 22 mm rope",
+    NoteLine(
+        "rope 22 mm, Kit's, 3rd of 5",
+        (
+            NoteFact(("22 mm", "22"), "number", ("rope",)),
+            NoteFact(("Kit", "Kit's"), "name", ("rope",)),
+            NoteFact(("3rd", "third"), "number"),
+            NoteFact(("5", "five"), "number"),
         ),
-        NoteLine("Mrs Vine did not come", (NoteFact(("Mrs Vine", "Vine"), "name"),), Denial(("come",))),
-        NoteLine("fitted Tuesday 14 March", (NoteFact(("14 March", "March 14"), "date", ("fitted",)),)),
-        NoteLine("1 of them in 1998", (NoteFact(("1998",), "date"),)),
+        contradicted_by=(r"(?i)\b5 mm", r"\bKit's hook"),
     ),
+    NoteLine("Mrs Vine did not come", (NoteFact(("Mrs Vine", "Vine"), "name"),), Denial(("come",))),
+    NoteLine("fitted Tuesday 14 March", (NoteFact(("14 March", "March 14"), "date", ("fitted",)),)),
+    NoteLine("1 of them in 1998", (NoteFact(("1998",), "date"),)),
 )
 
 

@@ -8,40 +8,34 @@ import pytest
 from blogtwin.drafting.drafter import DraftParagraph, DraftSentence
 from eval.corruptions import shuffle_words
 from eval.draft_scores import OWN_WORDS, compare, score_draft, summarise
-from eval.note_sets import Denial, NoteFact, NoteLine, NoteSet
+from eval.note_sets import Denial, NoteFact, NoteLine
+from tests.support.note_sets import make_note_set
 
 
 def fact(kind, *value, of=()) -> NoteFact:
     return NoteFact(tuple(value), kind, tuple(of))
 
 
-ROPE = NoteSet(
-    title="The new rope",
-    post="rope.md",
-    post_sha256="0" * 64,
-    passage_sha256="0" * 64,
-    passage=(0, 1),
-    split="valid",
-    notes=(
-        NoteLine(
-            "rope 22 mm, cost 118 pounds",
-            (
-                fact("number", "22 mm", of=["rope", "thick"]),
-                fact("number", "118 pounds", "118", of=["cost", "paid"]),
-            ),
+ROPE = make_note_set(
+    "The new rope",
+    NoteLine(
+        "rope 22 mm, cost 118 pounds",
+        (
+            fact("number", "22 mm", of=["rope", "thick"]),
+            fact("number", "118 pounds", "118", of=["cost", "paid"]),
         ),
-        NoteLine(
-            "Denzil said too thick",
-            (fact("name", "Denzil", of=["said"]), fact("term", "too thick")),
-            contradicted_by=("(?i)not too thick",),
-        ),
-        NoteLine(
-            "pump did not need oil",
-            (fact("term", "pump", of=["oil"]),),
-            denies=Denial(about=("oil",)),
-        ),
-        NoteLine("fitted 14 March, took 3 hours", (fact("date", "14 March", of=["fitted"]), fact("number", "3 hours"))),
     ),
+    NoteLine(
+        "Denzil said too thick",
+        (fact("name", "Denzil", of=["said"]), fact("term", "too thick")),
+        contradicted_by=("(?i)not too thick",),
+    ),
+    NoteLine(
+        "pump did not need oil",
+        (fact("term", "pump", of=["oil"]),),
+        denies=Denial(about=("oil",)),
+    ),
+    NoteLine("fitted 14 March, took 3 hours", (fact("date", "14 March", of=["fitted"]), fact("number", "3 hours"))),
 )
 GOOD = [
     "My new rope is 22 mm thick, and I cost myself 118 pounds.",

@@ -1,12 +1,11 @@
 """A draft from notes by the real server: every line accounted for, nothing made up, cancelled when nobody wants it."""
 
-import threading
 import time
 
-import httpx
 import pytest
 
 from blogtwin.text.facts import unsupported_facts
+from tests.support.long_draft import cancel_long_draft
 from tests.support.server_process import events
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]
@@ -126,30 +125,7 @@ def test_an_unknown_content_model_is_a_404(server):
 
 def test_a_draft_that_is_cancelled_stops_the_search_and_the_next_one_is_the_same_as_ever(server, draft):
     """Same notes, seed and candidates, same text: also right after another draft was cut off."""
-    name, result, started = "cancel-a-draft", [], threading.Event()
-
-    def ask():
-        notes = "\n".join(f"the boat number {n} was painted by Denzil" for n in range(40, 90))
-        with httpx.stream(
-            "POST",
-            f"{server.url}/api/draft",
-            json={**ASKED, "notes": notes, "candidates": 16},
-            headers={"X-Request-ID": name},
-            trust_env=False,
-            timeout=400,
-        ) as answer:
-            for line in answer.iter_lines():
-                result.append(line)
-                if line == "event: start":
-                    started.set()
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    assert started.wait(120)
-    time.sleep(0.3)  # into the first round
-    assert server.http.post(f"/api/cancel/{name}").json() == {"cancelled": True}
-    thread.join(SECONDS_TO_STOP)
-    assert not thread.is_alive() and any("cancelled" in line for line in result)
+    cancel_long_draft(server, ASKED, "cancel-a-draft", 120, SECONDS_TO_STOP)
     began = time.monotonic()
     again = drafted(server)
     assert time.monotonic() - began < SECONDS_TO_STOP + draft["receipt"]["seconds"] * 4

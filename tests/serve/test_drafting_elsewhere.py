@@ -2,13 +2,12 @@
 the real base and a twin, and speaks OpenAI's protocol."""
 
 import contextlib
-import threading
 import time
 
-import httpx
 import pytest
 
 from blogtwin.text.facts import unsupported_facts
+from tests.support.long_draft import cancel_long_draft
 from tests.support.server_process import Server, events
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]
@@ -103,25 +102,7 @@ def test_a_server_that_is_gone_is_a_502_and_one_that_goes_in_the_middle_an_error
 
 
 def test_a_draft_that_is_cancelled_drops_its_requests_at_once(server, elsewhere):
-    name, started, result = "cancel-elsewhere", threading.Event(), []
-
-    def ask():
-        notes = "\n".join(f"the boat number {n} was painted by Denzil" for n in range(40, 90))
-        asked = {**ASKED, "notes": notes, "candidates": 16}
-        url, headers = f"{elsewhere.url}/api/draft", {"X-Request-ID": name}
-        with httpx.stream("POST", url, json=asked, headers=headers, trust_env=False, timeout=400) as answer:
-            for line in answer.iter_lines():
-                result.append(line)
-                if line == "event: start":
-                    started.set()
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    assert started.wait(200)
-    time.sleep(0.5)  # into the first round
-    assert elsewhere.http.post(f"/api/cancel/{name}").json() == {"cancelled": True}
-    thread.join(SECONDS_TO_STOP)
-    assert not thread.is_alive() and any("cancelled" in line for line in result)
+    cancel_long_draft(elsewhere, ASKED, "cancel-elsewhere", 200, SECONDS_TO_STOP)
     until = time.monotonic() + SECONDS_TO_STOP
     while active(server) and time.monotonic() < until:
         time.sleep(0.1)

@@ -52,3 +52,27 @@ def test_the_authors_texts_are_the_authors():
 def test_no_sentence_of_the_author_is_called_nonsense():
     systems, labels = load("systems.yaml"), load("labels.yaml")
     assert not [name for name, system in systems.items() if system == "author" and "nonsense" in labels[name]]
+
+
+ROWS = {
+    "the author": "author",
+    "the twin, searched": "twin_searched",
+    "the twin, best of 8 drafts": "twin_best_of_8",
+    "the twin, one draft": "twin_one",
+    "the twin, title only": "twin_title",
+    "the base, given the notes": "base_notes",
+    "a Markov chain": "markov",
+}
+COLUMNS = ("supported", "invented", "wrong_role", "contradicts", "nonsense")
+
+
+def test_the_table_in_the_docs_is_what_the_labels_say():
+    systems, labels = load("systems.yaml"), load("labels.yaml")
+    docs = (ROOT / "docs/evaluation.md").read_text(encoding="utf-8")
+    for row, system in ROWS.items():
+        texts = [labels[name] for name, one in systems.items() if one == system]
+        counts = Counter(label for text in texts for label in text)
+        shares = [f"{counts[label] / counts.total():.2f}" if counts[label] else "0" for label in COLUMNS]
+        spoilt = sum("nonsense" in text for text in texts)
+        cells = [row, str(len(texts)), *shares, f"{spoilt} of {len(texts)}"]
+        assert f"| {' | '.join(cells)} |" in docs, cells

@@ -11,9 +11,11 @@ import pytest
 
 from blogtwin.drafting.candidates import Request, SentenceWriter
 from blogtwin.drafting.fence import Fence, Licences
+from blogtwin.models import chat, registry
 from blogtwin.models.decoding import PIECE_TOKENS, Decoder, Generation
 from blogtwin.models.llama_cpp import LlamaModel
 from blogtwin.sampling import SamplingParams
+from tests.support import sample_corpus
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]
 SEQUENCES = 16
@@ -294,3 +296,16 @@ def test_a_kept_cache_reads_only_what_is_new_and_the_same_calls_write_the_same(m
     read.clear()
     model.write([prompt], [SAMPLING], [2], fresh=False)
     assert read[0] == len(prompt)
+
+
+def test_the_author_repeats_runs_of_five_tokens_so_that_no_rule_forbids_them():
+    """Why the loop has no such rule: it would change half of the author's own passages of 400 tokens."""
+    tokenizer = registry.resolve_base("smollm2:135m").tokenizer()
+    repeats = []
+    for _, text in sample_corpus.posts(words=5000):
+        ids = chat.encode(tokenizer, text)
+        for start in range(0, len(ids) - 399, 400):
+            passage = ids[start : start + 400]
+            runs = list(zip(*(passage[i:] for i in range(5)), strict=False))
+            repeats.append(len(set(runs)) < len(runs))
+    assert len(repeats) > 80 and 0.4 < sum(repeats) / len(repeats) < 0.6

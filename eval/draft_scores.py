@@ -19,6 +19,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from blogtwin.drafting.drafter import DraftParagraph, DraftSentence
 from blogtwin.text.facts import extract_facts, unsupported_facts
 from blogtwin.text.sentences import split_sentences
@@ -37,7 +39,7 @@ OWN_WORDS = ("own_words", "verbatim", "heading")
 @dataclass(frozen=True)
 class DraftScore:
     """Counts of one draft: of each rate how many and of how many. `facts`: numbers and names by the second extractor;
-    `unsupported`: those of them that the notes don't hold."""
+    `unsupported`: those of them that the notes don't hold. `first_seconds`: until the first paragraph was there."""
 
     name: str
     counts: dict[str, tuple[int, int]]
@@ -45,6 +47,7 @@ class DraftScore:
     words: int
     facts: int
     seconds: float
+    first_seconds: float
     word_order: float
     alarms: frozenset[str] = frozenset()
     unsupported: tuple[str, ...] = field(default=())
@@ -60,6 +63,7 @@ def score_draft(
     note_set: NoteSet,
     paragraphs: Iterable[DraftParagraph],
     seconds: float,
+    first_seconds: float,
     order: WordOrder | None = None,
     old_facts: Sequence[NoteFact] = (),
 ) -> DraftScore:
@@ -93,6 +97,7 @@ def score_draft(
         len(text.split()),
         len(found),
         seconds,
+        first_seconds,
         checks.word_order,
         checks.alarms,
         tuple(sorted(fact.value for fact in missing)),
@@ -121,9 +126,12 @@ def summarise(scores: Sequence[DraftScore], seed: int) -> dict[str, Any]:
     figures["alarms"] = dict(sorted(Counter(kind for score in scores for kind in score.alarms).items()))
     figures["contradictions"] = sum(score.contradictions for score in scores)
     figures["words"] = round(words / len(scores), 1)
-    times = sorted(score.seconds for score in scores)
-    figures["seconds_median"] = round(times[len(times) // 2], 2)
-    figures["seconds_p95"] = round(times[min(len(times) - 1, int(0.95 * len(times)))], 2)
+    for name, share, seconds in (
+        ("seconds_median", 0.5, [score.seconds for score in scores]),
+        ("seconds_p95", 0.95, [score.seconds for score in scores]),
+        ("first_seconds_p95", 0.95, [score.first_seconds for score in scores]),
+    ):
+        figures[name] = round(float(np.quantile(seconds, share, method="inverted_cdf")), 2)
     return figures
 
 

@@ -98,16 +98,21 @@ class DraftingModels:
 def write_drafts(
     models: DraftingModels, system: str, cases: Sequence[DraftCase], params: Params, per_round: int
 ) -> Iterable[Row]:
-    """A row for each case: {name, system, counterfactual, notes, sentences: [text, status, lines], draft, seconds}."""
+    """A row for each case: {name, system, counterfactual, notes, sentences: [text, status, lines], draft, seconds,
+    first_seconds: until the first paragraph}."""
     for case in cases:
         started = time.perf_counter()
         title, notes, seed = case.note_set.title, case.note_set.as_text(), params.eval.seed
         if system == "drafter":
-            paragraphs = list(models.drafter(title, notes, seed, per_round).paragraphs())
+            paragraphs, first_seconds = [], 0.0
+            for paragraph in models.drafter(title, notes, seed, per_round).paragraphs():
+                paragraphs.append(paragraph)
+                first_seconds = first_seconds or time.perf_counter() - started
         else:
             lines = [line.line for line in case.note_set.notes]
             texts = models.twin.write_whole(lines, SamplingParams.from_params(params.eval), seed, NUM_WHOLE[system])
             paragraphs = as_paragraphs(best_of(texts, title, notes))
+            first_seconds = time.perf_counter() - started
         yield {
             "name": case.name,
             "system": system,
@@ -116,6 +121,7 @@ def write_drafts(
             "sentences": [[s.text, s.status, list(s.lines)] for paragraph in paragraphs for s in paragraph.sentences],
             "draft": "\n\n".join(paragraph.text for paragraph in paragraphs),
             "seconds": round(time.perf_counter() - started, 2),
+            "first_seconds": round(first_seconds, 2),
         }
 
 
@@ -129,14 +135,15 @@ def score_row(row: Row, case: DraftCase, blog: str) -> DraftScore:
     else:  # written before the statuses were kept
         paragraphs = as_paragraphs(row["draft"])
     order = shipped_word_order(blog)
-    return score_draft(case.name, case.note_set, paragraphs, row.get("seconds", 0.0), order, case.old_facts)
+    seconds = (row.get("seconds", 0.0), row.get("first_seconds", 0.0))
+    return score_draft(case.name, case.note_set, paragraphs, *seconds, order, case.old_facts)
 
 
 def score_passages(cases: Sequence[DraftCase], blog: str) -> list[DraftScore]:
     """The authors' own passages, judged as drafts are."""
     order = shipped_word_order(blog)
     return [
-        score_draft(case.name, case.note_set, as_paragraphs(case.passage), 0.0, order)
+        score_draft(case.name, case.note_set, as_paragraphs(case.passage), 0.0, 0.0, order)
         for case in cases
         if case.passage is not None
     ]

@@ -50,7 +50,7 @@ def paragraphs(sentences, status="supported") -> list[DraftParagraph]:
 
 
 def score(sentences, status="supported", seconds=2.0):
-    return score_draft("rope", ROPE, paragraphs(sentences, status), seconds)
+    return score_draft("rope", ROPE, paragraphs(sentences, status), seconds, seconds / 2)
 
 
 def changed(number: int, text: str):
@@ -176,7 +176,7 @@ def test_a_line_that_is_read_out_with_one_word_changed_is_noticed():
 
 def test_a_fact_of_the_true_notes_is_a_leak_from_changed_ones():
     old = (fact("name", "Pask"), fact("number", "9 years"))
-    found = score_draft("rope", ROPE, paragraphs([*GOOD, "Pask had it."]), 1.0, old_facts=old)
+    found = score_draft("rope", ROPE, paragraphs([*GOOD, "Pask had it."]), 1.0, 0.5, old_facts=old)
     assert found.counts["leak_rate"] == (1, 2) and summarise([found], 7)["leak_rate"] == 0.5
 
 
@@ -196,7 +196,7 @@ def test_what_is_not_the_models_own_counts_as_untold(status):
 
 def test_a_sentence_of_two_statuses_mixes():
     mixed = [DraftParagraph([DraftSentence(GOOD[0], "supported", (0,)), DraftSentence(GOOD[1], "own_words", (1,))])]
-    found = score_draft("rope", ROPE, mixed, 1.0)
+    found = score_draft("rope", ROPE, mixed, 1.0, 0.5)
     assert found.counts["fact_recall"] == (2, 7) and found.counts["own_words_rate"] == (1, 4)
 
 
@@ -213,6 +213,7 @@ def test_a_summary_pools_the_counts_and_keeps_the_interval_of_the_drafts():
     assert figures["fact_recall_lo"] < figures["fact_recall"] < figures["fact_recall_hi"]
     assert figures["negation_accuracy"] == round(2 / 3, 4) and figures["unsupported_rate"] == 0
     assert (figures["seconds_median"], figures["seconds_p95"], figures["contradictions"]) == (1.0, 5.0, 0)
+    assert figures["first_seconds_p95"] == 2.5
     assert figures["words"] == round((2 * good.words + half.words) / 3, 1)
 
 

@@ -4,7 +4,7 @@ import re
 from pathlib import PurePath
 
 from blogtwin.text.markdown import FENCE_CLOSED
-from corpus.post import Post
+from corpus.post import Post, SkippedPost
 
 # fmt: off
 PAGE_NAMES = {  # file names without extension
@@ -40,21 +40,22 @@ MIN_LINKS = 6
 MAX_GUEST_NAME = 100  # characters of a reason
 
 
-def skip_reason(post: Post, path: PurePath, author: str) -> str | None:
+def find_skip(post: Post, path: PurePath, author: str) -> SkippedPost | None:
     """Why this is not a post of the author's; None if it is. With an empty `author` nobody is a guest."""
     if post.draft:
-        return "a draft"
+        return SkippedPost("a draft", post.name, "not public")
     if post.kind == "page" or (not post.date and path.stem.lower() in PAGE_NAMES):
-        return "a page, not a post"
+        return SkippedPost("a page, not a post", post.name)
     if post.kind == "repost":
-        return "a repost of somebody else's post"
+        return SkippedPost("a repost of somebody else's post", post.name, "not yours")
     says_generated = GENERATED_TEXT.search(post.text[:2000]) or GENERATED_TEXT.search(post.text[-500:])
     if post.kind == "machine-made" or says_generated:
-        return "generated automatically, as its text says"
+        return SkippedPost("generated automatically, as its text says", post.name)
     if author and post.authors and not any(_is_same_person(author, name) for name in post.authors):
-        return f"a guest post: by {', '.join(post.authors)[:MAX_GUEST_NAME]}, not {author} (ingest.author)"
+        names = ", ".join(post.authors)[:MAX_GUEST_NAME]
+        return SkippedPost(f"a guest post: by {names}, not {author} (ingest.author)", post.name, "not yours")
     if is_link_list(post.text):
-        return "a list of links"
+        return SkippedPost("a list of links", post.name)
     return None
 
 

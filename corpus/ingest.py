@@ -66,14 +66,14 @@ def ingest_folder(
     files, skipped_dirs = find_files(folder)
     ingest = _Ingest(folder, files, min_words, author)
     for path, reason in skipped_dirs:
-        ingest.skip(path, reason)
+        ingest.skip(path, SkippedPost(reason))
     with progress_bar(files) as advance:
         for path in files:
             if path.name == DATES_FILE:  # written by `make blog`
                 continue
             for post in read_file_cached(path, ingest.source_of(path), max_bytes, role, cache):
                 if isinstance(post, SkippedPost):
-                    ingest.skip(path, str(post), post.name)
+                    ingest.skip(path, post)
                 else:
                     ingest.add(path, post)
             advance(path)
@@ -94,24 +94,26 @@ class _Ingest:
         """How the tables name a file, or a post in it."""
         return printable_name(str(path.relative_to(self.folder)) + (f"#{name}" if name else ""))
 
-    def skip(self, path: Path, reason: str, name: str = "") -> None:
-        """Add a file, or the post `name` in it, to the discarded ones."""
-        self.discarded.append({"source": self.source_of(path, name), "reason": printable_name(reason)})
+    def skip(self, path: Path, skipped: SkippedPost) -> None:
+        """Add a file, or a post in it, to the discarded ones."""
+        source, reason = self.source_of(path, skipped.name), printable_name(str(skipped))
+        self.discarded.append({"source": source, "reason": reason, "cause": skipped.cause})
 
     def add(self, path: Path, post: Post) -> None:
         """Add a post, unless it is none of the author's, too short, or a copy."""
-        from corpus.filters import skip_reason
+        from corpus.filters import find_skip
         from corpus.post import post_id
 
         word_count, new_id = len(post.text.split()), post_id(post.text)
         own_path = PurePath(post.name) if post.name else path.relative_to(self.folder)
-        reason = skip_reason(post, own_path, self.author)
-        if reason is None and word_count < self.min_words:
+        skipped = find_skip(post, own_path, self.author)
+        if skipped is None and word_count < self.min_words:
             reason = f"only {word_count} words, fewer than ingest.min_words ({self.min_words})"
-        if reason is None and new_id in self.first_source:
-            reason = f"the same text as {self.first_source[new_id]}"
-        if reason is not None:
-            self.skip(path, reason, post.name)
+            skipped = SkippedPost(reason, post.name)
+        if skipped is None and new_id in self.first_source:
+            skipped = SkippedPost(f"the same text as {self.first_source[new_id]}", post.name)
+        if skipped is not None:
+            self.skip(path, skipped)
             return
         if not post.date and not post.name:
             post.date, post.date_from = self._file_date(path)
@@ -166,7 +168,7 @@ def read_file_cached(
         yield from read_file(path, max_bytes, role)
         return
     for row in cache.get([name, content], lambda: [to_json(post) for post in read_file(path, max_bytes, role)]):
-        yield SkippedPost(row["reason"], row["name"]) if "reason" in row else Post(**row)
+        yield SkippedPost(**row) if "reason" in row else Post(**row)
 
 
 def _cacheable_content(path: Path, max_bytes: float) -> str:
@@ -184,7 +186,7 @@ def _cacheable_content(path: Path, max_bytes: float) -> str:
 def to_json(post: Post | SkippedPost) -> dict:
     """A post as the cache stores it: a skipped one is told by its "reason"."""
     if isinstance(post, SkippedPost):
-        return {"reason": str(post), "name": post.name}
+        return {"reason": str(post), "name": post.name, "cause": post.cause}
     return dataclasses.asdict(post)
 
 
@@ -203,6 +205,7 @@ def post_row(post: Post, post_id: str, source: str, file_format: str, word_count
         "date_from": post.date_from if post.date else "",
         "authors": post.authors,
         "url": post.url,
+        "mended": post.mended,
     }
 
 

@@ -7,9 +7,13 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 DATE_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
+
+
+# Why a post is left out: somebody else wrote it, it was never published, or (empty) it is no post or can't be read.
+Cause = Literal["", "not yours", "not public"]
 
 
 class SkippedPost(Exception):
@@ -18,9 +22,10 @@ class SkippedPost(Exception):
     `name` says where in its file the entry stands; empty where the whole file is skipped.
     """
 
-    def __init__(self, reason: str, name: str = "") -> None:
+    def __init__(self, reason: str, name: str = "", cause: Cause = "") -> None:
         super().__init__(reason)
         self.name = name
+        self.cause: Cause = cause
 
 
 @dataclass
@@ -38,6 +43,7 @@ class Post:
     name: str = ""  # where it stands in a file that holds several posts
     kind: str = "post"  # "page", "repost", "machine-made", … where the file says so
     lang: str = ""  # ISO 639-1, detected from the text
+    mended: list[str] = field(default_factory=list)  # what its reader put right: "a bare & in its XML", …
 
 
 class PostRow(TypedDict):
@@ -55,6 +61,7 @@ class PostRow(TypedDict):
     date_from: str  # see `Post`
     authors: list[str]
     url: str
+    mended: list[str]  # see `Post`
 
 
 class DiscardedRow(TypedDict):
@@ -62,6 +69,7 @@ class DiscardedRow(TypedDict):
 
     source: str
     reason: str
+    cause: Cause
 
 
 def post_id(text: str) -> str:

@@ -70,7 +70,7 @@ def iter_posts(path: Path, max_bytes: float, role: str = "user") -> Iterator[Pos
             try:
                 _sanitise(post)
             except SkippedPost as e:
-                post = SkippedPost(str(e), post.name)
+                post = SkippedPost(str(e), post.name, e.cause)
         yield post
 
 

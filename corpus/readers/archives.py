@@ -92,7 +92,7 @@ def _read_entry(
         post.name = name
         return post
     except SkippedPost as e:
-        return SkippedPost(str(e), name)
+        return SkippedPost(str(e), name, e.cause)
 
 
 def _substack_metadata(data: bytes) -> dict[str, dict[str, Any]]:
@@ -140,7 +140,7 @@ def iter_ghost(path: Path, max_bytes: float) -> Iterator[Post | SkippedPost]:
             name = str(row.get("slug") or name)[:200]
             yield _ghost_post(row, authors, tags, name)
         except SkippedPost as e:
-            yield SkippedPost(str(e), name)
+            yield SkippedPost(str(e), name, e.cause)
 
 
 def _ghost_post(

@@ -174,7 +174,7 @@ def _to_post(fields: _Fields, name: str, feed_author: str, max_bytes: float) -> 
         else:
             text = html_to_markdown(content) if "<" in content or "&" in content else content
     except SkippedPost as e:
-        return SkippedPost(str(e), name)
+        return SkippedPost(str(e), name, e.cause)
     title = " ".join(html_to_markdown(fields.text.get("title", "")).split()) or name
     if REPOST.match(text):
         kind = "repost"

@@ -48,7 +48,7 @@ def iter_mbox(path: Path, max_bytes: float) -> Iterator[Post | SkippedPost]:
         try:
             yield _read_mail(data, name)
         except SkippedPost as e:
-            yield SkippedPost(str(e), name)
+            yield SkippedPost(str(e), name, e.cause)
         except Exception as e:  # the email package raises many kinds on a broken head
             yield SkippedPost(f"the mail can't be read: {type(e).__name__}", name)
     if not number:

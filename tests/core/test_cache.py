@@ -11,7 +11,7 @@ from blogtwin import cache
 from blogtwin.cache import JsonCache
 from blogtwin.config import load_params
 from blogtwin.files import read_jsonl
-from corpus import cleaning, ingest, prepare
+from corpus import cleaning, ingest, prepare, readers
 from corpus.post import Post, SkippedPost
 from tests.support.workspace import ROOT
 
@@ -106,9 +106,28 @@ def test_ingest_reads_only_new_and_changed_files_and_finds_the_same(blog):
 
 
 def test_posts_and_reasons_come_back_whole():
-    post = Post("text \ud83d", "Title", "2020-01-01", ["a"], True, "name", ["me"], "http://x", "inside", "page", "en")
+    post = Post(
+        "text \ud83d", "Title", "2020-01-01", ["a"], True, "name", ["me"], "http://x", "inside", "page", "en", ["a tab"]
+    )
     assert Post(**ingest.to_json(post)) == post
-    assert ingest.to_json(SkippedPost("why", "where")) == {"reason": "why", "name": "where"}
+    skipped = ingest.to_json(SkippedPost("why", "where", "not yours"))
+    assert skipped == {"reason": "why", "name": "where", "cause": "not yours"}
+    assert vars(SkippedPost(**skipped)) == {"name": "where", "cause": "not yours"}
+
+
+def test_what_a_reader_put_right_is_in_the_row_of_the_first_run_and_of_the_next(blog, monkeypatch):
+    inner = readers.SINGLE_POST_READERS[".md"]
+
+    def mending_reader(path, data):
+        post = inner(path, data)
+        post.mended.append("a tab in its front matter")
+        return post
+
+    monkeypatch.setitem(readers.SINGLE_POST_READERS, ".md", mending_reader)
+    (first, _), (second, computed) = read(blog), read(blog)
+    assert computed == 0 and first == second
+    mended = {post["source"]: post["mended"] for post in first[0]}
+    assert mended["2020-01-02-post.md"] == ["a tab in its front matter"] and mended["chat.jsonl#line 1"] == []
 
 
 @pytest.mark.slow

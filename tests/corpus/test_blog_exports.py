@@ -12,7 +12,7 @@ import pytest
 
 from corpus import readers
 from corpus.cleaning import clean_markdown
-from corpus.filters import is_link_list, skip_reason
+from corpus.filters import find_skip, is_link_list
 from corpus.ingest import ingest_folder
 from corpus.readers import html, markdown
 from tests.support.blog_exports import BODY, EXPECTED, FILES, GHOST, SUBSTACK, WORDS, put, wxr, wxr_item, zipped
@@ -79,6 +79,9 @@ def test_drafts_pages_and_what_was_read_are_left_out(tmp_path):
         "a cross-post is one post"
     )
     assert [p["source"] for p in posts] == ["ghost.json#the-kettle"] and posts[0]["date_from"] == "feed"
+    causes = {d["source"]: d["cause"] for d in left}
+    assert causes["ghost.json#not-yet"] == "not public" and causes["ghost.json#guest"] == "not yours"
+    assert causes["ghost.json#about"] == ""
 
 
 def test_wordpress_keeps_published_posts_only(tmp_path):
@@ -91,8 +94,8 @@ def test_wordpress_keeps_published_posts_only(tmp_path):
         wxr_item(slug="f", body="Reblogged this on My Blog and commented: " + WORDS),
     ]
     posts, left = read(tmp_path, "w.xml", wxr(*items))
-    said = {p.name: skip_reason(p, Path(p.name), "") for p in posts} | left
-    assert said["a"] is None and said["b"] == "a draft" and "page" in said["c"] and "repost" in said["f"]
+    said = {p.name: str(find_skip(p, Path(p.name), "") or "") for p in posts} | left
+    assert said["a"] == "" and said["b"] == "a draft" and "page" in said["c"] and "repost" in said["f"]
     assert "WordPress's own" in said["d"] and "WordPress's own" in said["e"]
 
 

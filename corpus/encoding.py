@@ -1,6 +1,7 @@
 """Bytes of unknown encoding → text."""
 
 import codecs
+import re
 import unicodedata
 
 import charset_normalizer
@@ -14,6 +15,43 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+C1_CONTROLS = re.compile("[\x80-\x9f]")
+MISREAD_UTF8 = re.compile("[\xc2-\xf4][\x80-\xbf]")  # two bytes of UTF-8, read as Latin-1
+LATIN1_NAMES = ("ascii", "iso8859-1", "cp1252")  # as Python names them; all three are read as Windows-1252
+
+
+def decode_declared(data: bytes, encoding: str) -> str:
+    """Bytes → text in the encoding that a mail or a feed declares, as far as that is true; else as `decode_text`.
+
+    Latin-1 and ASCII are read as Windows-1252, which is what their curly quotes are in; and as UTF-8 if they are that.
+    """
+    try:
+        codec = codecs.lookup(encoding.strip()).name
+        if codec not in LATIN1_NAMES:
+            return data.decode(codec)
+    except (LookupError, UnicodeDecodeError, ValueError):
+        return decode_text(data)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return mend_c1(data.decode("latin-1"))
+
+
+def mend_c1(text: str) -> str:
+    """Control characters U+0080 to U+009F as the quotes and dashes of Windows-1252 that were meant."""
+    if text.isascii() or not C1_CONTROLS.search(text):
+        return text
+    return C1_CONTROLS.sub(lambda match: match[0].encode("latin-1").decode("cp1252", "ignore"), text)
+
+
+def mend_mojibake(text: str) -> str:
+    """UTF-8 that was read as Latin-1 or Windows-1252 ("donâ€™t") as it was meant; any other text as it is."""
+    for encoding in ("latin-1", "cp1252") if MISREAD_UTF8.search(text) or "â€" in text else ():
+        try:
+            return text.encode(encoding).decode("utf-8")
+        except (UnicodeEncodeError, UnicodeDecodeError):
+            continue
+    return text
 
 
 def decode_text(data: bytes) -> str:

@@ -6,9 +6,11 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
+from typing import Any
 
 from blogtwin.cache import JsonCache
 from blogtwin.files import sha256_file
+from corpus.dates import DayOrder
 from corpus.post import DiscardedRow, Post, PostRow, SkippedPost
 
 # Folders that hold no posts; each is named once in discarded.jsonl, not file by file.
@@ -61,6 +63,7 @@ def ingest_folder(
     author: posts that name another author are skipped; empty: none are. role: whose messages in chats are posts.
     max_bytes: of a file, and of a post in an export. cache: holds the posts of files that were read before.
     """
+    from corpus.dates import settle_days
     from corpus.file_dates import DATES_FILE
 
     files, skipped_dirs = find_files(folder)
@@ -77,6 +80,7 @@ def ingest_folder(
                 else:
                     ingest.add(path, post)
             advance(path)
+    settle_days(ingest.numeric_days)
     return ingest.posts, ingest.discarded
 
 
@@ -88,6 +92,7 @@ class _Ingest:
         self.posts: list[PostRow] = []
         self.discarded: list[DiscardedRow] = []
         self.first_source: dict[str, str] = {}  # of each post id
+        self.numeric_days: list[tuple[Any, DayOrder]] = []  # see `corpus.dates.settle_days`
         self.dates: dict[str, tuple[str, str]] | None = None  # see `post_dates`; read for the first post without a date
 
     def source_of(self, path: Path, name: str = "") -> str:
@@ -120,6 +125,8 @@ class _Ingest:
         source = self.source_of(path, post.name)
         self.first_source[new_id] = source
         self.posts.append(post_row(post, new_id, source, path.suffix.lower().lstrip("."), word_count))
+        if post.day_order:
+            self.numeric_days.append((self.posts[-1], post.day_order))
 
     def _file_date(self, path: Path) -> tuple[str | None, str]:
         """(ISO day or None, where it comes from) of a file whose post states no date."""

@@ -1,7 +1,5 @@
 """What a reader returns: a `Post`, or a `SkippedPost` with the reason; and how titles and dates are parsed."""
 
-import datetime
-import email.utils
 import hashlib
 import re
 import unicodedata
@@ -9,6 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Literal, TypedDict
 
+from corpus.dates import DayOrder, date_from_timestamp, parse_date
+
+__all__ = [
+    "Cause",
+    "DiscardedRow",
+    "Post",
+    "PostRow",
+    "SkippedPost",
+    "date_from_name",
+    "date_from_timestamp",
+    "parse_date",
+    "parse_names",
+    "post_id",
+    "title_from_name",
+    "to_valid_line",
+]
 DATE_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
@@ -43,6 +57,8 @@ class Post:
     name: str = ""  # where it stands in a file that holds several posts
     kind: str = "post"  # "page", "repost", "machine-made", … where the file says so
     lang: str = ""  # ISO 639-1, detected from the text
+    aliases: list[str] = field(default_factory=list)  # other names of its authors: logins, e-mail addresses
+    day_order: DayOrder = ""  # of a day in the form 05/03/2019: see `corpus.dates.settle_days`
     mended: list[str] = field(default_factory=list)  # what its reader put right: "a bare & in its XML", …
 
 
@@ -97,32 +113,6 @@ def date_from_name(path: PurePath) -> str | None:
         if match and (date := parse_date("-".join(match.groups()))):
             return date
     return None
-
-
-def parse_date(value: Any) -> str | None:
-    """A date as front matter, documents, feeds and mails write it → ISO day; None for anything else."""
-    if isinstance(value, datetime.datetime):
-        return value.date().isoformat()
-    if isinstance(value, datetime.date):
-        return value.isoformat()
-    value = str(value or "").strip()[:100]
-    match = re.match(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})", value)
-    try:
-        if match:
-            return datetime.date(int(match[1]), int(match[2]), int(match[3])).isoformat()
-        if re.search(r"\d\s+[A-Za-z]{3,}\s+\d", value):  # "Thu, 22 Aug 2019 10:00:00 GMT"
-            return email.utils.parsedate_to_datetime(value).date().isoformat()
-        return None
-    except (ValueError, IndexError, TypeError, OverflowError):
-        return None
-
-
-def date_from_timestamp(seconds: Any) -> str | None:
-    """Seconds since 1970 → ISO day in UTC; None for what is no such number."""
-    try:
-        return datetime.datetime.fromtimestamp(float(seconds), datetime.UTC).date().isoformat()
-    except (ValueError, TypeError, OverflowError, OSError):
-        return None
 
 
 def parse_names(value: Any) -> list[str]:

@@ -7,7 +7,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from corpus.encoding import decode_text
+from corpus.dates import NumericDay
+from corpus.encoding import decode_text, mend_c1
 from corpus.post import Post, SkippedPost, post_id, to_valid_line
 from corpus.readers.archives import iter_ghost, iter_zip
 from corpus.readers.docx import OLE_MAGIC, read_docx
@@ -100,10 +101,13 @@ def _sanitise(post: Post) -> Post:
     if not post.text.strip():
         raise SkippedPost("no text besides front matter")
     if not post.text.isascii():  # half emoji (unpaired surrogates) can't be encoded
-        post.text = post.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        post.text = mend_c1(post.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    post.title = mend_c1(post.title)
     post.title, post.name, post.url = to_valid_line(post.title), to_valid_line(post.name), to_valid_line(post.url)
     post.tags = [to_valid_line(tag) for tag in post.tags]
     post.authors = [to_valid_line(author) for author in post.authors]
+    if isinstance(post.date, NumericDay):
+        post.day_order, post.date = post.date.order, str(post.date)
     if not post.date:
         post.date_from = ""
     return post

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from corpus.encoding import decode_text
-from corpus.post import Post, SkippedPost, date_from_timestamp, parse_date, parse_names
+from corpus.post import Post, SkippedPost, parse_date, parse_names
 
 TEXT_KEYS = ("text", "content", "body", "entry")
 DATE_KEYS = ("date", "created_at", "timestamp", "published")
 CHAT_DATE_KEYS = ("date", "created_at", "create_time", "timestamp")
-MIN_MILLISECONDS = 1e11  # a larger timestamp is in milliseconds: as seconds it would be after the year 5000
 TITLE_WORDS = 8  # of a text without a title
 
 
@@ -80,7 +79,7 @@ def _post_from_text(row: Mapping[str, Any], name: str) -> Post | SkippedPost:
     return Post(
         text=text,
         title=title or _first_words(text),
-        date=_parse_day(next((row[key] for key in DATE_KEYS if row.get(key)), None)),
+        date=parse_date(next((row[key] for key in DATE_KEYS if row.get(key)), None)),
         date_from="feed",
         tags=parse_names(row.get("tags")),
         authors=parse_names(row.get("author")),
@@ -107,17 +106,10 @@ def _post_from_chat(
     return Post(
         text=text,
         title=title if isinstance(title, str) and title else _first_words(text),
-        date=_parse_day(dates[0]) if dates else None,
+        date=parse_date(dates[0]) if dates else None,
         date_from="feed",
         name=name,
     )
-
-
-def _parse_day(value: Any) -> str | None:
-    """A date, or a timestamp in seconds or milliseconds → ISO day."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return date_from_timestamp(value / 1000 if value > MIN_MILLISECONDS else value)
-    return parse_date(value) if isinstance(value, str) else None
 
 
 def _first_words(text: str) -> str:

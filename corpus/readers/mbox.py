@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from email.message import Message
 from pathlib import Path
 
-from corpus.encoding import decode_text
+from corpus.encoding import decode_declared
 from corpus.post import Post, SkippedPost, parse_date
 from corpus.readers.html import html_to_markdown
 
@@ -105,10 +105,7 @@ def _first_part(mail: Message, content_type: str) -> str:
         content = part.get_payload(decode=True)
         if not isinstance(content, bytes) or not content:
             continue
-        try:
-            return content.decode(part.get_content_charset("utf-8"))
-        except (LookupError, UnicodeDecodeError, ValueError):
-            return decode_text(content)
+        return decode_declared(content, part.get_content_charset("utf-8"))
     return ""
 
 

@@ -21,6 +21,8 @@ DOCX_MAX_BYTES = 300_000_000  # unpacked; a real post has a few MB even with pic
 XML_MAX_BYTES = 60_000_000  # of all parts that are read; their trees in memory take ten times that
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of encrypted .docx and of the old .doc
 MAIN_PART = re.compile(r"word/document\d*\.xml", re.IGNORECASE)  # where no relationship names it
+READ_BYTES = 4096  # at once: what a damaged entry loses before the damage is less
+DAMAGE = "a damaged .docx, read as far as it goes"
 NO_DOCUMENT = "a .zip with the ending .docx, not a document"
 
 
@@ -44,8 +46,8 @@ class Package:
         self.entries = {normal_name(entry.filename): entry for entry in self.archive.infolist()}
 
     def xml(self, part: str) -> Any:
-        """The root of a part's XML; None where the part is missing or holds none. Broken XML is read as far as it
-        goes. Raises SkippedPost where the parts together are too large."""
+        """The root of a part's XML; None where the part is missing or holds none. Broken XML is read without what is
+        broken in it. Raises SkippedPost where the parts together are too large."""
         from lxml import etree  # imported here: it takes a while
 
         entry = self.entries.get(normal_name(part))
@@ -54,18 +56,30 @@ class Package:
         self.bytes_left -= entry.file_size
         if self.bytes_left < 0:
             raise SkippedPost(f"the text of the .docx unpacks to more than {XML_MAX_BYTES / 1e6:.0f} MB")
-        data = self.archive.read(entry)
+        data = self._read(entry)
         try:
             return etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True))
         except etree.XMLSyntaxError:
-            pass
+            self._note_damage()
         try:
-            root = etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True, recover=True))
+            return etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True, recover=True))
         except etree.XMLSyntaxError:
             return None
-        if root is not None and "broken XML" not in self.mended:
-            self.mended.append("broken XML")
-        return root
+
+    def _read(self, entry: zipfile.ZipInfo) -> bytes:
+        """The bytes of an entry; of a damaged one those before the damage."""
+        parts = []
+        try:
+            with self.archive.open(entry) as file:
+                while part := file.read(READ_BYTES):
+                    parts.append(part)
+        except Exception:  # what zipfile and zlib raise on broken bytes has no common class
+            self._note_damage()
+        return b"".join(parts)
+
+    def _note_damage(self) -> None:
+        if DAMAGE not in self.mended:
+            self.mended.append(DAMAGE)
 
     def relationships(self, part: str) -> dict[str, Relationship]:
         """{id: what it refers to} of a part; of the whole .docx for an empty name."""
@@ -115,7 +129,7 @@ def read_docx(name: PurePath, data: bytes) -> Post:
             return _read_package(name, Package(archive))
         except SkippedPost:
             raise
-        except Exception as e:  # what zipfile and lxml raise on broken bytes has no common class
+        except Exception as e:  # a document is anybody's: no fault in reading one may end the others
             raise SkippedPost(
                 f"the .docx can't be read: {type(e).__name__}: {' '.join(str(e).split())[:100]}"
             ) from None

@@ -94,7 +94,8 @@ class DocxMarkdown:
         kind = one.levels[depth]
         if kind.format == "none":
             return None
-        return depth, "-" if kind.format == "bullet" else f"{self._count(id or '', one, depth)}."
+        position = self._count(id or "", one, depth)
+        return depth, "-" if kind.format == "bullet" else f"{position}."
 
     def _count(self, id: str, one: List, depth: int) -> int:
         """The number of the next item of a list on a level."""
@@ -141,7 +142,7 @@ class Container:
             elif name == "tbl":
                 self._table(one, depth)
             elif name in ("r", "hyperlink", "fldSimple"):  # converters forget the paragraph around it
-                self._add(markdown(list(self.writer.runs.paragraph([one]))).strip())
+                self._add(markdown(self.writer.runs.paragraph([one])).strip())
             elif name == "AlternateContent":
                 chosen = alternative(one)
                 self._read(() if chosen is None else chosen, depth + 1)
@@ -225,8 +226,9 @@ class Container:
                 elif merge == "restart":
                     merging.add(column)
                 words = sum(len(block.text.split()) for block in blocks)
-                is_layout |= any(block.kind in ("table", "code") for block in blocks)
-                between = "\n" if words <= MAX_CELL_WORDS else "\n\n"
+                holds_blocks = any(block.kind in ("table", "code") for block in blocks)
+                is_layout |= holds_blocks
+                between = "\n\n" if holds_blocks or words > MAX_CELL_WORDS else "\n"
                 hidden = goes_on or (beside is not None and beside != "restart")
                 cells.append("" if hidden else between.join(block.text for block in blocks))
                 cells += [""] * (min(number(value_of(properties, "gridSpan"), 1), MAX_COLUMNS) - 1)

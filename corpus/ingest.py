@@ -158,7 +158,7 @@ def read_file(path: Path, max_bytes: float, role: str) -> Iterator[Post | Skippe
     try:
         for post in readers.iter_posts(path, max_bytes, role):
             if isinstance(post, Post):
-                post.lang = py3langid.classify(post.text[:LANGUAGE_SAMPLE])[0]
+                post.lang = post.lang or py3langid.classify(post.text[:LANGUAGE_SAMPLE])[0]
             yield post
     except SkippedPost as e:
         yield e
@@ -213,6 +213,7 @@ def post_row(post: Post, post_id: str, source: str, file_format: str, word_count
         "authors": post.authors,
         "url": post.url,
         "mended": post.mended,
+        "translation": post.translation,
     }
 
 

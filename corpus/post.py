@@ -29,6 +29,8 @@ DATE_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[
 # Why a post is left out: somebody else wrote it, it was never published, or (empty) it is no post or can't be read.
 Cause = Literal["", "not yours", "not public"]
 
+NOTION_ID = re.compile(r"[ _-]?[0-9a-f]{32}$")  # at the end of the names that Notion gives to pages
+
 
 class SkippedPost(Exception):
     """Why a file, or an entry in it, is not a post of the author's; the user is shown the text as it is.
@@ -56,10 +58,11 @@ class Post:
     url: str = ""
     name: str = ""  # where it stands in a file that holds several posts
     kind: str = "post"  # "page", "repost", "machine-made", … where the file says so
-    lang: str = ""  # ISO 639-1, detected from the text
+    lang: str = ""  # ISO 639-1, as the file says, else detected from the text
     aliases: list[str] = field(default_factory=list)  # other names of its authors: logins, e-mail addresses
     day_order: DayOrder = ""  # of a day in the form 05/03/2019: see `corpus.dates.settle_days`
     mended: list[str] = field(default_factory=list)  # what its reader put right: "a bare & in its XML", …
+    translation: str = ""  # what the translations of one post have in common, where the file says so
 
 
 class PostRow(TypedDict):
@@ -78,6 +81,7 @@ class PostRow(TypedDict):
     authors: list[str]
     url: str
     mended: list[str]  # see `Post`
+    translation: str  # see `Post`
 
 
 class DiscardedRow(TypedDict):
@@ -97,7 +101,7 @@ def post_id(text: str) -> str:
 def title_from_name(path: PurePath) -> str:
     """A title made of the file name, without its date; of the folder's name for index files."""
     name = path.stem if path.stem.lower() not in ("index", "readme", "_index") else path.parent.name
-    words = re.sub(r"[-_]+", " ", DATE_IN_NAME.sub("", name)).strip()
+    words = re.sub(r"[-_]+", " ", DATE_IN_NAME.sub("", NOTION_ID.sub("", name))).strip()
     return (words[:1].upper() + words[1:]) or name
 
 

@@ -20,7 +20,7 @@ from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
 from blogtwin.hints import shell_command
 
-REQUIRED_PACKAGES = ("yaml", "pydantic", "numpy", "frontmatter", "charset_normalizer")  # of this script itself
+REQUIRED_PACKAGES = ("yaml", "pydantic", "numpy", "charset_normalizer")  # of this script itself
 
 
 def print_report(report: dict) -> None:

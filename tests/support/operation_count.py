@@ -112,12 +112,11 @@ class SpyModule:
 
 @contextmanager
 def spied():
-    """The list that fills with (pattern, text, start, how) while the project's modules, and what reads front matter,
-    apply regular expressions."""
+    """The list that fills with (pattern, text, start, how) while the project's modules apply regular expressions."""
     applied: list[tuple] = []
     module_spy, before = SpyModule(applied), []
-    for name, module in list(sys.modules.items()):
-        if not own(getattr(module, "__file__", None)) and name.partition(".")[0] != "frontmatter":
+    for module in list(sys.modules.values()):
+        if not own(getattr(module, "__file__", None)):
             continue
         for key, value in list(vars(module).items()):
             spy = module_spy if value is re else Spy(value, applied) if isinstance(value, re.Pattern) else None

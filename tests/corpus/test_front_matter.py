@@ -1,0 +1,161 @@
+"""Heads of text files: every form that blogs have, and no broken one costs the post below it."""
+
+from pathlib import PurePath
+
+import pytest
+
+from corpus.post import Post
+from corpus.readers.front_matter import REFUSED, UNCLOSED, split_front_matter
+from corpus.readers.markdown import read_markdown, read_text
+
+PROSE = "The tide was out, and the gulls stood about like clerks.\n\nNobody bought a kettle."
+REFUSED_BY_YAML = [REFUSED.format("YAML")]
+
+
+def read(head: str, name: str = "a.md") -> Post:
+    return read_markdown(PurePath(name), (head + PROSE).encode())
+
+
+@pytest.mark.parametrize(
+    "line, title",
+    [
+        ("title: Tea: a history", "Tea: a history"),
+        ("title: @wenna writes", "@wenna writes"),
+        ("title: `make` and I", "`make` and I"),
+        ('title: "Quay" and crane', '"Quay" and crane'),
+        ("title: [Moved] The shed", "[Moved] The shed"),
+        ("title: %d kettles", "%d kettles"),
+        ("title: 'It began", "It began"),
+        ("title: [a", "[a"),
+        ("title: *x", "*x"),
+        ("title: > than a boat", "> than a boat"),
+        ("title: - a dash", "- a dash"),
+        ("title: A\naliases: **b**", "A"),
+        ("title: A\nurl:http://blog.example/a", "A"),
+        ("title: A\ntags:\n\t- tea", "A"),
+        ("title: A\nx: !!python/object:os.system {}", "A"),
+        ("title: A\nx: " + "[" * 5000, "A"),
+        ("title: A\n summary: b: c", "A summary: b: c"),
+    ],
+    ids=lambda t: t[:20],
+)
+def test_a_head_that_yaml_refuses_keeps_the_post_and_is_named(line, title):
+    post = read(f"---\nlayout: post\n{line}\ndate: 2019-04-05\n---\n")
+    assert (post.title, post.date, post.text, post.mended) == (title, "2019-04-05", PROSE, REFUSED_BY_YAML)
+
+
+def test_the_sound_keys_of_a_refused_head_are_read_by_yaml():
+    post = read("---\ntitle: Tea: a history\ntags:\n\t- tea\n\t- 'quay, old'\nauthor:\n\tname: Wenna\n---\n")
+    assert (post.tags, post.authors) == (["tea", "quay, old"], ["Wenna"])
+
+
+@pytest.mark.parametrize(
+    "written, title",
+    [("No", "No"), ("10:30", "10:30"), ("1_000", "1_000"), ("2019", "2019"), ("Null", "Null"), ("[WIP]", "[WIP]"),
+     ("#1 of nine", "#1 of nine"), ("~", "A"), ("", "A"), ('"on"', "on"), ("1.0", "1.0")],
+)  # fmt: skip
+def test_a_title_is_the_text_that_stands_there(written, title):
+    assert read(f"---\ntitle: {written}\nlayout: post\n---\n").title == title
+
+
+def test_tags_are_the_texts_that_stand_there():
+    assert read("---\ntags: [no, 2020-01-01, 1_0]\n---\n").tags == ["no", "2020-01-01", "1_0"]
+    assert read("---\ntags: #tea #quay\n---\n").tags == ["tea", "quay"]
+
+
+@pytest.mark.parametrize(
+    "head, body, mended",
+    [
+        ("---\ntitle: T\n...\n\n", PROSE, []),
+        ("---\ntitle: T\n...\n\nOne.\n\n---\n\n", f"One.\n\n---\n\n{PROSE}", []),
+        ("---\ntitle: T\n---\nOne.\n\n---\n\n", f"One.\n\n---\n\n{PROSE}", []),
+        ("---\ntitle: T\ntags:\n- a\n\n", PROSE, [UNCLOSED]),
+        ("---\ntitle: T\n", PROSE, [UNCLOSED]),
+        ("---\ntitle: T\n\nOne.\n\n---\n\n", f"One.\n\n---\n\n{PROSE}", [UNCLOSED]),
+        ("+++\ntitle = 'T'\n\n", PROSE, [UNCLOSED]),
+        ("+++\ntitle = 'T'\nx = [1, 'a']\ny.z = 1\n+++\n", PROSE, []),
+        ("+++\ntitle = 'T'\nx = \n+++\n", PROSE, [REFUSED.format("TOML")]),
+        ('{\n "title": "T"\n}\n', PROSE, []),
+        ('{\n "title": "T",\n}\n', PROSE, [REFUSED.format("JSON")]),
+        ('"title": "T",\n"date": "2019-01-02"\n;;;\n', PROSE, []),
+        ("---toml\ntitle = 'T'\n---\n", PROSE, []),
+        ("Title: T\nDate: 2010-12-03 10:20\nCategory: x\n\n", PROSE, []),
+        ("title: T\ndate: 2010-12-03\ntags:\n- x\n---\n", PROSE, []),
+        ("Title: T\nAuthor: W\n    and her aunt\n----------\n", PROSE, []),
+        ("<!--\n.. title: T\n.. date: 2012-03-30 23:00:00\n-->\n\n", PROSE, []),
+        ("% T\n% Wenna\n\n", PROSE, []),
+    ],
+)
+def test_each_form_of_head_ends_where_the_text_begins(head, body, mended):
+    post = read(head)
+    assert (post.title, post.text, post.mended) == ("T", body, mended)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Alice said: here I am.\n\n",
+        "Note: the bridge is shut\nTitle: none\n\n",
+        "Date: the evening of the fair\nPlace: the quay\n\n",
+        "Status: I have a cold\n\n",
+        "Wenna said: no\nBob: yes\n---\n",
+        "---\nThese are words: of mine\n---\n",
+        "---\nThese are words: of: mine\n---\n",
+        "{.lead}\n",
+        '{"kettles": 4} is what the page gave.\n\n',
+        "%% a note %%\n\n",
+    ],
+)
+def test_words_that_only_look_like_a_head_stay_text(text):
+    assert split_front_matter(text + PROSE).body == text + PROSE
+
+
+def test_a_head_is_one_in_a_txt_file_too():
+    post = read_text(PurePath("a.txt"), f"Title: Tea\nDate: 2011-02-03\n\n{PROSE}".encode())
+    assert (post.title, post.date, post.text) == ("Tea", "2011-02-03", PROSE)
+
+
+@pytest.mark.parametrize(
+    "mark",
+    ["draft: yes", "published: no", "published: 0", "status: future", "status: Pending", "status: private",
+     "visibility: hidden", "visibility: private", "private: true", "unlisted: true", "password: kettle",
+     "title: a: b\ndraft: true", "publish: off"],
+)  # fmt: skip
+def test_a_mark_that_says_not_public_is_heeded(mark):
+    assert read(f"---\nx: 1\n{mark}\n---\n").draft
+
+
+@pytest.mark.parametrize(
+    "mark",
+    ["draft: no", "published: 2019-01-02", "status: published", "visibility: public", "password: false",
+     "date: 2999-01-01", "private: false", "status: evergreen"],
+)  # fmt: skip
+def test_what_is_public_is_kept(mark):
+    assert not read(f"---\nx: 1\n{mark}\n---\n").draft
+
+
+def test_a_head_without_fences_says_not_public_too():
+    assert read("Title: T\nStatus: hidden\n\n").draft
+    assert read("Status: draft\n\n").draft
+
+
+def test_notion_s_property_lines_are_no_text():
+    notion = "My post 39d2b6745dc68012930afe9bc14d27eb.md"
+    post = read("# My post\n\nCreated: 2019-03-05\nMood: fair\nTags: tea, quay\n\n", notion)
+    assert (post.title, post.date, post.tags, post.text) == ("My post", "2019-03-05", ["tea", "quay"], PROSE)
+    assert read("", notion).title == "My post"
+
+
+def test_a_sentence_below_the_first_heading_is_no_property():
+    text = "Wenna said: here I am.\n\n"
+    assert read(f"# My post\n\n{text}").text == text + PROSE
+
+
+def test_the_language_and_the_translation_that_a_head_states():
+    post = read("---\nlang: fr-CA\ntranslationKey: tea\n---\n")
+    assert (post.lang, post.translation) == ("fr", "tea")
+
+
+def test_a_repost_that_is_none_is_a_post():
+    assert read("---\nrepost: false\n---\n").kind == "post"
+    assert read("---\nrepost: https://blog.example\n---\n").kind == "repost"

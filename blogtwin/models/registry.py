@@ -2,8 +2,8 @@
 
 `resolve_base` looks a name up in blogtwin/models/registry.yaml and prepares the model under artifacts/base/<name>/:
 `hf/`, a folder that transformers can train, and a GGUF, from which the exported twin takes its tokenizer and metadata.
-The embedded base and local .gguf files are dequantised exactly; Hugging Face repositories and folders are converted to
-GGUF by llama.cpp's own converter.
+The embedded base, local .gguf files and GGUFs in parts (gguf_wheels.py) are dequantised exactly; Hugging Face
+repositories and folders are converted to GGUF by llama.cpp's own converter.
 """
 
 import functools
@@ -23,7 +23,7 @@ from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.files import atomic_directory, sha256_file, write_json
 from blogtwin.hints import make_command
-from blogtwin.models import chat, hub
+from blogtwin.models import chat, gguf_wheels, hub
 from blogtwin.paths import ARTIFACTS_DIR, ROOT
 
 REGISTRY_FILE = Path(__file__).with_name("registry.yaml")
@@ -94,7 +94,7 @@ def resolve_base(name: str) -> BaseModelFiles:
         name = entry["repo"]
     folder_name = f"{name}-{hashlib.sha256(str(local).encode()).hexdigest()[:8]}" if local else name
     folder = ROOT / ARTIFACTS_DIR / "base" / "".join(c if c.isalnum() or c in ".-" else "-" for c in folder_name)
-    gguf = _embedded(entry) if "package" in entry else entry.get("gguf")
+    gguf = _local_gguf(name, entry, folder)
     stamp = _stamp(entry, gguf)
     ready = folder / "base.json"
     if ready.is_file():
@@ -104,6 +104,8 @@ def resolve_base(name: str) -> BaseModelFiles:
     echo(f"preparing {name} (once) …")
     ready.unlink(missing_ok=True)
     if gguf is not None:
+        if "wheels" in entry:
+            gguf_wheels.check_gguf(name, entry, gguf)
         _dequantise(gguf, folder / "hf")
     else:
         from blogtwin.models import hf_to_gguf
@@ -117,6 +119,15 @@ def resolve_base(name: str) -> BaseModelFiles:
         ready, {"name": name, "stamp": stamp, "digest": sha}
     )  # last: its existence means that everything is complete
     return _base(name, entry, folder, gguf, sha)
+
+
+def _local_gguf(name: str, entry: dict, folder: Path) -> Path | None:
+    """The GGUF of a model that is one already, fetched where it lies in parts; None for a model of the hub."""
+    if "package" in entry:
+        return _embedded(entry)
+    if "wheels" in entry:
+        return gguf_wheels.ensure_gguf(name, entry, folder / "base.gguf")
+    return entry.get("gguf")
 
 
 def _base(name: str, entry: dict, folder: Path, gguf: Path, sha: str) -> BaseModelFiles:

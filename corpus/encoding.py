@@ -20,6 +20,14 @@ MISREAD_UTF8 = re.compile("[\xc2-\xf4][\x80-\xbf]")  # two bytes of UTF-8, read 
 LATIN1_NAMES = ("ascii", "iso8859-1", "cp1252")  # as Python names them; all three are read as Windows-1252
 
 
+def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error("windows-1252", _as_cp1252)  # for `decode`: what is no UTF-8 is read as Windows-1252
+
+
 def decode_declared(data: bytes, encoding: str) -> str:
     """Bytes → text in the encoding that a mail or a feed declares, as far as that is true; else as `decode_text`.
 
@@ -77,12 +85,6 @@ def _decode_mostly_utf8(data: bytes, error: UnicodeDecodeError) -> str | None:
     """A UTF-8 file with a few pasted Latin-1 bytes: each byte that is not UTF-8 is read as Windows-1252."""
     if data[: error.start].isascii():
         return None  # nothing before the first bad byte shows that this is UTF-8
-
-    def as_cp1252(e: UnicodeError) -> tuple[str, int]:
-        assert isinstance(e, UnicodeDecodeError)
-        return e.object[e.start : e.end].decode("cp1252", "replace"), e.end
-
-    codecs.register_error("windows-1252", as_cp1252)
     return data.decode("utf-8", "windows-1252")
 
 

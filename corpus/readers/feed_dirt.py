@@ -1,0 +1,92 @@
+"""What feeds put after a post («The post X appeared first on Y», links to comments), and posts they cut off."""
+
+import re
+
+MAX_FOOTER_WORDS = 60
+MAX_FOOTERS = 4  # lines at the end of a post
+MAX_TEASER_WORDS = 250  # a longer text that ends in "read more" is a post
+FOOTER = re.compile(
+    r"""(?ix)
+    ^ [\s*_>(]* (?:
+        (?: the | this ) [ ] (?: post | article | entry | story | episode ) [ ,] .{0,300}?
+            \b (?: appeared [ ] first | first [ ] appeared | originally [ ] appeared | was [ ] (?: first | originally )
+               [ ] (?: published | posted ) | is [ ] a [ ] post [ ] from ) \b .{0,300}
+      | (?: der [ ] beitrag | der [ ] artikel ) [ ] .{0,300} \b (?: erschien [ ] zuerst | ist [ ] zuerst [ ] erschienen
+            | wurde [ ] zuerst ) \b .{0,300}
+      | l['’] (?: article | articolo ) [ ] .{0,300} \b (?: est [ ] apparu [ ] en [ ] premier | proviene [ ] da
+            | è [ ] stato [ ] pubblicato ) \b .{0,300}
+      | (?: cet [ ] article | cet [ ] article, ) .{0,300} \b est [ ] apparu [ ] .{0,300}
+      | la [ ] entrada [ ] .{0,300} \b (?: se [ ] public[oó] | aparece | apareci[oó] ) \b .{0,300}
+      | o [ ] (?: post | artigo ) [ ] .{0,300} \b (?: apareceu [ ] primeiro | aparece [ ] em [ ] primeiro ) \b .{0,300}
+      | het [ ] bericht [ ] .{0,300} \b (?: verscheen [ ] eerst | is [ ] het [ ] eerst [ ] verschenen ) \b .{0,300}
+      | inlägget [ ] .{0,300} \b dök [ ] först [ ] upp \b .{0,300}
+      | indlægget [ ] .{0,300} \b blev [ ] først [ ] .{0,300}
+      | innlegget [ ] .{0,300} \b dukket [ ] først [ ] opp \b .{0,300}
+      | (?: artykuł | wpis ) [ ] .{0,300} \b pochodzi [ ] z [ ] serwisu \b .{0,300}
+      | (?: сообщение | запись ) [ ] .{0,300} \b (?: появил[аиось]+ [ ] (?: сначала | впервые ) | впервые [ ]
+            появил[аиось]+ ) .{0,300}
+      | .{0,300} [ ] は .{0,300} に最初に表示されました。?
+      | thanks [ ] for [ ] reading [ ] .{0,120}? [!.] [ ] subscribe \b .{0,300}
+      | thanks [ ] for [ ] reading [ ] (?: this [ ] post [ ] )? (?: via | by | over ) [ ] (?: rss | e-?mail ) .{0,120}
+      | (?: copyright [ ]? )? (?: © | &copy; | \(c\) ) [ ]? (?: copyright [ ] )? \d{4} .{0,200}
+      | \[ (?: \d+ [ ] )? (?: (?: leave | post | add | write ) [ ] a [ ] comment | comments? (?: [ ] on [ ] .{0,200} )?
+            | reply [ ] (?: via | by ) [ ] e-?mail | comment [ ] (?: via | by ) [ ] e-?mail | permalink | discuss
+            | share | like | view [ ] comments ) \] \( [^()\n]* \)
+            (?: [\s|·•,/]* \[ [^\[\]\n]{0,60} \] \( [^()\n]* \) ){0,4}
+    ) [\s*_).!…]* $
+    """
+)
+CUT_OFF = re.compile(
+    r"(?:\[(?:…|\.{3}|&hellip;|&\#8230;)\]|\((?:…|\.{3})\)|\[\[?(?:…|\.{3})\]?\]\([^()\n]*\))[\s*_>]*$"
+)
+READ_MORE = re.compile(
+    r"""(?ix)
+    (?: ^ | [\s\[(>*…] )
+    (?: continue [ ] reading | keep [ ] reading | read [ ] (?: more | on | the [ ] (?: rest | full | whole | entire ) )
+      | weiterlesen | mehr [ ] lesen | lire [ ] la [ ] suite | en [ ] savoir [ ] plus | leer [ ] m[aá]s
+      | seguir [ ] leyendo
+      | sigue [ ] leyendo | continua [ ] a [ ] leggere | leggi [ ] tutto | leia [ ] mais | continue [ ] lendo
+      | lees [ ] (?: meer | verder ) | läs [ ] mer | læs [ ] mere | les [ ] mer | czytaj [ ] (?: więcej | dalej )
+      | читать [ ] далее | 続きを読む | 阅读全文 )
+    \b [^.!?\n]{0,150} [\s*_.…→»>]* $
+    """
+)
+
+
+def strip_footers(text: str, address: str = "") -> str:
+    """Markdown of a post in a feed without the lines that the feed puts at its end.
+
+    address: of the post; a last line that links to it and to another page is such a line in any language.
+    """
+    for _ in range(MAX_FOOTERS):
+        before, _, line = text.rstrip().rpartition("\n")
+        if len(line.split()) > MAX_FOOTER_WORDS or not (FOOTER.match(line) or _links_to_itself(line, address)):
+            return text
+        text = before.rstrip()
+    return text
+
+
+def _links_to_itself(line: str, address: str) -> bool:
+    """True for a short line of at least two links, one of which leads to the post itself."""
+    own = re.sub(r"[?#].*|/+$", "", re.sub(r"^https?:", "", address.strip()))
+    links = [re.sub(r"[?#].*|/+$", "", re.sub(r"^https?:", "", link)) for link in re.findall(r"\]\(([^()\s]+)", line)]
+    return (
+        len(own) > 12 and len(links) > 1 and own in links and any(own.startswith(link) for link in links if link != own)
+    )
+
+
+def is_teaser(text: str) -> bool:
+    """True for a text that ends as feeds end the start of a post: "[…]", "Continue reading"."""
+    last = text.rstrip().rpartition("\n")[2][-400:]
+    if CUT_OFF.search(last):
+        return True
+    return len(text.split()) < MAX_TEASER_WORDS and len(last.split()) <= MAX_TEASER_WORDS and bool(_read_more(last))
+
+
+def _read_more(line: str) -> bool:
+    """A line that is nothing but "read more", or that is cut off before it."""
+    match = READ_MORE.search(line)
+    if not match:
+        return False
+    before = line[: match.start()].rstrip("[(*_ \t>")
+    return not before or before.endswith(("…", "...", "]", "&hellip;")) or "](" in line[match.start() - 1 :]

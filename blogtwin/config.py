@@ -35,6 +35,7 @@ class IngestParams(StrictModel):
     max_file_mb: float = Field(gt=0)
     author: str
     chat_role: str = Field(min_length=1)
+    post_types: list[str] = Field(min_length=1)
 
 
 def _parse_rate(value: Any) -> float | str:

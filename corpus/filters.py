@@ -1,6 +1,7 @@
 """What has the form of a post and is none of the author's: pages, link lists, guest posts, reposts, generated posts."""
 
 import re
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from blogtwin.text.markdown import FENCE_CLOSED
@@ -40,18 +41,25 @@ MIN_LINKS = 6
 MAX_GUEST_NAME = 100  # characters of a reason
 
 
-def find_skip(post: Post, path: PurePath, author: str) -> SkippedPost | None:
-    """Why this is not a post of the author's; None if it is. With an empty `author` nobody is a guest."""
+def find_skip(post: Post, path: PurePath, author: str, post_types: Sequence[str] = ("post",)) -> SkippedPost | None:
+    """Why this is not a post of the author's; None if it is. With an empty `author` nobody is a guest.
+
+    post_types: the kinds to keep, as WordPress names them; "page" and those that a site made for itself.
+    """
     if post.draft:
         return SkippedPost("a draft", post.name, "not public")
-    if post.kind == "page" or (not post.date and path.stem.lower() in PAGE_NAMES):
+    is_page = post.kind == "page" and "page" not in post_types
+    if is_page or (not post.date and path.stem.lower() in PAGE_NAMES):
         return SkippedPost("a page, not a post", post.name)
     if post.kind == "repost":
         return SkippedPost("a repost of somebody else's post", post.name, "not yours")
+    if post.kind not in ("post", "page", "machine-made", *post_types):
+        reason = f"of WordPress's type “{post.kind[:40]}”, which ingest.post_types does not name"
+        return SkippedPost(reason, post.name)
     says_generated = GENERATED_TEXT.search(post.text[:2000]) or GENERATED_TEXT.search(post.text[-500:])
     if post.kind == "machine-made" or says_generated:
         return SkippedPost("generated automatically, as its text says", post.name)
-    if author and post.authors and not any(_is_same_person(author, name) for name in post.authors):
+    if author and post.authors and not any(_is_same_person(author, name) for name in (*post.authors, *post.aliases)):
         names = ", ".join(post.authors)[:MAX_GUEST_NAME]
         return SkippedPost(f"a guest post: by {names}, not {author} (ingest.author)", post.name, "not yours")
     if is_link_list(post.text):

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -56,18 +56,20 @@ def ingest_folder(
     max_bytes: float,
     author: str = "",
     role: str = "user",
+    post_types: Sequence[str] = ("post",),
     cache: JsonCache | None = None,
 ) -> tuple[list[PostRow], list[DiscardedRow]]:
     """All files of a folder → (posts, what was skipped). Every file, or post in it, is in exactly one of them.
 
     author: posts that name another author are skipped; empty: none are. role: whose messages in chats are posts.
-    max_bytes: of a file, and of a post in an export. cache: holds the posts of files that were read before.
+    post_types: see `find_skip`. max_bytes: of a file, and of a post in an export. cache: holds the posts of files that
+    were read before.
     """
     from corpus.dates import settle_days
     from corpus.file_dates import DATES_FILE
 
     files, skipped_dirs = find_files(folder)
-    ingest = _Ingest(folder, files, min_words, author)
+    ingest = _Ingest(folder, files, min_words, author, post_types)
     for path, reason in skipped_dirs:
         ingest.skip(path, SkippedPost(reason))
     with progress_bar(files) as advance:
@@ -87,8 +89,9 @@ def ingest_folder(
 class _Ingest:
     """The rows of both tables, filled post by post."""
 
-    def __init__(self, folder: Path, files: list[Path], min_words: int, author: str) -> None:
-        self.folder, self.files, self.min_words, self.author = folder, files, min_words, author
+    def __init__(self, folder: Path, files: list[Path], min_words: int, author: str, post_types: Sequence[str]) -> None:
+        self.folder, self.files, self.min_words = folder, files, min_words
+        self.author, self.post_types = author, post_types
         self.posts: list[PostRow] = []
         self.discarded: list[DiscardedRow] = []
         self.first_source: dict[str, str] = {}  # of each post id
@@ -111,7 +114,7 @@ class _Ingest:
 
         word_count, new_id = len(post.text.split()), post_id(post.text)
         own_path = PurePath(post.name) if post.name else path.relative_to(self.folder)
-        skipped = find_skip(post, own_path, self.author)
+        skipped = find_skip(post, own_path, self.author, self.post_types)
         if skipped is None and word_count < self.min_words:
             reason = f"only {word_count} words, fewer than ingest.min_words ({self.min_words})"
             skipped = SkippedPost(reason, post.name)

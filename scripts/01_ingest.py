@@ -35,7 +35,13 @@ def main() -> None:
 
     with JsonCache(ARTIFACTS_DIR / "cache/read.jsonl", params.chat_role, params.max_file_mb) as remembered:
         posts, discarded = ingest_folder(
-            source, params.min_words, params.max_file_mb * 1e6, params.author, params.chat_role, remembered
+            source,
+            params.min_words,
+            params.max_file_mb * 1e6,
+            params.author,
+            params.chat_role,
+            params.post_types,
+            remembered,
         )
     if not posts:
         write_jsonl(RAW_DIR / "discarded.jsonl", discarded)

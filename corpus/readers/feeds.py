@@ -1,5 +1,6 @@
 """Posts from XML: a WordPress export (WXR), an RSS or Atom feed, Blogger's export. Streamed, and freed one by one."""
 
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,7 +86,7 @@ def _to_post(fields: Fields, name: str, blog: Blog, max_bytes: float) -> Post | 
         return SkippedPost(str(e), name)
     if not fields.is_wordpress and is_teaser(text):
         return SkippedPost("only the start of a post: its feed holds no whole texts, an export of the blog does", name)
-    title = " ".join(html_to_markdown(fields.text.get("title", "")).split()) or name
+    title = html.unescape(" ".join(html_to_markdown(fields.text.get("title", "")).split())) or name
     names = [blog.names.get(author, [author]) for author in fields.authors if author]
     return Post(
         text=text,

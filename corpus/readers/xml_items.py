@@ -37,6 +37,7 @@ TOKEN = re.compile(
     | </ (?P<end> (?:[\w.-]{1,40}:)? (?:item|entry) ) \s* >
     """
 )
+DTD = re.compile(rb"<!ENTITY\b|<!DOCTYPE[^<>\[]{0,1000}\[")
 ROOT_END = re.compile(rb"</(?:[\w.-]{1,40}:)?(?:rss|feed|RDF)\s*>")
 CONTENT_TAGS = ("content:encoded", "content", "description", "summary")
 FEW_HIGH_BYTES = 0.04  # of all: a text in the Latin alphabet, whose few accents and quotes are Windows-1252
@@ -149,12 +150,8 @@ def _find_start(head: bytes) -> tuple[int, list[str]]:
     root = ROOT.search(head)
     before = head[: root.start()] if root else b""
     junk = before.removeprefix(codecs.BOM_UTF8)
-    if (
-        not root
-        or not junk
-        or b"<!ENTITY" in junk
-        or (junk.strip() and root[0] != b"<?xml" and junk.strip()[:1] == b"<")
-    ):
+    is_xml = junk.strip()[:1] == b"<" and root and root[0] != b"<?xml"  # a comment, a document type
+    if not root or not junk or is_xml or DTD.search(junk):
         return 0, []
     return root.start(), ["text before its XML" if junk.strip(b"\r\n\t \xef\xbb\xbf") else "blank lines before its XML"]
 
@@ -292,7 +289,8 @@ def _read_segment(segment: Segment, data: mmap.mmap, encoding: str) -> Item:
     element, is_broken = _parse(text)
     if element is None:
         raise SkippedPost("its XML can't be read")
-    return Item(element, mended + repaired + (["broken tags in its XML"] if is_broken and not repaired else []))
+    mended += repaired
+    return Item(element, mended or (["broken tags in its XML"] if is_broken else []))
 
 
 def _decode(data: bytes, encoding: str, mended: list[str]) -> str:

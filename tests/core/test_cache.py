@@ -89,7 +89,7 @@ def blog(tmp_path, monkeypatch):
 
 def read(blog) -> tuple[tuple, int]:
     with JsonCache(blog.parent / "read.jsonl") as kept:
-        return ingest.ingest_folder(blog, 40, 1e7, "", "user", kept), kept.misses
+        return ingest.ingest_folder(blog, 40, 1e7, "", "user", cache=kept), kept.misses
 
 
 def test_ingest_reads_only_new_and_changed_files_and_finds_the_same(blog):

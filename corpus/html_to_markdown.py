@@ -34,12 +34,11 @@ BUFFERED_TAGS = (DROPPED_TAGS - VOID_TAGS) | set(MARKS) | {"a", "blockquote", "t
 MAX_DEPTH = 60  # elements within elements; deeper ones are read as text of the sixtieth
 # Marks of the writers, until `unstash` and `normalise_whitespace` resolve them: characters that no text has.
 STASH_START, STASH_END = "\ue000", "\ue001"
-LIST_START = "\ue002"
+ITEM_START, ITEM_END = "\ue002", "\ue005"
 ROW_START, CELL_END = "\ue003", "\ue004"
-INDENT = "\ue005"
-ITEM_TEXT_START = "\ue006"
-ITEM_START = "\ue007"
 PRIVATE_MARKS = re.compile("[\ue000-\ue007]")
+SUPERSCRIPTS = str.maketrans("0123456789+-\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
+EMBED_CLASSES = re.compile(r"(?i)\b(?:twitter-tweet|twitter-video|instagram-media|bluesky-embed|mastodon-embed|tiktok-embed|reddit-\w+|fb-\w+)")
 MAX_CELL_WORDS = 60  # a table with a longer cell is layout
 
 
@@ -55,6 +54,8 @@ class OpenElement:
 class MarkdownWriter:
     """Events → Markdown. An element counts when its own end tag comes; one that stays open costs none of its words."""
 
+    buffered_tags = BUFFERED_TAGS
+
     def __init__(self) -> None:
         self.open_elements = [OpenElement("", {})]
         self.open_counts: dict[str, int] = {}  # of each tag
@@ -65,7 +66,7 @@ class MarkdownWriter:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Open an element; a tag that needs no end is written at once."""
-        if tag in BUFFERED_TAGS and len(self.open_elements) < MAX_DEPTH:
+        if tag in self.buffered_tags and len(self.open_elements) < MAX_DEPTH:
             self.open_elements.append(OpenElement(tag, attributes))
             self.open_counts[tag] = self.open_counts.get(tag, 0) + 1
         else:
@@ -169,39 +170,28 @@ def _table_row(cells: list[str]) -> str:
 
 
 class HtmlMarkdownWriter(MarkdownWriter):
-    """Events of a whole page or of an exported post: white space is folded, "<" in the text is kept as an entity."""
+    """Events of a whole page or of an exported post: white space is folded, "<" in the text is kept as an entity.
+
+    Besides HTML it takes a pseudo-element <footnote mark="1">, see corpus/readers/html_rewrite.py.
+    """
+
+    buffered_tags = BUFFERED_TAGS | {"ul", "ol", "li", "sup", "footnote"}
 
     def __init__(self) -> None:
         super().__init__()
-        self.stashed: list[str] = []  # finished code and quotes, whose white space counts
-        self.open_lists: list[int] = []  # of each: 0 for bullets, else the number of its next item
+        self.stashed: list[str] = []  # finished code, quotes and lists, whose white space counts
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        if tag in ("ul", "ol"):
-            self.write("\n" if self.open_lists else f"\n\n{LIST_START}")
-            self.open_lists.append(int(tag == "ol"))
-            return
-        super().start(tag, attributes)
+        if tag == "q":
+            self.write("“")
+        else:
+            super().start(tag, attributes)
 
     def end(self, tag: str) -> None:
-        if tag in ("ul", "ol"):
-            if self.open_lists:
-                self.open_lists.pop()
-            self.write("\n" if self.open_lists else "\n\n")
+        if tag == "q":
+            self.write("”")
         elif tag not in VOID_TAGS:
             super().end(tag)
-
-    def render_tag(self, tag: str, closing: bool) -> str:
-        if tag != "li":
-            return super().render_tag(tag, closing)
-        if closing:
-            return "\n"
-        indent = INDENT * max(0, min(len(self.open_lists), 8) - 1)
-        bullet = "-"
-        if self.open_lists and self.open_lists[-1]:
-            bullet = f"{self.open_lists[-1]}."
-            self.open_lists[-1] += 1
-        return f"\n{ITEM_START}{indent}{bullet} {ITEM_TEXT_START}"
 
     def text(self, text: str) -> None:
         """Text between tags; in <pre> as it is, elsewhere with white space folded."""
@@ -212,31 +202,73 @@ class HtmlMarkdownWriter(MarkdownWriter):
             self.write(re.sub(r"[ \t\r\n\f]+", " ", text).replace("&", "&amp;").replace("<", "&lt;"))
 
     def render_element(self, element: OpenElement, inner: str) -> str:
-        if element.tag == "pre":
+        tag = element.tag
+        if tag == "pre":
             return self.stash(code_fence(self.unstash(inner).strip("\n"), code_language(element.attributes)))
-        if element.tag in ("code", "kbd", "tt"):
+        if tag in ("code", "kbd", "tt"):
             if self.open_counts.get("pre") or "`" in inner:
                 return inner
             return emphasis("`", html.unescape(inner))
-        if element.tag == "blockquote":
-            if not inner.strip():
-                return ""
-            lines = normalise_whitespace(self.unstash(inner)).split("\n")
-            return self.stash("\n".join(f"> {line}".rstrip() for line in lines))
+        if tag == "blockquote":
+            return self.quotation(element, inner)
+        if tag == "li":
+            return f"{ITEM_START}{self.finished(inner)}{ITEM_END}"
+        if tag in ("ul", "ol"):
+            return self.list_of_items(element, inner)
+        if tag == "sup":
+            return inner.translate(SUPERSCRIPTS) if re.fullmatch(r"[0-9+\u2212-]{1,3}", inner) else inner
+        if tag == "footnote":
+            note = indented(self.finished(inner), "    ")
+            return self.stash(f"[^{element.attributes.get('mark')}]: {note}") if note else ""
         return super().render_element(element, inner)
+
+    def render_unclosed(self, element: OpenElement, inner: str) -> str:
+        return self.render_element(element, inner) if element.tag in ("ul", "ol", "li") else super().render_unclosed(element, inner)
+
+    def quotation(self, element: OpenElement, inner: str) -> str:
+        """A quote; a message of a network that stands in a post is an embed."""
+        if EMBED_CLASSES.search(element.attributes.get("class") or ""):
+            addresses = re.findall(r"\]\((https?://[^\s()]+)\)", inner)
+            return embed("iframe", element.attributes.get("cite") or (addresses[-1] if addresses else ""))
+        quoted = self.finished(inner)
+        return self.stash("\n".join(f"> {line}".rstrip() for line in quoted.split("\n"))) if quoted else ""
+
+    def list_of_items(self, element: OpenElement, inner: str) -> str:
+        """The items of a list, each with what is in it indented to where its words begin."""
+        start = element.attributes.get("start") or ""
+        number = int(start) if element.tag == "ol" and re.fullmatch(r"\d{1,6}", start) else 1
+        lines: list[str] = []
+        width = 2
+        items = inner.split(ITEM_START)
+        for item, after in [("", items[0]), *(tuple((i + ITEM_END).split(ITEM_END)[:2]) for i in items[1:])]:
+            if item:
+                bullet = f"{number}. " if element.tag == "ol" else "- "
+                number, width = number + 1, len(bullet)
+                lines.append(bullet + indented(item, " " * width))
+            rest = self.finished(after)
+            if rest:  # words or a list between the items: of the item before
+                lines.append(indented(rest, " " * width, first=bool(lines)))
+        text = "\n".join(lines)
+        return self.stash(text, tight=bool(self.open_counts.get("li"))) if text else ""
+
+    def finished(self, inner: str) -> str:
+        """The Markdown of what an element holds."""
+        return self.unstash(normalise_whitespace(inner))
 
     def render_dropped(self, element: OpenElement) -> str:
         """An embed stays as one tag: prepare decides about it."""
         if element.tag not in EMBED_TAGS:
             return ""
-        address = element.attributes.get("src") or element.attributes.get("data") or ""
-        address = re.sub('[^!-~]|[<>"]', "", address)[:300]
-        return f'\n\n<{element.tag} src="{address}"></{element.tag}>\n\n'
+        return embed(element.tag, element.attributes.get("src") or element.attributes.get("data") or "")
 
-    def stash(self, text: str) -> str:
-        """A mark in place of `text`, which `normalise_whitespace` must not change: see `unstash`."""
+    def stash(self, text: str, tight: bool = False) -> str:
+        """A mark in place of `text`, which `normalise_whitespace` must not change: see `unstash`.
+
+        tight: without a blank line around it.
+        """
         self.stashed.append(text)
-        return f"\n\n{STASH_START}{len(self.stashed) - 1}{STASH_END}\n\n"
+        space = "\n" if tight else "\n\n"
+        return f"{space}{STASH_START}{len(self.stashed) - 1}{STASH_END}{space}"
 
     def unstash(self, text: str) -> str:
         """`text` with what was stashed in place of each mark."""
@@ -251,13 +283,22 @@ class HtmlMarkdownWriter(MarkdownWriter):
         return PRIVATE_MARKS.sub("", self.unstash(normalise_whitespace(super().close())))
 
 
+def indented(text: str, indent: str, first: bool = False) -> str:
+    """`text` with its lines indented, the first one only where asked; blank lines stay blank."""
+    lines = text.split("\n")
+    return "\n".join(indent + line if line and (number or first) else line for number, line in enumerate(lines))
+
+
+def embed(tag: str, address: str) -> str:
+    """A player or a message of a network, as one tag."""
+    address = re.sub('[^!-~]|[<>"]', "", address)[:300]
+    return f'\n\n<{tag} src="{address}"></{tag}>\n\n'
+
+
 def normalise_whitespace(text: str) -> str:
-    """No white space at line ends and starts, at most one blank line, none between the items of a list."""
-    text = re.sub(rf"{ITEM_TEXT_START}\s*", "", text)
+    """No white space at line ends and starts, at most one blank line."""
+    text = text.replace(ITEM_START, "\n- ").replace(ITEM_END, "\n")  # of items outside a list
     text = "\n".join(line.strip(" ") for line in text.split("\n"))
-    text = re.sub(rf"(?<!\n)\n+{ITEM_START}", f"\n{ITEM_START}", text)
-    text = re.sub(rf"{LIST_START}\n*{ITEM_START}", "", text)
-    text = text.replace(ITEM_START, "").replace(LIST_START, "").replace(INDENT, "  ")
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
 
 

@@ -1,184 +1,34 @@
-"""A page or a piece of HTML → `Post` or Markdown, by lxml's parser. Nothing in it is run or fetched."""
+"""A page or a piece of HTML → `Post` or Markdown. Nothing in it is run or fetched.
 
-import json
+`html_parser` makes events of it, `html_content` finds the post in a page, `html_metadata` reads what the page says of
+it, `html_rewrite` makes plain HTML of code and footnotes, and corpus/html_to_markdown.py writes the Markdown.
+"""
+
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Any, NamedTuple
 
 from corpus.encoding import decode_text
-from corpus.html_to_markdown import VOID_TAGS, HtmlMarkdownWriter
-from corpus.post import Post, SkippedPost, date_from_name, parse_date, parse_names, title_from_name
+from corpus.dates import parse_date
+from corpus.html_to_markdown import HtmlMarkdownWriter
+from corpus.markup_patterns import INLINE_LINK
+from corpus.post import Post, SkippedPost, date_from_name, title_from_name
+from corpus.readers.html_content import find_content, find_furniture
+from corpus.readers.html_metadata import Metadata, read_metadata
+from corpus.readers.html_parser import Event, find_elements, parse_html
+from corpus.readers.html_rewrite import rewrite
 
-MAX_DEPTH = 1000  # lxml looks through all open elements at an end tag: deeper pages cost the square of their length
-FEED_CHARACTERS = 100_000  # given to the parser at a time
-# fmt: off
-CONTENT_CLASSES = {
-    "e-content", "entry-content", "post-content", "article-content", "article-body", "post-body", "post-full-content",
-    "available-content", "markup",
-}
-# How likely an element is the post: the highest rank wins, and among equals the first to end.
-CONTENT_RANK = {"article": 2, "main": 1, "body": 0}
-CONTENT_CLASS_RANK = 3
-BOILERPLATE_TAGS = {
-    "nav", "header", "footer", "aside", "form", "script", "style", "noscript", "template", "svg", "button", "head",
-}
-# fmt: on
-BOILERPLATE_CLASS = re.compile(
-    r"""(?ix)
-    (?:^|[\s_-])
-    (?: shar(?:e|ing|edaddy) | social | jp-relatedposts | related(?:-posts)? | comments? | respond | sidebar
-      | subscribe | subscription-widget\w* | newsletter | breadcrumbs? | cookie | pagination | post-nav\w*
-      | author-bio | byline | metadata | navigation )
-    (?:$|[\s_-])
-    """
-)
-DATE_NAMES = ("article:published_time", "datepublished", "date", "dc.date", "dcterms.created", "pubdate")
-FORBIDDEN_CHARACTERS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # lxml refuses them
+__all__ = ["html_to_markdown", "parse_html", "read_html", "to_markdown"]
+MAX_HEAD_BLOCKS, MAX_BYLINE_WORDS = 8, 14
+BYLINE_WORDS = {
+    "by", "on", "at", "in", "posted", "published", "written", "min", "mins", "minute", "minutes", "read", "reading",
+    "time", "author", "date", "share", "listen", "follow", "the",
+}  # fmt: skip
 
 
-class Event(NamedTuple):
-    """What the parser met: "start", "end" or "text"; its tag, or the text; a start tag's attributes."""
-
-    kind: str
-    value: str
-    attributes: dict[str, str]
-
-
-class OpenTag(NamedTuple):
-    tag: str
-    rank: int  # see CONTENT_RANK; -1 for others
-    start: int  # index of its event
-
-
-class HtmlCollector:
-    """The target of lxml's parser: collects the events, metadata, and which events are the post.
-
-    Raises SkippedPost for HTML that is nested too deeply.
-    """
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.path: list[OpenTag] = []
-        self.best_rank, self.best_span = -1, (0, 0)
-        self.metadata: dict[str, str] = {}
-        self.capturing = ""  # the metadata that the text is collected for: "title", "h1", "author" or "json"
-        self.buffer: list[str] = []
-
-    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if len(self.path) > MAX_DEPTH:
-            raise SkippedPost(f"its HTML is nested more than {MAX_DEPTH:,} deep")
-        attributes = dict(attributes)
-        marks = _marks(attributes).lower()
-        is_content = (
-            not CONTENT_CLASSES.isdisjoint(marks.split())
-            or attributes.get("itemprop") == "articleBody"
-            or attributes.get("data-field") == "body"
-        )
-        rank = CONTENT_CLASS_RANK if is_content else CONTENT_RANK.get(tag, -1)
-        self.path.append(OpenTag(tag, rank, len(self.events)))
-        self.events.append(Event("start", tag, attributes))
-        self.collect_metadata(tag, attributes, marks)
-
-    def collect_metadata(self, tag: str, attributes: Mapping[str, str], marks: str) -> None:
-        """Title, date, author and address, where pages state them."""
-        if tag == "meta":
-            name = (attributes.get("property") or attributes.get("name") or attributes.get("itemprop") or "").lower()
-            self.metadata.setdefault(name, attributes.get("content") or "")
-        elif (tag == "link" and "canonical" in (attributes.get("rel") or "")) or (
-            tag == "a" and "p-canonical" in marks
-        ):
-            self.metadata.setdefault("canonical", attributes.get("href") or "")
-        elif tag == "time" and attributes.get("datetime"):
-            self.metadata.setdefault("published" if "published" in marks else "time", attributes["datetime"])
-        name = ""
-        if "p-author" in marks.split() or attributes.get("rel") == "author":
-            name = "author"
-        elif attributes.get("type") == "application/ld+json":
-            name = "json"
-        elif tag in ("title", "h1"):
-            name = tag
-        if name and not self.capturing and name not in self.metadata:
-            self.capturing, self.buffer = name, []
-
-    def end(self, tag: str) -> None:
-        while self.path:
-            opened = self.path.pop()
-            if opened.rank > self.best_rank:
-                self.best_rank, self.best_span = opened.rank, (opened.start + 1, len(self.events))
-            if opened.tag == tag:
-                break
-        self.events.append(Event("end", tag, {}))
-        if self.capturing and tag in ("title", "h1", "script", "a", "span"):
-            self.metadata[self.capturing] = " ".join("".join(self.buffer).split())
-            self.capturing = ""
-
-    def data(self, text: str) -> None:
-        self.events.append(Event("text", text, {}))
-        if self.capturing:
-            self.buffer.append(text)
-
-    def comment(self, text: str) -> None:
-        pass
-
-    def pi(self, target: str, data: str | None = None) -> None:
-        pass
-
-    def close(self) -> "HtmlCollector":
-        return self
-
-    def post_events(self) -> list[Event]:
-        """The events of the post: in the element most likely to be it, else all."""
-        begin, end = self.best_span if self.best_rank > 0 else (0, len(self.events))
-        return self.events[begin:end]
-
-
-def _marks(attributes: Mapping[str, str]) -> str:
-    return f"{attributes.get('class', '')} {attributes.get('id', '')}"
-
-
-def parse_html(text: str) -> HtmlCollector:
-    """Raises SkippedPost for HTML that can't be read."""
-    from lxml import etree
-
-    collector = HtmlCollector()
-    parser = etree.HTMLParser(target=collector, recover=True, no_network=True, huge_tree=True)
-    text = FORBIDDEN_CHARACTERS.sub("", text)
-    try:
-        parser.feed("<html><body>" if "<" not in text else "")
-        for start in range(0, len(text), FEED_CHARACTERS):
-            parser.feed(text[start : start + FEED_CHARACTERS])
-        parser.close()
-    except SkippedPost:
-        raise
-    except Exception as e:  # lxml raises when there is nothing in it at all
-        if not collector.events:
-            raise SkippedPost(f"the HTML can't be read: {' '.join(str(e).split())[:100]}") from None
-    return collector
-
-
-def to_markdown(events: list[Event]) -> str:
-    """Events → Markdown, without boilerplate: menus, share buttons, comments; footnotes stay."""
-    writer = HtmlMarkdownWriter()
-    skipping: list[str] = []  # open tags, from the outermost that is boilerplate
-    for kind, value, attributes in events:
-        if kind == "text":
-            if not skipping:
-                writer.text(value)
-        elif kind == "start":
-            marks = _marks(attributes)
-            is_boilerplate = value in BOILERPLATE_TAGS or BOILERPLATE_CLASS.search(marks[:300])
-            if not skipping and not (is_boilerplate and "footnote" not in marks):
-                writer.start(value, attributes)
-            elif value not in VOID_TAGS:
-                skipping.append(value)
-        elif skipping:
-            if value in skipping:
-                while skipping.pop() != value:
-                    pass
-        else:
-            writer.end(value)
-    return writer.close()
+def to_markdown(events: Sequence[Event]) -> str:
+    """Events of one post → Markdown, without what services put into it: share buttons, subscription forms."""
+    return _write(_without(events, [(0, len(events))], find_furniture(events)))
 
 
 def html_to_markdown(text: str) -> str:
@@ -186,44 +36,79 @@ def html_to_markdown(text: str) -> str:
     return to_markdown(parse_html(text).events) if text.strip() else ""
 
 
+def _without(events: Sequence[Event], parts: list[tuple[int, int]], dropped: Mapping[int, int]) -> list[Event]:
+    """The events of these ranges, without those that are dropped."""
+    kept: list[Event] = []
+    for begin, end in parts:
+        index = begin
+        while index < end:
+            if index in dropped:
+                index = max(dropped[index], index + 1)
+            else:
+                kept.append(events[index])
+                index += 1
+    return kept
+
+
+def _write(events: Sequence[Event]) -> str:
+    writer = HtmlMarkdownWriter()
+    for kind, value, attributes in rewrite(events):
+        if kind == "text":
+            writer.text(value)
+        elif kind == "start":
+            writer.start(value, attributes)
+        else:
+            writer.end(value)
+    return writer.close()
+
+
 def read_html(name: PurePath, data: bytes) -> Post:
-    """A saved page: the post in it, by its markup, with what its metadata says. Raises SkippedPost as `parse_html`."""
+    """A saved page: the post in it, with what the page says of it.
+
+    Raises SkippedPost as `parse_html`, and for a page on which only others' comments are left.
+    """
     page = parse_html(decode_text(data))
-    text, metadata = to_markdown(page.post_events()), page.metadata
-    title = metadata.get("og:title") or metadata.get("h1") or metadata.get("title") or title_from_name(name)
-    heading = re.match(r"#+ ([^\n]+)\n*", text)
-    if heading and heading[1].strip("*` ").casefold() in (title.casefold(), metadata.get("h1", "").casefold()):
-        text = text[heading.end() :]
-    linked_data = _parse_json_ld(metadata.get("json", ""))
-    stated = _stated_date(metadata, linked_data)
+    content = find_content(page.events)
+    text = _write(_without(page.events, content.parts, content.dropped))
+    if content.has_comments and not content.has_prose and not text.strip():
+        raise SkippedPost("a page of comments", cause="not yours")
+    metadata = read_metadata(page.events, find_elements(page.events), content.parts[0], content.dropped)
+    title = metadata.title or title_from_name(name)
     return Post(
-        text=text,
+        text=_without_head(text, title, metadata),
         title=" ".join(title.split()),
-        date=stated or date_from_name(name),
-        date_from="front matter" if stated else "name",
-        tags=parse_names(metadata.get("article:tag") or metadata.get("keywords")),
-        draft=name.name.startswith("draft_") or ("noindex" in metadata.get("robots", "") and "draft" in name.name),
-        authors=parse_names(metadata.get("author") or metadata.get("article:author") or linked_data.get("author")),
-        url=metadata.get("canonical", "")[:500],
+        date=metadata.date or date_from_name(name),
+        date_from="front matter" if metadata.date else "name",
+        tags=metadata.tags,
+        draft=name.name.startswith("draft_") or ("noindex" in metadata.robots and "draft" in name.name),
+        authors=metadata.authors,
+        url=metadata.url,
     )
 
 
-def _stated_date(metadata: Mapping[str, str], linked_data: Mapping[str, Any]) -> str | None:
-    """The day a page states, the most reliable place first."""
-    values = [metadata.get(name) for name in ("published", *DATE_NAMES)]
-    for value in (*values, linked_data.get("datePublished"), metadata.get("time")):
-        day = parse_date(value)
-        if day:
-            return day
-    return None
+def _without_head(text: str, title: str, metadata: Metadata) -> str:
+    """The Markdown of a post without what a page says of it in front: its title, its author, its day."""
+    titles = (title.casefold(), metadata.heading.casefold())
+    names = set(re.findall(r"\w+", " ".join(metadata.authors).casefold()))
+    kept, rest = [], text
+    for _ in range(MAX_HEAD_BLOCKS):
+        block, blank, after = rest.partition("\n\n")
+        heading = re.fullmatch(r"#+ ([^\n]+)\s*", block)
+        if heading and heading[1].strip("*` ").casefold() in titles:
+            kept, rest = [], after  # what stood over the title is none of the text
+            continue
+        if not _is_byline(block, names, metadata.date):
+            break
+        rest = after
+    return "\n\n".join([*kept, rest])
 
 
-def _parse_json_ld(text: str) -> dict[str, Any]:
-    """The JSON-LD of a page: an object, or the first of a list; else empty."""
-    try:
-        value = json.loads(text) if text else {}
-    except (ValueError, RecursionError):
-        return {}
-    if isinstance(value, list) and value:
-        value = value[0]
-    return value if isinstance(value, dict) else {}
+def _is_byline(block: str, names: set[str], date: str | None) -> bool:
+    """Whether a block is the author's name, the day of the post, or how long it takes to read."""
+    words = set(re.findall(r"\w+", INLINE_LINK.sub(r"\g<words>", block).casefold()))
+    if not words or len(words) > MAX_BYLINE_WORDS or block.startswith(("#", "-", ">", "`")):
+        return False
+    rest = words - names - BYLINE_WORDS
+    if not rest:
+        return bool(words & (names | {"min", "read"}))
+    return bool(date) and all(word[0].isdigit() or len(word) >= 3 for word in rest) and parse_date(block[:100]) == date

@@ -14,7 +14,7 @@ from corpus import readers
 from corpus.cleaning import clean_markdown
 from corpus.filters import find_skip, is_link_list
 from corpus.ingest import ingest_folder
-from corpus.readers import html, markdown
+from corpus.readers import html_parser, markdown
 from tests.support.blog_exports import BODY, EXPECTED, FILES, GHOST, SUBSTACK, WORDS, put, wxr, wxr_item, zipped
 from tests.support.operation_count import assert_linear
 from tests.support.workspace import ROOT
@@ -405,12 +405,12 @@ def test_hostile_html_costs_no_square(tmp_path, monkeypatch, name, unit):
         except readers.SkippedPost as e:
             return [e]
 
-    opened, start = [0], html.HtmlCollector.start
+    opened, start = [0], html_parser.HtmlCollector.start
     monkeypatch.setattr(
-        html.HtmlCollector, "start", lambda events, *rest: (start(events, *rest), opened.append(len(events.path)))[0]
+        html_parser.HtmlCollector, "start", lambda events, *rest: (start(events, *rest), opened.append(len(events.path)))[0]
     )
     make = lambda size: "<p>start " + unit * (size // len(unit)) + " end"  # noqa: E731
-    assert len(outcomes(make(100_000))) == 1 and max(opened) <= html.MAX_DEPTH + 1
+    assert len(outcomes(make(100_000))) == 1 and max(opened) <= html_parser.MAX_DEPTH + 1
     assert_linear(outcomes, make)
 
 

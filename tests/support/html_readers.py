@@ -76,12 +76,12 @@ def measure(reader: Reader, pages: list[SavedPage]) -> dict[str, float]:
         "paragraphs: recall": fmean(r for _, r in by_paragraphs),
         "title": fmean(f.title == p.title for f, p in both),
         "date": fmean(f.date == p.date for f, p in both),
-        "author": fmean(f.author == AUTHOR for f, p in both),
+        "author, where stated": fmean(f.author == AUTHOR for f, p in both if AUTHOR in p.html),
     }
     for kind, is_kept in KEPT.items():
         measures[f"kept: {kind}"] = fmean(is_kept(f.markdown) for f, p in both if kind in p.extras)
     for kind, phrases in TRACES.items():
-        measures[f"pages with {kind}"] = sum(any(t in f.markdown for t in phrases) for f, _ in both)
+        measures[f"pages with {kind}"] = sum(any(t in f.markdown and t not in p.markdown for t in phrases) for f, p in both)
     return {**measures, "seconds": seconds}
 
 

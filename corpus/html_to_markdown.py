@@ -38,7 +38,9 @@ ITEM_START, ITEM_END = "\ue002", "\ue005"
 ROW_START, CELL_END = "\ue003", "\ue004"
 PRIVATE_MARKS = re.compile("[\ue000-\ue007]")
 SUPERSCRIPTS = str.maketrans("0123456789+-\u2212", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
-EMBED_CLASSES = re.compile(r"(?i)\b(?:twitter-tweet|twitter-video|instagram-media|bluesky-embed|mastodon-embed|tiktok-embed|reddit-\w+|fb-\w+)")
+EMBED_CLASSES = re.compile(
+    r"(?i)\b(?:twitter-tweet|twitter-video|instagram-media|bluesky-embed|mastodon-embed|tiktok-embed|reddit-\w+|fb-\w+)"
+)
 MAX_CELL_WORDS = 60  # a table with a longer cell is layout
 
 
@@ -223,7 +225,11 @@ class HtmlMarkdownWriter(MarkdownWriter):
         return super().render_element(element, inner)
 
     def render_unclosed(self, element: OpenElement, inner: str) -> str:
-        return self.render_element(element, inner) if element.tag in ("ul", "ol", "li") else super().render_unclosed(element, inner)
+        return (
+            self.render_element(element, inner)
+            if element.tag in ("ul", "ol", "li")
+            else super().render_unclosed(element, inner)
+        )
 
     def quotation(self, element: OpenElement, inner: str) -> str:
         """A quote; a message of a network that stands in a post is an embed."""

@@ -109,7 +109,7 @@ def furniture_kind(element: Element, whole_page: bool) -> str:
         marks = marks[:MAX_MARKS]
         if NOT_FURNITURE.search(marks):
             return ""
-        if COMMENTS.search(marks):
+        if COMMENTS.search(marks) and tag not in ("html", "body", "main"):
             return "comments"
         if _is_widget(marks, whole_page) and not _is_article(element):
             return "soft"
@@ -160,7 +160,9 @@ def _is_widget(marks: str, whole_page: bool) -> bool:
 
 def _is_article(element: Element) -> bool:
     """Whether its classes are those of a post: "category-social" and "tag-ads" are subjects of it."""
-    return element.tag in ("html", "body", "article", "main") or "hentry" in element.marks or "type-post" in element.marks
+    return (
+        element.tag in ("html", "body", "article", "main") or "hentry" in element.marks or "type-post" in element.marks
+    )
 
 
 def content_rank(element: Element) -> int:
@@ -168,7 +170,7 @@ def content_rank(element: Element) -> int:
     tag, attributes = element.tag, element.attributes
     if tag in ("article", "main") and not attributes:
         return 2 if tag == "article" else 1
-    if tag in ("meta", "link", "input") or not attributes:
+    if tag in ("meta", "link", "input", "html", "body") or not attributes:
         return 0
     classes = element.marks.split()
     if (
@@ -251,7 +253,9 @@ class _Page:
     def best(self) -> int:
         """The index of the element that is the post; -1 for all of the page."""
         for rank in (3, 2, 1):
-            candidates = [i for i, r in enumerate(self.ranks) if r == rank and self.prose[i] and not self.is_furniture(i)]
+            candidates = [
+                i for i, r in enumerate(self.ranks) if r == rank and self.prose[i] and not self.is_furniture(i)
+            ]
             if not candidates:
                 continue
             best = max(candidates, key=lambda i: self.prose[i])
@@ -297,7 +301,9 @@ def find_content(events: Sequence[Event]) -> PageContent:
     best = page.best()
     begin, end = (page.elements[best].start + 1, page.elements[best].end - 1) if best >= 0 else (0, len(events))
     dropped = {e.start: e.end for e, kind in zip(page.elements, page.kinds, strict=True) if kind}
-    notes = next((e for e in page.elements if e.start >= end and NOTES.search(e.marks) and e.start not in dropped), None)
+    notes = next(
+        (e for e in page.elements if e.start >= end and NOTES.search(e.marks) and e.start not in dropped), None
+    )
     parts = [(begin, end)] + ([(notes.start, notes.end)] if notes else [])
     return PageContent(parts, dropped, "comments" in page.kinds, page.total > 0)
 

@@ -19,10 +19,17 @@ DATE_NAMES = (
 AUTHOR_NAMES = ("author", "article:author", "dc.creator", "dcterms.creator", "parsely-author", "byl", "sailthru.author")
 TITLE_CLASSES = {"p-name", "entry-title", "post-title", "article-title", "pw-post-title", "headline", "post__title"}
 ARTICLE_TYPES = re.compile(r"(?i)(?:article|posting|report|blog\b)")
-PUBLISHED = re.compile(r"(?:^|[\s_-])(?:dt-published|published|entry-date|post-date|pubdate|date-published)(?:$|[\s_-])")
+PUBLISHED = re.compile(
+    r"(?:^|[\s_-])(?:dt-published|published|entry-date|post-date|pubdate|date-published)(?:$|[\s_-])"
+)
 UPDATED = re.compile(r"(?:^|[\s_-])(?:dt-updated|updated|modified|dt-modified|last-updated)(?:$|[\s_-])")
-BYLINE = re.compile(r"(?:^|[\s_-])(?:date\w*|byline|meta\w*|posted(?:-on)?|time\w*|published|dateline|submitted)(?:$|[\s_-])")
-BY_AUTHOR = re.compile(r"(?:written |posted |published )?by:? (?P<name>[^\W\d_][\w.’' -]{1,60}?)(?:\s+(?:on|at|in|[|·•—–,])\b.*|\s*[|·•—–,].*)?\Z", re.I)
+BYLINE = re.compile(
+    r"(?:^|[\s_-])(?:date\w*|byline|meta\w*|posted(?:-on)?|time\w*|published|dateline|submitted)(?:$|[\s_-])"
+)
+BY_AUTHOR = re.compile(
+    r"(?:written |posted |published )?by:? (?P<name>[^\W\d_][\w.’' -]{1,60}?)(?:\s+(?:on|at|in|[|·•—–,])\b.*|\s*[|·•—–,].*)?\Z",
+    re.I,
+)
 ADDRESS_DAY = re.compile(r"/((?:19|20)\d\d)/(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?:/|\b)")
 TITLE_SEPARATORS = re.compile(r"\s+[|·•—–»«:-]+\s+|: ")
 MAX_BYLINE = 160  # characters of a line that states a day
@@ -207,7 +214,11 @@ def _marked_date(page: _Page, element: Element) -> str:
 
 def _dates_in_sight(page: _Page) -> Iterator[str]:
     """Days that stand beside the title or at the begin or end of the post: <time>, then lines that look like a byline."""
-    near = [e for e in page.elements if page.begin - NEAR <= e.start <= page.begin + NEAR or page.end <= e.start <= page.end + 40]
+    near = [
+        e
+        for e in page.elements
+        if page.begin - NEAR <= e.start <= page.begin + NEAR or page.end <= e.start <= page.end + 40
+    ]
     for element in near:
         if element.tag == "time" and not UPDATED.search(element.marks):
             day = parse_date(element.attributes.get("datetime") or page.text(element))

@@ -10,13 +10,27 @@ from dataclasses import dataclass, field
 
 from corpus.readers.html_parser import Element, Event, find_elements
 
-LINE_NUMBER_MARKS = re.compile(r"(?:^|[\s_-])(?:ln|lnt|lnos?|lineno|linenos|linenumbers?|line-?numbers?(?:-rows)?|hljs-ln-n\w*)(?:$|[\s_-])")
+LINE_NUMBER_MARKS = re.compile(
+    r"(?:^|[\s_-])(?:ln|lnt|lnos?|lineno|linenos|linenumbers?|line-?numbers?(?:-rows)?|hljs-ln-n\w*)(?:$|[\s_-])"
+)
 CODE_LINE_TAGS = {"div", "li", "p", "tr"}  # of code: each is a line
 LANGUAGE_MARKS = re.compile(
     r"(?:lang(?:uage)?|brush|highlight-source)[-:]\s?(?P<name>[\w+#]+)|\b(?:syntaxhighlighter|highlight|hljs|sourcecode|prettyprint)\s+"
     r"(?:lang-)?(?P<other>[a-z][\w+#]*)"
 )
-NO_LANGUAGES = {"highlight", "table", "linenums", "plain", "plaintext", "text", "none", "nohighlight", "code", "chroma", "notranslate"}
+NO_LANGUAGES = {
+    "highlight",
+    "table",
+    "linenums",
+    "plain",
+    "plaintext",
+    "text",
+    "none",
+    "nohighlight",
+    "code",
+    "chroma",
+    "notranslate",
+}
 REFERENCE_TEXT = re.compile(r"[\[(]?(?:\d{1,3}|[a-z]|[ivx]{1,6}|[*†‡§]{1,3})[\])]?\Z")
 BACK_LINK_TEXT = re.compile(r"[↩↑⏎^⤴🔙\ufe0e\ufe0f\s]*(?:back|return|jump up)?[\s.]*\Z|[\[(]?\d{1,3}[\])]?\.?\Z", re.I)
 FOOTNOTE_MARKS = re.compile(r"(?:^|[\s_-])(?:footnote\w*|fn|fnref|noteref|endnote\w*|sdfootnote\w*)(?:$|[\s:_-])")
@@ -142,7 +156,9 @@ def _code_text(rewriting: Rewriting, element: Element) -> str:
             marks = attributes.get("class", "").lower()
             if value == "br":
                 parts.append("\n")
-            elif value in ("button", "style", "script") or (marks and value != "pre" and LINE_NUMBER_MARKS.search(marks)):
+            elif value in ("button", "style", "script") or (
+                marks and value != "pre" and LINE_NUMBER_MARKS.search(marks)
+            ):
                 open_skips.append(value)
         elif value in CODE_LINE_TAGS and parts and not parts[-1].endswith("\n"):
             parts.append("\n")
@@ -171,7 +187,11 @@ def _language(rewriting: Rewriting, number: int) -> str:
 def _drop_heading_links(rewriting: Rewriting) -> None:
     """Headings link to themselves by a mark that readers don't see."""
     for element in rewriting.elements:
-        if element.tag == "a" and element.end - element.start <= 8 and element.attributes.get("href", "").startswith("#"):
+        if (
+            element.tag == "a"
+            and element.end - element.start <= 8
+            and element.attributes.get("href", "").startswith("#")
+        ):
             if HEADING_LINK_TEXT.match(rewriting.text(element)) and element.start not in rewriting.replaced:
                 rewriting.replaced[element.start] = (element.end, [])
 
@@ -251,7 +271,11 @@ def _is_marked(rewriting: Rewriting, index: int) -> bool:
         element = rewriting.elements[index]
         a = element.attributes
         marks = " ".join([a.get(k, "") for k in ("class", "id", "role", "rel", "href", "epub:type", "name")]).lower()
-        if "data-fn" in a or "footnoteanchor" in a.get("data-component-name", "").lower() or FOOTNOTE_MARKS.search(marks):
+        if (
+            "data-fn" in a
+            or "footnoteanchor" in a.get("data-component-name", "").lower()
+            or FOOTNOTE_MARKS.search(marks)
+        ):
             return True
         index = element.parent
         if index < 0 or rewriting.elements[index].tag not in ("sup", "span"):
@@ -305,7 +329,9 @@ def _strip_number(body: list[Event], mark: str) -> None:
     for index, (kind, value, attributes) in enumerate(body):
         if kind == "text" and value.strip():
             number = re.escape(mark.strip("[]()"))
-            body[index] = Event(kind, re.sub(rf"\A\s*[\[(]?{number}(?:[\])]\.?|\.|:|\s(?=\s*\S)|\Z)\s*", "", value), attributes)
+            body[index] = Event(
+                kind, re.sub(rf"\A\s*[\[(]?{number}(?:[\])]\.?|\.|:|\s(?=\s*\S)|\Z)\s*", "", value), attributes
+            )
             return
 
 

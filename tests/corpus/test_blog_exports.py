@@ -407,7 +407,9 @@ def test_hostile_html_costs_no_square(tmp_path, monkeypatch, name, unit):
 
     opened, start = [0], html_parser.HtmlCollector.start
     monkeypatch.setattr(
-        html_parser.HtmlCollector, "start", lambda events, *rest: (start(events, *rest), opened.append(len(events.path)))[0]
+        html_parser.HtmlCollector,
+        "start",
+        lambda events, *rest: (start(events, *rest), opened.append(len(events.path)))[0],
     )
     make = lambda size: "<p>start " + unit * (size // len(unit)) + " end"  # noqa: E731
     assert len(outcomes(make(100_000))) == 1 and max(opened) <= html_parser.MAX_DEPTH + 1

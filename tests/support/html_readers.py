@@ -40,7 +40,9 @@ def words(markdown: str) -> Counter[str]:
 
 
 def paragraphs(markdown: str) -> Counter[str]:
-    blocks = (" ".join(re.findall(r"\w+", block)) for block in re.split(r"\n\s*\n", clean_markdown(markdown).casefold()))
+    blocks = (
+        " ".join(re.findall(r"\w+", block)) for block in re.split(r"\n\s*\n", clean_markdown(markdown).casefold())
+    )
     return Counter(filter(None, blocks))
 
 
@@ -81,7 +83,9 @@ def measure(reader: Reader, pages: list[SavedPage]) -> dict[str, float]:
     for kind, is_kept in KEPT.items():
         measures[f"kept: {kind}"] = fmean(is_kept(f.markdown) for f, p in both if kind in p.extras)
     for kind, phrases in TRACES.items():
-        measures[f"pages with {kind}"] = sum(any(t in f.markdown and t not in p.markdown for t in phrases) for f, p in both)
+        measures[f"pages with {kind}"] = sum(
+            any(t in f.markdown and t not in p.markdown for t in phrases) for f, p in both
+        )
     return {**measures, "seconds": seconds}
 
 

@@ -23,7 +23,10 @@ BOILERPLATE = {  # words of the pages that are none of the post's, by what they 
 }
 COMMENTS = [
     {"name": "Morwenna P.", "text": "My uncle owned one exactly like that and swore it could smell rain coming."},
-    {"name": "A. Reader", "text": "Lovely stuff, although surely the bracket belongs upside down? Greetings from Hull."},
+    {
+        "name": "A. Reader",
+        "text": "Lovely stuff, although surely the bracket belongs upside down? Greetings from Hull.",
+    },
 ]
 CODE = 'def pour(cups):\n    if cups < 3:\n        return "wait"\n    return cups - 1'
 POSTS = (

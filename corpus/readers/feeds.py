@@ -10,7 +10,6 @@ from corpus.post import Post, SkippedPost
 from corpus.readers.feed_dirt import is_teaser, strip_footers
 from corpus.readers.feed_fields import Fields, person_name, read_fields
 from corpus.readers.html import html_to_markdown
-from corpus.readers.html_footnotes import markdown_with_footnotes
 from corpus.readers.wordpress import find_wordpress_skip, wordpress_markdown
 from corpus.readers.xml_items import iter_items, local_name
 
@@ -117,7 +116,7 @@ def _find_feed_skip(fields: Fields, name: str) -> SkippedPost | None:
 
 
 def _feed_markdown(content: str, address: str) -> str:
-    text = markdown_with_footnotes(content) if "<" in content or "&" in content else content
+    text = html_to_markdown(content) if "<" in content or "&" in content else content
     return strip_footers(text, address)
 
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
-from corpus.encoding import decode_text
 from corpus.dates import parse_date
+from corpus.encoding import decode_text
 from corpus.html_to_markdown import HtmlMarkdownWriter
 from corpus.markup_patterns import INLINE_LINK
 from corpus.post import Post, SkippedPost, date_from_name, title_from_name
@@ -90,17 +90,15 @@ def _without_head(text: str, title: str, metadata: Metadata) -> str:
     """The Markdown of a post without what a page says of it in front: its title, its author, its day."""
     titles = (title.casefold(), metadata.heading.casefold())
     names = set(re.findall(r"\w+", " ".join(metadata.authors).casefold()))
-    kept, rest = [], text
+    rest = text
     for _ in range(MAX_HEAD_BLOCKS):
         block, blank, after = rest.partition("\n\n")
         heading = re.fullmatch(r"#+ ([^\n]+)\s*", block)
-        if heading and heading[1].strip("*` ").casefold() in titles:
-            kept, rest = [], after  # what stood over the title is none of the text
-            continue
-        if not _is_byline(block, names, metadata.date):
+        if heading and heading[1].strip("*` ").casefold() in titles or _is_byline(block, names, metadata.date):
+            rest = after
+        else:
             break
-        rest = after
-    return "\n\n".join([*kept, rest])
+    return rest
 
 
 def _is_byline(block: str, names: set[str], date: str | None) -> bool:

@@ -24,7 +24,7 @@ NEVER_TAGS = {
 FURNITURE_TAGS = {"header", "aside", "form"}
 CONTAINERS = {
     "html", "body", "div", "section", "article", "main", "table", "tbody", "tr", "td", "center", "font", "form", "span",
-    "layer", "span", "big",
+    "layer", "big",
 }
 # fmt: on
 _EDGE_BEFORE, _EDGE_AFTER = r"(?:^|[\s_-])", r"(?:$|[\s_-])"
@@ -40,12 +40,14 @@ COMMENTS = re.compile(
 WIDGETS = re.compile(  # what services put between the words of a post
     rf"""(?x)
     {_EDGE_BEFORE}
-    (?: sharing | sharedaddy | shar(?:e|ing)-?(?:this|buttons?|links?|bar|icons?|post|container) | addtoany\w* | addthis\w*
+    (?: sharing | sharedaddy | shar(?:e|ing)-?(?:this|buttons?|links?|bar|icons?|post|container)
+      | addtoany\w* | addthis\w*
       | sociable | social-?(?:links?|icons?|shar(?:e|ing)|media|buttons?|bar) | jetpack-likes\w* | like-post-wrapper
       | jp-relatedposts\w* | related-?(?:posts?|articles?|content|stories|links) | yarpp\w* | crp_related
       | subscription-widget\w* | captioned-button-wrap | button-wrapper | post-embed | embedded-post\w* | poll-embed
       | digest-post-embed | install-substack\w* | community-chat | graf--mixtapeembed | image-link-expand
-      | kg-(?:signup|bookmark|cta|button|file)-card | newsletter\w* | mc4wp\w* | mailing-list | breadcrumbs? | pagination
+      | kg-(?:signup|bookmark|cta|button|file)-card | newsletter\w* | mc4wp\w* | mailing-list
+      | breadcrumbs? | pagination
       | toc_container | ez-toc\w* | lwptoc | table-of-contents | tableofcontents | rank-math-toc-block
       | adsbygoogle | outbrain | taboola\w* | copy-code | copy-?(?:btn|button) | header-anchor-post | anchorjs-link
       | author-bio | byline | post-nav\w* | cookie-?(?:notice|consent|law|bar|banner|choices?|policy|popup)\w* )
@@ -62,7 +64,8 @@ FURNITURE = re.compile(  # what a theme puts around a post
     (?: recommend(?:ed|ations?) | read-?more(?:-wrap)? | more-(?:from|stories|posts) | popular-posts | trending
       | recent-posts | post-cards? | links-nextprev | prev-?next | next-?prev | paginav | blog-pager | navbar
       | (?:article|posts|post|entry|nav|page|site)-navigation | side-?bar | widget-area | consent | gdpr\w* | eu-cookie
-      | cc-window | privacy-notice | author-(?:box|info|card|profile|name) | about-(?:the-)?author | (?:post|article)-author
+      | cc-window | privacy-notice | author-(?:box|info|card|profile|name)
+      | about-(?:the-)?author | (?:post|article)-author
       | (?:post|entry|article|page)-?(?:meta(?:data)?|info|date|byline|tags?|categor(?:y|ies)|labels|footer)
       | posted-on | dateline | read(?:ing)?-time | tag-?(?:cloud|list|links) | cat-links | skip-?link | visually-?hidden
       | advert\w* | ad-(?:container|slot|wrapper|unit) | sponsor(?:ed)? | promo\w* | sign-?up | paywall | call-to-action
@@ -71,8 +74,8 @@ FURNITURE = re.compile(  # what a theme puts around a post
     """
 )
 FURNITURE_CLASSES = {  # whole names
-    "ad", "ads", "bio", "byline", "date", "donate", "likes", "menu", "meta", "neighbors", "pager", "rating", "reactions",
-    "tags", "timestamp", "post-share-links",
+    "ad", "ads", "bio", "byline", "date", "donate", "likes", "menu", "meta", "neighbors", "pager", "rating",
+    "reactions", "tags", "timestamp", "post-share-links",
 }  # fmt: skip
 NOT_FURNITURE = re.compile(r"footnote|endnote|post-content|entry-content|article-body|e-content")
 NOTES = re.compile(r"(?:^|[\s_-])(?:footnotes|endnotes)(?:$|[\s_-])")

@@ -27,8 +27,11 @@ BYLINE = re.compile(
     r"(?:^|[\s_-])(?:date\w*|byline|meta\w*|posted(?:-on)?|time\w*|published|dateline|submitted)(?:$|[\s_-])"
 )
 BY_AUTHOR = re.compile(
-    r"(?:written |posted |published )?by:? (?P<name>[^\W\d_][\w.’' -]{1,60}?)(?:\s+(?:on|at|in|[|·•—–,])\b.*|\s*[|·•—–,].*)?\Z",
-    re.I,
+    r"""(?ix)
+    (?: written\x20 | posted\x20 | published\x20 )? by:?\x20
+    (?P<name> [^\W\d_] [\w.’'\x20-]{1,60}? )
+    (?: \s+ (?:on|at|in) \b .* | \s* [|·•—–,] .* )? \Z
+    """
 )
 ADDRESS_DAY = re.compile(r"/((?:19|20)\d\d)/(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?:/|\b)")
 TITLE_SEPARATORS = re.compile(r"\s+[|·•—–»«:-]+\s+|: ")
@@ -103,8 +106,8 @@ def _read_head(page: _Page) -> None:
             page.meta.setdefault("title tag", text_of(page.events, element))
     objects = [one for script in scripts for one in _json_objects(script)]
     articles = [one for one in objects if ARTICLE_TYPES.search(str(one.get("@type")))]
-    for one in [*articles, *(one for one in objects if "datePublished" in one)]:
-        for key, value in one.items():
+    for article in [*articles, *(one for one in objects if "datePublished" in one)]:
+        for key, value in article.items():
             page.json.setdefault(key, value)
 
 
@@ -213,7 +216,7 @@ def _marked_date(page: _Page, element: Element) -> str:
 
 
 def _dates_in_sight(page: _Page) -> Iterator[str]:
-    """Days that stand beside the title or at the begin or end of the post: <time>, then lines that look like a byline."""
+    """Days beside the title, or at the begin or end of the post: <time>, then lines that look like a byline."""
     near = [
         e
         for e in page.elements

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from corpus.post import SkippedPost
@@ -109,3 +109,23 @@ def find_elements(events: Sequence[Event]) -> list[Element]:
 def text_of(events: Sequence[Event], element: Element) -> str:
     """The text of an element in one line."""
     return " ".join("".join(e.value for e in events[element.start : element.end] if e.kind == "text").split())
+
+
+@dataclass
+class Rewriting:
+    """What replaces some of the elements: by the index of its start event, the index after its end and new events."""
+
+    events: Sequence[Event]
+    elements: list[Element]
+    replaced: dict[int, tuple[int, list[Event]]] = field(default_factory=dict)
+
+    def text(self, element: Element) -> str:
+        """Its text, at most a few words of it."""
+        parts, size = [], 0
+        for event in self.events[element.start : element.end]:
+            if event.kind == "text":
+                parts.append(event.value)
+                size += len(event.value)
+                if size > 200:
+                    break
+        return " ".join("".join(parts).split())

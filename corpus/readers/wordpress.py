@@ -5,7 +5,8 @@ import re
 
 from corpus.post import SkippedPost
 from corpus.readers.feed_fields import Fields, escape_html
-from corpus.readers.html_footnotes import markdown_with_footnotes
+from corpus.readers.html import html_to_markdown
+from corpus.readers.html_footnotes import with_notes
 
 NOT_PUBLIC = {
     "draft": "a draft",
@@ -90,7 +91,7 @@ def find_wordpress_skip(fields: Fields, name: str) -> SkippedPost | None:
 def wordpress_markdown(fields: Fields) -> str:
     """The content of an item as Markdown. Raises SkippedPost as `html_to_markdown`."""
     content, notes = expand_wordpress(fields.content)
-    return markdown_with_footnotes(content, {**_native_footnotes(fields), **notes})
+    return html_to_markdown(with_notes(content, {**_native_footnotes(fields), **notes}))
 
 
 def _native_footnotes(fields: Fields) -> dict[str, str]:
@@ -130,7 +131,7 @@ def _drop_shortcodes(text: str, notes: dict[str, str]) -> str:
     def note(match: re.Match) -> str:
         key = f"shortcode-{len(notes) + 1}"
         notes[key] = match["note"]
-        return f'<sup data-fn="{key}"></sup>'
+        return f'<sup data-fn="{key}"><a href="#{key}">{len(notes)}</a></sup>'
 
     text = NOTE_SHORTCODE.sub(note, MEDIA_SHORTCODE.sub("", text))
     pairs = {name.lower() for name in CLOSING_SHORTCODE.findall(text)}

@@ -141,7 +141,8 @@ def footnote_html(layout: str) -> tuple[str, str]:
         (
             '<sup class="footnote-ref"><a href="#fn1" id="fnref1">[1]</a></sup>',
             '<hr class="footnotes-sep"><section class="footnotes"><ol class="footnotes-list"><li id="fn1"'
-            f' class="footnote-item"><p>{NOTE} <a href="#fnref1" class="footnote-backref">↩︎</a></p></li></ol></section>',
+            f' class="footnote-item"><p>{NOTE} <a href="#fnref1" class="footnote-backref">↩︎</a></p></li></ol>'
+            "</section>",
         ),
     )
     return f"<p>{NOTED.format(ref=ref)}</p>", note
@@ -221,7 +222,8 @@ def _page(layout: str, number: int, names: tuple[str, ...]) -> SavedPage:
     html = _environment().get_template(f"{layout}.html").render(
         title=post.title, author=AUTHOR, site=SITE, date=post.date, url=f"https://blog.example/{slug}/", slug=slug,
         body=body, excerpt="What came of it, in short.", menu='<a class="page-link" href="/about/">About</a>',
-        day=day_of_month, day_short=f"{day:%b} {day.day}, {day.year}", day_posted=f"{day:%a} {day:%d} {day:%B} {day.year}",
+        day=day_of_month, day_short=f"{day:%b} {day.day}, {day.year}",
+        day_posted=f"{day:%a} {day:%d} {day:%B} {day.year}",
         weekday=f"{day:%A}, {day_of_month}", comments=COMMENTS,
         others=[{"title": o.title, "text": " ".join(o.text.split()[:30])} for o in others], **BOILERPLATE,
     )  # fmt: skip

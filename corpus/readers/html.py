@@ -11,7 +11,6 @@ from pathlib import PurePath
 from corpus.dates import parse_date
 from corpus.encoding import decode_text
 from corpus.html_to_markdown import HtmlMarkdownWriter
-from corpus.markup_patterns import INLINE_LINK
 from corpus.post import Post, SkippedPost, date_from_name, title_from_name
 from corpus.readers.html_content import find_content, find_furniture
 from corpus.readers.html_metadata import Metadata, read_metadata
@@ -19,6 +18,7 @@ from corpus.readers.html_parser import Event, find_elements, parse_html
 from corpus.readers.html_rewrite import rewrite
 
 __all__ = ["html_to_markdown", "parse_html", "read_html", "to_markdown"]
+LINK = re.compile(r"\[([^\[\]]*)\]\([^()\s]*\)")
 MAX_HEAD_BLOCKS, MAX_BYLINE_WORDS = 8, 14
 BYLINE_WORDS = {
     "by", "on", "at", "in", "posted", "published", "written", "min", "mins", "minute", "minutes", "read", "reading",
@@ -103,7 +103,7 @@ def _without_head(text: str, title: str, metadata: Metadata) -> str:
 
 def _is_byline(block: str, names: set[str], date: str | None) -> bool:
     """Whether a block is the author's name, the day of the post, or how long it takes to read."""
-    words = set(re.findall(r"\w+", INLINE_LINK.sub(r"\g<words>", block).casefold()))
+    words = set(re.findall(r"\w+", LINK.sub(r"\1", block).casefold()))
     if not words or len(words) > MAX_BYLINE_WORDS or block.startswith(("#", "-", ">", "`")):
         return False
     rest = words - names - BYLINE_WORDS

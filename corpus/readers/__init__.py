@@ -10,10 +10,11 @@ from pathlib import Path
 from corpus.dates import NumericDay
 from corpus.encoding import decode_text, mend_c1
 from corpus.post import Post, SkippedPost, post_id, to_valid_line
-from corpus.readers.archives import iter_ghost, iter_zip
+from corpus.readers.archives import iter_zip
 from corpus.readers.docx import OLE_MAGIC, read_docx
 from corpus.readers.feeds import iter_feed
 from corpus.readers.html import read_html
+from corpus.readers.json_exports import iter_json
 from corpus.readers.jsonl import iter_jsonl
 from corpus.readers.markdown import read_markdown, read_mdx, read_text
 from corpus.readers.mbox import iter_mbox
@@ -41,7 +42,7 @@ ARCHIVE_FORMATS = {
     ".atom": "xml",
     ".wxr": "xml",
     ".zip": "archive",
-    ".json": "ghost",
+    ".json": "json",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".mbox": "mbox",
@@ -62,7 +63,7 @@ def iter_posts(path: Path, max_bytes: float, role: str = "user") -> Iterator[Pos
     posts = {
         "xml": lambda: iter_feed(path, max_bytes),
         "archive": lambda: iter_zip(path, max_bytes, SINGLE_POST_READERS),
-        "ghost": lambda: iter_ghost(path, max_bytes),
+        "json": lambda: iter_json(path, max_bytes),
         "jsonl": lambda: iter_jsonl(path, max_bytes, role),
         "mbox": lambda: iter_mbox(path, max_bytes),
     }[archive_format]()

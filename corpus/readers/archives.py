@@ -1,8 +1,7 @@
-"""Blog exports in one archive or JSON file: Substack, Medium, Ghost; and any .zip of posts."""
+"""Blog exports in one archive: Substack, Medium; and any .zip of posts."""
 
 import csv
 import io
-import json
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +9,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from corpus.encoding import decode_text
-from corpus.post import Post, SkippedPost, parse_date, parse_names
+from corpus.post import Post, SkippedPost, parse_date
 from corpus.readers.html import html_to_markdown, read_html
 
 MAX_ENTRIES = 100_000
@@ -114,73 +113,3 @@ def _substack_metadata(data: bytes) -> dict[str, dict[str, Any]]:
                 "kind": "page" if row.get("type") in ("page", "thread") else "post",
             }
     return metadata
-
-
-def iter_ghost(path: Path, max_bytes: float) -> Iterator[Post | SkippedPost]:
-    """The posts of a Ghost export, or of a JSON list. Raises SkippedPost for a file of another kind."""
-    size = path.stat().st_size
-    if size > max_bytes:
-        raise SkippedPost(f"the file has {size / 1e6:.0f} MB, more than ingest.max_file_mb")
-    try:
-        data = json.loads(decode_text(path.read_bytes()))
-    except (ValueError, RecursionError) as e:
-        raise SkippedPost(f"not JSON: {' '.join(str(e).split())[:80]}") from None
-    if isinstance(data, dict) and isinstance(data.get("db"), list) and data["db"] and isinstance(data["db"][0], dict):
-        data = data["db"][0].get("data") or {}
-    rows = data.get("posts") if isinstance(data, dict) else data
-    if not isinstance(rows, list):
-        raise SkippedPost("JSON, but no blog export: it has no list of posts")
-    authors = _linked_names(data, "users", "posts_authors", "author_id")
-    tags = _linked_names(data, "tags", "posts_tags", "tag_id")
-    for number, row in enumerate(rows, 1):
-        name = f"post {number}"
-        try:
-            if not isinstance(row, dict):
-                raise SkippedPost("no post: not a row of named values", name)
-            name = str(row.get("slug") or name)[:200]
-            yield _ghost_post(row, authors, tags, name)
-        except SkippedPost as e:
-            yield SkippedPost(str(e), name, e.cause)
-
-
-def _ghost_post(
-    row: dict[str, Any], authors: Mapping[str, list[str]], tags: Mapping[str, list[str]], name: str
-) -> Post:
-    content = row.get("html") or row.get("content") or row.get("body") or ""
-    if isinstance(content, str) and "<" in content:
-        text = html_to_markdown(content)
-    else:
-        text = content or row.get("plaintext") or row.get("markdown") or row.get("text") or ""
-    key = str(row.get("id"))
-    return Post(
-        text=text if isinstance(text, str) else "",
-        title=str(row.get("title") or name)[:1000],
-        date=parse_date(row.get("published_at") or row.get("date") or row.get("created_at")),
-        date_from="feed",
-        tags=tags.get(key) or parse_names(row.get("tags")),
-        draft=str(row.get("status") or "published") not in ("published", "sent", "publish") or row.get("draft") is True,
-        authors=authors.get(key) or parse_names(row.get("authors") or row.get("author")),
-        url=str(row.get("canonical_url") or row.get("url") or "")[:500],
-        kind="page" if row.get("type") == "page" or row.get("page") in (1, True) else "post",
-        name=name,
-    )
-
-
-def _linked_names(data: Any, table: str, link_table: str, key: str) -> dict[str, list[str]]:
-    """Ghost stores authors and tags in tables of their own: {number of the post: names}."""
-    if (
-        not isinstance(data, dict)
-        or not isinstance(data.get(table), list)
-        or not isinstance(data.get(link_table), list)
-    ):
-        return {}
-    names: dict[str, str] = {}
-    for row in data[table]:
-        if isinstance(row, dict):
-            names[str(row.get("id"))] = str(row.get("name") or row.get("slug") or "")
-    linked: dict[str, list[str]] = {}
-    for link in data[link_table]:
-        name = names.get(str(link.get(key))) if isinstance(link, dict) else None
-        if name:
-            linked.setdefault(str(link.get("post_id")), []).append(name)
-    return linked

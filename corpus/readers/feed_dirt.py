@@ -4,8 +4,11 @@ import re
 
 MAX_FOOTER_WORDS = 60
 MAX_FOOTERS = 4  # lines at the end of a post
+MIN_TITLE = 3  # characters, so that it is found in no other word
+MIN_ADDRESS = 12  # characters, so that a post is no front page
+MAX_READ_MORE_WORDS = 8
 MAX_TEASER_WORDS = 250  # a longer text that ends in "read more" is a post
-FOOTER = re.compile(
+ORIGIN = re.compile(  # of the post, in the languages of WordPress; with a link, or the title
     r"""(?ix)
     ^ [\s*_>(]* (?:
         (?: the | this ) [ ] (?: post | article | entry | story | episode ) [ ,] .{0,300}?
@@ -26,7 +29,13 @@ FOOTER = re.compile(
       | (?: сообщение | запись ) [ ] .{0,300} \b (?: появил[аиось]+ [ ] (?: сначала | впервые ) | впервые [ ]
             появил[аиось]+ ) .{0,300}
       | .{0,300} [ ] は .{0,300} に最初に表示されました。?
-      | thanks [ ] for [ ] reading [ ] .{0,120}? [!.] [ ] subscribe \b .{0,300}
+    ) [\s*_).!…]* $
+    """
+)
+FOOTER = re.compile(
+    r"""(?ix)
+    ^ [\s*_>(]* (?:
+        thanks [ ] for [ ] reading [ ] .{0,120}? [!.] [ ] subscribe \b .{0,300}
       | thanks [ ] for [ ] reading [ ] (?: this [ ] post [ ] )? (?: via | by | over ) [ ] (?: rss | e-?mail ) .{0,120}
       | (?: copyright [ ]? )? (?: © | &copy; | \(c\) ) [ ]? (?: copyright [ ] )? \d{4} .{0,200}
       | \[ (?: \d+ [ ] )? (?: (?: leave | post | add | write ) [ ] a [ ] comment | comments? (?: [ ] on [ ] .{0,200} )?
@@ -53,40 +62,50 @@ READ_MORE = re.compile(
 )
 
 
-def strip_footers(text: str, address: str = "") -> str:
+def strip_footers(text: str, address: str = "", title: str = "") -> str:
     """Markdown of a post in a feed without the lines that the feed puts at its end.
 
     address: of the post; a last line that links to it and to another page is such a line in any language.
     """
     for _ in range(MAX_FOOTERS):
         before, _, line = text.rstrip().rpartition("\n")
-        if len(line.split()) > MAX_FOOTER_WORDS or not (FOOTER.match(line) or _links_to_itself(line, address)):
+        is_origin = ORIGIN.match(line) and (
+            "](" in line or line.lower().startswith("this ") or (len(title) > MIN_TITLE and title in line)
+        )
+        is_footer = is_origin or FOOTER.match(line) or _links_to_itself(line, address)
+        if not is_footer or len(line.split()) > MAX_FOOTER_WORDS:
             return text
         text = before.rstrip()
     return text
 
 
 def _links_to_itself(line: str, address: str) -> bool:
-    """True for a short line of at least two links, one of which leads to the post itself."""
-    own = re.sub(r"[?#].*|/+$", "", re.sub(r"^https?:", "", address.strip()))
-    links = [re.sub(r"[?#].*|/+$", "", re.sub(r"^https?:", "", link)) for link in re.findall(r"\]\(([^()\s]+)", line)]
-    return (
-        len(own) > 12 and len(links) > 1 and own in links and any(own.startswith(link) for link in links if link != own)
-    )
+    """True for a short line of at least two links: one to the post itself, one to its blog."""
+    own = _plain_address(address)
+    links = [_plain_address(link) for link in re.findall(r"\]\(([^()\s]+)", line)]
+    others = [link for link in links if link != own]
+    return len(own) > MIN_ADDRESS and own in links and any(own.startswith(link) for link in others)
 
 
-def is_teaser(text: str) -> bool:
-    """True for a text that ends as feeds end the start of a post: "[…]", "Continue reading"."""
-    last = text.rstrip().rpartition("\n")[2][-400:]
+def _plain_address(address: str) -> str:
+    """An address without scheme, query and closing slashes."""
+    return re.sub(r"[?#].*|/+$", "", re.sub(r"^https?:", "", address.strip()))
+
+
+def is_teaser(text: str, address: str = "") -> bool:
+    """True for a text that ends as feeds end the start of a post: "[…]", "Continue reading" with a link to the post."""
+    last = text.rstrip().rpartition("\n")[2][-600:]
     if CUT_OFF.search(last):
         return True
-    return len(text.split()) < MAX_TEASER_WORDS and len(last.split()) <= MAX_TEASER_WORDS and bool(_read_more(last))
-
-
-def _read_more(line: str) -> bool:
-    """A line that is nothing but "read more", or that is cut off before it."""
-    match = READ_MORE.search(line)
-    if not match:
+    words = re.sub(r"\]\([^()\n]*\)", "]", last)
+    match = READ_MORE.search(words)
+    if not match or len(text.split()) > MAX_TEASER_WORDS:
         return False
-    before = line[: match.start()].rstrip("[(*_ \t>")
-    return not before or before.endswith(("…", "...", "]", "&hellip;")) or "](" in line[match.start() - 1 :]
+    before = words[: match.start()].rstrip("[(*_ \t>")
+    is_cut = before.endswith(("…", "...", "&hellip;"))
+    if "]" not in match[0]:  # no link
+        return is_cut or (not before and len(match[0].split()) <= MAX_READ_MORE_WORDS)
+    is_linked = match[0].startswith("[") or words[: match.start()].endswith("[")
+    link = _plain_address(re.findall(r"\]\(([^()\s]*)", last)[-1:][0] if "](" in last else "")
+    host = _plain_address(address).lstrip("/").split("/")[0]
+    return is_linked and (is_cut or not before) and (not host or not link.startswith("//") or host in link)

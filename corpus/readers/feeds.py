@@ -79,13 +79,13 @@ def _to_post(fields: Fields, name: str, blog: Blog, max_bytes: float) -> Post | 
     if skipped:
         return skipped
     address = (fields.address or fields.text.get("link", "")).strip()
+    title = html.unescape(" ".join(html_to_markdown(fields.text.get("title", "")).split())) or name
     try:
-        text = wordpress_markdown(fields) if fields.is_wordpress else _feed_markdown(content, address)
+        text = wordpress_markdown(fields) if fields.is_wordpress else _feed_markdown(content, address, title)
     except SkippedPost as e:
         return SkippedPost(str(e), name)
-    if not fields.is_wordpress and is_teaser(text):
+    if not fields.is_wordpress and is_teaser(text, address):
         return SkippedPost("only the start of a post: its feed holds no whole texts, an export of the blog does", name)
-    title = html.unescape(" ".join(html_to_markdown(fields.text.get("title", "")).split())) or name
     names = [blog.names.get(author, [author]) for author in fields.authors if author]
     return Post(
         text=text,
@@ -115,9 +115,9 @@ def _find_feed_skip(fields: Fields, name: str) -> SkippedPost | None:
     return None
 
 
-def _feed_markdown(content: str, address: str) -> str:
+def _feed_markdown(content: str, address: str, title: str) -> str:
     text = html_to_markdown(content) if "<" in content or "&" in content else content
-    return strip_footers(text, address)
+    return strip_footers(text, address, title)
 
 
 def _kind(fields: Fields, text: str, title: str) -> str:

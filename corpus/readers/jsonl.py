@@ -78,7 +78,7 @@ def _post_from_text(row: Mapping[str, Any], name: str) -> Post | SkippedPost:
     title = row.get("title") if isinstance(row.get("title"), str) else ""
     return Post(
         text=text,
-        title=title or _first_words(text),
+        title=title or first_words(text),
         date=parse_date(next((row[key] for key in DATE_KEYS if row.get(key)), None)),
         date_from="feed",
         tags=parse_names(row.get("tags")),
@@ -105,12 +105,13 @@ def _post_from_chat(
     title = row.get("title")
     return Post(
         text=text,
-        title=title if isinstance(title, str) and title else _first_words(text),
+        title=title if isinstance(title, str) and title else first_words(text),
         date=parse_date(dates[0]) if dates else None,
         date_from="feed",
         name=name,
     )
 
 
-def _first_words(text: str) -> str:
+def first_words(text: str) -> str:
+    """A title for a text that has none."""
     return " ".join(text[:200].split()[:TITLE_WORDS])

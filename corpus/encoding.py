@@ -16,7 +16,6 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 C1_CONTROLS = re.compile("[\x80-\x9f]")
-MISREAD_UTF8 = re.compile("[\xc2-\xf4][\x80-\xbf]")  # two bytes of UTF-8, read as Latin-1
 LATIN1_NAMES = ("ascii", "iso8859-1", "cp1252")  # as Python names them; all three are read as Windows-1252
 
 
@@ -50,16 +49,6 @@ def mend_c1(text: str) -> str:
     if text.isascii() or not C1_CONTROLS.search(text):
         return text
     return C1_CONTROLS.sub(lambda match: match[0].encode("latin-1").decode("cp1252", "ignore"), text)
-
-
-def mend_mojibake(text: str) -> str:
-    """UTF-8 that was read as Latin-1 or Windows-1252 ("donâ€™t") as it was meant; any other text as it is."""
-    for encoding in ("latin-1", "cp1252") if MISREAD_UTF8.search(text) or "â€" in text else ():
-        try:
-            return text.encode(encoding).decode("utf-8")
-        except (UnicodeEncodeError, UnicodeDecodeError):
-            continue
-    return text
 
 
 def decode_text(data: bytes) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 HEAD_BYTES = 100_000  # in which the declaration and the root stand
+ENOUGH_CHARACTERS = 50  # of several bytes, to know UTF-8 by
 CHANNEL_BYTES = 5_000_000  # before the first item: what the file says of the blog and its authors
 ROOT = re.compile(rb"<\?xml\b|<(?:rss|feed|rdf:RDF|(?:\w+:)?(?:rss|feed))\b")
 DECLARED_ENCODING = re.compile(rb"<\?xml\b[^>]{0,200}?\bencoding\s*=\s*[\"']([\w.:-]{1,40})")
@@ -95,7 +96,8 @@ class Xml:
     file: BinaryIO
     start: int  # where its XML begins
     encoding: str  # the declared one; "" without a declaration
-    transcoded: bool  # to UTF-8, whatever the declaration says
+    is_utf8: bool  # whatever the declaration says
+    is_wordpress: bool  # an export, whose items have a status
     mended: list[str] = field(default_factory=list)
 
     def read(self, size: int = -1) -> bytes:
@@ -123,10 +125,27 @@ def open_xml(path: Path) -> Iterator[Xml]:
             head = transcoded.read(HEAD_BYTES)
         source: BinaryIO = transcoded if wide else file
         declared = DECLARED_ENCODING.search(head)
-        encoding = "utf-8" if wide else declared[1].decode().lower() if declared else ""
+        encoding = declared[1].decode().lower() if declared else ""
         start, mended = _find_start(head)
+        is_utf8 = bool(wide)
+        if not wide and encoding not in ("", "utf-8", "utf8", "us-ascii") and _is_utf8(source):
+            is_utf8, mended = True, [*mended, f"UTF-8 that says {encoding}"]
         source.seek(start)
-        yield Xml(source, start, encoding, bool(wide), mended)
+        is_wordpress = b"wxr_version" in head or b"xmlns:wp=" in head
+        yield Xml(source, start, "utf-8" if is_utf8 else encoding, is_utf8, is_wordpress, mended)
+
+
+def _is_utf8(file: BinaryIO) -> bool:
+    """True for a file with some characters beyond ASCII, whose first ones are UTF-8: by chance no other encoding is."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    file.seek(0)
+    found = 0
+    try:
+        while found < ENOUGH_CHARACTERS and (data := file.read(1_000_000)):
+            found += 0 if data.isascii() else sum(character > "\x7f" for character in decoder.decode(data))
+    except UnicodeDecodeError:
+        return False
+    return found > 0
 
 
 def _wide_encoding(head: bytes) -> str:
@@ -165,7 +184,7 @@ def _iter_strict(xml: Xml, on_channel: Callable[["Element"], None]) -> Iterator[
 
     from defusedxml.ElementTree import DefusedXMLParser, iterparse
 
-    parser = DefusedXMLParser(encoding="utf-8", target=TreeBuilder()) if xml.transcoded else None
+    parser = DefusedXMLParser(encoding="utf-8", target=TreeBuilder()) if xml.is_utf8 else None
     ancestors: list[Element] = []
     depth = 0  # items and entries that are open
     for event, element in iterparse(xml, events=("start", "end"), parser=parser):
@@ -206,7 +225,7 @@ def _iter_tolerant(xml: Xml, max_bytes: float, on_channel: Callable[["Element"],
                 yield SkippedPost(f"the post has {size:.0f} MB, more than ingest.max_file_mb")
                 continue
             try:
-                yield _read_segment(segment, data, xml.encoding)
+                yield _read_segment(segment, data, xml)
             except SkippedPost as e:
                 yield e
         if not first and not ROOT_END.search(data[max(0, len(data) - HEAD_BYTES) :]):
@@ -274,7 +293,7 @@ def _read_channel(head: bytes, xml: Xml, on_channel: Callable[["Element"], None]
             on_channel(element)
 
 
-def _read_segment(segment: Segment, data: mmap.mmap, encoding: str) -> Item:
+def _read_segment(segment: Segment, data: mmap.mmap, xml: Xml) -> Item:
     """The item as lxml recovers it. Raises SkippedPost for one whose text is not whole, and for no item at all."""
     parts, position = [], segment.start
     for end in segment.cdata_ends:
@@ -282,9 +301,9 @@ def _read_segment(segment: Segment, data: mmap.mmap, encoding: str) -> Item:
         position = end
     raw = b"".join([*parts, data[position : segment.end]])
     mended = ["a CDATA section without an end in its XML"] if segment.cdata_ends else []
-    text, repaired = repair_xml(_decode(raw.translate(None, FORBIDDEN_BYTES), encoding, mended))
+    text, repaired = repair_xml(_decode(raw.translate(None, FORBIDDEN_BYTES), xml.encoding, mended))
+    _check_whole(text, segment.is_closed, xml.is_wordpress)
     if not segment.is_closed:
-        _check_whole(text)
         mended.append("an item without an end in its XML")
     element, is_broken = _parse(text)
     if element is None:
@@ -303,12 +322,11 @@ def _decode(data: bytes, encoding: str, mended: list[str]) -> str:
     return data.decode("utf-8", "windows-1252") if few else decode_declared(data, encoding or "utf-8")
 
 
-def _check_whole(text: str) -> None:
-    """Raises SkippedPost for an item without an end whose text, or whose status, may be missing."""
+def _check_whole(text: str, is_closed: bool, is_wordpress: bool) -> None:
+    """Raises SkippedPost for an item whose text, or whose status, may be missing."""
     tag = next((tag for tag in CONTENT_TAGS if f"<{tag}" in text), "")
-    is_wordpress = "<wp:" in text or "<excerpt:encoded" in text
-    has_status = "</wp:status>" in text and "</wp:post_type>" in text
-    if not tag or f"</{tag}>" not in text or (is_wordpress and not has_status):
+    is_cut = not is_closed and (not tag or f"</{tag}>" not in text)
+    if is_cut or (is_wordpress and not ("</wp:status>" in text and "</wp:post_type>" in text)):
         title = re.search(r"<title>(?:<!\[CDATA\[)?([^<\]]{1,80})", text)
         raise SkippedPost("the file breaks off within this post", title[1] if title else "")
 

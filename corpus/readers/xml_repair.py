@@ -81,10 +81,15 @@ def open_cdata_end(data: mmap.mmap, start: int, content: int, end: int, is_open:
     """Where a CDATA section ends that has no end of its own; -1 for one that has.
 
     start, content, end: of its mark, its content, and the next "]]>", which may be that of a later section: then the
-    end tag of the element stands before the start of that section.
+    end tag of the element, or the start of another item, stands before the start of that section.
     """
     nested = data.find(b"<![CDATA[", content, end)
     if nested < 0 and not is_open:
         return -1
+    stop = nested if nested >= 0 else end
     tag = TAG_BEFORE.search(data[max(0, start - 400) : start])
-    return data.find(b"</" + tag[1] + b">", content, nested if nested >= 0 else end) if tag else -1
+    closed = data.find(b"</" + tag[1] + b">", content, stop) if tag else -1
+    if closed >= 0:
+        return closed
+    item = max(data.rfind(b"<item>", content, stop), data.rfind(b"<entry>", content, stop))
+    return item if item > max(data.rfind(b"</item>", content, stop), data.rfind(b"</entry>", content, stop)) else -1

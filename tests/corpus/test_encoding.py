@@ -2,7 +2,7 @@
 
 import pytest
 
-from corpus.encoding import decode_declared, mend_mojibake
+from corpus.encoding import decode_declared
 from corpus.ingest import ingest_folder
 from tests.support.blog_exports import WORDS, put
 
@@ -20,11 +20,6 @@ from tests.support.blog_exports import WORDS, put
 )
 def test_bytes_are_read_as_what_they_are(data, declared, text):
     assert decode_declared(data, declared) == text
-
-
-def test_utf8_that_was_read_as_latin1_is_mended_and_other_text_is_not():
-    assert mend_mojibake("donâ€™t") == "don’t" and mend_mojibake("Ã©tÃ©") == "été"
-    assert mend_mojibake("café â la carte") == "café â la carte"
 
 
 def test_a_mail_in_windows_1252_that_says_latin1_has_its_quotes(tmp_path):

@@ -95,6 +95,13 @@ def test_windows_1252_that_says_latin1_has_its_quotes(tmp_path):
     assert text_of(tmp_path, content.encode("cp1252"), 1).startswith("It’s “warm”.")
 
 
+@pytest.mark.parametrize("declared", ["ISO-8859-1", "windows-1251"])
+def test_utf8_that_says_something_else_is_read_as_utf8(tmp_path, declared):
+    content = three("Café – чай", head=f'<?xml version="1.0" encoding="{declared}"?>')
+    titles, mended, _ = read(tmp_path, content.encode())
+    assert titles[1] == "Café – чай" and mended == {f"UTF-8 that says {declared.lower()}"}
+
+
 @pytest.mark.parametrize("encoding", ["windows-1251", "cp1252"])
 def test_a_file_that_says_utf8_and_is_not_is_read_as_what_it_is(tmp_path, encoding):
     words = "Мы пошли в гавань и смотрели на лодки целый час, а потом пошёл дождь. " * 3
@@ -124,6 +131,14 @@ def test_a_cdata_section_without_an_end_is_closed(tmp_path):
     titles, mended, left = read(tmp_path, wxr(*items))
     assert titles == ["Post 0", "Post 1", "Post 2"] and not left
     assert mended == {"a CDATA section without an end in its XML"}
+
+
+def test_a_page_that_cut_off_a_post_takes_no_other_along(tmp_path):
+    """The error page stands in the CDATA section of the second post, which therefore never ends."""
+    items = [wxr_item(title=f"Post {n}", slug=f"p{n}", body=f"<p>{WORDS} {n}</p>") for n in range(4)]
+    items[1] = items[1][: items[1].index("the harbour")] + ERROR_PAGE
+    titles, _, left = read(tmp_path, wxr(*items))
+    assert titles == ["Post 0", "Post 2", "Post 3"] and left == ["the file breaks off within this post"]
 
 
 def test_markup_of_feeds_in_a_post_is_no_new_post(tmp_path):

@@ -6,7 +6,6 @@ MAX_FOOTER_WORDS = 60
 MAX_FOOTERS = 4  # lines at the end of a post
 MIN_TITLE = 3  # characters, so that it is found in no other word
 MIN_ADDRESS = 12  # characters, so that a post is no front page
-MAX_READ_MORE_WORDS = 8
 MAX_TEASER_WORDS = 250  # a longer text that ends in "read more" is a post
 ORIGIN = re.compile(  # of the post, in the languages of WordPress; with a link, or the title
     r"""(?ix)
@@ -35,7 +34,9 @@ ORIGIN = re.compile(  # of the post, in the languages of WordPress; with a link,
 FOOTER = re.compile(
     r"""(?ix)
     ^ [\s*_>(]* (?:
-        thanks [ ] for [ ] reading [ ] .{0,120}? [!.] [ ] subscribe \b .{0,300}
+        .{0,300} [ ] was [ ] originally [ ] published [ ] in [ ] .{0,300} [ ] on [ ] medium, [ ] where [ ] .{0,200}
+      | comments?: [ ] \[ \d+ \] \( [^()\n]* \)
+      | thanks [ ] for [ ] reading [ ] .{0,120}? [!.] [ ] subscribe \b .{0,300}
       | thanks [ ] for [ ] reading [ ] (?: this [ ] post [ ] )? (?: via | by | over ) [ ] (?: rss | e-?mail ) .{0,120}
       | (?: copyright [ ]? )? (?: © | &copy; | \(c\) ) [ ]? (?: copyright [ ] )? \d{4} .{0,200}
       | \[ (?: \d+ [ ] )? (?: (?: leave | post | add | write ) [ ] a [ ] comment | comments? (?: [ ] on [ ] .{0,200} )?
@@ -46,7 +47,11 @@ FOOTER = re.compile(
     """
 )
 CUT_OFF = re.compile(
-    r"(?:\[(?:…|\.{3}|&hellip;|&\#8230;)\]|\((?:…|\.{3})\)|\[\[?(?:…|\.{3})\]?\]\([^()\n]*\))[\s*_>]*$"
+    r"""(?x)
+    (?: \[ (?: … | \.{3} | &hellip; | &\#8230; ) \] | \( (?: … | \.{3} ) \)
+      | (?: … | \.{3} ) [ ]? \( more (?: … | \.{3} )? \) | \[\[? (?: … | \.{3} ) \]?\] \( [^()\n]* \)
+    ) [\s*_>]* $
+    """
 )
 READ_MORE = re.compile(
     r"""(?ix)
@@ -104,7 +109,7 @@ def is_teaser(text: str, address: str = "") -> bool:
     before = words[: match.start()].rstrip("[(*_ \t>")
     is_cut = before.endswith(("…", "...", "&hellip;"))
     if "]" not in match[0]:  # no link
-        return is_cut or (not before and len(match[0].split()) <= MAX_READ_MORE_WORDS)
+        return is_cut or (not before and bool(re.search(r"[→»>…]\s*$|^(?:\W*\w+){1,3}[^\w.]*$", match[0])))
     is_linked = match[0].startswith("[") or words[: match.start()].endswith("[")
     link = _plain_address(re.findall(r"\]\(([^()\s]*)", last)[-1:][0] if "](" in last else "")
     host = _plain_address(address).lstrip("/").split("/")[0]

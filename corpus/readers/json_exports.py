@@ -29,6 +29,8 @@ DATE_KEYS = (
 ADDRESS_KEYS = ("canonical_url", "url", "link", "permalink")
 PUBLIC = ("published", "publish", "sent", "public", "live", "inherit")
 IS_HTML = re.compile(r"</?[a-zA-Z][^<>]*>|&(?:#\d+|#x[0-9a-fA-F]+|[a-z]{2,8});")
+LIST_START = re.compile(r'(?:\A\s*|"(?:posts|items|entries|articles)"\s*:\s*)\[\s*')
+BETWEEN_ROWS = re.compile(r"[\s,]*")
 DAY_ONE_PHOTO = re.compile(r"!\[[^\]\n]*\]\(dayone-moment:[^()\n]*\)")
 DAY_ONE_ESCAPE = re.compile(r"\\([.!()\[\]{}#+~|-])")
 
@@ -50,11 +52,14 @@ def iter_json(path: Path, max_bytes: float) -> Iterator[Post | SkippedPost]:
     size = path.stat().st_size
     if size > max_bytes:
         raise SkippedPost(f"the file has {size / 1e6:.0f} MB, more than ingest.max_file_mb")
+    text, is_broken = decode_text(path.read_bytes()), False
     try:
-        data = json.loads(decode_text(path.read_bytes()))
+        source = _find_posts(json.loads(text, strict=False))  # control characters in a text are no reason
     except (ValueError, RecursionError) as e:
-        raise SkippedPost(f"not JSON: {' '.join(str(e).split())[:80]}") from None
-    source = _find_posts(data)
+        is_broken, rows = True, list(_sound_rows(text))
+        if not rows:
+            raise SkippedPost(f"not JSON: {' '.join(str(e).split())[:80]}") from None
+        source = Source(rows)
     if source is None:
         raise SkippedPost("JSON, but no blog export: it has no list of posts")
     for number, row in enumerate(source.rows, 1):
@@ -69,6 +74,23 @@ def iter_json(path: Path, max_bytes: float) -> Iterator[Post | SkippedPost]:
             yield _to_post(row, source, name)
         except SkippedPost as e:
             yield SkippedPost(str(e), name, e.cause)
+    if is_broken:
+        yield SkippedPost("the JSON breaks off here: what came after is not in it", f"post {len(source.rows) + 1}")
+
+
+def _sound_rows(text: str) -> Iterator[dict[str, Any]]:
+    """The posts of a list, up to where its JSON is broken: a file that was cut off."""
+    start, decoder = LIST_START.search(text), json.JSONDecoder(strict=False)
+    position = start.end() if start else len(text)
+    try:
+        while True:
+            row, position = decoder.raw_decode(text, position)
+            if not isinstance(row, dict):
+                return
+            yield row
+            position = BETWEEN_ROWS.match(text, position).end()  # type: ignore[union-attr]  # always matches
+    except (ValueError, RecursionError):
+        return
 
 
 def _find_posts(data: Any) -> Source | None:

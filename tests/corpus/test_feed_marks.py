@@ -183,6 +183,7 @@ HOME = '<a href="https://blog.example">My Blog</a>'
         f"<p>L’article {LINK} est apparu en premier sur {HOME}.</p>",
         f"<p>Příspěvek {LINK} pochází z {HOME}</p>",  # told by its links
         f"<p><a href='mailto:w@x.org'>Reply via email</a></p><p>The post {LINK} appeared first on {HOME}.</p>",
+        f"<p>{LINK} was originally published in {HOME} on Medium, where people are continuing the conversation.</p>",
         "<p>© 2019 My Blog. All rights reserved.</p>",
     ],
 )
@@ -196,6 +197,7 @@ def test_what_a_feed_puts_after_a_post_goes(tmp_path, footer):
     [
         "The post office appeared first on the map in 1850.",
         'I said it before, in <a href="https://x.org/a">one</a> and <a href="https://x.org/b">two</a> places.',
+        "Read more of this in the next part.",
         "Read on, they said, and we read on until it was dark.",
         'Read more in <a href="https://books.example/boats">the book</a>',
     ],
@@ -213,6 +215,8 @@ def test_a_last_sentence_of_the_author_s_stays(tmp_path, end):
         f"<p>{WORDS}</p><p><a href='https://blog.example/2019/kettle/'>Continue reading <b>The kettle</b> →</a></p>",
         f"<p>{WORDS[:-1]}… <a href='https://blog.example/2019/kettle/'>Read more</a></p>",
         f"<p>{WORDS}</p><p><a href='/x'>Weiterlesen</a></p>",
+        f"<p>{WORDS}</p><p>Continue reading</p>",
+        f"<p>{WORDS[:-1]}... (more)</p>",
     ],
 )
 def test_the_start_of_a_post_is_said_and_not_learnt(tmp_path, body):

@@ -217,6 +217,12 @@ def test_a_list_of_posts_with_marks_of_its_own(tmp_path):
     assert [cause for _, cause in left.values()] == ["not public", "not yours", "not public", ""]
 
 
+def test_of_json_that_breaks_off_the_whole_posts_are_kept(tmp_path):
+    whole = json.dumps({"db": [{"data": {"posts": [ghost(), ghost(slug="b"), ghost(slug="c")]}}]})
+    found = list(readers.iter_posts(put(tmp_path, "a.json", whole[: whole.index('"c"') + 30]), 5e6))
+    assert [one.name for one in found] == ["k", "b", "post 3"] and str(found[2]).startswith("the JSON breaks off here")
+
+
 @pytest.mark.parametrize("data", [{}, {"name": "x", "version": "1"}, 3, {"posts": 3}, {"db": []}, {"feed": {}}])
 def test_json_without_posts_is_a_reason(tmp_path, data):
     with pytest.raises(readers.SkippedPost, match="no blog export"):

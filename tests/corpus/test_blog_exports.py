@@ -47,7 +47,17 @@ def test_the_first_post_of_each_export_is_the_post(tmp_path, name):
 
 @pytest.mark.parametrize(
     "name",
-    ["wordpress.xml", "feed.rss", "feed.atom", "ghost.json", "page.html", "letters.mbox", "substack.zip", "medium.zip"],
+    [
+        "wordpress.xml",
+        "feed.rss",
+        "feed.atom",
+        "ghost.json",
+        "feed.json",
+        "page.html",
+        "letters.mbox",
+        "substack.zip",
+        "medium.zip",
+    ],
 )
 def test_html_becomes_the_same_markdown_wherever_it_comes_from(tmp_path, name):
     assert read(tmp_path, name)[0][0].text == EXPECTED

@@ -105,6 +105,20 @@ GHOST = json.dumps(
         ]
     }
 )
+JSON_FEED = json.dumps(
+    {
+        "version": "https://jsonfeed.org/version/1.1",
+        "items": [
+            {
+                "id": "1",
+                "title": "The kettle",
+                "content_html": BODY,
+                "date_published": "2019-07-14T10:00:00Z",
+                "tags": ["tea"],
+            }
+        ],
+    }
+)
 PAGE = f"""<!doctype html><html><head><title>The kettle · A blog</title>\
 <meta property="article:published_time" content="2019-07-14T10:00:00Z">\
 <meta name="author" content="Wenna">
@@ -204,6 +218,7 @@ FILES: dict[str, str | bytes] = {
     "feed.rss": RSS,
     "feed.atom": ATOM,
     "ghost.json": GHOST,
+    "feed.json": JSON_FEED,
     "page.html": PAGE,
     "letters.mbox": MBOX,
     "journal.jsonl": JSONL,

@@ -8,39 +8,30 @@ import html
 import re
 import unicodedata
 
+from corpus.dialects import strip_dialects, unwrap_admonitions
 from corpus.html_to_markdown import BLOCK_TAGS, DROPPED_TAGS, INLINE_TAGS, PRIVATE_MARKS, MarkdownWriter, code_fence
+from corpus.links import resolve_links
 from corpus.markup_patterns import (
     CALLOUT,
     CODE,
-    DJOT_ATTRIBUTE_LINE,
-    DJOT_DELETION,
-    DJOT_DIVISION,
-    DJOT_INLINE_ATTRIBUTES,
-    DJOT_SPAN,
     EMBED,
+    FOOTNOTE_MARK,
     HEADING_ID,
     HTML_COMMENT,
     IMAGE,
     INDENTED_CODE,
-    INLINE_LINK,
     KRAMDOWN_ATTRIBUTES,
-    LINK_DEFINITION,
     LINKED_IMAGE,
     LIQUID_COMMENT,
     LIST_ITEM_OR_INDENTED,
-    OBSIDIAN_BLOCK_ID,
-    OBSIDIAN_COMMENT,
     OBSIDIAN_EMBED,
     QUOTE,
     RAW_OR_QUERY_FENCE,
-    REFERENCE_LINK,
     SHARE_LINE,
-    SHORT_REFERENCE_LINK,
     SHORTCODE,
     TABLE,
     TABLE_OF_CONTENTS,
     TAG,
-    WIKI_LINK,
 )
 
 BLOCK_POLICIES = {"code": "keep", "quotes": "keep", "tables": "keep", "embeds": "drop"}  # the default
@@ -52,18 +43,19 @@ STASHED_CODE = re.compile("\ue000(\\d+)\ue001")
 def clean_markdown(text: str, links: str = "text", blocks: dict[str, str] = BLOCK_POLICIES) -> str:
     """The author's words of a post, as Markdown.
 
-    links: "text" keeps a link's words only, "keep" its address too.
+    links: "text" keeps a link's words only and of a bare address its host, "keep" the addresses too.
     blocks: for each of "code", "quotes", "tables" and "embeds" one of "keep", "drop", "placeholder".
     """
     text = unicodedata.normalize("NFC", text).translate(INVISIBLE)
     text = text.replace("\u2028", "\n").replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
+    text = unwrap_admonitions(text)
     text, code = extract_code(text, published=True, policy=blocks["code"])
     text = _replace_embeds(text, blocks["embeds"])
-    text = _strip_dialects(text)
+    text = strip_dialects(text)
     text = _strip_shortcodes(text)
     text = _convert_html(text)
     text = _strip_images(text)
-    text = _resolve_links(text, links)
+    text = resolve_links(text, links, blocks["embeds"])
     text = _apply_block_policy(QUOTE, text, "[quote]\n", blocks["quotes"])
     text = _apply_block_policy(TABLE, text, "[table]\n", blocks["tables"])
     text = SHARE_LINE.sub("", text)
@@ -106,7 +98,7 @@ def extract_code(text: str, published: bool = False, policy: str = "keep") -> tu
         if published and match["pre"] is not None:
             code = html.unescape(re.sub("<[^<>]*>", "", match["pre"])).strip("\n")
             return f"\n\n{stash(code_fence(code))}\n\n"
-        if published and match["fence"] and RAW_OR_QUERY_FENCE.match(match[0]):
+        if published and (match["raw"] or (match["fence"] and RAW_OR_QUERY_FENCE.match(match[0]))):
             return ""
         return stash(match[0], is_block=not match["tick"])
 
@@ -137,17 +129,6 @@ def _replace_embeds(text: str, policy: str) -> str:
     return EMBED.sub(lambda m: f"\n\n{m['src'] or m['id'] or ''}\n\n", text)
 
 
-def _strip_dialects(text: str) -> str:
-    """Without what only Obsidian and Djot write: comments, block ids, attributes, divisions."""
-    text = OBSIDIAN_COMMENT.sub("", text)
-    text = OBSIDIAN_BLOCK_ID.sub("", text)
-    text = DJOT_DIVISION.sub("", text)
-    text = DJOT_ATTRIBUTE_LINE.sub("", text)
-    text = DJOT_SPAN.sub(r"\g<words>", text)
-    text = DJOT_INLINE_ATTRIBUTES.sub("", text)
-    return DJOT_DELETION.sub("", text)
-
-
 def _apply_block_policy(pattern: re.Pattern, text: str, placeholder: str, policy: str) -> str:
     """Quotes or tables kept, dropped or replaced. A callout is no quotation: its marks go, its words stay."""
 
@@ -176,6 +157,7 @@ def _convert_html(text: str) -> str:
     text = re.sub(r"<((?:https?|mailto):[^<>\s]+)>", r"\1", text)
     text = HTML_COMMENT.sub("", text)
     if "<" in text:
+        text = FOOTNOTE_MARK.sub("", text)
         text = _convert_tags(text)
     # "&copy=2" in an address is no ©: only a whole entity is one
     return re.sub(r"&#?\w{1,30};", lambda m: html.unescape(m[0]).translate(INVISIBLE), text)
@@ -223,18 +205,3 @@ def _strip_images(text: str) -> str:
     text = LINKED_IMAGE.sub("", text)
     text = IMAGE.sub("", text)
     return OBSIDIAN_EMBED.sub("", text)
-
-
-def _resolve_links(text: str, links: str) -> str:
-    """Reference links → inline links, without the list of addresses; links="text" then keeps their words only."""
-    addresses = {m["name"].casefold(): m["address"] for m in LINK_DEFINITION.finditer(text)}
-    text = LINK_DEFINITION.sub("", text)
-
-    def to_inline_link(match: re.Match) -> str:
-        name = (match["name"] or match["words"]).casefold()
-        return f"[{match['words']}]({addresses[name]})" if name in addresses else match[0]
-
-    text = REFERENCE_LINK.sub(to_inline_link, text)
-    text = SHORT_REFERENCE_LINK.sub(to_inline_link, text)
-    text = WIKI_LINK.sub(r"\g<words>", text)
-    return INLINE_LINK.sub(r"\g<words>", text) if links == "text" else text

@@ -27,10 +27,11 @@ INLINE_CODE = rf"""(?x:
     (?<!`) (?P<tick>`+) (?!`)
     (?: {NO_BLANK_LINE} . ){{1,2000}}?
     (?<!`) (?P=tick) (?!`)
+    (?P<raw> \{{=\w+\}} )?                                                # `<br>`{{=html}}, of pandoc
 )"""
 CODE = re.compile(f"(?ms){HIGHLIGHT_BLOCK}|{PRE_ELEMENT}|{PUBLISHED_FENCE}|{INLINE_CODE}")
 # The first line of a fence that holds no code: Djot's raw HTML (```=html), a query of an Obsidian plugin.
-RAW_OR_QUERY_FENCE = re.compile(r"[ \t]*(?:```+|~~~+)[ \t]*(?:=\w+|dataview\w*|tasks|query)[ \t]*\n")
+RAW_OR_QUERY_FENCE = re.compile(r"[ \t]*(?:```+|~~~+)[ \t]*(?:\{?=\w+\}?|dataview\w*|tasks|query)[ \t]*\n")
 INDENTED_CODE = re.compile(
     r"""(?mx)
     ^ (?: (?<=\A) | (?<=\n\n) )                 # after a blank line, or first of all
@@ -85,6 +86,13 @@ TAG_ATTRIBUTES = rf"""(?x:
 )"""
 TAG = re.compile(rf"<(?P<closing>/?)(?P<name>[a-zA-Z][\w.:-]*)(?P<attributes>{TAG_ATTRIBUTES})>")
 HTML_COMMENT = re.compile(r"(?is)<!--(?:(?!<!--).)*?-->|<!doctype\b[^<>]*>")
+FOOTNOTE_MARK = re.compile(  # a number that leads to a note; «m<sup>2</sup>» is none
+    r"""(?xi)
+      <sup\b[^<>]*> \s* <a\b[^<>]*\#[^<>]*> [\s\[(]* (?:\d{1,3}|[*†‡§]) [\s\])]* </a> \s* </sup>
+    | <a\b[^<>]*\#[^<>]*> \s* <sup\b[^<>]*> [\s\[(]* (?:\d{1,3}|[*†‡§]) [\s\])]* </sup> \s* </a>
+    | (?: (?<=[^\W\d_]{3}) | (?<=[.,;!?”")]) ) <sup\b[^<>]*> [\[(]? (?:\d{1,2}|[*†‡§]) [\])]? </sup>
+    """
+)
 _IMAGE = rf"""(?x:
     !\[ (?: {NO_BLANK_LINE} [^\[\]] | \[[^\[\]\n]*\] )* \]              # its description, which may hold [one] link
     (?: \( [^()\n]* (?: \([^()\n]*\) [^()\n]* )* \) | \[[^\[\]\n]*\] )  # its (address), or the [name] of it
@@ -104,7 +112,7 @@ SHORT_REFERENCE_LINK = re.compile(r"(?<![!\\\]])\[(?P<words>[^\[\]\n]+)\](?P<nam
 INLINE_LINK = re.compile(
     rf"""(?x)
     \[ (?P<words> (?: \\. | {NO_BLANK_LINE} [^\[\]\\] | \[[^\[\]\\\n]*\] )* ) \]
-    \( (?: [^()\s] | \([^()\s]*\) )*                                    # the address
+    \( [ \t]* \n? [ \t]* (?: [^()\s] | \([^()\s]*\) )*                                    # the address
        (?: \s+ (?: "[^"\n]*" | '[^'\n]*' ) )? \s* \)                    # a title
     """
 )
@@ -112,14 +120,7 @@ WIKI_LINK = re.compile(r"\[\[(?:[^\[\]|\n]*\|)?(?P<words>[^\[\]|\n]+)\]\]")
 
 # --- dialects and shortcodes ------------------------------------------------------------------------------------------
 
-OBSIDIAN_COMMENT = re.compile(rf"(?s)%%(?:(?!%%){NO_BLANK_LINE}.)*?%%")
-OBSIDIAN_BLOCK_ID = re.compile(r"(?m)(?<=\S)[ \t]+\^[a-zA-Z0-9]*\d[a-zA-Z0-9]*$")
 OBSIDIAN_EMBED = re.compile(r"!\[\[[^\[\]\n]*\]\]")
-DJOT_DIVISION = re.compile(r"(?m)^[ \t>]*:{3,}[^\n]*$")
-DJOT_ATTRIBUTE_LINE = re.compile(r"(?m)^[ \t]*\{(?:[.#%]|[\w-]+=\")[^{}\n]*\}[ \t]*$")
-DJOT_SPAN = re.compile(r"\[(?P<words>(?:[^\[\]\n]|\[[^\[\]\n]*\]){0,500})\]\{[.#][^{}\n]*\}")
-DJOT_INLINE_ATTRIBUTES = re.compile(r"(?<=[)*_\ue001])\{(?:[.#]|=\w+\})[^{}\n]*\}?")
-DJOT_DELETION = re.compile(r"\{-(?:[^{}\n-]|-(?!\}))*-\}")
 LIQUID_COMMENT = re.compile(r"(?s)\{%-?\s*comment\s*-?%\}(?:(?!\{%-?\s*comment\b).)*?\{%-?\s*endcomment\s*-?%\}")
 _SHORTCODE_CONTENT = rf"(?:(?!\{{\{{|\{{%){NO_BLANK_LINE}.)*?"
 SHORTCODE = re.compile(
@@ -130,7 +131,7 @@ SHORTCODE = re.compile(
     """
 )
 KRAMDOWN_ATTRIBUTES = re.compile(r"\{:[^{}\n]*\}")
-HEADING_ID = re.compile(r"(?m)^(?P<heading>#{1,6}[^\n{]*)\{[#.][^{}\n]*\}[ \t]*$")
+HEADING_ID = re.compile(r"(?m)^(?P<heading>#{1,6}[^\n{]*)\{[#.-][^{}\n]*\}[ \t]*$")
 
 # --- share buttons, lists of tags -------------------------------------------------------------------------------------
 

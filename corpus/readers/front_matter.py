@@ -176,25 +176,25 @@ def _read_by_hand(chunk: str) -> dict[str, Any]:
     first, *rest = chunk.split("\n")
     match = KEY_LINE.match(first)
     assert match, "a chunk begins with a key"
-    value: Any = _plain_text(match["value"])
+    value: Any = plain_value(match["value"])
     if value in ("|", ">", "|-", ">-", "|+", ">+"):
         return {match["key"]: "\n".join(line.strip() for line in rest)}
     items = [item[1] for item in (re.match(r"\s*-[ \t]+(.+)", line) for line in rest) if item]
     if items and not value:
-        return {match["key"]: [_plain_text(item) for item in items]}
+        return {match["key"]: [plain_value(item) for item in items]}
     nested = [inner for inner in (KEY_LINE.match(line.strip()) for line in rest) if inner]
     if nested and not value:
-        return {match["key"]: {inner["key"]: _plain_text(inner["value"]) for inner in nested}}
+        return {match["key"]: {inner["key"]: plain_value(inner["value"]) for inner in nested}}
     if isinstance(value, str):
         value = " ".join([value, *(line.strip() for line in rest)]).strip()
     return {match["key"]: value}
 
 
-def _plain_text(value: str) -> Any:
+def plain_value(value: str) -> Any:
     """A value without the quotes around it; a list where it is one from bracket to bracket."""
     value = value.strip()
     if re.fullmatch(r"\[[^\[\]]*\]", value):
-        return [_plain_text(item) for item in value[1:-1].split(",") if item.strip()]
+        return [plain_value(item) for item in value[1:-1].split(",") if item.strip()]
     for quote in ('"', "'"):
         if value.startswith(quote) and value.count(quote) == 1:  # never closed
             return value[1:]

@@ -1,7 +1,7 @@
 """Markdown as Jekyll, Hugo, Eleventy, Astro, Obsidian and Djot write it, and plain text → `Post`."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -55,12 +55,7 @@ def read_markdown(name: PurePath, data: bytes) -> Post:
 def read_mdx(name: PurePath, data: bytes) -> Post:
     """MDX, of Astro and others: its imports, exports and comments are code, not text. Raises as `read_markdown`."""
     post = read_markdown(name, data)
-    parts, position = [], 0
-    for begin, end in _find_fences(post.text):
-        parts += [_strip_mdx_code(post.text[position:begin]), post.text[begin:end]]
-        position = end
-    parts.append(_strip_mdx_code(post.text[position:]))
-    post.text = "".join(parts).strip("\n")
+    post.text = change_outside_fences(post.text, _strip_mdx_code).strip("\n")
     return post
 
 
@@ -152,6 +147,15 @@ def _kind(metadata: Mapping[str, Any]) -> str:
         return "machine-made"
     layout = str(metadata.get("type") or metadata.get("layout") or "").rsplit("/", 1)[-1].lower()
     return "page" if layout.removesuffix(".njk").removesuffix(".astro") in PAGE_LAYOUTS else "post"
+
+
+def change_outside_fences(text: str, change: Callable[[str], str]) -> str:
+    """`text` with all that stands outside fenced blocks changed."""
+    parts, position = [], 0
+    for begin, end in _find_fences(text):
+        parts += [change(text[position:begin]), text[begin:end]]
+        position = end
+    return "".join([*parts, change(text[position:])])
 
 
 def _find_fences(text: str) -> list[tuple[int, int]]:

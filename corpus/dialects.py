@@ -1,0 +1,82 @@
+"""What only some Markdown has, Obsidian's, Djot's, Python-Markdown's or Quarto's → the words in it, or nothing."""
+
+import re
+
+from corpus.markup_patterns import NO_BLANK_LINE
+
+# --- Obsidian ---------------------------------------------------------------------------------------------------------
+
+OBSIDIAN_COMMENT = re.compile(rf"(?s)%%(?:(?!%%){NO_BLANK_LINE}.)*?%%")
+OBSIDIAN_COMMENT_BLOCK = re.compile(r"(?ms)^%%[ \t]*\n(?:(?!^%%).)*?^[^\n%]*%%[ \t]*$")  # may hold blank lines
+OBSIDIAN_BLOCK_ID = re.compile(r"(?m)(?<=\S)[ \t]+\^[a-zA-Z0-9]*\d[a-zA-Z0-9]*$")
+TEMPLATER = re.compile(rf"(?s)<%(?:(?!<%|%>){NO_BLANK_LINE}.)*?%>")
+_FIELD = r"[*_]{0,2}[^\W\d_][\w-]*(?:[ ][\w-]+){0,3}[*_]{0,2}::"
+FIELD_LINE = re.compile(rf"(?m)^[ \t]*(?:[-*+][ \t]+)?{_FIELD}[ \t]+\S[^\n]*(?:\n|\Z)")  # key:: value
+FIELD_IN_BRACKETS = re.compile(rf"\[{_FIELD}[ \t]+(?P<square>[^\[\]\n]*)\](?!\()|\({_FIELD}[ \t]+(?P<round>[^()\n]*)\)")
+_TAG = r"\#[^\W\d_][\w/-]*"
+TAG_LINE = re.compile(
+    rf"""(?mxi)
+    ^[ \t]* (?: (?:[*_]{{0,2}}tags?[*_]{{0,2}}[ \t]*:[*_]{{0,2}}[ \t]*) {_TAG} | {_TAG} (?=[ \t,]+\#) )
+    (?:[ \t,]+{_TAG})* [ \t]* $
+    """
+)
+LAST_TAG = re.compile(r"\n[ \t]*#[a-z][\w/-]*\s*\Z")  # a heading has text below it
+
+# --- Djot, pandoc, Quarto ---------------------------------------------------------------------------------------------
+
+_ATTRIBUTES = r"\{(?:[.#%]|[\w-]+=)[^{}\n]*\}"
+DIVISION = re.compile(r"(?m)^[ \t>]*:{3,}[^\n]*$")
+ATTRIBUTE_LINE = re.compile(rf"(?m)^[ \t]*{_ATTRIBUTES}[ \t]*$")
+SPAN = re.compile(rf"\[(?P<words>(?:[^\[\]\n]|\[[^\[\]\n]*\]){{0,500}})\]{_ATTRIBUTES}")
+INLINE_ATTRIBUTES = re.compile(r"(?<=[)*_\ue001])\{(?:[.#][^{}\n]*\}?|=\w+\})|(?<=[)\ue001])\{[\w-]+=[\"'\w][^{}\n]*\}")
+DELETION = re.compile(r"\{-(?:[^{}\n-]|-(?!\}))*-\}")
+CITATION = re.compile(r"[ \t]?(?<!\\)\[(?:(?:see|cf\.|e\.g\.)[ \t,]*)?-?@[A-Za-z][^\[\]\n]*\](?![(\[:])")
+
+# --- Python-Markdown --------------------------------------------------------------------------------------------------
+
+ADMONITION = re.compile(
+    r'(?P<indent>[ ]*)(?:(?:!!!|\?{3}\+?)[ \t]+[\w -]*|===[!+]?[ \t]+(?="))(?:"(?P<title>[^"\n]*)")?[ \t]*'
+)
+FENCE_LINE = re.compile(r"[ \t]*(`{3,}|~{3,})")
+
+
+def unwrap_admonitions(text: str) -> str:
+    """`!!! note "Title"` and the indented lines below it → the title and those lines, which are no code."""
+    if not re.search(r"(?m)^[ ]*(?:!!!|\?{3}|===[!+]?[ \t]+\")", text):
+        return text
+    lines: list[str] = []
+    indent, fence = -1, ""  # of the admonition that is open; the fence that is
+    for line in text.split("\n"):
+        match = None if fence else ADMONITION.fullmatch(line)
+        if match:
+            indent = len(match["indent"])
+            lines += ["", f"**{match['title']}**", ""] if match["title"] else [""]
+            continue
+        if indent >= 0 and line.strip() and not line.startswith(" " * (indent + 4)):
+            indent = -1
+        line = line[:indent] + line[indent + 4 :] if indent >= 0 and line.strip() else line
+        marks = FENCE_LINE.match(line)
+        if marks and not fence:
+            fence = marks[1]
+        elif marks and marks[1].startswith(fence):
+            fence = ""
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def strip_dialects(text: str) -> str:
+    """Without comments, fields, lists of tags, templates, attributes, divisions and citations."""
+    text = OBSIDIAN_COMMENT_BLOCK.sub("", text)
+    text = OBSIDIAN_COMMENT.sub("", text)
+    text = OBSIDIAN_BLOCK_ID.sub("", text)
+    text = TEMPLATER.sub("", text)
+    if "::" in text:
+        text = FIELD_LINE.sub("", text)
+        text = FIELD_IN_BRACKETS.sub(lambda m: m["square"] or m["round"] or "", text)
+    text = LAST_TAG.sub("", TAG_LINE.sub("", text))
+    text = DIVISION.sub("", text)
+    text = ATTRIBUTE_LINE.sub("", text)
+    text = SPAN.sub(r"\g<words>", text)
+    text = INLINE_ATTRIBUTES.sub("", text)
+    text = CITATION.sub("", text)
+    return DELETION.sub("", text)

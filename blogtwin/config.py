@@ -35,6 +35,10 @@ class IngestParams(StrictModel):
     max_file_mb: float = Field(gt=0)
     author: str
     chat_role: str = Field(min_length=1)
+    # YAML 1.1 reads the code of Norwegian as false
+    language: Annotated[str, BeforeValidator(lambda value: "no" if value is False else value)] = Field(
+        pattern="^(auto|[a-z]{2}|)$"
+    )
     post_types: list[str] = Field(min_length=1)
 
 

@@ -47,11 +47,11 @@ class SharedShingles(NamedTuple):
 
 
 def group_related(posts: Sequence[Mapping[str, Any]], min_jaccard: float, min_containment: float) -> list[list[int]]:
-    """Indices of `posts` ({"title", "text"}) in groups that stay together, each group in the order of `posts`.
+    """Indices of `posts` ({"title", "text", "translation"}) in groups that stay together, each group in the order of `posts`.
 
     Two posts are related when their 5-word shingles have a Jaccard similarity of at least `min_jaccard`, when at least
-    `min_containment` of the smaller one's are in the other, or when their titles are parts of one series. Boilerplate,
-    shingles in at least 5 posts and 5 % of the posts, is not counted.
+    `min_containment` of the smaller one's are in the other, when their titles are parts of one series, or when one is a
+    translation of the other. Boilerplate, shingles in at least 5 posts and 5 % of the posts, is not counted.
     """
     import numpy as np
 
@@ -68,7 +68,7 @@ def group_related(posts: Sequence[Mapping[str, Any]], min_jaccard: float, min_co
     related = (common >= min_jaccard * union) | (common >= min_containment * smaller)
     for a, b in zip(first[related].tolist(), second[related].tolist(), strict=True):
         parents[find(b)] = find(a)
-    for members in _series(posts):
+    for members in [*_series(posts), *_translations(posts)]:
         for i in members[1:]:
             parents[find(i)] = find(members[0])
     groups: dict[int, list[int]] = defaultdict(list)
@@ -86,6 +86,15 @@ def _series(posts: Sequence[Mapping[str, Any]]) -> list[list[int]]:
             series[" ".join(tokenise_words(SERIES.sub("", title)))].append(i)
     series.pop("", None)  # "Part 2" alone names no series
     return list(series.values())
+
+
+def _translations(posts: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    """Indices of the posts that are one post in several languages: see `PostRow`."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, post in enumerate(posts):
+        groups[post.get("translation") or ""].append(i)
+    groups.pop("", None)
+    return list(groups.values())
 
 
 def shared_shingles(texts: list[str]) -> SharedShingles:

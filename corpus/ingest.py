@@ -18,6 +18,7 @@ from corpus.post import DiscardedRow, Post, PostRow, SkippedPost
 IGNORED_DIRS = {
     ".git", ".svn", ".obsidian", ".trash", ".dvc", "node_modules", "__pycache__", ".venv", "__MACOSX", "_site",
     "_layouts", "_includes", "_sass", "_data", "archetypes", "layouts", "themes", ".astro", ".next", ".jekyll-cache",
+    ".ipynb_checkpoints", ".quarto", "_freeze",
 }
 # fmt: on
 LANGUAGE_SAMPLE = 2000  # characters of a post by which its language is detected
@@ -58,18 +59,20 @@ def ingest_folder(
     role: str = "user",
     post_types: Sequence[str] = ("post",),
     cache: JsonCache | None = None,
+    language: str = "",
 ) -> tuple[list[PostRow], list[DiscardedRow]]:
     """All files of a folder → (posts, what was skipped). Every file, or post in it, is in exactly one of them.
 
     author: posts that name another author are skipped; empty: none are. role: whose messages in chats are posts.
     post_types: see `find_skip`. max_bytes: of a file, and of a post in an export. cache: holds the posts of files that
-    were read before.
+    were read before. language: see `keep_language`.
     """
     from corpus.dates import settle_days
     from corpus.file_dates import DATES_FILE
+    from corpus.language import keep_language, settle_languages
 
     files, skipped_dirs = find_files(folder)
-    ingest = _Ingest(folder, files, min_words, author, post_types)
+    ingest = _Ingest(folder, files, min_words, author, post_types, language)
     for path, reason in skipped_dirs:
         ingest.skip(path, SkippedPost(reason))
     with progress_bar(files) as advance:
@@ -83,14 +86,24 @@ def ingest_folder(
                     ingest.add(path, post)
             advance(path)
     settle_days(ingest.numeric_days)
-    return ingest.posts, ingest.discarded
+    settle_languages(ingest.posts)
+    posts, in_others = keep_language(ingest.posts, language)
+    return posts, [*ingest.discarded, *in_others]
 
 
 class _Ingest:
     """The rows of both tables, filled post by post."""
 
-    def __init__(self, folder: Path, files: list[Path], min_words: int, author: str, post_types: Sequence[str]) -> None:
-        self.folder, self.files, self.min_words = folder, files, min_words
+    def __init__(
+        self,
+        folder: Path,
+        files: list[Path],
+        min_words: int,
+        author: str,
+        post_types: Sequence[str],
+        language: str,
+    ) -> None:
+        self.folder, self.files, self.min_words, self.language = folder, files, min_words, language
         self.author, self.post_types = author, post_types
         self.posts: list[PostRow] = []
         self.discarded: list[DiscardedRow] = []
@@ -110,8 +123,10 @@ class _Ingest:
     def add(self, path: Path, post: Post) -> None:
         """Add a post, unless it is none of the author's, too short, or a copy."""
         from corpus.filters import find_skip
+        from corpus.language import resolve_bilingual
         from corpus.post import post_id
 
+        resolve_bilingual(post, self.language)
         word_count, new_id = len(post.text.split()), post_id(post.text)
         own_path = PurePath(post.name) if post.name else path.relative_to(self.folder)
         skipped = find_skip(post, own_path, self.author, self.post_types)

@@ -38,6 +38,7 @@ class SplitPost(TypedDict):
     url: str
     date: str | None  # ISO 8601
     text: str  # its examples, joined
+    translation: str  # what its translations have in common
 
 
 @dataclass
@@ -238,6 +239,7 @@ def _split_posts(by_post: Mapping[str, list[Example]], rows: Mapping[str, PostRo
                 "url": row["url"],
                 "date": examples[0]["date"],
                 "text": join_parts(examples)[post_id],
+                "translation": row.get("translation") or "",
             }
         )
     return posts

@@ -42,6 +42,7 @@ def main() -> None:
             params.chat_role,
             params.post_types,
             remembered,
+            params.language,
         )
     if not posts:
         write_jsonl(RAW_DIR / "discarded.jsonl", discarded)

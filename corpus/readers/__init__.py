@@ -11,14 +11,17 @@ from corpus.dates import NumericDay
 from corpus.encoding import decode_text, mend_c1
 from corpus.post import Post, SkippedPost, post_id, to_valid_line
 from corpus.readers.archives import iter_zip
+from corpus.readers.asciidoc import read_asciidoc
 from corpus.readers.docx import OLE_MAGIC, read_docx
 from corpus.readers.feeds import iter_feed
-from corpus.readers.html import read_html
+from corpus.readers.html_post import read_html_file
 from corpus.readers.json_exports import iter_json
 from corpus.readers.jsonl import iter_jsonl
+from corpus.readers.literate import read_literate_haskell, read_notebook, read_quarto
 from corpus.readers.markdown import read_markdown, read_mdx, read_text
 from corpus.readers.mbox import iter_mbox
 from corpus.readers.rst_org import read_org, read_rst
+from corpus.readers.textile import read_textile
 
 __all__ = ["OLE_MAGIC", "Post", "SkippedPost", "decode_text", "iter_posts", "post_id", "read_post"]
 SINGLE_POST_READERS = {
@@ -30,11 +33,19 @@ SINGLE_POST_READERS = {
     ".txt": read_text,
     ".text": read_text,
     ".docx": read_docx,
-    ".html": read_html,
-    ".htm": read_html,
-    ".xhtml": read_html,
+    ".html": read_html_file,
+    ".htm": read_html_file,
+    ".xhtml": read_html_file,
     ".rst": read_rst,
     ".org": read_org,
+    ".qmd": read_quarto,
+    ".rmd": read_quarto,
+    ".rmarkdown": read_quarto,
+    ".lhs": read_literate_haskell,
+    ".ipynb": read_notebook,
+    ".adoc": read_asciidoc,
+    ".asciidoc": read_asciidoc,
+    ".textile": read_textile,
 }
 ARCHIVE_FORMATS = {
     ".xml": "xml",

@@ -10,7 +10,8 @@ from typing import Any
 
 from corpus.encoding import decode_text
 from corpus.post import Post, SkippedPost, parse_date
-from corpus.readers.html import html_to_markdown, read_html
+from corpus.readers.html import html_to_markdown
+from corpus.readers.html_post import read_html_file
 
 MAX_ENTRIES = 100_000
 MAX_BYTES = 4_000_000_000  # unpacked, all entries together
@@ -86,7 +87,7 @@ def _read_entry(
             post = Post(text=html_to_markdown(decode_text(data)), **substack)
         else:
             post = reader(path, data)
-            if post.kind == "post" and reader is read_html and MEDIUM_ACTIVITY.search("/" + name):
+            if post.kind == "post" and reader is read_html_file and MEDIUM_ACTIVITY.search("/" + name):
                 post.kind = "page"
         post.name = name
         return post

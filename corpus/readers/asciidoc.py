@@ -16,7 +16,9 @@ NAMES = {"revdate": "date", "published_at": "date", "hp-tags": "tags", "keywords
 DELIMITER = re.compile(r"(?P<mark>-{4,}|\.{4,}|_{4,}|={4,}|\*{4,}|\+{4,}|/{4,}|--|`{3,})(?P<language>[\w+-]*)")
 CODE_MARKS, DROPPED_MARKS = "-.`", "/+"  # first characters of the delimiters of code, and of what is not shown
 BLOCK_STYLE = re.compile(r"\[(?P<style>[^\[\]]*)\]")
-MACRO_BLOCK = re.compile(r"(?:image|video|audio|toc|include|ifdef|ifndef|ifeval|endif|gist|tweet|youtube)::\S*\[[^\]]*\]")
+MACRO_BLOCK = re.compile(
+    r"(?:image|video|audio|toc|include|ifdef|ifndef|ifeval|endif|gist|tweet|youtube)::\S*\[[^\]]*\]"
+)
 HEADING = re.compile(r"(?P<marks>={1,6}|#{1,6})[ \t]+(?P<words>.*\S)")
 LIST_ITEM = re.compile(r"[ \t]*(?P<marks>\*{1,5}|-|\.{1,5}|\d+\.)[ \t]+(?P<words>.*)")
 DEFINITION = re.compile(r"(?P<term>[^\n:]{1,200})::(?:[ \t]+(?P<words>.*))?")

@@ -23,7 +23,14 @@ HIDDEN_CHUNK = re.compile(r"(?i)\b(?:echo|include)[ \t]*[=:][ \t]*(?:F|FALSE)\b"
 ALL_HIDDEN = re.compile(r"(?i)opts_chunk\$set\([^()]*\becho[ \t]*=[ \t]*F(?:ALSE)?\b")
 INLINE_CHUNK = re.compile(r"[ \t]?`(?:r|\{[A-Za-z]\w*\})[ \t]+[^`\n]+`")  # its value is not in the file
 CROSS_REFERENCE = re.compile(r"(?<![\w@.])-?@(?P<kind>fig|tbl|tab|sec|eq|lst)-[\w-]+")
-REFERENCE_WORDS = {"fig": "figure", "tbl": "table", "tab": "table", "sec": "section", "eq": "equation", "lst": "listing"}
+REFERENCE_WORDS = {
+    "fig": "figure",
+    "tbl": "table",
+    "tab": "table",
+    "sec": "section",
+    "eq": "equation",
+    "lst": "listing",
+}
 BOOKDOWN_REFERENCE = re.compile(r"[ \t]?\\@ref\([^()\n]*\)")
 CITED_AUTHOR = re.compile(r"(?<![\w@.\[-])@(?P<name>[A-Za-z][a-z]+)[\w:-]*\d{4}\w*")  # @smith2020 shows
 LABEL = re.compile(r"[ \t]*\{\#(?:eq|fig|tbl|lst|sec)-[\w-]+\}")
@@ -87,7 +94,7 @@ def _fence_bird_tracks(text: str) -> str:
 
 
 def read_notebook(name: PurePath, data: bytes) -> Post:
-    """The prose cells of a Jupyter notebook; its head stands in the first. Raises SkippedPost for another kind of file."""
+    """The prose cells of a Jupyter notebook; its head stands in the first. Raises SkippedPost for any other file."""
     try:
         notebook = json.loads(decode_text(data))
     except (ValueError, RecursionError) as e:

@@ -10,7 +10,9 @@ from corpus.readers.front_matter import split_front_matter
 from corpus.readers.markdown import normalise_line_ends, post_from_front_matter
 
 _STYLE = r"(?:\([^()\n]*\)|\{[^{}\n]*\}|\[[^\[\]\n]*\]|[<>=-](?![\w\s]))*"
-BLOCK = re.compile(rf"(?P<kind>h[1-6]|p|bq|bc|pre|notextile|fn\d{{1,3}}|\#{{3}}){_STYLE}(?P<long>\.{{1,2}})(?::\S+)?[ \t]")
+BLOCK = re.compile(
+    rf"(?P<kind>h[1-6]|p|bq|bc|pre|notextile|fn\d{{1,3}}|\#{{3}}){_STYLE}(?P<long>\.{{1,2}})(?::\S+)?[ \t]"
+)
 LIST_ITEM = re.compile(rf"(?P<marks>[*#]{{1,6}}){_STYLE}[ \t]+(?P<words>.*)")
 DEFINITION = re.compile(r"-[ \t]+(?P<term>[^\n]+?)[ \t]*:=[ \t]*(?P<words>.*)")
 RAW_HTML = re.compile(r"(?is)<(pre|script|style)\b[^<>]*>.*?</\1>|==(?:(?!==).)*==")
@@ -48,6 +50,7 @@ def _convert_blocks(text: str) -> str:
     blocks: list[str] = []
     going_on = ""  # the kind of the block that a ".." has opened
     for block in re.split(r"\n[ \t]*\n", text):
+        block = block.strip("\n")
         match = BLOCK.match(block)
         kind, words = (match["kind"], block[match.end() :]) if match else (going_on, block)
         if match:

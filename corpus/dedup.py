@@ -47,7 +47,7 @@ class SharedShingles(NamedTuple):
 
 
 def group_related(posts: Sequence[Mapping[str, Any]], min_jaccard: float, min_containment: float) -> list[list[int]]:
-    """Indices of `posts` ({"title", "text", "translation"}) in groups that stay together, each group in the order of `posts`.
+    """Indices of `posts` ({"title", "text", "translation"}) in groups that stay together, each in the order of `posts`.
 
     Two posts are related when their 5-word shingles have a Jaccard similarity of at least `min_jaccard`, when at least
     `min_containment` of the smaller one's are in the other, when their titles are parts of one series, or when one is a

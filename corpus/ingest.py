@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -21,6 +21,8 @@ IGNORED_DIRS = {
     ".ipynb_checkpoints", ".quarto", "_freeze",
 }
 # fmt: on
+PROGRAM_SUFFIXES = (".qmd", ".Rmd", ".rmd", ".Rmarkdown", ".rmarkdown")
+RENDERED_SUFFIXES = (".md", ".markdown", ".html")  # what such files are made into, beside them
 LANGUAGE_SAMPLE = 2000  # characters of a post by which its language is detected
 
 
@@ -44,6 +46,13 @@ def find_files(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
         folders[:] = sorted(name for name in folders if name not in IGNORED_DIRS)
         files += [Path(here, name) for name in sorted(names)]
     return files, skipped
+
+
+def rendered_from(path: Path, files: Container[Path]) -> Path | None:
+    """The R Markdown or Quarto file that a page beside it was made from; None for a page that has none."""
+    if path.suffix.lower() not in RENDERED_SUFFIXES:
+        return None
+    return next((source for source in map(path.with_suffix, PROGRAM_SUFFIXES) if source in files), None)
 
 
 def printable_name(name: str) -> str:
@@ -72,12 +81,17 @@ def ingest_folder(
     from corpus.language import keep_language, settle_languages
 
     files, skipped_dirs = find_files(folder)
+    all_files = set(files)
     ingest = _Ingest(folder, files, min_words, author, post_types, language)
     for path, reason in skipped_dirs:
         ingest.skip(path, SkippedPost(reason))
     with progress_bar(files) as advance:
         for path in files:
             if path.name == DATES_FILE:  # written by `make blog`
+                continue
+            source = rendered_from(path, all_files)
+            if source:
+                ingest.skip(path, SkippedPost(f"rendered from {source.name}"))
                 continue
             for post in read_file_cached(path, ingest.source_of(path), max_bytes, role, cache):
                 if isinstance(post, SkippedPost):

@@ -13,6 +13,7 @@ from blogtwin.text.stopwords import REPORT_STOP_WORDS
 from blogtwin.text.tokens import WORD
 from corpus.cleaning import QUOTE, TABLE, clean_markdown, extract_code
 from corpus.dedup import group_related
+from corpus.links import count_link_marks
 
 if TYPE_CHECKING:
     import pandas
@@ -55,6 +56,7 @@ class CorpusStatistics:
     related_posts: int  # posts that have a near-duplicate or belong to a series
     related_groups: int
     personal_data: dict[str, int]  # kind ("email", "phone", …): how often it occurs
+    broken_links: int  # marks of links that cleaning left outside code
     machine_written: list[str]  # titles of posts with a chat model's phrases, at most 20
     posts_by_others: int
     authors: dict[str, int]  # the ten most frequent: posts
@@ -101,6 +103,7 @@ def corpus_statistics(posts: list[dict], discarded: list[dict], params: Params) 
         related_posts=sum(map(len, related)),
         related_groups=len(related),
         personal_data=_count_values(personal),
+        broken_links=int(content["broken_links"].sum()),
         machine_written=table["title"][content["machine"].astype(bool)].tolist()[:20],
         posts_by_others=sum(list(authors.values())[1:]),  # the first is the author of most posts
         authors=dict(list(authors.items())[:10]),
@@ -143,13 +146,14 @@ def _scan_posts(posts: list[dict], params: Params) -> tuple[pandas.DataFrame, li
                 "tables": sum(len(m[0].split()) for m in TABLE.finditer(prose)),
                 "code": sum(len(block.split()) for block in code if "\n" in block.strip()),
                 "personal": [kind for kind, _ in find_personal_data(cleaned)],
+                "broken_links": count_link_marks(cleaned) if params.prepare.links == "text" else 0,
                 "machine": bool(MACHINE_PHRASES.search(cleaned)),
             }
         )
         sample = _cleaning_sample(post, cleaned)
         if sample and len(samples) < MAX_SAMPLES:
             samples.append(sample)
-    return pd.DataFrame(rows, columns=["quotes", "tables", "code", "personal", "machine"]), samples
+    return pd.DataFrame(rows, columns=["quotes", "tables", "code", "personal", "broken_links", "machine"]), samples
 
 
 def _cleaning_sample(post: dict, cleaned: str) -> CleaningSample | None:
@@ -215,7 +219,13 @@ def assess(statistics: CorpusStatistics, params: Params) -> tuple[str, list[str]
         titles = "; ".join(statistics.machine_written[:3])
         hints.append(f"{len(statistics.machine_written)} posts contain phrases of chat models: {titles}.")
     if len(statistics.languages) > 1 and min(list(statistics.languages.values())[:2]) > 0.1 * n:
-        hints.append("The posts are in two languages: two twins, one per language, are better than one of both.")
+        first, second = list(statistics.languages)[:2]
+        hints.append(
+            f"The posts are in two languages: two twins, one per language, are better than one of both. Set"
+            f" `ingest.language: {first}` for the one, `{second}` for the other."
+        )
+    if statistics.broken_links:
+        hints.append(f"{statistics.broken_links} links were not understood: the twin would learn their “](”.")
     if statistics.undated > 0.5 * n:
         hints.append("Most posts have no date: `split.strategy: random` is as good as testing on the newest.")
     return verdict, hints
@@ -236,6 +246,7 @@ def summary_rows(statistics: CorpusStatistics) -> list[tuple[str, str]]:
         ("near-duplicates, series", f"{s.related_posts} posts in {groups}"),
         ("personal data", ", ".join(f"{count} {kind}" for kind, count in s.personal_data.items()) or "none found"),
         ("other authors", f"{s.posts_by_others} posts" if s.posts_by_others else "none named"),
+        ("links not understood", f"{s.broken_links}" if s.broken_links else "none"),
         ("phrases of chat models", f"{len(s.machine_written)} posts"),
         ("topics", ", ".join(s.topics[:8]) or "none"),
         ("skipped", "; ".join(f"{count}: {reason}" for reason, count in skipped) or "nothing"),

@@ -20,13 +20,13 @@ _MONTH = (
 )
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _YEAR = r"(?P<year>\d{4})\b"
-ISO_DAY = re.compile(r"[\s<(\[\"']*(?P<year>\d{4})[-/.:_](?P<month>\d{1,2})[-/.:_](?P<day>\d{1,2})(?!\d)")
+ISO_DAY = re.compile(r"[\s<(\[\"']*(?P<year>\d{4})[-/.:_]\s?(?P<month>\d{1,2})[-/.:_]\s?(?P<day>\d{1,2})(?!\d)")
 COMPACT_DAY = re.compile(
     r"(?P<year>(?:19|20)\d\d)(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])(?:T?\d{4,6}Z?)?\Z"
 )
 ENGLISH_DAYS = (
     re.compile(rf"(?i)(?<![\w/.-]){_MONTH}[\s,/-]*{_DAY}[\s,/-]+{_YEAR}"),  # Thursday, July 27th 2023, 7:41:20 am
-    re.compile(rf"(?i)(?<![\w/.-]){_DAY}[\s,.-]*(?:of\s+)?{_MONTH}[\s,.-]*{_YEAR}"),  # Thu, 22 Aug 2019 10:00:00 GMT
+    re.compile(rf"(?i)(?<![\w/.-]){_DAY}[\s,./-]*(?:of\s+)?{_MONTH}[\s,./-]*{_YEAR}"),  # Thu, 22 Aug 2019 10:00:00 GMT
     re.compile(rf"(?i)(?<![\w/.-]){_YEAR}[\s,.-]+{_MONTH}[\s,.-]+{_DAY}(?!\d)"),  # 2019 Aug 22
     re.compile(
         rf"(?i)(?<![\w/.-]){_MONTH}\s+{_DAY}\s+[\d:.]+(?:\s+[A-Z+-][\w:+-]*)?\s+{_YEAR}"
@@ -37,6 +37,7 @@ NUMERIC_DAY = re.compile(
 )
 UNIX_TIME = re.compile(r"-?\d{9,16}(?:\.\d+)?\Z")
 OTHER_DAY = re.compile(r"(?=.*(?<!\d)\d{4}(?!\d))(?=.*(?<!\d)\d{1,2}(?!\d))(?=.*[^\W\d_])[^\n]{8,60}\Z")
+FIRST_YEAR = 1000  # WordPress writes the year -0001 for drafts
 MILLISECONDS, MICROSECONDS = 1e11, 1e14  # larger timestamps: as seconds they would be after the year 5000
 
 
@@ -87,6 +88,8 @@ def _parse_text(text: str) -> str | None:
 
 
 def _iso_day(year: str, month: str, day: str) -> str | None:
+    if int(year) < FIRST_YEAR:
+        return None
     try:
         return datetime.date(int(year), int(month), int(day)).isoformat()
     except ValueError:

@@ -10,6 +10,7 @@ from corpus.post import Post, SkippedPost
 from corpus.readers.feed_dirt import is_teaser, strip_footers
 from corpus.readers.feed_fields import Fields, person_name, read_fields
 from corpus.readers.html import html_to_markdown
+from corpus.readers.jsonl import first_words
 from corpus.readers.wordpress import find_wordpress_skip, wordpress_markdown
 from corpus.readers.xml_items import iter_items, local_name
 
@@ -25,6 +26,7 @@ AUTO_GENERATED = re.compile(
     | ^tweets[ ](?:for|from|of)[ ]
     """
 )
+COMMENT = re.compile(r"#comment-?\d+\s*$")  # in the address of an item of a feed of comments
 BLOGGER_STATUS = {
     "draft": "a draft",
     "scheduled": "scheduled, and not yet public",
@@ -79,17 +81,19 @@ def _to_post(fields: Fields, name: str, blog: Blog, max_bytes: float) -> Post | 
     if skipped:
         return skipped
     address = (fields.address or fields.text.get("link", "")).strip()
-    title = html.unescape(" ".join(html_to_markdown(fields.text.get("title", "")).split())) or name
+    title = html.unescape(" ".join(html_to_markdown(fields.text.get("title", "")).split()))
     try:
         text = wordpress_markdown(fields) if fields.is_wordpress else _feed_markdown(content, address, title)
     except SkippedPost as e:
         return SkippedPost(str(e), name)
+    if not text.strip():
+        return SkippedPost("no text in it", name)
     if not fields.is_wordpress and is_teaser(text, address):
         return SkippedPost("only the start of a post: its feed holds no whole texts, an export of the blog does", name)
     names = [blog.names.get(author, [author]) for author in fields.authors if author]
     return Post(
         text=text,
-        title=title,
+        title=title or first_words(text) or name,
         date=fields.date,
         date_from="feed",
         tags=list(dict.fromkeys(fields.tags)),
@@ -103,7 +107,7 @@ def _to_post(fields: Fields, name: str, blog: Blog, max_bytes: float) -> Post | 
 
 def _find_feed_skip(fields: Fields, name: str) -> SkippedPost | None:
     """Why an item of a feed, or of Blogger's export, is no post, or not public; None for a post."""
-    if fields.blogger_kind == "comment" or fields.is_reply:
+    if fields.blogger_kind == "comment" or fields.is_reply or COMMENT.search(fields.text.get("link", "")):
         return SkippedPost("a comment", name, "not yours")
     if fields.blogger_kind not in ("", "post", "page"):
         return SkippedPost(f"no post, but Blogger's own ({fields.blogger_kind[:40]})", name)

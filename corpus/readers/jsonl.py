@@ -1,6 +1,7 @@
 """Posts in JSONL: texts, or chats in which the author is one of the roles."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,6 +12,8 @@ from corpus.post import Post, SkippedPost, parse_date, parse_names
 TEXT_KEYS = ("text", "content", "body", "entry")
 DATE_KEYS = ("date", "created_at", "timestamp", "published")
 CHAT_DATE_KEYS = ("date", "created_at", "create_time", "timestamp")
+MARKS = re.compile(r"\]\([^()\n]*\)|[*_`#>\[\]!]+")  # of Markdown
+MAX_TITLE = 200
 TITLE_WORDS = 8  # of a text without a title
 
 
@@ -114,4 +117,4 @@ def _post_from_chat(
 
 def first_words(text: str) -> str:
     """A title for a text that has none."""
-    return " ".join(text[:200].split()[:TITLE_WORDS])
+    return " ".join(MARKS.sub("", text[:400]).split()[:TITLE_WORDS])[:MAX_TITLE]

@@ -31,7 +31,10 @@ from tests.support.blog_exports import WORDS, put
         ("Fri Aug  2 10:15:00 2019", "2019-08-02"),
         ("Fri Aug 2 10:15:00 UTC 2019", "2019-08-02"),
         ("02-Aug-2019", "2019-08-02"),
+        ("02/Aug/2019:10:15:00 +0000", "2019-08-02"),
         ("2.8.2019", "2019-08-02"),
+        ("2. 8. 2019", "2019-08-02"),
+        ("2019. 8. 2.", "2019-08-02"),
         ("2 de agosto de 2019", "2019-08-02"),
         ("2. August 2019", "2019-08-02"),
         ("2 août 2019 à 10h15", "2019-08-02"),
@@ -42,7 +45,10 @@ def test_a_day_is_read_however_it_is_written(value, day):
     assert parse_date(value) == day
 
 
-@pytest.mark.parametrize("value", [None, "", True, 2019, "2019", "August 2019", "2019-22-08", "31/31/2019", "soon"])
+@pytest.mark.parametrize(
+    "value",
+    [None, "", True, 2019, "2019", "August 2019", "2019-22-08", "31/31/2019", "soon", "Thu, 30 Nov -0001 00:00:00"],
+)
 def test_what_is_no_day_is_none(value):
     assert parse_date(value) is None
 

@@ -121,6 +121,18 @@ def test_of_an_export_of_blogger_only_the_public_posts_are_kept(tmp_path, entrie
     assert sorted(row["cause"] for row in left) == causes
 
 
+def test_a_feed_of_comments_is_not_the_author_s(tmp_path):
+    posts, left = read(tmp_path, rss(f"<p>{WORDS}</p>", "https://blog.example/2019/kettle/#comment-12"))
+    assert not posts and left == {"item 1": ("a comment", "not yours")}
+
+
+def test_an_untitled_post_is_named_by_its_first_words(tmp_path):
+    (post,), _ = read(
+        tmp_path, rss(f"<p><b>We</b> walked <a href='https://x.org'>down</a> to it. {WORDS}</p>").replace(">T<", "><")
+    )
+    assert post.title == "We walked down to it. We walked down"
+
+
 def test_marks_hold_in_a_broken_file_too(tmp_path):
     put(tmp_path, "blog.xml", atom(entry("Tea & cake", kind="post"), *NEW))
     posts, left = ingest_folder(tmp_path, 5, 1e6)

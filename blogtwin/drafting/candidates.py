@@ -1,11 +1,12 @@
 """Candidates for the next sentence: the model writes several at a time, each under the fence."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from blogtwin.drafting.fence import Fence, Licences
 from blogtwin.drafting.questions import Reach
+from blogtwin.models.decoding import Generation
 from blogtwin.models.llama_cpp import LlamaModel
 from blogtwin.sampling import SamplingParams
 from blogtwin.text.sentences import ABBREVIATION
@@ -13,6 +14,7 @@ from blogtwin.text.sentences import ABBREVIATION
 SENTENCE_STOP = re.compile(r"[.!?…][\"”’)\]]*(?=\s|$)")
 MAX_SENTENCE_TOKENS = 56
 TOP_P = 0.95
+STRAGGLERS = 3  # answers of a round that are not waited for
 PULL = 1.0  # nats on the beginning of a word that the sentence should still hold
 
 
@@ -70,33 +72,70 @@ class SentenceWriter:
         self.notes = Licences(source, source)
         self.written_tokens = 0
         self.candidates = 0
-        self.reached: list[tuple[Reach, ...]] = []  # by each answer of the last round
+        self.reached: list[tuple[Reach, ...]] = []  # by each answer of the last call
 
     def write(self, request: Request) -> list[Candidate]:
         """Candidates for the next sentence, unchecked; those that came to no end are left out."""
+        found: list[Candidate] = []
+        self.write_rounds([request], found.append, lambda: False)
+        return found
+
+    def write_rounds(
+        self, requests: Iterable[Request], take: Callable[[Candidate], object], enough: Callable[[], bool]
+    ) -> None:
+        """Hand the candidates of one request after the other to `take`, each text once, as soon as it is whole, until
+        there are `enough`. STRAGGLERS of a round, its longest, are not waited for."""
+        written: dict[Generation, tuple[Request, SentenceFence]] = {}
+        found: set[str] = set()
+
+        def rounds() -> Iterator[list[Generation]]:
+            for request in requests:
+                answers = self._answers(request)
+                written.update({answer: (request, fence) for answer, fence in answers})
+                yield [answer for answer, _ in answers]
+
+        def take_answer(answer: Generation) -> None:
+            request, _ = written[answer]
+            text = first_sentence(request.prefix + self.model.text(answer.ids), answer.end == "stop")
+            if text and text not in found:
+                found.add(text)
+                take(Candidate(text, answer.log_likelihood / max(1, len(answer.ids)), len(answer.ids)))
+
+        self.model.write_rounds(rounds(), take_answer, enough, STRAGGLERS, fresh=not self.candidates)
+        self.candidates += len(written)
+        self.written_tokens += sum(len(answer.ids) for answer in written)
+        self.reached = [tuple(fence.reached.values()) for _, fence in written.values()]
+
+    def _answers(self, request: Request) -> list[tuple[Generation, SentenceFence]]:
+        """The answers of a request, still to be written, each with its fence."""
         lead = " ".join(part for part in (request.before, request.prefix) if part)
         lead_ids = self.encode(lead) if lead else []
         prompt = self.encode_prompt(request.lines) + lead_ids
         licences = Licences(request.licensed, self.source)
         pull = dict.fromkeys(request.wanted, PULL)
-        fences = [
-            SentenceFence(licences, self.model.pieces(), lead, lead_ids, pull, self.notes) for _ in range(request.count)
-        ]
         sampling = SamplingParams(MAX_SENTENCE_TOKENS, request.temperature, TOP_P, 1.0)
-        seeds = [request.seed + n for n in range(request.count)]
-        answers = self.model.write(
-            [prompt] * request.count, [sampling] * request.count, seeds, constraints=fences, fresh=not self.candidates
-        )
-        self.written_tokens += sum(a["written_tokens"] for a in answers)
-        self.candidates += len(answers)
-        self.reached = [tuple(fence.reached.values()) for fence in fences]
-        found: dict[str, Candidate] = {}
-        for answer in answers:
-            text = first_sentence(request.prefix + self.model.text(answer["ids"]), answer["end"] == "stop")
-            if text and text not in found:
-                likelihood = answer["log_likelihood"] / max(1, answer["written_tokens"])
-                found[text] = Candidate(text, likelihood, answer["written_tokens"])
-        return list(found.values())
+        answers = []
+        for number in range(request.count):
+            fence = SentenceFence(licences, self.model.pieces(), lead, lead_ids, pull, self.notes)
+            answers.append((Generation(prompt, sampling, request.seed + number, fence), fence))
+        return answers
+
+
+def write_in_turn(
+    write: Callable[[Request], list[Candidate]],
+    requests: Iterable[Request],
+    take: Callable[[Candidate], object],
+    enough: Callable[[], bool],
+) -> None:
+    """`write_rounds` of a writer that can only `write` whole rounds."""
+    found: set[str] = set()
+    for request in requests:
+        for candidate in write(request):
+            if candidate.text not in found:
+                found.add(candidate.text)
+                take(candidate)
+        if enough():
+            return
 
 
 def first_sentence(text: str, whole: bool) -> str:

@@ -48,6 +48,11 @@ class Writer(Protocol):
     def write(self, request: Request) -> list[Candidate]:
         """Candidates for the next sentence."""
 
+    def write_rounds(
+        self, requests: Iterable[Request], take: Callable[[Candidate], object], enough: Callable[[], bool]
+    ) -> None:
+        """Hand the candidates of one request after the other to `take`, each text once, until there are `enough`."""
+
 
 @dataclass(frozen=True)
 class DraftSentence:
@@ -137,18 +142,20 @@ class Drafter:
         """One more sentence of the paragraph, which states no fact; none without room, or where the model has none."""
         if self.room != "roomy" or group[0].form != "note" or not lines:
             return []
-        written = self._write_round(Request(lines, before, "", frozenset(), self.per_round, FIRST_TEMPERATURE, 0))
+        (request,) = self._rounds([Request(lines, before, "", frozenset(), self.per_round, FIRST_TEMPERATURE, 0)])
+        written = self.writer.write(request)
         earlier = f"{self.text}\n{before}"
         passed = [one for one in written if not rejection_reason(one.text, earlier, "", self.source, self.checks)]
         best = best_addition(passed, self.known)
         return [DraftSentence(best.text, "unsupported", written_by=self.writer.name)] if best else []
 
-    def _write_round(self, request: Request) -> list[Candidate]:
-        """The candidates of one round, with a seed of its own. Raises DraftStopped."""
-        if self.should_stop():
-            raise DraftStopped
-        self.rounds += 1
-        return self.writer.write(replace(request, seed=self.seed + SEED_STRIDE * self.rounds))
+    def _rounds(self, requests: Iterable[Request]) -> Iterator[Request]:
+        """The requests of one round after the other, each with a seed of its own. Raises DraftStopped."""
+        for request in requests:
+            if self.should_stop():
+                raise DraftStopped
+            self.rounds += 1
+            yield replace(request, seed=self.seed + SEED_STRIDE * self.rounds)
 
     def _tell(self, lines: tuple[str, ...], before: str, todo: list[Claim]) -> tuple[int, list[DraftSentence]]:
         """(how many of the next lines are told, the sentences that tell them): one sentence of the model's; where none
@@ -200,20 +207,28 @@ class Drafter:
         window = "\n".join([self.title, *(claim.line for claim in todo[:2])])
         words = tokenise_words(todo[0].line)
         wanted = frozenset(word for word in words if len(word) >= MIN_PULLED_CHARS or is_negated(word))
-        found: dict[str, Scored] = {}
-        for number, (prefix, temperature, shown) in enumerate(self._attempts(lines, todo[0].line)):
-            request = Request(shown, before, window, wanted, self.per_round, temperature, 0, prefix)
-            for candidate in self._write_round(request):
-                reason = self._rejection_reason(candidate.text, before, window)
-                if reason:
-                    self.rejected[reason] = self.rejected.get(reason, 0) + 1
-                elif candidate.text not in found:
-                    found[candidate.text] = score_candidate(candidate, todo, self.known, self.room)
-            self.wishes.add(self.writer.reached, todo[0].number)
-            both = self.room == "tight" and len(todo) > 1 and number < ROUNDS_FOR_TWO_LINES
-            if sum(scored.is_accepted and (scored.tells_next or not both) for scored in found.values()) >= enough:
-                break
-        return sorted(found.values(), key=lambda scored: -scored.score)
+        found: list[Scored] = []
+        before_rounds = self.rounds
+
+        def take(candidate: Candidate) -> None:
+            reason = self._rejection_reason(candidate.text, before, window)
+            if reason:
+                self.rejected[reason] = self.rejected.get(reason, 0) + 1
+            else:
+                found.append(score_candidate(candidate, todo, self.known, self.room))
+
+        def is_enough() -> bool:
+            begun = self.rounds - before_rounds
+            both = self.room == "tight" and len(todo) > 1 and begun <= ROUNDS_FOR_TWO_LINES
+            return sum(scored.is_accepted and (scored.tells_next or not both) for scored in found) >= enough
+
+        requests = [
+            Request(shown, before, window, wanted, self.per_round, temperature, 0, prefix)
+            for prefix, temperature, shown in self._attempts(lines, todo[0].line)
+        ]
+        self.writer.write_rounds(self._rounds(requests), take, is_enough)
+        self.wishes.add(self.writer.reached, todo[0].number)
+        return sorted(found, key=lambda scored: -scored.score)
 
     def _rejection_reason(self, text: str, before: str, window: str) -> str | None:
         """Why a sentence can't stand after `before`, the paragraph so far; `window`: what it may tell."""

@@ -4,11 +4,11 @@ There is no fence here: what a candidate states beyond the notes is seen by the 
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from blogtwin.drafting.candidates import MAX_SENTENCE_TOKENS, TOP_P, Candidate, Request, first_sentence
+from blogtwin.drafting.candidates import MAX_SENTENCE_TOKENS, TOP_P, Candidate, Request, first_sentence, write_in_turn
 from blogtwin.drafting.drafter import DraftStopped
 from blogtwin.drafting.questions import Reach
 from blogtwin.inference.chat_stream import Answer, Messages, find_continuation, stream_answer
@@ -61,6 +61,12 @@ class EngineWriter:
             if text and text not in found:
                 found[text] = Candidate(text, UNKNOWN_LIKELIHOOD, answer.tokens)
         return list(found.values())
+
+    def write_rounds(
+        self, requests: Iterable[Request], take: Callable[[Candidate], object], enough: Callable[[], bool]
+    ) -> None:
+        """Hand the candidates of one request after the other to `take`, each text once, until there are `enough`."""
+        write_in_turn(self.write, requests, take, enough)
 
     def _run(self, work: Callable[["httpx2.AsyncClient"], Coroutine[Any, Any, Result]]) -> Result:
         """The result of `work(client)`; given up as soon as the draft is no longer wanted."""

@@ -23,6 +23,7 @@ CHECKED_TOKENS = (40, 400)  # likeliest tokens that a constraint is asked about;
 # Tokens of a prompt that are read at a time; between two pieces, other answers go on and one can be cancelled. Measured
 # on two cores: 32 are slower by half, 2048 not faster. Another size rounds otherwise, so it is the same for all.
 PIECE_TOKENS = 64
+NEAR_NATS = 9.0  # below the likeliest token: hundreds of tokens are nearer, as a rule
 
 
 class Constraint(Protocol):
@@ -41,6 +42,15 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     scores = logits.astype(np.float32)
     scores -= scores.max()
     return scores - np.log(np.exp(scores).sum())
+
+
+def likeliest(scores: np.ndarray, count: int) -> np.ndarray:
+    """(count,) indices of the highest scores, in descending order. Few of a vocabulary's tokens are near the likeliest,
+    and only those are sorted: np.argpartition over all 49,152 takes five times as long."""
+    near = np.flatnonzero(scores > scores.max() - NEAR_NATS)
+    if len(near) < count:
+        near = np.argpartition(-scores, count)[:count]
+    return near[np.argsort(-scores[near])][:count]
 
 
 class TokenLogprob(NamedTuple):
@@ -234,8 +244,7 @@ class Decoder:
         allowed, the answer ends."""
         logits = self.model.logits(at)
         for checked in CHECKED_TOKENS:
-            candidates = np.argpartition(-scores, checked)[:checked]
-            candidates = candidates[np.argsort(-scores[candidates])]
+            candidates = likeliest(scores, checked)
             adjusted = scores[candidates] + constraint.adjust(ids, candidates)
             if np.isfinite(adjusted).any():
                 break

@@ -9,7 +9,7 @@ see a wrong guess at once.
 
 import ctypes as C
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -190,6 +190,60 @@ class LlamaModel:
             return []
         return self.worker.submit(self._write, prompts, sampling, seeds, wrote, constraints, fresh).result()
 
+    def write_rounds(
+        self,
+        rounds: Iterable[Sequence[Generation]],
+        take: Callable[[Generation], object],
+        enough: Callable[[], bool],
+        stragglers: int,
+        fresh: bool = True,
+    ) -> None:
+        """Write one round of answers after the other, and hand each answer to `take` when it has ended, until there are
+        `enough`.
+
+        That is asked as soon as no more than `stragglers` answers are unfinished: they are then given up, or else
+        written on beside the next round, and after the last one to their ends. A step with few answers takes almost as
+        long as one with many, so the last long ones would cost as much as all others. `rounds` is read, and `take` and
+        `enough` are called, in the model's own thread. `fresh` as in `write`.
+        """
+        self.worker.submit(self._write_rounds, rounds, take, enough, stragglers, fresh).result()
+
+    def _write_rounds(
+        self,
+        rounds: Iterable[Sequence[Generation]],
+        take: Callable[[Generation], object],
+        enough: Callable[[], bool],
+        stragglers: int,
+        fresh: bool,
+    ) -> None:
+        if fresh or self.decoder is None:
+            self.renew_context()
+            self.decoder = Decoder(self)
+        decoder, unfinished = self.decoder, list[Generation]()
+
+        def write_until(left: int) -> None:
+            while len(unfinished) > left:
+                for answer in decoder.step():
+                    unfinished.remove(answer)
+                    take(answer)
+
+        try:
+            for answers in rounds:
+                for answer in answers:
+                    decoder.add(answer)
+                    unfinished.append(answer)
+                write_until(stragglers)
+                if enough():
+                    for answer in unfinished:
+                        decoder.cancel(answer)
+                    return
+            write_until(0)
+        except BaseException:
+            self.decoder = None  # its answers are half written
+            raise
+        finally:
+            decoder.close()
+
     def _write(
         self,
         prompts: list[list[int]],
@@ -199,26 +253,13 @@ class LlamaModel:
         constraints: Sequence[Constraint | None] | None,
         fresh: bool,
     ) -> list[dict]:
-        if fresh or self.decoder is None:
-            self.renew_context()
-            self.decoder = Decoder(self)
-        decoder = self.decoder
         answers = [
             Generation(prompt, parameters, seed, constraint)
             for prompt, parameters, seed, constraint in zip(
                 prompts, sampling, seeds, constraints or [None] * len(prompts), strict=True
             )
         ]
-        try:
-            for answer in answers:
-                decoder.add(answer)
-            while decoder.is_busy():
-                wrote(len(decoder.step()))
-        except BaseException:
-            self.decoder = None  # its answers are half written
-            raise
-        finally:
-            decoder.close()
+        self._write_rounds([answers], lambda answer: wrote(1), lambda: False, 0, fresh)
         return [answer.result(self.text) for answer in answers]
 
     def _log_probabilities(self, prompt: list[int], completion: list[int]) -> np.ndarray:

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from blogtwin.drafting.candidates import Candidate, Request
+from blogtwin.drafting.candidates import Candidate, Request, write_in_turn
 from blogtwin.drafting.drafter import MAX_LINE_CHARS, Drafter, DraftStopped, as_sentence, first_words, split_line
 from blogtwin.drafting.receipt import MAX_PER_ROUND, MIN_PER_ROUND, candidates_for, make_receipt
 
@@ -34,6 +34,9 @@ class Scripted:
         self.candidates += request.count
         self.written_tokens += 10 * len(sentences)
         return [Candidate(sentence, -1.0, 10) for sentence in sentences]
+
+    def write_rounds(self, requests, take, enough) -> None:
+        write_in_turn(self.write, requests, take, enough)
 
 
 def first_line(request: Request) -> str:
@@ -212,7 +215,7 @@ class CopiedRope:
 
 def test_what_is_copied_from_a_post_is_not_taken():
     drafter, _, sentences = draft(telling, notes=LINES[0], checks=CopiedRope())
-    assert sentences[0].status == "own_words" and drafter.rejected["copied from a post"] == 4
+    assert sentences[0].status == "own_words" and drafter.rejected == {"copied from a post": 1}
 
 
 def test_a_draft_nobody_wants_any_more_stops_before_its_next_round():

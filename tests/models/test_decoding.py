@@ -12,7 +12,7 @@ import pytest
 from blogtwin.drafting.candidates import Request, SentenceWriter
 from blogtwin.drafting.fence import Fence, Licences
 from blogtwin.models import chat, registry
-from blogtwin.models.decoding import PIECE_TOKENS, Decoder, Generation
+from blogtwin.models.decoding import PIECE_TOKENS, Decoder, Generation, likeliest
 from blogtwin.models.llama_cpp import LlamaModel
 from blogtwin.sampling import SamplingParams
 from tests.support import sample_corpus
@@ -116,6 +116,51 @@ def test_a_constraint_may_end_the_answer(model, prompt):
     assert [(len(a["ids"]), a["end"]) for a in answers] == [(1, "stop"), (5, "stop"), (9, "stop")]
 
 
+def rounds_of(prompt, *lengths):
+    """Rounds of answers that end after so many tokens."""
+    return [[Generation(prompt, SAMPLING, n, EndsAfter(n)) for n in each] for each in lengths]
+
+
+def test_the_last_answers_of_a_round_are_given_up_once_there_are_enough(model, prompt):
+    taken, begun = [], []
+    first, second = rounds_of(prompt, (2, 9, 4, 30, 3), (5,))
+    model.write_rounds((begun.append(r) or r for r in (first, second)), taken.append, lambda: len(taken) >= 3, 2)
+    assert taken == [first[0], first[4], first[2]] and begun == [first]
+    assert [len(answer.ids) for answer in first] == [2, 4, 4, 4, 3] and [a.end for a in first].count("stop") == 3
+    # What was given up leaves its places: the next call with the same cache writes on undisturbed.
+    (after,) = rounds_of(prompt, (6, 7))
+    model.write_rounds([after], lambda answer: None, lambda: False, 2, fresh=False)
+    for answer in after:
+        expected = float(model.log_likelihoods(prompt, answer.ids).sum())
+        assert answer.end == "stop" and answer.log_likelihood == pytest.approx(expected, abs=0.2)
+
+
+def test_without_enough_the_next_round_begins_beside_the_last_answers_and_all_end(model, prompt):
+    taken = []
+    first, second = rounds_of(prompt, (2, 9), (3, 12))
+    model.write_rounds([first, second], taken.append, lambda: False, 1)
+    assert taken == [first[0], second[0], first[1], second[1]]
+    assert [len(answer.ids) for answer in (*first, *second)] == [2, 9, 3, 12]
+
+
+def test_whoever_stops_the_rounds_is_heard_and_the_model_writes_on_afterwards(model, prompt):
+    def stop(answer):
+        raise RuntimeError("no longer wanted")
+
+    with pytest.raises(RuntimeError, match="no longer wanted"):
+        model.write_rounds(rounds_of(prompt, (2, 9)), stop, lambda: False, 1)
+    assert [len(a["ids"]) for a in write(model, prompt, [EndsAfter(3)])] == [3]
+
+
+def test_the_likeliest_are_those_of_a_whole_sort(model, prompt):
+    scores = model.log_probabilities(prompt, [0])[0]
+    flat = np.zeros(50, np.float32)
+    flat[7] = 100.0  # all others are far below
+    for row, count in ((scores, 40), (scores, 400), (flat, 10)):
+        found = likeliest(row, count)
+        assert row[found].tolist() == np.sort(row)[::-1][:count].tolist() and len(set(found.tolist())) == count
+
+
 def test_the_log_likelihood_is_the_models_own(model, prompt):
     (answer,) = write(model, prompt, [Without(lambda token: token % 2)])
     expected = model.log_likelihoods(prompt, answer["ids"]).sum()
@@ -204,6 +249,9 @@ def test_candidates_are_single_sentences_and_the_same_for_the_same_seed(tempting
     found = writer.write(request())
     assert found and writer.candidates == 16 and writer.written_tokens > 16
     assert [c.text for c in writer.write(request())] == [c.text for c in found]
+    before, taken = writer.candidates, []
+    writer.write_rounds([request(), request(seed=99)], taken.append, lambda: bool(taken))
+    assert taken and {c.text for c in taken} <= {c.text for c in found} and writer.candidates == before + 16
     for candidate in found:
         assert "\n" not in candidate.text and candidate.text[-1] in '.!?…"”’)]' and candidate.mean_log_likelihood < 0
         assert set(STATED.findall(candidate.text)) <= {"22", "14"}

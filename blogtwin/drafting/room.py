@@ -8,7 +8,7 @@ from blogtwin.drafting.claims import foreign_share, is_negated
 
 Room = Literal["tight", "own", "roomy"]
 # Words of a sentence for each word of the lines that it tells: what candidates are compared with.
-WORDS_PER_WORD: dict[Room, float] = {"tight": 1.0, "own": 1.3, "roomy": 1.8}
+WORDS_PER_WORD: dict[Room, float] = {"tight": 1.0, "own": 1.6, "roomy": 2.2}
 MAX_FOREIGN_ADDITION = 0.6  # share of content words that the notes don't have, in a sentence that adds no fact
 
 

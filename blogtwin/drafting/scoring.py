@@ -20,9 +20,10 @@ from blogtwin.text.tokens import tokenise_words
 
 # Weights of the parts of a score, set by hand on the notes of validation posts.
 RECALL, TOLD, NEXT, ROLE, NEGATION, FOREIGN = 1.5, 0.5, 0.35, 0.4, 0.6, 1.2
-LIKELIHOOD, COPIED, ORDER, LENGTH, PERSON, OPPOSITE = 0.3, 0.3, 0.3, 0.3, 0.25, 0.5
+LIKELIHOOD, COPIED, ORDER, LENGTH, PERSON, OPPOSITE = 0.3, 1.0, 0.3, 0.3, 0.25, 0.5
 COPIED_WORDS = 4  # words in a row that a sentence shares with the notes are copied
 MAX_FOREIGN = 0.4  # share of content words the notes don't have, up to which a sentence is accepted at once
+FREELY_COPIED = 0.2  # share of a sentence's words in runs of the notes, up to which it costs nothing
 MAX_COPIED = 0.5  # share of a sentence's words in runs of the notes, up to which it is accepted at once
 MIN_LOG_LIKELIHOOD = -3.0  # nats per token: below this all texts are equally unlikely
 
@@ -67,7 +68,7 @@ def score_candidate(candidate: Candidate, todo: Sequence[Claim], known: frozense
         score += NEXT * found[1].recall
     score -= FOREIGN * foreign
     copied = copied_share(candidate.text, [claim.line for claim in todo[:2]])
-    score -= COPIED * max(0.0, copied - MAX_COPIED)
+    score -= COPIED * max(0.0, copied - FREELY_COPIED)
     score += ORDER * order_agreement(todo[0], candidate.text)
     told = " ".join(claim.line for claim in todo[: 1 + tells_next])
     score -= PERSON * person_mismatches(told, candidate.text) + OPPOSITE * turned_round(told, candidate.text)

@@ -24,11 +24,11 @@ from blogtwin.text.keyphrases import (
     tokenise,
 )
 from blogtwin.text.markdown import extract_prose
-from blogtwin.text.sentences import split_sentences
-from blogtwin.text.stopwords import word_set
+from blogtwin.text.sentences import ITEM, split_evenly, split_sentences
 from corpus.chunking import TokenCount, chunk
 from corpus.cleaning import extract_headings, split_paragraphs
 from corpus.examples import PROMPT_RESERVE_TOKENS, Example, truncate
+from corpus.note_lines import HEDGES, NoteStyle, join_short_lines, jot_down
 from corpus.post import PostRow
 
 TASK_TYPES = ("notes", "brief", "outline", "rewrite", "answer")
@@ -67,18 +67,15 @@ QUESTION_TEMPLATES = [
 BULLET_MARKS = ["- ", "* ", "• ", ""]
 PASSAGE_TOKENS = 240  # at most, of a passage: about what a person writes notes for at a time
 MIN_PASSAGE_WORDS = 30
+SENTENCES_PER_UNIT = 2.5  # of what notes are written for: about as many as a draft asks for at a time
+MIN_UNIT_WORDS = 5
 SUFFICIENT_WORDS = 30_000  # from this size of a blog on `auto` adds nothing (docs/training-data.md has the runs)
 PASSAGE_WORDS = 150  # of a passage, about
 # How `auto` divides the passages of a small blog.
 AUTO_RATES = {"notes": 0.4, "rewrite": 0.3, "brief": 0.1, "outline": 0.1, "answer": 0.1}
 MIN_PROSE_FRACTION = 0.8  # of a passage's words: nobody can write code and tables from notes
-MIN_LINE_WORDS = 3  # a shorter line of notes shares its line with the next
 NOTES_WORDS = (5, 8)  # of a sentence, besides its numbers and names
 FEWER_NOTES_WORDS = (4, 2, 0)  # where the prompt is too long
-HEDGES = word_set(
-    "very just really quite rather perhaps maybe actually simply indeed anyway somehow almost nearly even still already"
-    " well now oh"
-)
 CONTRACTION_EXPANSIONS = [
     (r"(?i)\bcan't\b", "cannot"),
     (r"(?i)\bwon't\b", "will not"),
@@ -153,9 +150,11 @@ def sample_requests(
         shuffled.remove(choice)
         used.add((kind, choice))
         part, passage = choice
-        max_prompt_tokens = max_length - PROMPT_RESERVE_TOKENS - count_tokens(passage)
-        request_id = f"{post['id']}-{part}-{kind}-{number}"
-        requests.append(AugmentationRequest(request_id, post, part, len(parts), kind, passage, max_prompt_tokens))
+        units = split_into_units(passage) if kind == "notes" else [passage]
+        for index, unit in enumerate(units):
+            max_prompt_tokens = max_length - PROMPT_RESERVE_TOKENS - count_tokens(unit)
+            request_id = f"{post['id']}-{part}-{kind}-{number}" + (f".{index + 1}" if kind == "notes" else "")
+            requests.append(AugmentationRequest(request_id, post, part, len(parts), kind, unit, max_prompt_tokens))
     return requests
 
 
@@ -168,6 +167,18 @@ def extract_passages(parts: list[str], count_tokens: TokenCount, max_length: int
             if is_mostly_prose(passage):
                 passages.append((number, passage))
     return passages
+
+
+def split_into_units(passage: str) -> list[str]:
+    """The passage in the units that drafts are asked for in: one to three sentences of a paragraph."""
+    units: list[str] = []
+    for paragraph in split_paragraphs(passage):
+        if ITEM.match(paragraph) or not extract_prose(paragraph).strip():
+            continue
+        sentences = split_sentences(" ".join(paragraph.split()))
+        count = max(1, round(len(sentences) / SENTENCES_PER_UNIT))
+        units += [" ".join(group) for group in split_evenly(sentences, count)]
+    return [unit for unit in units if len(unit.split()) >= MIN_UNIT_WORDS]
 
 
 def is_mostly_prose(text: str) -> bool:
@@ -219,16 +230,16 @@ def heuristic_prompt(
 
 
 def make_notes(request: AugmentationRequest, tokens: list[Token], rng: random.Random, max_words: int) -> str:
-    """A line per sentence: its numbers and names, and up to `max_words` of its most telling words."""
-    lines: list[str] = []
-    for sentence in group_by_sentence(tokens, _salient_indices(tokens, group_by_sentence(tokens), max_words)):
-        line = render_tokens(tokens, sentence)
-        if lines and (len(sentence) < MIN_LINE_WORDS or len(lines[-1].split()) < MIN_LINE_WORDS):
-            lines[-1] += f"; {line}"
-        else:
-            lines.append(line)
+    """The passage as a person jots it down, a line or two for each sentence; where that is too long (`max_words` under
+    NOTES_WORDS), a line per sentence with its numbers, its names and up to `max_words` of its most telling words."""
+    if max_words >= NOTES_WORDS[0]:
+        style = NoteStyle(rng)
+        lines = [line for sentence in group_by_sentence(tokens) for line in jot_down(tokens, sentence, style)]
+    else:
+        salient = _salient_indices(tokens, group_by_sentence(tokens), max_words)
+        lines = [render_tokens(tokens, sentence) for sentence in group_by_sentence(tokens, salient)]
     bullet = rng.choice(BULLET_MARKS)
-    return "\n".join(bullet + line for line in lines)
+    return "\n".join(bullet + line for line in join_short_lines(lines))
 
 
 def _salient_indices(tokens: list[Token], sentences: list[list[int]], max_words: int) -> list[int]:

@@ -4,6 +4,8 @@ training takes."""
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
+from train.budget import NOTES_SHARE
+
 # From small to large. Each is tried in turn; the last one that fits in memory and time is recommended.
 CANDIDATES = ["smollm2:135m", "llama3.2:1b", "llama3.2:3b", "llama3:8b"]
 MAX_MINUTES = 45  # of training, which is taken for acceptable
@@ -112,8 +114,10 @@ def estimate_speed(hardware: dict, model: dict, gflops: float, gpu: dict | None)
 
 
 def estimate_minutes(tokens_per_s: float, preset: dict, tokens: int) -> float:
-    """Estimated minutes of training on `tokens`, over all epochs, within the preset's max_tokens."""
+    """Estimated minutes of training on `tokens` of posts, over all epochs, within the preset's max_tokens, and on the
+    passages with notes besides."""
     total = tokens * preset["epochs"]
     if preset["max_tokens"]:
         total = min(total, preset["max_tokens"])
+    total *= 1 + NOTES_SHARE
     return total / tokens_per_s / 60

@@ -10,10 +10,11 @@ from typing import Literal, Protocol
 from blogtwin.drafting.candidates import Candidate, Request
 from blogtwin.drafting.claims import Claim, content_stems, is_negated, parse_claim
 from blogtwin.drafting.gates import NoChecks, TextChecks, rejection_reason
-from blogtwin.drafting.notes import NoteLine, parse_notes, split_evenly
+from blogtwin.drafting.notes import NoteLine, parse_notes
 from blogtwin.drafting.questions import QuestionCollector, Reach
 from blogtwin.drafting.room import Room, best_addition
 from blogtwin.drafting.scoring import Scored, score_candidate
+from blogtwin.text.sentences import split_evenly
 from blogtwin.text.tokens import tokenise_words
 
 LINES_PER_PARAGRAPH = 3

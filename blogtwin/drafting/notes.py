@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from blogtwin.text.sentences import split_prose
+from blogtwin.text.sentences import split_evenly, split_prose
 
 BULLET = re.compile(r"^\s*(?:[-*•–]\s+|\d{1,2}[.)]\s+|\[[ xX]?\]\s+)+")
 HEADING = re.compile(r"^\s*#{1,6}\s+(.+?)\s*#*\s*$")
@@ -33,12 +33,6 @@ class NoteLine:
     text: str
     paragraph: int
     form: Form = "note"
-
-
-def split_evenly(lines: list[NoteLine], parts: int) -> list[list[NoteLine]]:
-    """Lines in so many runs, in their order; no two differ by more than one line."""
-    bounds = [round(i * len(lines) / parts) for i in range(parts + 1)]
-    return [lines[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
 
 
 def parse_notes(notes: str, max_line_words: int = MAX_LINE_WORDS) -> list[NoteLine]:

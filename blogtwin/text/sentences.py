@@ -1,9 +1,12 @@
 """Split a post into sentences, without code, headings, and the marks of lists and quotes."""
 
 import re
+from collections.abc import Sequence
+from typing import TypeVar
 
 from blogtwin.text.markdown import FENCE_ANY_END
 
+Item = TypeVar("Item")
 HEADING = re.compile(r"(?m)^[ \t]*#{1,6}[ \t][^\n]*$")
 QUOTE = re.compile(r"(?m)^[ \t]*(?:>[ \t]?)+")
 ITEM = re.compile(r"(?m)^[ \t]*(?:[-*+]|\d+[.)])[ \t]+")
@@ -53,3 +56,9 @@ def count_sentences(text: str) -> int:
     ends = list(COUNTED_END.finditer(text))
     rest = text[ends[-1].end() :] if ends else text
     return len(ends) + bool(rest.strip())
+
+
+def split_evenly(items: Sequence[Item], parts: int) -> list[list[Item]]:
+    """Sentences, lines or the like in so many runs, in their order; no two runs differ by more than one item."""
+    bounds = [round(i * len(items) / parts) for i in range(parts + 1)]
+    return [list(items[start:end]) for start, end in zip(bounds, bounds[1:], strict=False)]

@@ -19,7 +19,8 @@ from blogtwin.files import read_jsonl
 from blogtwin.models import chat
 from blogtwin.text import keyphrases
 from blogtwin.text.facts import extract_facts, preserved_facts
-from blogtwin.text.tokens import tokenise_words
+from blogtwin.text.sentences import split_sentences
+from blogtwin.text.tokens import longest_match, ngram_index, tokenise_words
 from corpus import augmentation, ingest, persona
 from corpus.cleaning import clean_markdown
 from corpus.examples import PROMPT_RESERVE_TOKENS, build_examples, join_parts, post_examples
@@ -76,11 +77,27 @@ def of_kind(made, kind):
 
 @pytest.mark.slow
 def test_every_output_is_a_stretch_of_the_post(sample, made):
-    """Whole paragraphs, as they are: a model's words never stand there, whatever asks for them."""
+    """Whole paragraphs, and of notes whole sentences, as they are: a model's words never stand there, whatever asks for
+    them."""
     whole = {post["id"]: parts for post, parts in sample}
     for one, text in made:
         example = augmentation.to_example(one, text, count, 7)
-        assert example["output"] == one.passage and one.passage in whole[one.post["id"]][one.part - 1]
+        part = whole[one.post["id"]][one.part - 1]
+        assert example["output"] == one.passage
+        assert one.passage in part or (one.kind == "notes" and one.passage in " ".join(part.split()))
+
+
+def test_notes_are_written_for_one_to_four_sentences_of_a_paragraph(made):
+    """As drafts ask for them; a passage gives several such examples, which hold each of its sentences once."""
+    units = [one.passage for one, _ in of_kind(made, "notes")]
+    lengths = [len(split_sentences(unit)) for unit in units]
+    assert set(lengths) <= {1, 2, 3, 4} and {1, 2, 3} <= set(lengths) and not any("\n" in unit for unit in units)
+    assert augmentation.split_into_units(
+        "One is here today, Denzil. Two is too.\n\n- a list\n\nThree comes in the end."
+    ) == [
+        "One is here today, Denzil. Two is too.",
+        "Three comes in the end.",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["notes", "rewrite"])
@@ -93,7 +110,7 @@ def test_notes_and_flat_drafts_keep_the_numbers_and_names(made, kind):
     assert wanted > 500 and stands >= 0.99 * wanted
 
 
-@pytest.mark.parametrize("kind", augmentation.TASK_TYPES)
+@pytest.mark.parametrize("kind", [kind for kind in augmentation.TASK_TYPES if kind != "notes"])
 def test_no_six_words_stand_in_a_row_as_in_the_passage(made, kind):
     """But for runs of facts, and for headings, which are what an outline is."""
     for one, text in of_kind(made, kind):
@@ -105,6 +122,18 @@ def test_no_six_words_stand_in_a_row_as_in_the_passage(made, kind):
                 or "#" in one.passage
                 or sum(w.isdigit() for w in asking[i : i + 6]) > 1
             ), (one.id, asking[i : i + 6])
+
+
+def test_most_notes_hold_no_six_words_in_a_row_of_their_passage(made):
+    """Whoever jots down a short sentence keeps its order; a twin that saw whole sentences would read them out."""
+    longest = []
+    for one, text in of_kind(made, "notes"):
+        own, lines = tokenise_words(one.passage), [tokenise_words(line) for line in text.split("\n")]
+        index = ngram_index([own])
+        longest.append(max(longest_match(line, index, [own])[0] for line in lines))
+    assert sum(run >= 6 for run in longest) < 0.4 * len(longest) and sum(run >= 10 for run in longest) < 0.05 * len(
+        longest
+    )
 
 
 def test_notes_say_what_is_denied_and_in_which_unit():
@@ -157,9 +186,9 @@ def test_the_shares_are_means_and_per_post_is_a_limit(sample):
         ]
         return [len(some) for some in found]
 
-    assert set(counts(4)) == {0} and set(counts(0, notes=1.0)) == {0}
-    assert set(counts(4, notes=1.0)) == {1} and max(counts(2, notes=1.0, brief=1.0, answer=1.0)) == 2
-    half = sum(counts(4, notes=0.5))
+    assert set(counts(4)) == {0} and set(counts(0, brief=1.0)) == {0}
+    assert set(counts(4, brief=1.0)) == {1} and max(counts(2, outline=1.0, brief=1.0, answer=1.0)) == 2
+    half = sum(counts(4, brief=0.5))
     assert 0.3 * len(sample) < half < 0.7 * len(sample)
 
 
@@ -356,10 +385,11 @@ def test_budget_takes_the_persona_first_then_openings_with_their_passages_then_l
     lengths = {r["id"]: 10 for r in rows}
     first = [r for r in rows if r["task"] == "persona"]
     later = [r for r in rows if r["task"] == "continue"]
-    assert select_within_token_budget(rows, lengths, 1, 10 * len(first)) == first
-    assert select_within_token_budget(rows, lengths, 1, 10 * (len(rows) - len(later))) == [
-        r for r in rows if r["task"] != "continue"
-    ]
+    kept = select_within_token_budget(rows, lengths, 1, 10 * len(first))
+    assert [r for r in kept if r["task"] != "notes"] == first
+    of_posts = [r for r in rows if r["task"] != "notes"]
+    kept = select_within_token_budget(rows, lengths, 1, 10 * (len(of_posts) - len(later)))
+    assert [r for r in kept if r["task"] != "notes"] == [r for r in of_posts if r["task"] != "continue"]
     assert select_within_token_budget(rows, lengths, 1, 10 * len(rows)) == rows
 
 

@@ -40,6 +40,25 @@ def test_budget_keeps_openings_before_later_parts_and_new_before_old():
     assert select_within_token_budget(rows, lengths, 2, 0) == rows and kept(1) == ["p4.1"]
 
 
+def test_passages_with_notes_have_a_budget_of_their_own_and_are_spread_over_the_blog():
+    """The voice is learnt from the posts, and would lose what they take."""
+    posts = [
+        {"post_id": f"p{i}", "part": 1, "task": "write", "date": f"20{i:02}-01-01", "id": f"p{i}-1"} for i in range(20)
+    ]
+    notes = [{**post, "task": "notes", "id": f"{post['id']}-notes-{n}"} for post in posts for n in range(5)]
+    lengths = {row["id"]: 100 if row["task"] == "write" else 20 for row in posts + notes}
+
+    def kept(tokens):
+        return select_within_token_budget(notes + posts, lengths, 1, tokens)
+
+    assert [row["id"] for row in kept(1000) if row["task"] == "write"] == [post["id"] for post in posts[10:]]
+    with_notes = [row for row in kept(1000) if row["task"] == "notes"]
+    assert len(with_notes) == 20 and len({row["post_id"] for row in with_notes}) > 10  # 400 tokens, of old posts too
+    assert {row["date"] for row in with_notes if row["date"] < "2005"}
+    assert len(kept(3900)) == 20 + 95  # what the posts leave: 1,900 tokens
+    assert kept(10_000) == notes + posts
+
+
 def test_select_backend_says_why(monkeypatch):
     monkeypatch.setenv("FORCE_CPU", "1")
     monkeypatch.setattr(backend, "_mlx_unusable_reason", lambda: "")

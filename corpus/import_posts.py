@@ -10,8 +10,6 @@ from blogtwin.files import atomic_directory
 from blogtwin.hints import make_command
 
 BLOG_DIR = Path("data/blog")
-MAX_FEED_BYTES = 200_000_000
-FEED_TIMEOUT_SECONDS = 30
 IGNORED = {".git", ".svn", "node_modules", ".venv", "__pycache__", ".DS_Store"}
 
 
@@ -27,6 +25,8 @@ def import_posts(address_or_path: str) -> int:
     source = None if is_address else resolve_source(address_or_path)
     with atomic_directory(BLOG_DIR) as folder:
         if source is None:
+            from corpus.feed_address import download_feed
+
             download_feed(address_or_path, folder)
         elif source.is_file():
             shutil.copy2(source, folder)
@@ -87,31 +87,6 @@ def save_post_dates(source: Path, target: Path) -> None:
     saved = {name: dates[name] for name in copied if name in dates}
     if saved:
         (target / DATES_FILE).write_text(json.dumps(saved, ensure_ascii=True), encoding="utf-8")
-
-
-def download_feed(address: str, target: Path) -> None:
-    """Download the feed at `address` to target/feed.xml. Raises UserError if that fails, or it is too large."""
-    import httpx
-
-    headers = {"User-Agent": "blogtwin"}
-    try:
-        with httpx.stream(
-            "GET", address, follow_redirects=True, timeout=FEED_TIMEOUT_SECONDS, headers=headers
-        ) as response:
-            response.raise_for_status()
-            with open(target / "feed.xml", "wb") as file:
-                for part in response.iter_bytes():
-                    file.write(part)
-                    if file.tell() > MAX_FEED_BYTES:
-                        raise UserError(
-                            f"{address} is larger than {MAX_FEED_BYTES / 1e6:.0f} MB: save it as a file, and set FROM"
-                            " to that."
-                        )
-    except (httpx.HTTPError, httpx.InvalidURL) as e:
-        reason = " ".join(str(e).split())[:150] or type(e).__name__
-        raise UserError(
-            f"{address} can't be fetched: {reason}. Save the feed as a file, and set FROM to that."
-        ) from None
 
 
 def resolve_source(path: str) -> Path:

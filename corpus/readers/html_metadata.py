@@ -35,6 +35,7 @@ BY_AUTHOR = re.compile(
 )
 ADDRESS_DAY = re.compile(r"/((?:19|20)\d\d)/(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?:/|\b)")
 TITLE_SEPARATORS = re.compile(r"\s+[|·•—–»«:-]+\s+|: ")
+HOME = re.compile(r"(?:https?://[^/]+)?/?(?:index\.html?)?(?:[#?].*)?|\.\.?/?")
 MAX_BYLINE = 160  # characters of a line that states a day
 NEAR = 120  # events before the post and after its begin in which its title and day are looked for
 MAX_JSON_NODES = 2000
@@ -150,6 +151,8 @@ def _heading(page: _Page) -> str:
         if element.tag not in ("h1", "h2", "h3") or element.start > page.end:
             continue
         in_front = element.start < page.begin
+        if in_front and _leads_home(page, element):
+            continue
         is_named = not TITLE_CLASSES.isdisjoint(element.marks.split()) or {"headline", "name"} & set(
             element.attributes.get("itemprop", "").split()
         )
@@ -163,6 +166,12 @@ def _heading(page: _Page) -> str:
     if inside and (not before or inside.casefold() in tag or before.casefold() not in tag):
         before = inside
     return named or before
+
+
+def _leads_home(page: _Page, heading: Element) -> bool:
+    """Whether a heading is the name of the site, which links to its first page."""
+    links = [e.attributes.get("href", "") for e in page.events[heading.start : heading.end] if e.value == "a"]
+    return any(HOME.fullmatch(link) for link in links if link)
 
 
 def _without_site(title: str, site: str) -> str:
@@ -277,5 +286,5 @@ def _plain_names(value: Any) -> Any:
 
 
 def _name(page: _Page, element: Element) -> str:
-    text = element.attributes.get("content") or page.text(element)
+    text = re.split(r"\s[-–—|·•]|,?\s\d", element.attributes.get("content") or page.text(element))[0].strip()
     return text if 2 <= len(text) <= 60 and "://" not in text else ""

@@ -62,6 +62,12 @@ def test_the_day_is_found_wherever_pages_state_it(place):
     assert "Juli" not in post.text and "Posted" not in post.text
 
 
+def test_the_name_of_the_site_is_not_the_title():
+    page = f'<h1><a href="/">Nine Spanners</a></h1><h2 class="entry-title">The kettle</h2><div><p>{PROSE}</p></div>'
+    assert read(f"<title>Nine Spanners: The kettle</title>{page}").title == "The kettle"
+    assert read(f"<title>The kettle | Nine Spanners</title>{page.replace(' class=', ' data-x=')}").title == "The kettle"
+
+
 def test_the_day_of_a_change_is_not_the_day_of_the_post():
     post = read(
         f'<h1>T</h1><time class="updated" datetime="2024-05-06">x</time><div class="entry-content"><p>{PROSE}</p></div>'

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from corpus.post import parse_date
-from corpus.readers.xml_items import local_name
+from corpus.readers.xml_file import local_name
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

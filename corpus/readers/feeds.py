@@ -12,7 +12,8 @@ from corpus.readers.feed_fields import Fields, person_name, read_fields
 from corpus.readers.html import html_to_markdown
 from corpus.readers.jsonl import first_words
 from corpus.readers.wordpress import find_wordpress_skip, wordpress_markdown
-from corpus.readers.xml_items import iter_items, local_name
+from corpus.readers.xml_file import local_name
+from corpus.readers.xml_items import iter_items
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -4,9 +4,6 @@ import html.entities
 import mmap
 import re
 
-FORBIDDEN_BYTES = bytes(
-    c for c in range(32) if c not in (9, 10, 13)
-)  # control characters, which WordPress lets through
 FORBIDDEN_CHARACTERS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 AMPERSAND = re.compile(r"&(?:#(?P<decimal>\d{1,9});|#[xX](?P<hex>[0-9a-fA-F]{1,8});|(?P<name>[A-Za-z]\w{1,30});)?")
 BARE_LESS_THAN = re.compile(r"<(?![A-Za-z_/!?])|</(?![A-Za-z_])")

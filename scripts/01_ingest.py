@@ -1,7 +1,7 @@
 """Read a folder of posts, or of blog exports, into one clean table.
 
-Reads   the folder `ingest.source` (.md, .txt, .docx, .html, .rst, .org; exports and feeds: .xml, .zip, .json, .jsonl,
-        .mbox)
+Reads   the folder `ingest.source` (.md, .txt, .docx, .html, .rst, .org, .qmd, .ipynb, .adoc and more; exports and
+        feeds: .xml, .zip, .json, .jsonl, .mbox)
 Writes  data/raw/posts.jsonl       one post per row
         data/raw/discarded.jsonl   every skipped file or post, and the reason
         artifacts/cache/read.jsonl what each file contained, so that the next run reads only new files

@@ -17,6 +17,17 @@ WHOLE = {
     "post.md": f"---\ntitle: T\ndate: 2020-01-02\ntags: [a]\nauthor: {{name: W}}\n---\n# A\n{WORDS}",
     "post.mdx": f"---\ntitle: T\n---\nimport a from 'b';\n\n{{/* x */}}\n{WORDS}\n\n```js\nx\n```",
     "eleventy.md": f'---js\n{{\n  title: "T",\n}}\n---\n{WORDS}',
+    "pelican.md": f"Title: T\nDate: 2020-01-02\nTags: a, b\n\n{WORDS}",
+    "hugo.md": f"+++\ntitle = 'T'\ntags = ['a']\n+++\n{WORDS}",
+    "odd.md": f"---\ntitle: T: u\ntags:\n\t- a\nauthor:\n\tname: W\n---\n# A\n\nDate: 2020\n\n{WORDS}",
+    "head.html": f"---\ntitle: T\n---\n<p>{WORDS}</p>\n{{% highlight c %}}\nx\n{{% endhighlight %}}",
+    "post.qmd": f"---\ntitle: T\n---\n```{{r, echo=TRUE}}\n#| label: a\nx\n```\n`r x` @fig-a [@b, p. 3]\n{WORDS}",
+    "post.lhs": f"---\ntitle: T\n---\n{WORDS}\n\n> main = x\n\n\\begin{{code}}\ny\n\\end{{code}}",
+    "post.ipynb": '{"cells": [{"cell_type": "markdown", "source": ["# T\\n", "- toc: true\\n", "\\n", "'
+    + WORDS
+    + '"]}]}',
+    "post.adoc": f"= T\nW <w@x.org>\n:tags: a\n\n== A\n\n* *b* _c_ `d` https://x.org[e]footnote:[f]\n\n----\nx\n----\n\n{WORDS}",
+    "post.textile": f'h2. A\n\n* *b* _c_ @d@ "e":https://x.org !f!\n\nbc.. x\n\ny\n\np. {WORDS}',
     "post.txt": f"The title\n\n{WORDS}",
 }
 # steps a byte: whole files take up to 12, and of a kilobyte what costs the square of its length would take some 500

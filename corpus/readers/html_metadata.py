@@ -36,6 +36,7 @@ BY_AUTHOR = re.compile(
 ADDRESS_DAY = re.compile(r"/((?:19|20)\d\d)/(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?:/|\b)")
 TITLE_SEPARATORS = re.compile(r"\s+[|·•—–»«:-]+\s+|: ")
 HOME = re.compile(r"(?:https?://[^/]+)?/?(?:index\.html?)?(?:[#?].*)?|\.\.?/?")
+MAX_BYLINES = 10  # lines that are tried: one in a rare language costs hundredths of a second
 MAX_BYLINE = 160  # characters of a line that states a day
 NEAR = 120  # events before the post and after its begin in which its title and day are looked for
 MAX_JSON_NODES = 2000
@@ -236,6 +237,7 @@ def _dates_in_sight(page: _Page) -> Iterator[str]:
             day = parse_date(element.attributes.get("datetime") or page.text(element))
             if day:
                 yield day
+    tried = 0
     for element in near:
         in_post = page.begin < element.start < page.end
         if element.tag not in ("p", "span", "div", "h2", "h4", "h5", "h6", "li", "small", "em", "a") or (
@@ -244,9 +246,12 @@ def _dates_in_sight(page: _Page) -> Iterator[str]:
             continue
         text = page.text(element)
         if 6 <= len(text) <= MAX_BYLINE and re.search(r"(?<!\d)(?:19|20)\d\d(?!\d)", text) and "©" not in text:
+            tried += 1
             day = parse_date(text[:100])
             if day:
                 yield day
+            if tried >= MAX_BYLINES:
+                return
 
 
 def _authors(page: _Page) -> list[str]:

@@ -211,6 +211,8 @@ class HtmlMarkdownWriter(MarkdownWriter):
             if self.open_counts.get("pre") or "`" in inner:
                 return inner
             return emphasis("`", html.unescape(inner))
+        if tag == "a" and "\n\n" in inner.strip(" "):
+            return inner  # a link around blocks is none of Markdown
         if tag == "blockquote":
             return self.quotation(element, inner)
         if tag == "li":

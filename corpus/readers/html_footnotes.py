@@ -41,9 +41,13 @@ def rewrite_footnotes(rewriting: Rewriting) -> None:
     places = _named_places(rewriting)
     back = {(link.target, name): link for link in links for name in link.names}
     label = 0
+    labels: dict[str, int] = {}  # of each note
     taken: set[int] = set()
     for link in links:
         if not REFERENCE_TEXT.match(link.text) or link.index in taken:
+            continue
+        if link.target in labels:  # a second reference to a note
+            _replace_reference(rewriting, link.index, [Event("text", f"[^{labels[link.target]}]", {})])
             continue
         note = places.get(link.target)
         returning = next((back[n, link.target] for n in link.names if (n, link.target) in back), None)
@@ -52,6 +56,7 @@ def rewrite_footnotes(rewriting: Rewriting) -> None:
         if note is not None and rewriting.elements[note].start > element.start and (returning or is_marked):
             label += 1
             if _mark_note(rewriting, links, note, link, str(label), taken):
+                labels[link.target] = label
                 _replace_reference(rewriting, link.index, [Event("text", f"[^{label}]", {})])
                 continue
             label -= 1
@@ -128,11 +133,12 @@ def _mark_note(
     reference_element = elements[reference.index]
     if holder.start <= reference_element.start < holder.end or holder.start in rewriting.replaced:
         return False
+    ways_back = {name for link in links if link.target == reference.target for name in link.names}
     inside = []
     for link in links:
         element = elements[link.index]
         if holder.start < element.start < holder.end and (
-            link.target in reference.names or (BACK_LINK_TEXT.match(link.text) and link.index != reference.index)
+            link.target in ways_back or (BACK_LINK_TEXT.match(link.text) and link.index != reference.index)
         ):
             inside.append(link.index)
     taken.update(inside)
@@ -158,10 +164,10 @@ def _strip_number(body: list[Event], mark: str) -> None:
     for index, (kind, value, attributes) in enumerate(body):
         if kind == "text" and value.strip():
             number = re.escape(mark.strip("[]()"))
-            body[index] = Event(
-                kind, re.sub(rf"\A\s*[\[(]?{number}(?:[\])]\.?|\.|:|\s(?=\s*\S)|\Z)\s*", "", value), attributes
-            )
-            return
+            value = re.sub(rf"\A\s*[\[(]?{number}(?:[\])]\.?|\.|:|\s(?=\s*\S)|\Z)\s*", "", value)
+            body[index] = Event(kind, "" if re.fullmatch(r"[\s\[\]().:]*", value) else value, attributes)
+            if body[index].value:
+                return
 
 
 def _replace_reference(rewriting: Rewriting, index: int, events: list[Event]) -> None:

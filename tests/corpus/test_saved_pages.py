@@ -7,6 +7,7 @@ import pytest
 from corpus.cleaning import clean_markdown
 from corpus.post import SkippedPost
 from corpus.readers.html import html_to_markdown, read_html
+from corpus.readers.rst_org import read_rst
 from tests.support.html_readers import measure, own_reader
 from tests.support.saved_pages import saved_pages
 
@@ -123,10 +124,24 @@ FOOTNOTES = {
 }
 
 
+def test_footnotes_of_restructuredtext_are_footnotes():
+    post = read_rst(PurePath("a.rst"), b"T\n=\n\nThe boats [1]_ and.\n\n.. [1] The note.\n")
+    assert post.text == "The boats [^1] and.\n\n[^1]: The note."
+
+
 @pytest.mark.parametrize("engine", FOOTNOTES)
 def test_footnotes_are_footnotes(engine):
     text = html_to_markdown(f"<p>The {FOOTNOTES[engine]}")
     assert text == "The boats[^1] and\n\n[^1]: The note."
+
+
+def test_a_note_may_have_two_references():
+    def reference(name: str) -> str:
+        return f'<sup id="{name}"><a href="#fn:1" class="footnote">1</a></sup>'
+
+    back = '<a href="#fnref:1">↩</a> <a href="#fnref:1:1">↩<sup>2</sup></a>'
+    html = f"<p>Boats{reference('fnref:1')} and nets{reference('fnref:1:1')}.</p><ol><li id='fn:1'>A note. {back}"
+    assert html_to_markdown(html + "</li></ol>") == "Boats[^1] and nets[^1].\n\n[^1]: A note."
 
 
 def test_a_reference_without_its_note_leaves_no_number():
@@ -180,6 +195,7 @@ MARKDOWN = {
     "a lazy picture": ('<p>a <img data-src="x" src="data:,"><noscript><img src="x"></noscript>b</p>', "a b"),
     "a heading's link": ('<h2 id="x">Tea <a class="headerlink" href="#x">¶</a></h2>', "## Tea"),
     "details": ("<details><summary>More</summary><p>b</p></details>", "More\n\nb"),
+    "a link around blocks": ('<a href="/x"><h2>Tea</h2><p>Hot.</p></a>', "## Tea\n\nHot."),
     "terms": ("<dl><dt>a</dt><dd>b</dd></dl>", "a\n\nb"),
 }
 

@@ -20,6 +20,7 @@ from corpus.readers.jsonl import iter_jsonl
 from corpus.readers.literate import read_literate_haskell, read_notebook, read_quarto
 from corpus.readers.markdown import read_markdown, read_mdx, read_text
 from corpus.readers.mbox import iter_mbox
+from corpus.readers.mhtml import read_mhtml
 from corpus.readers.rst_org import read_org, read_rst
 from corpus.readers.textile import read_textile
 
@@ -36,6 +37,8 @@ SINGLE_POST_READERS = {
     ".html": read_html_file,
     ".htm": read_html_file,
     ".xhtml": read_html_file,
+    ".mhtml": read_mhtml,
+    ".mht": read_mhtml,
     ".rst": read_rst,
     ".org": read_org,
     ".qmd": read_quarto,

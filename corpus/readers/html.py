@@ -4,6 +4,7 @@
 it, `html_rewrite` makes plain HTML of code and footnotes, and corpus/html_to_markdown.py writes the Markdown.
 """
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
@@ -18,6 +19,7 @@ from corpus.readers.html_parser import Event, find_elements, parse_html
 from corpus.readers.html_rewrite import rewrite
 
 __all__ = ["html_to_markdown", "parse_html", "read_html", "to_markdown"]
+CHARSET = re.compile(rb"(?i)<meta\b[^<>]*?charset=[\"']?([\w-]{1,40})")
 LINK = re.compile(r"\[([^\[\]]*)\]\([^()\s]*\)")
 MAX_HEAD_BLOCKS, MAX_BYLINE_WORDS = 8, 14
 BYLINE_WORDS = {
@@ -67,7 +69,7 @@ def read_html(name: PurePath, data: bytes) -> Post:
 
     Raises SkippedPost as `parse_html`, and for a page on which only others' comments are left.
     """
-    page = parse_html(decode_text(data))
+    page = parse_html(_decode_page(data))
     content = find_content(page.events)
     text = _write(_without(page.events, content.parts, content.dropped))
     if content.has_comments and not content.has_prose and not text.strip():
@@ -84,6 +86,19 @@ def read_html(name: PurePath, data: bytes) -> Post:
         authors=metadata.authors,
         url=metadata.url,
     )
+
+
+def _decode_page(data: bytes) -> str:
+    """A page as text: as UTF-8, else in the encoding that it states, else by a guess."""
+    stated = CHARSET.search(data[:4096])
+    if stated:
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError:
+            name = stated[1].decode("ascii").lower()
+            with contextlib.suppress(LookupError, ValueError):
+                return data.decode("cp1252" if name in ("iso-8859-1", "latin1", "us-ascii") else name, "replace")
+    return decode_text(data)
 
 
 def _without_head(text: str, title: str, metadata: Metadata) -> str:

@@ -1,5 +1,6 @@
 """A page that a browser saved with its pictures in one file (.mhtml, .mht) → `Post`."""
 
+import contextlib
 import email
 import email.policy
 from pathlib import PurePath
@@ -19,5 +20,7 @@ def read_mhtml(name: PurePath, data: bytes) -> Post:
         if part.get_content_type() in ("text/html", "application/xhtml+xml") and not part.is_multipart():
             content = part.get_payload(decode=True)
             if isinstance(content, bytes) and content.strip():
+                with contextlib.suppress(LookupError, ValueError):
+                    content = content.decode(part.get_content_charset() or "utf-8").encode()
                 return read_html(name, content)
     raise SkippedPost("no web page in it")

@@ -1,9 +1,11 @@
 """Saved pages: the post in them, without what is around it, in the form that its author gave it."""
 
+from email.message import EmailMessage
 from pathlib import PurePath
 
 import pytest
 
+from corpus import readers
 from corpus.cleaning import clean_markdown
 from corpus.post import SkippedPost
 from corpus.readers.html import html_to_markdown, read_html
@@ -222,6 +224,40 @@ WIDGETS = {
 def test_widgets_in_an_exported_post_are_not_learnt(widget):
     text = clean_markdown(html_to_markdown(f"<p>{PROSE}</p>{WIDGETS[widget]}<p>After it.</p>"))
     assert text == f"{PROSE}\n\nAfter it."
+
+
+def test_a_page_that_a_browser_saved_in_one_file_is_its_first_page(tmp_path):
+    frame = "<html><body><p>An advertisement of somebody else, in a frame of the page.</p></body></html>"
+    message = EmailMessage()
+    message["Subject"], message["Snapshot-Content-Location"] = "The kettle", "https://blog.example/kettle/"
+    message.set_content(
+        f"<html><head><title>The kettle</title></head><body><p>{PROSE} Ça va.</p></body></html>", "html"
+    )
+    message.make_related()
+    message.add_related(frame, "html")
+    (tmp_path / "page.mhtml").write_bytes(message.as_bytes())
+    (post,) = readers.iter_posts(tmp_path / "page.mhtml", 1e6)
+    assert (post.title, post.text) == ("The kettle", f"{PROSE} Ça va.")
+    (tmp_path / "page.mht").write_bytes(b"Subject: x\nContent-Type: text/plain\n\nNo page.\n")
+    with pytest.raises(SkippedPost, match="no web page"):
+        list(readers.iter_posts(tmp_path / "page.mht", 1e6))
+
+
+def test_a_page_of_singlefile_holds_no_words_of_its_pictures():
+    note = "<!--\n Page saved with SingleFile\n url: https://blog.example/kettle/\n-->"
+    post = read(
+        f'<!DOCTYPE html><html><!--{note[4:]}<meta charset=utf-8><style>:root{{--sf-img-1: url("data:image/png;base64,'
+        f'{"A" * 5000}")}}</style><title>The kettle</title><body><article><h1>The kettle</h1><p>{PROSE}</p><img'
+        f' src="data:image/png;base64,{"A" * 5000}" alt=""><template shadowrootmode=open>x</template></article></body>'
+    )
+    assert (post.title, post.text) == ("The kettle", PROSE)
+
+
+@pytest.mark.parametrize("charset", ["windows-1251", "iso-8859-5", "utf-8"])
+def test_a_page_is_read_in_the_encoding_that_it_states(charset):
+    page = f'<meta charset="{charset}"><title>Чайник</title><article><h1>Чайник</h1><p>Гавань. {PROSE}</p></article>'
+    post = read_html(PurePath("page.html"), page.encode(charset))
+    assert (post.title, post.text) == ("Чайник", f"Гавань. {PROSE}")
 
 
 def test_a_link_list_of_the_author_stays():

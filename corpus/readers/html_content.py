@@ -19,7 +19,8 @@ CONTENT_CLASSES = {
 }
 ARTICLE_CLASSES = {"hentry", "h-entry", "blog-post", "post-single", "single-post", "article"}
 NEVER_TAGS = {
-    "nav", "footer", "script", "style", "noscript", "template", "svg", "button", "select", "textarea", "head", "dialog",
+    "nav", "footer", "script", "style", "noscript", "template", "svg", "button", "select", "textarea", "title",
+    "dialog",
 }
 FURNITURE_TAGS = {"header", "aside", "form"}
 CONTAINERS = {

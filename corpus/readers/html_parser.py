@@ -44,12 +44,15 @@ class HtmlCollector:
         if len(self.path) > MAX_DEPTH:
             raise SkippedPost(f"its HTML is nested more than {MAX_DEPTH:,} deep")
         self.path.append(tag)
+        if tag == "head":
+            return  # a page without <body> stands in it
         self.events.append(Event("start", tag, dict(attributes)))
 
     def end(self, tag: str) -> None:
         while self.path and self.path.pop() != tag:
             pass
-        self.events.append(Event("end", tag, {}))
+        if tag != "head":
+            self.events.append(Event("end", tag, {}))
 
     def data(self, text: str) -> None:
         self.events.append(Event("text", text, {}))

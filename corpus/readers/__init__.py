@@ -116,7 +116,10 @@ def _sanitise(post: Post) -> Post:
     if not post.text.strip():
         raise SkippedPost("no text besides front matter")
     if not post.text.isascii():  # half emoji (unpaired surrogates) can't be encoded
-        post.text = mend_c1(post.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+        text = post.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        post.text = mend_c1(text)
+        if post.text != text:
+            post.mended.append("Windows-1252 that says Latin-1")
     post.title = mend_c1(post.title)
     post.title, post.name, post.url = to_valid_line(post.title), to_valid_line(post.name), to_valid_line(post.url)
     post.tags = [to_valid_line(tag) for tag in post.tags]

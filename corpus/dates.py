@@ -36,7 +36,16 @@ NUMERIC_DAY = re.compile(
     r"\s*(?P<first>\d{1,2})(?P<mark>[/.-])\s?(?P<second>\d{1,2})(?P=mark)\s?(?P<year>\d{4}|\d\d)(?!\d)"
 )
 UNIX_TIME = re.compile(r"-?\d{9,16}(?:\.\d+)?\Z")
-OTHER_DAY = re.compile(r"(?=.*(?<!\d)\d{4}(?!\d))(?=.*(?<!\d)\d{1,2}(?!\d))(?=.*[^\W\d_])[^\n]{8,60}\Z")
+OTHER_DAY = re.compile(  # a day, a month in letters and a year, and little else
+    r"(?=.*(?<!\d)\d{4}(?!\d))(?=.*(?<!\d)\d{1,2}(?!\d))(?=.*[^\W\d_])\S+(?:\s+\S+){0,7}\Z"
+)
+MAX_OTHER = 60  # characters
+# fmt: off
+LANGUAGES = [  # in which dateparser looks for a day: each that it tries costs time
+    "de", "fr", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "pl", "cs", "sk", "hu", "ro", "ru", "uk", "bg", "hr",
+    "tr", "el", "ja", "zh", "ko", "id", "vi", "ar", "he", "fa", "ca",
+]
+# fmt: on
 FIRST_YEAR = 1000  # WordPress writes the year -0001 for drafts
 MILLISECONDS, MICROSECONDS = 1e11, 1e14  # larger timestamps: as seconds they would be after the year 5000
 
@@ -84,7 +93,7 @@ def _parse_text(text: str) -> str | None:
     try:
         return email.utils.parsedate_to_datetime(text).date().isoformat()  # years of two digits, among others
     except (ValueError, IndexError, TypeError, OverflowError):
-        return _parse_other(text) if OTHER_DAY.match(text) else None
+        return _parse_other(text) if len(text) <= MAX_OTHER and OTHER_DAY.match(text) else None
 
 
 def _iso_day(year: str, month: str, day: str) -> str | None:
@@ -122,7 +131,7 @@ def _parse_other(text: str) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = dateparser.parse(text, settings=settings)
+            found = dateparser.parse(text, languages=LANGUAGES, settings=settings)
     except Exception:  # of many kinds, on text that is no date
         return None
     return found.date().isoformat() if found else None

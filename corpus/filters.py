@@ -59,7 +59,7 @@ def find_skip(post: Post, path: PurePath, author: str, post_types: Sequence[str]
     says_generated = GENERATED_TEXT.search(post.text[:2000]) or GENERATED_TEXT.search(post.text[-500:])
     if post.kind == "machine-made" or says_generated:
         return SkippedPost("generated automatically, as its text says", post.name)
-    if author and post.authors and not any(_is_same_person(author, name) for name in (*post.authors, *post.aliases)):
+    if author and post.authors and not any(is_same_person(author, name) for name in (*post.authors, *post.aliases)):
         names = ", ".join(post.authors)[:MAX_GUEST_NAME]
         return SkippedPost(f"a guest post: by {names}, not {author} (ingest.author)", post.name, "not yours")
     if is_link_list(post.text):
@@ -67,7 +67,7 @@ def find_skip(post: Post, path: PurePath, author: str, post_types: Sequence[str]
     return None
 
 
-def _is_same_person(a: str, b: str) -> bool:
+def is_same_person(a: str, b: str) -> bool:
     """True if all words of one name are in the other ("Ann", "Ann Smith", "ann@smith.org")."""
     words_a, words_b = (set(re.findall(r"\w+", name.casefold())) for name in (a, b))
     return bool(words_a and words_b) and (words_a <= words_b or words_b <= words_a)

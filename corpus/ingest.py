@@ -1,28 +1,25 @@
 """A folder of posts and exports → rows of posts.jsonl, and what was skipped, with the reason."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blogtwin.cache import JsonCache
 from blogtwin.files import sha256_file
+from corpus.containers import IGNORED_DIRS, DiskFile, UnpackLimits
 from corpus.dates import DayOrder
 from corpus.post import DiscardedRow, Post, PostRow, SkippedPost
 
-# Folders that hold no posts; each is named once in discarded.jsonl, not file by file.
-# fmt: off
-IGNORED_DIRS = {
-    ".git", ".svn", ".obsidian", ".trash", ".dvc", "node_modules", "__pycache__", ".venv", "__MACOSX", "_site",
-    "_layouts", "_includes", "_sass", "_data", "archetypes", "layouts", "themes", ".astro", ".next", ".jekyll-cache",
-    ".ipynb_checkpoints", ".quarto", "_freeze",
-}
-# fmt: on
-PROGRAM_SUFFIXES = (".qmd", ".Rmd", ".rmd", ".Rmarkdown", ".rmarkdown")
-RENDERED_SUFFIXES = (".md", ".markdown", ".html")  # what such files are made into, beside them
+if TYPE_CHECKING:
+    from corpus.readers import ReadContext
+
+MAIL_FORMATS = {"mbox", "mbx", "eml", "emlx"}
 LANGUAGE_SAMPLE = 2000  # characters of a post by which its language is detected
 
 
@@ -48,13 +45,6 @@ def find_files(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
     return files, skipped
 
 
-def rendered_from(path: Path, files: Container[Path]) -> Path | None:
-    """The R Markdown or Quarto file that a page beside it was made from; None for a page that has none."""
-    if path.suffix.lower() not in RENDERED_SUFFIXES:
-        return None
-    return next((source for source in map(path.with_suffix, PROGRAM_SUFFIXES) if source in files), None)
-
-
 def printable_name(name: str) -> str:
     """A file name as text: bytes that are not UTF-8 become escapes, so that two such names stay different."""
     return name.encode("utf-8", "backslashreplace").decode()
@@ -69,31 +59,31 @@ def ingest_folder(
     post_types: Sequence[str] = ("post",),
     cache: JsonCache | None = None,
     language: str = "",
+    limits: UnpackLimits | None = None,
 ) -> tuple[list[PostRow], list[DiscardedRow]]:
     """All files of a folder → (posts, what was skipped). Every file, or post in it, is in exactly one of them.
 
-    author: posts that name another author are skipped; empty: none are. role: whose messages in chats are posts.
-    post_types: see `find_skip`. max_bytes: of a file, and of a post in an export. cache: holds the posts of files that
-    were read before. language: see `keep_language`.
+    author: posts that name another author are skipped; empty: none are, and mail is kept if the mailbox's owner sent
+    it. role: whose messages in chats are posts. post_types: see `find_skip`. max_bytes: of a file, and of a post in an
+    export. cache: holds the posts of files that were read before. language: see `keep_language`. limits: of what each
+    archive may unpack to.
     """
     from corpus.dates import settle_days
     from corpus.file_dates import DATES_FILE
     from corpus.language import keep_language, settle_languages
+    from corpus.readers import ExportLayout, ReadContext, find_mail_owner
 
     files, skipped_dirs = find_files(folder)
-    all_files = set(files)
     ingest = _Ingest(folder, files, min_words, author, post_types, language)
     for path, reason in skipped_dirs:
         ingest.skip(path, SkippedPost(reason))
+    sources, limits = [DiskFile(path) for path in files], limits or UnpackLimits()
+    context = ReadContext(max_bytes, role, find_mail_owner(sources, author, limits), ExportLayout(sources), limits)
     with progress_bar(files) as advance:
         for path in files:
             if path.name == DATES_FILE:  # written by `make blog`
                 continue
-            source = rendered_from(path, all_files)
-            if source:
-                ingest.skip(path, SkippedPost(f"rendered from {source.name}"))
-                continue
-            for post in read_file_cached(path, ingest.source_of(path), max_bytes, role, cache):
+            for post in read_file_cached(path, ingest.source_of(path), context, cache):
                 if isinstance(post, SkippedPost):
                     ingest.skip(path, post)
                 else:
@@ -156,7 +146,7 @@ class _Ingest:
             post.date, post.date_from = self._file_date(path)
         source = self.source_of(path, post.name)
         self.first_source[new_id] = source
-        self.posts.append(post_row(post, new_id, source, path.suffix.lower().lstrip("."), word_count))
+        self.posts.append(post_row(post, new_id, source, file_format(path, post), word_count))
         if post.day_order:
             self.numeric_days.append((self.posts[-1], post.day_order))
 
@@ -181,14 +171,15 @@ def progress_bar(files: list[Path]) -> Iterator[Callable[[Path], None]]:
         yield lambda path: bar.advance(task)
 
 
-def read_file(path: Path, max_bytes: float, role: str) -> Iterator[Post | SkippedPost]:
+def read_file(path: Path, context: ReadContext) -> Iterator[Post | SkippedPost]:
     """The posts of a file, with their language; whatever is wrong with it becomes a `SkippedPost`."""
     import py3langid
 
     from corpus import readers
 
     try:
-        for post in readers.iter_posts(path, max_bytes, role):
+        limits = dataclasses.replace(context.limits)  # each file's archives have them all
+        for post in readers.iter_source(DiskFile(path), dataclasses.replace(context, limits=limits)):
             if isinstance(post, Post):
                 post.lang = post.lang or py3langid.classify(post.text[:LANGUAGE_SAMPLE])[0]
             yield post
@@ -199,14 +190,16 @@ def read_file(path: Path, max_bytes: float, role: str) -> Iterator[Post | Skippe
 
 
 def read_file_cached(
-    path: Path, name: str, max_bytes: float, role: str, cache: JsonCache | None
+    path: Path, name: str, context: ReadContext, cache: JsonCache | None
 ) -> Iterator[Post | SkippedPost]:
-    """As `read_file`; a file of one post is read again only if its content or its `name` is new."""
-    content = _cacheable_content(path, max_bytes) if cache is not None else ""
+    """As `read_file`; a file of one post is read again only if its content, its `name` or its export's tables are
+    new."""
+    content = _cacheable_content(path, context.max_bytes) if cache is not None else ""
     if cache is None or not content:
-        yield from read_file(path, max_bytes, role)
+        yield from read_file(path, context)
         return
-    for row in cache.get([name, content], lambda: [to_json(post) for post in read_file(path, max_bytes, role)]):
+    key = [name, content, context.layout.facts(path)]
+    for row in cache.get(key, lambda: [to_json(post) for post in read_file(path, context)]):
         yield SkippedPost(**row) if "reason" in row else Post(**row)
 
 
@@ -229,7 +222,17 @@ def to_json(post: Post | SkippedPost) -> dict:
     return dataclasses.asdict(post)
 
 
-def post_row(post: Post, post_id: str, source: str, file_format: str, word_count: int) -> PostRow:
+def file_format(path: Path, post: Post) -> str:
+    """The extension of the file that a post was read from; of the file in the .zip, where it was in one."""
+    from corpus.readers import is_post_format
+
+    if path.suffix.lower() == ".zip":
+        inner = (part for part in map(PurePath, PurePath(post.name).parts) if is_post_format(part))
+        path = Path(next((part for part in inner if part.suffix.lower() != ".zip"), path))
+    return path.suffix.lower().lstrip(".") or "mbox"  # the one format of files without an extension
+
+
+def post_row(post: Post, post_id: str, source: str, format: str, word_count: int) -> PostRow:
     """The row of a post in posts.jsonl."""
     return {
         "id": post_id,
@@ -237,7 +240,7 @@ def post_row(post: Post, post_id: str, source: str, file_format: str, word_count
         "date": post.date,
         "text": post.text,
         "source": source,
-        "format": file_format,
+        "format": format,
         "word_count": word_count,
         "tags": post.tags,
         "lang": post.lang,
@@ -250,22 +253,40 @@ def post_row(post: Post, post_id: str, source: str, file_format: str, word_count
 
 
 def print_summary(posts: list[PostRow], discarded: list[DiscardedRow]) -> None:
-    """Print a table: posts by format, reasons for skipping, words, dates."""
+    """Print a table: formats that were not read, posts by format, what was mended, somebody else's or not public with
+    examples, other reasons for leaving out, words, dates."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from corpus.left_out import count_reasons, find_changes, short_posts_hint, unread_formats
+
     table = Table(title="ingest", title_justify="left", show_header=False)
+    if unread := unread_formats(discarded):
+        table.add_row("not read", f"[bold]{unread}[/bold]")
     formats = Counter(post["format"] for post in posts)
     by_format = ", ".join(f"{n} .{name}" for name, n in formats.most_common())
     table.add_row("read", f"{len(posts) + len(discarded)} files or posts")
     table.add_row("kept", f"{len(posts)} posts ({by_format})")
-    reasons = Counter(row["reason"].split(":")[0].split(", fewer")[0] for row in discarded)
-    for reason, n in reasons.most_common(8):
-        table.add_row("skipped", f"{n}: {escape(reason)}")
+    if senders := mail_senders(posts):
+        table.add_row("mail", escape(senders))
+    for finding in find_changes(posts, discarded):
+        table.add_row(finding.name, escape("\n".join([str(finding), *(f"  {row}" for row in finding.examples)])))
+    for reason, n in count_reasons(discarded)[:8]:
+        table.add_row("skipped", f"{n:,}: {escape(reason)}")
+    if hint := short_posts_hint(len(posts), discarded):
+        table.add_row("short notes", hint)
     table.add_row("words", f"{sum(post['word_count'] for post in posts):,}")
     table.add_row("dates", _date_span(posts))
     Console().print(table)
+
+
+def mail_senders(posts: Sequence[PostRow]) -> str:
+    """Whose mails were kept, so that a person sees whether that is right; empty without a mail."""
+    senders = Counter(", ".join(post["authors"]) for post in posts if post["format"] in MAIL_FORMATS)
+    if not senders:
+        return ""
+    return ", ".join(f"{n} by {name}" for name, n in senders.most_common(3)) + " (`ingest.author` overrules this)"
 
 
 def _date_span(posts: list[PostRow]) -> str:

@@ -13,6 +13,7 @@ from blogtwin.text.stopwords import REPORT_STOP_WORDS
 from blogtwin.text.tokens import WORD
 from corpus.cleaning import QUOTE, TABLE, clean_markdown, extract_code
 from corpus.dedup import group_related
+from corpus.left_out import Finding, find_changes, reason_category, short_posts_hint, unread_formats
 from corpus.links import count_link_marks
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ class CorpusStatistics:
     posts_by_others: int
     authors: dict[str, int]  # the ten most frequent: posts
     skipped: dict[str, int]  # why files or posts were skipped: how many
+    changes: list[Finding]  # what was mended, somebody else's and not public
+    unread: str  # see `unread_formats`
+    short_posts: str  # see `short_posts_hint`
     topics: list[str]
     posts_per_year: list[tuple[str, int]]
     length_histogram: list[tuple[str, int]]
@@ -108,6 +112,9 @@ def corpus_statistics(posts: list[dict], discarded: list[dict], params: Params) 
         posts_by_others=sum(list(authors.values())[1:]),  # the first is the author of most posts
         authors=dict(list(authors.items())[:10]),
         skipped=_count_values(reasons),
+        changes=find_changes(posts, discarded),
+        unread=unread_formats(discarded),
+        short_posts=short_posts_hint(len(posts), discarded),
         topics=top_topics(posts),
         posts_per_year=posts_per_year(posts),
         length_histogram=length_histogram(words),
@@ -166,15 +173,6 @@ def _cleaning_sample(post: dict, cleaned: str) -> CleaningSample | None:
     return CleaningSample(post["title"], raw[start : changed + 240], cleaned[start : changed + 160])
 
 
-def reason_category(reason: str) -> str:
-    """The kind of a reason, without the numbers and names in it."""
-    if reason.startswith("only "):
-        return "fewer words than ingest.min_words"
-    if reason.startswith("the same text"):
-        return "the same text as another"
-    return reason.split(":")[0].split(" (")[0][:60]
-
-
 def assess_size(posts: int, words: int) -> tuple[bool, str]:
     """(True if a corpus of this size is enough to train on, a sentence on what to expect)."""
     size = f"{posts} posts of {words:,} words"
@@ -201,7 +199,7 @@ def assess(statistics: CorpusStatistics, params: Params) -> tuple[str, list[str]
     n = statistics.posts
     _, verdict = assess_size(n, statistics.words)
     quotes, code = statistics.word_fractions["quotes"], statistics.word_fractions["code"]
-    hints = []
+    hints = [f"{sentence.rstrip('.')}." for sentence in (statistics.unread, statistics.short_posts) if sentence]
     if quotes > MAX_QUOTED_FRACTION:
         hints.append(
             f"{quotes:.0%} of the words are quotations: `prepare.quotes: drop` leaves other people's words out."
@@ -249,6 +247,7 @@ def summary_rows(statistics: CorpusStatistics) -> list[tuple[str, str]]:
         ("links not understood", f"{s.broken_links}" if s.broken_links else "none"),
         ("phrases of chat models", f"{len(s.machine_written)} posts"),
         ("topics", ", ".join(s.topics[:8]) or "none"),
+        *((change.name, str(change)) for change in s.changes),
         ("skipped", "; ".join(f"{count}: {reason}" for reason, count in skipped) or "nothing"),
     ]
 

@@ -1,7 +1,7 @@
 """Read a folder of posts, or of blog exports, into one clean table.
 
 Reads   the folder `ingest.source` (.md, .txt, .docx, .html, .rst, .org, .qmd, .ipynb, .adoc and more; exports and
-        feeds: .xml, .zip, .json, .jsonl, .mbox)
+        feeds: .xml, .zip, .json, .jsonl, .mbox, .eml)
 Writes  data/raw/posts.jsonl       one post per row
         data/raw/discarded.jsonl   every skipped file or post, and the reason
         artifacts/cache/read.jsonl what each file contained, so that the next run reads only new files
@@ -20,6 +20,7 @@ from blogtwin.files import write_jsonl, write_jsonl_files
 from blogtwin.hints import make_command
 from blogtwin.paths import ARTIFACTS_DIR, RAW_DIR
 from corpus.ingest import ingest_folder, print_summary
+from corpus.left_out import no_posts_message
 
 
 def main() -> None:
@@ -46,10 +47,7 @@ def main() -> None:
         )
     if not posts:
         write_jsonl(RAW_DIR / "discarded.jsonl", discarded)
-        raise UserError(
-            f"{source} holds {len(discarded)} files and no post (see {RAW_DIR / 'discarded.jsonl'}): put .md, .txt or"
-            " .docx posts there."
-        )
+        raise UserError(f"{source} {no_posts_message(discarded)} (all reasons: {RAW_DIR / 'discarded.jsonl'}).")
     write_jsonl_files({RAW_DIR / "posts.jsonl": posts, RAW_DIR / "discarded.jsonl": discarded})
     print_summary(posts, discarded)
     if remembered.hits:

@@ -1,89 +1,70 @@
-"""Uploaded posts: saved to a folder of the user's data, and assessed as stage 01 reads them."""
+"""Uploaded posts: saved to a folder of the user's data as they come, and assessed as stage 01 reads them.
 
-import io
-import stat
-import zipfile
-from collections.abc import Iterator
+An archive stays one: the reader of stage 01 unpacks it in memory, within limits, and the reader is the same for
+`make blog`.
+"""
+
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from blogtwin.config import Params
 from blogtwin.errors import is_disk_full
 from blogtwin.files import atomic_directory
-from corpus.ingest import ingest_folder
-from corpus.readers import SINGLE_POST_READERS
+from corpus.containers import ArchiveTooLarge, UnpackLimits, open_zip
+from corpus.ingest import ingest_folder, mail_senders
+from corpus.left_out import find_changes, unread_formats
+from corpus.post import SkippedPost
+from corpus.readers import is_post_format, post_suffixes
 from corpus.report import assess_size
 from serve.errors import ApiError
 
 MAX_FILES = 5000
+MAX_REASONS = 3  # named where no file is a post
 
 
-def save_corpus(home: Path, name: str, uploads: list[tuple[str, bytes]], max_bytes: float) -> Path:
-    """Save (file name, content) as a new corpus; zips are unpacked. Raises ApiError, and then nothing is saved."""
+def save_corpus(home: Path, name: str, uploads: list[tuple[str, bytes]], max_bytes: float, params: Params) -> dict:
+    """Save (file name, content) as a new corpus; what `assess_upload` says of it.
+
+    max_bytes: of all files together, and of what an archive unpacks to. Raises ApiError, and then nothing is saved.
+    """
     target = home / "corpora" / name
     if target.exists():
         raise ApiError(409, "corpus_exists", f"There is already a corpus {name}.", "Choose another name.")
+    if len(uploads) > MAX_FILES or sum(len(data) for _, data in uploads) > max_bytes:
+        raise ApiError(
+            413,
+            "too_large",
+            f"More than {MAX_FILES} files or {max_bytes / 1e6:.0f} MB.",
+            "Upload fewer files at a time.",
+        )
+    limits = UnpackLimits(bytes=max_bytes, entries=MAX_FILES)
     with atomic_directory(target) as folder:
-        count, size, num_posts = 0, 0, 0
         for file, data in uploads:
-            for path, content in iter_upload(file, data, max_bytes):
-                count, size = count + 1, size + len(content)
-                if count > MAX_FILES or size > max_bytes:
-                    raise ApiError(
-                        413,
-                        "too_large",
-                        f"More than {MAX_FILES} files or {max_bytes / 1e6:.0f} MB.",
-                        "Upload fewer files at a time.",
-                    )
-                if path.suffix.lower() in SINGLE_POST_READERS and not any(
-                    p.startswith((".", "__MACOSX")) for p in path.parts
-                ):
-                    num_posts += 1
-                    write_post(folder.joinpath(*path.parts), content)
-        if not num_posts:
+            place = folder.joinpath(*safe_path(file).parts)
+            write_post(place, data)
+            if place.suffix.lower() == ".zip":
+                check_zip(place, file, replace(limits))
+        report = assess_upload(folder, params, limits)
+        if not report["posts"]:
+            reasons = "; ".join(f"{row['source']}: {row['reason']}" for row in report["discarded"][:MAX_REASONS])
             raise ApiError(
                 422,
                 "no_posts",
-                "None of these files is a post.",
-                f"Send {', '.join(sorted(SINGLE_POST_READERS))} files, or a .zip of them.",
+                f"None of these files is a post. {reasons}".strip(),
+                f"Send {', '.join(post_suffixes())}.",
             )
-    return target
+    return report
 
 
-def iter_upload(file: str, data: bytes, max_bytes: float) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """(safe relative path, content) of an upload, or of each file in a zip. Raises ApiError."""
-    if not file.lower().endswith(".zip"):
-        yield safe_path(file), data
-        return
+def check_zip(path: Path, name: str, limits: UnpackLimits) -> None:
+    """Raises ApiError for a .zip that can't be opened or is too large."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = [e for e in archive.infolist() if not e.is_dir()]
-            if len(entries) > MAX_FILES or sum(e.file_size for e in entries) > max_bytes:
-                raise ApiError(
-                    413,
-                    "too_large",
-                    f"{file[:80]} unpacks to more than {MAX_FILES} files or {max_bytes / 1e6:.0f} MB.",
-                    "Upload fewer files at a time.",
-                )
-            for entry in entries:
-                if stat.S_ISLNK(entry.external_attr >> 16):
-                    raise ApiError(422, "unsafe_archive", f"{file[:80]} contains a link.", "Send the files themselves.")
-                path = safe_path(entry.filename)
-                with archive.open(entry) as content:  # the size in the archive's directory may be a lie
-                    read = content.read(entry.file_size + 1)
-                if len(read) > entry.file_size:
-                    raise ApiError(
-                        422,
-                        "unsafe_archive",
-                        f"{file[:80]} contains more data than its directory says.",
-                        "Create the archive again.",
-                    )
-                yield path, read
-    except ApiError:
-        raise
-    except Exception:  # BadZipFile, and whatever zipfile lets through on broken or encrypted ones
-        raise ApiError(
-            422, "unsafe_archive", f"{file[:80]} can't be opened as a zip.", "Send a plain zip without a password."
-        ) from None
+        with open_zip(path, limits, is_post_format):
+            pass
+    except ArchiveTooLarge as e:
+        raise ApiError(413, "too_large", f"{name[:80]}: {e}.", "Upload fewer files at a time.") from None
+    except SkippedPost as e:
+        raise ApiError(422, "unsafe_archive", f"{name[:80]}: {e}.", "Send a plain zip without a password.") from None
 
 
 def write_post(place: Path, content: bytes) -> None:
@@ -116,12 +97,21 @@ def safe_path(name: str) -> PurePosixPath:
     return path
 
 
-def assess_upload(folder: Path, params: Params) -> dict:
+def assess_upload(folder: Path, params: Params, limits: UnpackLimits) -> dict:
     """What stage 01 keeps of a corpus: {posts, words, formats, languages, first, last, discarded, ready, advice}.
 
     `first` and `last`: ISO dates of the oldest and newest post, or None.
     """
-    posts, discarded = ingest_folder(folder, params.ingest.min_words, params.ingest.max_file_mb * 1e6)
+    ingest = params.ingest
+    posts, discarded = ingest_folder(
+        folder,
+        ingest.min_words,
+        ingest.max_file_mb * 1e6,
+        ingest.author,
+        ingest.chat_role,
+        ingest.post_types,
+        limits=limits,
+    )
     dates = sorted(p["date"] for p in posts if p["date"])
 
     def counts(key: str) -> dict[str, int]:
@@ -134,6 +124,9 @@ def assess_upload(folder: Path, params: Params) -> dict:
     advice += (
         ["Some posts are in another language: a twin learns one language best."] if len(counts("lang")) > 1 else []
     )
+    advice += [f"{unread}."] if (unread := unread_formats(discarded)) else []
+    advice += [f"Mail: {senders}."] if (senders := mail_senders(posts)) else []
+    advice += [f"{change.name}: {change}." for change in find_changes(posts, discarded)]
     advice += [f"{len(discarded)} files were skipped; `discarded` lists the reasons."] if discarded else []
     span = {"first": dates[0] if dates else None, "last": dates[-1] if dates else None}
     return {

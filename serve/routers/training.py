@@ -30,6 +30,7 @@ WATCH_SECONDS = 60  # between two checks of all jobs
 class Discarded(BaseModel):
     source: str
     reason: str
+    cause: Literal["", "not yours", "not public"]
 
 
 class Readiness(BaseModel):
@@ -48,7 +49,10 @@ class Readiness(BaseModel):
 
 
 class Corpora(BaseModel):
+    """`formats`: the endings of files that can be uploaded."""
+
     corpora: list[str]
+    formats: list[str]
 
 
 class JobRequest(BaseModel):
@@ -100,14 +104,15 @@ async def upload_corpus(
     files: Annotated[list[UploadFile], File()],
     state: StateDep,
 ) -> Readiness:
-    """Save .md, .txt and .docx files, or a .zip of them, as a new corpus, and assess it."""
+    """Save posts, exports or archives of them as a new corpus, and assess it. `formats` of GET /corpus names their
+    endings."""
     if name == "sample":
         raise ApiError(409, "corpus_exists", "sample is the name of the sample blog.", "Choose another name.")
     uploads = [(f.filename or "", await f.read()) for f in files]
 
     def work() -> dict:
-        folder = corpus_upload.save_corpus(state.settings.home, name, uploads, state.settings.max_body_mb * 4e6)
-        return corpus_upload.assess_upload(folder, state.params)
+        max_bytes = state.settings.max_body_mb * 4e6
+        return corpus_upload.save_corpus(state.settings.home, name, uploads, max_bytes, state.params)
 
     return Readiness(name=name, **await asyncio.to_thread(work))
 
@@ -116,7 +121,8 @@ async def upload_corpus(
 def list_corpora(state: StateDep) -> Corpora:
     """The sample, and every uploaded corpus."""
     folder = state.settings.home / "corpora"
-    return Corpora(corpora=["sample", *sorted(f.name for f in folder.glob("[a-z0-9]*") if f.is_dir())])
+    names = sorted(f.name for f in folder.glob("[a-z0-9]*") if f.is_dir())
+    return Corpora(corpora=["sample", *names], formats=corpus_upload.post_suffixes())
 
 
 @router.post("/v1/training/jobs")

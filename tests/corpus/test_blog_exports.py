@@ -325,14 +325,14 @@ def test_rst_includes_no_file_and_no_raw_html(tmp_path):
     assert "root:" not in post.text and "steal" not in post.text and WORDS in post.text
 
 
-def test_reading_a_zip_writes_no_file(tmp_path):
-    """Zip-slip: names that lead out of the folder are only names."""
+def test_reading_a_zip_writes_no_file_and_names_that_lead_out_of_it_are_refused(tmp_path):
     folder = tmp_path / "a/b"
     folder.mkdir(parents=True)
-    posts, _ = read(
-        folder, "a.zip", zipped({"../../../slip.md": WORDS, "/abs.md": WORDS + "2", "..\\win.md": WORDS + "3"})
-    )
-    assert [p.name for p in posts] == ["slip.md", "abs.md", "win.md"]
+    names = ("../../../slip.md", "/abs.md", "..\\win.md", "C:\\disk.md", "kept\\a.md")
+    posts, left = read(folder, "a.zip", zipped({name: f"{WORDS} {n}" for n, name in enumerate(names)}))
+    assert [p.name for p in posts] == ["kept/a.md"]
+    refused = {name for name, reason in left.items() if "leads out of the archive" in reason}
+    assert refused == {"slip.md", "abs.md", "win.md", "C:/disk.md"}
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["a.zip"]
 
 

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from corpus import readers
 from corpus.filters import find_skip
-from tests.support.blog_exports import FILES, WORDS, put
+from tests.corpus.test_movable_type import COMMENT, entry
+from tests.support.blog_exports import FILES, WORDS, put, wxr, wxr_item, zipped
+from tests.support.mailbox import mail, mailbox
 from tests.support.operation_count import work
 
 WHOLE = {
@@ -29,6 +31,9 @@ WHOLE = {
     "post.adoc": f"= T\nW <w@x.org>\n:tags: a\n\n== A\n\n* *b* _c_ `d` https://x.org[e]footnote:[f]\n\n----\nx\n----\n\n{WORDS}",
     "post.textile": f'h2. A\n\n* *b* _c_ @d@ "e":https://x.org !f!\n\nbc.. x\n\ny\n\np. {WORDS}',
     "post.txt": f"The title\n\n{WORDS}",
+    "typepad.txt": entry(extra=COMMENT) + entry("The rope", status="Draft"),
+    "letter.eml": mail(f"{WORDS}\n\nOn Sun, May 3, 2020 Dan <d@x.example> wrote:\n> {WORDS}"),
+    "takeout.zip": zipped({"Mail/Sent.mbox": mailbox(mail()), "b.zip": zipped({"w.xml": wxr(wxr_item())})}),
 }
 # steps a byte: whole files take up to 12, and of a kilobyte what costs the square of its length would take some 500
 MOST = 100

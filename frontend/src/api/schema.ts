@@ -532,7 +532,8 @@ export interface paths {
         put?: never;
         /**
          * Upload Corpus
-         * @description Save .md, .txt and .docx files, or a .zip of them, as a new corpus, and assess it.
+         * @description Save posts, exports or archives of them as a new corpus, and assess it. `formats` of GET /corpus names their
+         *     endings.
          */
         post: operations["upload_corpus_api_corpus_post"];
         delete?: never;
@@ -1157,10 +1158,15 @@ export interface components {
             /** Fence */
             fence: boolean;
         };
-        /** Corpora */
+        /**
+         * Corpora
+         * @description `formats`: the endings of files that can be uploaded.
+         */
         Corpora: {
             /** Corpora */
             corpora: string[];
+            /** Formats */
+            formats: string[];
         };
         /**
          * Dashboard
@@ -1195,6 +1201,11 @@ export interface components {
             source: string;
             /** Reason */
             reason: string;
+            /**
+             * Cause
+             * @enum {string}
+             */
+            cause: "" | "not yours" | "not public";
         };
         /**
          * DocumentText

@@ -39,7 +39,7 @@ export function Training({ onTwin }: { onTwin: () => void }) {
   return (
     <section aria-label="Training" className="flex flex-col gap-4">
       <h2 className="font-serif text-2xl">Train a twin</h2>
-      <UploadForm onUploaded={onUploaded} />
+      <UploadForm formats={corpora.data?.formats ?? []} onUploaded={onUploaded} />
       <div className="flex flex-wrap items-end gap-3">
         <Field label="Posts">
           <select className={FIELD_CLASS} value={corpus} onChange={(e) => setCorpus(e.target.value)}>

@@ -9,7 +9,8 @@ import { FIELD_CLASS, Field } from "./Field";
 type Report = Schemas["Readiness"];
 const MAX_SKIPPED_SHOWN = 50;
 
-export function UploadForm({ onUploaded }: { onUploaded: (name: string) => void }) {
+/** `formats`: the endings that the server reads, such as ".md". */
+export function UploadForm({ formats, onUploaded }: { formats: string[]; onUploaded: (name: string) => void }) {
   const [name, setName] = useState("");
   const [report, setReport] = useState<Report>();
   const fileInput = useRef<HTMLInputElement>(null);
@@ -44,14 +45,14 @@ export function UploadForm({ onUploaded }: { onUploaded: (name: string) => void 
             onChange={(e) => setName(e.target.value)}
           />
         </Field>
-        <Field label="Posts (.md, .txt, .docx, .zip)">
+        <Field label="Posts, or an export (.zip, .xml, .json, .mbox, …)">
           <input
             ref={fileInput}
             className={`${FIELD_CLASS} max-w-72`}
             type="file"
             required
             multiple
-            accept=".md,.txt,.docx,.zip"
+            accept={formats.join(",")}
           />
         </Field>
         <Button type="submit" disabled={busy}>

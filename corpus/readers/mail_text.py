@@ -1,0 +1,177 @@
+"""The words of a mail's sender: without the mail it answers, the mail it forwards, signatures and footers."""
+
+import re
+
+from corpus.html_to_markdown import VOID_TAGS
+from corpus.readers.html import parse_html, to_markdown
+from corpus.readers.html_parser import Event
+
+QUOTE_CLASSES = {
+    "gmail_quote",
+    "gmail_quote_container",
+    "gmail_attr",
+    "moz-cite-prefix",
+    "moz-forward-container",
+    "yahoo_quoted",
+    "protonmail_quote",
+    "tutanota_quote",
+    "zmail_extra",
+    "outlookmessageheader",
+}
+SIGNATURE_CLASSES = {
+    "gmail_signature",
+    "gmail_signature_prefix",
+    "moz-signature",
+    "protonmail_signature_block",
+    "ms-outlook-mobile-signature",
+    "apple-signature",
+}
+SIGNATURE_IDS = {"signature", "ms-outlook-mobile-signature", "applemailsignature"}
+# From such an element on, all that follows is the mail that was answered.
+REST_IDS = {"appendonsend", "divrplyfwdmsg", "stopspelling", "reply-intro", "mail-editor-reference-message-container"}
+OUTLOOK_RULE = re.compile(r"(?i)border-top\s*:\s*solid\s+#(?:e1e1e1|b5c4df)")
+VERBS = (
+    r"wrote|writes|schrieb|geschrieben|a[ ]écrit|escribió|ha[ ]scritto|schreef|escreveu|skrev|napisał(?:\(a\)|a)?"
+    r"|написал(?:\(а\)|а)?|пишет"
+)
+ADDRESS = r"[^\s<>()@]{1,100}@[^\s<>()@]{1,200}"
+ATTRIBUTION = re.compile(  # "On Tue, Mar 5, 2019 at 7:00 AM Jane <jane@x.org> wrote:", on up to four lines
+    rf"""(?imx)
+    ^[ \t*_]{{0,9}}
+    (?:
+        (?:on|am|le|el|il|op|em|den|dne|w[ ]dniu|dnia)\b (?=[^\n]{{0,300}}\d)
+        (?:(?!\n[ \t]*\n)[^:]|:(?!\s*$)){{4,300}}? \b(?:{VERBS})\b (?:[^\n:]|:(?!\s*$)){{0,160}} :
+      | [^\n:>]{{1,100}} (?:<|&lt;|\() {ADDRESS} [>)] [^\n:]{{0,40}} \b(?:{VERBS})\b [^\n:]{{0,20}} :
+      | \d{{4}}-\d\d-\d\d [ ] [^\n]{{4,120}} (?:<|&lt;) {ADDRESS} > :
+    )
+    [ \t*_]*$
+    """
+)
+FORWARDED = (
+    r"original[ ]message|forwarded[ ]message|ursprüngliche[ ]nachricht|original-?nachricht|weitergeleitete[ ]nachricht"
+    r"|message[ ]d['’]origine|message[ ]original|message[ ]transféré|mensaje[ ]original|mensaje[ ]reenviado"
+    r"|messaggio[ ]originale|messaggio[ ]inoltrato|oorspronkelijk[ ]bericht|doorgestuurd[ ]bericht"
+    r"|mensagem[ ](?:original|encaminhada)|ursprungligt[ ]meddelande|oprindelig[ ]meddelelse"
+)
+FIELD = r"[ \t>*_]{{0,9}}\b(?:{names})[ \t]*:[ \t*_]{{1,9}}[^\s][^\n]*"
+SENDER_FIELD = FIELD.format(names="from|von|de|da|van|od|fra|från")
+OTHER_FIELD = FIELD.format(
+    names="sent|gesendet|envoyé|enviado(?:[ ]el)?|inviato|verzonden|skickat|sendt|date|datum|fecha|data"
+    "|to|an|à|para|a|aan|till|til|subject|betreff|objet|asunto|oggetto|onderwerp|assunto|ämne|emne|cc"
+)
+REST = re.compile(  # all that follows is another mail
+    rf"""(?imx)
+    ^[ \t>*_\\]{{0,9}} -{{2,}} [ \t]* (?:{FORWARDED}) [ \t]* -{{2,}} [ \t*_]*$
+    | ^[ \t>*_]{{0,9}} (?:begin[ ]forwarded[ ]message|anfang[ ]der[ ]weitergeleiteten[ ](?:nachricht|e-mail))
+      [ \t]*:[*_ \t]*$
+    | (?:^[ \t]*_{{10,}}[ \t]*\n+)? ^{SENDER_FIELD}\n+(?:{OTHER_FIELD}\n+){{1,5}}{OTHER_FIELD}$
+    | ^_{{20,}}[ \t]*\n[^\n]*\bmailing[ ]list\b
+    """
+)
+QUOTED_LINE = re.compile(r"[ \t]*>")
+QUOTED_BLOCK = re.compile(r"\s*(?:>[^\n]*\s*)+")
+NOTHING_MORE = re.compile(r"\s*\Z")
+EXACT_TIME = re.compile(r"(?s)(?=.*\d:\d\d)(?=.*\b(?:19|20)\d\d\b)")
+FOOTER = re.compile(
+    r"""(?imx)
+    ^[ \t>*_\[(]{0,9}
+    (?:
+        unsubscribe\b
+      | to[ ]unsubscribe\b
+      | you[ ](?:are|'re|’re)[ ]receiving[ ]this
+      | you[ ]received[ ]this[ ](?:e-?mail|message)
+      | view[ ](?:this[ ](?:e-?mail|post)[ ])?(?:in|on)[ ](?:your|the)[ ](?:browser|web)
+      | update[ ]your[ ]preferences
+      | manage[ ]your[ ]subscription
+      | sent[ ]from[ ]my[ ]
+      | (?:sent[ ]from|get)[ ](?:outlook|yahoo|mail)[ ]for[ ]
+      | von[ ]meinem[ ][^\n]{1,30}[ ]gesendet
+      | envoyé[ ]de[ ]mon[ ]
+      | enviado[ ]desde[ ]mi[ ]
+    )
+    .*$
+    """
+)
+SIGNATURE = re.compile(r"(?m)^-- ?$")
+
+
+def own_text_of_html(html: str) -> tuple[str, bool]:
+    """(the sender's words in a mail of HTML, as Markdown; True if a quoted mail was taken out)."""
+    events = parse_html(html).events
+    own, had_quotes = _without_quotes(events)
+    text, has_quotes = own_text(to_markdown(own), is_plain=False)
+    return text, has_quotes or had_quotes
+
+
+def own_text(text: str, is_plain: bool) -> tuple[str, bool]:
+    """(the sender's words in a mail's text, True if a quoted mail was taken out).
+
+    is_plain: the mail is plain text, in which ">" begins a line of the mail that it answers. In Markdown made of HTML
+    it begins a block quotation of the sender's.
+    """
+    before = text
+    rest = REST.search(text)
+    text = text[: rest.start()] if rest else text
+    text = _cut_attributions(text)
+    if is_plain:
+        text = "\n".join(line for line in text.split("\n") if not QUOTED_LINE.match(line))
+    has_quotes = text != before
+    text = SIGNATURE.split(text, maxsplit=1)[0]
+    return FOOTER.sub("", text).strip("\n"), has_quotes
+
+
+def _cut_attributions(text: str) -> str:
+    """Without "On … wrote:" and the quotation after it; without all that follows, where the quotation has no marks."""
+    kept, position = [], 0
+    for match in ATTRIBUTION.finditer(text):
+        if match.start() < position:
+            continue
+        quoted = QUOTED_BLOCK.match(text, match.end())
+        if quoted:
+            kept.append(text[position : match.start()])
+            position = quoted.end()
+        elif "@" in match[0] or EXACT_TIME.match(match[0]) or NOTHING_MORE.match(text, match.end()):
+            return "".join([*kept, text[position : match.start()]])
+    return "".join([*kept, text[position:]])
+
+
+def _without_quotes(events: list[Event]) -> tuple[list[Event], bool]:
+    """(the events of a mail without those of quoted mails and signatures, True if there was a quoted mail)."""
+    kept: list[Event] = []
+    has_quotes = False
+    skipping: list[str] = []  # open tags, from the outermost that is left out
+    for event in events:
+        if skipping:
+            if event.kind == "start" and event.value not in VOID_TAGS:
+                skipping.append(event.value)
+            elif event.kind == "end" and event.value in skipping:
+                while skipping.pop() != event.value:
+                    pass
+        elif event.kind == "start" and _begins_rest(event):
+            return kept, True
+        elif event.kind == "start" and (_is_quoted(event) or _is_signature(event)):
+            has_quotes = has_quotes or _is_quoted(event)
+            skipping.append(event.value)
+        else:
+            kept.append(event)
+    return kept, has_quotes
+
+
+def _begins_rest(event: Event) -> bool:
+    attributes = event.attributes
+    return attributes.get("id", "").lower().removeprefix("x_") in REST_IDS or bool(
+        OUTLOOK_RULE.search(attributes.get("style", "")[:500])
+    )
+
+
+def _is_quoted(event: Event) -> bool:
+    is_cited = event.value == "blockquote" and event.attributes.get("type") == "cite"
+    return is_cited or bool(QUOTE_CLASSES & _classes(event))
+
+
+def _is_signature(event: Event) -> bool:
+    return bool(SIGNATURE_CLASSES & _classes(event)) or event.attributes.get("id", "").lower() in SIGNATURE_IDS
+
+
+def _classes(event: Event) -> set[str]:
+    return set(event.attributes.get("class", "").lower().split())

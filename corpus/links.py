@@ -16,9 +16,10 @@ from corpus.markup_patterns import (
 )
 
 _WORDS = rf"(?P<words>(?:\\.|{NO_BLANK_LINE}[^\[\]\\]|\[[^\[\]\\\n]*\])*)"
-_SCHEME = r"(?:https?:|mailto:|ftp:|www\.)"
-_ADDRESS_START = rf"[ \t]*<?(?=(?i:{_SCHEME})|[/#]|\.{{1,2}}/|[\w-]+(?:\.[\w-]+)+(?:/|\)|$))"
+_SCHEME = r"(?:https?:|mailto:|ftp:|tel:|www\.)"
+_ADDRESS_START = rf"[ \t]*<?(?=(?i:{_SCHEME})|[/#]|\.{{1,2}}/|[\w-]+(?:\.[\w-]+)+(?:[/)#?]|$))"
 _LOOSE_ADDRESS = rf"{_ADDRESS_START}[^()\n]*(?:\([^()\n]*\)[^()\n]*){{0,5}}"
+_OPENED = rf"(?:\[{{1,3}}(?P<words>(?:{NO_BLANK_LINE}[^\[\]])*))?\]{{1,3}}"
 LINK_TO_PAGE = re.compile(rf"\[{_WORDS}\]\(\[\[[^\[\]\n]*\]\]\)")  # [words]([[page]])
 LINK_OF_NOTHING = re.compile(r"(?<![!\\])\[(?P<words>[^\[\]\n]+)\]\[\]")  # [words][] that nothing defines
 FOOTNOTE_LINK = re.compile(  # [1](#fn1), [\[1\]](#_ftn1), and the arrow back
@@ -29,9 +30,9 @@ REVERSED_LINK = re.compile(
     rf"\((?P<words>[^()\[\]\n]{{1,200}})\)\[[ \t]*(?i:{_SCHEME})[^\[\]\s]*\]"
 )  # (words)[address]
 # Blanks in the address, brackets that are opened or closed twice or not at all.
-LOOSE_LINK = re.compile(rf"(?:\[+(?P<words>[^\[\]\n]*))?\]+\({_LOOSE_ADDRESS}\)")
-UNCLOSED_LINK = re.compile(rf"(?:\[+(?P<words>[^\[\]\n]*))?\]+\({_ADDRESS_START}\S*[^\s.,;:!?]")
-EMPTY_LINK = re.compile(r"(?:\[+(?P<words>[^\[\]\n]*))?\]+\([ \t]*\)")
+LOOSE_LINK = re.compile(rf"{_OPENED}\({_LOOSE_ADDRESS}\)")
+UNCLOSED_LINK = re.compile(rf"{_OPENED}\({_ADDRESS_START}\S*[^\s.,;:!?]")
+EMPTY_LINK = re.compile(rf"{_OPENED}\([ \t]*\)")
 _HOST = r"[\w-]+(?:\.[\w-]+)*"
 _ADDRESS = r"""(?xi:
     (?<![\w@/.-])

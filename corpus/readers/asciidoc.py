@@ -6,7 +6,8 @@ from pathlib import PurePath
 from corpus.encoding import decode_text
 from corpus.html_to_markdown import code_fence
 from corpus.post import Post, parse_date
-from corpus.readers.front_matter import plain_value, split_front_matter
+from corpus.readers.front_matter import split_front_matter
+from corpus.readers.head_values import plain_value
 from corpus.readers.markdown import normalise_line_ends, post_from_front_matter
 
 ATTRIBUTE = re.compile(r":(?P<name>!?[\w][\w-]*!?):(?:[ \t]+(?P<value>.*))?")

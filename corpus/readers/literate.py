@@ -8,7 +8,8 @@ from typing import Any
 
 from corpus.encoding import decode_text
 from corpus.post import Post, SkippedPost
-from corpus.readers.front_matter import Head, plain_value, split_front_matter
+from corpus.readers.front_matter import Head, split_front_matter
+from corpus.readers.head_values import plain_value
 from corpus.readers.markdown import NO, change_outside_fences, normalise_line_ends, post_from_front_matter
 
 CHUNK = re.compile(

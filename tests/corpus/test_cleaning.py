@@ -209,6 +209,7 @@ def test_no_sample_post_loses_its_words(sample):
 
 NASTY = [
     "](https://x ",
+    "[[[](",
     "[a](https:",
     "https://a/",
     "http://a@",

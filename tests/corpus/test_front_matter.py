@@ -35,7 +35,8 @@ def read(head: str, name: str = "a.md") -> Post:
         ("title: A\ntags:\n\t- tea", "A"),
         ("title: A\nx: !!python/object:os.system {}", "A"),
         ("title: A\nx: " + "[" * 5000, "A"),
-        ("title: A\n summary: b: c", "A summary: b: c"),
+        ("title: A\n summary: b: c", "A"),
+        ("title: A\n  goes on: and on", "A goes on: and on"),
     ],
     ids=lambda t: t[:20],
 )
@@ -84,6 +85,11 @@ def test_tags_are_the_texts_that_stand_there():
         ("Title: T\nAuthor: W\n    and her aunt\n----------\n", PROSE, []),
         ("<!--\n.. title: T\n.. date: 2012-03-30 23:00:00\n-->\n\n", PROSE, []),
         ("% T\n% Wenna\n\n", PROSE, []),
+        ("/*\nTitle: T\nDate: 2019/01/02\n*/\n", PROSE, []),
+        ("<!-- old -->\n---\ntitle: T\n---\n", PROSE, []),
+        ("---\n\ttitle: T\n\tdate: 2019-01-02\n---\n", PROSE, [REFUSED.format("YAML")]),
+        ("Title: T\n\nDate: 2019-01-02\n\n", PROSE, []),
+        ("title: T\ndate: 2019-01-02\n\n---\n\n", PROSE, []),
     ],
 )
 def test_each_form_of_head_ends_where_the_text_begins(head, body, mended):

@@ -5,6 +5,7 @@ memory; exports go to a temporary file, because their readers stream.
 """
 
 import contextlib
+import re
 import stat
 import tempfile
 import zipfile
@@ -24,8 +25,16 @@ IGNORED_DIRS = {  # folders that hold no posts; each is named once in discarded.
     ".ipynb_checkpoints", ".quarto", "_freeze",
 }
 # fmt: on
+# What a browser puts beside a page that it saves, in the languages that browsers speak: pictures, scripts and frames.
+PAGE_DIR = re.compile(r"(.+)(?:_files|\.files|_file|-filer|-Dateien|_fichiers|_archivos|_arquivos|_bestanden|_pliki)")
 CHUNK_BYTES = 1_000_000
 MAX_NAME = 500  # characters of an entry's name
+
+
+def is_ignored_dir(name: str, has_file: Callable[[str], bool]) -> bool:
+    """Whether a folder holds no posts. has_file: whether a file of a name lies beside it."""
+    page = PAGE_DIR.fullmatch(name)
+    return name in IGNORED_DIRS or (page is not None and (has_file(f"{page[1]}.html") or has_file(f"{page[1]}.htm")))
 
 
 @dataclass
@@ -168,10 +177,15 @@ def _entries(
     archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo], limits: UnpackLimits
 ) -> Iterator[ZipEntry | SkippedPost]:
     ignored: set[str] = set()
+    names = {info.filename.replace("\\", "/") for info in infos}
+
+    def is_ignored(parts: tuple[str, ...]) -> bool:
+        return is_ignored_dir(parts[-1], lambda name: "/".join([*parts[:-1], name]) in names)
+
     for info in infos:
         path = PurePosixPath(info.filename.replace("\\", "/"))
         name = PurePosixPath(*[part for part in path.parts if part not in ("/", "..")])
-        folder = next((i for i, part in enumerate(name.parts[:-1]) if part in IGNORED_DIRS), None)
+        folder = next((i for i in range(len(name.parts) - 1) if is_ignored(name.parts[: i + 1])), None)
         if folder is not None:
             ignored_dir = "/".join(name.parts[: folder + 1])
             if ignored_dir not in ignored:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from blogtwin.cache import JsonCache
 from blogtwin.files import sha256_file
-from corpus.containers import IGNORED_DIRS, DiskFile, UnpackLimits
+from corpus.containers import DiskFile, UnpackLimits, is_ignored_dir
 from corpus.dates import DayOrder
 from corpus.post import DiscardedRow, Post, PostRow, SkippedPost
 
@@ -39,8 +39,9 @@ def find_files(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
             folders.clear()
             continue
         entered.add(real)
-        skipped.extend((Path(here, name), "not a folder of posts") for name in folders if name in IGNORED_DIRS)
-        folders[:] = sorted(name for name in folders if name not in IGNORED_DIRS)
+        ignored = {name for name in folders if is_ignored_dir(name, set(names).__contains__)}
+        skipped.extend((Path(here, name), "not a folder of posts") for name in folders if name in ignored)
+        folders[:] = sorted(set(folders) - ignored)
         files += [Path(here, name) for name in sorted(names)]
     return files, skipped
 

@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.nightly
-@pytest.mark.parametrize("place", [in_folder])
+@pytest.mark.parametrize("place", [in_folder, in_archive])
 @pytest.mark.parametrize("name", MEMBERS)
 def test_a_broken_member_of_an_archive_takes_no_neighbour_along(folder, name, place):
     whole = MEMBERS[name] if isinstance(MEMBERS[name], bytes) else MEMBERS[name].encode()

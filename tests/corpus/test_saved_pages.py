@@ -7,9 +7,11 @@ import pytest
 
 from corpus import readers
 from corpus.cleaning import clean_markdown
+from corpus.ingest import ingest_folder
 from corpus.post import SkippedPost
 from corpus.readers.html import html_to_markdown, read_html
 from corpus.readers.rst_org import read_rst
+from tests.support.blog_exports import put, zipped
 from tests.support.html_readers import measure, own_reader
 from tests.support.saved_pages import saved_pages
 
@@ -251,6 +253,23 @@ def test_a_page_of_singlefile_holds_no_words_of_its_pictures():
         f' src="data:image/png;base64,{"A" * 5000}" alt=""><template shadowrootmode=open>x</template></article></body>'
     )
     assert (post.title, post.text) == ("The kettle", PROSE)
+
+
+def test_the_folder_that_a_browser_saves_beside_a_page_holds_no_posts(tmp_path):
+    files = {
+        "The kettle.html": f"<title>The kettle</title><p>{PROSE} {PROSE}</p>",
+        "The kettle_files/saved_resource.html": f"<p>{PROSE} An advertisement. {PROSE}</p>",
+        "my_files/other.html": f"<p>{PROSE} A post. {PROSE}</p>",
+    }
+    for name, page in files.items():
+        (tmp_path / "blog" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "blog" / name).write_text(page, encoding="utf-8")
+    (tmp_path / "zip").mkdir()
+    put(tmp_path / "zip", "pages.zip", zipped(files))
+    for folder in ("blog", "zip"):
+        posts, left = ingest_folder(tmp_path / folder, 20, 1e6)
+        assert sorted("advert" in post["text"] for post in posts) == [False, False]
+        assert [row["source"].removeprefix("pages.zip#") for row in left] == ["The kettle_files"]
 
 
 @pytest.mark.parametrize("charset", ["windows-1251", "iso-8859-5", "utf-8"])

@@ -75,7 +75,7 @@ blog: setup ## use your own posts: make blog FROM=~/posts
 	@python scripts/import_posts.py "$(FROM)"
 
 exp: setup ## try other parameters: make exp S="-S train.learning_rate=1e-4"
-	@dvc exp run $(S)
+	@python scripts/run_experiment.py $(S)
 
 diff: setup ## this workspace's numbers beside the last commit's; A=… B=…: paired, better or worse or can't tell
 	@python scripts/compare_runs.py $(if $(A),"$(A)" $(if $(B),"$(B)"))

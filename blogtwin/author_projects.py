@@ -6,12 +6,13 @@ import tempfile
 from pathlib import Path
 
 from blogtwin.console import echo
-from blogtwin.dvc import dvc_cache_dir, run_dvc, run_git
+from blogtwin.dvc import run_git, share_dvc_settings
 from blogtwin.edit_params import changed_values, set_params
 from blogtwin.errors import UserError
 from blogtwin.files import atomic_path
 from blogtwin.hints import make_command
 from blogtwin.paths import ARTIFACTS_DIR, AUTHORS_DIR, ROOT
+from blogtwin.repository import check_commit, clone_project, fetch_project
 
 SHARED_PATHS = (Path(".venv"), ARTIFACTS_DIR / "base")
 RESERVED = {"base", "finetuned", "twin", "blogtwin"}  # names that the server uses for other models
@@ -53,17 +54,11 @@ def ensure_project(name: str, verb: str) -> Path:
 
 def create_project(folder: Path, name: str) -> None:
     """Clone the main project to `folder`, without its results. Raises UserError where it has no commit to clone."""
-    if run_git(ROOT, "rev-parse", "-q", "--verify", "HEAD").returncode != 0:
-        raise UserError(
-            "An author's folder is a clone of this project's last commit, and there is no commit yet: make one with"
-            " `git add -A && git commit -m start` (your posts are ignored)."
-        )
+    check_commit(ROOT)
     AUTHORS_DIR.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=AUTHORS_DIR) as temporary:
         clone = Path(temporary) / name
-        done = run_git(ROOT, "clone", "-q", str(ROOT), str(clone.resolve()))
-        if done.returncode != 0:
-            raise UserError(f"Git could not clone this project to {folder}: {' '.join(done.stderr.split())[:300]}")
+        clone_project(ROOT, clone)
         for tracked in run_git(clone, "ls-files", "dvc.lock", "artifacts", "data/*.dvc").stdout.splitlines():
             (clone / tracked).unlink()  # results of the main project's twin
         for shared in SHARED_PATHS:
@@ -73,8 +68,7 @@ def create_project(folder: Path, name: str) -> None:
         exclude = clone / ".git/info/exclude"
         exclude.parent.mkdir(exist_ok=True)
         exclude.write_text("".join(f"/{shared}\n" for shared in SHARED_PATHS))
-        # use the main project's DVC cache
-        run_dvc(clone, "cache", "dir", "--quiet", "--local", str(dvc_cache_dir(ROOT)), check=True)
+        share_dvc_settings(ROOT, clone)
         set_params(clone / "params.yaml", {**AUTHOR_DEFAULTS, "ollama.name": f"blogtwin-{name}"})
         try:
             os.rename(clone, folder)
@@ -89,8 +83,7 @@ def sync_code(folder: Path) -> None:
 
     The author's parameters, posts and results stay. If the code was changed in the author's project, everything stays.
     """
-    run_git(folder, "remote", "set-url", "origin", str(ROOT))  # the main project may have been moved
-    if run_git(folder, "fetch", "-q", "origin", "HEAD").returncode != 0:
+    if not fetch_project(ROOT, folder):
         echo(f"note: {folder} keeps its version of the code: Git could not fetch this project's")
         return
     old, new = (run_git(folder, "rev-parse", name).stdout.strip() for name in ("HEAD", "FETCH_HEAD"))

@@ -19,6 +19,7 @@ from typing import Any
 from blogtwin import renamed_params
 from blogtwin.hardware import is_cpu_forced
 from blogtwin.paths import ROOT
+from blogtwin.venv import make_venv
 
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin/python"
@@ -74,19 +75,6 @@ def fingerprint() -> str:
     return hashlib.sha256(b"".join(f.read_bytes() for f in files) + repr(pip_arguments()).encode()).hexdigest()
 
 
-def ensure_git() -> None:
-    """Make the project a Git repository, if it was downloaded as an archive: DVC stores its experiments in Git."""
-    if (
-        shutil.which("git")
-        and subprocess.run(["git", "rev-parse", "--git-dir"], cwd=ROOT, capture_output=True).returncode != 0
-    ):
-        subprocess.run(["git", "init", "-q"], cwd=ROOT, check=True)
-        print(
-            "made this folder a Git repository, which DVC needs; commit when you like, with `git add -A`"
-            " (your posts are ignored)"
-        )
-
-
 def upgrade_params() -> None:
     """Upgrade an outdated params.yaml, before DVC reads it and stops at an old name.
 
@@ -123,7 +111,7 @@ def lock() -> None:
 
     Existing pins stay where they are still allowed.
     """
-    make_venv()
+    make_venv(VENV)
     uv = fetch_uv()
     if uv is None:
         sys.exit(
@@ -151,15 +139,6 @@ def lock() -> None:
     ]
     (ROOT / CONSTRAINTS).write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")
     print(f"wrote {CONSTRAINTS}: {len(lines)} pins; `make setup` installs them")
-
-
-def make_venv() -> None:
-    """Create .venv. Its path is resolved: venv refuses a symlink, and an author's project links to the main one's."""
-    if subprocess.run([sys.executable, "-m", "venv", VENV.resolve()]).returncode != 0:
-        sys.exit(
-            "error: Python can't create a virtual environment here: on Debian and Ubuntu, run"
-            " `apt install python3-venv`."
-        )
 
 
 def pip_install(*arguments: str) -> list[str]:
@@ -328,11 +307,12 @@ def check_disk_space(parts: list[tuple[Path, float]]) -> None:
 
 def set_up() -> None:
     """Create .venv and install everything into it, unless that is done."""
-    if READY.is_file() and READY.read_text() == fingerprint():
+    # A Python that was removed or replaced since leaves a link to nothing.
+    if READY.is_file() and READY.read_text() == fingerprint() and PYTHON.exists():
         return
     check_constraints()
     READY.unlink(missing_ok=True)
-    make_venv()
+    make_venv(VENV)
     build, uv = choose_installer()
     announce_install(build, uv)
     for arguments in pip_arguments():

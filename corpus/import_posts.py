@@ -8,6 +8,7 @@ from blogtwin.dvc import run_dvc
 from blogtwin.errors import UserError
 from blogtwin.files import atomic_directory
 from blogtwin.hints import make_command
+from blogtwin.repository import add_pointers
 
 BLOG_DIR = Path("data/blog")
 IGNORED = {".git", ".svn", "node_modules", ".venv", "__pycache__", ".DS_Store"}
@@ -43,11 +44,12 @@ def import_posts(address_or_path: str) -> int:
 
 
 def track_with_dvc(num_files: int) -> None:
-    """Hand BLOG_DIR to DVC. Raises UserError if DVC refuses."""
+    """Hand BLOG_DIR to DVC, and its pointer to Git. Raises UserError if DVC refuses."""
     result = run_dvc(Path("."), "add", "--quiet", str(BLOG_DIR))
     if result.returncode != 0:
         reason = " ".join(result.stderr.split())[:300]
         raise UserError(f"{num_files} files were copied to {BLOG_DIR}, but DVC could not add them: {reason}")
+    add_pointers()
 
 
 def _example_command() -> str:

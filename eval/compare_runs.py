@@ -10,6 +10,7 @@ from blogtwin.dvc import run_dvc
 from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
 from blogtwin.paths import EVAL_DIR
+from blogtwin.repository import check_commit
 from eval.renamed_metrics import current_path, sample_with_current_names
 
 if TYPE_CHECKING:
@@ -127,8 +128,9 @@ def diff_metrics(project: Path = Path(".")) -> list[dict[str, Any]]:
     metric, old, new}; None for a figure that one side does not have.
 
     `dvc metrics diff` finds them; a figure that was renamed since the commit is paired with itself, by today's name.
-    Raises UserError where DVC can't compare.
+    Raises UserError where there is no commit, or DVC can't compare.
     """
+    check_commit(project)
     done = run_dvc(project, "metrics", "diff", "--json")
     if done.returncode:
         reason = " ".join(done.stderr.split())[-300:]

@@ -19,13 +19,18 @@ def main() -> None:
             "run `make setup PYTHON=python3.11`, with the name of yours."
         )
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from blogtwin import installation
+    from blogtwin import installation, workplace
+    from blogtwin.errors import UserError
 
     if sys.argv[1:] == ["--lock"]:
         installation.lock()
         return
-    installation.ensure_git()
-    installation.set_up()
+    try:
+        workplace.ensure_git()
+        installation.set_up()
+        workplace.ensure_dvc_site_cache()
+    except UserError as e:
+        sys.exit(f"error: {e}")
     installation.upgrade_params()
 
 

@@ -96,7 +96,7 @@ def read_params(projects: list[Path]) -> list[dict[str, str]]:
         if (folder / "params.yaml").is_file():
             texts.append((folder / "params.yaml").read_text(encoding="utf-8"))
         refs = run_git(folder, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags", "refs/exps").stdout
-        texts += [run_git(folder, "show", f"{ref}:params.yaml", errors="replace").stdout for ref in refs.split()]
+        texts += [run_git(folder, "show", f"{ref}:./params.yaml", errors="replace").stdout for ref in refs.split()]
     found = []
     for text in dict.fromkeys(texts):
         try:

@@ -14,14 +14,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from blogtwin.disk_usage import EXPERIMENTS_DIR, add_sharer
-from blogtwin.dvc import DVC
+from blogtwin.dvc import DVC, share_dvc_settings
 from blogtwin.files import atomic_directory
 from blogtwin.paths import ARTIFACTS_DIR, LOGS_DIR, ROOT
+from blogtwin.repository import NoCommit, clone_project, fetch_project
 from serve import database
 from serve.errors import ApiError
 from serve.job_params import NO_ADDRESSES, hydra_literal
@@ -224,14 +227,12 @@ class TrainingJobs:
         """Bring the workspace to the project's last commit, and add the corpus to it and to DVC."""
         if not (self.workspace / ".git").is_dir():
             shutil.rmtree(self.workspace, ignore_errors=True)
-            self._run(["git", "clone", "-q", str(ROOT), str(self.workspace)], cwd=ROOT)
-            cache = (ROOT / self._run([*DVC, "cache", "dir"], cwd=ROOT).strip()).resolve()
+            self._clone(lambda: clone_project(ROOT, self.workspace, **_options()))
             self._run(["git", "config", "user.name", "blogtwin"])
             self._run(["git", "config", "user.email", "blogtwin@localhost"])
-            self._dvc("cache", "dir", "--local", str(cache))
-            add_sharer(cache, self.workspace)
+            self._clone(lambda: add_sharer(share_dvc_settings(ROOT, self.workspace, **_options()), self.workspace))
         else:
-            self._run(["git", "fetch", "-q", "origin", "HEAD"])
+            self._clone(lambda: fetch_project(ROOT, self.workspace, **_options()))
             self._run(["git", "reset", "-q", "--hard", "FETCH_HEAD"])
         if corpus == "sample":
             return
@@ -273,22 +274,36 @@ class TrainingJobs:
                 timeout=COMMAND_TIMEOUT_SECONDS,
             )
         except subprocess.TimeoutExpired:
-            raise ApiError(
-                503,
-                "dvc_busy",
-                f"DVC or Git did not finish within {COMMAND_TIMEOUT_SECONDS} seconds.",
-                "Try again later.",
-                60,
-            ) from None
+            raise _busy() from None
         if ok and done.returncode != 0:
-            message = " ".join((done.stderr or done.stdout).split())[-300:]
-            raise ApiError(
-                409,
-                "dvc_refused",
-                f"DVC or Git failed: {message}",
-                "The project must be a Git repository with a commit (`git add -A && git commit`).",
-            )
+            raise _refused(done.stderr or done.stdout)
         return done.stdout
+
+    def _clone(self, step: Callable[[], object]) -> None:
+        """Do a step of making the workspace. Raises ApiError where it fails; without a commit, with the way out."""
+        try:
+            step()
+        except NoCommit as e:
+            raise ApiError(409, "no_commit", "Jobs train what the project's last commit holds.", str(e)) from None
+        except subprocess.CalledProcessError as e:
+            raise _refused(e.stderr or e.stdout) from None
+        except subprocess.TimeoutExpired:
+            raise _busy() from None
+
+
+def _options() -> dict[str, Any]:
+    """How Git runs for the server."""
+    return {"env": _environment(), "stdin": subprocess.DEVNULL, "timeout": COMMAND_TIMEOUT_SECONDS}
+
+
+def _refused(said: str) -> ApiError:
+    message = f"DVC or Git failed: {' '.join(said.split())[-300:]}"
+    return ApiError(409, "dvc_refused", message, "`git status` and `dvc status` in the project say whether both work.")
+
+
+def _busy() -> ApiError:
+    message = f"DVC or Git did not finish within {COMMAND_TIMEOUT_SECONDS} seconds."
+    return ApiError(503, "dvc_busy", message, "Try again later.", 60)
 
 
 def _environment() -> dict[str, str]:

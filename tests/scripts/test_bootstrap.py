@@ -85,9 +85,14 @@ def project(tmp_path):
     for file in (
         "scripts/bootstrap.py",
         "blogtwin/__init__.py",
+        "blogtwin/dvc.py",
+        "blogtwin/errors.py",
         "blogtwin/hardware.py",
         "blogtwin/paths.py",
         "blogtwin/renamed_params.py",
+        "blogtwin/repository.py",
+        "blogtwin/venv.py",
+        "blogtwin/workplace.py",
     ):
         shutil.copy(ROOT / file, tmp_path / file)
     text = (ROOT / "blogtwin/installation.py").read_text()

@@ -21,7 +21,7 @@ ifneq ($(AUTHOR),)
 .PHONY: $(MAKECMDGOALS)
 .NOTPARALLEL:
 $(filter-out setup help,$(MAKECMDGOALS)): setup
-	@python scripts/author_project.py -- "$(AUTHOR)" $@ "$(FROM)"
+	@python scripts/author_project.py -- "$(AUTHOR)" $@ '$(subst ','\'',$(value FROM))'
 else
 
 all: setup ## posts → twin, then what came out (BASE=llama3.2:1b: on another base; AUTHOR=anna: in authors/anna)
@@ -72,7 +72,7 @@ doctor: ## what this machine can do, what is missing, and the base model and pre
 	@python scripts/doctor.py
 
 blog: setup ## use your own posts: make blog FROM=~/posts
-	@python scripts/import_posts.py "$(FROM)"
+	@python scripts/import_posts.py '$(subst ','\'',$(value FROM))'
 
 exp: setup ## try other parameters: make exp S="-S train.learning_rate=1e-4"
 	@python scripts/run_experiment.py $(S)

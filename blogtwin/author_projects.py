@@ -68,7 +68,11 @@ def create_project(folder: Path, name: str) -> None:
         exclude = clone / ".git/info/exclude"
         exclude.parent.mkdir(exist_ok=True)
         exclude.write_text("".join(f"/{shared}\n" for shared in SHARED_PATHS))
-        share_dvc_settings(ROOT, clone)
+        share_dvc_settings(ROOT, clone, ROOT / folder)
+        for key in ("user.name", "user.email"):  # DVC's experiments are commits
+            value = run_git(ROOT, "config", key).stdout.strip()
+            if value and not run_git(clone, "config", key).stdout.strip():
+                run_git(clone, "config", key, value)
         set_params(clone / "params.yaml", {**AUTHOR_DEFAULTS, "ollama.name": f"blogtwin-{name}"})
         try:
             os.rename(clone, folder)

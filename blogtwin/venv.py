@@ -46,7 +46,7 @@ def why_no_venv(folder: Path, said: str) -> str:
             f"{folder.parent} is on a file system without symbolic links (exFAT, FAT, some network folders), which"
             " Python's virtual environments need: move the project to another disk, then run `make setup` again."
         )
-    if not importlib.util.find_spec("ensurepip") or "ensurepip is not available" in said:
+    if not importlib.util.find_spec("ensurepip") or "ensurepip is not available" in " ".join(said.split()):
         return (
             "Python can't create a virtual environment here, because it has no ensurepip: on Debian and Ubuntu, run"
             " `apt install python3-venv`."

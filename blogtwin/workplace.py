@@ -8,9 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from blogtwin.dvc import SITE_CACHE_SETTING, run_dvc
+from blogtwin.dvc import set_local_config
 from blogtwin.errors import UserError
-from blogtwin.installation import PYTHON
 from blogtwin.paths import ROOT
 from blogtwin.repository import find_repository, is_tracked
 
@@ -43,13 +42,13 @@ def ensure_dvc_site_cache() -> None:
     if os.environ.get("DVC_SITE_CACHE_DIR") or is_writable(DVC_SITE_CACHE):
         return
     config = ROOT / ".dvc/config.local"
-    if config.is_file() and SITE_CACHE_SETTING.split(".")[1] in config.read_text(encoding="utf-8", errors="replace"):
+    if config.is_file() and "site_cache_dir" in config.read_text(encoding="utf-8", errors="replace"):
         return
     folder = ROOT / ".dvc/tmp/site"
-    done = run_dvc(ROOT, "config", "--local", SITE_CACHE_SETTING, str(folder), python=str(PYTHON))
-    if done.returncode != 0:
-        reason = " ".join(done.stderr.split())[-200:]
-        raise UserError(f"DVC can't write to {DVC_SITE_CACHE}, and could not be given {folder} instead: {reason}")
+    try:
+        set_local_config(ROOT, core__site_cache_dir=str(folder))
+    except OSError as e:
+        raise UserError(f"DVC can write neither to {DVC_SITE_CACHE} nor to {config} ({e.strerror}).") from None
     print(f"{DVC_SITE_CACHE} can't be written to: DVC keeps its notes about files in {folder.relative_to(ROOT)}")
 
 

@@ -11,12 +11,24 @@ Run     make exp S="-S train.learning_rate=1e-4"
 import _path
 
 import os
+import re
 import sys
+from pathlib import Path
 
 from blogtwin.console import echo, run_cli
-from blogtwin.dvc import DVC
+from blogtwin.dvc import DVC, check_queue_path, run_git
+from blogtwin.errors import UserError
 from blogtwin.paths import ROOT
 from blogtwin.repository import add_pointers, check_commit, check_identity
+
+
+def check_tracked(source: str) -> None:
+    """Raises UserError for a folder of posts that Git does not know: DVC's copy of the project would lack it."""
+    if Path(source).is_dir() and not run_git(ROOT, "ls-files", "--", source, f"{source.rstrip('/')}.dvc").stdout:
+        raise UserError(
+            f"A queued experiment runs in a copy of the project that has only what Git knows, and not {source}: run"
+            f" `dvc add {source}` first."
+        )
 
 
 def main() -> None:
@@ -26,6 +38,10 @@ def main() -> None:
     check_commit(ROOT)
     check_identity(ROOT)
     add_pointers(ROOT)
+    if {"--queue", "--temp"} & set(sys.argv):
+        check_queue_path(ROOT)
+        for source in re.findall(r"\bingest\.source=(\S+)", " ".join(sys.argv)):
+            check_tracked(source)
     os.execv(DVC[0], [*DVC, "exp", "run", *sys.argv[1:]])
 
 

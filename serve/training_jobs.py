@@ -21,7 +21,8 @@ from typing import Any
 import psutil
 
 from blogtwin.disk_usage import EXPERIMENTS_DIR, add_sharer
-from blogtwin.dvc import DVC, share_dvc_settings
+from blogtwin.dvc import DVC, check_queue_path, share_dvc_settings
+from blogtwin.errors import UserError
 from blogtwin.files import atomic_directory
 from blogtwin.paths import ARTIFACTS_DIR, LOGS_DIR, ROOT
 from blogtwin.repository import NoCommit, clone_project, fetch_project
@@ -230,7 +231,7 @@ class TrainingJobs:
             self._clone(lambda: clone_project(ROOT, self.workspace, **_options()))
             self._run(["git", "config", "user.name", "blogtwin"])
             self._run(["git", "config", "user.email", "blogtwin@localhost"])
-            self._clone(lambda: add_sharer(share_dvc_settings(ROOT, self.workspace, **_options()), self.workspace))
+            self._clone(self._share_settings)
         else:
             self._clone(lambda: fetch_project(ROOT, self.workspace, **_options()))
             self._run(["git", "reset", "-q", "--hard", "FETCH_HEAD"])
@@ -242,6 +243,10 @@ class TrainingJobs:
         self._dvc("add", "--quiet", str(folder.relative_to(self.workspace)))
         self._run(["git", "add", f"data/corpus-{corpus}.dvc"])
         self._run(["git", "commit", "-q", "--allow-empty", "-m", f"corpus {corpus}"])
+
+    def _share_settings(self) -> None:
+        check_queue_path(ROOT, self.workspace)
+        add_sharer(share_dvc_settings(ROOT, self.workspace, self.workspace), self.workspace)
 
     def _start_worker(self) -> None:
         """Start DVC's worker, which ends when the queue is empty. It has a session of its own, to outlive this
@@ -285,6 +290,8 @@ class TrainingJobs:
             step()
         except NoCommit as e:
             raise ApiError(409, "no_commit", "Jobs train what the project's last commit holds.", str(e)) from None
+        except UserError as e:
+            raise ApiError(409, "dvc_refused", "Jobs can't run here.", str(e)) from None
         except subprocess.CalledProcessError as e:
             raise _refused(e.stderr or e.stdout) from None
         except subprocess.TimeoutExpired:

@@ -23,7 +23,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from blogtwin import installation
+from blogtwin import installation, venv
 from tests.support.workspace import ROOT
 
 UV = """#!/bin/sh
@@ -87,10 +87,13 @@ def project(tmp_path):
         "blogtwin/__init__.py",
         "blogtwin/dvc.py",
         "blogtwin/errors.py",
+        "blogtwin/files.py",
         "blogtwin/hardware.py",
+        "blogtwin/hints.py",
         "blogtwin/paths.py",
         "blogtwin/renamed_params.py",
         "blogtwin/repository.py",
+        "blogtwin/signals.py",
         "blogtwin/venv.py",
         "blogtwin/workplace.py",
     ):
@@ -168,10 +171,12 @@ def test_uv_picks_the_build_and_the_second_setup_does_nothing(project):
             done.stdout,
         ), done.stdout
     calls = len(uv_calls(project))
-    (project / ".venv/bin/python").unlink()  # neither pip nor venv is started
+    (project / ".venv/bin/python").unlink()
+    (project / ".venv/bin/python").write_text("#!/bin/sh\ntouch started\n")
+    (project / ".venv/bin/python").chmod(0o755)
     again = setup(project)
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "") and len(uv_calls(project)) == calls
-    assert not (project / ".venv/bin/python").exists()
+    assert not (project / "started").exists()  # neither pip nor venv
 
 
 @pytest.fixture
@@ -407,6 +412,83 @@ def test_a_changed_pin_without_make_lock_is_one_sentence(project):
     )
     (project / "requirements.txt").write_text(text + "another==1.0\n")
     assert "constraints.txt does not have another" in setup(project).stderr
+
+
+NO_LINKS = """
+import os
+def refuse(*_, **__):
+    raise PermissionError(1, "Operation not permitted")
+os.symlink = refuse
+"""
+
+
+@pytest.mark.slow
+def test_a_disk_without_links_is_named_as_one(project):
+    """exFAT: the call that makes a link fails, here in every Python that starts."""
+    shutil.rmtree(project / ".venv")
+    (project / "sitecustomize.py").write_text(NO_LINKS)
+    done = setup(project, PYTHONPATH=str(project))
+    assert done.returncode == 1 and "without symbolic links" in done.stderr, done
+    assert "python3-venv" not in done.stderr and done.stderr.count("\n") == 1
+
+
+DEBIAN = """The virtual environment was not created successfully because ensurepip is not
+available.  On Debian/Ubuntu systems, you need to install the python3-venv
+package using the following command.
+"""
+
+
+def test_only_a_python_without_ensurepip_is_told_the_package_that_has_it(tmp_path):
+    assert "apt install python3-venv" in venv.why_no_venv(tmp_path / ".venv", DEBIAN)
+    full = venv.why_no_venv(tmp_path / ".venv", "Error: [Errno 28] No space left on device: '/x'\n")
+    assert "No space left on device" in full and "apt" not in full
+
+
+@pytest.mark.slow
+def test_a_python_that_is_a_link_which_finds_no_library_is_followed(tmp_path, monkeypatch):
+    """As uv and mise may put one into ~/.local/bin: what it makes does not start."""
+    real, link = os.path.realpath(sys.executable), tmp_path / "python3"
+    link.write_text(
+        '#!/bin/sh\n# -m venv FOLDER\nmkdir -p "$3/bin"\n'
+        'printf \'#!/bin/sh\\necho "No module named encodings" >&2\\nexit 1\\n\' >"$3/bin/python"\n'
+        'chmod +x "$3/bin/python"\n'
+    )
+    link.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(link))
+    monkeypatch.setattr(os.path, "realpath", lambda path, **_: real if str(path) == str(link) else str(path))
+    venv.make_venv(tmp_path / "venv")
+    found = subprocess.run(
+        [tmp_path / "venv/bin/python", "-c", "import pip, sys; print(sys.prefix)"], text=True, capture_output=True
+    )
+    assert found.stdout.strip() == str(tmp_path / "venv"), found
+
+
+@pytest.mark.slow
+def test_a_python_that_is_gone_is_replaced(project):
+    assert setup(project).returncode == 0 and setup(project).stdout == ""
+    for link in (project / ".venv/bin").glob("python*"):
+        link.unlink()
+        link.symlink_to("/nowhere/python")
+    done = setup(project)
+    assert done.returncode == 0 and is_installed(project, "tiny", "torch", "weights"), done
+
+
+def other_pythons() -> list[Path]:
+    """Pythons of other versions on this machine: on PATH, or kept by pyenv."""
+    here = f"3.{sys.version_info.minor}"
+    names = [f"3.{minor}" for minor in range(11, 15) if f"3.{minor}" != here]
+    kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [next(iter(sorted(kept.glob(f"{name}.*/bin/python"))), shutil.which(f"python{name}")) for name in names]
+    return [Path(python) for python in found if python]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("python", other_pythons() or [pytest.param(None, marks=pytest.mark.skip("no other Python"))])
+def test_setup_works_with_the_other_pythons_of_this_machine(project, python):
+    shutil.rmtree(project / ".venv")
+    options = {"cwd": project, "env": environment(project), "capture_output": True, "text": True}
+    done = subprocess.run([python, "scripts/bootstrap.py"], **options)
+    assert done.returncode == 0 and is_installed(project, "tiny", "torch", "weights"), done
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ AS_THEY_ARE = {
     ("serve/middleware.py", "python scripts/api_keys.py"): "the same",
     ("serve/auth.py", "python scripts/api_keys.py"): "the same",
     ("blogtwin/installation.py", "make setup"): "the same",
+    ("blogtwin/venv.py", "make setup"): "the same",
     ("blogtwin/installation.py", "make lock"): "the project's own file, for all authors",
     ("scripts/build_docs.py", "python scripts/build_docs.py"): "the documentation is the project's",
     ("scripts/update_results.py", "python scripts/build_docs.py"): "the same",

@@ -28,6 +28,7 @@ IGNORED_DIRS = {  # folders that hold no posts; each is named once in discarded.
 # What a browser puts beside a page that it saves, in the languages that browsers speak: pictures, scripts and frames.
 PAGE_DIR = re.compile(r"(.+)(?:_files|\.files|_file|-filer|-Dateien|_fichiers|_archivos|_arquivos|_bestanden|_pliki)")
 CHUNK_BYTES = 1_000_000
+MAX_LINE_BYTES = 500  # of a first line
 MAX_NAME = 500  # characters of an entry's name
 
 
@@ -66,6 +67,9 @@ class SourceFile(Protocol):
     def read(self, max_bytes: float) -> bytes:
         """Its content. Raises SkippedPost if that has more than `max_bytes`, or none."""
 
+    def first_line(self) -> bytes:
+        """Its first line, MAX_LINE_BYTES at most."""
+
     def on_disk(self) -> AbstractContextManager[Path]:
         """A path under which its content can be read."""
 
@@ -81,6 +85,11 @@ class DiskFile:
         if size > max_bytes:
             raise SkippedPost(f"the file has {size / 1e6:.0f} MB, more than ingest.max_file_mb")
         return self.name.read_bytes()
+
+    def first_line(self) -> bytes:
+        check_file(self.name)
+        with open(self.name, "rb") as file:
+            return file.readline(MAX_LINE_BYTES)
 
     @contextlib.contextmanager
     def on_disk(self) -> Iterator[Path]:
@@ -118,6 +127,10 @@ class ZipEntry:
         if not data:
             raise SkippedPost("the file is empty")
         return data
+
+    def first_line(self) -> bytes:
+        with self._open() as file:
+            return file.readline(MAX_LINE_BYTES)
 
     @contextlib.contextmanager
     def on_disk(self) -> Iterator[Path]:

@@ -93,10 +93,10 @@ def save_post_dates(source: Path, target: Path) -> None:
 
 def resolve_source(path: str) -> Path:
     """FROM as the path of a folder, or of a file in a known format. Raises UserError for anything else."""
-    from corpus.readers import ARCHIVE_FORMATS, SINGLE_POST_READERS
+    from corpus.readers import ARCHIVE_FORMATS, is_readable
 
     source = Path(path).expanduser()
-    if source.is_file() and source.suffix.lower() not in ARCHIVE_FORMATS | SINGLE_POST_READERS:
+    if source.is_file() and not is_readable(source):
         raise UserError(
             f"FROM is {source}, a file of no known format: name the folder of your posts, or an export"
             f" ({', '.join(ARCHIVE_FORMATS)})."

@@ -22,7 +22,7 @@ from corpus.readers.jsonl import iter_jsonl
 from corpus.readers.literate import read_literate_haskell, read_notebook, read_quarto
 from corpus.readers.mail_owner import MailHead, MailOwner, find_owner
 from corpus.readers.markdown import read_markdown, read_mdx, read_text
-from corpus.readers.mbox import MAX_SEPARATOR_BYTES, is_separator, iter_heads, iter_mail, iter_mbox
+from corpus.readers.mbox import is_separator, iter_heads, iter_mail, iter_mbox
 from corpus.readers.mhtml import read_mhtml
 from corpus.readers.movable_type import is_movable_type, iter_movable_type
 from corpus.readers.rst_org import read_org, read_rst
@@ -39,6 +39,7 @@ __all__ = [
     "decode_text",
     "find_mail_owner",
     "is_post_format",
+    "is_readable",
     "iter_posts",
     "iter_source",
     "post_id",
@@ -131,6 +132,14 @@ def is_post_format(path: PurePath) -> bool:
     return path.suffix.lower() in SINGLE_POST_READERS or path.suffix.lower() in ARCHIVE_FORMATS
 
 
+def is_readable(path: Path) -> bool:
+    """True for a file of a known format: by its extension, or a mailbox without one."""
+    try:
+        return is_post_format(path) or bool(archive_format_of(DiskFile(path)))
+    except (SkippedPost, OSError):
+        return False
+
+
 def post_suffixes() -> list[str]:
     """The endings of all files that are read: posts, exports, and the tables that belong to exports."""
     return sorted([*SINGLE_POST_READERS, *ARCHIVE_FORMATS, ".csv"])
@@ -142,9 +151,8 @@ def archive_format_of(file: SourceFile) -> str:
     Thunderbird and Apple Mail give their mailboxes no extension. Raises as `SourceFile.read`.
     """
     suffix = file.name.suffix.lower()
-    if not suffix and isinstance(file, DiskFile) and file.name.is_file():
-        with open(file.name, "rb") as content:
-            return "mbox" if is_separator(content.readline(MAX_SEPARATOR_BYTES)) else ""
+    if not suffix:
+        return "mbox" if is_separator(file.first_line()) else ""
     return ARCHIVE_FORMATS.get(suffix, "")
 
 

@@ -22,7 +22,6 @@ from corpus.readers.mail_text import own_text, own_text_of_html
 MAX_HEADER_CHARACTERS = 1000  # of a header field
 MAX_HEAD_BYTES = 200_000  # all header fields together
 MAX_LINE_BYTES = 1_000_000
-MAX_SEPARATOR_BYTES = 500
 # "From jane@x.org Tue Mar  5 07:00:00 2019": an address and a date, else a paragraph may begin so.
 SEPARATOR = re.compile(
     rb"""(?x)

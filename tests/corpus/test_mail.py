@@ -121,6 +121,14 @@ def test_ingest_author_overrules_what_the_mailbox_says(tmp_path):
         assert learnt == [QUOTED] and f"not {author} (ingest.author)" in left["a.mbox#mail 1"][1]
 
 
+def test_mailboxes_without_an_ending_are_read_in_a_zip_as_well(tmp_path):
+    received = mailbox(*(mail(f"{QUOTED} {n}", FRIEND) for n in range(3)))
+    files = {"Sent Messages.mbox/mbox": mailbox(mail()), "Inbox.mbox/mbox": received, "LICENSE": "Do as you like."}
+    put(tmp_path, "mail.zip", zipped(files))
+    learnt, left = ingest(tmp_path)
+    assert learnt == [WORDS] and left["mail.zip#LICENSE"][1] == "not a post format (no ending)"
+
+
 def test_the_owner_of_a_mailbox_in_a_zip_is_found_as_well(tmp_path):
     sent = mailbox(mail(head="X-Gmail-Labels: Sent\n"))
     received = mailbox(*(mail(f"{QUOTED} {n}", FRIEND) for n in range(3)))

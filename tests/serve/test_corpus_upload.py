@@ -19,6 +19,7 @@ EXPORTS = {
     "notion.zip": zipped({"Export-Part-1.zip": zipped({"Gulls.md": LONG})}),
     "sent.mbox": mailbox(mail(LONG)),
     "letter.eml": mail(LONG),
+    "Sent": mailbox(mail(LONG)),
     "typepad.txt": entry(body=LONG),
 }
 

@@ -35,16 +35,9 @@ def main() -> None:
     from blogtwin.cache import JsonCache
 
     with JsonCache(ARTIFACTS_DIR / "cache/read.jsonl", params.chat_role, params.max_file_mb) as remembered:
-        posts, discarded = ingest_folder(
-            source,
-            params.min_words,
-            params.max_file_mb * 1e6,
-            params.author,
-            params.chat_role,
-            params.post_types,
-            remembered,
-            params.language,
-        )
+        limits = params.min_words, params.max_file_mb * 1e6
+        kinds = params.author, params.chat_role, params.post_types
+        posts, discarded = ingest_folder(source, *limits, *kinds, remembered, params.language)
     if not posts:
         write_jsonl(RAW_DIR / "discarded.jsonl", discarded)
         raise UserError(f"{source} {no_posts_message(discarded)} (all reasons: {RAW_DIR / 'discarded.jsonl'}).")

@@ -216,8 +216,9 @@ def assess(statistics: CorpusStatistics, params: Params) -> tuple[str, list[str]
     if statistics.machine_written:
         titles = "; ".join(statistics.machine_written[:3])
         hints.append(f"{len(statistics.machine_written)} posts contain phrases of chat models: {titles}.")
-    if len(statistics.languages) > 1 and min(list(statistics.languages.values())[:2]) > 0.1 * n:
-        first, second = list(statistics.languages)[:2]
+    languages = [code for code, count in statistics.languages.items() if len(code) == 2 and count > 0.1 * n]
+    if len(languages) > 1:
+        first, second = languages[:2]
         hints.append(
             f"The posts are in two languages: two twins, one per language, are better than one of both. Set"
             f" `ingest.language: {first}` for the one, `{second}` for the other."

@@ -24,7 +24,10 @@ def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
     return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
 
 
-codecs.register_error("windows-1252", _as_cp1252)  # for `decode`: what is no UTF-8 is read as Windows-1252
+def decode_utf8(data: bytes) -> str:
+    """UTF-8 → text; bytes in it that are none are read as Windows-1252."""
+    codecs.register_error("windows-1252", _as_cp1252)
+    return data.decode("utf-8", "windows-1252")
 
 
 def decode_declared(data: bytes, encoding: str) -> str:
@@ -74,7 +77,7 @@ def _decode_mostly_utf8(data: bytes, error: UnicodeDecodeError) -> str | None:
     """A UTF-8 file with a few pasted Latin-1 bytes: each byte that is not UTF-8 is read as Windows-1252."""
     if data[: error.start].isascii():
         return None  # nothing before the first bad byte shows that this is UTF-8
-    return data.decode("utf-8", "windows-1252")
+    return decode_utf8(data)
 
 
 def _guess_encoding(data: bytes) -> str:

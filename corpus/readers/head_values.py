@@ -8,10 +8,7 @@ from typing import Any
 
 import yaml
 
-try:
-    from yaml import CSafeLoader as SafeLoader
-except ImportError:  # PyYAML without its C library
-    from yaml import SafeLoader  # type: ignore[assignment]
+SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # some builds of PyYAML lack its C library
 
 # fmt: off
 KNOWN_KEYS = {  # a head without fences has one of them
@@ -37,11 +34,12 @@ Parser = Callable[[str], Any]
 class _TextLoader(SafeLoader):
     """YAML whose values stay text, as their author wrote them: `No`, `10:30` and `1_000` are titles."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern]]] = {}
-
-
-_TextLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|)$"), ["~", "n", ""])
-_TextLoader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<"])
+    # {first character of a value: what else it may be}
+    yaml_implicit_resolvers = {
+        **dict.fromkeys("~n", [("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|)$"))]),
+        "": [("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|)$"))],
+        "<": [("tag:yaml.org,2002:merge", re.compile("^<<$"))],
+    }
 
 
 def known_keys(values: Mapping[Any, Any]) -> set[str]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from corpus.encoding import decode_declared
+from corpus.encoding import decode_declared, decode_utf8
 from corpus.post import SkippedPost
 from corpus.readers.xml_file import FORBIDDEN_BYTES, HEAD_BYTES, Item, Xml, local_name
 from corpus.readers.xml_repair import open_cdata_end, repair_xml
@@ -145,7 +145,7 @@ def _decode(data: bytes, encoding: str, mended: list[str]) -> str:
     except (UnicodeDecodeError, LookupError):
         mended.append("bytes that are not in the encoding of its XML")
     few = sum(byte > 127 for byte in data) < FEW_HIGH_BYTES * len(data)
-    return data.decode("utf-8", "windows-1252") if few else decode_declared(data, encoding or "utf-8")
+    return decode_utf8(data) if few else decode_declared(data, encoding or "utf-8")
 
 
 def _check_whole(text: str, is_closed: bool, is_wordpress: bool) -> None:

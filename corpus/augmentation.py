@@ -71,8 +71,9 @@ SENTENCES_PER_UNIT = 2.5  # of what notes are written for: about as many as a dr
 MIN_UNIT_WORDS = 5
 SUFFICIENT_WORDS = 30_000  # from this size of a blog on `auto` adds nothing (docs/training-data.md has the runs)
 PASSAGE_WORDS = 150  # of a passage, about
-# How `auto` divides the passages of a small blog.
-AUTO_RATES = {"notes": 0.4, "rewrite": 0.3, "brief": 0.1, "outline": 0.1, "answer": 0.1}
+# How `auto` divides the passages of a small blog, besides those with notes.
+AUTO_RATES = {"rewrite": 0.3, "brief": 0.1, "outline": 0.1, "answer": 0.1}
+NOTES_PER_POST, MAX_NOTES_PASSAGES = 1.5, 400
 MIN_PROSE_FRACTION = 0.8  # of a passage's words: nobody can write code and tables from notes
 NOTES_WORDS = (5, 8)  # of a sentence, besides its numbers and names
 FEWER_NOTES_WORDS = (4, 2, 0)  # where the prompt is too long
@@ -96,12 +97,15 @@ def augmentation_rates(
     `auto` adds as many passages as bring the author's words up to SUFFICIENT_WORDS: a few short posts are memorised in
     a few steps and teach little of how their author would write anything else, and the same words with other prompts
     teach more. With many posts it adds none: they are worth more, and training has its limit.
+
+    Notes have a budget of their own in training (train/budget.py), so that `auto` is NOTES_PER_POST of them for every
+    blog, up to MAX_NOTES_PASSAGES, which is several times what that budget holds.
     """
     missing_passages = max(0, SUFFICIENT_WORDS - num_words) / PASSAGE_WORDS
     per_post = min(max_per_post, missing_passages / num_posts)
-    return {
-        kind: round(AUTO_RATES[kind] * per_post, 2) if rate == "auto" else float(rate) for kind, rate in rates.items()
-    }
+    auto = {kind: round(share * per_post, 2) for kind, share in AUTO_RATES.items()}
+    auto["notes"] = round(min(NOTES_PER_POST, MAX_NOTES_PASSAGES / num_posts), 2)
+    return {kind: auto[kind] if rate == "auto" else float(rate) for kind, rate in rates.items()}
 
 
 @dataclass(frozen=True)

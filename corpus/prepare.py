@@ -98,7 +98,7 @@ def build_augmented_examples(
     rates = augmentation.augmentation_rates(configured, num_words, max(1, len(posts)), max_per_post)
     if not any(rates.values()) or not max_per_post:
         return []
-    if any(rates[kind] for kind, rate in configured.items() if rate == "auto"):
+    if any(rates[kind] for kind, rate in configured.items() if rate == "auto" and kind != "notes"):
         extra = ", ".join(f"{rate:g} {kind}" for kind, rate in rates.items() if rate)
         echo(f"small corpus ({num_words:,} words): adding examples per post: {extra} (see prepare.augmentation)")
     requests: list[AugmentationRequest] = []

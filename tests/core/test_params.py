@@ -118,17 +118,17 @@ def test_load_params_names_a_missing_parameter(folder):
         ("max_file_mb: 50", "max_file_mb: -1", "ingest.max_file_mb"),
         ("links: text", "links: html", "prepare.links"),
         (
-            "augmentation: {notes: 1.5,",
+            "augmentation: {notes: auto,",
             "augmentation: {notes: -1,",
             "prepare.augmentation.notes is -1: it should be a number from 0 to 50, or auto.",
         ),
         (
-            "augmentation: {notes: 1.5,",
+            "augmentation: {notes: auto,",
             "augmentation: {notes: some,",
             "prepare.augmentation.notes is 'some': it should be a number from 0 to 50, or auto.",
         ),
         (
-            "augmentation: {notes: 1.5,",
+            "augmentation: {notes: auto,",
             "augmentation: {note: 0,",
             "no parameter prepare.augmentation.note: did you mean prepare.augmentation.notes?",
         ),
@@ -216,7 +216,7 @@ def test_set_param_sets_a_share_of_a_task_and_leaves_the_others(folder):
     assert changed[1].startswith("  augmentation: {notes: 0.5,") and load_params(
         path
     ).prepare.augmentation == rates.model_copy(update={"notes": 0.5})
-    set_params(path, {"prepare.augmentation.notes": "1.5"})
+    set_params(path, {"prepare.augmentation.notes": "auto"})
     assert path.read_text().splitlines() == before
 
 
@@ -381,9 +381,9 @@ def older(folder, monkeypatch):
     monkeypatch.setattr(renamed_params, "MOVED_DEFAULTS", {"prepare.persona": {OLD_FILE: persona}})
     today = today.replace(
         "  early_stopping_patience: preset", "  'early_stopping_patience':   preset  # stop early"
-    ).replace("{notes: 1.5", "{notes: 0.5")
+    ).replace("{notes: auto", "{notes: 0.5")
     change(folder, "  early_stopping_patience: preset", "  'halt':   preset  # stop early")
-    change(folder, "augmentation: {notes: 1.5", "jobs: {memo: 0.5")
+    change(folder, "augmentation: {notes: auto", "jobs: {memo: 0.5")
     change(folder, "\neval:\n", "\nassess:\n")
     change(folder, f"persona: {persona}", f"persona: {OLD_FILE}")
     return folder, today.replace("'early_stopping_patience'", "early_stopping_patience")

@@ -195,19 +195,17 @@ def test_the_shares_are_means_and_per_post_is_a_limit(sample):
 def test_auto_asks_much_of_few_posts_and_nothing_of_many():
     """Of a blog of ten, forty, a hundred and a thousand posts of 550 words; a number of one's own stays."""
     auto = dict.fromkeys(augmentation.TASK_TYPES, "auto")
-    of = {n: sum(augmentation.augmentation_rates(auto, n * 550, n, 4).values()) for n in (1, 10, 40, 100, 1000)}
-    assert (
-        of[1] == of[10] == pytest.approx(4)
-        and of[40] == pytest.approx(8000 / 150 / 40, abs=0.03)
-        and of[100] == of[1000] == 0
-    )
+    rates = {n: augmentation.augmentation_rates(auto, n * 550, n, 4) for n in (1, 10, 40, 100, 1000)}
+    notes = {n: rate.pop("notes") for n, rate in rates.items()}
+    of = {n: sum(rate.values()) for n, rate in rates.items()}
+    assert of[1] == of[10] == pytest.approx(0.6 * 4) and of[100] == of[1000] == 0
+    assert of[40] == pytest.approx(0.6 * 8000 / 150 / 40, abs=0.03)
+    assert notes == {1: 1.5, 10: 1.5, 40: 1.5, 100: 1.5, 1000: 0.4}  # 400 passages at most
     assert augmentation.augmentation_rates({**auto, "notes": 0.25, "brief": 0}, 100_000, 100, 4) == {
         **dict.fromkeys(augmentation.TASK_TYPES, 0),
         "notes": 0.25,
     }
-    assert augmentation.augmentation_rates({**auto, "notes": 0.25}, 5500, 10, 4)["notes"] == 0.25 and sum(
-        augmentation.AUTO_RATES.values()
-    ) == pytest.approx(1)
+    assert augmentation.augmentation_rates({**auto, "notes": 0.25}, 5500, 10, 4)["notes"] == 0.25
 
 
 def test_no_passage_is_asked_for_twice_in_one_way(made):

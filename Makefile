@@ -8,7 +8,7 @@ export PYTHONUTF8 := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup all test test-fast test-nightly train eval ollama serve dev doctor blog exp diff validate-metrics
-.PHONY: bench bench-data bench-serve plots report docs lint lock gc clean
+.PHONY: bench bench-data bench-serve ladder plots report docs lint lock gc clean
 
 help: ## print this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -67,6 +67,10 @@ bench-data: setup ## how long an archive of 5,000 posts takes to read, cut and s
 
 bench-serve: setup ## what the server costs, and how it bears 32 at once
 	@python scripts/bench_serve.py
+
+ladder: setup ## drafts from notes on larger bases, measured: BASES="a b" BLOGS=folder CASES=20 CANDIDATES=12 AGAIN=1
+	@python scripts/ladder.py $(if $(BASES),--bases "$(BASES)") $(if $(BLOGS),--blogs "$(BLOGS)") \
+	    $(if $(CASES),--cases $(CASES)) $(if $(CANDIDATES),--candidates $(CANDIDATES)) $(if $(AGAIN),--again)
 
 doctor: ## what this machine can do, what is missing, and the base model and preset that suit it
 	@python scripts/doctor.py

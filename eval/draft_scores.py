@@ -16,7 +16,7 @@ The author's own passage is scored beside them: what it reaches is the ceiling, 
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,19 @@ class DraftScore:
         """Share in [0, 1]; nan where there was nothing to count."""
         count, total = self.counts.get(name, (0, 0))
         return count / total if total else float("nan")
+
+    def to_row(self) -> dict[str, Any]:
+        """As JSON, without `unsupported`, whose values a draft may have from anywhere."""
+        row = asdict(self) | {"alarms": sorted(self.alarms)}
+        del row["unsupported"]
+        return row
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> "DraftScore":
+        """What `to_row` made; other keys of the row are left out."""
+        known = {one.name: row[one.name] for one in fields(cls) if one.name in row}
+        counts = {name: (count, total) for name, (count, total) in row["counts"].items()}
+        return cls(**known | {"counts": counts, "alarms": frozenset(row["alarms"])})
 
 
 def score_draft(

@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blogtwin import memory
+from blogtwin.cache import cache_key, code_fingerprint
 from blogtwin.config import Params
 from blogtwin.console import echo
 from blogtwin.drafting.drafter import Drafter, DraftParagraph, DraftSentence
 from blogtwin.drafting.plain_prompt import plain_messages
 from blogtwin.drafting.two_models import TwoModelDrafter
 from blogtwin.errors import UserError
+from blogtwin.files import nan_to_none, read_jsonl, sha256_file, write_json, write_jsonl
 from blogtwin.models import registry
-from blogtwin.paths import SPLIT_DIR
+from blogtwin.models.gguf_export import quantised_base
+from blogtwin.paths import EVAL_DIR, RAW_DIR, SPLIT_DIR
 from blogtwin.sampling import SamplingParams
 from eval.counterfactual import swap_facts
 from eval.draft_scores import DraftScore, as_paragraphs, compare, score_draft, summarise
@@ -27,8 +31,12 @@ from eval.note_sets import NoteFact, NoteSet, find_post, list_set_files, read_pa
 from eval.run import load_reference_authors, read_split, require_twin
 from eval.word_order import shipped_word_order
 
+DRAFTS_FILE, SCORES_FILE = EVAL_DIR / "drafts.jsonl", EVAL_DIR / "draft_scores.jsonl"
+SAMPLE_DIR = "data/sample/"  # where the sample's sets name their posts
 BLOGS_VARIABLE = "BLOGTWIN_BLOGS"  # a folder with a folder of posts for each blog but the sample
-SYSTEMS = ("drafter", "one_draft", "best_of_8")
+SYSTEMS = ("drafter", "one_draft", "best_of_8", "base_drafter")
+UNTRAINED = "base_drafter"  # the base model, without the adapter, through the same search
+DRAFTING_CODE = ("blogtwin/drafting/*.py", "blogtwin/text/*.py", "blogtwin/models/decoding.py", "eval/drafting.py")
 NUM_WHOLE = {"one_draft": 1, "best_of_8": 8}
 Row = dict[str, Any]
 
@@ -44,12 +52,17 @@ class DraftCase:
 
 
 def load_cases(blog: str, split: str, limit: int, counterfactual: bool, seed: int) -> list[DraftCase]:
-    """The sets of a blog and split. Raises UserError where there are none."""
+    """The sets of a blog and split, without those of a post that this folder's twin learnt. Raises UserError where
+    there are none."""
     folder = os.environ.get(BLOGS_VARIABLE)
     cases: list[DraftCase] = []
+    learnt = learnt_sources()
     for file in list_set_files(blog):
         note_set = NoteSet.from_file(file)
         if note_set.split != split or len(cases) >= limit:
+            continue
+        if any(source.endswith(f"/{note_set.post.removeprefix(SAMPLE_DIR)}") for source in learnt):
+            echo(f"{file.stem} is left out: the twin learnt its post, {note_set.post}")
             continue
         if counterfactual:
             swapped = swap_facts(note_set, seed)
@@ -64,19 +77,33 @@ def load_cases(blog: str, split: str, limit: int, counterfactual: bool, seed: in
     return cases
 
 
+def learnt_sources() -> tuple[str, ...]:
+    """The files of the posts that this folder's twin learnt, each with a slash before it; none without a split."""
+    if not (SPLIT_DIR / "train.jsonl").is_file():
+        return ()
+    learnt = {row["post_id"] for row in read_split("train")}
+    return tuple(f"/{row['source']}" for row in read_jsonl(RAW_DIR / "posts.jsonl") if row["id"] in learnt)
+
+
 class DraftingModels:
-    """The twin of this project and, where `content` names a base, a model that writes plain sentences first. A context
+    """The twin of this project and, where `content` names a base, a model that writes plain sentences first. With
+    `untrained`, the base model takes the twin's place, and is shown examples as the server shows them. A context
     manager."""
 
-    def __init__(self, params: Params, content: str = "") -> None:
+    def __init__(self, params: Params, content: str = "", untrained: bool = False) -> None:
         """Raises UserError where there is no twin, or no such base."""
         with contextlib.ExitStack() as stack:
             base = registry.resolve_base(params.train.base)
-            ask = functools.partial(trained_messages, params.prepare.system)
-            self.twin = stack.enter_context(NotesModel(require_twin(), None, base.tokenizer(), ask))
+            if untrained:
+                weights, ask = quantised_base(base, params.export.quantization), plain_messages
+            else:
+                weights, ask = require_twin(), functools.partial(trained_messages, params.prepare.system)
+            self.weights = [weights]
+            self.twin = stack.enter_context(NotesModel(weights, None, base.tokenizer(), ask))
             self.content = None
             if content:
                 plain = registry.resolve_base(content)
+                self.weights.append(plain.gguf)
                 self.content = stack.enter_context(NotesModel(plain.gguf, None, plain.tokenizer(), plain_messages))
             self._open = stack.pop_all()
 
@@ -99,11 +126,12 @@ def write_drafts(
     models: DraftingModels, system: str, cases: Sequence[DraftCase], params: Params, per_round: int
 ) -> Iterable[Row]:
     """A row for each case: {name, system, counterfactual, notes, sentences: [text, status, lines], draft, seconds,
-    first_seconds: until the first paragraph}."""
+    first_seconds: until the first paragraph, peak_mb: of this process so far, made_by: see `draft_key`}."""
+    key = draft_key(models, params, per_round)
     for case in cases:
         started = time.perf_counter()
         title, notes, seed = case.note_set.title, case.note_set.as_text(), params.eval.seed
-        if system == "drafter":
+        if system in ("drafter", UNTRAINED):
             paragraphs, first_seconds = [], 0.0
             for paragraph in models.drafter(title, notes, seed, per_round).paragraphs():
                 paragraphs.append(paragraph)
@@ -122,7 +150,39 @@ def write_drafts(
             "draft": "\n\n".join(paragraph.text for paragraph in paragraphs),
             "seconds": round(time.perf_counter() - started, 2),
             "first_seconds": round(first_seconds, 2),
+            "peak_mb": round(memory.peak_mb()),
+            "made_by": key,
         }
+
+
+def draft_key(models: DraftingModels, params: Params, per_round: int) -> str:
+    """A hash of what decides a draft besides its notes: models, settings, and the code that drafts."""
+    settings = [params.prepare.system, params.eval.model_dump(), per_round]
+    return cache_key([*map(sha256_file, models.weights), *settings, code_fingerprint(DRAFTING_CODE)])
+
+
+def write_systems(
+    systems: Sequence[str], cases: dict[bool, list[DraftCase]], params: Params, per_round: int, content: str, file: Path
+) -> list[Row]:
+    """The rows of all systems and cases, written to `file` as they are made. Those in `file` that the same models, code
+    and notes made are kept, also of other systems. Prints each with the time that is left."""
+    wanted = {(swapped, c.name, c.note_set.as_text()) for swapped, group in cases.items() for c in group}
+    rows = [row for row in (read_jsonl(file) if file.is_file() else []) if _identity(row) in wanted]
+    for system in systems:
+        with DraftingModels(params, content, system == UNTRAINED) as models:
+            key = draft_key(models, params, per_round)
+            rows = [row for row in rows if row["system"] != system or row.get("made_by") == key]
+            have = {_identity(row) for row in rows if row["system"] == system}
+            for swapped, group in cases.items():
+                todo = [case for case in group if (swapped, case.name, case.note_set.as_text()) not in have]
+                started = time.perf_counter()
+                for done, row in enumerate(write_drafts(models, system, todo, params, per_round), 1):
+                    rows.append(row)
+                    write_jsonl(file, rows)
+                    left = (time.perf_counter() - started) / done * (len(todo) - done)
+                    about = f"{done} of {len(todo)}, about {left:.0f} s left"
+                    echo(f"{system} {row['name']}{' swapped' * swapped}: {row['seconds']} s ({about})")
+    return rows
 
 
 def score_row(row: Row, case: DraftCase, blog: str) -> DraftScore:
@@ -149,10 +209,14 @@ def score_passages(cases: Sequence[DraftCase], blog: str) -> list[DraftScore]:
     ]
 
 
-def evaluate(rows: Sequence[Row], cases: dict[bool, list[DraftCase]], blog: str, params: Params) -> dict[str, Any]:
-    """{system: figures}, {system}_counterfactual, author, and over_<rival>: drafter − rival. `cases` by whether they
-    are counterfactual."""
-    seed = params.eval.seed
+def _identity(row: Row) -> tuple[bool, str, str]:
+    """Which case a row is of, and from which notes."""
+    return bool(row["counterfactual"]), row["name"], row["notes"]
+
+
+def score_rows(rows: Sequence[Row], cases: dict[bool, list[DraftCase]], blog: str) -> dict[str, list[DraftScore]]:
+    """{system, {system}_counterfactual, author: its drafts, judged}; rows of other cases are left out. Raises UserError
+    where no row is of these cases."""
     by_name = {swapped: {case.name: case for case in group} for swapped, group in cases.items()}
     scores: dict[str, list[DraftScore]] = {}
     for row in rows:
@@ -167,7 +231,17 @@ def evaluate(rows: Sequence[Row], cases: dict[bool, list[DraftCase]], blog: str,
         scores["author"] = own
     else:
         echo(f"the authors' own passages are not scored: their posts are not here (set {BLOGS_VARIABLE})")
+    return scores
+
+
+def evaluate(rows: Sequence[Row], scores: dict[str, list[DraftScore]], params: Params) -> dict[str, Any]:
+    """{system: figures}, {system}_counterfactual, author, and over_<rival>: drafter − rival. `scores`: of `rows`."""
+    seed = params.eval.seed
     figures: dict[str, Any] = {name: summarise(found, seed) for name, found in scores.items()}
+    for row in rows:
+        found = figures.get(_system_of(row))
+        if found is not None and "peak_mb" in row:
+            found["peak_mb"] = max(found.get("peak_mb", 0), row["peak_mb"])
     statuses = Counter(
         sentence[1] for row in rows if _system_of(row) == "drafter" for sentence in row.get("sentences", ())
     )
@@ -175,6 +249,18 @@ def evaluate(rows: Sequence[Row], cases: dict[bool, list[DraftCase]], blog: str,
     for rival in SYSTEMS[1:]:
         if rival in scores and "drafter" in scores:
             figures[f"over_{rival}"] = compare(scores["drafter"], scores[rival], seed) | _style(rows, rival, params)
+    return figures
+
+
+def judge(
+    rows: Sequence[Row], cases: dict[bool, list[DraftCase]], blog: str, params: Params, about: dict[str, Any]
+) -> dict[str, Any]:
+    """What `evaluate` finds in these drafts. Writes it to artifacts/eval/drafting.json, with `about`, and the score of
+    each draft beside it."""
+    scores = score_rows(rows, cases, blog)
+    figures = evaluate(rows, scores, params)
+    write_json(EVAL_DIR / "drafting.json", nan_to_none(about | figures))
+    write_jsonl(SCORES_FILE, ({"system": name} | one.to_row() for name, found in scores.items() for one in found))
     return figures
 
 

@@ -2,9 +2,10 @@
 
 Reads   tests/data/notes/<blog>/*.yaml, artifacts/gguf/twin.gguf; for another blog than the sample, its posts in a
         folder of its name in BLOGTWIN_BLOGS (for the author's own passages) and a project with its twin
-Writes  artifacts/eval/drafting.json, artifacts/eval/drafts.jsonl (to be read aloud)
+Writes  artifacts/eval/drafting.json, artifacts/eval/drafts.jsonl (to be read aloud), draft_scores.jsonl beside them
 Run     python scripts/evaluate_drafting.py [--split test|valid] [--blog sample] [--candidates 8] [--limit N]
-            [--system drafter --system one_draft --system best_of_8] [--counterfactual] [--drafts FILE]
+            [--system drafter --system one_draft --system best_of_8 --system base_drafter] [--counterfactual]
+            [--drafts FILE] [--resume]
             [--content BASE]   a base model that writes plain sentences first, which the twin puts into the voice
 """
 
@@ -15,12 +16,11 @@ from pathlib import Path
 
 from blogtwin.config import load_params
 from blogtwin.console import echo, run_cli
-from blogtwin.files import nan_to_none, read_jsonl, write_json, write_jsonl
-from blogtwin.paths import EVAL_DIR
+from blogtwin.files import read_jsonl
 
 
 def main() -> None:
-    from eval.drafting_run import SYSTEMS, DraftingModels, evaluate, load_cases, render_figures, write_drafts
+    from eval.drafting_run import DRAFTS_FILE, SYSTEMS, judge, load_cases, render_figures, write_systems
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--split", choices=["test", "valid"], default="test")
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--counterfactual", action="store_true", help="also from notes with other numbers and names")
     parser.add_argument("--drafts", type=Path, help="judge these drafts, written before, and write none")
     parser.add_argument("--content", default="", help="a base model for the plain sentences")
+    parser.add_argument("--resume", action="store_true", help="keep the drafts that the same models and code made")
     given = parser.parse_args()
     params = load_params()
     kinds = [False, True] if given.counterfactual else [False]
@@ -38,17 +39,12 @@ def main() -> None:
     if given.drafts:
         rows = read_jsonl(given.drafts)
     else:
-        rows = []
-        with DraftingModels(params, given.content) as models:
-            for system in given.system or SYSTEMS[:1]:
-                for kind in kinds:
-                    for row in write_drafts(models, system, cases[kind], params, given.candidates):
-                        rows.append(row)
-                        echo(f"{system} {row['name']}{' swapped' * kind}: {row['seconds']} s")
-        write_jsonl(EVAL_DIR / "drafts.jsonl", rows)
-    figures = evaluate(rows, cases, given.blog, params)
+        if not given.resume:
+            DRAFTS_FILE.unlink(missing_ok=True)
+        systems = given.system or SYSTEMS[:1]
+        rows = write_systems(systems, cases, params, given.candidates, given.content, DRAFTS_FILE)
     about = {"blog": given.blog, "split": given.split, "candidates": given.candidates, "content_model": given.content}
-    write_json(EVAL_DIR / "drafting.json", nan_to_none(about | figures))
+    figures = judge(rows, cases, given.blog, params, about)
     echo(render_figures(figures))
 
 

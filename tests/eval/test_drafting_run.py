@@ -7,7 +7,7 @@ from blogtwin.errors import UserError
 from eval.corruptions import read_notes_out, shuffle_words
 from eval.draft_style import join_drafts, style_difference
 from eval.drafting import best_of
-from eval.drafting_run import evaluate, load_cases, render_figures, score_row
+from eval.drafting_run import evaluate, load_cases, render_figures, score_row, score_rows
 from eval.note_sets import read_paragraphs
 from eval.style.impostors import load_impostors
 from tests.support.workspace import ROOT
@@ -44,7 +44,7 @@ def test_the_drafter_stands_beside_its_rivals_and_the_author(cases, monkeypatch,
     rows = [as_row(case, case.passage, "drafter") for case in cases[False]]
     rows += [as_row(case, " ".join(shuffle_words(case.passage.split(". "), "a")), "one_draft") for case in cases[False]]
     rows += [as_row(case, "\n\n".join(read_notes_out(case.note_set)), "drafter", True) for case in cases[True]]
-    figures = evaluate(rows, cases, "sample", PARAMS)
+    figures = evaluate(rows, score_rows(rows, cases, "sample"), PARAMS)
     assert set(figures) == {"drafter", "one_draft", "drafter_counterfactual", "author", "over_one_draft"}
     assert figures["drafter"] | {"seconds_p95": 0, "seconds_median": 0} == figures["author"] | {
         "seconds_p95": 0,

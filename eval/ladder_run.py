@@ -1,0 +1,133 @@
+"""Make the rows of the ladder: a twin for each base and blog, in an author's project of its own, and its drafts.
+
+The projects are those of `make blog AUTHOR=`: authors/ladder-<blog>-<base>. What a rung has finished stays there: DVC
+keeps the twin, and each draft is written as it is made. So a rung that broke off goes on where it was.
+"""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from blogtwin.author_projects import ensure_project
+from blogtwin.console import echo
+from blogtwin.dvc import DVC, run_git
+from blogtwin.edit_params import set_params
+from blogtwin.errors import UserError
+from blogtwin.paths import ROOT
+from eval.drafting_run import BLOGS_VARIABLE
+from eval.ladder import SYSTEMS, Row, Rung, add_row, build_row, estimate_seconds, load_rows, row_key
+from eval.note_sets import SAMPLE, list_set_files
+
+NOTES_RATE = 1.5  # of prepare.augmentation.notes: a twin must have learnt to write from notes
+MAX_NAME = 41  # characters of an author's name
+ALL_CASES = 1_000_000
+
+
+def list_rungs(bases: Sequence[str], blogs: Path | None, candidates: int, limit: int) -> list[Rung]:
+    """The rungs to climb, base by base: on the sample and, with `blogs`, on each blog of that folder that has sets of
+    notes. Raises UserError for an unknown base, and a folder without such a blog."""
+    with_sets = sorted({file.parent.name for file in list_set_files()} - {SAMPLE})
+    found = [name for name in with_sets if blogs and (blogs / name).is_dir()]
+    if blogs and not found:
+        raise UserError(f"BLOGS is {blogs}, where no folder is named like a blog with notes: {', '.join(with_sets)}.")
+    rungs = [Rung(base, blog, candidates, limit) for base in bases for blog in [SAMPLE, *found]]
+    for rung in rungs:
+        rung.key()
+    return rungs
+
+
+def describe_command(rungs: Sequence[Rung]) -> str:
+    """The command that makes these rows, without a path of this machine."""
+    words = {
+        "BASES": '"' + " ".join(dict.fromkeys(rung.base_name for rung in rungs)) + '"',
+        "BLOGS": "folder" if any(rung.blog != SAMPLE for rung in rungs) else "",
+        "CASES": rungs[0].limit or "",
+        "CANDIDATES": rungs[0].candidates,
+    }
+    return " ".join(["make ladder", *(f"{name}={value}" for name, value in words.items() if value)])
+
+
+def climb(rungs: Sequence[Rung], blogs: Path | None, again: bool) -> list[Row]:
+    """Make the rows that are not there yet, or all of them with `again`; all rows. A rung that fails is left out; at
+    the end UserError names it."""
+    rows = load_rows()
+    made = {row_key(row): row for row in rows}
+    todo = [rung for rung in rungs if again or rung.key() not in made]
+    for rung in rungs:
+        if rung not in todo:
+            row = made[rung.key()]
+            echo(f"{row['base']} on {row['blog']}: made at commit {row['commit']} ({row['date']}); AGAIN=1 repeats it")
+    if todo and run_git(ROOT, "status", "--porcelain", "-uno", "--", ":!docs", ":!artifacts").stdout:
+        echo("note: what is not committed is not measured: the twins' folders are clones of the last commit")
+    failed = []
+    for number, rung in enumerate(todo, 1):
+        echo(f"── {number} of {len(todo)}: {rung.base_name} on {rung.blog}{_time_left(todo[number - 1 :], rows)}")
+        try:
+            rows = add_row(make_row(rung, blogs, describe_command(rungs)))
+        except UserError as e:
+            echo(f"left out: {e}")
+            failed.append(f"{rung.base_name} on {rung.blog}")
+    if failed:
+        raise UserError(
+            f"{len(failed)} of {len(todo)} rows could not be made ({', '.join(failed)}; the reasons are above): run the"
+            " same command again, which goes on where each broke off."
+        )
+    return rows
+
+
+def make_row(rung: Rung, blogs: Path | None, command: str) -> Row:
+    """Train the rung's twin, let it draft, and put its row together. Raises UserError where a step fails."""
+    started = time.monotonic()
+    project = prepare_project(rung, blogs)
+    run_step(project, blogs, [*DVC, "repro", "export_gguf"])
+    limit = str(rung.limit or ALL_CASES)
+    options = ["--blog", rung.blog, "--limit", limit, "--candidates", str(rung.candidates), "--resume"]
+    for system in SYSTEMS:  # in processes of their own, so that each has its own peak of memory
+        run_step(project, blogs, [sys.executable, "scripts/evaluate_drafting.py", *options, "--system", system])
+    return build_row(rung, project, time.monotonic() - started, NOTES_RATE, command)
+
+
+def prepare_project(rung: Rung, blogs: Path | None) -> Path:
+    """The folder in which the rung's twin is trained, with the blog's posts and the base in its params.yaml."""
+    project = ensure_project(project_name(rung), "blog")
+    if rung.blog != SAMPLE and not (project / "data/blog").is_dir():
+        assert blogs is not None, "list_rungs makes a rung of another blog only where it has a folder"
+        run_step(project, blogs, [sys.executable, "scripts/import_posts.py", str((blogs / rung.blog).resolve())])
+    base = Path(rung.base).expanduser()
+    values = {
+        "train.base": str(base.resolve()) if base.exists() else rung.base,
+        "prepare.augmentation.notes": str(NOTES_RATE),
+    }
+    set_params(project / "params.yaml", values, quiet=True)
+    return project
+
+
+def project_name(rung: Rung) -> str:
+    """The name of the author's project."""
+    name = "ladder-" + re.sub(r"[^a-z0-9_-]+", "-", f"{rung.blog}-{rung.base_name}".lower()).strip("-")
+    if len(name) <= MAX_NAME:
+        return name
+    return f"{name[: MAX_NAME - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def run_step(project: Path, blogs: Path | None, command: Sequence[str]) -> None:
+    """Run a command in the project's folder; what it prints is shown. Raises UserError when it fails."""
+    # The stages call `python`: it must be this one.
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    if blogs:
+        environment[BLOGS_VARIABLE] = str(blogs.resolve())
+    if subprocess.run(command, cwd=project, env=environment).returncode != 0:
+        said = " ".join("python" if part == sys.executable else part for part in command[:4])
+        raise UserError(f"`{said}` failed in {project}; what it printed is above.")
+
+
+def _time_left(rungs: Sequence[Rung], rows: Sequence[Row]) -> str:
+    """How long these rungs take, from rows made before; empty where no row tells."""
+    times = [estimate_seconds(rung, rows) for rung in rungs]
+    known = [seconds for seconds in times if seconds is not None]
+    return f", about {sum(known) / 60:.0f} min left for all" if known and len(known) == len(times) else ""

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from blogtwin.drafting.drafter import DraftParagraph, DraftSentence
+from blogtwin.files import nan_to_none
 from blogtwin.text.facts import extract_facts, unsupported_facts
 from blogtwin.text.sentences import split_sentences
 from eval import confidence_intervals, note_keys, second_extractor
@@ -59,7 +60,7 @@ class DraftScore:
 
     def to_row(self) -> dict[str, Any]:
         """As JSON, without `unsupported`, whose values a draft may have from anywhere."""
-        row = asdict(self) | {"alarms": sorted(self.alarms)}
+        row = nan_to_none(asdict(self)) | {"alarms": sorted(self.alarms)}
         del row["unsupported"]
         return row
 
@@ -68,7 +69,8 @@ class DraftScore:
         """What `to_row` made; other keys of the row are left out."""
         known = {one.name: row[one.name] for one in fields(cls) if one.name in row}
         counts = {name: (count, total) for name, (count, total) in row["counts"].items()}
-        return cls(**known | {"counts": counts, "alarms": frozenset(row["alarms"])})
+        order = float("nan") if row["word_order"] is None else row["word_order"]
+        return cls(**known | {"counts": counts, "alarms": frozenset(row["alarms"]), "word_order": order})
 
 
 def score_draft(

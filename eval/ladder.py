@@ -65,8 +65,9 @@ def add_row(row: Row, file: Path = LADDER_FILE) -> list[Row]:
     return rows
 
 
-def build_row(rung: Rung, project: Path, seconds: float, notes_rate: float, command: str) -> Row:
-    """The row of a rung whose twin was trained, and drafted, in the folder `project`. `seconds`: for all of it."""
+def build_row(rung: Rung, project: Path, notes_rate: float, command: str) -> Row:
+    """The row of a rung whose twin was trained, and drafted, in the folder `project`. Its `seconds` are those of the
+    training and all drafts."""
     figures = json.loads((project / EVAL_DIR / "drafting.json").read_text(encoding="utf-8"))
     training = json.loads((project / TRAIN_DIR / "training.json").read_text(encoding="utf-8"))
     scores = read_jsonl(project / EVAL_DIR / "draft_scores.jsonl")
@@ -83,7 +84,7 @@ def build_row(rung: Rung, project: Path, seconds: float, notes_rate: float, comm
         "cpu": cpu_name(),
         "cores": available_cpus(),
         "command": command,
-        "seconds": round(seconds),
+        "seconds": round(training["seconds"] + sum(one["seconds"] for one in scores)),
         "notes_rate": notes_rate,
         "training": {name: training[name] for name in TRAINING_FIGURES},
         "peak_mb": {system: figures[system]["peak_mb"] for system in SYSTEMS},

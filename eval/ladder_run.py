@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,15 +52,19 @@ def describe_command(rungs: Sequence[Rung]) -> str:
 
 
 def climb(rungs: Sequence[Rung], blogs: Path | None, again: bool) -> list[Row]:
-    """Make the rows that are not there yet, or all of them with `again`; all rows. A rung that fails is left out; at
-    the end UserError names it."""
+    """Make the rows that are not there yet, with `again` also those of other commits than this one; all rows. A rung
+    that fails is left out; at the end UserError names it."""
     rows = load_rows()
     made = {row_key(row): row for row in rows}
-    todo = [rung for rung in rungs if again or rung.key() not in made]
+    commit = run_git(ROOT, "rev-parse", "--short", "HEAD").stdout.strip()
+    todo = []
     for rung in rungs:
-        if rung not in todo:
-            row = made[rung.key()]
-            echo(f"{row['base']} on {row['blog']}: made at commit {row['commit']} ({row['date']}); AGAIN=1 repeats it")
+        row = made.get(rung.key())
+        if row is None or (again and row["commit"] != commit):
+            todo.append(rung)
+        else:
+            more = "" if row["commit"] == commit else "; AGAIN=1 makes it anew"
+            echo(f"{row['base']} on {row['blog']}: made at commit {row['commit']} ({row['date']}){more}")
     if todo and run_git(ROOT, "status", "--porcelain", "-uno", "--", ":!docs", ":!artifacts").stdout:
         echo("note: what is not committed is not measured: the twins' folders are clones of the last commit")
     failed = []
@@ -82,14 +85,13 @@ def climb(rungs: Sequence[Rung], blogs: Path | None, again: bool) -> list[Row]:
 
 def make_row(rung: Rung, blogs: Path | None, command: str) -> Row:
     """Train the rung's twin, let it draft, and put its row together. Raises UserError where a step fails."""
-    started = time.monotonic()
     project = prepare_project(rung, blogs)
     run_step(project, blogs, [*DVC, "repro", "export_gguf"])
     limit = str(rung.limit or ALL_CASES)
     options = ["--blog", rung.blog, "--limit", limit, "--candidates", str(rung.candidates), "--resume"]
     for system in SYSTEMS:  # in processes of their own, so that each has its own peak of memory
         run_step(project, blogs, [sys.executable, "scripts/evaluate_drafting.py", *options, "--system", system])
-    return build_row(rung, project, time.monotonic() - started, NOTES_RATE, command)
+    return build_row(rung, project, NOTES_RATE, command)
 
 
 def prepare_project(rung: Rung, blogs: Path | None) -> Path:

@@ -51,7 +51,7 @@ def ladder_tables(rows: Sequence[Row]) -> dict[str, Table]:
 
 def source_of(rows: Sequence[Row]) -> Table:
     """Command, machine, commit and date of the rows, as a table's source has them."""
-    machines = dict.fromkeys(f"{row['cores']} cores of an {row['cpu']}" for row in rows)
+    machines = dict.fromkeys(f"{row['cores']} cores ({row['cpu']})" for row in rows)
     notes = [
         f"Candidates a round of the search: {_listed(row['candidates'] for row in rows)}.",
         "Intervals are of the mean over drafts.",

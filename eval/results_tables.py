@@ -29,8 +29,8 @@ def render_table(table: dict[str, Any], readme: bool = False) -> str:
 
 
 def render_source(table: dict[str, Any], notes: bool = True) -> str:
-    """The command, machine, commit and date of the figures, and with `notes` what else the reader must know; empty where
-    nothing was measured yet."""
+    """The command, machine, commit and date of the figures, and with `notes` what else the reader must know; empty
+    where nothing was measured yet."""
     if not table["commit"]:
         return ""
     earlier = ", on an earlier version of the code" if table["earlier_tree"] else ""

@@ -7,7 +7,7 @@ Reads   tests/data/notes/<blog>/*.yaml; BLOGS=: a folder with a folder of posts 
 Writes  docs/ladder.jsonl, and its tables in docs/results.json; scripts/build_docs.py then fills the pages
 Run     make ladder
         make ladder BASES="smollm2:135m qwen2.5-coder:0.5b" BLOGS=folder CASES=20 CANDIDATES=12
-        make ladder AGAIN=1          makes rows that are there anew
+        make ladder AGAIN=1                 makes rows of other commits anew
         python scripts/ladder.py --tables   only writes the tables of the rows that are there
 """
 
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--blogs", type=Path, help="a folder with a folder of posts for each blog")
     parser.add_argument("--cases", type=int, default=0, help="sets of notes at most for each row; 0: all")
     parser.add_argument("--candidates", type=int, default=8, help="of each round of the search")
-    parser.add_argument("--again", action="store_true", help="make the rows anew that are there")
+    parser.add_argument("--again", action="store_true", help="make rows of other commits anew")
     parser.add_argument("--tables", action="store_true", help="make no row")
     given = parser.parse_args()
     from eval.ladder import LADDER_FILE, load_rows

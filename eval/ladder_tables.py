@@ -69,7 +69,7 @@ def source_of(rows: Sequence[Row]) -> Table:
 def pool_style(found: Sequence[dict[str, float]]) -> dict[str, Any]:
     """{style, style_rival, gain: [mean, low, high]} of several blogs' `style_difference`, weighted by their texts; the
     intervals are taken as normal. Empty where none has texts enough."""
-    found = [one for one in found if one and not math.isnan(one.get("style_gain_lo") or math.nan)]
+    found = [one for one in found if one.get("style_gain_lo") is not None]
     texts = sum(one["style_texts"] for one in found)
     if not texts:
         return {}

@@ -25,7 +25,7 @@ from blogtwin.models.hub import FALLBACK_HINT
 
 PARTS_DIR = "parts"  # beside the joined file: what is downloaded so far
 BLOCK_BYTES = 1 << 20
-BYTES_PER_WEIGHT = 2.6  # of the prepared model on the disk: bf16, and an output layer apart from the embeddings
+BYTES_PER_WEIGHT = 2.2  # of the prepared model on the disk: bf16, and its tokenizer
 
 
 def ensure_gguf(name: str, entry: dict, path: Path) -> Path:

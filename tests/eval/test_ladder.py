@@ -41,7 +41,7 @@ def row(base: str, blog: str, *told: int, **more) -> dict:
     training = {"seconds": 280.4, "tokens_per_s": 330, "peak_memory_mb": 2048}
     made = {
         "base": base,
-        "billions": {SMALL: 0.135, LARGE: 0.49}.get(base),
+        "billions": {SMALL: 0.135, LARGE: 0.63}.get(base),
         "blog": blog,
         "candidates": 8,
         "limit": 0,
@@ -146,7 +146,7 @@ def test_styles_of_blogs_are_weighted_by_their_texts():
 def test_time_is_told_from_rows_of_the_same_base_or_by_its_size():
     rung = Rung(LARGE, "mtlynch", 8, 0)
     assert estimate_seconds(rung, []) is None
-    assert estimate_seconds(rung, [row(SMALL, "sample", 8)]) == pytest.approx(600 * 0.49 / 0.135)
+    assert estimate_seconds(rung, [row(SMALL, "sample", 8)]) == pytest.approx(600 * 0.63 / 0.135)
     assert estimate_seconds(rung, [row(SMALL, "sample", 8), row(LARGE, "sample", 8, seconds=900)]) == 900
 
 

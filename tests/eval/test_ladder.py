@@ -52,7 +52,7 @@ def row(base: str, blog: str, *told: int, **more) -> dict:
         "cores": 2,
         "command": "make ladder",
         "seconds": 600,
-        "notes_rate": 1.5,
+        "augmentation": {"notes": "auto"},
         "training": training,
         "peak_mb": {"drafter": 1024, "one_draft": 512, "base_drafter": 900},
         "style": {"one_draft": style(-0.1, 0.2, 3), "base_drafter": style(0.4, 0.2, 3)},

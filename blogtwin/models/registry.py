@@ -23,7 +23,7 @@ from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.files import atomic_directory, sha256_file, write_json
 from blogtwin.hints import make_command
-from blogtwin.models import chat, gguf_wheels, hub
+from blogtwin.models import chat, hub
 from blogtwin.paths import ARTIFACTS_DIR, ROOT
 
 REGISTRY_FILE = Path(__file__).with_name("registry.yaml")
@@ -105,6 +105,8 @@ def resolve_base(name: str) -> BaseModelFiles:
     ready.unlink(missing_ok=True)
     if gguf is not None:
         if "wheels" in entry:
+            from blogtwin.models import gguf_wheels
+
             gguf_wheels.check_gguf(name, entry, gguf)
         _dequantise(gguf, folder / "hf")
     else:
@@ -126,6 +128,8 @@ def _local_gguf(name: str, entry: dict, folder: Path) -> Path | None:
     if "package" in entry:
         return _embedded(entry)
     if "wheels" in entry:
+        from blogtwin.models import gguf_wheels  # with what reads a GGUF, which `--help` must not wait for
+
         return gguf_wheels.ensure_gguf(name, entry, folder / "base.gguf")
     return entry.get("gguf")
 

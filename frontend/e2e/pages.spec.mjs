@@ -569,7 +569,7 @@ export const pageScenarios = {
     await page.getByRole("button", { name: "Load base model", exact: true }).click();
     await page.getByRole("button", { name: "Unload base model", exact: true }).waitFor({ timeout: 60_000 * slow });
     await page.getByLabel("Blog name").fill("few-posts");
-    await page.getByLabel(/^Posts \(/).setInputFiles({
+    await page.getByLabel(/^Posts, or an export/).setInputFiles({
       name: "one.md",
       mimeType: "text/markdown",
       buffer: Buffer.from(`# One\n\n${"The kettle sings in the morning and I listen to it. ".repeat(12)}`),

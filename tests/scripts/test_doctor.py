@@ -220,9 +220,9 @@ def test_a_slow_machine_with_a_big_blog_gets_the_quick_preset():
     assert advised(tokens=20_000, gflops=190.0).preset in ("quality", "bestaccuracy")
 
 
-def test_minutes_are_of_all_epochs_up_to_the_presets_tokens():
-    assert recommend.estimate_minutes(100, {"epochs": 2, "max_tokens": 0}, 30_000) == 10
-    assert recommend.estimate_minutes(100, {"epochs": 2, "max_tokens": 6_000}, 30_000) == 1
+def test_minutes_are_of_all_epochs_up_to_the_presets_tokens_and_of_the_passages_with_notes():
+    assert recommend.estimate_minutes(100, {"epochs": 2, "max_tokens": 0}, 30_000) == pytest.approx(14)
+    assert recommend.estimate_minutes(100, {"epochs": 2, "max_tokens": 6_000}, 30_000) == pytest.approx(1.4)
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

@@ -4,10 +4,11 @@ with every verb, denial, preposition, number and name, so that it stays clear wh
 Notes that leave out what a passage says teach a twin to invent it; these leave out only how it is said.
 """
 
+import math
 import random
 import re
 
-from blogtwin.text.keyphrases import MAX_VERBATIM_RUN, Token, is_negation
+from blogtwin.text.keyphrases import MAX_VERBATIM_RUN, Token, is_negation, is_number, neighbour
 from blogtwin.text.numbers import TENS, UNITS
 from blogtwin.text.stopwords import word_set
 
@@ -66,8 +67,8 @@ def join_short_lines(lines: list[str]) -> list[str]:
 def _is_left_out(tokens: list[Token], i: int, position: int, style: NoteStyle) -> bool:
     """Whether notes do without token i, the one at `position` in its sentence."""
     token, word = tokens[i], _lower(tokens[i])
-    following = tokens[i + 1] if i + 1 < len(tokens) and tokens[i + 1].sentence == token.sentence else None
-    if is_negation(token) or token.weight == float("inf"):
+    following = neighbour(tokens, i, 1)
+    if is_negation(token) or token.weight == math.inf:
         return False
     if word in ARTICLES:
         return not style.keeps_articles
@@ -133,12 +134,8 @@ def _shown(tokens: list[Token], i: int, style: NoteStyle) -> str:
         return "I" if with_verb[1] == "i" else with_verb[1]
     if style.splits_denials and word in ("didn't", "doesn't", "don't", "isn't", "wasn't", "aren't", "weren't"):
         return "not"
-    if style.digits and not _is_number_word(tokens, i - 1) and not _is_number_word(tokens, i + 1):
+    if style.digits and not any(is_number(token) for token in (*tokens[max(0, i - 1) : i], *tokens[i + 1 : i + 2])):
         value = UNITS.get(word) or TENS.get(word)
         if value and word != "one":
             return str(value)
     return "I" if word == "i" else tokens[i].shown
-
-
-def _is_number_word(tokens: list[Token], i: int) -> bool:
-    return 0 <= i < len(tokens) and tokens[i].weight == float("inf") and not tokens[i].shown[0].isupper()

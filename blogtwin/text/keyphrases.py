@@ -100,7 +100,7 @@ def tokenise(passage: str, weights: InverseDocumentFrequency) -> list[Token]:
 
 def reweight(tokens: list[Token], i: int) -> Token:
     """Token i with FACT_NEIGHBOUR_WEIGHT if a fact needs it: “4” its unit “mm”, “not” the word that it negates."""
-    token, before, after = tokens[i], _neighbour(tokens, i, -1), _neighbour(tokens, i, 1)
+    token, before, after = tokens[i], neighbour(tokens, i, -1), neighbour(tokens, i, 1)
     if token.weight == math.inf:
         return token
     is_unit = is_number(before) and (token.rarity > 0 or is_number(after))  # 4 mm, 7 of 9, 10 to 11
@@ -110,7 +110,7 @@ def reweight(tokens: list[Token], i: int) -> Token:
     return token
 
 
-def _neighbour(tokens: list[Token], i: int, offset: int) -> Token | None:
+def neighbour(tokens: list[Token], i: int, offset: int) -> Token | None:
     """The token before (-1) or after (1) token i, if it is in the same sentence."""
     j = i + offset
     return tokens[j] if 0 <= j < len(tokens) and tokens[j].sentence == tokens[i].sentence else None

@@ -72,7 +72,7 @@ class SentenceWriter:
         self.notes = Licences(source, source)
         self.written_tokens = 0
         self.candidates = 0
-        self.reached: list[tuple[Reach, ...]] = []  # by each answer of the last call
+        self.reached: list[list[tuple[Reach, ...]]] = []  # in each round of the last call, by each of its answers
 
     def write(self, request: Request) -> list[Candidate]:
         """Candidates for the next sentence, unchecked; those that came to no end are left out."""
@@ -85,26 +85,27 @@ class SentenceWriter:
     ) -> None:
         """Hand the candidates of one request after the other to `take`, each text once, as soon as it is whole, until
         there are `enough`. STRAGGLERS of a round, its longest, are not waited for."""
-        written: dict[Generation, tuple[Request, SentenceFence]] = {}
+        prefixes: dict[Generation, str] = {}
+        fences: list[list[SentenceFence]] = []  # of each round
         found: set[str] = set()
 
         def rounds() -> Iterator[list[Generation]]:
             for request in requests:
                 answers = self._answers(request)
-                written.update({answer: (request, fence) for answer, fence in answers})
+                prefixes.update({answer: request.prefix for answer, _ in answers})
+                fences.append([fence for _, fence in answers])
                 yield [answer for answer, _ in answers]
 
         def take_answer(answer: Generation) -> None:
-            request, _ = written[answer]
-            text = first_sentence(request.prefix + self.model.text(answer.ids), answer.end == "stop")
+            text = first_sentence(prefixes[answer] + self.model.text(answer.ids), answer.end == "stop")
             if text and text not in found:
                 found.add(text)
                 take(Candidate(text, answer.log_likelihood / max(1, len(answer.ids)), len(answer.ids)))
 
         self.model.write_rounds(rounds(), take_answer, enough, STRAGGLERS, fresh=not self.candidates)
-        self.candidates += len(written)
-        self.written_tokens += sum(len(answer.ids) for answer in written)
-        self.reached = [tuple(fence.reached.values()) for _, fence in written.values()]
+        self.candidates += len(prefixes)
+        self.written_tokens += sum(len(answer.ids) for answer in prefixes)
+        self.reached = [[tuple(fence.reached.values()) for fence in of_round] for of_round in fences]
 
     def _answers(self, request: Request) -> list[tuple[Generation, SentenceFence]]:
         """The answers of a request, still to be written, each with its fence."""

@@ -38,13 +38,14 @@ class DraftStopped(Exception):
 
 class Writer(Protocol):
     """What writes candidates, and counts them. `name`: the model's, for whoever asks who wrote a sentence. `has_fence`:
-    whether a fact beyond the notes is never written, or only refused afterwards."""
+    whether a fact beyond the notes is never written, or only refused afterwards. `reached`: in each round of the last
+    call, the facts beyond the notes that each answer was about to state."""
 
     name: str
     has_fence: bool
     candidates: int
     written_tokens: int
-    reached: list[tuple[Reach, ...]]  # facts beyond the notes that each answer of the last call was about to state
+    reached: list[list[tuple[Reach, ...]]]
 
     def write(self, request: Request) -> list[Candidate]:
         """Candidates for the next sentence."""
@@ -228,7 +229,8 @@ class Drafter:
             for prefix, temperature, shown in self._attempts(lines, todo[0].line)
         ]
         self.writer.write_rounds(self._rounds(requests), take, is_enough)
-        self.wishes.add(self.writer.reached, todo[0].number)
+        for answers in self.writer.reached:
+            self.wishes.add(answers, todo[0].number)
         return sorted(found, key=lambda scored: -scored.score)
 
     def _rejection_reason(self, text: str, before: str, window: str) -> str | None:

@@ -43,7 +43,7 @@ class EngineWriter:
         self.engine, self.messages, self.name = engine, messages, name
         self.concurrency, self.should_stop = concurrency, should_stop
         self.candidates = self.written_tokens = 0
-        self.reached: list[tuple[Reach, ...]] = []  # nothing holds an answer back before it states a fact
+        self.reached: list[list[tuple[Reach, ...]]] = []  # nothing holds an answer back before it states a fact
         self.continuation: dict[str, Any] | None = None  # of chat_stream.find_continuation; None: it is said in words
 
     def find_continuation(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 from blogtwin.drafting.drafter import Drafter
 from blogtwin.drafting.fence import Fence, Licences
 from blogtwin.drafting.questions import MAX_QUESTIONS, Question, QuestionCollector, Reach, question_for
-from tests.drafting.test_drafter import LINES, Scripted, telling
+from tests.drafting.test_drafter import LINES, Scripted, nothing, telling
 
 PIECES = ["The", " rope", " cost", " me", " 2", " pounds", " Tuesday", " Wenna", " 118", ".", " seven"]
 NOTES = "rope is thick\n118 boats"
@@ -91,12 +91,26 @@ def test_at_most_three_are_asked_and_the_most_wanted_first():
     assert len(found) == MAX_QUESTIONS and [q.share for q in found] == [1.0, 1.0, 0.5]
 
 
-def test_the_search_collects_what_its_writer_reached_for_with_the_line_that_was_told():
-    class Reaching(Scripted):
-        def write(self, request):
-            self.reached = [(COST,)] * request.count if "Denzil" in request.licensed.split("\n")[1] else []
-            return super().write(request)
+class Reaching(Scripted):
+    """All its answers of the first round for the line about Denzil reach for what it cost."""
 
+    def write_rounds(self, requests, take, enough) -> None:
+        self.reached = []
+        super().write_rounds(requests, take, enough)
+
+    def write(self, request):
+        reaches = not self.reached and "Denzil" in request.licensed.split("\n")[1]
+        self.reached.append([(COST,) if reaches else ()] * request.count)
+        return super().write(request)
+
+
+def test_the_search_collects_what_its_writer_reached_for_with_the_line_that_was_told():
     drafter = Drafter(Reaching(telling), "The new rope", "\n".join(LINES), 1, 4)
     list(drafter.paragraphs())
     assert drafter.wishes.questions() == [Question("What did it cost?", (1,), 1.0, "number")]
+
+
+def test_the_share_is_that_of_a_round_however_many_follow_it():
+    drafter = Drafter(Reaching(nothing), "The new rope", LINES[1], 1, 4)
+    list(drafter.paragraphs())
+    assert drafter.rounds == 4 and drafter.wishes.questions() == [Question("What did it cost?", (0,), 1.0, "number")]

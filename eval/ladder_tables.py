@@ -19,50 +19,61 @@ WRITERS = {
 }
 NORMAL_95 = 1.96
 SEED = 7
-NOTHING_YET = "not measured yet: `make ladder`"
 Table = dict[str, Any]
 
 
 def ladder_tables(rows: Sequence[Row]) -> dict[str, Table]:
-    """{name in docs/results.json: table} of all rows."""
+    """{name in docs/results.json: table} of all rows, without tables that would be empty."""
+    if not rows:
+        return {}
     rows = fullest_rows(rows)
     bases = list(dict.fromkeys(row["base"] for row in rows))
     by_base = {base: [row for row in rows if row["base"] == base] for base in bases}
     tables = {
         "ladder": (
+            "",
             ["from notes as people jot them", "sets, blogs", *HEADS, "style", "less one draft"],
             _sense(by_base),
         ),
         "ladder_cost": (
+            "What it costs:",
             [
                 *("base", "training, s", "tokens/s", "its memory", "a draft, s: median, p95"),
                 *("its first paragraph, s: p95", "its memory", "one draft without the search, s: median"),
             ],
             _cost(by_base),
         ),
-        "ladder_blogs": (["twin, with the search", "sets", *HEADS, "less one draft, style"], _blogs(rows)),
-        "ladder_drafts": (["base", "the first set of the sample's notes, written out"], _drafts(rows)),
+        "ladder_blogs": (
+            "Blog by blog:",
+            ["twin, with the search", "sets", *HEADS, "less one draft, style"],
+            _blogs(rows),
+        ),
+        "ladder_drafts": (
+            "A draft of each, which is the first and was not chosen:",
+            ["base", "the first set of the sample's notes, written out"],
+            _drafts(rows),
+        ),
     }
     return {
-        name: source_of(rows) | {"columns": columns, "rows": lines or [[NOTHING_YET, *[""] * (len(columns) - 1)]]}
-        for name, (columns, lines) in tables.items()
+        name: source_of(rows) | {"title": title, "columns": columns, "rows": lines}
+        for name, (title, columns, lines) in tables.items()
+        if lines
     }
 
 
 def source_of(rows: Sequence[Row]) -> Table:
     """Command, machine, commit and date of the rows, as a table's source has them."""
     machines = dict.fromkeys(f"{row['cores']} cores ({row['cpu']})" for row in rows)
-    notes = [
-        f"Candidates a round of the search: {_listed(row['candidates'] for row in rows)}.",
-        "Intervals are of the mean over drafts.",
-    ]
     return {
-        "command": max((row["command"] for row in rows), key=len, default="make ladder"),
+        "command": max((row["command"] for row in rows), key=len),
         "machine": " and ".join(machines),
         "commit": _listed(row["commit"] for row in rows),
-        "date": max((row["date"] for row in rows), default=""),
+        "date": max(row["date"] for row in rows),
         "earlier_tree": False,
-        "notes": notes if rows else [],
+        "notes": [
+            f"Candidates a round of the search: {_listed(row['candidates'] for row in rows)}.",
+            "Intervals are of the mean over drafts.",
+        ],
     }
 
 
@@ -94,7 +105,7 @@ def _sense(by_base: dict[str, list[Row]]) -> list[list[str]]:
             gain = single.get("gain") if system == "drafter" else None
             style = [format_cell(styles[system], "decimal2"), format_cell(gain, "decimal2")]
             lines.append([f"{base}: {label}", *_rates(rows, system), *style])
-    widest = max(by_base.values(), key=lambda rows: sum(row["cases"] for row in rows), default=[])
+    widest = max(by_base.values(), key=lambda rows: sum(row["cases"] for row in rows))
     if scores_of(widest, AUTHOR):
         lines.append(["the author's own passages", *_rates(widest, AUTHOR), "1.00", ""])
     return lines

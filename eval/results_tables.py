@@ -29,10 +29,7 @@ def render_table(table: dict[str, Any], readme: bool = False) -> str:
 
 
 def render_source(table: dict[str, Any], notes: bool = True) -> str:
-    """The command, machine, commit and date of the figures, and with `notes` what else the reader must know; empty
-    where nothing was measured yet."""
-    if not table["commit"]:
-        return ""
+    """The command, machine, commit and date of the figures, and with `notes` what else the reader must know."""
     earlier = ", on an earlier version of the code" if table["earlier_tree"] else ""
     source = (
         f"Measured with `{table['command']}` on {table['machine']} (commit {table['commit']},"
@@ -44,6 +41,16 @@ def render_source(table: dict[str, Any], notes: bool = True) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def render_ladder(tables: dict[str, dict[str, Any]]) -> str:
+    """Those of the tables that `make ladder` made, each under its title; a sentence where there are none."""
+    parts = [
+        f"{table['title']}\n\n{render_table(table)}\n\n{render_source(table)}"
+        for name, table in tables.items()
+        if name.startswith("ladder")
+    ]
+    return "\n\n".join(parts) or "Not measured yet: `make ladder`."
 
 
 def render_verdict(table: dict[str, Any]) -> str:

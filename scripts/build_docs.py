@@ -19,18 +19,20 @@ from blogtwin.errors import UserError
 from blogtwin.files import atomic_open
 from blogtwin.presets import load_presets
 from blogtwin.reference_docs import fill_markers, parameter_reference, preset_reference, settings_reference
-from eval.results_tables import render_source, render_table, render_verdict
+from eval.results_tables import render_ladder, render_source, render_table, render_verdict
 from serve.settings import Settings
 
 
 def generated_pages(root: Path) -> dict[Path, str]:
     """{page: its text with every generated part up to date} of README.md and docs/ in `root`."""
+    tables = json.loads((root / "docs/results.json").read_text(encoding="utf-8"))
     blocks = {
         "parameters": parameter_reference((root / "params.yaml").read_text(encoding="utf-8"), Params),
         "presets": preset_reference(load_presets()),
         "settings": settings_reference(Settings),
+        "ladder": render_ladder(tables),
     }
-    for name, table in json.loads((root / "docs/results.json").read_text(encoding="utf-8")).items():
+    for name, table in tables.items():
         short = [render_table(table, readme=True), render_source(table, notes=False), render_verdict(table)]
         blocks[f"table {name}"] = f"{render_table(table)}\n\n{render_source(table)}"
         blocks[f"verdict {name}"] = render_verdict(table)

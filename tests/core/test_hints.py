@@ -29,7 +29,7 @@ AS_THEY_ARE = {
     ("scripts/update_results.py", "python scripts/build_docs.py"): "the same",
     ("scripts/update_results.py", "make all"): "the same",
     ("scripts/ladder.py", "python scripts/build_docs.py"): "the same",
-    ("eval/ladder_tables.py", "make ladder"): "the command of a table in the documentation",
+    ("eval/results_tables.py", "make ladder"): "the command of a table in the documentation",
     ("eval/ladder_run.py", "make ladder"): "the same",
     ("serve/housekeeping.py", "make gc"): "all authors share one cache: it works in the project that holds them",
     ("blogtwin/disk_usage.py", "make gc"): "the same",

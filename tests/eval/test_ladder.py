@@ -10,7 +10,7 @@ from eval import ladder, ladder_run
 from eval.draft_scores import DraftScore
 from eval.ladder import Rung, add_row, estimate_seconds, fullest_rows, load_rows
 from eval.ladder_tables import ladder_tables, pool_style
-from eval.results_tables import render_source, render_table
+from eval.results_tables import render_ladder, render_source, render_table
 
 SMALL, LARGE = "smollm2:135m", "qwen2.5-coder:0.5b"
 
@@ -126,9 +126,16 @@ def test_a_draft_of_each_base_stands_under_its_notes():
     ]
 
 
-def test_without_rows_the_tables_say_what_makes_them():
-    for table in ladder_tables([]).values():
-        assert "not measured yet: `make ladder`" in render_table(table) and render_source(table) == ""
+def test_the_page_has_every_table_with_its_source_or_says_what_makes_them():
+    tables = ladder_tables([row(SMALL, "sample", 8)])
+    page = render_ladder(tables | {"speed": {}})
+    assert all(f"{render_table(table)}\n\n{render_source(table)}" in page for table in tables.values())
+    assert [line for line in page.splitlines() if line.endswith(":")] == [
+        "What it costs:",
+        "Blog by blog:",
+        "A draft of each, which is the first and was not chosen:",
+    ]
+    assert render_ladder(ladder_tables([])) == "Not measured yet: `make ladder`."
 
 
 def test_the_source_names_every_commit_and_machine():

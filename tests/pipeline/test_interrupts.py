@@ -30,7 +30,7 @@ SMALL = (
 
 # Where Ctrl-C comes: (what is called, the how manieth time).
 CTRL_C = {
-    "ingest, reading": ("corpus.readers:read_post", 5),
+    "ingest, reading": ("corpus.readers:iter_source", 5),
     "ingest, remembering": ("blogtwin.files:json.dumps", 5),
     "ingest, writing": ("blogtwin.files:atomic_open", 3),
     "prepare, cutting": ("corpus.examples:build_examples", 5),

@@ -229,11 +229,11 @@ class TrainingJobs:
         if not (self.workspace / ".git").is_dir():
             shutil.rmtree(self.workspace, ignore_errors=True)
             with _api_errors():
+                check_queue_path(ROOT, self.workspace)
                 clone_project(ROOT, self.workspace, **_options())
             self._run(["git", "config", "user.name", "blogtwin"])
             self._run(["git", "config", "user.email", "blogtwin@localhost"])
             with _api_errors():
-                check_queue_path(ROOT, self.workspace)
                 add_sharer(share_dvc_settings(ROOT, self.workspace, self.workspace), self.workspace)
         else:
             with _api_errors():

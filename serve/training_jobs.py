@@ -237,7 +237,8 @@ class TrainingJobs:
                 add_sharer(share_dvc_settings(ROOT, self.workspace, self.workspace), self.workspace)
         else:
             with _api_errors():
-                fetch_project(ROOT, self.workspace, **_options())
+                if not fetch_project(ROOT, self.workspace, **_options()):
+                    raise UserError("Git could not fetch this project's last commit: `git fsck` says what is wrong.")
             self._run(["git", "reset", "-q", "--hard", "FETCH_HEAD"])
         if corpus == "sample":
             return

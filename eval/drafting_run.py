@@ -123,11 +123,10 @@ class DraftingModels:
 
 
 def write_drafts(
-    models: DraftingModels, system: str, cases: Sequence[DraftCase], params: Params, per_round: int
+    models: DraftingModels, system: str, cases: Sequence[DraftCase], params: Params, per_round: int, key: str
 ) -> Iterable[Row]:
     """A row for each case: {name, system, counterfactual, notes, sentences: [text, status, lines], draft, seconds,
-    first_seconds: until the first paragraph, peak_mb: of this process so far, made_by: see `draft_key`}."""
-    key = draft_key(models, params, per_round)
+    first_seconds: until the first paragraph, peak_mb: of this process so far, made_by: `key`, see `draft_key`}."""
     for case in cases:
         started = time.perf_counter()
         title, notes, seed = case.note_set.title, case.note_set.as_text(), params.eval.seed
@@ -176,7 +175,7 @@ def write_systems(
             for swapped, group in cases.items():
                 todo = [case for case in group if (swapped, case.name, case.note_set.as_text()) not in have]
                 started = time.perf_counter()
-                for done, row in enumerate(write_drafts(models, system, todo, params, per_round), 1):
+                for done, row in enumerate(write_drafts(models, system, todo, params, per_round, key), 1):
                     rows.append(row)
                     write_jsonl(file, rows)
                     left = (time.perf_counter() - started) / done * (len(todo) - done)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -228,12 +228,17 @@ class TrainingJobs:
         """Bring the workspace to the project's last commit, and add the corpus to it and to DVC."""
         if not (self.workspace / ".git").is_dir():
             shutil.rmtree(self.workspace, ignore_errors=True)
-            self._clone(lambda: clone_project(ROOT, self.workspace, **_options()))
+            with _api_errors():
+                check_queue_path(ROOT, self.workspace)
+                clone_project(ROOT, self.workspace, **_options())
             self._run(["git", "config", "user.name", "blogtwin"])
             self._run(["git", "config", "user.email", "blogtwin@localhost"])
-            self._clone(self._share_settings)
+            with _api_errors():
+                add_sharer(share_dvc_settings(ROOT, self.workspace, self.workspace), self.workspace)
         else:
-            self._clone(lambda: fetch_project(ROOT, self.workspace, **_options()))
+            with _api_errors():
+                if not fetch_project(ROOT, self.workspace, **_options()):
+                    raise UserError("Git could not fetch this project's last commit: `git fsck` says what is wrong.")
             self._run(["git", "reset", "-q", "--hard", "FETCH_HEAD"])
         if corpus == "sample":
             return
@@ -243,10 +248,6 @@ class TrainingJobs:
         self._dvc("add", "--quiet", str(folder.relative_to(self.workspace)))
         self._run(["git", "add", f"data/corpus-{corpus}.dvc"])
         self._run(["git", "commit", "-q", "--allow-empty", "-m", f"corpus {corpus}"])
-
-    def _share_settings(self) -> None:
-        check_queue_path(ROOT, self.workspace)
-        add_sharer(share_dvc_settings(ROOT, self.workspace, self.workspace), self.workspace)
 
     def _start_worker(self) -> None:
         """Start DVC's worker, which ends when the queue is empty. It has a session of its own, to outlive this
@@ -266,51 +267,34 @@ class TrainingJobs:
     def _dvc(self, *arguments: str, ok: bool = True) -> str:
         return self._run([*DVC, *arguments], ok=ok)
 
-    def _run(self, command: list[str], cwd: Path | None = None, ok: bool = True) -> str:
+    def _run(self, command: list[str], ok: bool = True) -> str:
         """The output of a command. Raises ApiError with its error message when it fails."""
-        try:
-            done = subprocess.run(
-                command,
-                cwd=cwd or self.workspace,
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=COMMAND_TIMEOUT_SECONDS,
-            )
-        except subprocess.TimeoutExpired:
-            raise _busy() from None
-        if ok and done.returncode != 0:
-            raise _refused(done.stderr or done.stdout)
+        with _api_errors():
+            done = subprocess.run(command, cwd=self.workspace, capture_output=True, text=True, check=ok, **_options())
         return done.stdout
 
-    def _clone(self, step: Callable[[], object]) -> None:
-        """Do a step of making the workspace. Raises ApiError where it fails; without a commit, with the way out."""
-        try:
-            step()
-        except NoCommit as e:
-            raise ApiError(409, "no_commit", "Jobs train what the project's last commit holds.", str(e)) from None
-        except UserError as e:
-            raise ApiError(409, "dvc_refused", "Jobs can't run here.", str(e)) from None
-        except subprocess.CalledProcessError as e:
-            raise _refused(e.stderr or e.stdout) from None
-        except subprocess.TimeoutExpired:
-            raise _busy() from None
+
+@contextlib.contextmanager
+def _api_errors() -> Iterator[None]:
+    """Raises ApiError for what DVC, Git and the project raise; without a commit, with the way out."""
+    try:
+        yield
+    except NoCommit as e:
+        raise ApiError(409, "no_commit", "Jobs train what the project's last commit holds.", str(e)) from None
+    except UserError as e:
+        raise ApiError(409, "dvc_refused", "Jobs can't run here.", str(e)) from None
+    except subprocess.CalledProcessError as e:
+        message = f"DVC or Git failed: {' '.join((e.stderr or e.stdout).split())[-300:]}"
+        hint = "`git status` and `dvc status` in the project say whether both work."
+        raise ApiError(409, "dvc_refused", message, hint) from None
+    except subprocess.TimeoutExpired:
+        message = f"DVC or Git did not finish within {COMMAND_TIMEOUT_SECONDS} seconds."
+        raise ApiError(503, "dvc_busy", message, "Try again later.", 60) from None
 
 
 def _options() -> dict[str, Any]:
-    """How Git runs for the server."""
+    """How DVC and Git run for the server."""
     return {"env": _environment(), "stdin": subprocess.DEVNULL, "timeout": COMMAND_TIMEOUT_SECONDS}
-
-
-def _refused(said: str) -> ApiError:
-    message = f"DVC or Git failed: {' '.join(said.split())[-300:]}"
-    return ApiError(409, "dvc_refused", message, "`git status` and `dvc status` in the project say whether both work.")
-
-
-def _busy() -> ApiError:
-    message = f"DVC or Git did not finish within {COMMAND_TIMEOUT_SECONDS} seconds."
-    return ApiError(503, "dvc_busy", message, "Try again later.", 60)
 
 
 def _environment() -> dict[str, str]:

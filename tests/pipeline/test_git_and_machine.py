@@ -217,6 +217,9 @@ def test_a_path_that_shells_dislike_is_a_path(tmp_path):
     succeeds(project, f'make exp AUTHOR=anna S="{INGEST}"')
     done = sh(project, f'make exp S="--queue {INGEST}"')
     assert done.returncode != 0 and "letters outside ASCII" in done.stderr, done
+    for _ in range(2):
+        with pytest.raises(ApiError, match="letters outside ASCII"):
+            prepare_job(project, tmp_path / "home")
 
 
 def test_dvc_gets_a_folder_of_the_projects_where_it_may_not_write_to_its_own(committed, tmp_path, monkeypatch):

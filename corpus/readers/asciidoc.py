@@ -8,7 +8,7 @@ from corpus.html_to_markdown import code_fence
 from corpus.post import Post, parse_date
 from corpus.readers.front_matter import split_front_matter
 from corpus.readers.head_values import plain_value
-from corpus.readers.markdown import normalise_line_ends, post_from_front_matter
+from corpus.readers.markdown import MAX_MARKED_LINE, convert_phrases, normalise_line_ends, post_from_front_matter
 
 ATTRIBUTE = re.compile(r":(?P<name>!?[\w][\w-]*!?):(?:[ \t]+(?P<value>.*))?")
 REVISION = re.compile(r"(?:v?[\d.]+,[ \t]*)?(?P<date>\d{4}-\d\d?-\d\d?)\b.*")
@@ -25,7 +25,6 @@ LIST_ITEM = re.compile(r"[ \t]*(?P<marks>\*{1,5}|-|\.{1,5}|\d+\.)[ \t]+(?P<words
 DEFINITION = re.compile(r"(?P<term>[^\n:]{1,200})::(?:[ \t]+(?P<words>.*))?")
 ADMONITION = re.compile(r"(?:NOTE|TIP|WARNING|CAUTION|IMPORTANT):[ \t]+")
 FOOTNOTE = re.compile(r"footnote(?:ref)?:(?:[\w-]*)\[(?P<words>[^\[\]\n]*)\]")
-MAX_LINE = 20_000  # characters; the marks of a longer line stay as they are
 _LINK = r"(?:link:|xref:)(?P<address>[^\s\[\]]+)|(?P<bare>(?:https?|ftp)://[^\s\[\]<>]+|mailto:[^\s\[\]]+)"
 LINK = re.compile(rf"(?:{_LINK})\[(?P<words>[^\[\]\n]*)\]")
 PHRASES = (
@@ -39,7 +38,7 @@ PHRASES = (
     (re.compile(r"(?<![\w_])_{1,2}(?=[^\s_])([^_\n]+?)(?<=\S)_{1,2}(?![\w_])"), r"*\1*"),
     (re.compile(r"(?<![\w#])#{1,2}(?=[^\s#])([^#\n]+?)(?<=\S)#{1,2}(?![\w#])"), r"\1"),
 )
-INLINE_CODE = re.compile(r"(?<![\w`+])(`\+|`|\+)(?=[^\s`+])([^`\n]+?)(?<=\S)(\+`|`|\+)(?![\w`+])")
+INLINE_CODE = re.compile(r"(?<![\w`+])(`\+|`|\+)(?=[^\s`+])(?P<code>[^`\n]+?)(?<=\S)(\+`|`|\+)(?![\w`+])")
 
 
 def read_asciidoc(name: PurePath, data: bytes) -> Post:
@@ -158,16 +157,11 @@ class _Converter:
 
     def phrases(self, text: str) -> str:
         """Emphasis, links, notes and attributes of a line; what stands in code is not looked at."""
-        if len(text) > MAX_LINE:
+        if len(text) > MAX_MARKED_LINE:
             return text
         text = FOOTNOTE.sub(self.add_note, text)
         text = re.sub(r"\{([\w-]{1,60})\}", lambda m: self.attributes.get(m[1].lower(), m[0]), text)
-        text = LINK.sub(_markdown_link, text)
-        parts, position = [], 0
-        for code in INLINE_CODE.finditer(text):
-            parts += [_apply(text[position : code.start()]), f"`{code[2]}`"]
-            position = code.end()
-        return "".join([*parts, _apply(text[position:])])
+        return convert_phrases(LINK.sub(_markdown_link, text), PHRASES, INLINE_CODE)
 
     def add_note(self, match: re.Match) -> str:
         if not match["words"]:
@@ -179,9 +173,3 @@ class _Converter:
 def _markdown_link(match: re.Match) -> str:
     words = re.sub(r",[ \t]*(?:window|role|opts|title)=.*|\^$", "", match["words"]).strip('"')
     return f"[{words}]({match['address'] or match['bare']})" if words else match["bare"] or ""
-
-
-def _apply(text: str) -> str:
-    for pattern, markdown in PHRASES:
-        text = pattern.sub(markdown, text)
-    return text

@@ -1,7 +1,7 @@
 """Markdown as Jekyll, Hugo, Eleventy, Astro, Obsidian and Djot write it, and plain text → `Post`."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -44,6 +44,7 @@ MDX_MODULE_LINE = re.compile(  # a statement of a JavaScript module, up to the n
 )
 MDX_COMMENT = re.compile(r"(?s)\{/\*(?:(?!\{/\*).)*?\*/\}")
 MAX_TITLE_LINE = 100  # characters of a first line that is the title of a plain text
+MAX_MARKED_LINE = 20_000  # characters, of other markup; the marks of a longer line stay as they are
 
 
 def read_markdown(name: PurePath, data: bytes) -> Post:
@@ -151,11 +152,27 @@ def _kind(metadata: Mapping[str, Any]) -> str:
 
 def change_outside_fences(text: str, change: Callable[[str], str]) -> str:
     """`text` with all that stands outside fenced blocks changed."""
+    return change_outside(text, ((begin, end, text[begin:end]) for begin, end in _find_fences(text)), change)
+
+
+def change_outside(text: str, kept: Iterable[tuple[int, int, str]], change: Callable[[str], str]) -> str:
+    """`text` with all that stands outside some ranges changed. kept: (start, end, what stands there instead)."""
     parts, position = [], 0
-    for begin, end in _find_fences(text):
-        parts += [change(text[position:begin]), text[begin:end]]
+    for begin, end, instead in kept:
+        parts += [change(text[position:begin]), instead]
         position = end
     return "".join([*parts, change(text[position:])])
+
+
+def convert_phrases(text: str, phrases: Sequence[tuple[re.Pattern, str]], inline_code: re.Pattern) -> str:
+    """Other markup → Markdown, by one pattern after the other; the group `code` of inline code is not looked at."""
+
+    def convert(part: str) -> str:
+        for pattern, markdown in phrases:
+            part = pattern.sub(markdown, part)
+        return part
+
+    return change_outside(text, ((*m.span(), f"`{m['code']}`") for m in inline_code.finditer(text)), convert)
 
 
 def _find_fences(text: str) -> list[tuple[int, int]]:

@@ -6,13 +6,12 @@ from pathlib import PurePath
 from corpus.encoding import decode_text
 from corpus.post import Post, SkippedPost
 from corpus.readers.html import parse_html, to_markdown
-from corpus.readers.markdown import post_from_front_matter
+from corpus.readers.markdown import MAX_MARKED_LINE, normalise_line_ends, post_from_front_matter
 
 MAX_RST_CHARACTERS = 2_000_000  # docutils takes a second for 100,000
 ORG_HEAD = re.compile(r"(?im)^#\+(title|date|author|filetags|tags|draft|hugo_draft):[ \t]*(.*)$")
 ORG_NAMES = {"filetags": "tags", "hugo_draft": "draft"}  # as front matter names them
 ORG_IGNORED_LINE = re.compile(r"#\+|# |(?:scheduled|closed|deadline):")
-MAX_EMPHASIS_LINE = 20_000  # characters; the marks of a longer line stay as they are
 ORG_EMPHASIS = (
     (re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])"), r"**\1**"),
     (re.compile(r"(?<![\w/:])/(?=\S)([^/\n]+?)(?<=\S)/(?![\w/])"), r"*\1*"),
@@ -49,7 +48,7 @@ def read_rst(name: PurePath, data: bytes) -> Post:
 
 def read_org(name: PurePath, data: bytes) -> Post:
     """The part of Org that posts are written in; drawers, settings and planning lines are removed."""
-    text = decode_text(data).replace("\r\n", "\n").replace("\r", "\n")
+    text = normalise_line_ends(decode_text(data))
     metadata: dict[str, str | list[str]] = {}
     for key, value in ORG_HEAD.findall(text):
         field = ORG_NAMES.get(key.lower(), key.lower())
@@ -89,6 +88,6 @@ def _org_line(line: str) -> str:
     heading = re.match(r"(\*+) (?:(?:TODO|DONE) )?(.*?)(?:[ \t]+:[\w:@]+:)?$", line)
     if heading:
         return "#" * min(6, len(heading[1]) + 1) + " " + heading[2]
-    for pattern, mark in ORG_EMPHASIS if len(line) < MAX_EMPHASIS_LINE else ():
+    for pattern, mark in ORG_EMPHASIS if len(line) < MAX_MARKED_LINE else ():
         line = pattern.sub(mark, line)
     return re.sub(r"\[\[([^\[\]]+)\](?:\[([^\[\]]+)\])?\]", lambda m: f"[{m[2] or m[1]}]({m[1]})", line)

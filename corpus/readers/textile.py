@@ -7,7 +7,13 @@ from corpus.encoding import decode_text
 from corpus.html_to_markdown import code_fence
 from corpus.post import Post
 from corpus.readers.front_matter import split_front_matter
-from corpus.readers.markdown import normalise_line_ends, post_from_front_matter
+from corpus.readers.markdown import (
+    MAX_MARKED_LINE,
+    change_outside,
+    convert_phrases,
+    normalise_line_ends,
+    post_from_front_matter,
+)
 
 _STYLE = r"(?:\([^()\n]*\)|\{[^{}\n]*\}|\[[^\[\]\n]*\]|[<>=-](?![\w\s]))*"
 BLOCK = re.compile(
@@ -16,7 +22,6 @@ BLOCK = re.compile(
 LIST_ITEM = re.compile(rf"(?P<marks>[*#]{{1,6}}){_STYLE}[ \t]+(?P<words>.*)")
 DEFINITION = re.compile(r"-[ \t]+(?P<term>[^\n]+?)[ \t]*:=[ \t]*(?P<words>.*)")
 RAW_HTML = re.compile(r"(?is)<(pre|script|style)\b[^<>]*>.*?</\1>|==(?:(?!==).)*==")
-MAX_LINE = 20_000  # characters; the marks of a longer line stay as they are
 _PHRASE = r"(?<![\w{0}]){0}(?=\S)(?:\([^()\n]*\))?([^{0}\n]+?)(?<=\S){0}(?![\w{0}])"
 PHRASES = (
     (re.compile(r'"([^"\n]{1,500}?)(?:\([^()"\n]*\))?":(?=[\w/#.])(\S*[\w/#&=)])'), r"[\1](\2)"),
@@ -29,7 +34,7 @@ PHRASES = (
     (re.compile(r"(?<![\w%])%(?=\S)(?:\{[^{}\n]*\}|\([^()\n]*\))?([^%\n]+?)%(?![\w%])"), r"\1"),
     (re.compile(r"(?<=\w)\[(\d{1,3})\](?!\()"), r"[^\1]"),
 )
-INLINE_CODE = re.compile(r"(?<![\w@])@(?=\S)([^@\n]+?)@(?![\w@])")
+INLINE_CODE = re.compile(r"(?<![\w@])@(?=\S)(?P<code>[^@\n]+?)@(?![\w@])")
 
 
 def read_textile(name: PurePath, data: bytes) -> Post:
@@ -39,11 +44,7 @@ def read_textile(name: PurePath, data: bytes) -> Post:
 
 
 def _textile_to_markdown(text: str) -> str:
-    parts, position = [], 0
-    for raw in RAW_HTML.finditer(text):
-        parts += [_convert_blocks(text[position : raw.start()]), raw[0].strip("=")]
-        position = raw.end()
-    return "".join([*parts, _convert_blocks(text[position:])])
+    return change_outside(text, ((*m.span(), m[0].strip("=")) for m in RAW_HTML.finditer(text)), _convert_blocks)
 
 
 def _convert_blocks(text: str) -> str:
@@ -90,16 +91,4 @@ def _convert_line(line: str) -> str:
 
 def _convert_phrases(line: str) -> str:
     """Emphasis, links and pictures of a line; what stands in code is not looked at."""
-    if len(line) > MAX_LINE:
-        return line
-    parts, position = [], 0
-    for code in INLINE_CODE.finditer(line):
-        parts += [_apply(line[position : code.start()]), f"`{code[1]}`"]
-        position = code.end()
-    return "".join([*parts, _apply(line[position:])])
-
-
-def _apply(text: str) -> str:
-    for pattern, markdown in PHRASES:
-        text = pattern.sub(markdown, text)
-    return text
+    return line if len(line) > MAX_MARKED_LINE else convert_phrases(line, PHRASES, INLINE_CODE)

@@ -24,8 +24,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--drop-stale", action="store_true", help="only delete a receipt that is out of date")
     arguments = parser.parse_args()
-    from blogtwin.inference.ollama import Ollama, model_settings, render_modelfile
+    from blogtwin.inference.ollama import model_settings, render_modelfile
     from blogtwin.inference.ollama_register import RECEIPT_FILE, drop_stale_receipt, register_and_record
+    from blogtwin.models.ollama_client import Ollama
 
     ollama = Ollama()
     if arguments.drop_stale:

@@ -13,7 +13,7 @@ from serve.catalog import BASE, TWIN
 from serve.settings import Settings
 
 if TYPE_CHECKING:
-    from blogtwin.inference.ollama import Ollama
+    from blogtwin.models.ollama_client import Ollama
 
 
 def select_engine(settings: Settings) -> tuple[str, str, dict[str, str]]:
@@ -41,7 +41,7 @@ def select_engine(settings: Settings) -> tuple[str, str, dict[str, str]]:
 
 def find_in_ollama() -> tuple[dict[str, str], str]:
     """({name here: name in Ollama}, reason). Empty unless Ollama runs and has the registered model."""
-    from blogtwin.inference.ollama import Ollama, OllamaError
+    from blogtwin.models.ollama_client import Ollama, OllamaError
 
     try:
         receipt = json.loads((OLLAMA_DIR / "receipt.json").read_text())
@@ -71,7 +71,7 @@ def find_in_ollama() -> tuple[dict[str, str], str]:
 
 def _can_chat(ollama: "Ollama", name: str) -> bool:
     """Whether a model of Ollama's answers chats; one for embeddings does not."""
-    from blogtwin.inference.ollama import OllamaError
+    from blogtwin.models.ollama_client import OllamaError
 
     try:
         return "completion" in ollama.show(name).get("capabilities", ["completion"])

@@ -183,7 +183,7 @@ class ModelPool:
             url, key = self.settings.openai_url.rstrip("/"), self.settings.openai_key.get_secret_value()
             return Engine("openai", url, key, model.base, penalty=self.settings.openai_penalty)
         if model.name in self.tags:
-            from blogtwin.inference.ollama import Ollama
+            from blogtwin.models.ollama_client import Ollama
 
             url = f"{Ollama().url}/v1"
             return Engine("ollama", url, "ollama", self.tags[model.name], penalty="repeat_penalty")

@@ -12,7 +12,7 @@ from blogtwin.hints import make_command
 from blogtwin.paths import GGUF_DIR, OLLAMA_DIR
 
 if TYPE_CHECKING:
-    from blogtwin.inference.ollama import Ollama
+    from blogtwin.models.ollama_client import Ollama
     from blogtwin.models.registry import BaseModelFiles
 
 RECEIPT_FILE = OLLAMA_DIR / "receipt.json"
@@ -20,7 +20,7 @@ RECEIPT_FILE = OLLAMA_DIR / "receipt.json"
 
 def drop_stale_receipt(ollama: "Ollama") -> None:
     """Delete the receipt if its models are no longer in Ollama, so that `dvc repro` registers the twin again."""
-    from blogtwin.inference.ollama import OllamaError
+    from blogtwin.models.ollama_client import OllamaError
 
     if not RECEIPT_FILE.is_file() or ollama.version() is None:
         return
@@ -40,8 +40,9 @@ def publish(ollama: "Ollama", params: Params, base: "BaseModelFiles", references
     `references`: [{"messages", "text"}], prompts and their rendering. Raises OllamaError, and deletes a model that
     can't be verified.
     """
-    from blogtwin.inference.ollama import OllamaError, model_settings
+    from blogtwin.inference.ollama import model_settings
     from blogtwin.inference.parity import verify_served_model
+    from blogtwin.models.ollama_client import OllamaError
 
     name, tag = f"{params.ollama.name}:{sha[:12]}", f"{params.ollama.name}:latest"
     settings = model_settings(base.template, params.prepare.system, params)
@@ -75,7 +76,7 @@ def register_and_record(
 
     Raises UserError; the previous version is then still active.
     """
-    from blogtwin.inference.ollama import OllamaError
+    from blogtwin.models.ollama_client import OllamaError
     from blogtwin.models import chat
 
     tokenizer = base.tokenizer()

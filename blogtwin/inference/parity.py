@@ -20,7 +20,7 @@ from blogtwin.models.registry import BaseModelFiles
 from blogtwin.paths import ADAPTER_DIR, GGUF_DIR
 
 if TYPE_CHECKING:
-    from blogtwin.inference.ollama import Ollama
+    from blogtwin.models.ollama_client import Ollama
 
 # What a good export reaches, in nats and as a fraction of tokens; beyond them the gate warns.
 MAX_DELTA, MIN_AGREEMENT = 0.10, {"f16": 0.9, "q8_0": 0.75}
@@ -162,7 +162,7 @@ def verify_served_model(ollama: "Ollama", name: str, base: BaseModelFiles, refer
 
     `references`: [{"messages", "text"}]. Raises OllamaError when the served model is nearer to the base.
     """
-    from blogtwin.inference.ollama import OllamaError
+    from blogtwin.models.ollama_client import OllamaError
 
     deltas: dict[str, list[float]] = {"twin": [], "base": []}
     answers = [ollama.answer(name, r["messages"], NUM_CHECKED_TOKENS) for r in references]

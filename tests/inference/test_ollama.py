@@ -14,7 +14,7 @@ from blogtwin.errors import UserError
 from blogtwin.files import sha256_file
 from blogtwin.inference import ollama as engine
 from blogtwin.inference import parity
-from blogtwin.models import chat, registry
+from blogtwin.models import chat, ollama_client, registry
 from blogtwin.models.llama_cpp import LlamaModel
 from tests.support.ollama_server import OllamaServer, render
 from tests.support.tiny_model import write_tiny_gguf
@@ -155,7 +155,7 @@ def test_the_receipt_proves_that_the_twin_answers_to_the_prompt_it_was_trained_o
 @pytest.mark.model
 def test_a_registered_twin_has_its_template_system_stops_and_decoding(registered):
     work, server = registered
-    shown = engine.Ollama(server.host).show("blogtwin")
+    shown = ollama_client.Ollama(server.host).show("blogtwin")
     params = load_params(work / "params.yaml")
     assert shown["system"] == SYSTEM
     assert shown["template"] == engine.go_template("chatml")["template"]
@@ -172,7 +172,7 @@ def test_a_registered_twin_has_its_template_system_stops_and_decoding(registered
 @pytest.mark.slow
 @pytest.mark.model
 def test_a_question_without_a_system_message_gets_the_twins_own(registered):
-    ollama = engine.Ollama(registered[1].host)
+    ollama = ollama_client.Ollama(registered[1].host)
     one, same, other = (
         ollama.answer("blogtwin", m, 8) for m in (CHAT[1:], CHAT, [{"role": "system", "content": "Count."}, CHAT[1]])
     )
@@ -301,7 +301,7 @@ def test_half_a_character_ends_what_is_compared(check, project):
 @pytest.mark.slow
 @pytest.mark.model
 def test_an_answer_with_nothing_to_compare_is_no_proof(check):
-    with pytest.raises(engine.OllamaError, match="no token of blogtwin that can be compared"):
+    with pytest.raises(ollama_client.OllamaError, match="no token of blogtwin that can be compared"):
         check([("\ufffd", -0.1)])
 
 
@@ -349,20 +349,20 @@ def test_refresh_is_no_hurdle_when_ollama_cannot_list_its_models(tmp_path, serve
 def test_a_blob_with_another_digest_is_refused_and_the_reason_told(server, tmp_path):
     # the server checks for real: what the tests above call pushed has arrived whole
     (tmp_path / "file").write_bytes(b"GGUF" * 500_000)
-    with pytest.raises(engine.OllamaError, match="answered 400 .* digest mismatch"):
-        engine.Ollama(server.host).push_blob(tmp_path / "file", "0" * 64)
+    with pytest.raises(ollama_client.OllamaError, match="answered 400 .* digest mismatch"):
+        ollama_client.Ollama(server.host).push_blob(tmp_path / "file", "0" * 64)
     assert not list(server.folder.iterdir())
 
 
 def test_a_create_from_a_blob_that_is_not_there_is_an_error(server):
-    with pytest.raises(engine.OllamaError, match="could not create x:1: open .*no such file"):
-        engine.Ollama(server.host).create("x:1", "twin.gguf", "0" * 64, {})
+    with pytest.raises(ollama_client.OllamaError, match="could not create x:1: open .*no such file"):
+        ollama_client.Ollama(server.host).create("x:1", "twin.gguf", "0" * 64, {})
 
 
 def test_an_error_of_v1_is_told_in_its_own_words(server):
     # /v1 has OpenAI's form of an error, an object; /api a string
-    with pytest.raises(engine.OllamaError, match=r"answered 404 to /v1/chat/completions: model 'x' not found$"):
-        engine.Ollama(server.host).answer("x", CHAT, 8)
+    with pytest.raises(ollama_client.OllamaError, match=r"answered 404 to /v1/chat/completions: model 'x' not found$"):
+        ollama_client.Ollama(server.host).answer("x", CHAT, 8)
 
 
 def test_ollama_host_is_read_as_ollama_reads_it():
@@ -379,13 +379,13 @@ def test_ollama_host_is_read_as_ollama_reads_it():
         "::1": "http://[::1]:11434",
         "[::]:5000": "http://[::1]:5000",
     }
-    assert {host: engine.server_address(host) for host in addresses} == addresses
+    assert {host: ollama_client.server_address(host) for host in addresses} == addresses
 
 
 @pytest.mark.parametrize("host", ["[::1", "box:port"])
 def test_an_ollama_host_that_is_no_address_is_the_users_to_mend(host):
     with pytest.raises(UserError, match="OLLAMA_HOST is "):
-        engine.Ollama(host)
+        ollama_client.Ollama(host)
 
 
 # --- templates --------------------------------------------------------------------------------------------------------

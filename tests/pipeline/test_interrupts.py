@@ -38,7 +38,7 @@ CTRL_C = {
     "split, writing": ("blogtwin.files:json.dumps", 20),
     "train, in the second step": ("train.training_log:TrainingLog.log_step", 2),
     "export_gguf, with the twin made": ("blogtwin.models.gguf_export:write_lora_gguf", 1),
-    "ollama_create, with the twin unchecked": ("blogtwin.inference.ollama:Ollama.answer", 1),
+    "ollama_create, with the twin unchecked": ("blogtwin.models.ollama_client:Ollama.answer", 1),
 }
 # Where the disk is full: (from this call on, the largest file in bytes), so that some of a stage is written and some is
 # not.

@@ -17,6 +17,7 @@ from blogtwin.models.llama_cpp import LlamaModel
 from blogtwin.sampling import SamplingParams
 from blogtwin.text.sentences import split_sentences
 from corpus.augmentation import TEMPLATES
+from corpus.examples import WRITE_TEMPLATES, truncate
 
 CONTEXT_TOKENS = 1024  # of a prompt and the paragraph so far
 MAX_SEQUENCES = 16
@@ -34,7 +35,8 @@ def trained_messages(system: str, lines: Sequence[str]) -> list[dict[str, str]]:
 
 
 class NotesModel:
-    """A model that is asked for passages from notes: `messages(lines)` is the chat that asks. A context manager."""
+    """A model that is asked for passages from notes: `messages(lines)` is the chat that asks. `system`: the message
+    with which a twin was trained. A context manager."""
 
     def __init__(
         self,
@@ -42,8 +44,9 @@ class NotesModel:
         adapter: Path | None,
         tokenizer: Any,
         messages: Callable[[Sequence[str]], list[dict[str, str]]],
+        system: str = "",
     ) -> None:
-        self.tokenizer, self.messages = tokenizer, messages
+        self.tokenizer, self.messages, self.system = tokenizer, messages, system
         self.model = LlamaModel(weights, adapter, CONTEXT_TOKENS, MAX_SEQUENCES)
 
     def __enter__(self) -> "NotesModel":
@@ -57,9 +60,13 @@ class NotesModel:
         return chat.encode_prompt(self.tokenizer, self.messages(lines))
 
     def writer(self, source: str, name: str) -> SentenceWriter:
-        """What writes candidates for notes with their title, the `source`. `name`: the model's."""
+        """What writes candidates for notes after their title, the `source`. `name`: the model's."""
         encode = functools.partial(chat.encode, self.tokenizer)
-        return SentenceWriter(self.model, self.encode_prompt, encode, source, name)
+        title = truncate(source.partition("\n")[0], lambda text: len(encode(text)))
+        asked = {"instruction": WRITE_TEMPLATES[0].replace("{title}", title), "input": ""}
+        messages = [one for one in chat.prompt_messages(asked, self.system) if one["content"]]
+        post_prompt = chat.encode_prompt(self.tokenizer, messages)
+        return SentenceWriter(self.model, self.encode_prompt, encode, source, name, post_prompt)
 
     def drafter(self, title: str, notes: str, seed: int, per_round: int) -> Drafter:
         """The search for one set of notes; see blogtwin.drafting.drafter.Drafter."""

@@ -95,11 +95,12 @@ class DraftingModels:
         with contextlib.ExitStack() as stack:
             base = registry.resolve_base(params.train.base)
             if untrained:
-                weights, ask = quantised_base(base, params.export.quantization), plain_messages
+                weights, ask, system = quantised_base(base, params.export.quantization), plain_messages, ""
             else:
-                weights, ask = require_twin(), functools.partial(trained_messages, params.prepare.system)
+                system = params.prepare.system
+                weights, ask = require_twin(), functools.partial(trained_messages, system)
             self.weights = [weights]
-            self.twin = stack.enter_context(NotesModel(weights, None, base.tokenizer(), ask))
+            self.twin = stack.enter_context(NotesModel(weights, None, base.tokenizer(), ask, system))
             self.content = None
             if content:
                 plain = registry.resolve_base(content)

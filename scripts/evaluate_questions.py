@@ -35,7 +35,7 @@ def main() -> None:
     chosen = [one for one in sets if one.split == given.split][: given.limit]
     cases = []
     ask = functools.partial(trained_messages, params.prepare.system)
-    with NotesModel(GGUF_DIR / "twin.gguf", None, base.tokenizer(), ask) as model:
+    with NotesModel(GGUF_DIR / "twin.gguf", None, base.tokenizer(), ask, params.prepare.system) as model:
         for note_set in chosen:
             cut = cut_fact(note_set, params.eval.seed)
             if cut is None:

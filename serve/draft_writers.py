@@ -65,7 +65,8 @@ class LoadedLocalModel:
         from eval.drafting import NotesModel
 
         tokenizer = AutoTokenizer.from_pretrained(model.base_folder)
-        self.notes_model = NotesModel(model.weights, model.adapter, tokenizer, messages_of(model))
+        system = model.system if model.is_twin else ""
+        self.notes_model = NotesModel(model.weights, model.adapter, tokenizer, messages_of(model), system)
         llama = self.notes_model.model
         llama.pieces()
         prompt = self.notes_model.encode_prompt(["one line"])

@@ -15,6 +15,7 @@ SENTENCE_STOP = re.compile(r"[.!?…][\"”’)\]]*(?=\s|$)")
 MAX_SENTENCE_TOKENS = 56
 TOP_P = 0.95
 STRAGGLERS = 3  # answers of a round that are not waited for
+MAX_LEAD_TOKENS = 300  # of the text before a sentence, by which it is judged as prose
 PULL = 1.0  # nats on the beginning of a word that the sentence should still hold
 
 
@@ -55,7 +56,8 @@ class SentenceFence(Fence):
 
 class SentenceWriter:
     """Writes candidates with one model. `encode_prompt(lines)` gives the token ids of the prompt that asks for a
-    passage from these notes, `encode(text)` those of text."""
+    passage from these notes, `encode(text)` those of text; `post_prompt` are those of the prompt that asks for a post
+    by its title alone."""
 
     has_fence = True
 
@@ -66,8 +68,10 @@ class SentenceWriter:
         encode: Callable[[str], list[int]],
         source: str,
         name: str = "",
+        post_prompt: Sequence[int] = (),
     ):
         self.model, self.encode_prompt, self.encode, self.source = model, encode_prompt, encode, source
+        self.post_prompt = list(post_prompt)
         self.name = name
         self.notes = Licences(source, source)
         self.written_tokens = 0
@@ -106,6 +110,15 @@ class SentenceWriter:
         self.candidates += len(prefixes)
         self.written_tokens += sum(len(answer.ids) for answer in prefixes)
         self.reached = [[tuple(fence.reached.values()) for fence in of_round] for of_round in fences]
+
+    def prose_log_likelihoods(self, before: str, texts: list[str]) -> list[float]:
+        """Nats per token of each text after `before` in a post of that title, without the notes. A blank at the end of
+        `before` is read with the text: it belongs to the token of its first word."""
+        lead = before.rstrip(" ")
+        continuations = [self.encode(before[len(lead) :] + text) for text in texts]
+        prompt = self.post_prompt + (self.encode(lead)[-MAX_LEAD_TOKENS:] if lead else [])
+        found = self.model.continuation_log_likelihoods(prompt, continuations, fresh=not self.candidates)
+        return [float(nats.mean()) for nats in found]
 
     def _answers(self, request: Request) -> list[tuple[Generation, SentenceFence]]:
         """The answers of a request, still to be written, each with its fence."""

@@ -13,7 +13,7 @@ from blogtwin.drafting.gates import NoChecks, TextChecks, rejection_reason
 from blogtwin.drafting.notes import NoteLine, parse_notes
 from blogtwin.drafting.questions import QuestionCollector, Reach
 from blogtwin.drafting.room import Room, best_addition
-from blogtwin.drafting.scoring import Scored, score_candidate
+from blogtwin.drafting.scoring import Scored, rank_by_prose, score_candidate
 from blogtwin.text.sentences import split_evenly
 from blogtwin.text.tokens import tokenise_words
 
@@ -24,6 +24,7 @@ MIN_RECALL = 0.5  # of a line by the best candidate, below which the writer's ow
 MAX_FOREIGN = 0.6  # share of content words that the notes don't have, above which nothing in them says the sentence
 MIN_PULLED_CHARS = 4  # of a word of the notes whose beginning is made likelier
 MAX_LINE_CHARS = 400
+PATIENT_ROUNDS = 2  # after so many a sentence that tells the line is enough, though it copies or adds words
 ROUNDS_FOR_TWO_LINES = 2  # of a tight draft, in which a sentence that tells two lines is looked for
 SEED_STRIDE = 1000  # between the seeds of two rounds: more than candidates in a round
 
@@ -54,6 +55,10 @@ class Writer(Protocol):
         self, requests: Iterable[Request], take: Callable[[Candidate], object], enough: Callable[[], bool]
     ) -> None:
         """Hand the candidates of one request after the other to `take`, each text once, until there are `enough`."""
+
+    def prose_log_likelihoods(self, before: str, texts: list[str]) -> list[float]:
+        """Nats per token of each text after `before` in a post of that title, by a model that does not see the notes;
+        zeros where it can't be asked."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +227,8 @@ class Drafter:
         def is_enough() -> bool:
             begun = self.rounds - before_rounds
             both = self.room == "tight" and len(todo) > 1 and begun <= ROUNDS_FOR_TWO_LINES
-            return sum(scored.is_accepted and (scored.tells_next or not both) for scored in found) >= enough
+            good = [one.tells_first if begun >= PATIENT_ROUNDS else one.is_accepted for one in found]
+            return sum(ok and (one.tells_next or not both) for ok, one in zip(good, found, strict=True)) >= enough
 
         requests = [
             Request(shown, before, window, wanted, self.per_round, temperature, 0, prefix)
@@ -231,7 +237,12 @@ class Drafter:
         self.writer.write_rounds(self._rounds(requests), take, is_enough)
         for answers in self.writer.reached:
             self.wishes.add(answers, todo[0].number)
-        return sorted(found, key=lambda scored: -scored.score)
+        return rank_by_prose(found, lambda texts: self.writer.prose_log_likelihoods(self._text_before(before), texts))
+
+    def _text_before(self, before: str) -> str:
+        """The paragraph of the draft before this one, and what is written of this one; ends as a sentence may begin."""
+        last = self.text.rpartition("\n\n")[2]
+        return (f"{last}\n\n" if last else "") + (f"{before} " if before else "")
 
     def _rejection_reason(self, text: str, before: str, window: str) -> str | None:
         """Why a sentence can't stand after `before`, the paragraph so far; `window`: what it may tell."""

@@ -68,6 +68,10 @@ class EngineWriter:
         """Hand the candidates of one request after the other to `take`, each text once, until there are `enough`."""
         write_in_turn(self.write, requests, take, enough)
 
+    def prose_log_likelihoods(self, before: str, texts: list[str]) -> list[float]:
+        """Zeros: servers tell the probabilities of what they write, not of a text that they are given."""
+        return [0.0] * len(texts)
+
     def _run(self, work: Callable[["httpx2.AsyncClient"], Coroutine[Any, Any, Result]]) -> Result:
         """The result of `work(client)`; given up as soon as the draft is no longer wanted."""
 

@@ -7,7 +7,7 @@ words is forbidden to come twice: one of five tokens does so in half of the samp
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -134,6 +134,34 @@ class Decoder:
             ended += self._write_tokens(strength, answers)
         return ended
 
+    def log_likelihoods(self, prompt: list[int], continuations: Sequence[list[int]]) -> list[np.ndarray]:
+        """For each continuation of a prompt (token ids) the natural log-probability of each of its tokens, by the model
+        with its adapter at full strength. The continuations are read in one step: at most `model.sequences` of them,
+        together as long as the context. Nothing may be written at the time."""
+        assert not self.is_busy()
+        assert len(continuations) <= self.model.sequences
+        known, memory = prompt[:-1], self.lib.llama_get_memory(self.model.context)
+        source, shared = self._most_shared(known, [strength == 1.0 for strength in self.strengths])
+        self.model.set_strength(1.0)
+        self.lib.llama_memory_seq_rm(memory, source, shared, -1)
+        for start in range(shared, len(known), PIECE_TOKENS):
+            piece = known[start : start + PIECE_TOKENS]
+            self.model.decode([(token, at, source, False) for at, token in enumerate(piece, start)])
+        self.cached[source], self.strengths[source] = list(known), 1.0
+        batch: list[tuple[int, int, int, bool]] = []
+        for place, continuation in enumerate(continuations):
+            if place != source:
+                self._copy_sequence(source, place)
+            read = [prompt[-1], *continuation[:-1]]
+            batch += [(token, at, place, True) for at, token in enumerate(read, len(known))]
+            self.cached[place] = known + read
+        self.model.decode(batch)
+        rows = iter(range(len(batch)))
+        return [
+            np.array([log_softmax(self.model.logits(next(rows)))[token] for token in continuation], np.float32)
+            for continuation in continuations
+        ]
+
     def close(self) -> None:
         """Free llama.cpp's samplers."""
         for sampler in self.samplers.values():
@@ -178,19 +206,25 @@ class Decoder:
             return None
         answer, place = self.waiting.popleft(), len(self.active)
         usable = [answer.reuse and strength == answer.strength for strength in self.strengths]
-        shared = [
-            len(os.path.commonprefix([tokens, answer.prompt[:-1]])) if valid else 0
-            for tokens, valid in zip(self.cached, usable, strict=True)
-        ]
-        best = max(range(self.model.sequences), key=lambda s: (shared[s], s == place))
+        best, shared = self._most_shared(answer.prompt[:-1], usable, place)
         if best != place:
             self._copy_sequence(best, place)
-        self.lib.llama_memory_seq_rm(self.lib.llama_get_memory(self.model.context), place, shared[best], -1)
-        answer.read, self.strengths[place] = shared[best], answer.strength
+        self.lib.llama_memory_seq_rm(self.lib.llama_get_memory(self.model.context), place, shared, -1)
+        answer.read, self.strengths[place] = shared, answer.strength
         self.cached[place] = answer.prompt[: answer.read]
         self.samplers[answer] = self._create_sampler(answer.sampling, answer.seed)
         self.active.append(answer)
         return answer
+
+    def _most_shared(self, tokens: list[int], usable: Sequence[bool], place: int = -1) -> tuple[int, int]:
+        """(the sequence whose cache holds the longest beginning of `tokens`, how many tokens that is); of equal ones
+        `place`, else the last: the first ones are those that are written over next."""
+        shared = [
+            len(os.path.commonprefix([cached, tokens])) if valid else 0
+            for cached, valid in zip(self.cached, usable, strict=True)
+        ]
+        best = max(range(self.model.sequences), key=lambda s: (shared[s], s == place, place < 0 and s))
+        return best, shared[best]
 
     def _read_piece(self, answer: Generation) -> int:
         """Let the model read the next piece of a prompt; returns where in the batch its last token stands."""

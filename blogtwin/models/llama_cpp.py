@@ -208,6 +208,28 @@ class LlamaModel:
         """
         self.worker.submit(self._write_rounds, rounds, take, enough, stragglers, fresh).result()
 
+    def continuation_log_likelihoods(
+        self, prompt: list[int], continuations: Sequence[list[int]], fresh: bool = True
+    ) -> list[np.ndarray]:
+        """For each continuation of a prompt (token ids) the natural log-probability of each of its tokens; read in one
+        step, at most `sequences` of them. `fresh` as in `write`."""
+        return self.worker.submit(self._continuation_log_likelihoods, prompt, continuations, fresh).result()
+
+    def _continuation_log_likelihoods(
+        self, prompt: list[int], continuations: Sequence[list[int]], fresh: bool
+    ) -> list[np.ndarray]:
+        decoder, self.decoder = self._decoder(fresh), None  # none is left behind that is half read
+        found = decoder.log_likelihoods(prompt, continuations)
+        self.decoder = decoder
+        return found
+
+    def _decoder(self, fresh: bool) -> Decoder:
+        """The decoder of the call before; a `fresh` one, or where there is none, with an empty cache."""
+        if fresh or self.decoder is None:
+            self.renew_context()
+            self.decoder = Decoder(self)
+        return self.decoder
+
     def _write_rounds(
         self,
         rounds: Iterable[Sequence[Generation]],
@@ -216,10 +238,7 @@ class LlamaModel:
         stragglers: int,
         fresh: bool,
     ) -> None:
-        if fresh or self.decoder is None:
-            self.renew_context()
-            self.decoder = Decoder(self)
-        decoder, unfinished = self.decoder, list[Generation]()
+        decoder, unfinished = self._decoder(fresh), list[Generation]()
 
         def write_until(left: int) -> None:
             while len(unfinished) > left:

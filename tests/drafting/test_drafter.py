@@ -27,6 +27,7 @@ class Scripted:
         self.say, self.asked, self.name = say, [], name
         self.candidates = self.written_tokens = 0
         self.reached = []
+        self.compared = []
 
     def write(self, request: Request) -> list[Candidate]:
         self.asked.append(request)
@@ -37,6 +38,10 @@ class Scripted:
 
     def write_rounds(self, requests, take, enough) -> None:
         write_in_turn(self.write, requests, take, enough)
+
+    def prose_log_likelihoods(self, before, texts):
+        self.compared.append((before, texts))
+        return [-1.0 if "which" in text else -3.0 for text in texts]
 
 
 def first_line(request: Request) -> str:
@@ -65,6 +70,19 @@ def test_a_line_is_told_in_the_models_words_and_in_the_writers_order():
     assert [(s.status, s.lines) for s in sentences] == [("supported", (n,)) for n in range(3)]
     assert drafter.text == paragraphs[0].text == " ".join(TELLING.values())
     assert drafter.rounds == 3 and drafter.rejected == {}  # an accepted sentence ends its search
+
+
+def test_of_sentences_that_tell_alike_the_likelier_prose_stands_and_is_judged_where_it_would_stand():
+    def two(request):
+        return [
+            t := telling(request)[0],
+            t.replace(", I would add, ", " is one which ").replace("It was", "It was, which"),
+        ]
+
+    drafter, _, sentences = draft(two, f"{LINES[0]}\n\n{LINES[2]}\n{LINES[1]}")
+    rope, old, thick = (s.text for s in sentences)
+    assert "which" in old and "which" in thick
+    assert [before for before, _ in drafter.writer.compared[-2:]] == [f"{rope}\n\n", f"{rope}\n\n{old} "]
 
 
 def test_where_the_model_tells_nothing_the_writers_own_words_stand_marked():

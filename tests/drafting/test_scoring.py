@@ -4,7 +4,7 @@ import pytest
 
 from blogtwin.drafting.candidates import Candidate
 from blogtwin.drafting.claims import content_stems, parse_claim
-from blogtwin.drafting.scoring import copied_share, score_candidate
+from blogtwin.drafting.scoring import MAX_COMPARED, copied_share, rank_by_prose, score_candidate
 
 NOTES = ["rope 22 mm, cost 118 pounds", "Denzil did not like it", "dog chased cat under boat"]
 KNOWN = frozenset(content_stems("\n".join(NOTES)))
@@ -89,3 +89,25 @@ def test_copied_is_what_stands_in_runs_of_four_words():
     assert copied_share("well the dog chased a cat", ["dog chased cat under boat"]) == 0
     assert copied_share("so dog chased cat under it", ["dog chased cat under boat"]) == pytest.approx(4 / 6)
     assert copied_share("", ["dog"]) == 0
+
+
+def test_prose_decides_among_those_that_tell_alike_and_raises_none_that_tells_less():
+    jotted, prose = "My rope is 22 mm, cost 118 pounds.", "The rope is 22 mm and it cost 118 pounds."
+    less = "It is a rope of 22 mm that I have."
+    found = [scored(less), scored(jotted), scored(prose)]
+    asked = []
+
+    def likelihoods(texts):
+        asked.append(texts)
+        return [{jotted: -4.0, prose: -2.0}[text] for text in texts]
+
+    assert [one.candidate.text for one in rank_by_prose(found, likelihoods)] == [prose, jotted, less]
+    assert sorted(asked[0]) == sorted([jotted, prose])
+    assert rank_by_prose([found[0]], likelihoods) == [found[0]] and len(asked) == 1  # nothing to compare
+
+
+def test_only_the_best_are_compared_as_prose():
+    found = [scored(f"My rope is 22 mm and cost 118 pounds, {'so ' * n}I said.") for n in range(MAX_COMPARED + 3)]
+    compared = []
+    ranked = rank_by_prose(found, lambda texts: compared.extend(texts) or [0.0] * len(texts))
+    assert len(compared) == MAX_COMPARED and len(ranked) == len(found)

@@ -143,6 +143,19 @@ def test_without_enough_the_next_round_begins_beside_the_last_answers_and_all_en
     assert [len(answer.ids) for answer in (*first, *second)] == [2, 9, 3, 12]
 
 
+def test_continuations_are_as_likely_together_as_alone_and_writing_goes_on_undisturbed(model, prompt):
+    first, other = rounds_of(prompt, (4, 6), (5,))
+    model.write_rounds([first], lambda answer: None, lambda: False, 0)
+    lead = model.tokenize("A title. The rope is old, and was never replaced in nine years of use.")
+    texts = [model.tokenize(text) for text in (" It broke.", " Nobody saw it, and it hung there till May.", " I")]
+    found = [model.continuation_log_likelihoods(lead, texts, fresh=False) for _ in range(2)]  # read, then kept
+    model.write_rounds([other], lambda answer: None, lambda: False, 0, fresh=False)
+    for nats in found:
+        for ids, ours in zip(texts, nats, strict=True):
+            assert ours == pytest.approx(model.log_likelihoods(lead, ids), abs=0.05)
+    assert other[0].log_likelihood == pytest.approx(float(model.log_likelihoods(prompt, other[0].ids).sum()), abs=0.2)
+
+
 def test_whoever_stops_the_rounds_is_heard_and_the_model_writes_on_afterwards(model, prompt):
     def stop(answer):
         raise RuntimeError("no longer wanted")

@@ -24,7 +24,6 @@ MIN_RECALL = 0.5  # of a line by the best candidate, below which the writer's ow
 MAX_FOREIGN = 0.6  # share of content words that the notes don't have, above which nothing in them says the sentence
 MIN_PULLED_CHARS = 4  # of a word of the notes whose beginning is made likelier
 MAX_LINE_CHARS = 400
-PATIENT_ROUNDS = 2  # after so many a sentence that tells the line is enough, though it copies or adds words
 ROUNDS_FOR_TWO_LINES = 2  # of a tight draft, in which a sentence that tells two lines is looked for
 SEED_STRIDE = 1000  # between the seeds of two rounds: more than candidates in a round
 
@@ -227,8 +226,7 @@ class Drafter:
         def is_enough() -> bool:
             begun = self.rounds - before_rounds
             both = self.room == "tight" and len(todo) > 1 and begun <= ROUNDS_FOR_TWO_LINES
-            good = [one.tells_first if begun >= PATIENT_ROUNDS else one.is_accepted for one in found]
-            return sum(ok and (one.tells_next or not both) for ok, one in zip(good, found, strict=True)) >= enough
+            return sum(scored.is_accepted and (scored.tells_next or not both) for scored in found) >= enough
 
         requests = [
             Request(shown, before, window, wanted, self.per_round, temperature, 0, prefix)

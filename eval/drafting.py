@@ -1,6 +1,7 @@
 """A model that drafts from notes, asked as the twin was trained to be asked; and unsearched drafts to compare with."""
 
 import functools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from corpus.examples import WRITE_TEMPLATES, truncate
 
 CONTEXT_TOKENS = 1024  # of a prompt and the paragraph so far
 MAX_SEQUENCES = 16
+PROBE_ANSWERS, PROBE_TOKENS = 8, 16  # by which the machine's speed is measured
 TOKENS_PER_LINE, EXTRA_TOKENS = 40, 40  # maximum of a whole draft
 
 
@@ -71,6 +73,14 @@ class NotesModel:
     def drafter(self, title: str, notes: str, seed: int, per_round: int) -> Drafter:
         """The search for one set of notes; see blogtwin.drafting.drafter.Drafter."""
         return Drafter(self.writer(f"{title}\n{notes}", "twin"), title, notes, seed, per_round)
+
+    def measure_speed(self) -> float:
+        """Tokens per second of answers written in step; some seconds' work on a slow machine."""
+        prompt = self.encode_prompt(["one line"])
+        started = time.perf_counter()
+        sampling = SamplingParams(PROBE_TOKENS, 1.0, 1.0, 1.0)
+        answers = self.model.write([prompt] * PROBE_ANSWERS, [sampling] * PROBE_ANSWERS, [*range(PROBE_ANSWERS)])
+        return sum(answer["written_tokens"] for answer in answers) / (time.perf_counter() - started)
 
     def write_whole(self, lines: Sequence[str], sampling: SamplingParams, seed: int, count: int) -> list[str]:
         """`count` whole drafts of the prompt with all lines, each as it comes: no fence, no checks."""

@@ -8,14 +8,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from blogtwin import memory
 from blogtwin.cache import cache_key, code_fingerprint
 from blogtwin.config import Params
 from blogtwin.console import echo
 from blogtwin.drafting.drafter import Drafter, DraftParagraph, DraftSentence
+from blogtwin.drafting.notes import parse_notes
 from blogtwin.drafting.plain_prompt import plain_messages
+from blogtwin.drafting.receipt import candidates_for
 from blogtwin.drafting.two_models import TwoModelDrafter
 from blogtwin.errors import UserError
 from blogtwin.files import nan_to_none, read_jsonl, sha256_file, write_json, write_jsonl
@@ -39,6 +41,14 @@ UNTRAINED = "base_drafter"  # the base model, without the adapter, through the s
 DRAFTING_CODE = ("blogtwin/drafting/*.py", "blogtwin/text/*.py", "blogtwin/models/decoding.py", "eval/drafting.py")
 NUM_WHOLE = {"one_draft": 1, "best_of_8": 8}
 Row = dict[str, Any]
+
+
+class Effort(NamedTuple):
+    """How long a search may take: `candidates` in each round; with 0 as many as fit `seconds` at this machine's speed,
+    as the server counts them."""
+
+    candidates: int
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -114,8 +124,16 @@ class DraftingModels:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def drafter(self, title: str, notes: str, seed: int, per_round: int) -> Drafter | TwoModelDrafter:
+    @functools.cached_property
+    def tokens_per_second(self) -> float:
+        """What this machine writes; where two models write, one after the other."""
+        models = [self.twin] if self.content is None else [self.twin, self.content]
+        return 1 / sum(1 / model.measure_speed() for model in models)
+
+    def drafter(self, title: str, notes: str, seed: int, effort: Effort) -> Drafter | TwoModelDrafter:
         """The search for one set of notes."""
+        lines = sum(line.kind == "claim" for line in parse_notes(notes))
+        per_round = effort.candidates or candidates_for(effort.seconds, lines, self.tokens_per_second)
         if self.content is None:
             return self.twin.drafter(title, notes, seed, per_round)
         source = f"{title}\n{notes}"
@@ -124,21 +142,25 @@ class DraftingModels:
 
 
 def write_drafts(
-    models: DraftingModels, system: str, cases: Sequence[DraftCase], params: Params, per_round: int, key: str
+    models: DraftingModels, system: str, cases: Sequence[DraftCase], params: Params, effort: Effort, key: str
 ) -> Iterable[Row]:
     """A row for each case: {name, system, counterfactual, notes, sentences: [text, status, lines], draft, seconds,
-    first_seconds: until the first paragraph, peak_mb: of this process so far, made_by: `key`, see `draft_key`}."""
+    first_seconds: until the first paragraph, candidates: in each round, peak_mb: of this process so far, made_by: `key`,
+    see `draft_key`}."""
     for case in cases:
         started = time.perf_counter()
         title, notes, seed = case.note_set.title, case.note_set.as_text(), params.eval.seed
         if system in ("drafter", UNTRAINED):
             paragraphs, first_seconds = [], 0.0
-            for paragraph in models.drafter(title, notes, seed, per_round).paragraphs():
+            drafter = models.drafter(title, notes, seed, effort)
+            candidates = drafter.per_round
+            for paragraph in drafter.paragraphs():
                 paragraphs.append(paragraph)
                 first_seconds = first_seconds or time.perf_counter() - started
         else:
             lines = [line.line for line in case.note_set.notes]
-            texts = models.twin.write_whole(lines, SamplingParams.from_params(params.eval), seed, NUM_WHOLE[system])
+            candidates = NUM_WHOLE[system]
+            texts = models.twin.write_whole(lines, SamplingParams.from_params(params.eval), seed, candidates)
             paragraphs = as_paragraphs(best_of(texts, title, notes))
             first_seconds = time.perf_counter() - started
         yield {
@@ -150,19 +172,20 @@ def write_drafts(
             "draft": "\n\n".join(paragraph.text for paragraph in paragraphs),
             "seconds": round(time.perf_counter() - started, 2),
             "first_seconds": round(first_seconds, 2),
+            "candidates": candidates,
             "peak_mb": round(memory.peak_mb()),
             "made_by": key,
         }
 
 
-def draft_key(models: DraftingModels, params: Params, per_round: int) -> str:
+def draft_key(models: DraftingModels, params: Params, effort: Effort) -> str:
     """A hash of what decides a draft besides its notes: models, settings, and the code that drafts."""
-    settings = [params.prepare.system, params.eval.model_dump(), per_round]
+    settings = [params.prepare.system, params.eval.model_dump(), *effort]
     return cache_key([*map(sha256_file, models.weights), *settings, code_fingerprint(DRAFTING_CODE)])
 
 
 def write_systems(
-    systems: Sequence[str], cases: dict[bool, list[DraftCase]], params: Params, per_round: int, content: str, file: Path
+    systems: Sequence[str], cases: dict[bool, list[DraftCase]], params: Params, effort: Effort, content: str, file: Path
 ) -> list[Row]:
     """The rows of all systems and cases, written to `file` as they are made. Those in `file` that the same models, code
     and notes made are kept, also of other systems. Prints each with the time that is left."""
@@ -170,13 +193,13 @@ def write_systems(
     rows = [row for row in (read_jsonl(file) if file.is_file() else []) if _identity(row) in wanted]
     for system in systems:
         with DraftingModels(params, content, system == UNTRAINED) as models:
-            key = draft_key(models, params, per_round)
+            key = draft_key(models, params, effort)
             rows = [row for row in rows if row["system"] != system or row.get("made_by") == key]
             have = {_identity(row) for row in rows if row["system"] == system}
             for swapped, group in cases.items():
                 todo = [case for case in group if (swapped, case.name, case.note_set.as_text()) not in have]
                 started = time.perf_counter()
-                for done, row in enumerate(write_drafts(models, system, todo, params, per_round, key), 1):
+                for done, row in enumerate(write_drafts(models, system, todo, params, effort, key), 1):
                     rows.append(row)
                     write_jsonl(file, rows)
                     left = (time.perf_counter() - started) / done * (len(todo) - done)

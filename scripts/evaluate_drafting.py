@@ -5,7 +5,7 @@ Reads   tests/data/notes/<blog>/*.yaml, artifacts/gguf/twin.gguf; for another bl
 Writes  artifacts/eval/drafting.json, artifacts/eval/drafts.jsonl (to be read aloud), draft_scores.jsonl beside them
 Run     python scripts/evaluate_drafting.py [--split test|valid] [--blog sample] [--candidates 8] [--limit N]
             [--system drafter --system one_draft --system best_of_8 --system base_drafter] [--counterfactual]
-            [--drafts FILE] [--resume]
+            [--drafts FILE] [--resume] [--seconds 30]   in place of --candidates: a time for each draft
             [--content BASE]   a base model that writes plain sentences first, which the twin puts into the voice
 """
 
@@ -20,12 +20,13 @@ from blogtwin.files import read_jsonl
 
 
 def main() -> None:
-    from eval.drafting_run import DRAFTS_FILE, SYSTEMS, judge, load_cases, render_figures, write_systems
+    from eval.drafting_run import DRAFTS_FILE, SYSTEMS, Effort, judge, load_cases, render_figures, write_systems
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--split", choices=["test", "valid"], default="test")
     parser.add_argument("--blog", default="sample")
     parser.add_argument("--candidates", type=int, default=8, help="of each round of the search")
+    parser.add_argument("--seconds", type=float, default=0, help="as many candidates as fit this time, as the server")
     parser.add_argument("--limit", type=int, default=1000, help="sets of notes at most")
     parser.add_argument("--system", action="append", choices=SYSTEMS, help="drafter, if not given")
     parser.add_argument("--counterfactual", action="store_true", help="also from notes with other numbers and names")
@@ -42,8 +43,10 @@ def main() -> None:
         if not given.resume:
             DRAFTS_FILE.unlink(missing_ok=True)
         systems = given.system or SYSTEMS[:1]
-        rows = write_systems(systems, cases, params, given.candidates, given.content, DRAFTS_FILE)
-    about = {"blog": given.blog, "split": given.split, "candidates": given.candidates, "content_model": given.content}
+        effort = Effort(0 if given.seconds else given.candidates, given.seconds)
+        rows = write_systems(systems, cases, params, effort, given.content, DRAFTS_FILE)
+    about = {"blog": given.blog, "split": given.split, "content_model": given.content}
+    about |= {"seconds": given.seconds} if given.seconds else {"candidates": given.candidates}
     figures = judge(rows, cases, given.blog, params, about)
     echo(render_figures(figures))
 

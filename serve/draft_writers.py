@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from blogtwin.drafting.drafter import Writer
 
 MAX_COPIED_WORDS = 14  # in a row, of a post that was learnt
-PROBE_CANDIDATES, PROBE_TOKENS = 8, 16  # answers by which the machine's speed is measured
 
 
 @dataclass(frozen=True)
@@ -61,19 +60,13 @@ class LoadedLocalModel:
     def __init__(self, model: LocalModel) -> None:
         from transformers import AutoTokenizer
 
-        from blogtwin.sampling import SamplingParams
         from eval.drafting import NotesModel
 
         tokenizer = AutoTokenizer.from_pretrained(model.base_folder)
         system = model.system if model.is_twin else ""
         self.notes_model = NotesModel(model.weights, model.adapter, tokenizer, messages_of(model), system)
-        llama = self.notes_model.model
-        llama.pieces()
-        prompt = self.notes_model.encode_prompt(["one line"])
-        started = time.perf_counter()
-        sampling = SamplingParams(PROBE_TOKENS, 1.0, 1.0, 1.0)
-        answers = llama.write([prompt] * PROBE_CANDIDATES, [sampling] * PROBE_CANDIDATES, [*range(PROBE_CANDIDATES)])
-        self.tokens_per_second = sum(a["written_tokens"] for a in answers) / (time.perf_counter() - started)
+        self.notes_model.model.pieces()
+        self.tokens_per_second = self.notes_model.measure_speed()
 
     def writer(self, model: LocalModel, source: str) -> "Writer":
         """What writes candidates for notes with their title, the `source`."""

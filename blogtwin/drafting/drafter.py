@@ -1,6 +1,7 @@
 """The search: sentence by sentence in the writer's order, asked for again where a line is missing, and the writer's own
 words where the model finds none."""
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from blogtwin.drafting.scoring import Scored, rank_by_prose, score_candidate
 from blogtwin.text.sentences import split_evenly
 from blogtwin.text.tokens import tokenise_words
 
-LINES_PER_PARAGRAPH = 3
+LINES_PER_PARAGRAPH, OPENING_LINES = 3, 2  # the first paragraph is short, so that it is soon there
 FIRST_TEMPERATURE, LATER_TEMPERATURE = 0.6, 0.9
 PREFIX_WORDS = (2, 1)  # a missing line is asked for again with so many of its own words as the beginning
 MIN_RECALL = 0.5  # of a line by the best candidate, below which the writer's own words stand
@@ -263,8 +264,9 @@ def sentence_status(best: Scored) -> Status:
 
 
 def group_lines(lines: Sequence[NoteLine]) -> list[list[list[NoteLine]]]:
-    """For each paragraph of the draft the lines that are told together: two or three claims of one block; a heading or
-    a verbatim part alone. A block of notes makes a paragraph for each such group, one of prose stays one."""
+    """For each paragraph of the draft the lines that are told together: two or three claims of one block, at first two;
+    a heading or a verbatim part alone. A block of notes makes a paragraph for each such group, one of prose stays
+    one."""
     blocks: dict[int, list[NoteLine]] = {}
     for line in lines:
         blocks.setdefault(line.paragraph, []).append(line)
@@ -273,7 +275,9 @@ def group_lines(lines: Sequence[NoteLine]) -> list[list[list[NoteLine]]]:
         if block[0].kind != "claim":
             paragraphs += [[[line]] for line in block]
             continue
-        groups = split_evenly(block, max(1, round(len(block) / LINES_PER_PARAGRAPH)))
+        opening = block[:OPENING_LINES] if len(block) > LINES_PER_PARAGRAPH else []
+        rest = block[len(opening) :]
+        groups = [opening] * bool(opening) + split_evenly(rest, math.ceil(len(rest) / LINES_PER_PARAGRAPH))
         paragraphs += [[group] for group in groups] if block[0].form == "note" else [groups]
     return paragraphs
 

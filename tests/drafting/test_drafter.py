@@ -301,7 +301,7 @@ def test_the_receipt_says_how_to_make_the_same_text_again():
 
 def test_a_time_budget_becomes_candidates_within_bounds():
     assert candidates_for(0.1, 10, 100) == MIN_PER_ROUND and candidates_for(600, 4, 1000) == MAX_PER_ROUND
-    between = [candidates_for(seconds, 12, 200) for seconds in (10, 20, 30, 40)]
+    between = [candidates_for(seconds, 12, 130) for seconds in (10, 20, 30, 40)]
     assert between == sorted(between) and MIN_PER_ROUND < between[2] < MAX_PER_ROUND
     assert candidates_for(30, 6, 200) >= candidates_for(30, 12, 200)
     assert candidates_for(30, 0, 200) == MAX_PER_ROUND  # notes without a line

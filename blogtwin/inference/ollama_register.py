@@ -76,8 +76,8 @@ def register_and_record(
 
     Raises UserError; the previous version is then still active.
     """
-    from blogtwin.models.ollama_client import OllamaError
     from blogtwin.models import chat
+    from blogtwin.models.ollama_client import OllamaError
 
     tokenizer = base.tokenizer()
     chats = [chat.prompt_messages(e, params.prepare.system) for e in examples[: params.export.parity_prompts]]

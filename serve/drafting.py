@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from blogtwin.drafting.drafter import Drafter
 
 LAST_MESSAGES = ("receipt", "sentences")  # that end a job
+GONE = "The process that writes drafts ended."
 IDLE_SECONDS = 600.0  # without a draft, after which the process ends and gives its memory back
 
 
@@ -45,9 +46,11 @@ class DraftJob:
 
 
 class DraftingWorker:
-    """The process; one draft at a time."""
+    """The process; one draft at a time. One that died, because memory was short or somebody ended it, is replaced at
+    the next draft."""
 
     def __init__(self) -> None:
+        self.died = False  # in the midst of a draft, and no draft has begun since
         self.lock = asyncio.Lock()
         self.process: multiprocessing.process.BaseProcess | None = None
         self.connection: Connection | None = None
@@ -60,16 +63,18 @@ class DraftingWorker:
             if self.stopping is not None:  # of a draft whose caller was cancelled twice, and did not wait
                 await asyncio.shield(self.stopping)
             self.stopping = None
-            connection = self._connect()
-            connection.send(job)
+            connection = self._send(job)
             finished = False
             receiving: asyncio.Future | None = None
             try:
                 while True:
                     receiving = asyncio.ensure_future(asyncio.to_thread(self._receive, connection))
                     name, data = await asyncio.shield(receiving)
+                    self.died = name == "gone"
                     if name in ("failed", "gone"):
                         finished = True
+                        if self.died:
+                            self.close()  # it may take a moment to end, and the next draft must not ask it
                         raise ApiError(502, "engine_failed", data["reason"], "Look at the log, and ask again.")
                     finished = name in LAST_MESSAGES
                     yield name, data
@@ -80,6 +85,14 @@ class DraftingWorker:
                     self.stopping = asyncio.ensure_future(self._stop(connection, receiving))
                     await asyncio.shield(self.stopping)
 
+    @property
+    def failure(self) -> str | None:
+        """What is said of a process that died; None where none did, or another one has begun a draft since."""
+        process = self.process
+        if self.died or (process is not None and not process.is_alive() and process.exitcode):
+            return f"{GONE} The next draft starts it again."
+        return None
+
     def close(self) -> None:
         """End the process."""
         if self.process is not None:
@@ -88,6 +101,17 @@ class DraftingWorker:
         if self.connection is not None:
             self.connection.close()
         self.process = self.connection = None
+
+    def _send(self, job: DraftJob) -> Connection:
+        """Hand the job to the process: to a new one, if it ends just now."""
+        try:
+            connection = self._connect()
+            connection.send(job)
+        except OSError:
+            self.close()
+            connection = self._connect()
+            connection.send(job)
+        return connection
 
     def _connect(self) -> Connection:
         if self.process is None or self.connection is None or not self.process.is_alive():
@@ -103,7 +127,7 @@ class DraftingWorker:
         try:
             return connection.recv()
         except (EOFError, OSError):
-            return "gone", {"reason": "The process that writes drafts ended."}
+            return "gone", {"reason": GONE}
 
     async def _stop(self, connection: Connection, receiving: asyncio.Future | None) -> None:
         """Ask the process to stop, and wait until it has: at most a round of candidates. The thread that still reads is
@@ -116,6 +140,7 @@ class DraftingWorker:
         except OSError:
             name = "gone"
         if name == "gone":
+            self.died = True
             self.close()
 
 

@@ -7,8 +7,10 @@ from pydantic import BaseModel
 
 from serve import prometheus_metrics
 from serve.dependencies import CallerDep, StateDep
+from serve.model_pool import Failure
 
 router = APIRouter(prefix="/api/v1", tags=["server"])
+DRAFTS = "drafts"  # among `failed`: the process that writes them
 
 
 class ModelFailure(BaseModel):
@@ -20,7 +22,8 @@ class ModelFailure(BaseModel):
 
 class Health(BaseModel):
     """`live`: the server answers. `ready`: a model answers too, and none is being loaded. `why` this engine was chosen,
-    and the reasons in `failed`, contain paths and addresses: they are null for callers without a key."""
+    and the reasons in `failed`, contain paths and addresses: they are null for callers without a key. `failed` has
+    models, and `drafts` where the process that writes them died; the next draft starts it again."""
 
     live: Literal[True] = True
     ready: bool
@@ -42,9 +45,10 @@ async def health(state: StateDep, caller: CallerDep) -> Health:
     """Open to anybody. Reasons are shown to callers with a key, or on loopback while there are no keys."""
     pool, shows_reasons = state.pool, caller.has_role("user")
     unreachable = await pool.unreachable()
+    died = {DRAFTS: Failure("engine_gone", why)} if (why := state.drafting.failure) else {}
     failed = {
         name: ModelFailure(code=one.code, reason=one.reason if shows_reasons else None)
-        for name, one in (pool.failed | unreachable).items()
+        for name, one in (pool.failed | unreachable | died).items()
     }
     return Health(
         ready=pool.ready and not unreachable,

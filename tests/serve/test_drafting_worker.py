@@ -1,14 +1,20 @@
-"""The process that drafts, as the server sees it: one draft at a time, stopped without a trace. A thread stands in for
-the process."""
+"""The process that drafts, as the server sees it: one draft at a time, stopped without a trace, replaced when it died.
+A thread stands in for the process, but where it is killed."""
 
 import asyncio
+import os
+import signal
+import socket
 import threading
 import time
 from multiprocessing import Pipe
 
 import pytest
 
-from serve.drafting import DraftingWorker
+from blogtwin.drafting.notes import parse_notes
+from blogtwin.inference.client import Engine
+from serve.draft_writers import EngineModel
+from serve.drafting import DraftingWorker, DraftJob
 from serve.errors import ApiError
 
 
@@ -140,3 +146,54 @@ def test_a_failure_is_told_and_so_is_a_process_that_dies():
             assert (error.value.status_code, error.value.code) == (502, "engine_failed")
 
     asyncio.run(scenario())
+
+
+def job_for(port: int, project) -> DraftJob:
+    """A draft by a model that the engine at this port holds."""
+    engine = Engine("openai", f"http://127.0.0.1:{port}/v1", "key", "base")
+    model = EngineModel("base", "base", "", False, engine)
+    return DraftJob("The rope", "rope 22 mm", tuple(parse_notes("rope 22 mm")), 3, 1, 8.0, project, model)
+
+
+async def kill(worker) -> None:
+    os.kill(worker.process.pid, signal.SIGKILL)
+    for _ in range(500):
+        if worker.process is None or not worker.process.is_alive():
+            return
+        await asyncio.sleep(0.02)
+
+
+async def is_answered(worker, job) -> bool:
+    """Whether the process lives and tells that the engine is gone."""
+    with pytest.raises(ApiError) as error:
+        await all_of(worker, job)
+    return "stopped answering" in error.value.message
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_is_replaced_at_the_next_draft(tmp_path):
+    silent = socket.create_server(("127.0.0.1", 0))  # an engine that takes a request and never answers
+    job = job_for(silent.getsockname()[1], tmp_path)
+
+    async def scenario():
+        worker = DraftingWorker()
+        try:
+            drafting = asyncio.create_task(all_of(worker, job))
+            await asyncio.to_thread(silent.accept)
+            assert worker.failure is None
+            first = worker.process.pid
+            await kill(worker)
+            with pytest.raises(ApiError, match="ended"):
+                await drafting
+            assert "next draft starts it again" in worker.failure
+            silent.close()  # from now on the engine refuses
+            assert await is_answered(worker, job) and worker.failure is None
+            second = worker.process.pid
+            await kill(worker)  # while it waits
+            assert "next draft starts it again" in worker.failure
+            assert await is_answered(worker, job) and worker.failure is None
+            assert len({first, second, worker.process.pid}) == 3
+        finally:
+            worker.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 300))

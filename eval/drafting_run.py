@@ -145,8 +145,8 @@ def write_drafts(
     models: DraftingModels, system: str, cases: Sequence[DraftCase], params: Params, effort: Effort, key: str
 ) -> Iterable[Row]:
     """A row for each case: {name, system, counterfactual, notes, sentences: [text, status, lines], draft, seconds,
-    first_seconds: until the first paragraph, candidates: in each round, peak_mb: of this process so far, made_by: `key`,
-    see `draft_key`}."""
+    first_seconds: until the first paragraph, candidates: in each round, peak_mb: of this process so far, made_by:
+    `key`, see `draft_key`}."""
     for case in cases:
         started = time.perf_counter()
         title, notes, seed = case.note_set.title, case.note_set.as_text(), params.eval.seed

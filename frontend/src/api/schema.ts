@@ -1524,7 +1524,8 @@ export interface components {
         /**
          * Health
          * @description `live`: the server answers. `ready`: a model answers too, and none is being loaded. `why` this engine was chosen,
-         *     and the reasons in `failed`, contain paths and addresses: they are null for callers without a key.
+         *     and the reasons in `failed`, contain paths and addresses: they are null for callers without a key. `failed` has
+         *     models, and `drafts` where the process that writes them died; the next draft starts it again.
          */
         Health: {
             /**

@@ -279,11 +279,9 @@ def test_a_job_has_no_keys_of_other_services(tmp_path, monkeypatch):
     Face's token."""
     for name in (*SECRETS, "HF_TOKEN", "TOKENIZERS_PARALLELISM", "HF_ENDPOINT"):
         monkeypatch.setenv(name, "private")
-    seen = json.loads(
-        training_jobs.TrainingJobs(tmp_path, None)._run(
-            [sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"], cwd=tmp_path
-        )
-    )
+    jobs = training_jobs.TrainingJobs(tmp_path, None)
+    jobs.workspace.mkdir(parents=True, exist_ok=True)
+    seen = json.loads(jobs._run([sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"]))
     assert {name for name, value in seen.items() if value == "private"} == {
         "HF_TOKEN",
         "TOKENIZERS_PARALLELISM",

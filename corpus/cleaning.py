@@ -20,6 +20,7 @@ from corpus.markup_patterns import (
     HTML_COMMENT,
     IMAGE,
     INDENTED_CODE,
+    INLINE_QUERY,
     KRAMDOWN_ATTRIBUTES,
     LINKED_IMAGE,
     LIQUID_COMMENT,
@@ -35,7 +36,12 @@ from corpus.markup_patterns import (
 )
 
 BLOCK_POLICIES = {"code": "keep", "quotes": "keep", "tables": "keep", "embeds": "drop"}  # the default
-INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u2060\ufeff\u00ad\u200e\u200f")) | {0xA0: " "}
+CONTROLS = [code for code in range(32) if chr(code) not in "\t\n\r\v\f"]
+INVISIBLE = dict.fromkeys([*map(ord, "\u200b\u200c\u2060\ufeff\u00ad\u200e\u200f\x7f"), *CONTROLS]) | {
+    0xA0: " ",
+    0x0B: "\n",
+    0x0C: "\n\n",
+}
 HTML_TAGS = DROPPED_TAGS | BLOCK_TAGS | INLINE_TAGS
 STASHED_CODE = re.compile("\ue000(\\d+)\ue001")
 
@@ -98,7 +104,8 @@ def extract_code(text: str, published: bool = False, policy: str = "keep") -> tu
         if published and match["pre"] is not None:
             code = html.unescape(re.sub("<[^<>]*>", "", match["pre"])).strip("\n")
             return f"\n\n{stash(code_fence(code))}\n\n"
-        if published and (match["raw"] or (match["fence"] and RAW_OR_QUERY_FENCE.match(match[0]))):
+        is_query = INLINE_QUERY if match["tick"] else RAW_OR_QUERY_FENCE
+        if published and (match["raw"] or is_query.match(match[0])):
             return ""
         return stash(match[0], is_block=not match["tick"])
 

@@ -38,6 +38,10 @@ def is_ignored_dir(name: str, has_file: Callable[[str], bool]) -> bool:
     return name in IGNORED_DIRS or (page is not None and (has_file(f"{page[1]}.html") or has_file(f"{page[1]}.htm")))
 
 
+class ArchiveTooLarge(SkippedPost):
+    """Why an archive is not read: it holds more than the limits allow."""
+
+
 @dataclass
 class UnpackLimits:
     """How much may still be unpacked from an archive and from all archives inside it."""
@@ -50,11 +54,9 @@ class UnpackLimits:
         """Count `size` bytes as unpacked. Raises SkippedPost when that is too many."""
         self.bytes -= size
         if self.bytes < 0:
-            raise SkippedPost("not read: the archive unpacks to too much; unpack it, and name the folder of the posts")
-
-
-class ArchiveTooLarge(SkippedPost):
-    """Why a .zip is not read at all: it holds more than the limits allow."""
+            raise ArchiveTooLarge(
+                "not read: the archive unpacks to too much; unpack it, and name the folder of the posts"
+            )
 
 
 class SourceFile(Protocol):

@@ -35,6 +35,8 @@ ENGLISH_DAYS = (
 NUMERIC_DAY = re.compile(
     r"\s*(?P<first>\d{1,2})(?P<mark>[/.-])\s?(?P<second>\d{1,2})(?P=mark)\s?(?P<year>\d{4}|\d\d)(?!\d)"
 )
+ISO_WEEK_DAY = re.compile(r"(?P<year>\d{4})-?W(?P<week>\d\d)-?(?P<day>[1-7])(?!\d)")
+ORDINAL_DAY = re.compile(r"(?P<year>(?:19|20)\d\d)-(?P<day>\d{3})\Z")
 UNIX_TIME = re.compile(r"-?\d{9,16}(?:\.\d+)?\Z")
 OTHER_DAY = re.compile(  # a day, a month in letters and a year, and little else
     r"(?=.*(?<!\d)\d{4}(?!\d))(?=.*(?<!\d)\d{1,2}(?!\d))(?=.*[^\W\d_])\S+(?:\s+\S+){0,7}\Z"
@@ -85,6 +87,8 @@ def _parse_text(text: str) -> str | None:
         return _iso_day(match["year"], match["month"], match["day"])
     if UNIX_TIME.match(text):
         return date_from_timestamp(text)
+    if match := ISO_WEEK_DAY.match(text) or ORDINAL_DAY.match(text):
+        return _counted_day(match)
     if match := NUMERIC_DAY.match(text):
         return _numeric_day(match)
     for pattern in ENGLISH_DAYS:
@@ -103,6 +107,18 @@ def _iso_day(year: str, month: str, day: str) -> str | None:
         return datetime.date(int(year), int(month), int(day)).isoformat()
     except ValueError:
         return None
+
+
+def _counted_day(match: re.Match) -> str | None:
+    """The day of a week, or of a year."""
+    year, day, week = int(match["year"]), int(match["day"]), match.groupdict().get("week")
+    try:
+        if week:
+            return datetime.date.fromisocalendar(year, int(week), day).isoformat()
+        counted = datetime.date(year, 1, 1) + datetime.timedelta(days=day - 1)
+    except (ValueError, OverflowError):
+        return None
+    return counted.isoformat() if counted.year == year else None
 
 
 def _numeric_day(match: re.Match) -> NumericDay | None:

@@ -20,6 +20,14 @@ TAG_LINE = re.compile(
     (?:[ \t,]+{_TAG})* [ \t]* $
     """
 )
+_TAG_LIST = (
+    r"[ \t]*[*_]{0,2}(?:tags?|labels?|categor(?:y|ies)|keywords)[*_]{0,2}[ \t]*:[*_]{0,2}[ \t]*"
+    r"[^\s,.;:!?][^,.;:!?\n]{0,40}(?:,[^,.;:!?\n]{1,40}){0,20}"
+)
+TAG_LIST_AT_THE_END = re.compile(rf"(?i)\A{_TAG_LIST}\n[ \t]*(?=\n)|(?<=\n)\n{_TAG_LIST}\s*\Z")  # Tags: a, b
+DRAWER = re.compile(r"(?m)^[ \t]*:[A-Z]+:[ \t]*\n(?:(?![ \t]*:[A-Z]+:)[^\n]*\n){0,50}[ \t]*:END:[ \t]*$")  # of Logseq
+BLOCK_REFERENCE = re.compile(r"\(\([0-9a-f]{8}-[0-9a-f-]{20,30}\)\)")
+HIGHLIGHT = re.compile(r"(?<![=\w])==(?=[^\s=])(?P<words>[^=\n]+?)(?<=[^\s=])==(?![=\w])")
 LAST_TAG = re.compile(r"\n[ \t]*#[a-z][\w/-]*\s*\Z")  # a heading has text below it
 
 # --- Djot, pandoc, Quarto ---------------------------------------------------------------------------------------------
@@ -72,7 +80,9 @@ def strip_dialects(text: str) -> str:
     text = TEMPLATER.sub("", text)
     if "::" in text:
         text = FIELD_LINE.sub("", text)
-        text = FIELD_IN_BRACKETS.sub(lambda m: m["square"] or m["round"] or "", text)
+        text = FIELD_IN_BRACKETS.sub(_field_words, text)
+    text = TAG_LIST_AT_THE_END.sub("", DRAWER.sub("", BLOCK_REFERENCE.sub("", text)))
+    text = HIGHLIGHT.sub(r"\g<words>", text)
     text = LAST_TAG.sub("", TAG_LINE.sub("", text))
     text = DIVISION.sub("", text)
     text = ATTRIBUTE_LINE.sub("", text)
@@ -80,3 +90,9 @@ def strip_dialects(text: str) -> str:
     text = INLINE_ATTRIBUTES.sub("", text)
     text = CITATION.sub("", text)
     return DELETION.sub("", text)
+
+
+def _field_words(match: re.Match) -> str:
+    """The value of a field in a sentence, if it is words; a number or a date is none."""
+    value = match["square"] or match["round"] or ""
+    return value if re.search(r"[^\W\d_]{2}", value) else ""

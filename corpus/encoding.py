@@ -16,6 +16,10 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 C1_CONTROLS = re.compile("[\x80-\x9f]")
+_CONTINUATION = "[" + "".join(bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(128, 192)) + "]"
+# Two or three characters that are one in UTF-8; "Â" and "Ã" before other characters are left, "â" only before "€".
+MOJIBAKE = re.compile(f"[ÂÃ]{_CONTINUATION}|â(?=€|‚|„|†){_CONTINUATION}{{2}}")
+ABOUT_ENCODINGS = re.compile(r"(?i)\b(?:utf-?8|unicode|mojibake|latin-?1|(?:character|text|file) encodings?)\b")
 LATIN1_NAMES = ("ascii", "iso8859-1", "cp1252")  # as Python names them; all three are read as Windows-1252
 
 
@@ -52,6 +56,24 @@ def mend_c1(text: str) -> str:
     if text.isascii() or not C1_CONTROLS.search(text):
         return text
     return C1_CONTROLS.sub(lambda match: match[0].encode("latin-1").decode("cp1252", "ignore"), text)
+
+
+def mend_mojibake(text: str) -> str:
+    """UTF-8 that was once read as Windows-1252 ("Itâ€™s", "cafÃ©") as the characters that were meant.
+
+    A text about encodings shows such characters on purpose, and is left as it is.
+    """
+    if not any(mark in text for mark in ("Ã", "â€", "Â")) or ABOUT_ENCODINGS.search(text):
+        return text
+    return MOJIBAKE.sub(_encode_again, text)
+
+
+def _encode_again(match: re.Match) -> str:
+    data = b"".join(
+        character.encode("cp1252") if character.encode("cp1252", "ignore") else character.encode("latin-1")
+        for character in match[0]
+    )
+    return data.decode("utf-8", "ignore") or match[0]
 
 
 def decode_text(data: bytes) -> str:

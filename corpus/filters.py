@@ -46,8 +46,8 @@ def find_skip(post: Post, path: PurePath, author: str, post_types: Sequence[str]
 
     post_types: the kinds to keep, as WordPress names them; "page" and those that a site made for itself.
     """
-    if post.draft:
-        return SkippedPost("a draft", post.name, "not public")
+    if post.not_public:
+        return SkippedPost(post.not_public, post.name, "not public")
     is_page = post.kind == "page" and "page" not in post_types
     if is_page or (not post.date and path.stem.lower() in PAGE_NAMES):
         return SkippedPost("a page, not a post", post.name)

@@ -224,12 +224,15 @@ def to_json(post: Post | SkippedPost) -> dict:
 
 
 def file_format(path: Path, post: Post) -> str:
-    """The extension of the file that a post was read from; of the file in the .zip, where it was in one."""
-    from corpus.readers import is_post_format
+    """The extension of the file that a post was read from; of the file in an archive, where it was in one."""
+    from corpus.readers import ARCHIVE_FORMATS, is_post_format
 
-    if path.suffix.lower() == ".zip":
+    def is_archive(path: PurePath) -> bool:
+        return ARCHIVE_FORMATS.get(path.suffix.lower()) == "zip"
+
+    if is_archive(path):
         inner = (part for part in map(PurePath, PurePath(post.name).parts) if is_post_format(part))
-        path = Path(next((part for part in inner if part.suffix.lower() != ".zip"), path))
+        path = Path(next((part for part in inner if not is_archive(part)), path))
     return path.suffix.lower().lstrip(".") or "mbox"  # the one format of files without an extension
 
 

@@ -103,6 +103,11 @@ def resolve_bilingual(post: Post, language: str) -> None:
         post.text = re.sub(r"\n{3,}", "\n\n", BILINGUAL_MARK.sub("\n\n", post.text)).strip("\n")
 
 
+def keep_marks(html: str) -> str:
+    """HTML in which marks of languages that are comments survive its reader."""
+    return re.sub(r"<!--:([a-z]{2})?-->", r"[:\1]", html) if "<!--:" in html else html
+
+
 def _code(mark: re.Match) -> str:
     return mark["square"] or mark["comment"] or mark["brace"] or ""
 

@@ -17,7 +17,8 @@ from corpus.markup_patterns import (
 
 _WORDS = rf"(?P<words>(?:\\.|{NO_BLANK_LINE}[^\[\]\\]|\[[^\[\]\\\n]*\])*)"
 _SCHEME = r"(?:https?:|mailto:|ftp:|tel:|www\.)"
-_ADDRESS_START = rf"[ \t]*<?(?=(?i:{_SCHEME})|[/#]|\.{{1,2}}/|[\w-]+(?:\.[\w-]+)+(?:[/)#?]|$))"
+_FILE_NAME = r"[^()\n:]{1,100}\.(?i:mdx?|markdown|html?|php|aspx?|pdf|docx?|txt|jpe?g|png|gif|webp|svg|zip|mp[34])"
+_ADDRESS_START = rf"[ \t]*<?(?=(?i:{_SCHEME})|[/#]|\.{{1,2}}/|[\w-]+(?:\.[\w-]+)+(?:[/)#?]|$)|{_FILE_NAME}[)#?])"
 _LOOSE_ADDRESS = rf"{_ADDRESS_START}[^()\n]*(?:\([^()\n]*\)[^()\n]*){{0,5}}"
 _OPENED = rf"(?:\[{{1,3}}(?P<words>(?:{NO_BLANK_LINE}[^\[\]])*))?\]{{1,3}}"
 LINK_TO_PAGE = re.compile(rf"\[{_WORDS}\]\(\[\[[^\[\]\n]*\]\]\)")  # [words]([[page]])
@@ -36,7 +37,7 @@ EMPTY_LINK = re.compile(rf"{_OPENED}\([ \t]*\)")
 _HOST = r"[\w-]+(?:\.[\w-]+)*"
 _ADDRESS = r"""(?xi:
     (?<![\w@/.-])
-    (?: (?:https?|ftp|gemini)://(?:[^\s/@<>()\[\]]+@)?(?:www\.)?{host}
+    (?: (?:hxxps?|https?|ftps?|sftp|ssh|git|gopher|gemini|irc)://(?:[^\s/@<>()\[\]]+@)?(?:www\.)?{host}
       | mailto:(?:[^\s@<>()]+@{mail})?
       | www\.{www} )
     (?::\d+)?
@@ -46,6 +47,13 @@ ADDRESS = re.compile(
     _ADDRESS.format(host=f"(?P<host>{_HOST})", mail=f"(?P<mail>{_HOST})", www=rf"(?P<www>{_HOST}\.[\w-]+)")
 )
 _ANY_ADDRESS = _ADDRESS.format(host=_HOST, mail=_HOST, www=rf"{_HOST}\.[\w-]+")
+# "example.org/path" without a scheme: a known ending, and a path
+BARE_PATH = re.compile(
+    r"(?i)(?<![\w@/.:-])(?P<host>(?:[a-z0-9-]+\.)+(?:com|org|net|io|dev|edu|gov|info|app|blog|uk|de|fr|nl|eu|me|co|ca|au|ch))"
+    r"(?::\d+)?/(?:[^\s<>()\[\]\"“”|]|\([^\s()<>]*\))*(?<![.,;:!?'’*_])"
+)
+# Addresses without a host that could stand for them.
+OPAQUE_ADDRESS = re.compile(r"(?i)(?<![\w:])(?:magnet:\?|data:[\w/+.-]+;base64,|file://)[^\s<>()\[\]\"“”]*")
 ADDRESS_LINE = re.compile(
     rf"[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)?[*_(]*{_ANY_ADDRESS}/?"
     rf"(?:[ \t,;|]+{_ANY_ADDRESS}/?){{0,20}}[*_).,:;]*[ \t]*"
@@ -94,6 +102,8 @@ def count_link_marks(text: str) -> int:
 
 def _shorten_addresses(text: str, embeds: str) -> str:
     """Bare addresses: one that stands alone is an embed, of one in a sentence the host stays."""
+    text = OPAQUE_ADDRESS.sub("", text)
+    text = BARE_PATH.sub(r"\g<host>", text)
     if not re.search(r"(?i)://|mailto:|www\.", text):
         return text
     lines = text.split("\n")

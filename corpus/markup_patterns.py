@@ -31,7 +31,10 @@ INLINE_CODE = rf"""(?x:
 )"""
 CODE = re.compile(f"(?ms){HIGHLIGHT_BLOCK}|{PRE_ELEMENT}|{PUBLISHED_FENCE}|{INLINE_CODE}")
 # The first line of a fence that holds no code: Djot's raw HTML (```=html), a query of an Obsidian plugin.
-RAW_OR_QUERY_FENCE = re.compile(r"[ \t]*(?:```+|~~~+)[ \t]*(?:\{?=\w+\}?|dataview\w*|tasks|query)[ \t]*\n")
+RAW_OR_QUERY_FENCE = re.compile(
+    r"[ \t]*(?:```+|~~~+)[ \t]*(?:\{?=\w+\}?|dataview\w*|tasks|query|button|meta-bind[\w-]*|tracker)[ \t]*\n"
+)
+INLINE_QUERY = re.compile(r"`+[ ]?(?:=[ ]?this\.|\$=[ ]?dv\.)")  # of Obsidian's Dataview
 INDENTED_CODE = re.compile(
     r"""(?mx)
     ^ (?: (?<=\A) | (?<=\n\n) )                 # after a blank line, or first of all
@@ -116,7 +119,8 @@ INLINE_LINK = re.compile(
        (?: \s+ (?: "[^"\n]*" | '[^'\n]*' ) )? \s* \)                    # a title
     """
 )
-WIKI_LINK = re.compile(r"\[\[(?:[^\[\]|\n]*\|)?(?P<words>[^\[\]|\n]+)\]\]")
+# [[page]], [[page|words]]; of [[page#section]] the page
+WIKI_LINK = re.compile(r"\[\[(?:[^\[\]|\n]*\|)?(?P<words>[^\[\]|\n]+?)(?:(?<=[^|])#[^\[\]|\n]*)?\]\]")
 
 # --- dialects and shortcodes ------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ __all__ = [
 ]
 DATE_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
 
+CONTROLS = re.compile("[\x00-\x08\x0e-\x1b\x7f]")
 
 # Why a post is left out: somebody else wrote it, it was never published, or (empty) it is no post or can't be read.
 Cause = Literal["", "not yours", "not public"]
@@ -52,7 +53,7 @@ class Post:
     title: str
     date: str | None  # ISO 8601: 2019-08-22
     tags: list[str] = field(default_factory=list)
-    draft: bool = False
+    not_public: str = ""  # why the public does not see it: "a draft", "private", …; empty for a public post
     date_from: str = ""  # where the date stood: "front matter", "name", "feed", …; empty without a date
     authors: list[str] = field(default_factory=list)
     url: str = ""
@@ -106,7 +107,9 @@ def title_from_name(path: PurePath) -> str:
 
 
 def to_valid_line(text: str) -> str:
-    """`text` in one line that can be encoded as UTF-8: unpaired surrogates become U+FFFD."""
+    """`text` in one line that can be encoded as UTF-8: unpaired surrogates become U+FFFD, control characters go."""
+    if CONTROLS.search(text):
+        text = CONTROLS.sub("", text)
     return " ".join(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").split())
 
 

@@ -14,8 +14,9 @@ from corpus.containers import ArchiveTooLarge, UnpackLimits, open_zip
 from corpus.ingest import ingest_folder, mail_senders
 from corpus.left_out import find_changes, unread_formats
 from corpus.post import SkippedPost
-from corpus.readers import is_post_format, post_suffixes
+from corpus.readers import ARCHIVE_FORMATS, is_needed, is_post_format, post_suffixes
 from corpus.report import assess_size
+from corpus.unpacking import as_zip
 from serve.errors import ApiError
 
 MAX_FILES = 5000
@@ -42,8 +43,8 @@ def save_corpus(home: Path, name: str, uploads: list[tuple[str, bytes]], max_byt
         for file, data in uploads:
             place = folder.joinpath(*safe_path(file).parts)
             write_post(place, data)
-            if place.suffix.lower() == ".zip":
-                check_zip(place, file, replace(limits))
+            if ARCHIVE_FORMATS.get(place.suffix.lower()) == "zip":
+                check_archive(place, file, replace(limits))
         report = assess_upload(folder, params, limits)
         if not report["posts"]:
             reasons = "; ".join(f"{row['source']}: {row['reason']}" for row in report["discarded"][:MAX_REASONS])
@@ -56,10 +57,10 @@ def save_corpus(home: Path, name: str, uploads: list[tuple[str, bytes]], max_byt
     return report
 
 
-def check_zip(path: Path, name: str, limits: UnpackLimits) -> None:
-    """Raises ApiError for a .zip that can't be opened or is too large."""
+def check_archive(path: Path, name: str, limits: UnpackLimits) -> None:
+    """Raises ApiError for an archive that can't be opened or is too large."""
     try:
-        with open_zip(path, limits, is_post_format):
+        with as_zip(path, path, limits, is_needed) as archive, open_zip(archive, limits, is_post_format):
             pass
     except ArchiveTooLarge as e:
         raise ApiError(413, "too_large", f"{name[:80]}: {e}.", "Upload fewer files at a time.") from None

@@ -4,13 +4,14 @@ Readers return Markdown and clean nothing: prepare does (corpus/cleaning.py).
 """
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from corpus.containers import MAX_NAME, DiskFile, SourceFile, UnpackLimits, ZipEntry, open_zip
 from corpus.dates import NumericDay
-from corpus.encoding import decode_text, mend_c1
+from corpus.encoding import decode_text, mend_c1, mend_mojibake
 from corpus.post import Post, SkippedPost, post_id, to_valid_line
 from corpus.readers.asciidoc import read_asciidoc
 from corpus.readers.docx import OLE_MAGIC, read_docx
@@ -20,6 +21,7 @@ from corpus.readers.html_post import read_html_file
 from corpus.readers.json_exports import iter_json
 from corpus.readers.jsonl import iter_jsonl
 from corpus.readers.literate import read_literate_haskell, read_notebook, read_quarto
+from corpus.readers.mail_marks import is_maildir_mail
 from corpus.readers.mail_owner import MailHead, MailOwner, find_owner
 from corpus.readers.markdown import read_markdown, read_mdx, read_text
 from corpus.readers.mbox import is_separator, iter_heads, iter_mail, iter_mbox
@@ -27,6 +29,7 @@ from corpus.readers.mhtml import read_mhtml
 from corpus.readers.movable_type import is_movable_type, iter_movable_type
 from corpus.readers.rst_org import read_org, read_rst
 from corpus.readers.textile import read_textile
+from corpus.unpacking import PACKED_SUFFIXES, as_zip
 
 __all__ = [
     "OLE_MAGIC",
@@ -76,7 +79,9 @@ ARCHIVE_FORMATS = {
     ".rss": "xml",
     ".atom": "xml",
     ".wxr": "xml",
+    ".rdf": "xml",
     ".zip": "zip",
+    **dict.fromkeys(sorted(PACKED_SUFFIXES), "zip"),
     ".json": "json",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -85,6 +90,15 @@ ARCHIVE_FORMATS = {
     ".eml": "mail",
     ".emlx": "mail",
 }
+MARKS = {  # how a file without an ending begins
+    "zip": re.compile(rb"PK\x03\x04"),
+    "xml": re.compile(rb"(?i)\s*(?:\xef\xbb\xbf)?\s*<(?:\?xml|rss|feed|rdf)\b"),
+    "movable type": re.compile(rb"(?:TITLE|AUTHOR|BASENAME): "),
+}
+MENDERS = (
+    (mend_mojibake, "UTF-8 that was read as Windows-1252"),
+    (mend_c1, "Windows-1252 that says Latin-1"),
+)
 
 
 @dataclass(frozen=True)
@@ -148,11 +162,15 @@ def post_suffixes() -> list[str]:
 def archive_format_of(file: SourceFile) -> str:
     """The kind of a file that holds several posts, or a mail: a value of ARCHIVE_FORMATS; empty for other files.
 
-    Thunderbird and Apple Mail give their mailboxes no extension. Raises as `SourceFile.read`.
+    Thunderbird and Apple Mail give their mailboxes no extension, and downloads lose theirs: such files are told by
+    how they begin. Raises as `SourceFile.read`.
     """
     suffix = file.name.suffix.lower()
+    if is_maildir_mail(file.name):
+        return "mail"
     if not suffix:
-        return "mbox" if is_separator(file.first_line()) else ""
+        line = file.first_line()
+        return "mbox" if is_separator(line) else next((kind for kind, mark in MARKS.items() if mark.match(line)), "")
     return ARCHIVE_FORMATS.get(suffix, "")
 
 
@@ -176,6 +194,7 @@ def _iter_archive(file: SourceFile, archive_format: str, context: ReadContext) -
             "jsonl": lambda: iter_jsonl(path, max_bytes, context.role),
             "mbox": lambda: iter_mbox(path, file.name, max_bytes, context.owner),
             "mail": lambda: iter_mail(path, file.name, max_bytes, context.owner),
+            "movable type": lambda: iter_movable_type(file.read(max_bytes)),
         }[archive_format]()
 
 
@@ -196,6 +215,11 @@ def _iter_zip(file: SourceFile, context: ReadContext) -> Iterator[Post | Skipped
                 yield SkippedPost(str(e), name, e.cause)
 
 
+def is_needed(path: PurePath) -> bool:
+    """True for a file whose content may be read: a post, an export or its tables, or a mailbox without an ending."""
+    return path.suffix.lower() in (".csv", "") or is_post_format(path) or is_maildir_mail(path)
+
+
 @contextlib.contextmanager
 def _open_archive(file: SourceFile, limits: UnpackLimits) -> Iterator[list[ZipEntry | SkippedPost]]:
     """The entries of a .zip. Raises SkippedPost for one that can't be read, or is nested or large beyond `limits`."""
@@ -203,7 +227,11 @@ def _open_archive(file: SourceFile, limits: UnpackLimits) -> Iterator[list[ZipEn
         raise SkippedPost("archives within archives, too many: unpack them, and name the folder of the posts")
     limits.depth -= 1
     try:
-        with file.on_disk() as path, open_zip(path, limits, is_post_format) as entries:
+        with (
+            file.on_disk() as path,
+            as_zip(path, file.name, limits, is_needed) as archive,
+            open_zip(archive, limits, is_post_format) as entries,
+        ):
             yield entries
     finally:
         limits.depth += 1
@@ -242,10 +270,12 @@ def _sanitise(post: Post) -> Post:
         raise SkippedPost("no text besides front matter")
     if not post.text.isascii():  # half emoji (unpaired surrogates) can't be encoded
         text = post.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        post.text = mend_c1(text)
-        if post.text != text:
-            post.mended.append("Windows-1252 that says Latin-1")
-    post.title = mend_c1(post.title)
+        for mend, what in MENDERS:
+            text, post.text = mend(text), text
+            if text != post.text:
+                post.mended.append(what)
+        post.text = text
+    post.title = mend_c1(mend_mojibake(post.title))
     post.title, post.name, post.url = to_valid_line(post.title), to_valid_line(post.name), to_valid_line(post.url)
     post.tags = [to_valid_line(tag) for tag in post.tags]
     post.authors = [to_valid_line(author) for author in post.authors]

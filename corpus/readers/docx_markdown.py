@@ -51,13 +51,18 @@ class Block:
 
 @dataclass
 class DocxMarkdown:
-    """Writes one document. `title` is its first paragraph in the style Title; `notes` must be filled before."""
+    """Writes one document. `notes` must be filled before.
+
+    `title` is its first paragraph in the style Title; without one the heading that the document begins with, if it is
+    the only one of the highest level.
+    """
 
     styles: Styles
     lists: dict[str, List]
     links: dict[str, str]  # {relationship: address}
     notes: dict[NoteKey, Any] = field(default_factory=dict)
     title: str = ""
+    top_headings: list[str] = field(default_factory=list)  # those of level 1
     counters: dict[str, dict[int, int]] = field(default_factory=dict)  # {of a list: {level: the last number}}
     restarted: set[tuple[str, int]] = field(default_factory=set)  # {(list, level)} that have begun anew
 
@@ -72,6 +77,9 @@ class DocxMarkdown:
     def document(self, body: Any) -> str:
         """The Markdown of the whole document, its notes last."""
         blocks = [block.text for block in Container(self).read(body)]
+        if not self.title and len(self.top_headings) == 1 and blocks[:1] == [f"## {self.top_headings[0]}"]:
+            self.title = self.top_headings[0]
+            del blocks[0]
         written = 0
         while written < len(self.runs.note_numbers):  # a note may refer to another
             key, position = list(self.runs.note_numbers.items())[written]
@@ -194,6 +202,8 @@ class Container:
         elif style.name == "title" and not writer.title:
             writer.title = bare
         elif level := heading_level(properties, style):
+            if level == 1:
+                writer.top_headings.append(bare)
             self._add("#" * max(2, level) + " " + bare)
         elif item := writer.list_item(properties, style):
             self._list_item(text, *item)

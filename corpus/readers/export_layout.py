@@ -14,6 +14,7 @@ from corpus.encoding import decode_text
 from corpus.post import Post, SkippedPost, parse_date
 from corpus.readers.html import html_to_markdown
 from corpus.readers.html_post import read_html_file
+from corpus.readers.public_marks import DRAFT, NO
 
 if TYPE_CHECKING:
     from corpus.containers import SourceFile
@@ -85,7 +86,7 @@ class ExportLayout:
         if fields is not None:
             return Post(text=html_to_markdown(decode_text(data)), **fields)
         post = read_html_file(path, data)
-        if self._is_medium_post(path) and not post.draft and _is_response(post):
+        if self._is_medium_post(path) and not post.not_public and _is_response(post):
             raise SkippedPost("a response to a post on Medium, not a post")
         return post
 
@@ -127,7 +128,7 @@ def _substack_table(file: SourceFile) -> dict[str, dict[str, Any]]:
                 "title": str(row.get("title") or "").strip() or key,
                 "date": parse_date(row.get("post_date") or row.get("email_sent_at")),
                 "date_from": "feed",
-                "draft": str(row.get("is_published")).strip().lower() in ("false", "0", "no"),
+                "not_public": DRAFT if str(row.get("is_published")).strip().lower() in NO else "",
                 "kind": "page" if row.get("type") in ("page", "thread") else "post",
             }
     return table

@@ -39,6 +39,10 @@ FOOTER = re.compile(
       | thanks [ ] for [ ] reading [ ] .{0,120}? [!.] [ ] subscribe \b .{0,300}
       | thanks [ ] for [ ] reading [ ] (?: this [ ] post [ ] )? (?: via | by | over ) [ ] (?: rss | e-?mail ) .{0,120}
       | (?: copyright [ ]? )? (?: © | &copy; | \(c\) ) [ ]? (?: copyright [ ] )? \d{4} .{0,200}
+      | comments [ ] (?: on [ ] this [ ] (?: entry | post ) [ ] )? are [ ] closed
+      | you [ ] can [ ] follow [ ] (?: any | all ) [ ] (?: responses | comments ) [ ] to [ ] this [ ] .{0,300}
+      | read [ ] the [ ] \[ (?: original | full | rest | whole ) [^\[\]\n]{0,60} \] \( [^()\n]* \) .{0,100}
+      | (?: tags? | tagged | labels? | categor(?:y|ies) | topics? | filed [ ] under | posted [ ] in ) [ ]? : .{1,300}
       | \[ (?: \d+ [ ] )? (?: (?: leave | post | add | write ) [ ] a [ ] comment | comments? (?: [ ] on [ ] .{0,200} )?
             | reply [ ] (?: via | by ) [ ] e-?mail | comment [ ] (?: via | by ) [ ] e-?mail | permalink | discuss
             | share | like | view [ ] comments ) \] \( [^()\n]* \)
@@ -46,10 +50,18 @@ FOOTER = re.compile(
     ) [\s*_).!…]* $
     """
 )
+RELATED = re.compile(  # a list of links to other posts
+    r"""(?ix)
+    \n [#*_ \t]* (?: (?: related | similar | recent ) [ ] (?: posts? | articles? | stories | entries )
+        | you [ ] (?: may | might ) [ ] also [ ] (?: like | enjoy ) | more [ ] from [ ] this [ ] blog ) [:*_ \t]* \n+
+    (?: [ \t]* (?: [-*+] | \d+[.)] ) [ \t]+ \[ [^\n]* (?: \n+ | \Z ) ){1,20} \Z
+    """
+)
 CUT_OFF = re.compile(
     r"""(?x)
     (?: \[ (?: … | \.{3} | &hellip; | &\#8230; ) \] | \( (?: … | \.{3} ) \)
-      | (?: … | \.{3} ) [ ]? \( more (?: … | \.{3} )? \) | \[\[? (?: … | \.{3} ) \]?\] \( [^()\n]* \)
+      | (?: … | \.{3} ) [ ]? \( more (?: … | \.{3} )? \)
+      | \[? \( more (?: … | \.{3} ) \) (?: \] \( [^()\n]* \) )? | \[\[? (?: … | \.{3} ) \]?\] \( [^()\n]* \)
     ) [\s*_>]* $
     """
 )
@@ -72,10 +84,13 @@ def strip_footers(text: str, address: str = "", title: str = "") -> str:
 
     address: of the post; a last line that links to it and to another page is such a line in any language.
     """
+    text = RELATED.sub("", text).rstrip()
     for _ in range(MAX_FOOTERS):
         before, _, line = text.rstrip().rpartition("\n")
         is_origin = ORIGIN.match(line) and (
-            "](" in line or line.lower().startswith("this ") or (len(title) > MIN_TITLE and title in line)
+            "](" in line
+            or line.lstrip("*_>( ").lower().startswith("this ")
+            or (len(title) > MIN_TITLE and title in line)
         )
         is_footer = is_origin or FOOTER.match(line) or _links_to_itself(line, address)
         if not is_footer or len(line.split()) > MAX_FOOTER_WORDS:
@@ -85,11 +100,12 @@ def strip_footers(text: str, address: str = "", title: str = "") -> str:
 
 
 def _links_to_itself(line: str, address: str) -> bool:
-    """True for a short line of at least two links: one to the post itself, one to its blog."""
+    """True for a short line of links to the post itself and its blog, and for one that is a link to the post."""
     own = _plain_address(address)
     links = [_plain_address(link) for link in re.findall(r"\]\(([^()\s]+)", line)]
     others = [link for link in links if link != own]
-    return len(own) > MIN_ADDRESS and own in links and any(own.startswith(link) for link in others)
+    is_link = re.fullmatch(r"\W*\[[^\[\]\n]{1,60}\]\([^()\s]+\)\W*", line) and not is_teaser(line, address)
+    return len(own) > MIN_ADDRESS and own in links and bool(is_link or any(own.startswith(link) for link in others))
 
 
 def _plain_address(address: str) -> str:
@@ -113,4 +129,6 @@ def is_teaser(text: str, address: str = "") -> bool:
     is_linked = match[0].startswith("[") or words[: match.start()].endswith("[")
     link = _plain_address(re.findall(r"\]\(([^()\s]*)", last)[-1:][0] if "](" in last else "")
     host = _plain_address(address).lstrip("/").split("/")[0]
+    if link and link == _plain_address(address):
+        return is_linked
     return is_linked and (is_cut or not before) and (not host or not link.startswith("//") or host in link)

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from corpus.language import keep_marks
 from corpus.post import Post, SkippedPost
 from corpus.readers.feed_dirt import is_teaser, strip_footers
 from corpus.readers.feed_fields import Fields, person_name, read_fields
 from corpus.readers.html import html_to_markdown
 from corpus.readers.jsonl import first_words
+from corpus.readers.public_marks import DRAFT, status_reason
 from corpus.readers.wordpress import find_wordpress_skip, wordpress_markdown
 from corpus.readers.xml_file import local_name
 from corpus.readers.xml_items import iter_items
@@ -28,12 +30,6 @@ AUTO_GENERATED = re.compile(
     """
 )
 COMMENT = re.compile(r"#comment-?\d+\s*$")  # in the address of an item of a feed of comments
-BLOGGER_STATUS = {
-    "draft": "a draft",
-    "scheduled": "scheduled, and not yet public",
-    "trashed": "in the trash",
-    "soft_trashed": "in the trash",
-}
 
 
 class Blog:
@@ -82,7 +78,7 @@ def _to_post(fields: Fields, name: str, blog: Blog, max_bytes: float) -> Post | 
     if skipped:
         return skipped
     address = (fields.address or fields.text.get("link", "")).strip()
-    title = html.unescape(" ".join(html_to_markdown(fields.text.get("title", "")).split()))
+    title = html.unescape(" ".join(html_to_markdown(keep_marks(fields.text.get("title", ""))).split()))
     try:
         text = wordpress_markdown(fields) if fields.is_wordpress else _feed_markdown(content, address, title)
     except SkippedPost as e:
@@ -112,16 +108,12 @@ def _find_feed_skip(fields: Fields, name: str) -> SkippedPost | None:
         return SkippedPost("a comment", name, "not yours")
     if fields.blogger_kind not in ("", "post", "page"):
         return SkippedPost(f"no post, but Blogger's own ({fields.blogger_kind[:40]})", name)
-    if fields.is_draft:
-        return SkippedPost("a draft", name, "not public")
-    if fields.blogger_status not in ("", "live"):
-        status = fields.blogger_status
-        return SkippedPost(BLOGGER_STATUS.get(status, f"not public: its status is “{status[:40]}”"), name, "not public")
-    return None
+    not_public = DRAFT if fields.is_draft else status_reason(fields.blogger_status, ("", "live"))
+    return SkippedPost(not_public, name, "not public") if not_public else None
 
 
 def _feed_markdown(content: str, address: str, title: str) -> str:
-    text = html_to_markdown(content) if "<" in content or "&" in content else content
+    text = html_to_markdown(keep_marks(content)) if "<" in content or "&" in content else content
     return strip_footers(text, address, title)
 
 

@@ -36,12 +36,16 @@ CLOSING = {
 }
 JSON_OBJECT = re.compile(r'\{\s*"[^"\n]{1,60}"\s*:')
 # Of Nikola: ".. title: A", in a comment of HTML or by themselves.
-NIKOLA_HEAD = re.compile(r"(?:<!--[ \t]*\n)?(?P<content>(?:\.\.[ \t]+\w+:[^\n]*(?:\n|\Z))+)\s*(?:-->[ \t]*(?:\n|\Z))?")
+NIKOLA_HEAD = re.compile(
+    r"(?:<!--[ \t]*\n)?(?P<content>(?:\.\.[ \t]+\w+:(?!:)[^\n]*(?:\n|\Z))+)\s*(?:-->[ \t]*(?:\n|\Z))?"
+)
 LEADING_COMMENT = re.compile(r"<!--(?:(?!-->).)*-->\s*(?=(?:---|\+\+\+)[ \t]*\n)", re.S)
 PICO_HEAD = re.compile(r"/\*[ \t]*\n(?P<content>(?:(?!\*/).)*)\n[ \t]*\*/[ \t]*(?:\n|\Z)", re.S)
 PANDOC_HEAD = re.compile(
     r"%[ \t]+(?P<title>[^\n]+)\n(?:%[ \t]*(?P<author>[^\n]*)\n)?(?:%[ \t]*(?P<date>[^\n]*)\n)?\s*?\n"
 )
+LOGSEQ_HEAD = re.compile(r"(?:- )?(?P<content>(?:[ ]{0,2}[^\W\d_][\w/-]*::(?:[ \t][^\n]*)?(?:\n|\Z))+)")
+BOLD_KEY = re.compile(r"(?:[-*+][ \t]+)?(?P<mark>\*\*|__)(?P<key>[^\W\d_][\w -]{0,30}?)(?::(?P=mark)|(?P=mark):)[ \t]*")
 MAX_UNFENCED_CHARACTERS = 10_000
 STATES = {"draft", "published", "publish", "private", "hidden", "pending", "future", "scheduled"}
 REFUSED = "front matter that {} refuses"
@@ -148,8 +152,16 @@ def _split_unfenced(text: str) -> Head | None:
     """Heads of Pelican, MultiMarkdown, Nikola, pandoc, and of Hexo without its first fence; None for prose."""
     nikola = NIKOLA_HEAD.match(text)
     if nikola:
-        pairs = re.findall(r"(?m)^\.\.[ \t]+(\w+):[ \t]*(.*?)[ \t]*$", nikola["content"])
-        return Head(dict(pairs), text[nikola.end() :].strip())
+        values = dict(re.findall(r"(?m)^\.\.[ \t]+(\w+):[ \t]*(.*?)[ \t]*$", nikola["content"]))
+        state = {"draft", "private"} & set(re.split(r"[\s,]+", values.get("tags", "").lower()))  # tags that are marks
+        return Head(
+            {**values, "status": values.get("status") or "".join(sorted(state)[:1])}, text[nikola.end() :].strip()
+        )
+    logseq = LOGSEQ_HEAD.match(text)
+    if logseq:
+        lines = re.sub(r"\[\[|\]\]", "", logseq["content"]).replace("::", ":", logseq["content"].count("::"))
+        values = read_chunks(textwrap.dedent(lines), load_nothing)
+        return Head(values, text[logseq.end() :].strip()) if known_keys(values) else None
     pico = PICO_HEAD.match(text)
     if pico:
         values = read_chunks(textwrap.dedent(pico["content"]), load_nothing)
@@ -183,12 +195,13 @@ def _split_key_lines(text: str) -> Head | None:
 
 def split_properties(text: str, certain: bool = False) -> Head | None:
     """The properties below the title of a page, as Notion writes them; None for prose. certain: it is Notion's page."""
-    text = text.strip("\n")
-    content, dashes = _leading_key_lines(text)
+    first, *rest = re.split(r"\n[ \t]*\n", text.strip("\n"), maxsplit=1)
+    lines = "".join(BOLD_KEY.sub(r"\g<key>: ", line) for line in first.splitlines(keepends=True))
+    content, dashes = _leading_key_lines(lines)
     values = read_chunks(content, load_nothing)
-    if dashes or not values or not (certain or _is_certain(values)):
+    if content != lines or dashes or not values or not (certain or _is_certain(values)):
         return None
-    return Head(values, text[len(content) :].strip("\n"))
+    return Head(values, "".join(rest).strip("\n"))
 
 
 def _is_certain(values: Mapping[str, Any]) -> bool:

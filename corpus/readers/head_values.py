@@ -19,9 +19,10 @@ KNOWN_KEYS = {  # a head without fences has one of them
 # fmt: on
 KEY_LINE = re.compile(
     r"""(?x)
-    (?P<quote>["']?) (?P<key>[^\W\d][\w.@/-]* (?:[ ][\w.@/-]+){0,3}) (?P=quote) [ \t]* (?P<sign>[:=]) (?P<value>.*)
+    (?P<quote>["']?) (?P<key>[^\W\d][\w.@/-]* (?:[ ][\w.@/-]+){0,3}) (?P=quote) [ \t]* (?P<sign>:(?!:)|=) (?P<value>.*)
     """
 )
+ELISION = re.compile(r"(?i)'(?:tis|twas|til|till|cause|em|n|round|bout|\d\ds?)\b")  # an apostrophe, no quotation mark
 JS_VALUE = re.compile(
     r"""(?mx)
     ^[ \t{]*["']?(?P<key>[A-Za-z_]\w*)["']?[ \t]*:[ \t]*
@@ -60,7 +61,7 @@ def _chunks(content: str) -> list[str]:
     """`content` cut before each line that begins with a key."""
     chunks: list[list[str]] = []
     for line in content.split("\n"):
-        if KEY_LINE.match(line) or (chunks and _is_stray_key(line, chunks[-1][0])):
+        if KEY_LINE.match(line if chunks else line.lstrip()) or (chunks and _is_stray_key(line, chunks[-1][0])):
             chunks.append([line.strip()])
         elif chunks and line.strip():
             chunks[-1].append(line)
@@ -97,10 +98,12 @@ def plain_value(value: str) -> Any:
     value = value.strip()
     if re.fullmatch(r"\[[^\[\]]*\]", value):
         return [plain_value(item) for item in value[1:-1].split(",") if item.strip()]
+    is_open = re.match(r"[\"']", value) and value.count(value[0]) == 1
+    if is_open and not ELISION.match(value):  # never closed
+        return value[1:]
     for quote in ('"', "'"):
-        if value.startswith(quote) and value.count(quote) == 1:  # never closed
-            return value[1:]
-        if len(value) > 1 and value.startswith(quote) and value.endswith(quote) and value.count(quote) == 2:
+        inner = re.sub(r"(?<=\w)'(?=\w)", "", value[1:-1])  # 'It's mine'
+        if len(value) > 1 and value.startswith(quote) and value.endswith(quote) and quote not in inner:
             return value[1:-1]
     return value
 
@@ -109,7 +112,11 @@ def with_raw_values(metadata: Mapping[Any, Any], content: str) -> dict[str, Any]
     """YAML's values; a title or tags that it reads as something other than text are taken as they stand there."""
     values = {key: value for key, value in metadata.items() if isinstance(key, str)}
     for key, value in values.items():
-        is_title = key.lower() == "title" and not (isinstance(value, str) and value)
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list) and len(value[0]) == 1:
+            values[key] = value[0][0]  # a link of Obsidian: [[2016-03-09]]
+            continue
+        is_mark = isinstance(value, str) and re.search(rf"(?m)^{re.escape(key)}[ \t]*:[ \t]*(?:&|!(?!!))", content)
+        is_title = key.lower() == "title" and (is_mark or not (isinstance(value, str) and value))
         if is_title or (value is None and key.lower() in ("tags", "keywords", "categories")):
             raw = re.search(rf"(?m)^{re.escape(key)}[ \t]*:[ \t]*([\[{{#!&].*)$", content)
             values[key] = raw[1].strip() if raw else value

@@ -17,6 +17,7 @@ from corpus.readers.html_content import find_content, find_furniture
 from corpus.readers.html_metadata import Metadata, read_metadata
 from corpus.readers.html_parser import Event, find_elements, parse_html
 from corpus.readers.html_rewrite import rewrite
+from corpus.readers.public_marks import DRAFT
 
 __all__ = ["html_to_markdown", "parse_html", "read_html", "to_markdown"]
 CHARSET = re.compile(rb"(?i)<meta\b[^<>]*?charset=[\"']?([\w-]{1,40})")
@@ -76,13 +77,14 @@ def read_html(name: PurePath, data: bytes) -> Post:
         raise SkippedPost("a page of comments", cause="not yours")
     metadata = read_metadata(page.events, find_elements(page.events), content.parts[0], content.dropped)
     title = metadata.title or title_from_name(name)
+    is_draft = name.name.startswith("draft_") or ("noindex" in metadata.robots and "draft" in name.name)
     return Post(
         text=_without_head(text, title, metadata),
         title=" ".join(title.split()),
         date=metadata.date or date_from_name(name),
         date_from="front matter" if metadata.date else "name",
         tags=metadata.tags,
-        draft=name.name.startswith("draft_") or ("noindex" in metadata.robots and "draft" in name.name),
+        not_public=DRAFT if is_draft else "",
         authors=metadata.authors,
         url=metadata.url,
     )

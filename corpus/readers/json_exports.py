@@ -1,6 +1,7 @@
 """Posts in one file of JSON: a JSON Feed, an export of Ghost, Blogger, Day One or micro.blog, WordPress's REST answers,
 or a plain list of posts."""
 
+import html
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -11,19 +12,20 @@ from typing import Any
 from corpus.encoding import decode_text
 from corpus.post import Post, SkippedPost, parse_date, parse_names
 from corpus.readers.feed_dirt import is_teaser, strip_footers
+from corpus.readers.front_matter import split_front_matter
 from corpus.readers.ghost_documents import document_to_markdown
 from corpus.readers.html import html_to_markdown
 from corpus.readers.jsonl import first_words
-from corpus.readers.wordpress import NOT_PUBLIC
+from corpus.readers.public_marks import DRAFT, PASSWORD, TRASHED, status_reason
 
 LIST_KEYS = ("posts", "items", "entries", "articles", "notes", "results", "documents", "data")
 HTML_KEYS = ("content_html", "html", "body_html", "contentHtml", "content", "body")
-TEXT_KEYS = ("content_text", "markdown", "plaintext", "text", "textContent")
+TEXT_KEYS = ("content_text", "markdown", "contentMarkdown", "body_markdown", "plaintext", "text", "textContent")
 DOCUMENT_KEYS = ("lexical", "mobiledoc")
 # fmt: off
 DATE_KEYS = (
     "published_at", "date_published", "publishedAt", "published", "pubDate", "post_date", "date", "creationDate",
-    "created_at", "createdAt", "created", "timestamp", "userEditedTimestampUsec", "updated",
+    "created_at", "createdAt", "created", "timestamp", "dateAdded", "userEditedTimestampUsec", "updated",
 )
 # fmt: on
 ADDRESS_KEYS = ("canonical_url", "url", "link", "permalink")
@@ -68,7 +70,7 @@ def iter_json(path: Path, max_bytes: float) -> Iterator[Post | SkippedPost]:
             if not isinstance(row, dict):
                 raise SkippedPost("no post: not a row of named values")
             if isinstance(row.get("content"), dict) and row["content"].get("protected") is True:
-                raise SkippedPost("behind a password", cause="not public")
+                raise SkippedPost(PASSWORD, cause="not public")
             row = {key: _plain(value) for key, value in row.items()}
             name = str(row.get("slug") or name)[:200]
             yield _to_post(row, source, name)
@@ -129,14 +131,17 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 
 def _to_post(row: dict[str, Any], source: Source, name: str) -> Post:
-    _check_public(row)
+    if row.get("type") == "comment" or row.get("in_reply_to") or row.get("thr$in-reply-to"):
+        raise SkippedPost("a comment", cause="not yours")
     text = _text_of(row)
+    if text.startswith("---"):  # dev.to keeps the head of the file
+        text = split_front_matter(text).body
     if source.is_journal:
         text = DAY_ONE_ESCAPE.sub(r"\1", DAY_ONE_PHOTO.sub("", text)).strip("\n")
-    title = str(row.get("title") or "")[:1000]
+    title = " ".join(html.unescape(re.sub(r"</?[a-zA-Z][^<>]*>", "", str(row.get("title") or "")[:1000])).split())
     if not title and (heading := re.match(r"\s*#{1,2}[ \t]+([^\n]+)\n", text + "\n")):
         title, text = heading[1].strip("# \t"), text[heading.end() :].strip("\n")
-    address = next((row[key] for key in ADDRESS_KEYS if isinstance(row.get(key), str) and row[key]), "")[:500]
+    address = _address(row)[:500]
     if source.is_feed:
         text = strip_footers(text, address, title)
         if is_teaser(text, address):
@@ -152,8 +157,7 @@ def _to_post(row: dict[str, Any], source: Source, name: str) -> Post:
         date=next((day for day in days if day), None),
         date_from="feed",
         tags=source.tags_by_post.get(key) or _tags(row),
-        draft=str(row.get("status")).lower() in ("draft", "auto-draft")
-        or _is_true(row, "draft", "is_draft", "isDraft"),
+        not_public=_not_public(row),
         authors=users.get(key) or named or users.get(f"user {row.get('author_id')}") or source.authors,
         url=address,
         kind="page" if row.get("type") == "page" or row.get("page") in (1, True) else "post",
@@ -161,23 +165,17 @@ def _to_post(row: dict[str, Any], source: Source, name: str) -> Post:
     )
 
 
-def _check_public(row: Mapping[str, Any]) -> None:
-    """Raises SkippedPost for a post that was never published, and for a comment."""
-    status = str(row.get("status") or "published").lower()
-    if row.get("type") == "comment" or row.get("in_reply_to"):
-        raise SkippedPost("a comment", cause="not yours")
-    if status == "scheduled":
-        status = "future"
-    if status not in PUBLIC and status not in ("draft", "auto-draft"):
-        raise SkippedPost(NOT_PUBLIC.get(status, f"not public: its status is “{status[:40]}”"), cause="not public")
-    if str(row.get("visibility")).lower() == "private" or row.get("isTrashed") is True:
-        raise SkippedPost("private" if row.get("isTrashed") is not True else "in the trash", cause="not public")
-    if any(row.get(key) is False for key in ("published", "is_published", "isPublished")):
-        raise SkippedPost("a draft", cause="not public")
-
-
-def _is_true(row: Mapping[str, Any], *keys: str) -> bool:
-    return any(row.get(key) is True for key in keys)
+def _not_public(row: Mapping[str, Any]) -> str:
+    """Why a post was never published, or not for everybody; empty for a public one."""
+    status = status_reason(str(row.get("status") or "published"), PUBLIC)
+    if status or row.get("isTrashed") is True:
+        return status or TRASHED
+    if str(row.get("visibility")).lower() == "private":
+        return "private"
+    is_draft = any(row.get(key) is True for key in ("draft", "is_draft", "isDraft"))
+    return (
+        DRAFT if is_draft or any(row.get(key) is False for key in ("published", "is_published", "isPublished")) else ""
+    )
 
 
 def _text_of(row: Mapping[str, Any]) -> str:
@@ -190,6 +188,18 @@ def _text_of(row: Mapping[str, Any]) -> str:
         if row.get(key) and (text := document_to_markdown(row[key])):
             return text
     return next((row[key] for key in TEXT_KEYS if isinstance(row.get(key), str)), "")
+
+
+def _address(row: Mapping[str, Any]) -> str:
+    """Where a post stood; Blogger lists its addresses by what they are for."""
+    for key in ADDRESS_KEYS:
+        value = row.get(key)
+        for link in value if isinstance(value, list) else []:
+            if isinstance(link, dict) and link.get("rel") == "alternate":
+                value = link.get("href")
+        if isinstance(value, str) and value:
+            return value
+    return ""
 
 
 def _tags(row: Mapping[str, Any]) -> list[str]:

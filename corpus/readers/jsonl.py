@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 from corpus.encoding import decode_text
 from corpus.post import Post, SkippedPost, parse_date, parse_names
+from corpus.readers.public_marks import DRAFT
 
 TEXT_KEYS = ("text", "content", "body", "entry")
 DATE_KEYS = ("date", "created_at", "timestamp", "published")
@@ -87,7 +88,7 @@ def _post_from_text(row: Mapping[str, Any], name: str) -> Post | SkippedPost:
         tags=parse_names(row.get("tags")),
         authors=parse_names(row.get("author")),
         name=name,
-        draft=row.get("draft") is True,
+        not_public=DRAFT if row.get("draft") is True else "",
     )
 
 

@@ -33,19 +33,32 @@ FOLDERS = {  # names as Gmail, Outlook, Apple Mail and Thunderbird give them, in
 # fmt: on
 FOLDER_FIELDS = ("X-Gmail-Labels", "X-Folder", "X-Folder-Name", "X-Mailbox", "X-Label")
 EXPUNGED = 0x0008  # a flag of X-Mozilla-Status: deleted in Thunderbird, and still in the file
+MAILDIR_NAME = re.compile(r"\d{9,}\.[^/\s]+?(?:[:;!_-]2,(?P<flags>[A-Za-z]*))?")
+MAILDIR_FLAGS = {"T": "trash", "D": "draft"}
 Header = Callable[[str], str]
 
 
 def mark_of(header: Header, path: PurePath) -> str:
     """Where a mail lay: "sent", "draft", "trash" or "spam"; empty for other folders. What keeps it out decides."""
     folders = [name for field in FOLDER_FIELDS for name in re.split(r"[,\\/]", header(field))]
-    marks = {*_marks(folders), *_marks(_folder_names(path)), *_flags(header)}
+    marks = {*_marks(folders), *_marks(_folder_names(path)), *_flags(header), *_maildir_flags(path)}
     return next((mark for mark in ("spam", "trash", "draft", "sent") if mark in marks), "")
 
 
 def _folder_names(path: PurePath) -> list[str]:
-    """The name of a mailbox and of the two folders above: "Sent Messages.mbox/mbox"."""
-    return [part.removesuffix(".mbox").removesuffix(".sbd") for part in (path.stem, *path.parts[-3:-1])]
+    """The name of a mailbox and of the two folders above: "Sent Messages.mbox/mbox", ".INBOX.Sent/cur/1"."""
+    names = [part.removesuffix(".mbox").removesuffix(".sbd") for part in (path.stem, *path.parts[-3:-1])]
+    return [name.rpartition(".")[2] if name.startswith(".") else name for name in names]
+
+
+def is_maildir_mail(path: PurePath) -> bool:
+    """True for a mail of a Maildir, which has no extension: "cur/1552000000.M1P1.host:2,S"."""
+    return path.parent.name in ("cur", "new") and MAILDIR_NAME.fullmatch(path.name) is not None
+
+
+def _maildir_flags(path: PurePath) -> set[str]:
+    match = MAILDIR_NAME.fullmatch(path.name) if is_maildir_mail(path) else None
+    return {MAILDIR_FLAGS[flag] for flag in (match["flags"] or "" if match else "") if flag in MAILDIR_FLAGS}
 
 
 def _marks(folders: Iterable[str]) -> set[str]:

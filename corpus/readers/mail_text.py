@@ -95,6 +95,22 @@ FOOTER = re.compile(
 SIGNATURE = re.compile(r"(?m)^-- ?$")
 
 
+def unflow(text: str, drop_space: bool) -> str:
+    """Lines that were wrapped for sending ("format=flowed") in one again, as RFC 3676 says."""
+    lines: list[str] = []
+    is_open = False  # the line before goes on
+    for line in text.replace("\r\n", "\n").split("\n"):
+        bare = line.removeprefix(" ")
+        if is_open and bare.startswith(">") == lines[-1].startswith(">"):
+            lines[-1] = (lines[-1][:-1] if drop_space else lines[-1]) + bare.lstrip(
+                "> " if bare.startswith(">") else ""
+            )
+        else:
+            lines.append(bare)
+        is_open = bare.endswith(" ") and bare != "-- "
+    return "\n".join(lines)
+
+
 def own_text_of_html(html: str) -> tuple[str, bool]:
     """(the sender's words in a mail of HTML, as Markdown; True if a quoted mail was taken out)."""
     events = parse_html(html).events

@@ -9,24 +9,16 @@ from blogtwin.text.markdown import FENCE_START
 from corpus.encoding import decode_text
 from corpus.post import NOTION_ID, Post, date_from_name, parse_date, parse_names, title_from_name
 from corpus.readers.front_matter import split_front_matter, split_properties
+from corpus.readers.public_marks import DRAFT, NO, YES, head_reason
 
 # fmt: off
-DATE_KEYS = (
-    "date", "published", "pubdate", "pubdatetime", "publishdate", "publish_date", "published_at", "datepublished",
-    "date_published", "date published", "publish date", "published on", "publication date", "pub_date", "posted",
-    "created", "created_at", "date created", "date_created", "created time", "datetime",
+DATE_KEYS = (  # without blanks, underlines and hyphens, in lower case
+    "date", "published", "pubdate", "pubdatetime", "publishdate", "publishedat", "datepublished", "publishedon",
+    "publicationdate", "firstpublished", "posted", "postdate", "dateposted", "postedon", "issued", "dateadded",
+    "created", "createdat", "datecreated", "createdtime", "createdon", "creationdate", "datetime", "timestamp",
+    "day", "time",
 )
 TAG_KEYS = ("tags", "tag", "categories", "category", "keywords")
-YES, NO = {"true", "yes", "on", "y", "1"}, {"false", "no", "off", "n", "0"}
-STATES_NOT_PUBLIC = {
-    "draft", "private", "future", "pending", "hidden", "trash", "scheduled", "unpublished", "unlisted", "auto-draft",
-}
-NOT_PUBLIC = {  # key: the values that say that the public does not see the post
-    "draft": YES, "private": YES, "hidden": YES, "unlisted": YES, "protected": YES,
-    "published": NO, "publish": NO, "public": NO,
-    "status": STATES_NOT_PUBLIC, "state": STATES_NOT_PUBLIC, "type": {"draft"}, "layout": {"draft"},
-    "visibility": STATES_NOT_PUBLIC | {"password", "protected", "internal", "secret"},
-}
 # fmt: on
 LANGUAGE_KEYS = ("lang", "language", "locale")
 TRANSLATION_KEYS = ("translationkey", "translation_key", "lang-ref", "lang_ref", "translation_id")
@@ -87,7 +79,8 @@ def post_from_front_matter(name: PurePath, metadata: Mapping[Any, Any], body: st
             properties = None if metadata else split_properties(body, bool(NOTION_ID.search(name.stem)))
             if properties:
                 metadata, body = _lowered(properties.metadata), properties.body
-    stated = next((day for day in (parse_date(metadata.get(key)) for key in DATE_KEYS) if day), None)
+    dates = {re.sub(r"[\s_-]", "", key): value for key, value in reversed(metadata.items())}
+    stated = next((day for day in (parse_date(dates.get(key)) for key in DATE_KEYS) if day), None)
     tags = [tag for key in TAG_KEYS for tag in _parse_tags(metadata.get(key))]
     return Post(
         text=body.strip("\n"),
@@ -95,7 +88,7 @@ def post_from_front_matter(name: PurePath, metadata: Mapping[Any, Any], body: st
         date=stated or date_from_name(name),
         date_from="front matter" if stated else "name",
         tags=list(dict.fromkeys(tags)),
-        draft=_says_not_public(metadata) or not DRAFT_FOLDERS.isdisjoint(name.parts[:-1]),
+        not_public=head_reason(metadata) or ("" if DRAFT_FOLDERS.isdisjoint(name.parts[:-1]) else DRAFT),
         authors=parse_names(metadata.get("authors") or metadata.get("author")),
         url=str(metadata.get("canonical_url") or metadata.get("canonical") or metadata.get("url") or "")[:500],
         kind=_kind(metadata),
@@ -113,13 +106,6 @@ def _parse_tags(value: Any) -> list[str]:
 
 def _lowered(metadata: Mapping[Any, Any]) -> dict[str, Any]:
     return {key.lower(): _plain_value(value) for key, value in metadata.items() if isinstance(key, str)}
-
-
-def _says_not_public(metadata: Mapping[str, Any]) -> bool:
-    """True if a head says that the post is a draft, or that not everybody may read it."""
-    if str(metadata.get("password") or "").lower() not in {"", *NO}:
-        return True
-    return any(str(metadata.get(key) or "").strip().lower() in values for key, values in NOT_PUBLIC.items())
 
 
 def _stated_language(metadata: Mapping[str, Any]) -> str:

@@ -17,7 +17,8 @@ from corpus.encoding import decode_declared
 from corpus.post import Post, SkippedPost, parse_date
 from corpus.readers.mail_marks import is_list_mail, mark_of
 from corpus.readers.mail_owner import MailHead, MailOwner
-from corpus.readers.mail_text import own_text, own_text_of_html
+from corpus.readers.mail_text import own_text, own_text_of_html, unflow
+from corpus.readers.public_marks import DRAFT, TRASHED
 
 MAX_HEADER_CHARACTERS = 1000  # of a header field
 MAX_HEAD_BYTES = 200_000  # all header fields together
@@ -30,6 +31,7 @@ SEPARATOR = re.compile(
         [^\r\n]{1,300}? \b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?[ ]+
         (?: [A-Z][a-z]{2}[a-z]*[ ]+\d{1,2} | \d{1,2}[ ]+[A-Z][a-z]{2}[a-z]* )
         [^\r\n]{0,40}? \d\d?:\d\d [^\r\n]*
+      | \S+@\S+[ ]+\d{4}-\d\d-\d\d[T ]\d\d:\d\d [^\r\n]*
       | \S+@\S+                                                  # some programs write no date
     )
     [ \t]*\r?\n?\Z
@@ -38,7 +40,7 @@ SEPARATOR = re.compile(
 ANSWER = re.compile(r"(?i)\A(?:(?:re|fwd?|aw|wg|antw|antwort|sv|vs|tr|rv|res|enc|r)(?:\[\d+\])?\s*:\s*)+")
 SKIPPED_MARKS = {
     "spam": SkippedPost("mail in the spam folder", cause="not yours"),
-    "trash": SkippedPost("mail in the trash", cause="not public"),
+    "trash": SkippedPost(f"mail {TRASHED}", cause="not public"),
 }
 
 
@@ -151,7 +153,7 @@ def _to_post(data: bytes, path: PurePath, place: str, owner: MailOwner | None) -
         authors=[sender] if sender else [],
         aliases=[head.address] if head.address else [],
         name=place,
-        draft=head.mark == "draft",
+        not_public=DRAFT if head.mark == "draft" else "",
         mended=["a quoted mail in it"] if has_quotes else [],
         kind="machine-made" if _header(mail, "Auto-Submitted").lower().startswith("auto") else "post",
     )
@@ -190,7 +192,9 @@ def _first_part(mail: Message, content_type: str) -> str:
             continue
         content = part.get_payload(decode=True)
         if isinstance(content, bytes) and content:
-            return decode_declared(content, part.get_content_charset("utf-8"))
+            text = decode_declared(content, part.get_content_charset("utf-8"))
+            is_flowed = content_type == "text/plain" and str(part.get_param("format")).lower() == "flowed"
+            return unflow(text, str(part.get_param("delsp")).lower() == "yes") if is_flowed else text
     return ""
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from corpus.encoding import decode_text
 from corpus.post import Post, SkippedPost, parse_date, parse_names
 from corpus.readers.html import html_to_markdown
+from corpus.readers.public_marks import status_reason
 
 SECTION_LINE = re.compile(r"(BODY|EXTENDED BODY|EXCERPT|KEYWORDS|COMMENT|PING):[ \t]*")
 HEAD_LINE = re.compile(r"([A-Z][A-Z0-9 ]{2,30}):(?:[ \t]+(.*))?")
@@ -80,10 +81,6 @@ def _split_entries(lines: list[str]) -> Iterator[tuple[dict[str, list[str]], lis
 
 
 def _to_post(head: dict[str, list[str]], sections: list[tuple[str, str]], name: str) -> Post:
-    status = head.get("STATUS", [""])[0].lower()
-    if status not in PUBLIC and status != "draft":
-        kind = "scheduled" if status in ("future", "scheduled") else f"not published ({status[:40]})"
-        raise SkippedPost(kind, cause="not public")
     bodies = [text for section, text in sections if section in ("BODY", "EXTENDED BODY") and text.strip()]
     breaks = head.get("CONVERT BREAKS", ["1"])[0].lower()
     text = "\n\n".join(_to_markdown(body.strip("\n"), breaks) for body in bodies)
@@ -96,7 +93,7 @@ def _to_post(head: dict[str, list[str]], sections: list[tuple[str, str]], name: 
         date=_parse_day(head.get("DATE", [""])[0]),
         date_from="feed",
         tags=list(dict.fromkeys(filter(None, [*categories, *tags]))),
-        draft=status == "draft",
+        not_public=status_reason(head.get("STATUS", [""])[0], PUBLIC),
         authors=parse_names(head.get("AUTHOR", [])),
         url=head.get("UNIQUE URL", [""])[0][:500],
         name=name,

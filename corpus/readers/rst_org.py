@@ -5,9 +5,11 @@ from pathlib import PurePath
 
 from corpus.encoding import decode_text
 from corpus.post import Post, SkippedPost
+from corpus.readers.front_matter import Head, split_front_matter
 from corpus.readers.html import parse_html, to_markdown
 from corpus.readers.markdown import MAX_MARKED_LINE, normalise_line_ends, post_from_front_matter
 
+NIKOLA_LINE = re.compile(r"\s*\.\.[ \t]+(?:title|slug|date):(?!:)")
 MAX_RST_CHARACTERS = 2_000_000  # docutils takes a second for 100,000
 ORG_HEAD = re.compile(r"(?im)^#\+(title|date|author|filetags|tags|draft|hugo_draft):[ \t]*(.*)$")
 ORG_NAMES = {"filetags": "tags", "hugo_draft": "draft"}  # as front matter names them
@@ -21,7 +23,10 @@ ORG_EMPHASIS = (
 
 def read_rst(name: PurePath, data: bytes) -> Post:
     """By docutils, which may read no other file and pass through no raw HTML. Raises SkippedPost where it fails."""
-    text = decode_text(data)
+    text, head = decode_text(data), Head({}, "")
+    if NIKOLA_LINE.match(text):
+        head = split_front_matter(normalise_line_ends(text))
+        text = head.body
     if len(text) > MAX_RST_CHARACTERS:
         raise SkippedPost(f"an .rst of {len(text) / 1e6:.0f} MB: split it")
     from docutils.core import publish_parts
@@ -43,7 +48,8 @@ def read_rst(name: PurePath, data: bytes) -> Post:
     except Exception as e:  # docutils raises many kinds on a broken directive
         raise SkippedPost(f"the .rst can't be read: {type(e).__name__}: {' '.join(str(e).split())[:80]}") from None
     body = re.sub(r"(?m)^(#+) ", r"\1 ", to_markdown(parse_html(parts["body"]).events))
-    return post_from_front_matter(name, {"title": re.sub("<[^<>]*>", "", parts["title"]), **metadata}, body)
+    title = re.sub("<[^<>]*>", "", parts["title"])
+    return post_from_front_matter(name, {"title": title, **metadata, **head.metadata}, body)
 
 
 def read_org(name: PurePath, data: bytes) -> Post:

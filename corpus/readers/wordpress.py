@@ -3,19 +3,15 @@
 import json
 import re
 
+from corpus.language import keep_marks
 from corpus.post import SkippedPost
 from corpus.readers.feed_fields import Fields, escape_html
 from corpus.readers.html import html_to_markdown
 from corpus.readers.html_footnotes import with_notes
+from corpus.readers.page_builders import elementor_html, find_page_builder
+from corpus.readers.public_marks import PASSWORD, status_reason
 
-NOT_PUBLIC = {
-    "draft": "a draft",
-    "auto-draft": "a draft",
-    "future": "scheduled, and not yet public",
-    "private": "private",
-    "pending": "waits for review, and is not public",
-    "trash": "in the trash",
-}
+PUBLIC = ("publish", "inherit", "")
 # fmt: off
 INTERNAL_TYPES = {  # of WordPress and its plugins: no texts of the author's
     "attachment", "nav_menu_item", "revision", "custom_css", "customize_changeset", "oembed_cache", "user_request",
@@ -28,13 +24,6 @@ INTERNAL_TYPES = {  # of WordPress and its plugins: no texts of the author's
     "cookielawinfo",
 }
 OTHERS_TYPES = {"feedback", "flamingo_inbound", "reply", "topic", "testimonial", "wpcf7s", "jetpack_feedback"}
-PAGE_BUILDERS = {  # the custom field in which each keeps the text of a page
-    "_elementor_data": "Elementor", "_fl_builder_data": "Beaver Builder", "ct_builder_json": "Oxygen",
-    "ct_builder_shortcodes": "Oxygen", "_bricks_page_content_2": "Bricks", "panels_data": "SiteOrigin",
-    "_cornerstone_data": "Cornerstone", "mfn-page-items": "BeBuilder", "brizy": "Brizy",
-    "_breakdance_data": "Breakdance", "breakdance_data": "Breakdance",
-    "_thrive_content": "Thrive", "tve_updated_post": "Thrive",
-}
 # fmt: on
 CODE_SHORTCODE = re.compile(
     r"""(?isx)
@@ -50,6 +39,8 @@ MEDIA_SHORTCODE = re.compile(  # with what stands between: a caption, or an addr
 NOTE_SHORTCODE = re.compile(
     r"(?is)\s?\[(efn_note|mfn|ref|fn|footnote|sidenote)(?:\s[^\[\]\n]*)?\](?P<note>(?:(?!\[/?\1\b).)*)\[/\1\]"
 )
+# ((words)) after a word, of the plugin "footnotes"
+NOTE_IN_PARENTHESES = re.compile(r"(?<=[\w.,;:!?”’\"'>])[ ]?\(\((?P<note>[^()\n]*[^\W\d_]{2}[^()\n]*)\)\)")
 SHORTCODES = (
     "caption|gallery|embed|audio|video|playlist|youtube|vimeo|twitter|tweet|contact-form[\\w-]*|subscribe[\\w-]*"
     "|slideshow|polldaddy|soundcloud|googlemaps|archives|sitemap|vc_[a-z_]+|et_pb_[a-z_]+|fusion_[a-z_]+|latexpage"
@@ -77,20 +68,20 @@ def find_wordpress_skip(fields: Fields, name: str) -> SkippedPost | None:
         return SkippedPost(f"no post, but WordPress's own ({kind[:40]})", name)
     if kind in OTHERS_TYPES:
         return SkippedPost(f"what visitors wrote ({kind[:40]})", name, "not yours")
-    if status not in ("publish", "inherit", ""):
-        return SkippedPost(NOT_PUBLIC.get(status, f"not public: its status is “{status[:40]}”"), name, "not public")
-    if fields.text.get("post_password", "").strip():
-        return SkippedPost("behind a password", name, "not public")
+    not_public = status_reason(status, PUBLIC) or (PASSWORD if fields.text.get("post_password", "").strip() else "")
+    if not_public:
+        return SkippedPost(not_public, name, "not public")
     if not fields.content.strip():
-        builder = next((label for key, label in PAGE_BUILDERS.items() if fields.meta.get(key)), "")
-        if builder:
+        fields.text["encoded"] = elementor_html(fields.meta)
+        builder = find_page_builder(fields.meta)
+        if builder and not fields.text["encoded"]:
             return SkippedPost(f"its text is in {builder}, a page builder, and not in the content of the export", name)
     return None
 
 
 def wordpress_markdown(fields: Fields) -> str:
     """The content of an item as Markdown. Raises SkippedPost as `html_to_markdown`."""
-    content, notes = expand_wordpress(fields.content)
+    content, notes = expand_wordpress(keep_marks(fields.content))
     return html_to_markdown(with_notes(content, {**_native_footnotes(fields), **notes}))
 
 
@@ -125,7 +116,7 @@ def expand_wordpress(content: str) -> tuple[str, dict[str, str]]:
 
 def _drop_shortcodes(text: str, notes: dict[str, str]) -> str:
     """Without the marks of shortcodes; what stands between two of a pair stays, and a note becomes a footnote."""
-    if "[" not in text:
+    if "[" not in text and "((" not in text:
         return text
 
     def note(match: re.Match) -> str:
@@ -133,7 +124,7 @@ def _drop_shortcodes(text: str, notes: dict[str, str]) -> str:
         notes[key] = match["note"]
         return f'<sup data-fn="{key}"><a href="#{key}">{len(notes)}</a></sup>'
 
-    text = NOTE_SHORTCODE.sub(note, MEDIA_SHORTCODE.sub("", text))
+    text = NOTE_IN_PARENTHESES.sub(note, NOTE_SHORTCODE.sub(note, MEDIA_SHORTCODE.sub("", text)))
     pairs = {name.lower() for name in CLOSING_SHORTCODE.findall(text)}
     if pairs:
         names = "|".join(sorted(map(re.escape, pairs), key=len, reverse=True))

@@ -44,7 +44,7 @@ def load_blogs(folder: Path, until: str = CUTOFF_DATE) -> dict[str, list[str]]:
                 post = readers.read_post(path, MAX_FILE_BYTES) if path.is_file() else None
             except readers.SkippedPost:
                 continue
-            if post and not post.draft and (post.date or "") <= until:
+            if post and not post.not_public and (post.date or "") <= until:
                 text = clean_markdown(post.text)
                 if len(extract_prose(text).split()) >= MIN_WORDS:
                     posts.append((post.date or "", path.as_posix(), text))

@@ -1,5 +1,9 @@
 """Archives in archives, and exports that were unpacked: what comes out as of files in a folder, within limits."""
 
+import bz2
+import gzip
+import io
+import tarfile
 import tempfile
 import zipfile
 from dataclasses import replace
@@ -228,3 +232,69 @@ def test_a_new_table_of_substack_is_seen_though_the_pages_are_cached(tmp_path):
         with JsonCache(tmp_path / "cache.jsonl") as cache:
             titles += [post["title"] for post in ingest_folder(tmp_path / "blog", 5, 1e7, cache=cache)[0]]
     assert titles == ["On gulls", "On all gulls"]
+
+
+# --- archives that are no .zip ----------------------------------------------------------------------------------------
+
+
+def tarred(files, mode="w:gz"):
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode=mode) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return data.getvalue()
+
+
+@pytest.mark.parametrize(
+    "name, content, place",
+    [
+        ("takeout.tgz", tarred({"T/a.md": WORDS.encode(), "b.jpg": b"x"}), "T/a.md"),
+        ("blog.tar.xz", tarred({"w.xml": wxr(wxr_item(slug="x")).encode()}, "w:xz"), "w.xml/x"),
+        ("blog.tar", tarred({"a.zip": zipped({"b.md": WORDS})}, "w"), "a.zip/b.md"),
+        ("blog.xml.gz", gzip.compress(wxr(wxr_item(slug="x")).encode()), "blog.xml/x"),
+        ("mail.mbox.bz2", bz2.compress(mailbox(mail()).encode()), "mail.mbox/mail 1"),
+    ],
+)
+def test_a_packed_export_is_read_as_a_zip_is(tmp_path, name, content, place):
+    put(tmp_path, name, content)
+    posts, left = ingest(tmp_path)
+    assert list(posts) == [f"{name}#{place}"]
+    assert all(reason == "not a post format (.jpg)" for _, reason in left.values())
+
+
+def test_links_and_names_that_lead_out_of_a_tar_are_not_followed(tmp_path):
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        link = tarfile.TarInfo("link.md")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+        out = tarfile.TarInfo("../out.md")
+        out.size = len(WORDS)
+        archive.addfile(out, io.BytesIO(WORDS.encode()))
+    posts, left = read(put(tmp_path, "a.tar", data.getvalue()))
+    assert not posts and list(left.values()) == ["refused: its name leads out of the archive"]
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("bomb.md.gz", gzip.compress(b"x " * 5_000_000)),
+        ("bomb.tgz", tarred({"a.jpg": b"0" * 10_000_000})),
+        ("many.tar", tarred({f"{n}.md": b"" for n in range(60)}, "w")),
+        ("broken.tgz", tarred({"a.md": WORDS.encode()})[:40]),
+        ("broken.xml.gz", b"no gzip at all"),
+    ],
+)
+def test_a_packed_export_beyond_the_limits_or_broken_is_a_reason(tmp_path, name, content):
+    with pytest.raises(readers.SkippedPost, match="unpack"):
+        read(put(tmp_path, name, content))
+
+
+@pytest.mark.parametrize(
+    "content", [zipped({"a.md": WORDS}), wxr(wxr_item()), "TITLE: T\nSTATUS: Publish\n-----\nBODY:\n" + WORDS + "\n"]
+)
+def test_an_export_whose_download_lost_its_ending_is_told_by_how_it_begins(tmp_path, content):
+    put(tmp_path, "download", content)
+    assert len(ingest(tmp_path)[0]) == 1

@@ -205,7 +205,7 @@ def test_mails_lose_footer_and_signature(tmp_path):
 def test_front_matter_of_every_generator(tmp_path, name, content, expected):
     (tmp_path / "_drafts").mkdir()
     (post,) = read(tmp_path, name, content)[0]
-    assert (post.title, post.date, post.draft) == expected
+    assert (post.title, post.date, bool(post.not_public)) == expected
     cleaned = clean_markdown(post.text)
     assert "Kept." in cleaned and not any(
         word in cleaned for word in ("import", "export", "hidden", "include", "a note", ".lead", ":::", "[!note]")

@@ -314,3 +314,21 @@ def test_the_counter_sees_a_loop_that_costs_the_square():
         assert_linear(
             lambda text: [emphasis("*", "w") for _ in range(len(text) ** 2 // 10)], lambda size: "w" * size, 100
         )
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("We ==marked== it; a == b == c.", "We marked it; a == b == c."),
+        ("Rated [rating:: 5] (by:: Wenna Bray).", "Rated Wenna Bray."),
+        ("See [[Harbour#Boats]] and [[Harbour#Boats|them]].", "See Harbour and them."),
+        ("It is `= this.file.name` here, and `= 3` there.", "It is here, and `= 3` there."),
+        ("- One.\n  :LOGBOOK:\n  CLOCK: [2021-01-01]\n  :END:\n- Two.", "- One. - Two."),
+        ("One.\n\nTags: tea, green pots", "One."),
+        ("Tags: tea\n\nOne.", "One."),
+        ("Tags: tea.\n\nWe said: tags: a.", "Tags: tea. We said: tags: a."),
+        ("Bell\x07 and\x0cpage.", "Bell and page."),
+    ],
+)
+def test_marks_of_note_programs_are_no_words(text, expected):
+    assert " ".join(clean_markdown(text).split()) == expected

@@ -39,6 +39,8 @@ from tests.support.blog_exports import WORDS, put
         ("2. August 2019", "2019-08-02"),
         ("2 août 2019 à 10h15", "2019-08-02"),
         ("2019年8月2日", "2019-08-02"),
+        ("2019-W31-5", "2019-08-02"),
+        ("2019-214", "2019-08-02"),
     ],
 )
 def test_a_day_is_read_however_it_is_written(value, day):
@@ -47,7 +49,20 @@ def test_a_day_is_read_however_it_is_written(value, day):
 
 @pytest.mark.parametrize(
     "value",
-    [None, "", True, 2019, "2019", "August 2019", "2019-22-08", "31/31/2019", "soon", "Thu, 30 Nov -0001 00:00:00"],
+    [
+        None,
+        "",
+        True,
+        2019,
+        "2019",
+        "August 2019",
+        "2019-22-08",
+        "31/31/2019",
+        "2019-W54-1",
+        "2019-366",
+        "soon",
+        "Thu, 30 Nov -0001 00:00:00",
+    ],
 )
 def test_what_is_no_day_is_none(value):
     assert parse_date(value) is None

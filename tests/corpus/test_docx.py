@@ -313,7 +313,8 @@ def test_headings_are_known_by_style_by_base_and_by_outline_level(read):
     heads += p(r("C"), "<w:outlineLvl w:val='3'/>")
     text = p(r("Text."), "<w:pStyle w:val='berschrift1'/><w:outlineLvl w:val='9'/>")
     numbered = p(r("D"), "<w:pStyle w:val='berschrift3'/><w:numPr><w:numId w:val='2'/></w:numPr>")
-    assert blocks(read(heads + text + numbered)) == ["## A", "### B", "#### C", "Text.", "### D"]
+    found = blocks(read(p(r("One.")) + heads + text + numbered))
+    assert found == ["One.", "## A", "### B", "#### C", "Text.", "### D"]
 
 
 def test_quotes_and_code_of_several_paragraphs_are_one_block(read):
@@ -325,6 +326,13 @@ def test_quotes_and_code_of_several_paragraphs_are_one_block(read):
 def test_the_title_is_the_first_paragraph_in_its_style(read):
     post = read(p(r("The "), "<w:pStyle w:val='Titel'/>").replace("</w:p>", r("ferry") + "</w:p>") + p(r("Text.")))
     assert (post.title, post.text) == ("The ferry", "Text.")
+
+
+def test_the_one_highest_heading_at_the_start_is_the_title(read):
+    top = p(r("The ferry"), "<w:pStyle w:val='berschrift1'/>")
+    post = read(top + p(r("Text.")))
+    assert (post.title, post.text) == ("The ferry", "Text.")
+    assert blocks(read(top + p(r("Text.")) + top)) == ["## The ferry", "Text.", "## The ferry"]
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import pytest
 
-from corpus.encoding import decode_declared
+from corpus.encoding import decode_declared, mend_mojibake
 from corpus.ingest import ingest_folder
 from tests.support.blog_exports import WORDS, put
 
@@ -34,3 +34,23 @@ def test_a_mail_in_windows_1252_that_says_latin1_has_its_quotes(tmp_path):
     head += "Content-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\n"
     put(tmp_path, "a.mbox", head + f"It=92s =93cold=94 =85 {WORDS}\n")
     assert ingest_folder(tmp_path, 5, 1e6)[0][0]["text"].startswith("It’s “cold” …")
+
+
+@pytest.mark.parametrize(
+    "text, meant",
+    [
+        ("Itâ€™s â€œcoldâ€\x9d â€” cafÃ© â€¦", "It’s “cold” — café …"),
+        ("NaÃ¯ve, 5\u00c2\u00a0m, Ã\xa0 la carte", "Naïve, 5\xa0m, à la carte"),
+        ("Château, Ã la, pâté, SÃO", "Château, Ã la, pâté, SÃO"),
+        ("UTF-8 that is read wrongly is cafÃ©.", "UTF-8 that is read wrongly is cafÃ©."),
+    ],
+)
+def test_utf8_that_was_read_as_windows_1252_is_read_again(text, meant):
+    assert mend_mojibake(text) == meant
+
+
+def test_mended_mojibake_is_said_in_the_row(tmp_path):
+    put(tmp_path, "a.md", f"# CafÃ©\n\nItâ€™s â€œcoldâ€\x9d. {WORDS}")
+    (post,), _ = ingest_folder(tmp_path, 5, 1e6)
+    assert (post["title"], post["mended"]) == ("Café", ["UTF-8 that was read as Windows-1252"])
+    assert post["text"].startswith("It’s “cold”.")

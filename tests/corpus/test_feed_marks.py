@@ -256,3 +256,49 @@ def test_the_start_of_a_post_is_said_and_not_learnt(tmp_path, body):
 def test_shortcodes_go_and_the_author_s_brackets_stay(tmp_path, body, text):
     (post,), _ = read(tmp_path, wxr(wxr_item(body=body)))
     assert " ".join(post.text.split()) == text
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "<p>Comments are closed.</p>",
+        "<p>You can follow any responses to this entry through the RSS 2.0 feed.</p>",
+        f"<p>The post {LINK} appeared first on {HOME}.</p><p>Tags: tea, boats</p>",
+        "<p><a href='https://blog.example/2019/kettle/'>Permalink here</a></p>",
+        "<p><b>Related posts:</b></p><ol><li><a href='/a'>The tea</a></li><li><a href='/b'>The pot</a></li></ol>",
+        "<p><em>This post originally appeared on Tea Notes.</em></p>",
+    ],
+)
+def test_lines_of_the_theme_at_the_end_are_no_words_of_the_post(tmp_path, end):
+    (post,), _ = read(tmp_path, rss(f"<p>{WORDS}</p>{end}"))
+    assert post.text == WORDS
+
+
+def test_a_teaser_may_end_in_a_link_to_its_post_without_an_ellipsis(tmp_path):
+    own = "<a href='https://blog.example/2019/kettle/'>Read more</a>"
+    assert not read(tmp_path, rss(f"<p>{WORDS} {own}</p>"))[0]
+    assert read(tmp_path, rss(f"<p>{WORDS} <a href='https://other.example/'>Read more</a></p>"))[0]
+
+
+def test_a_note_in_two_parentheses_is_a_footnote_and_other_parentheses_stay(tmp_path):
+    (post,), _ = read(tmp_path, wxr(wxr_item(body=f"{WORDS} The boats((Two of them.)) lay. Then f((1)) ran.")))
+    assert "The boats[^1] lay. Then f((1)) ran." in post.text and post.text.endswith("[^1]: Two of them.")
+
+
+def test_marks_of_languages_that_are_comments_are_kept_until_they_are_read(tmp_path):
+    body = f"<!--:en-->{WORDS}<!--:--><!--:de-->Wir sahen den Hafen.<!--:-->"
+    put(tmp_path, "a.xml", wxr(wxr_item(title="<![CDATA[<!--:en-->Tea<!--:--><!--:de-->Tee<!--:-->]]>", body=body)))
+    (post,), _ = ingest_folder(tmp_path, 5, 1e7, language="en")
+    assert (post["title"], post["text"]) == ("Tea", WORDS)
+
+
+def test_the_text_of_a_page_built_with_elementor_is_read(tmp_path):
+    editor = {"elType": "widget", "widgetType": "text-editor", "settings": {"editor": f"<p>{WORDS}</p>"}}
+    heading = {"elType": "widget", "widgetType": "heading", "settings": {"title": "The quay"}}
+    data = json.dumps([{"elType": "section", "elements": [{"elType": "column", "elements": [heading, editor, 3]}]}])
+    meta = "<wp:postmeta><wp:meta_key>_elementor_data</wp:meta_key><wp:meta_value><![CDATA[%s]]></wp:meta_value>"
+    extra = meta % data + "</wp:postmeta>"
+    (post,), _ = read(tmp_path, wxr(wxr_item(body="", extra=extra)))
+    assert post.text == f"## The quay\n\n{WORDS}"
+    _, left = read(tmp_path, wxr(wxr_item(slug="b", body="", extra=meta % "[3" + "</wp:postmeta>")))
+    assert "Elementor" in left["b"][0]

@@ -7,6 +7,7 @@ import pytest
 from corpus.post import Post
 from corpus.readers.front_matter import REFUSED, UNCLOSED, split_front_matter
 from corpus.readers.markdown import read_markdown, read_text
+from corpus.readers.rst_org import read_rst
 
 PROSE = "The tide was out, and the gulls stood about like clerks.\n\nNobody bought a kettle."
 REFUSED_BY_YAML = [REFUSED.format("YAML")]
@@ -128,7 +129,7 @@ def test_a_head_is_one_in_a_txt_file_too():
      "title: a: b\ndraft: true", "publish: off"],
 )  # fmt: skip
 def test_a_mark_that_says_not_public_is_heeded(mark):
-    assert read(f"---\nx: 1\n{mark}\n---\n").draft
+    assert read(f"---\nx: 1\n{mark}\n---\n").not_public
 
 
 @pytest.mark.parametrize(
@@ -137,12 +138,12 @@ def test_a_mark_that_says_not_public_is_heeded(mark):
      "date: 2999-01-01", "private: false", "status: evergreen"],
 )  # fmt: skip
 def test_what_is_public_is_kept(mark):
-    assert not read(f"---\nx: 1\n{mark}\n---\n").draft
+    assert not read(f"---\nx: 1\n{mark}\n---\n").not_public
 
 
 def test_a_head_without_fences_says_not_public_too():
-    assert read("Title: T\nStatus: hidden\n\n").draft
-    assert read("Status: draft\n\n").draft
+    assert read("Title: T\nStatus: hidden\n\n").not_public
+    assert read("Status: draft\n\n").not_public
 
 
 def test_notion_s_property_lines_are_no_text():
@@ -165,3 +166,64 @@ def test_the_language_and_the_translation_that_a_head_states():
 def test_a_repost_that_is_none_is_a_post():
     assert read("---\nrepost: false\n---\n").kind == "post"
     assert read("---\nrepost: https://blog.example\n---\n").kind == "repost"
+
+
+@pytest.mark.parametrize(
+    "mark, reason",
+    [
+        ("draft: true", "a draft"), ("isDraft: true", "a draft"), ("status: in progress", "a draft"),
+        ("stage: draft", "a draft"), ("status: private", "private"), ("private: yes", "private"),
+        ("status: scheduled", "scheduled, and not yet public"),
+        ("status: pending", "waits for review, and is not public"),
+        ("unlisted: true", "unlisted"), ("published: false", "unpublished"), ("dg-publish: false", "unpublished"),
+        ("password: kettle", "behind a password"), ("visibility: password", "behind a password"),
+        ("eleventyExcludeFromCollections: true", "hidden"),
+    ],
+)  # fmt: skip
+def test_a_mark_is_named_as_what_it_is(mark, reason):
+    assert read(f"---\nx: 1\n{mark}\n---\n").not_public == reason
+
+
+@pytest.mark.parametrize(
+    "head, title",
+    [
+        ("title: &c and so on", "&c and so on"),
+        ("title: 'Tis tea", "'Tis tea"),
+        ("title: 'It's tea'", "It's tea"),
+        ("  title: Tea\n tags: [x]", "Tea"),
+        ("title: Tea\x07 time", "Tea time"),
+    ],
+)
+def test_titles_that_yaml_takes_for_marks_of_its_own_stay_whole(head, title):
+    assert " ".join(read(f"---\n{head}\nlayout: post\n---\n").title.replace("\x07", "").split()) == title
+
+
+@pytest.mark.parametrize(
+    "key", ["createdAt", "date-created", "creationDate", "post_date", "publishedAt", "Date Added", "timestamp", "day"]
+)
+def test_a_day_is_found_under_the_keys_that_programs_write(key):
+    assert read(f"---\ntitle: T\n{key}: 2016-03-09\n---\n").date == "2016-03-09"
+
+
+def test_a_day_that_is_a_link_of_obsidian_is_a_day():
+    assert read("---\ntitle: T\ndate: [[2016-03-09]]\n---\n").date == "2016-03-09"
+
+
+def test_the_properties_of_logseq_are_a_head():
+    post = read("title:: The kettle\ndate:: [[Mar 9th, 2016]]\ntags:: [[tea]], pots\n\n- ")
+    assert (post.title, post.date, post.tags) == ("The kettle", "2016-03-09", ["tea", "pots"])
+    assert "::" not in post.text
+
+
+def test_bold_properties_below_the_heading_are_a_head():
+    post = read("# The kettle\n\n**Date:** March 9, 2016\n**Status**: draft\n\n")
+    assert (post.date, post.not_public, post.text) == ("2016-03-09", "a draft", PROSE)
+    kept = "**Alice:** is it cold?\n**Bob:** it is."
+    assert read(f"# The kettle\n\n{kept}\n\n").text == f"{kept}\n\n{PROSE}"
+
+
+def test_nikola_s_head_is_one_in_rst_and_its_tags_are_marks():
+    head = ".. title: The kettle\n.. date: 2014-01-02 10:00:00 UTC\n.. tags: tea, {}\n\n"
+    post = read_rst(PurePath("a.rst"), (head.format("pots") + PROSE).encode())
+    assert (post.title, post.date, post.not_public) == ("The kettle", "2014-01-02", "")
+    assert read_rst(PurePath("a.rst"), (head.format("draft") + PROSE).encode()).not_public == "a draft"

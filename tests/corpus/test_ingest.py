@@ -130,12 +130,12 @@ def test_words_between_two_rules_are_no_front_matter(folder):
 
 @pytest.mark.parametrize("draft", ["draft: true", 'draft: "true"', "draft: yes", "published: false", "status: draft"])
 def test_a_draft_is_one_however_it_is_said(folder, draft):
-    assert read(folder, content=f"---\ntitle: T\n{draft}\n---\n{WORDS}").draft
+    assert read(folder, content=f"---\ntitle: T\n{draft}\n---\n{WORDS}").not_public
 
 
 @pytest.mark.parametrize("kept", ["draft: false", "published: 2020-01-01", "status: published", "title: Draft"])
 def test_what_only_looks_like_a_draft_is_none(folder, kept):
-    assert not read(folder, content=f"---\nx: 1\n{kept}\n---\n{WORDS}").draft
+    assert not read(folder, content=f"---\nx: 1\n{kept}\n---\n{WORDS}").not_public
 
 
 def test_a_date_that_is_none_costs_the_date_and_not_the_post(folder):

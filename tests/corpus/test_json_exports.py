@@ -235,3 +235,20 @@ def test_json_without_posts_is_a_reason(tmp_path, data):
 def test_a_broken_document_of_ghost_is_a_reason(tmp_path, document):
     posts, left = read(tmp_path, {"posts": [ghost(html="", lexical=document, mobiledoc=document)]})
     assert not posts and left["k"] == ("no text in it", "")
+
+
+def test_a_reply_in_blogger_s_json_is_a_comment_and_its_address_is_found(tmp_path):
+    entry = {"title": {"$t": "Tea &amp; <b>bread</b>"}, "content": {"$t": BODY}}
+    entry |= {
+        "link": [{"rel": "self", "href": "https://b.example/f"}, {"rel": "alternate", "href": "https://b.example/t"}]
+    }
+    reply = {"title": {"$t": "Re"}, "content": {"$t": BODY}, "thr$in-reply-to": {"ref": "1"}}
+    (post,), left = read(tmp_path, {"feed": {"entry": [entry, reply]}})
+    assert (post.title, post.url) == ("Tea & bread", "https://b.example/t")
+    assert left == {"post 2": ("a comment", "not yours")}
+
+
+def test_markdown_that_keeps_the_head_of_its_file_is_read_without_it(tmp_path):
+    rows = [{"title": "Tea", "body_markdown": f"---\ntitle: Tea\n---\n\n{WORDS}", "dateAdded": "2021-03-05T00:00:00Z"}]
+    (post,), _ = read(tmp_path, {"posts": rows})
+    assert (post.text, post.date) == (WORDS, "2021-03-05")

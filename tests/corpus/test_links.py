@@ -95,3 +95,18 @@ def test_the_number_of_a_note_is_no_word(text, expected):
 
 def test_a_link_that_nothing_understands_is_counted_and_code_is_not():
     assert count_link_marks("a](b `x](y)`\n\n```\n](\n```") == 1
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("See [my notes](file name.md) on it.", "See my notes on it."),
+        ("It is at github.com/me/boats these days.", "It is at github.com these days."),
+        ("Get gopher://a.example/x or hxxp://b.example/y now.", "Get a.example or b.example now."),
+        ("Take magnet:?xt=urn:btih:abc now, or file:///home/me/x too.", "Take now, or too."),
+        ("Tea and/or e.g. this/that at 5/6.", "Tea and/or e.g. this/that at 5/6."),
+        ("The file index.html/old stays.", "The file index.html/old stays."),
+    ],
+)
+def test_addresses_without_a_scheme_and_of_rare_schemes_go_as_well(text, expected):
+    assert " ".join(clean_markdown(text).split()) == expected

@@ -246,6 +246,7 @@ def test_a_paragraph_that_begins_with_from_is_no_separator(tmp_path):
         "From 1665@xxx Sun May 03 08:00:00 +0000 2020",
         "From MAILER-DAEMON Sun, 3 May 2020 08:00:00",
         "From orla@pier.example",
+        "From orla@pier.example 2020-05-03 08:00:00",
     ],
 )
 def test_the_separators_of_all_programs_are_known(tmp_path, line):
@@ -274,3 +275,26 @@ def test_a_mail_of_more_than_the_limit_is_left_out_and_the_next_one_is_read(tmp_
 @pytest.mark.parametrize("unit", ["On 1 ", "> ", "From: a\n", "a@", "_", "*", "On 1 x wrote:\n", "From: <a@b\nTo: "])
 def test_finding_quotations_takes_time_that_grows_with_the_length_only(unit):
     assert_linear(lambda text: own_text(text, is_plain=True), lambda size: WORDS + "\n" + unit * (size // len(unit)))
+
+
+def test_a_maildir_is_read_by_the_marks_in_its_names(tmp_path):
+    put(tmp_path, "Mail/.Sent/cur/1588490000.M1P1.pier:2,S", mail())
+    put(tmp_path, "Mail/.INBOX.Sent/new/1588490001.M1P1.pier", mail(WORDS + " Two."))
+    put(tmp_path, "Mail/.Sent/cur/1588490002.M1P1.pier:2,ST", mail(WORDS + " Gone."))
+    put(tmp_path, "Mail/cur/1588490003.M1P1.pier:2,S", mail(WORDS + " Theirs.", sender=FRIEND, to=OWNER))
+    learnt, left = ingest(tmp_path)
+    assert sorted(learnt) == [WORDS, WORDS + " Two."]
+    assert sorted(cause for cause, _ in left.values()) == ["not public", "not yours"]
+
+
+@pytest.mark.parametrize(
+    "kind, text, expected",
+    [
+        ("text/plain; format=flowed", "We rowed \nout to the buoy.\n\n From here \non.\n-- \nOrla", "We rowed out"),
+        ("text/plain; format=flowed; delsp=yes", "We rowed \nout", "We rowedout"),
+        ("text/plain", "We rowed \nout", "We rowed \nout"),
+    ],
+)
+def test_lines_that_were_wrapped_for_sending_are_one_again(tmp_path, kind, text, expected):
+    put(tmp_path, "a.eml", mail(f"{text}\n\n{WORDS}", kind=kind))
+    assert ingest(tmp_path)[0][0].startswith(expected)

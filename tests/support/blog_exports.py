@@ -231,5 +231,6 @@ FILES: dict[str, str | bytes] = {
 
 def put(folder: Path, name: str, content: str | bytes) -> Path:
     path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path

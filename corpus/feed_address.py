@@ -4,6 +4,8 @@ import html
 import re
 import shutil
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin
@@ -11,11 +13,14 @@ from urllib.parse import urljoin
 from blogtwin.console import echo
 from blogtwin.errors import UserError
 from corpus.encoding import decode_declared
+from corpus.feed_pages import find_next_page, tag_attributes
 
 if TYPE_CHECKING:
     import httpx
 
-MAX_FEED_BYTES = 200_000_000
+MAX_FEED_BYTES = 200_000_000  # of all its pages
+MAX_PAGES = 200
+PAUSE_SECONDS = 0.1  # between two pages
 MAX_POST_BYTES = 50_000_000
 TIMEOUT_SECONDS = 30
 MAX_FEEDS = 4  # that a page names, of which the one with most words is taken
@@ -27,19 +32,26 @@ HEADERS = {
 FEED_ROOT = re.compile(rb"<(?:[\w-]+:)?(?:rss|feed|rdf)\b", re.I)
 PAGE_ROOT = re.compile(rb"<(?:html|head|body)\b", re.I)
 LINK = re.compile(r"(?is)<(?:link|a)\b[^<>]{0,2000}>")
-ATTRIBUTE = re.compile(r"""(?s)([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>]+))""")
 BASE = re.compile(r"(?is)<base\b[^<>]{0,1000}?\bhref\s*=\s*[\"']?([^\"'\s<>]+)")
 FEED_TYPES = ("application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml")
+NO_MORE = (404, 410)  # what servers answer for a page after the last
 MANY_POSTS = 100  # feeds that hold a whole blog exist; one with fewer may be cut off
 
 
 class Feed(NamedTuple):
-    """A downloaded feed, and what is in it."""
+    """A downloaded feed, or a page of one, and what is in it."""
 
     path: Path
     address: str
-    words: int
-    days: list[str | None]  # one of each post: ISO, None without
+    posts: dict[str, tuple[str | None, int]]  # {id of a post: (its day in ISO, its words)}
+
+    @property
+    def words(self) -> int:
+        return sum(words for _, words in self.posts.values())
+
+
+class FeedTooLarge(UserError):
+    """What an address holds is larger than the limit."""
 
 
 def download_feed(address: str, target: Path) -> None:
@@ -57,20 +69,25 @@ def download_feed(address: str, target: Path) -> None:
         ):
             path, final_address = _fetch(client, address, Path(folder))
             if path.suffix == ".html":
-                page = path.read_text(encoding="utf-8", errors="replace")
-                feed = _fetch_best(client, find_feeds(page, final_address), address, Path(folder))
+                html_page = path.read_text(encoding="utf-8", errors="replace")
+                feed = _fetch_best(client, find_feeds(html_page, final_address), address, Path(folder))
             else:
-                feed = _read_feed(path, address)
-            shutil.copyfile(feed.path, target / f"feed{feed.path.suffix}")
+                feed = _read_feed(path, final_address)
+            pages = [feed, *_fetch_more(client, feed, Path(folder))]
+            for number, page in enumerate(pages, 1):
+                name = "feed" if number == 1 else f"feed-page-{number:03}"
+                shutil.copyfile(page.path, target / f"{name}{page.path.suffix}")
     except (httpx.HTTPError, httpx.InvalidURL) as e:
         reason = " ".join(str(e).split())[:150] or type(e).__name__
         raise UserError(
             f"{address} can't be fetched: {reason}. Save the feed as a file, and set FROM to that."
         ) from None
-    days = sorted(day for day in feed.days if day)
+    whole = feed._replace(posts={id: post for page in pages for id, post in page.posts.items()})
+    days = sorted(day for day, _ in whole.posts.values() if day)
     span = f", {days[0]} to {days[-1]}" if days else ""
-    echo(f"{feed.address} holds {len(feed.days)} posts ({feed.words:,} words{span})")
-    if len(feed.days) < MANY_POSTS:
+    on_pages = f" on {len(pages)} pages" if len(pages) > 1 else ""
+    echo(f"{feed.address} holds {len(whole.posts)} posts{on_pages} ({whole.words:,} words{span})")
+    if len(whole.posts) < MANY_POSTS and len(pages) == 1:
         echo("most feeds hold the newest posts only: for all posts, set FROM to the export that the blog's host gives")
 
 
@@ -80,7 +97,7 @@ def find_feeds(page: str, address: str) -> list[str]:
     root = urljoin(address, html.unescape(base[1])) if base else address
     found: list[str] = []
     for tag in LINK.findall(page):
-        attributes = {key.lower(): html.unescape(a or b or c) for key, a, b, c in ATTRIBUTE.findall(tag)}
+        attributes = tag_attributes(tag)
         kind = attributes.get("type", "").split(";")[0].strip().lower()
         is_alternate = "alternate" in attributes.get("rel", "").lower().split() or "feed" in attributes.get("rel", "")
         href = attributes.get("href", "").strip()
@@ -108,8 +125,7 @@ def _fetch_best(client: "httpx.Client", feeds: list[str], page: str, folder: Pat
         inside = folder / str(number)
         inside.mkdir()
         try:
-            path, _ = _fetch(client, address, inside)
-            found.append(_read_feed(path, address))
+            found.append(_read_feed(*_fetch(client, address, inside)))
         except (httpx.HTTPError, httpx.InvalidURL, UserError) as e:
             problem = " ".join(str(e).split())[:300]
     if not found:
@@ -117,7 +133,49 @@ def _fetch_best(client: "httpx.Client", feeds: list[str], page: str, folder: Pat
     return max(found, key=lambda feed: feed.words)
 
 
-def _fetch(client: "httpx.Client", address: str, folder: Path) -> tuple[Path, str]:
+def _fetch_more(client: "httpx.Client", feed: Feed, folder: Path) -> Iterator[Feed]:
+    """The pages after the first, while each brings a post that none before it had. Says why it stops early."""
+    import httpx
+
+    known, seen, page = set(feed.posts), {feed.address}, feed
+    left = MAX_FEED_BYTES - feed.path.stat().st_size
+    stopped = ""
+    for number in range(2, MAX_PAGES + 2):
+        address = find_next_page(page.path.read_bytes(), page.address) if page.path.suffix != ".zip" else ""
+        if not address or address in seen:
+            return
+        if number > MAX_PAGES:
+            stopped = f"{MAX_PAGES} pages of it were read"
+            break
+        seen.add(address)
+        inside = folder / f"page-{number}"
+        inside.mkdir()
+        time.sleep(PAUSE_SECONDS)
+        try:
+            path, final_address = _fetch(client, address, inside, left)
+            page = _read_feed(path, final_address)
+        except FeedTooLarge:
+            stopped = f"its pages have more than {MAX_FEED_BYTES / 1e6:.0f} MB"
+            break
+        except httpx.HTTPStatusError as e:
+            stopped = "" if e.response.status_code in NO_MORE else f"{address} answers {e.response.status_code}"
+            break
+        except (httpx.HTTPError, httpx.InvalidURL) as e:
+            stopped = f"{address} can't be fetched: {type(e).__name__}"
+            break
+        except UserError:  # no post on it
+            return
+        # A server that does not know the number of a page gives the first one, or its home page.
+        if path.suffix != feed.path.suffix or page.posts.keys() <= known:
+            return
+        known.update(page.posts)
+        left -= path.stat().st_size
+        yield page
+    if stopped:
+        echo(f"the feed goes on, but {stopped}: for all posts, set FROM to the export that the blog's host gives")
+
+
+def _fetch(client: "httpx.Client", address: str, folder: Path, max_bytes: float = MAX_FEED_BYTES) -> tuple[Path, str]:
     """(what is at `address`, as a file whose ending says what it is; the address after redirects)."""
     path = folder / "download"
     with client.stream("GET", address) as response:
@@ -125,8 +183,8 @@ def _fetch(client: "httpx.Client", address: str, folder: Path) -> tuple[Path, st
         with open(path, "wb") as file:
             for part in response.iter_bytes():
                 file.write(part)
-                if file.tell() > MAX_FEED_BYTES:
-                    raise UserError(
+                if file.tell() > max_bytes:
+                    raise FeedTooLarge(
                         f"{address} is larger than {MAX_FEED_BYTES / 1e6:.0f} MB: save it as a file, and set FROM"
                         " to that."
                     )
@@ -154,16 +212,16 @@ def _read_feed(path: Path, address: str) -> Feed:
     """What a downloaded feed holds. Raises UserError for one without a post."""
     from corpus import readers
 
-    words, days, reason = 0, [], ""
+    posts: dict[str, tuple[str | None, int]] = {}
+    reason = ""
     try:
         for post in readers.iter_posts(path, MAX_POST_BYTES):
             if isinstance(post, readers.Post):
-                words += len(post.text.split())
-                days.append(post.date)
+                posts[readers.post_id(post.text)] = (post.date, len(post.text.split()))
             else:
                 reason = str(post)
     except readers.SkippedPost as e:
         reason = str(e)
-    if not days:
+    if not posts:
         raise UserError(f"{address} holds no post: {reason or 'it is empty'}.")
-    return Feed(path, address, words, days)
+    return Feed(path, address, posts)

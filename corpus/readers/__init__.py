@@ -29,6 +29,7 @@ from corpus.readers.mhtml import read_mhtml
 from corpus.readers.movable_type import is_movable_type, iter_movable_type
 from corpus.readers.rst_org import read_org, read_rst
 from corpus.readers.textile import read_textile
+from corpus.readers.typst import read_typst
 from corpus.unpacking import PACKED_SUFFIXES, as_zip
 
 __all__ = [
@@ -73,6 +74,7 @@ SINGLE_POST_READERS = {
     ".adoc": read_asciidoc,
     ".asciidoc": read_asciidoc,
     ".textile": read_textile,
+    ".typ": read_typst,
 }
 ARCHIVE_FORMATS = {
     ".xml": "xml",

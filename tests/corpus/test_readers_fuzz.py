@@ -29,6 +29,7 @@ WHOLE = {
     + WORDS
     + '"]}]}',
     "post.adoc": f"= T\nW <w@x.org>\n:tags: a\n\n== A\n\n* *b* _c_ `d` https://x.org[e]footnote:[f]\n\n----\nx\n----\n\n{WORDS}",
+    "post.typ": f'#set document(title: "A")\n= B\n#link("https://x.org")[e] #footnote[f] *c* _d_ `e`\n\n{WORDS}',
     "post.textile": f'h2. A\n\n* *b* _c_ @d@ "e":https://x.org !f!\n\nbc.. x\n\ny\n\np. {WORDS}',
     "post.txt": f"The title\n\n{WORDS}",
     "typepad.txt": entry(extra=COMMENT) + entry("The rope", status="Draft"),

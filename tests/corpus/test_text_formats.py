@@ -208,3 +208,41 @@ def test_each_head_of_asciidoc(head):
     post = read("a.adoc", f"{head}{PROSE}")
     assert (post.title, post.date, post.tags, post.authors) == ("Boats", "2019-01-02", ["sea", "tea"], ["Wenna Rowe"])
     assert post.text == PROSE
+
+
+# --- Typst ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "typst, markdown",
+    [
+        ("= The *quay*\nIt was _cold_ \\\nthere.", "# The **quay**\nIt was *cold*\nthere."),
+        ("- one\n+ two\n/ Ebb: a tide", "- one\n1. two\n**Ebb** a tide"),
+        ('Ask #link("https://a.example/b")[the _wall_] or #emph[it].', "Ask the *wall* or *it*."),
+        ("Boats#footnote[Two of *them*.] lay @fig-a.", "Boats[^1] lay.\n\n[^1]: Two of **them**."),
+        ('#figure(image("a.png"), caption: [No])\nKept. // no\n/* no\n*/', "Kept."),
+        ('#import "a.typ": *\n#let x = [\n  no\n]\n#set text(size: 3pt)\nKept.', "Kept."),
+        ("#quote(block: true)[Said so.]", "> Said so."),
+        ("```c\n#set x // y\n```\nRun `#set`.", "```c\n#set x // y\n```\nRun `#set`."),
+        ("It cost \\$5 -- at https://a.example/b \\#3 #text(fill: red)[then].", "It cost $5 – at a.example #3 then."),
+        ("Open #foo[and #bar[never closed.", "Open and never closed."),
+    ],
+)
+def test_typst_becomes_markdown(typst, markdown):
+    assert learnt("a.typ", f"---\ntitle: T\n---\n{typst}").strip() == markdown
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        '#metadata((title: "The quay", date: "2024-03-05", tags: ("tea", "boats"), draft: true)) <post>\n',
+        '#show: post.with(\n  title: [The quay],\n  date: datetime(year: 2024, month: 3, day: 5),\n'
+        '  tags: ("tea", "boats"),\n  draft: true,\n)\n',
+        '#set document(title: "The quay", date: datetime(year: 2024, month: 3, day: 5), keywords: ("tea", "boats"))\n'
+        "#metadata((draft: true))\n",
+    ],
+)  # fmt: skip
+def test_what_a_typst_document_says_of_itself_is_its_head(head):
+    post = read("a.typ", head + PROSE)
+    assert (post.title, post.date, post.tags) == ("The quay", "2024-03-05", ["tea", "boats"])
+    assert (post.not_public, post.text) == ("a draft", PROSE)

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import gzip
 import io
 import json
 import math
@@ -75,6 +76,7 @@ def test_an_upload_is_read_and_reported(http, tmp_path):
         ("a.zip", zipped({"C:\\evil.md": "x"})),
         ("a.zip", zipped({"a.md": "x"}, link="b.md")),
         ("a.zip", b"PK\x03\x04 no zip"),
+        ("a.tgz", b"\x1f\x8b no archive"),
         ("a.zip", zipped({"a.exe": "x"})),
         ("a.exe", b"x"),
         (".dvc/notes.md", b"x"),
@@ -104,9 +106,17 @@ def test_a_mistake_of_the_server_is_logged_under_the_requests_id(http, tmp_path,
     assert ["fell over" in row["error"] for row in rows if row.get("id") == "look-me-up" and "error" in row] == [True]
 
 
+def test_a_packed_export_is_read_as_from_a_folder(http):
+    said = upload(http, "packed", ("a.md.gz", gzip.compress(POST(n=3).encode()))).json()
+    assert (said["posts"], said["first"]) == (1, "2020-01-03")
+
+
 @pytest.mark.slow
-def test_a_zip_bomb_is_refused_before_it_is_unpacked(http):
-    answer = upload(http, "bomb", ("a.zip", zipped({f"{n}.md": "0" * 30_000_000 for n in range(8)})))
+@pytest.mark.parametrize("kind", ["zip", "gz"])
+def test_a_bomb_is_refused_before_it_is_unpacked(http, kind):
+    files = {f"{n}.md": "0" * 30_000_000 for n in range(8)}
+    data = zipped(files) if kind == "zip" else gzip.compress("".join(files.values()).encode())
+    answer = upload(http, "bomb", (f"a.md.{kind}", data))
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
 
 

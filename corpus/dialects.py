@@ -1,6 +1,7 @@
 """What only some Markdown has, Obsidian's, Djot's, Python-Markdown's or Quarto's → the words in it, or nothing."""
 
 import re
+from collections.abc import Callable
 
 from corpus.markup_patterns import NO_BLANK_LINE
 
@@ -20,11 +21,10 @@ TAG_LINE = re.compile(
     (?:[ \t,]+{_TAG})* [ \t]* $
     """
 )
-_TAG_LIST = (
-    r"[ \t]*[*_]{0,2}(?:tags?|labels?|categor(?:y|ies)|keywords)[*_]{0,2}[ \t]*:[*_]{0,2}[ \t]*"
+TAG_LIST = re.compile(  # Tags: a, b
+    r"(?i)[ \t]*[*_]{0,2}(?:tags?|labels?|categor(?:y|ies)|keywords)[*_]{0,2}[ \t]*:[*_]{0,2}[ \t]*"
     r"[^\s,.;:!?][^,.;:!?\n]{0,40}(?:,[^,.;:!?\n]{1,40}){0,20}"
 )
-TAG_LIST_AT_THE_END = re.compile(rf"(?i)\A{_TAG_LIST}\n[ \t]*(?=\n)|(?<=\n)\n{_TAG_LIST}\s*\Z")  # Tags: a, b
 DRAWER = re.compile(r"(?m)^[ \t]*:[A-Z]+:[ \t]*\n(?:(?![ \t]*:[A-Z]+:)[^\n]*\n){0,50}[ \t]*:END:[ \t]*$")  # of Logseq
 BLOCK_REFERENCE = re.compile(r"\(\([0-9a-f]{8}-[0-9a-f-]{20,30}\)\)")
 HIGHLIGHT = re.compile(r"(?<![=\w])==(?=[^\s=])(?P<words>[^=\n]+?)(?<=[^\s=])==(?![=\w])")
@@ -72,27 +72,47 @@ def unwrap_admonitions(text: str) -> str:
     return "\n".join(lines)
 
 
-def strip_dialects(text: str) -> str:
-    """Without comments, fields, lists of tags, templates, attributes, divisions and citations."""
-    text = OBSIDIAN_COMMENT_BLOCK.sub("", text)
-    text = OBSIDIAN_COMMENT.sub("", text)
-    text = OBSIDIAN_BLOCK_ID.sub("", text)
-    text = TEMPLATER.sub("", text)
-    if "::" in text:
-        text = FIELD_LINE.sub("", text)
-        text = FIELD_IN_BRACKETS.sub(_field_words, text)
-    text = TAG_LIST_AT_THE_END.sub("", DRAWER.sub("", BLOCK_REFERENCE.sub("", text)))
-    text = HIGHLIGHT.sub(r"\g<words>", text)
-    text = LAST_TAG.sub("", TAG_LINE.sub("", text))
-    text = DIVISION.sub("", text)
-    text = ATTRIBUTE_LINE.sub("", text)
-    text = SPAN.sub(r"\g<words>", text)
-    text = INLINE_ATTRIBUTES.sub("", text)
-    text = CITATION.sub("", text)
-    return DELETION.sub("", text)
-
-
 def _field_words(match: re.Match) -> str:
     """The value of a field in a sentence, if it is words; a number or a date is none."""
     value = match["square"] or match["round"] or ""
     return value if re.search(r"[^\W\d_]{2}", value) else ""
+
+
+# What a text must hold for a pattern to find anything in it: most texts hold none, and a search for it is quick.
+MARKED: tuple[tuple[str, re.Pattern, str | Callable[[re.Match], str]], ...] = (
+    ("%%", OBSIDIAN_COMMENT_BLOCK, ""),
+    ("%%", OBSIDIAN_COMMENT, ""),
+    (" ^", OBSIDIAN_BLOCK_ID, ""),
+    ("<%", TEMPLATER, ""),
+    ("::", FIELD_LINE, ""),
+    ("::", FIELD_IN_BRACKETS, _field_words),
+    ("((", BLOCK_REFERENCE, ""),
+    (":END:", DRAWER, ""),
+    ("==", HIGHLIGHT, r"\g<words>"),
+    ("#", TAG_LINE, ""),
+    ("#", LAST_TAG, ""),
+    (":::", DIVISION, ""),
+    ("{", ATTRIBUTE_LINE, ""),
+    ("]{", SPAN, r"\g<words>"),
+    ("{", INLINE_ATTRIBUTES, ""),
+    ("@", CITATION, ""),
+    ("{-", DELETION, ""),
+)
+
+
+def strip_dialects(text: str) -> str:
+    """Without comments, fields, lists of tags, templates, attributes, divisions and citations."""
+    for mark, pattern, replacement in MARKED:
+        if mark in text:
+            text = pattern.sub(replacement, text)
+    return _strip_tag_lists(text)
+
+
+def _strip_tag_lists(text: str) -> str:
+    """Without the list of tags before the first blank line, and without the one after the last."""
+    end = text.rstrip()
+    last = end.rfind("\n\n")
+    if last >= 0 and TAG_LIST.fullmatch(end, last + 2):
+        text = end[:last]
+    first = text.find("\n\n")
+    return text[first:] if first >= 0 and TAG_LIST.fullmatch(text, 0, first) else text

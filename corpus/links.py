@@ -47,9 +47,11 @@ ADDRESS = re.compile(
     _ADDRESS.format(host=f"(?P<host>{_HOST})", mail=f"(?P<mail>{_HOST})", www=rf"(?P<www>{_HOST}\.[\w-]+)")
 )
 _ANY_ADDRESS = _ADDRESS.format(host=_HOST, mail=_HOST, www=rf"{_HOST}\.[\w-]+")
+_ENDINGS = "com|org|net|io|dev|edu|gov|info|app|blog|uk|de|fr|nl|eu|me|co|ca|au|ch"
+PATH_MARK = re.compile(rf"\.(?:{_ENDINGS})(?::\d+)?/")
 # "example.org/path" without a scheme: a known ending, and a path
 BARE_PATH = re.compile(
-    r"(?i)(?<![\w@/.:-])(?P<host>(?:[a-z0-9-]+\.)+(?:com|org|net|io|dev|edu|gov|info|app|blog|uk|de|fr|nl|eu|me|co|ca|au|ch))"
+    rf"(?i)(?<![\w@/.:-])(?P<host>(?:[a-z0-9-]+\.)+(?:{_ENDINGS}))"
     r"(?::\d+)?/(?:[^\s<>()\[\]\"“”|]|\([^\s()<>]*\))*(?<![.,;:!?'’*_])"
 )
 # Addresses without a host that could stand for them.
@@ -66,18 +68,22 @@ def resolve_links(text: str, links: str, embeds: str) -> str:
 
     embeds: what becomes of an address that stands alone, see `clean_markdown`. Code must be out of the text.
     """
-    addresses = {m["name"].casefold(): m["address"] for m in LINK_DEFINITION.finditer(text)}
-    text = LINK_DEFINITION.sub("", text)
+    addresses: dict[str, str] = {}
+    if "]:" in text:
+        addresses = {m["name"].casefold(): m["address"] for m in LINK_DEFINITION.finditer(text)}
+        text = LINK_DEFINITION.sub("", text)
 
     def to_inline_link(match: re.Match) -> str:
         name = (match["name"] or match["words"]).casefold()
         return f"[{match['words']}]({addresses[name]})" if name in addresses else match[0]
 
-    text = REFERENCE_LINK.sub(to_inline_link, text)
-    text = SHORT_REFERENCE_LINK.sub(to_inline_link, text)
-    text = LINK_OF_NOTHING.sub(_words, text)
-    text = LINK_TO_PAGE.sub(_words, text)
-    text = WIKI_LINK.sub(_words, text)
+    if addresses:
+        text = REFERENCE_LINK.sub(to_inline_link, text)
+        text = SHORT_REFERENCE_LINK.sub(to_inline_link, text)
+    if "][]" in text:
+        text = LINK_OF_NOTHING.sub(_words, text)
+    if "[[" in text:
+        text = WIKI_LINK.sub(_words, LINK_TO_PAGE.sub(_words, text))
     text = FOOTNOTE_LINK.sub("", text)
     if links != "text":
         return text
@@ -102,9 +108,12 @@ def count_link_marks(text: str) -> int:
 
 def _shorten_addresses(text: str, embeds: str) -> str:
     """Bare addresses: one that stands alone is an embed, of one in a sentence the host stays."""
-    text = OPAQUE_ADDRESS.sub("", text)
-    text = BARE_PATH.sub(r"\g<host>", text)
-    if not re.search(r"(?i)://|mailto:|www\.", text):
+    lowered = text.lower()
+    if any(mark in lowered for mark in ("magnet:", ";base64,", "file://")):
+        text = OPAQUE_ADDRESS.sub("", text)
+    if PATH_MARK.search(lowered):
+        text = BARE_PATH.sub(r"\g<host>", text)
+    if not any(mark in lowered for mark in ("://", "mailto:", "www.")):
         return text
     lines = text.split("\n")
     alone = [bool(line) and _may_stand_alone(line) for line in lines]

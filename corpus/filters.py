@@ -37,6 +37,8 @@ LINK = re.compile(
     | \[\[ [^\[\]\n]{1,300} \]\]                                           # a wiki link
     """
 )
+HEADING_LINE = re.compile(r"(?m)^#.*$")
+WORD = re.compile(r"\w{2,}")
 MIN_LINKS = 6
 MAX_GUEST_NAME = 100  # characters of a reason
 
@@ -76,9 +78,16 @@ def is_same_person(a: str, b: str) -> bool:
 def is_link_list(text: str) -> bool:
     """True for at least MIN_LINKS links with hardly a word between them: under four a link, and half of all words."""
     text = FENCE_CLOSED.sub("", text[:200_000])
-    links = [m[0] for m in LINK.finditer(text) if not m[0].startswith("!")]
-    if len(links) < MIN_LINKS:
+    marked = [m[0] for m in LINK.finditer(text)]
+    num_links, num_words = sum(not link.startswith("!") for link in marked), _count_words(text)
+    if num_links < MIN_LINKS:
         return False
-    without_headings = re.sub(r"(?m)^#.*$", "", text)
-    words_between = len(re.findall(r"\w{2,}", LINK.sub(" ", without_headings)))
-    return words_between < 4 * len(links) and words_between < 0.5 * len(re.findall(r"\w{2,}", text))
+    at_least = num_words - _count_words("\n".join([*marked, *HEADING_LINE.findall(text)]))
+    if at_least >= min(4 * num_links, 0.5 * num_words):  # nearly every post: no need to take its links out
+        return False
+    words_between = _count_words(LINK.sub(" ", HEADING_LINE.sub("", text)))
+    return words_between < 4 * num_links and words_between < 0.5 * num_words
+
+
+def _count_words(text: str) -> int:
+    return len(WORD.findall(text))

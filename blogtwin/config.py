@@ -154,7 +154,7 @@ class TrainParams(StrictModel):
 
 
 class ExportParams(StrictModel):
-    quantization: Literal["q8_0", "f16"]
+    quantization: Literal["q4_k_m", "q5_k_m", "q6_k", "q8_0", "f16"]
     parity_prompts: int = Field(ge=1)
     parity_tokens: int = Field(ge=16)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import gguf
 import numpy as np
-from gguf import GGMLQuantizationType as Type
 from safetensors.numpy import load_file
 
 from blogtwin.config import Params
 from blogtwin.files import atomic_path, sha256_file
 from blogtwin.models import gguf_reader
+from blogtwin.models.quantization import FLOATS, QUANTIZATIONS, quantize, tensor_types
 from blogtwin.models.registry import BaseModelFiles
 from blogtwin.paths import ADAPTER_WEIGHTS, SPLIT_DIR
 
@@ -75,7 +75,7 @@ def permute_qk(rows: np.ndarray, heads: int) -> np.ndarray:
 def write_merged_gguf(
     base: Path, adapter: Path | None, out: Path, quantization: str, chat_template: str, metadata: dict
 ) -> None:
-    """Write the base merged with the adapter, quantised to "q8_0" or "f16". With adapter None, write the base alone.
+    """Write the base merged with the adapter in a precision of QUANTIZATIONS. With adapter None, write the base alone.
 
     `metadata`: {key: string} that replaces the base's general.* values.
     """
@@ -88,15 +88,14 @@ def write_merged_gguf(
     for key, value in metadata.items():
         writer.add_string(key, gguf_reader.general_name(value, as_phi3) if key == "general.name" else value)
     writer.add_string("tokenizer.chat_template", chat_template)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0 if quantization == "q8_0" else gguf.LlamaFileType.MOSTLY_F16)
-    kinds = {}
-    for tensor in reader.tensors:
-        shape = tuple(int(n) for n in reversed(tensor.shape))
-        kind = kinds[tensor.name] = tensor_type(shape, quantization)
-        size = gguf.quant_shape_to_byte_shape(shape, kind) if kind == Type.Q8_0 else shape
-        dtype = {Type.F32: np.float32, Type.F16: np.float16, Type.Q8_0: np.uint8}[kind]
-        nbytes = int(np.prod(size)) * np.dtype(dtype).itemsize
-        writer.add_tensor_info(tensor.name, size, np.dtype(dtype), nbytes, raw_dtype=kind)
+    writer.add_file_type(QUANTIZATIONS[quantization][1])
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    shapes = {tensor.name: tuple(int(n) for n in reversed(tensor.shape)) for tensor in reader.tensors}
+    kinds = tensor_types(shapes, quantization)
+    for name, kind in kinds.items():
+        dtype = np.dtype(FLOATS.get(kind, np.uint8))
+        size = shapes[name] if kind in FLOATS else gguf.quant_shape_to_byte_shape(shapes[name], kind)
+        writer.add_tensor_info(name, size, dtype, int(np.prod(size)) * dtype.itemsize, raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
@@ -105,7 +104,7 @@ def write_merged_gguf(
         delta = trained.delta(tensor.name) if trained else None
         if delta is not None:
             weight = weight + delta.reshape(weight.shape)
-        writer.write_tensor_data(gguf.quantize(weight, kinds[tensor.name]))
+        writer.write_tensor_data(quantize(weight, kinds[tensor.name]))
     writer.close()
     missing = set(trained.pairs) - set(kinds) if trained else set()
     assert not missing, f"trained tensors that the base does not have: {sorted(missing)[:3]}"
@@ -123,13 +122,6 @@ def quantised_base(base: BaseModelFiles, quantization: str) -> Path:
                 base.gguf, None, temporary, quantization, base.tokenizer().chat_template, {"general.name": base.name}
             )
     return path
-
-
-def tensor_type(shape: tuple[int, ...], quantization: str) -> Type:
-    """GGML type of a tensor: vectors stay fp32; q8_0 needs rows of a multiple of 32."""
-    if len(shape) < 2:
-        return Type.F32
-    return Type.Q8_0 if quantization == "q8_0" and shape[-1] % 32 == 0 else Type.F16
 
 
 def copy_metadata(reader: gguf.GGUFReader, writer: gguf.GGUFWriter) -> None:

@@ -71,6 +71,17 @@ SIGNATURES = {
     "llama_sampler_free": (None, Pointer),
     "llama_adapter_lora_init": (Pointer, Pointer, C.c_char_p),
     "llama_set_adapters_lora": (C.c_int32, Pointer, C.POINTER(Pointer), C.c_size_t, C.POINTER(C.c_float)),
+    # (type, weights, where to write, first weight, rows, columns, importance matrix) → bytes written
+    "ggml_quantize_chunk": (
+        C.c_size_t,
+        C.c_int,
+        C.POINTER(C.c_float),
+        Pointer,
+        C.c_int64,
+        C.c_int64,
+        C.c_int64,
+        Pointer,
+    ),
     "llama_free": (None, Pointer),
     "llama_model_free": (None, Pointer),
 }

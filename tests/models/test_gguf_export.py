@@ -15,10 +15,14 @@ from blogtwin.inference import parity
 from blogtwin.models import chat
 from blogtwin.models.gguf_export import quantised_base, write_lora_gguf, write_merged_gguf
 from blogtwin.models.llama_cpp import LlamaModel
+from blogtwin.models.quantization import QUANTIZATIONS
 from tests.support.adapters import EXAMPLES, SYSTEM, make_adapter
 from tests.support.workspace import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]  # torch, transformers and llama.cpp start up
+
+# |Δ log p| of a twin whose weights are random, from which rounding takes more than from trained ones.
+LARGEST_DELTA = {"f16": 0.05, "q8_0": 0.1, "q6_k": 0.1, "q5_k_m": 0.45, "q4_k_m": 0.65}
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +35,18 @@ def references(tiny, adapter):
     return parity.reference_logprobs(tiny, adapter, EXAMPLES, SYSTEM, 64)
 
 
-@pytest.mark.parametrize("quantization", ["f16", "q8_0"])
+@pytest.mark.parametrize("quantization", QUANTIZATIONS)
 def test_merged_twin_is_the_trained_model(tiny, adapter, references, tmp_path, quantization):
-    """transformers + PEFT and llama.cpp agree token by token, in both precisions: permutation, scale and names are
+    """transformers + PEFT and llama.cpp agree token by token, in all precisions: permutation, scale and names are
     right."""
     write_merged_gguf(
         tiny.gguf, adapter, tmp_path / "twin.gguf", quantization, tiny.tokenizer().chat_template, {"general.name": "t"}
     )
     numbers = parity.compare_export(references, tmp_path / "twin.gguf")
     assert parity.parity_failures("twin", numbers) == []
-    assert numbers["agreement_with_twin"] > parity.MIN_AGREEMENT[quantization]
-    assert numbers["delta_to_twin"] < 0.1 < numbers["delta_to_base"]
+    assert numbers["delta_to_twin"] < LARGEST_DELTA[quantization] and numbers["delta_to_base"] > 1
+    assert numbers["agreement_with_twin"] > 0.5 > numbers["agreement_with_base"]
+    assert (tmp_path / "twin.gguf").stat().st_size < {"f16": 10, "q8_0": 7, "q6_k": 7}.get(quantization, 6) * 1e6
 
 
 def test_adapter_on_the_base_is_the_trained_model(tiny, adapter, references, tmp_path):

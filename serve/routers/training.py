@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from blogtwin.files import read_jsonl, to_jsonl
 from blogtwin.paths import ARTIFACTS_DIR, SPLIT_DIR
@@ -232,12 +232,18 @@ async def job_progress(
 
 
 class FinetuneRequest(BaseModel):
-    """`chat`: messages in the format of TRL and OpenAI. `alpaca`: instruction, input, output. `text`: only the
+    """The formats of scripts/export_dataset.py. `chatml`, also called `chat`: messages, as TRL and OpenAI have them.
+    `sharegpt`: conversations. `alpaca`: instruction, input, output. `completion`: prompt, completion. `text`: only the
     posts."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"format": "chat", "validation_split": 0.1}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"format": "chatml", "quality_filter": True, "deduplicate": True}]}
+    )
 
-    format: Literal["chat", "alpaca", "text"] = "chat"
+    format: Annotated[
+        Literal["chatml", "alpaca", "sharegpt", "completion", "text"],
+        BeforeValidator(lambda form: "chatml" if form == "chat" else form),
+    ] = "chatml"
     include_system: bool = True
     quality_filter: bool = Field(
         False,
@@ -261,16 +267,20 @@ ZIP = {
 def export_training_data(asked: FinetuneRequest, state: StateDep) -> Response:
     """The twin's training data as a zip of JSON lines, to train elsewhere. Held-out posts are never in it."""
     examples = read_jsonl(SPLIT_DIR / "train.jsonl") + read_jsonl(SPLIT_DIR / "valid.jsonl")
-    form = "chatml" if asked.format == "chat" else asked.format
     parts = dataset_export.split_examples(
-        examples, form, asked.validation_split, state.params.prepare.seed, asked.deduplicate, asked.quality_filter
+        examples,
+        asked.format,
+        asked.validation_split,
+        state.params.prepare.seed,
+        asked.deduplicate,
+        asked.quality_filter,
     )
     system = state.params.prepare.system if asked.include_system else ""
     about = asked.model_dump()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, part in parts.items():
-            rows = [dataset_export.format_row(example, form, system) for example in part]
+            rows = [dataset_export.format_row(example, asked.format, system) for example in part]
             archive.writestr(f"{name}.jsonl", "".join(to_jsonl(rows)))
             about[name] = len(rows)
         archive.writestr("about.json", json.dumps(about, indent=2))

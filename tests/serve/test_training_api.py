@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from blogtwin.config import AugmentationParams, Params, load_params
 from blogtwin.files import read_jsonl
+from corpus import dataset_export
 from serve import database, job_params, training_jobs
 from serve.errors import ApiError
 from serve.routers import training
@@ -361,6 +362,24 @@ def test_training_data_has_whole_posts_on_each_side_and_no_held_out_one(http, se
         found["train"][0]["messages"][0]["role"] == "system"
         and tables(http, include_system=False)["train"][0]["messages"][0]["role"] == "user"
     )
+
+
+@pytest.mark.parametrize("form", dataset_export.FORMATS)
+def test_every_format_of_the_script_is_exported_as_the_script_does(form, http, served):
+    found = tables(http, format=form, quality_filter=True, deduplicate=True, validation_split=0.25)
+    rows = read_jsonl(served / "data/split/train.jsonl") + read_jsonl(served / "data/split/valid.jsonl")
+    params = load_params().prepare
+    parts = dataset_export.split_examples(rows, form, 0.25, params.seed, True, True)
+    assert found["train"] and found == {
+        name: [dataset_export.format_row(row, form, params.system) for row in part] for name, part in parts.items()
+    }
+
+
+def test_an_export_may_be_asked_for_as_its_documentation_does(http):
+    documented = http.get("/openapi.json").json()["components"]["schemas"]["FinetuneRequest"]["examples"]
+    assert documented == [{"format": "chatml", "quality_filter": True, "deduplicate": True}]
+    assert http.post("/api/finetune/export", json=documented[0]).status_code == 200
+    assert tables(http, format="chat") == tables(http, format="chatml") == tables(http)
 
 
 def test_near_duplicates_and_poor_texts_are_left_out_when_asked(http, served):

@@ -1414,20 +1414,22 @@ export interface components {
         };
         /**
          * FinetuneRequest
-         * @description `chat`: messages in the format of TRL and OpenAI. `alpaca`: instruction, input, output. `text`: only the
+         * @description The formats of scripts/export_dataset.py. `chatml`, also called `chat`: messages, as TRL and OpenAI have them.
+         *     `sharegpt`: conversations. `alpaca`: instruction, input, output. `completion`: prompt, completion. `text`: only the
          *     posts.
          * @example {
-         *       "format": "chat",
-         *       "validation_split": 0.1
+         *       "format": "chatml",
+         *       "quality_filter": true,
+         *       "deduplicate": true
          *     }
          */
         FinetuneRequest: {
             /**
              * Format
-             * @default chat
+             * @default chatml
              * @enum {string}
              */
-            format: "chat" | "alpaca" | "text";
+            format: "chatml" | "alpaca" | "sharegpt" | "completion" | "text";
             /**
              * Include System
              * @default true

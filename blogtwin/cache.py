@@ -22,6 +22,7 @@ CODE_PATTERNS = (
     "blogtwin/text/*.py",
     "blogtwin/models/registry.py",
     "blogtwin/models/chat.py",
+    "blogtwin/models/gguf_to_hf.py",
     "requirements.txt",
 )
 

@@ -1,5 +1,6 @@
 """params.yaml as frozen pydantic models. A misspelt parameter is an error that names it and the nearest right name."""
 
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -159,9 +160,13 @@ class ExportParams(StrictModel):
     parity_tokens: int = Field(ge=16)
 
 
-class OllamaParams(StrictModel):
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
-    num_ctx: int = Field(ge=512)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", UserWarning)  # `register` is also a method, but of the class (abc.ABCMeta)
+
+    class OllamaParams(StrictModel):
+        name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+        num_ctx: int = Field(ge=512)
+        register: Literal["auto", "adapter", "merged"] = Field()
 
 
 class EvalParams(StrictModel):

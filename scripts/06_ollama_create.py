@@ -49,8 +49,10 @@ def main() -> None:
         return
     examples = post_examples(read_jsonl(SPLIT_DIR / "test.jsonl"))
     receipt = register_and_record(ollama, params, base, examples, sha256_file(twin))
+    form = "as an adapter" if receipt["form"] == "adapter" else "whole"
     echo(
-        f"registered {receipt['model']} and {receipt['tag']} in Ollama {receipt['ollama']}; |Δ log p|"
+        f"registered {receipt['model']} and {receipt['tag']} in Ollama {receipt['ollama']}, {form}, because"
+        f" {receipt['why']}; |Δ log p|"
         f" {receipt['parity']['delta_to_twin']} to the twin; try `ollama run {receipt['tag']}`"
     )
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
-from blogtwin.hints import shell_command
+from blogtwin.hints import make_command, shell_command
 
 REQUIRED_PACKAGES = ("yaml", "pydantic", "numpy", "charset_normalizer")  # of this script itself
 
@@ -41,6 +41,9 @@ def print_report(report: dict) -> None:
     echo(f"trainer    {report['trainer']['name']}, because {report['trainer']['reason']}")
     for name, gb in report["cache"].items():
         echo(f"cached     {name}, {gb:g} GB")
+    if report["in_ollama"]:
+        names = ", ".join(report["in_ollama"])
+        echo(f"in Ollama  {names}: one is the base with `{make_command('all', BASE='ollama/NAME')}`, if it is a GGUF")
     for missing in report["missing"]:
         echo(f"{'MISSING ' if missing['needed'] else 'optional'}   {missing['what']}: {missing['fix']}")
     corpus = report["corpus"]

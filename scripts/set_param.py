@@ -23,9 +23,9 @@ def main() -> None:
         if not equals:
             raise UserError(f"{assignment} is not KEY=VALUE: write for example train.epochs=3.")
         if key == "train.base":
-            from blogtwin.models.registry import registry_entry
+            from blogtwin.models.registry import check_base
 
-            registry_entry(value)  # raises UserError for a name that is not known
+            check_base(value)
         values[key] = value
     set_params(Path("params.yaml"), values)
 

@@ -42,6 +42,7 @@ def select_engine(settings: Settings) -> tuple[str, str, dict[str, str]]:
 def find_in_ollama() -> tuple[dict[str, str], str]:
     """({name here: name in Ollama}, reason). Empty unless Ollama runs and has the registered model."""
     from blogtwin.models.ollama_client import Ollama, OllamaError
+    from blogtwin.models.ollama_store import PREFIX, parse_reference
 
     try:
         receipt = json.loads((OLLAMA_DIR / "receipt.json").read_text())
@@ -61,6 +62,7 @@ def find_in_ollama() -> tuple[dict[str, str], str]:
     from blogtwin.config import load_params
 
     base = load_params().train.base
+    base = str(parse_reference(base)) if base.startswith(PREFIX) else base
     if base in names:
         tags[BASE] = base
     own = receipt["model"].partition(":")[0]

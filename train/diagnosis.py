@@ -5,6 +5,7 @@ import importlib.util
 import os
 import shutil
 from collections import Counter
+from collections.abc import Collection
 from itertools import accumulate
 from pathlib import Path
 from typing import TypedDict
@@ -149,13 +150,24 @@ def cached_models() -> dict[str, float]:
     }
 
 
-def describe_weights(model: dict, cache: dict[str, float]) -> str:
+def models_in_ollama(params: Params) -> list[str]:
+    """The names of Ollama's models on this machine, without the twins that were registered there."""
+    try:
+        from blogtwin.models.ollama_store import list_models
+    except ImportError:  # packages are missing, which find_missing() tells
+        return []
+    return [name for name in list_models() if name.partition(":")[0] != params.ollama.name]
+
+
+def describe_weights(model: dict, cache: dict[str, float], in_ollama: Collection[str] = ()) -> str:
     """Where a base model (an entry of the registry) comes from, what there is to download, and its licence. `cache` is
-    `cached_models()`."""
+    `cached_models()`, `in_ollama` the names of Ollama's models."""
     copy = f", an open copy of {model['original']}" if "original" in model else ""
     # Two bytes per weight; a cache with clearly less holds only a part of them.
     if "package" in model or cache.get(model["repo"], 0) > 1.9 * model["billions"]:
         size = "already here"
+    elif model["ollama"] in in_ollama:
+        size = f"or without a download `{make_command('all', BASE='ollama/' + model['ollama'])}`"
     else:
         size = f"{2 * model['billions']:.1f} GB to download"
     return f"{model['repo']}{copy}, {size}; licence {model['license']}; {model['ollama']} in Ollama"
@@ -183,12 +195,13 @@ def collect() -> dict:
     recommended = recommend.recommend(
         machine, models, load_presets(), tokens or DEFAULT_TOKENS, hardware.measure_gflops(machine["cores"]), trainer
     ).json()
-    cache = cached_models()
+    cache, in_ollama = cached_models(), models_in_ollama(params)
     return {
         "machine": machine,
         "trainer": {"name": trainer, "reason": reason},
         "missing": find_missing(machine),
         "cache": cache,
+        "in_ollama": in_ollama,
         "corpus": {"tokens": tokens, "from": estimated_from},
-        "recommended": {**recommended, "weights": describe_weights(models[recommended["base"]], cache)},
+        "recommended": {**recommended, "weights": describe_weights(models[recommended["base"]], cache, in_ollama)},
     }

@@ -1,14 +1,17 @@
-"""Register the twin in Ollama: push it, create the model, verify it, and only then move the tag."""
+"""Register the twin in Ollama, whole or as an adapter on the base that Ollama has: push it, create the model, verify
+it, and only then move the tag."""
 
 import contextlib
 import json
+import math
 from typing import TYPE_CHECKING
 
 from blogtwin.config import Params
 from blogtwin.console import echo
 from blogtwin.errors import UserError
-from blogtwin.files import write_json
+from blogtwin.files import sha256_file, write_json
 from blogtwin.hints import make_command
+from blogtwin.models.ollama_store import PREFIX
 from blogtwin.paths import GGUF_DIR, OLLAMA_DIR
 
 if TYPE_CHECKING:
@@ -35,34 +38,94 @@ def drop_stale_receipt(ollama: "Ollama") -> None:
 
 
 def publish(ollama: "Ollama", params: Params, base: "BaseModelFiles", references: list[dict], sha: str) -> dict:
-    """Push, create and verify the model, then move the tag; the receipt. `sha`: SHA-256 of twin.gguf.
+    """Register the twin in the form that `ollama.register` asks for, verified; the receipt, which says which form and
+    why. `sha`: SHA-256 of twin.gguf.
 
-    `references`: [{"messages", "text"}], prompts and their rendering. Raises OllamaError, and deletes a model that
-    can't be verified.
+    `references`: [{"messages", "text"}], prompts and their rendering. Raises OllamaError, and UserError where the
+    adapter is asked for and Ollama doesn't have the base.
+    """
+    from blogtwin.inference.parity import MAX_DELTA
+    from blogtwin.models.ollama_client import OllamaError
+
+    wanted = params.ollama.register
+    why = "ollama.register is merged" if wanted == "merged" else why_no_adapter(ollama, base)
+    if wanted == "adapter" and why:
+        raise UserError(
+            f"ollama.register is adapter, and {why}: run `ollama pull {base.ollama or 'NAME'}`, or set ollama.register"
+            " to auto, which registers the whole twin."
+        )
+    if not why:
+        try:
+            largest = MAX_DELTA if wanted == "auto" else math.inf
+            receipt = publish_form(ollama, params, base, references, sha, "adapter", largest)
+            return receipt | {"why": f"Ollama has {base.ollama}"}
+        except OllamaError as e:
+            if wanted == "adapter":
+                raise
+            why = f"as an adapter on {base.ollama}, Ollama {e}"
+        echo(f"note: {why}; the whole twin is registered instead.")
+    return publish_form(ollama, params, base, references, sha, "merged") | {"why": why}
+
+
+def why_no_adapter(ollama: "Ollama", base: "BaseModelFiles") -> str:
+    """Why the adapter can't go on a model that Ollama has, a clause; empty where it can."""
+    if not base.ollama:
+        return f"{base.name} is no model of Ollama's"
+    if base.ollama not in ollama.names():
+        return f"Ollama does not have {base.ollama}"
+    if base.name.startswith(PREFIX) and base.digest not in ollama.show(base.ollama).get("modelfile", ""):
+        return f"Ollama has another version of {base.ollama} than the one that was trained on"
+    return ""
+
+
+def publish_form(
+    ollama: "Ollama",
+    params: Params,
+    base: "BaseModelFiles",
+    references: list[dict],
+    sha: str,
+    form: str,
+    largest: float = math.inf,
+) -> dict:
+    """Push, create and verify the twin as `form` ("adapter" or "merged"), and only then name it; the receipt. Its
+    log-probabilities may be at most `largest` from the exported twin's, in nats per token.
+
+    It is created under a name of its own, so that what an earlier run registered under this twin's name stays when
+    something fails: only what this run made is deleted. Raises OllamaError.
     """
     from blogtwin.inference.ollama import model_settings
     from blogtwin.inference.parity import verify_served_model
     from blogtwin.models.ollama_client import OllamaError
 
     name, tag = f"{params.ollama.name}:{sha[:12]}", f"{params.ollama.name}:latest"
+    trial = f"{params.ollama.name}:unverified-{sha[:12]}"
     settings = model_settings(base.template, params.prepare.system, params)
-    if not ollama.has_blob(sha):
-        ollama.push_blob(GGUF_DIR / "twin.gguf", sha)
+    file = GGUF_DIR / ("adapter.gguf" if form == "adapter" else "twin.gguf")
+    digest = sha256_file(file) if form == "adapter" else sha
+    if not ollama.has_blob(digest):
+        ollama.push_blob(file, digest)
+    blob = {file.name: f"sha256:{digest}"}
+    source = {"from": base.ollama, "adapters": blob} if form == "adapter" else {"files": blob}
     try:
-        ollama.create(name, "twin.gguf", sha, settings)
-        shown = ollama.show(name)
+        ollama.create(trial, source, settings)
+        shown = ollama.show(trial)
         if shown.get("template") != settings["template"] or shown.get("system") != settings["system"]:
             raise OllamaError(f"replaced the template or the system message of {name} with its own")
-        parity = verify_served_model(ollama, name, base, references)
+        if form == "adapter" and digest not in shown.get("modelfile", ""):
+            raise OllamaError(f"left the adapter of {name} out")
+        parity = verify_served_model(ollama, trial, base, references)
+        if parity["delta_to_twin"] > largest:
+            raise OllamaError(f"serves a model whose log-probabilities are {parity['delta_to_twin']} from the twin's")
+        ollama.copy(trial, name)
         ollama.copy(name, tag)
-    except BaseException:  # also Ctrl-C: a version that was not verified must not stay
+    finally:  # also after Ctrl-C
         with contextlib.suppress(OllamaError):  # it was not created, or Ollama is unreachable
-            ollama.delete(name)
-        raise
+            ollama.delete(trial)
     return {
         "status": "registered",
         "model": name,
         "tag": tag,
+        "form": form,
         "gguf": sha,
         "ollama": ollama.version(),
         "parity": parity,
@@ -82,7 +145,7 @@ def register_and_record(
     tokenizer = base.tokenizer()
     chats = [chat.prompt_messages(e, params.prepare.system) for e in examples[: params.export.parity_prompts]]
     references = [{"messages": m, "text": chat.render_prompt(tokenizer, m)} for m in chats]
-    # The receipt may name a version that `publish` deletes; without a receipt, the next run registers again.
+    # Without a receipt, the next run registers again.
     RECEIPT_FILE.unlink(missing_ok=True)
     try:
         receipt = publish(ollama, params, base, references, sha)

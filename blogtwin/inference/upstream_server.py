@@ -34,13 +34,17 @@ class UpstreamServer:
 
 
 @contextlib.contextmanager
-def run_upstream_server(model: Path, n_ctx: int = 2048, parallel: int = 1) -> Iterator[UpstreamServer]:
-    """A server that answers `parallel` requests of up to `n_ctx` tokens at a time while the block runs. Raises OSError
-    with llama.cpp's own reason when it can't load the model."""
+def run_upstream_server(
+    model: Path, n_ctx: int = 2048, parallel: int = 1, adapter: Path | None = None
+) -> Iterator[UpstreamServer]:
+    """A server of a model, with an adapter if given, that answers `parallel` requests of up to `n_ctx` tokens at a time
+    while the block runs. Raises OSError with llama.cpp's own reason when it can't load the model."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
+    if adapter is not None:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
     params.hostnames = ["127.0.0.1"]
     params.port = 0  # chooses a free one
     key = secrets.token_urlsafe(24)

@@ -7,8 +7,9 @@ chat template a base model has is in blogtwin/models/registry.py.
 import functools
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
 # Llama 3's templates put today's date in the system turn; this is their own date for "unknown". It is pinned in the
 # template itself, so that transformers, llama.cpp and Ollama render the same bytes on every day.
 PINNED_DATE = "26 Jul 2024"
+
+TEMPLATES_DIR = Path(__file__).with_name("chat_templates")  # this project's own, for models that have none of use
+# What a template of a family contains, in Jinja's language and in Ollama's. The names are those of
+# blogtwin/inference/ollama_templates.yaml, and of the files in TEMPLATES_DIR.
+FAMILY_MARKS = {
+    "llama3": "<|start_header_id|>",
+    "chatml": "<|im_start|>",
+    "gemma": "<start_of_turn>",
+    "phi3": "<|end|>",  # before zephyr, whose mark it has too
+    "mistral": "[INST]",
+    "zephyr": "<|user|>",
+}
+PROBE = "~~ probe ~~"  # a message that no template writes by itself
 
 
 def prompt_messages(example: dict, system: str) -> list[dict]:
@@ -63,6 +77,32 @@ def render_template(
     return _compile(template).render(
         messages=messages, tools=None, documents=None, add_generation_prompt=not is_answered, **special_tokens
     )
+
+
+def family(template: str) -> str | None:
+    """The name of the family to which a chat template belongs, by its mark; None for an unknown one."""
+    return next((name for name, mark in FAMILY_MARKS.items() if mark in template), None)
+
+
+def says_system(template: str, special_tokens: Mapping[str, Any]) -> bool:
+    """Whether a chat template renders a system message, and neither refuses nor drops it."""
+    chat = [{"role": "system", "content": PROBE}, {"role": "user", "content": "?"}]
+    return PROBE in (_try_render(template, chat, special_tokens) or "")
+
+
+def answer_end(template: str, special_tokens: Mapping[str, Any], added: Iterable[str]) -> str | None:
+    """The token of `added` that a chat template writes right after an answer; None where it writes another thing."""
+    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": PROBE}]
+    after = (_try_render(template, chat, special_tokens, is_answered=True) or "").partition(PROBE)[2]
+    return max((token for token in added if after.startswith(token)), key=len, default=None)
+
+
+def _try_render(template: str, *arguments: Any, **options: Any) -> str | None:
+    """`render_template`; None where the template can't render the messages."""
+    try:
+        return render_template(template, *arguments, **options)
+    except Exception:  # a template is a program of its own, and may raise any error
+        return None
 
 
 @functools.lru_cache(8)

@@ -69,12 +69,13 @@ class Ollama:
         with open(file, "rb") as data:
             self._request("POST", f"/api/blobs/sha256:{digest}", content=iter(lambda: data.read(1 << 20), b""))
 
-    def create(self, name: str, file_name: str, digest: str, settings: dict) -> None:
-        """Create a model from a blob. `settings`: see `model_settings`.
+    def create(self, name: str, source: dict, settings: dict) -> None:
+        """Create a model from blobs: `source` is {"files": {name: digest}}, or {"from": a model, "adapters": {…}}, and
+        `settings` {"template", "system", "parameters"}.
 
         Ollama reports errors inside a stream of JSON lines with status 200.
         """
-        body = {"model": name, "files": {file_name: f"sha256:{digest}"}, "stream": True, **settings}
+        body = {"model": name, "stream": True, **source, **settings}
         last = ""
         try:
             with self.http.stream("POST", "/api/create", json=body) as answer:

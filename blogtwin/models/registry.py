@@ -23,12 +23,11 @@ from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.files import atomic_directory, sha256_file, write_json
 from blogtwin.hints import make_command
-from blogtwin.models import chat, hub
+from blogtwin.models import chat, hub, ollama_store
 from blogtwin.paths import ARTIFACTS_DIR, ROOT
 
 REGISTRY_FILE = Path(__file__).with_name("registry.yaml")
-CHAT_TEMPLATES_DIR = Path(__file__).with_name("chat_templates")
-CACHE_VERSION = 2  # raised when the preparation of a base changes, so that bases prepared before are prepared again
+CACHE_VERSION = 3  # raised when the preparation of a base changes, so that bases prepared before are prepared again
 TOKENISER_PROBE = "Two  spaces, 1,234.5 and 8 ½:\n\n\ta tab – “naïve” café… she’s, DON'T (#1)\n  🙂"
 
 
@@ -43,6 +42,7 @@ class BaseModelFiles:
     repo: str  # public name, for metadata; never a local path
     license: str
     template: str  # name of the Ollama template
+    ollama: str = ""  # name of the untrained model in Ollama, where it has one
 
     @property
     def context(self) -> float:
@@ -72,6 +72,8 @@ def registry_entry(name: str) -> dict:
     models = load_registry()
     if name in models:
         return models[name]
+    if name.startswith(ollama_store.PREFIX):
+        return _ollama_entry(name, models)
     path = Path(os.path.abspath(Path(name).expanduser()))
     if (path / "config.json").is_file():
         return {"folder": path, "repo": path.name, "license": "unknown"}
@@ -79,8 +81,34 @@ def registry_entry(name: str) -> dict:
         return {"gguf": path, "repo": path.stem, "license": "unknown"}
     raise UserError(
         f"train.base is {name}, which is no model of blogtwin/models/registry.yaml ({', '.join(models)}), no folder"
-        " with a config.json and no .gguf file."
+        f" with a config.json, no .gguf file and no {ollama_store.PREFIX}NAME of a model that Ollama has."
     )
+
+
+def check_base(name: str) -> None:
+    """Raise UserError for a base that train.base can't name, without preparing it."""
+    if "stored" in registry_entry(name):
+        ollama_store.find_model(name)
+
+
+def _ollama_entry(name: str, models: dict[str, dict]) -> dict:
+    """The entry of a model in Ollama's store: what registry.yaml knows of it, except where its weights are."""
+    tag = str(ollama_store.parse_reference(name))
+    known: dict = next((entry for entry in models.values() if entry.get("ollama") == tag), {})
+    elsewhere = ("repo", "original", "cuda", "mlx", "package", "file", "files", "wheels")
+    of_model = {key: value for key, value in known.items() if key not in elsewhere}
+    return {"license": "", **of_model, "ollama": tag, "repo": name, "stored": True}
+
+
+def _entry_in_ollama(name: str, entry: dict) -> dict:
+    """The entry with what Ollama's store says of the model. Raises UserError where it is not there."""
+    stored = ollama_store.find_model(name)
+    return entry | {
+        "gguf": stored.gguf,
+        "sha256": stored.digest,
+        "go_template": stored.template,
+        "license": entry["license"] or stored.license or "unknown",
+    }
 
 
 def resolve_base(name: str) -> BaseModelFiles:
@@ -90,6 +118,8 @@ def resolve_base(name: str) -> BaseModelFiles:
     """
     entry = registry_entry(name)
     local = entry.get("gguf") or entry.get("folder")
+    if "stored" in entry:
+        entry = _entry_in_ollama(name, entry)
     if local:  # exports contain the name, so it must not be a path; the hash distinguishes models of the same file name
         name = entry["repo"]
     folder_name = f"{name}-{hashlib.sha256(str(local).encode()).hexdigest()[:8]}" if local else name
@@ -108,15 +138,18 @@ def resolve_base(name: str) -> BaseModelFiles:
             from blogtwin.models import gguf_wheels
 
             gguf_wheels.check_gguf(name, entry, gguf)
-        _dequantise(gguf, folder / "hf")
+        sha = _checked_digest(name, entry, gguf)
+        from blogtwin.models import gguf_to_hf
+
+        _save(*gguf_to_hf.dequantise(gguf, name, entry.get("go_template", ""), entry.get("chat")), folder / "hf")
     else:
         from blogtwin.models import hf_to_gguf
 
         _copy_of_hub_model(entry, name, folder / "hf")
         hf_to_gguf.hf_to_gguf(folder / "hf", folder / "base.gguf", "f16", entry["repo"])
         gguf = folder / "base.gguf"
+        sha = sha256_file(gguf)
     _check_tokens(folder / "hf", gguf, name)
-    sha = sha256_file(gguf)
     write_json(
         ready, {"name": name, "stamp": stamp, "digest": sha}
     )  # last: its existence means that everything is complete
@@ -134,19 +167,30 @@ def _local_gguf(name: str, entry: dict, folder: Path) -> Path | None:
     return entry.get("gguf")
 
 
+def _checked_digest(name: str, entry: dict, gguf: Path) -> str:
+    """The SHA-256 of a GGUF. Raises UserError where it is not the one that its source states."""
+    sha = sha256_file(gguf)
+    if entry.get("sha256") not in (None, "", sha):
+        raise UserError(
+            f"train.base is {name}, and {gguf} is damaged (its SHA-256 is not its name): run"
+            f" `ollama rm {entry['ollama']}` and `ollama pull {entry['ollama']}`, which downloads it again."
+        )
+    return sha
+
+
 def _base(name: str, entry: dict, folder: Path, gguf: Path, sha: str) -> BaseModelFiles:
     template = entry.get("template") or _template(folder / "hf")
-    return BaseModelFiles(name, folder / "hf", Path(gguf), sha, entry["repo"], entry["license"], template)
+    names = entry["repo"], entry["license"], template, entry.get("ollama", "")
+    return BaseModelFiles(name, folder / "hf", Path(gguf), sha, *names)
 
 
 def _template(hf: Path) -> str:
     """The name of the Ollama template for a local model, recognised by its chat template."""
     text = (hf / "chat_template.jinja").read_text(encoding="utf-8")
-    for file in CHAT_TEMPLATES_DIR.glob("*.jinja"):
+    for file in chat.TEMPLATES_DIR.glob("*.jinja"):
         if file.read_text(encoding="utf-8") == text:
             return file.stem
-    marks = {"llama3": "<|start_header_id|>", "zephyr": "<|user|>"}
-    return next((name for name, mark in marks.items() if mark in text), "chatml")
+    return chat.family(text) or "chatml"
 
 
 def _stamp(entry: dict, gguf: Path | None) -> str:
@@ -175,53 +219,15 @@ def _embedded(entry: dict) -> Path:
     return path
 
 
-def _dequantise(gguf: Path, folder: Path) -> None:
-    """Convert a GGUF to a folder that transformers can load and train."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    from transformers.utils import logging
-
-    from blogtwin.models import gguf_reader
-
-    logging.disable_progress_bar()
-    os.environ["TQDM_DISABLE"] = "1"  # no progress bar of the GGUF reader
-    source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-    try:
-        with gguf_reader.use_fast_reader():
-            model = AutoModelForCausalLM.from_pretrained(
-                **source, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
-            )
-            tokenizer = AutoTokenizer.from_pretrained(**source)
-    except Exception as e:  # a file may contain anything, and transformers may raise any error
-        raise UserError(
-            f"{gguf} can't be read as a GGUF that transformers can train ({hub.first_sentence(e)}): use an undamaged"
-            " file of a common architecture, or another base model."
-        ) from None
-    _split_digits(tokenizer, gguf)
-    # The tokenizer of a GGUF takes the first special token as eos; the model's config has the right one.
-    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
-    model.config._name_or_path = model.name_or_path = gguf.stem
-    _save(model, tokenizer, folder)
-
-
-def _split_digits(tokenizer: Any, gguf: Path) -> None:
-    """Add what transformers omits: a vocabulary of the type "smollm" splits digits, also ½ and ², into single ones."""
-    from tokenizers.pre_tokenizers import Digits, Sequence
-
-    from blogtwin.models import gguf_reader
-
-    kind = gguf_reader.open_gguf(gguf).fields.get("tokenizer.ggml.pre")
-    if kind and kind.contents() == "smollm":
-        backend = tokenizer.backend_tokenizer
-        backend.pre_tokenizer = Sequence([Digits(individual_digits=True), backend.pre_tokenizer])
-
-
 def _copy_of_hub_model(entry: dict, name: str, folder: Path) -> None:
     """Save a repository of the hub, or a local folder, as it is trained: bf16, no local path, date pinned."""
     if "folder" in entry:
         source = entry["folder"]
         model, tokenizer = hub.load_model_and_tokeniser(source, name)
     else:
+        if entry.get("ollama") in ollama_store.list_models():
+            own = make_command("all", BASE=f"{ollama_store.PREFIX}{entry['ollama']}")
+            echo(f"note: Ollama has {entry['ollama']}, and `{own}` would train that one without a download.")
         echo(f"downloading {entry['repo']} (once) …")
         source = hub.download(name, entry)
         model, tokenizer = hub.load_model_and_tokeniser(
@@ -229,7 +235,7 @@ def _copy_of_hub_model(entry: dict, name: str, folder: Path) -> None:
         )
     model.config._name_or_path = model.name_or_path = entry["repo"]
     if "chat" in entry:
-        tokenizer.chat_template = (CHAT_TEMPLATES_DIR / f"{entry['chat']}.jinja").read_text(encoding="utf-8")
+        tokenizer.chat_template = (chat.TEMPLATES_DIR / f"{entry['chat']}.jinja").read_text(encoding="utf-8")
     if "end" in entry:
         tokenizer.eos_token = entry["end"]
         model.config.eos_token_id = model.generation_config.eos_token_id = tokenizer.eos_token_id

@@ -14,7 +14,7 @@ from blogtwin.errors import UserError
 from blogtwin.files import sha256_file
 from blogtwin.inference import ollama as engine
 from blogtwin.inference import parity
-from blogtwin.models import chat, ollama_client, registry
+from blogtwin.models import chat, gguf_to_hf, ollama_client, registry
 from blogtwin.models.llama_cpp import LlamaModel
 from tests.support.ollama_server import OllamaServer, render
 from tests.support.tiny_model import write_tiny_gguf
@@ -254,7 +254,7 @@ def test_a_failed_registration_is_one_sentence_and_leaves_nothing(work, server, 
 
 @pytest.mark.slow
 @pytest.mark.model
-def test_a_failed_second_registration_forgets_the_receipt_and_keeps_the_tag(work, server, stage):
+def test_a_failed_second_registration_forgets_the_receipt_and_keeps_what_was_registered(work, server, stage):
     sha = sha256_file(work / "artifacts/gguf/twin.gguf")
     names = f"blogtwin:{sha[:12]}", "blogtwin:latest"
     server.models = dict.fromkeys(names, manifest(blob=sha))
@@ -262,7 +262,7 @@ def test_a_failed_second_registration_forgets_the_receipt_and_keeps_the_tag(work
     write_receipt(work, status="registered", model=names[0], tag=names[1])
     server.faults = {"error"}
     assert stage(server.host).returncode == 1
-    assert receipt(work) is None and server.models == {"blogtwin:latest": manifest(blob=sha)}
+    assert receipt(work) is None and server.models == dict.fromkeys(names, manifest(blob=sha))
     assert server.blob(f"sha256:{sha}").is_file()
 
 
@@ -356,7 +356,7 @@ def test_a_blob_with_another_digest_is_refused_and_the_reason_told(server, tmp_p
 
 def test_a_create_from_a_blob_that_is_not_there_is_an_error(server):
     with pytest.raises(ollama_client.OllamaError, match="could not create x:1: open .*no such file"):
-        ollama_client.Ollama(server.host).create("x:1", "twin.gguf", "0" * 64, {})
+        ollama_client.Ollama(server.host).create("x:1", {"files": {"twin.gguf": f"sha256:{'0' * 64}"}}, {})
 
 
 def test_an_error_of_v1_is_told_in_its_own_words(server):
@@ -488,7 +488,8 @@ def test_a_base_given_by_its_path_never_shows_the_path(project, keeper):
 @pytest.mark.model
 def test_two_local_bases_of_one_file_name_are_kept_apart(project, keeper, tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "ROOT", project)
-    monkeypatch.setattr(registry, "_dequantise", lambda gguf, folder: shutil.copytree(keeper.hf, folder))
+    monkeypatch.setattr(gguf_to_hf, "dequantise", lambda *_: (None, None))
+    monkeypatch.setattr(registry, "_save", lambda model, tokenizer, folder: shutil.copytree(keeper.hf, folder))
     (tmp_path / "keeper.gguf").hardlink_to(keeper.gguf)
     monkeypatch.chdir(tmp_path)
     other = registry.resolve_base("keeper.gguf")

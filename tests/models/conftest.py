@@ -2,7 +2,7 @@
 
 import pytest
 
-from blogtwin.models import registry
+from blogtwin.models import gguf_to_hf, registry
 from tests.support.hub_models import write_repository
 
 
@@ -13,7 +13,7 @@ def repository(tmp_path_factory):
     embedded = registry._embedded(registry.load_registry()["smollm2:135m"])
     tokenizer = AutoTokenizer.from_pretrained(embedded.parent, gguf_file=embedded.name)
     tokenizer.eos_token = "<|im_end|>"
-    registry._split_digits(tokenizer, embedded)
+    gguf_to_hf.mend_tokenizer(tokenizer, embedded)
     folder = tmp_path_factory.mktemp("private-hub") / "model"
     write_repository(folder, tokenizer)
     return folder

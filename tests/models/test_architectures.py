@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from blogtwin.inference import parity
-from blogtwin.models import hf_to_gguf, registry
+from blogtwin.models import chat, hf_to_gguf, registry
 from blogtwin.models.gguf_export import write_lora_gguf, write_merged_gguf
 from blogtwin.models.llama_cpp import LlamaModel
 from tests.support.adapters import EXAMPLES, SYSTEM
@@ -50,7 +50,7 @@ def write_family(folder, kind: str, bpe) -> None:
     for file in folder.glob("*model*.safetensors"):
         file.unlink()
     if chat_name:
-        shutil.copyfile(registry.CHAT_TEMPLATES_DIR / f"{chat_name}.jinja", folder / "chat_template.jinja")
+        shutil.copyfile(chat.TEMPLATES_DIR / f"{chat_name}.jinja", folder / "chat_template.jinja")
     if kind in VOCABULARIES:
         VOCABULARIES[kind](folder)
     model = random_model(kind, 405 if pieces else 49152, **own)
@@ -95,7 +95,7 @@ def phi3s(folder, swallows: bool = True) -> None:
     ]
     edit(folder / "tokenizer.json", added_tokens=added)
     edit(folder / "tokenizer_config.json", eos_token="<|end|>", pad_token="<|endoftext|>")
-    shutil.copyfile(registry.CHAT_TEMPLATES_DIR / "phi3.jinja", folder / "chat_template.jinja")
+    shutil.copyfile(chat.TEMPLATES_DIR / "phi3.jinja", folder / "chat_template.jinja")
 
 
 def qwen2s(folder) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from blogtwin.models import chat, registry
+from blogtwin.models import chat
 
 MESSAGES = [
     {"role": "system", "content": "You write <b>."},
@@ -20,7 +20,7 @@ PUBLISHED = """{%- if tools is not none %}{{ raise_exception('no tools here') }}
     {% endif %}
 {% endfor %}
 {% if add_generation_prompt %}answer:{% endif %}"""
-TEMPLATES = {file.stem: file.read_text() for file in registry.CHAT_TEMPLATES_DIR.glob("*.jinja")}
+TEMPLATES = {file.stem: file.read_text() for file in chat.TEMPLATES_DIR.glob("*.jinja")}
 
 
 @pytest.mark.slow

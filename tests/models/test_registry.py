@@ -3,7 +3,7 @@
 import pytest
 
 from blogtwin.inference import ollama as engine
-from blogtwin.models import registry
+from blogtwin.models import chat, registry
 from tests.support.ollama_server import render
 
 QUESTION = [{"role": "system", "content": "You write."}, {"role": "user", "content": "Who goes there?"}]
@@ -11,13 +11,13 @@ CHAT = [*QUESTION, {"role": "assistant", "content": "A dog."}, {"role": "user", 
 
 
 @pytest.mark.parametrize("messages", [QUESTION, CHAT], ids=["one question", "a conversation"])
-@pytest.mark.parametrize("name", sorted(f.stem for f in registry.CHAT_TEMPLATES_DIR.glob("*.jinja")))
+@pytest.mark.parametrize("name", sorted(f.stem for f in chat.TEMPLATES_DIR.glob("*.jinja")))
 def test_our_chat_templates_are_the_same_in_ollamas_language(name, messages):
     """BOS is Ollama's own doing."""
     from transformers.utils.chat_template_utils import render_jinja_template
 
     eos = "<|endoftext|>" if name == "turns" else "</s>"
-    text = (registry.CHAT_TEMPLATES_DIR / f"{name}.jinja").read_text()
+    text = (chat.TEMPLATES_DIR / f"{name}.jinja").read_text()
     rendered, _ = render_jinja_template(
         [messages], chat_template=text, add_generation_prompt=True, bos_token="", eos_token=eos
     )
@@ -36,7 +36,7 @@ def test_every_model_says_what_is_needed():
         )
         assert (
             "chat" not in entry
-            or (registry.CHAT_TEMPLATES_DIR / f"{entry['chat']}.jinja").is_file()
+            or (chat.TEMPLATES_DIR / f"{entry['chat']}.jinja").is_file()
             and entry["chat"] == entry["template"]
         )
 
@@ -51,7 +51,7 @@ def test_memory_holds_at_least_the_weights_as_each_trainer_loads_them():
         assert ("unified_gb" in entry) == ("mlx" in entry) and entry.get("unified_gb", 99) >= 2 * billions + 2.5, name
 
 
-def test_a_template_and_an_end_of_ours_take_the_place_of_the_models_own(tmp_path, monkeypatch):
+def test_a_template_and_an_end_of_ours_take_the_place_of_the_models_own(tmp_path, monkeypatch, capsys):
     from types import SimpleNamespace
 
     saved = {}
@@ -62,6 +62,10 @@ def test_a_template_and_an_end_of_ours_take_the_place_of_the_models_own(tmp_path
     monkeypatch.setattr(
         registry, "_save", lambda *a: saved.update(template=tokenizer.chat_template, end=tokenizer.eos_token)
     )
+    monkeypatch.setattr(registry.ollama_store, "list_models", lambda: ["gemma2:2b"])
     registry._copy_of_hub_model(registry.load_registry()["gemma2:2b"], "gemma2:2b", tmp_path)
-    assert saved == {"template": (registry.CHAT_TEMPLATES_DIR / "gemma.jinja").read_text(), "end": "<end_of_turn>"}
+    note, downloading = capsys.readouterr().out.splitlines()
+    assert "`make all BASE=ollama/gemma2:2b` would train that one without a download" in note
+    assert downloading.startswith("downloading ")
+    assert saved == {"template": (chat.TEMPLATES_DIR / "gemma.jinja").read_text(), "end": "<end_of_turn>"}
     assert model.config.eos_token_id == model.generation_config.eos_token_id == 107

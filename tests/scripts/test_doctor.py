@@ -14,7 +14,9 @@ import yaml
 from blogtwin import hardware, installation
 from blogtwin.config import load_params
 from blogtwin.files import write_jsonl
+from blogtwin.models import ollama_store
 from blogtwin.paths import RAW_DIR
+from tests.support.ollama_store import write_model
 from tests.support.workspace import ROOT, environment
 from train import backend, diagnosis, recommend
 
@@ -258,7 +260,7 @@ def test_json_has_all_and_apply_writes_it(folder):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert "params.yaml: train.max_length is 512" in done.stderr
-    assert set(found) == {"machine", "trainer", "missing", "cache", "corpus", "recommended"}
+    assert set(found) == {"machine", "trainer", "missing", "cache", "in_ollama", "corpus", "recommended"}
     assert (
         found["machine"]["ram_gb"] == 2
         and 20_000 < found["corpus"]["tokens"] < 60_000
@@ -300,6 +302,21 @@ def test_weights_say_what_is_fetched_and_whose_they_are():
             MODELS["llama3.2:1b"], {"unsloth/Llama-3.2-1B-Instruct": cached}
         ) == known.format(size)
     assert all(" in Ollama" in diagnosis.describe_weights(MODELS[name], {}) for name in recommend.CANDIDATES)
+
+
+def test_models_that_ollama_has_are_told_and_need_no_download(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
+    monkeypatch.delenv("OLLAMA_MODELS", raising=False)
+    monkeypatch.setattr(ollama_store, "SERVICE_STORE", tmp_path / "service")
+    for name in ("llama3.2:1b", "blogtwin:latest"):
+        write_model(tmp_path / ".ollama/models", name, b"GGUF")
+    found = diagnosis.models_in_ollama(load_params(ROOT / "params.yaml"))
+    assert found == ["llama3.2:1b"]  # without the twin
+    model = MODELS["llama3.2:1b"]
+    assert "to download" in diagnosis.describe_weights(model, {})
+    said = diagnosis.describe_weights(model, {}, found)
+    assert "without a download `make all BASE=ollama/llama3.2:1b`" in said and "to download" not in said
 
 
 def test_advice_is_for_the_trainer_that_trains(folder, programs, monkeypatch):

@@ -62,6 +62,9 @@ def test_auto_takes_ollama_only_when_it_is_up_and_has_the_twin_of_the_receipt(pr
             "finetuned": "blogtwin:abc",
             "base": "smollm2:135m",
         }
+        params = project / "params.yaml"  # the base was taken out of Ollama's store, where its name is another
+        params.write_text(params.read_text().replace("base: smollm2:135m", "base: ollama/smollm2:135m"))
+        assert engines.select_engine(settings(engine="ollama"))[2]["base"] == "smollm2:135m"
     finally:
         server.close()
     assert engines.select_engine(settings(engine="auto"))[0] == "llamacpp"  # it is gone

@@ -71,6 +71,7 @@ class OllamaServer:
     dies        the server goes with that connection               error     /api/create's stream says {"error": …}
     base        answers come from `base`, not from the pushed blob  template  a create keeps another template
     logprobs    answers carry no log-probabilities                 html      /api/tags and /api/show answer with a page
+    adapter     a create with an adapter says {"error": …}         forgets   … leaves the adapter out
     goes        the connection ends in the middle of an answer that is streamed
     """
 
@@ -80,7 +81,7 @@ class OllamaServer:
         self.models: dict[str, dict] = {}
         self.requests: list[str] = []
         self.chats: list[dict] = []  # what /api/chat was asked
-        self.engines: dict[Path, UpstreamServer] = {}
+        self.engines: dict[tuple[Path, Path | None], UpstreamServer] = {}
         self.loading, self.open = threading.Lock(), contextlib.ExitStack()
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"ollama": self}))
         self.host = f"127.0.0.1:{self.http.server_port}"
@@ -101,42 +102,48 @@ class OllamaServer:
             raise Refused(404, f"model '{name}' not found")
         return self.models[full(name)]
 
-    def engine(self, file: Path):
+    def engine(self, file: Path, adapter: Path | None = None):
         with self.loading:
-            if file not in self.engines:
-                self.engines[file] = self.open.enter_context(run_upstream_server(file, CONTEXT))
-            return self.engines[file]
+            if (file, adapter) not in self.engines:
+                running = run_upstream_server(file, CONTEXT, adapter=adapter)
+                self.engines[file, adapter] = self.open.enter_context(running)
+            return self.engines[file, adapter]
 
     def create(self, body: dict):
         """The statuses of /api/create, one by one; the manifest comes last."""
         yield "parsing GGUF"
-        (digest,) = body["files"].values()
-        if not self.blob(digest).is_file():
-            raise Refused(500, f"open {self.blob(digest)}: no such file or directory")
-        with self.blob(digest).open("rb") as blob:
-            magic = blob.read(4)
-        if magic != b"GGUF":
-            raise Refused(400, "supplied file was not in GGUF format")
-        yield f"using existing layer {digest}"
-        if "error" in self.faults:
+        parent = self.model(body["from"]) if "from" in body else {}
+        adapters = list(body.get("adapters", {}).values())
+        for digest in [*body.get("files", {}).values(), *adapters]:
+            if not self.blob(digest).is_file():
+                raise Refused(500, f"open {self.blob(digest)}: no such file or directory")
+            with self.blob(digest).open("rb") as blob:
+                magic = blob.read(4)
+            if magic != b"GGUF":
+                raise Refused(400, "supplied file was not in GGUF format")
+            yield f"using existing layer {digest}"
+        if "error" in self.faults or ("adapter" in self.faults and adapters):
             raise Refused(500, "no space left on device")
         template = "{{ .Prompt }}" if "template" in self.faults else body.get("template", "{{ .Prompt }}")
         execute(template, {"System": "", "Prompt": "", "Response": ""})
         yield "writing manifest"
         kept = {
-            "blob": digest,
+            "blob": parent["blob"] if parent else digest,
             "template": template,
-            "system": body.get("system", ""),
-            "parameters": body.get("parameters", {}),
+            "system": body.get("system", parent.get("system", "")),
+            "parameters": {**parent.get("parameters", {}), **body.get("parameters", {})},
         }
+        if parent:
+            kept |= {"parent": body["from"], "adapters": [] if "forgets" in self.faults else adapters}
         self.models[full(body["model"])] = kept
         yield "success"
 
     def delete(self, name: str) -> None:
-        blob = self.model(name)["blob"]
+        gone = self.model(name)
         del self.models[full(name)]
-        if all(m["blob"] != blob for m in self.models.values()):  # layers nobody uses go with the model
-            self.blob(blob).unlink()
+        for blob in {gone["blob"], *gone.get("adapters", [])}:  # layers nobody uses go with the model
+            if all(blob not in (m["blob"], *m.get("adapters", [])) for m in self.models.values()):
+                self.blob(blob).unlink()
 
     def answer(self, body: dict) -> dict:
         """An answer of /v1/chat/completions: what /v1 isn't sent is 1.0 for temperature and top_p, whatever the model
@@ -145,7 +152,8 @@ class OllamaServer:
         messages = body["messages"]
         if model["system"] and messages[0]["role"] != "system":
             messages = [{"role": "system", "content": model["system"]}, *messages]
-        engine = self.engine(self.base if "base" in self.faults else self.blob(model["blob"]))
+        adapter = next(map(self.blob, model.get("adapters", [])), None)
+        engine = self.engine(self.base if "base" in self.faults else self.blob(model["blob"]), adapter)
         wanted = {"prompt": render(model["template"], messages), "n_predict": body.get("max_tokens", -1), "n_probs": 1}
         wanted |= {
             "temperature": body.get("temperature", 1.0),
@@ -282,7 +290,7 @@ class Handler(BaseHTTPRequestHandler):
     def post_create(self):
         body = self.json()
         full(body["model"])
-        if "files" not in body:
+        if not {"files", "from"} & body.keys():
             raise Refused(400, "neither 'from' or 'files' was specified")
         self.send_response(200)
         self.send_header("Content-Type", "application/x-ndjson")
@@ -307,17 +315,20 @@ class Handler(BaseHTTPRequestHandler):
         if "html" in self.ollama.faults:
             return self.send(200, "<html>", "text/html")
         text = (
-            f'# Modelfile generated by "ollama show"\nFROM {self.ollama.blob(model["blob"])}\nTEMPLATE'
-            f' """{model["template"]}"""\n'
+            f'# Modelfile generated by "ollama show"\n# FROM {name}\n\nFROM {self.ollama.blob(model["blob"])}\n'
+            + "".join(f"ADAPTER {self.ollama.blob(digest)}\n" for digest in model.get("adapters", []))
+            + f'TEMPLATE """{model["template"]}"""\n'
         )
+        remote = {key: model[key] for key in ("remote_model", "remote_host") if key in model}
         self.send(
             200,
             {
+                **remote,
                 "modelfile": text,
                 "parameters": parameters(model["parameters"]),
                 "template": model["template"],
                 "system": model["system"],
-                "details": {"format": "gguf", "family": "llama"},
+                "details": {"format": "gguf", "family": "llama", "parent_model": model.get("parent", "")},
                 "model_info": {},
                 "capabilities": model.get("capabilities", ["completion"]),
             },

@@ -42,18 +42,16 @@ def main() -> None:
         file.write(render_modelfile("../gguf/twin.gguf", model_settings(base.template, params.prepare.system, params)))
     if ollama.version() is None:
         write_json(RECEIPT_FILE, {"status": "absent", "model": "", "gguf": sha256_file(twin)})
-        echo(
-            f"Ollama does not answer at {ollama.url}; wrote {OLLAMA_DIR}/Modelfile. Install Ollama and run"
-            f" `{make_command('all')}` again, which registers the twin without training."
-        )
+        again = f"`{make_command('all')}` again, which registers the twin without training"
+        echo(f"Ollama does not answer at {ollama.url}; wrote {OLLAMA_DIR}/Modelfile. Install Ollama and run {again}.")
         return
     examples = post_examples(read_jsonl(SPLIT_DIR / "test.jsonl"))
     receipt = register_and_record(ollama, params, base, examples, sha256_file(twin))
-    form = "as an adapter" if receipt["form"] == "adapter" else "whole"
+    form = {"adapter": "as an adapter", "merged": "whole"}[receipt["form"]]
     echo(
         f"registered {receipt['model']} and {receipt['tag']} in Ollama {receipt['ollama']}, {form}, because"
-        f" {receipt['why']}; |Δ log p|"
-        f" {receipt['parity']['delta_to_twin']} to the twin; try `ollama run {receipt['tag']}`"
+        f" {receipt['why']}; |Δ log p| {receipt['parity']['delta_to_twin']} to the twin; try `ollama run"
+        f" {receipt['tag']}`"
     )
 
 

@@ -1418,9 +1418,9 @@ export interface components {
          *     `sharegpt`: conversations. `alpaca`: instruction, input, output. `completion`: prompt, completion. `text`: only the
          *     posts.
          * @example {
+         *       "deduplicate": true,
          *       "format": "chatml",
-         *       "quality_filter": true,
-         *       "deduplicate": true
+         *       "quality_filter": true
          *     }
          */
         FinetuneRequest: {

@@ -1,7 +1,6 @@
 """A random Llama of 3.4 million weights with the embedded model's tokenizer, as a GGUF: quick to train, export and
 score."""
 
-import ctypes
 import itertools
 import math
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 
-from blogtwin.models.llama_library import load_library
+from blogtwin.models.quantization import quantize
 
 HIDDEN, LAYERS, HEADS, KV_HEADS, VOCABULARY = 64, 2, 4, 2, 49152
 
@@ -75,7 +74,7 @@ def write_tiny_gguf(
 
     def add_matrix(name: str, scale: float, shape: tuple[int, int]) -> None:
         kind = next(types)
-        rows = quantise(random.normal(0, scale, shape).astype(np.float32), kind)
+        rows = quantize(random.normal(0, scale, shape).astype(np.float32), kind)
         writer.add_tensor(name, rows, raw_dtype=kind)
 
     add_matrix("token_embd.weight", 0.3, (VOCABULARY, hidden))
@@ -90,17 +89,3 @@ def write_tiny_gguf(
     writer.write_tensors_to_file()
     writer.close()
     return path
-
-
-def quantise(rows: np.ndarray, kind: Type) -> np.ndarray:
-    """(n, m) fp32 as the bytes of a GGUF's tensor; the types that the `gguf` package can't write, by llama.cpp."""
-    try:
-        return gguf.quantize(rows, kind)
-    except NotImplementedError:
-        out = np.zeros(gguf.quant_shape_to_byte_shape(rows.shape, kind), np.uint8)
-        lib = load_library()
-        lib.ggml_quantize_chunk.restype = ctypes.c_size_t
-        lib.ggml_quantize_chunk.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 3]
-        lib.ggml_quantize_chunk.argtypes += [ctypes.c_void_p]
-        lib.ggml_quantize_chunk(int(kind), rows.ctypes.data, out.ctypes.data, 0, *rows.shape, None)
-        return out

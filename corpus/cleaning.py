@@ -30,6 +30,7 @@ from corpus.markup_patterns import (
     RAW_OR_QUERY_FENCE,
     SHARE_LINE,
     SHORTCODE,
+    STRAY_TICK,
     TABLE,
     TABLE_OF_CONTENTS,
     TAG,
@@ -55,6 +56,8 @@ def clean_markdown(text: str, links: str = "text", blocks: dict[str, str] = BLOC
     text = unicodedata.normalize("NFC", text).translate(INVISIBLE)
     text = text.replace("\u2028", "\n").replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
     text = unwrap_admonitions(text)
+    if "](" in text:
+        text = STRAY_TICK.sub(r"\g<before>", text)
     text, code = extract_code(text, published=True, policy=blocks["code"])
     text = _replace_embeds(text, blocks["embeds"])
     text = strip_dialects(text)

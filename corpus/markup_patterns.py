@@ -112,6 +112,7 @@ LINK_DEFINITION = re.compile(
 )
 REFERENCE_LINK = re.compile(rf"(?<![!\\])\[(?P<words>(?:{NO_BLANK_LINE}[^\[\]])+)\]\[(?P<name>[^\[\]\n]*)\]")
 SHORT_REFERENCE_LINK = re.compile(r"(?<![!\\\]])\[(?P<words>[^\[\]\n]+)\](?P<name>)(?![(\[:])")  # words that are a name
+STRAY_TICK = re.compile(r"(?P<before>\]\(https?://[^\s()`]{1,500})`(?=[^\s()`]{0,500}\))")  # in an address
 INLINE_LINK = re.compile(
     rf"""(?x)
     \[ (?P<words> (?: \\. | {NO_BLANK_LINE} [^\[\]\\] | \[[^\[\]\\\n]*\] )* ) \]

@@ -12,6 +12,10 @@ BOTCHED = {
     "an e-mail with words": ("[Write](mailto:me@a.example?Subject=A thing) soon.", "Write soon."),
     "nothing": ("It is [here]().", "It is here."),
     "no words": ("It is [](https://a.example/b)here.", "It is here."),
+    "a backtick in the address": (
+        "- [`winch`](https://a.example/b#winch`): the `rope` goes round",
+        "- `winch`: the `rope` goes round",
+    ),
     "a backtick": ("`[the winch` lib](https://a.example/b)!", "`[the winch` lib!"),
     "two brackets": ("The [crane]](https://a.example/b).", "The crane."),
     "no bracket": ("The crane](https://a.example/b).", "The crane."),

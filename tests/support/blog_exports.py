@@ -1,4 +1,4 @@
-"""Small exports of an invented blog, as each tool writes them; `write_all` puts one of each into a folder."""
+"""Small exports of an invented blog, as each tool writes them."""
 
 import io
 import json

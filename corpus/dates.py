@@ -19,13 +19,14 @@ _MONTH = (
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
 )
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
-_YEAR = r"(?P<year>\d{4})\b"
+_YEAR = r"(?P<year>\d{4}|['’]\d\d)\b"
 ISO_DAY = re.compile(r"[\s<(\[\"']*(?P<year>\d{4})[-/.:_]\s?(?P<month>\d{1,2})[-/.:_]\s?(?P<day>\d{1,2})(?!\d)")
 COMPACT_DAY = re.compile(
     r"(?P<year>(?:19|20)\d\d)(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])(?:T?\d{4,6}Z?)?\Z"
 )
 ENGLISH_DAYS = (
-    re.compile(rf"(?i)(?<![\w/.-]){_MONTH}[\s,/-]*{_DAY}[\s,/-]+{_YEAR}"),  # Thursday, July 27th 2023, 7:41:20 am
+    # Thursday, July 27th 2023, 7:41:20 am
+    re.compile(rf"(?i)(?<![\w/.-]){_MONTH}[\s,/-]*(?:the\s+)?{_DAY}[\s,/-]+{_YEAR}"),
     re.compile(rf"(?i)(?<![\w/.-]){_DAY}[\s,./-]*(?:of\s+)?{_MONTH}[\s,./-]*{_YEAR}"),  # Thu, 22 Aug 2019 10:00:00 GMT
     re.compile(rf"(?i)(?<![\w/.-]){_YEAR}[\s,.-]+{_MONTH}[\s,.-]+{_DAY}(?!\d)"),  # 2019 Aug 22
     re.compile(
@@ -37,6 +38,7 @@ NUMERIC_DAY = re.compile(
 )
 ISO_WEEK_DAY = re.compile(r"(?P<year>\d{4})-?W(?P<week>\d\d)-?(?P<day>[1-7])(?!\d)")
 ORDINAL_DAY = re.compile(r"(?P<year>(?:19|20)\d\d)-(?P<day>\d{3})\Z")
+JSON_TIME = re.compile(r"\\?/Date\((?P<milliseconds>-?\d{9,16})(?:[+-]\d{4})?\)")  # of .NET
 UNIX_TIME = re.compile(r"-?\d{9,16}(?:\.\d+)?\Z")
 OTHER_DAY = re.compile(  # a day, a month in letters and a year, and little else
     r"(?=.*(?<!\d)\d{4}(?!\d))(?=.*(?<!\d)\d{1,2}(?!\d))(?=.*[^\W\d_])\S+(?:\s+\S+){0,7}\Z"
@@ -87,6 +89,8 @@ def _parse_text(text: str) -> str | None:
         return _iso_day(match["year"], match["month"], match["day"])
     if UNIX_TIME.match(text):
         return date_from_timestamp(text)
+    if match := JSON_TIME.match(text):
+        return date_from_timestamp(match["milliseconds"])
     if match := ISO_WEEK_DAY.match(text) or ORDINAL_DAY.match(text):
         return _counted_day(match)
     if match := NUMERIC_DAY.match(text):
@@ -101,6 +105,8 @@ def _parse_text(text: str) -> str | None:
 
 
 def _iso_day(year: str, month: str, day: str) -> str | None:
+    if not year.isdigit():  # ’19
+        year = str(_whole_year(int(year[1:])))
     if int(year) < FIRST_YEAR:
         return None
     try:
@@ -121,10 +127,15 @@ def _counted_day(match: re.Match) -> str | None:
     return counted.isoformat() if counted.year == year else None
 
 
+def _whole_year(year: int) -> int:
+    """The year that two digits mean."""
+    return year + (2000 if year < 70 else 1900)
+
+
 def _numeric_day(match: re.Match) -> NumericDay | None:
     year = int(match["year"])
     if year < 100:
-        year += 2000 if year < 70 else 1900
+        year = _whole_year(year)
     month_first = _iso_day(str(year), match["first"], match["second"])
     day_first = _iso_day(str(year), match["second"], match["first"])
     if match["mark"] == ".":  # 5.3.2019 has one order wherever it is written

@@ -24,7 +24,10 @@ __all__ = [
     "to_valid_line",
 ]
 DATE_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
-
+DATE_IN_FOLDERS = re.compile(
+    r"(?:\A|/)((?:19|20)\d\d)[/-](0[1-9]|1[0-2])[/-](0[1-9]|[12]\d|3[01])(?=[/_ -])"
+)  # 2019/08/22/
+DATE_AND_TIME_IN_NAME = re.compile(rf"{DATE_IN_NAME.pattern}(?:T\d\d[-_:.]?\d\d(?:[-_:.]?\d\d)?Z?)?")
 CONTROLS = re.compile("[\x00-\x08\x0e-\x1b\x7f]")
 
 # Why a post is left out: somebody else wrote it, it was never published, or (empty) it is no post or can't be read.
@@ -102,7 +105,7 @@ def post_id(text: str) -> str:
 def title_from_name(path: PurePath) -> str:
     """A title made of the file name, without its date; of the folder's name for index files."""
     name = path.stem if path.stem.lower() not in ("index", "readme", "_index") else path.parent.name
-    words = re.sub(r"[-_]+", " ", DATE_IN_NAME.sub("", NOTION_ID.sub("", name))).strip()
+    words = re.sub(r"[-_]+", " ", DATE_AND_TIME_IN_NAME.sub("", NOTION_ID.sub("", name))).strip()
     return (words[:1].upper() + words[1:]) or name
 
 
@@ -114,12 +117,11 @@ def to_valid_line(text: str) -> str:
 
 
 def date_from_name(path: PurePath) -> str | None:
-    """The date in the name of a file, else of its folder, as an ISO day; None where neither has one."""
-    for name in (path.stem, path.parent.name):
-        match = DATE_IN_NAME.search(name)
-        if match and (date := parse_date("-".join(match.groups()))):
-            return date
-    return None
+    """The date in the name of a file, else of its folder or folders, as an ISO day; None where none has one."""
+    matches = [DATE_IN_NAME.search(path.stem), DATE_IN_NAME.search(path.parent.name)]
+    matches.append(DATE_IN_FOLDERS.search("/".join(path.parts[-4:])))
+    days = (parse_date("-".join(match.groups())) for match in matches if match)
+    return next(filter(None, days), None)
 
 
 def parse_names(value: Any) -> list[str]:

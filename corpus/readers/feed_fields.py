@@ -75,6 +75,8 @@ def read_fields(element: "Element") -> Fields:
         else:
             if name in CONTENT_FIELDS and len(child):  # XHTML, or HTML that was not escaped
                 text = "".join(serialise_xhtml(child))
+            elif name == "title" and len(child):
+                text = escape_html("".join(child.itertext()))
             if not fields.text.get(name):
                 fields.text[name] = text
     return fields

@@ -1,5 +1,5 @@
-"""Posts in one file of JSON: a JSON Feed, an export of Ghost, Blogger, Day One or micro.blog, WordPress's REST answers,
-or a plain list of posts."""
+"""Posts in one file of JSON: a JSON Feed, an export of Ghost, Blogger, Day One, micro.blog or Mastodon, the answers of
+WordPress's REST API, or a plain list of posts."""
 
 import html
 import json
@@ -105,6 +105,8 @@ def _find_posts(data: Any) -> Source | None:
         data = data["db"][0]
     if isinstance(data.get("data"), dict):
         data = data["data"]
+    if isinstance(data.get("orderedItems"), list):  # an outbox of ActivityPub
+        return Source([_activity(row, data) for row in data["orderedItems"]])
     if isinstance(data.get("feed"), dict) and isinstance(data["feed"].get("entry"), list):  # Blogger
         return Source(data["feed"]["entry"], is_feed=True)
     rows = next((data[key] for key in LIST_KEYS if isinstance(data.get(key), list)), None)
@@ -120,6 +122,31 @@ def _find_posts(data: Any) -> Source | None:
     )
 
 
+def _activity(activity: Any, outbox: Mapping[str, Any]) -> Any:
+    """What an activity of Mastodon published, as a row of the other exports."""
+    row = activity.get("object") if isinstance(activity, dict) else None
+    if not isinstance(row, dict):
+        return {"type": "repost"}
+    author = str(activity.get("actor") or outbox.get("id") or "").removesuffix("/outbox")
+    answered = str(row.get("inReplyTo") or "")
+    audience = [*_texts(row.get("to") or activity.get("to")), *_texts(row.get("cc") or activity.get("cc"))]
+    return {
+        **row,
+        "title": row.get("name"),
+        "type": "answer" if answered and not (author and answered.startswith(f"{author}/")) else row.get("type"),
+        "visibility": "" if any(one.endswith("#Public") or one == "as:Public" for one in audience) else "private",
+        "tags": [str(tag.get("name")).lstrip("#") for tag in row.get("tag") or () if _is_hashtag(tag)],
+    }
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else [str(value or "")]
+
+
+def _is_hashtag(tag: Any) -> bool:
+    return isinstance(tag, dict) and tag.get("type") == "Hashtag"
+
+
 def _plain(value: Any, depth: int = 0) -> Any:
     """WordPress's {"rendered": …} and Blogger's {"$t": …} as the text in it."""
     if isinstance(value, dict):
@@ -133,6 +160,10 @@ def _plain(value: Any, depth: int = 0) -> Any:
 def _to_post(row: dict[str, Any], source: Source, name: str) -> Post:
     if row.get("type") == "comment" or row.get("in_reply_to") or row.get("thr$in-reply-to"):
         raise SkippedPost("a comment", cause="not yours")
+    if row.get("type") == "repost":
+        raise SkippedPost("a repost of somebody else's post", cause="not yours")
+    if row.get("type") == "answer":
+        raise SkippedPost("an answer to somebody else's post, not a post")
     text = _text_of(row)
     if text.startswith("---"):  # dev.to keeps the head of the file
         text = split_front_matter(text).body

@@ -22,7 +22,7 @@ CHUNK = re.compile(
 CHUNK_OPTION = re.compile(r"(?m)^[ \t]*(?:\#|//|--|%)\|[^\n]*(?:\n|\Z)")  # #| label: fig-one
 HIDDEN_CHUNK = re.compile(r"(?i)\b(?:echo|include)[ \t]*[=:][ \t]*(?:F|FALSE)\b")
 ALL_HIDDEN = re.compile(r"(?i)opts_chunk\$set\([^()]*\becho[ \t]*=[ \t]*F(?:ALSE)?\b")
-INLINE_CHUNK = re.compile(r"[ \t]?`(?:r|\{[A-Za-z]\w*\})[ \t]+[^`\n]+`")  # its value is not in the file
+INLINE_CHUNK = re.compile(r"[ \t]?`(?:r|\{[A-Za-z]\w*\})[ \t]+[^`\n]+`(?:\{\.\w+\})?")  # its value is not in the file
 CROSS_REFERENCE = re.compile(r"(?<![\w@.])-?@(?P<kind>fig|tbl|tab|sec|eq|lst)-[\w-]+")
 REFERENCE_WORDS = {
     "fig": "figure",

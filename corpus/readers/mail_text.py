@@ -65,13 +65,17 @@ REST = re.compile(  # all that follows is another mail
     | ^[ \t>*_]{{0,9}} (?:begin[ ]forwarded[ ]message|anfang[ ]der[ ]weitergeleiteten[ ](?:nachricht|e-mail))
       [ \t]*:[*_ \t]*$
     | (?:^[ \t]*_{{10,}}[ \t]*\n+)? ^{SENDER_FIELD}\n+(?:{OTHER_FIELD}\n+){{1,5}}{OTHER_FIELD}$
+    | ^[ \t]*_{{10,}}[ \t]*\n+{SENDER_FIELD}\n+{OTHER_FIELD}$
+    | ^[ \t]*-{{2,}}[ ]on\b[^\n]{{4,200}}\b(?:{VERBS})[ ]-{{2,}}[ \t]*$
     | ^_{{20,}}[ \t]*\n[^\n]*\bmailing[ ]list\b
     """
 )
 QUOTED_LINE = re.compile(r"[ \t]*>")
 QUOTED_BLOCK = re.compile(r"\s*(?:>[^\n]*\s*)+")
 NOTHING_MORE = re.compile(r"\s*\Z")
-EXACT_TIME = re.compile(r"(?s)(?=.*\d:\d\d)(?=.*\b(?:19|20)\d\d\b)")
+EXACT_TIME = re.compile(r"(?s)(?=.*\d:\d\d)(?=.*(?<!\d)(?:19|20)\d\d(?!\d))")
+VERB = re.compile(rf"(?ix)\b(?:{VERBS})(?!\w)")
+MAX_ATTRIBUTION = 200  # characters of a line
 FOOTER = re.compile(
     r"""(?imx)
     ^[ \t>*_\[(]{0,9}
@@ -130,7 +134,7 @@ def own_text(text: str, is_plain: bool) -> tuple[str, bool]:
     text = text[: rest.start()] if rest else text
     text = _cut_attributions(text)
     if is_plain:
-        text = "\n".join(line for line in text.split("\n") if not QUOTED_LINE.match(line))
+        text = _without_quoted_lines(text)
     has_quotes = text != before
     text = SIGNATURE.split(text, maxsplit=1)[0]
     return FOOTER.sub("", text).strip("\n"), has_quotes
@@ -149,6 +153,31 @@ def _cut_attributions(text: str) -> str:
         elif "@" in match[0] or EXACT_TIME.match(match[0]) or NOTHING_MORE.match(text, match.end()):
             return "".join([*kept, text[position : match.start()]])
     return "".join([*kept, text[position:]])
+
+
+def _without_quoted_lines(text: str) -> str:
+    """Plain text without the lines after ">", and without what names their author above them."""
+    kept: list[str] = []
+    for line in text.split("\n"):
+        if not QUOTED_LINE.match(line):
+            kept.append(line)
+            continue
+        last = next((number for number in range(len(kept) - 1, -1, -1) if kept[number].strip()), -1)
+        if last >= 0 and (begin := _attribution_start(kept, last)) is not None:
+            del kept[begin:]
+    return "\n".join(kept)
+
+
+def _attribution_start(lines: list[str], last: int) -> int | None:
+    """Where the attribution of a quotation begins that ends with line `last`, the same or the one before; None for a
+    line that is none."""
+    if not lines[last].rstrip(" \t*_").endswith(":"):
+        return None
+    for begin in (last, last - 1):
+        line = lines[begin] if begin >= 0 else ""
+        if len(line) <= MAX_ATTRIBUTION and (VERB.search(line) or EXACT_TIME.match(line)):
+            return begin if begin == last or "@" in lines[last] else None
+    return None
 
 
 def _without_quotes(events: list[Event]) -> tuple[list[Event], bool]:
@@ -182,7 +211,8 @@ def _begins_rest(event: Event) -> bool:
 
 def _is_quoted(event: Event) -> bool:
     is_cited = event.value == "blockquote" and event.attributes.get("type") == "cite"
-    return is_cited or bool(QUOTE_CLASSES & _classes(event))
+    is_named = event.value == "div" and event.attributes.get("name") == "quote"  # of GMX and web.de
+    return is_cited or is_named or bool(QUOTE_CLASSES & _classes(event))
 
 
 def _is_signature(event: Event) -> bool:

@@ -133,6 +133,13 @@ def test_an_untitled_post_is_named_by_its_first_words(tmp_path):
     assert post.title == "We walked down to it. We walked down"
 
 
+def test_a_title_in_xhtml_is_read(tmp_path):
+    title = "<title type='xhtml'><div xmlns='http://www.w3.org/1999/xhtml'>The <em>old</em> kettle</div></title>"
+    feed = f"<feed xmlns='http://www.w3.org/2005/Atom'><entry>{title}<content>{WORDS}</content></entry></feed>"
+    (post,) = readers.iter_posts(put(tmp_path, "a.atom", feed), 5e6)
+    assert post.title.replace("*", "") == "The old kettle"
+
+
 def test_marks_hold_in_a_broken_file_too(tmp_path):
     put(tmp_path, "blog.xml", atom(entry("Tea & cake", kind="post"), *NEW))
     posts, left = ingest_folder(tmp_path, 5, 1e6)

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import docx
 import pytest
 
 from corpus import ingest, readers
+from corpus.post import date_from_name, title_from_name
 from tests.support.operation_count import assert_linear
 from tests.support.workspace import ROOT, environment
 
@@ -116,6 +117,22 @@ def test_ingest_keeps_a_first_heading_that_is_not_the_title(folder):
 def test_title_and_date_come_from_the_name_where_the_file_has_none(folder):
     post = read(folder, "2019-07-14-the-old_coat.txt", WORDS)
     assert (post.title, post.date) == ("The old coat", "2019-07-14")
+
+
+@pytest.mark.parametrize(
+    "name, title, day",
+    [
+        ("2019/07/14/the-kettle.md", "The kettle", "2019-07-14"),
+        ("2019/07-14-the-kettle.md", "07 14 the kettle", "2019-07-14"),
+        ("2019-07-14T101500-the-kettle.md", "The kettle", "2019-07-14"),
+        ("2019-07-14 T-shirts.md", "T shirts", "2019-07-14"),
+        ("T1000-robots.md", "T1000 robots", None),
+        ("1/2019/07/the-kettle.md", "The kettle", None),
+    ],
+)
+def test_a_day_may_stand_in_the_names_of_folders_and_with_a_time(name, title, day):
+    path = PurePath(name)
+    assert (title_from_name(path), date_from_name(path)) == (title, day)
 
 
 def test_a_lone_first_line_of_a_txt_is_its_title(folder):

@@ -8,6 +8,8 @@ from corpus import readers
 from corpus.filters import find_skip
 from tests.support.blog_exports import BODY, EXPECTED, WORDS, put
 
+PUBLIC = "https://www.w3.org/ns/activitystreams#Public"
+
 
 def read(folder, data):
     """(posts that stay, {name: (reason, cause)} of the others)."""
@@ -215,6 +217,28 @@ def test_a_list_of_posts_with_marks_of_its_own(tmp_path):
     posts, left = read(tmp_path, rows)
     assert [(post.title, post.date) for post in posts] == [("A", "2019-08-02")]
     assert [cause for _, cause in left.values()] == ["not public", "not yours", "not public", ""]
+
+
+def test_an_outbox_of_mastodon_gives_the_public_posts_of_its_owner(tmp_path):
+    def created(words, **fields):
+        note = {"type": "Note", "content": f"<p>{WORDS} {words}</p>", "published": "2019-07-14T10:00:00Z", **fields}
+        return {"type": "Create", "actor": "https://m.example/users/wenna", "object": {"to": [PUBLIC], **note}}
+
+    activities = [
+        created("One.", tag=[{"type": "Hashtag", "name": "#tea"}, {"type": "Mention", "name": "@dan"}]),
+        created("Goes on.", inReplyTo="https://m.example/users/wenna/statuses/1"),
+        created("An answer.", inReplyTo="https://other.example/users/dan/statuses/2"),
+        created("To followers.", to=["https://m.example/users/wenna/followers"]),
+        {"type": "Announce", "object": "https://other.example/users/dan/statuses/3"},
+    ]
+    posts, left = read(tmp_path, {"type": "OrderedCollection", "orderedItems": activities})
+    assert [(post.text.removeprefix(WORDS).strip(), post.date, post.tags) for post in posts] == [
+        ("One.", "2019-07-14", ["tea"]),
+        ("Goes on.", "2019-07-14", []),
+    ]
+    assert left["post 3"] == ("an answer to somebody else's post, not a post", "")
+    assert left["post 4"] == ("private", "not public")
+    assert left["post 5"] == ("a repost of somebody else's post", "not yours")
 
 
 def test_of_json_that_breaks_off_the_whole_posts_are_kept(tmp_path):

@@ -151,6 +151,11 @@ def test_the_owner_of_a_mailbox_in_a_zip_is_found_as_well(tmp_path):
         f"-----Original Message-----\nFrom: Dan Foss\nSent: Sunday, May 3, 2020 8:00 AM\nTo: Orla\n\n{QUOTED}\n",
         f"From: Dan Foss <dan@hill.example>\nSent: Sunday, May 3, 2020 8:00 AM\nTo: Orla\nSubject: Buoy\n\n{QUOTED}\n",
         f"________________________________\nVon: Dan Foss\nGesendet: Sonntag\nAn: Orla\nBetreff: Boje\n\n{QUOTED}\n",
+        f"Am So., 3. Mai 2020 um 08:00 Uhr schrieb Dan Foss <\ndan@hill.example>:\n\n> {QUOTED}\n",
+        f"2020年5月3日(日) 8:00 Dan Foss <dan@hill.example>:\n\n> {QUOTED}\n",
+        f"Dan wrote:\n> {QUOTED}\n",
+        f"---- On Sun, 03 May 2020 08:00:00 +0100 Dan Foss wrote ----\n\n{QUOTED}\n",
+        f"________________________________\nFrom: Dan Foss\nSent: Sunday\n\n{QUOTED}\n",
         f"---------- Forwarded message ---------\nFrom: Dan Foss\nDate: Sun\nSubject: x\nTo: y\n\n{QUOTED}\n",
         f"Begin forwarded message:\n\nFrom: Dan Foss\nSubject: x\nDate: y\n\n{QUOTED}\n",
         "-- \nOrla Penhale, harbour master's clerk\n",
@@ -174,6 +179,7 @@ def test_an_answer_below_or_between_quoted_lines_stays():
         f"On 5 May my aunt wrote:\n\n{WORDS}",
         f"From: the pier\n\n{WORDS}",
         f"I asked what she wrote: {WORDS}",
+        f"Here is the list:\n\n{WORDS}",
         f"To: do list\n\n{WORDS}",
     ],
 )
@@ -191,8 +197,9 @@ def test_words_that_only_look_like_a_quotation_stay(text):
         f'<div style="border:none;border-top:solid #E1E1E1 1.0pt"><p><b>From:</b> Dan</p></div><p>{QUOTED}</p>',
         f"<p><b>From:</b> Dan Foss<br><b>Sent:</b> Sunday<br><b>To:</b> Orla<br><b>Subject:</b> x</p><p>{QUOTED}</p>",
         f'<div class="yahoo_quoted"><div>On Sunday, Dan wrote:</div><div>{QUOTED}</div></div>',
+        f'<div name="quote"><div><b>Gesendet:</b> Sonntag<br><b>Von:</b> Dan</div><div>{QUOTED}</div></div>',
     ],
-    ids=["gmail", "apple", "thunderbird", "outlook web", "outlook", "outlook text", "yahoo"],
+    ids=["gmail", "apple", "thunderbird", "outlook web", "outlook", "outlook text", "yahoo", "gmx"],
 )
 def test_the_quoted_mail_in_html_goes(tail):
     assert own_text_of_html(f"<div><p>{WORDS}</p>{tail}</div>") == (WORDS, True)
@@ -270,6 +277,11 @@ def test_a_mail_of_more_than_the_limit_is_left_out_and_the_next_one_is_read(tmp_
     path = put(tmp_path, "a.mbox", mailbox(mail("x" * 20_000), mail()))
     large, post = readers.iter_posts(path, 10_000)
     assert isinstance(large, readers.SkippedPost) and "max_file_mb" in str(large) and post.text == WORDS
+
+
+def test_words_above_a_quotation_that_name_nobody_stay():
+    text = f"{WORDS}\n\nTwo things:\n\n> {QUOTED}\n\nI agree."
+    assert own_text(text, is_plain=True) == (f"{WORDS}\n\nTwo things:\n\n\nI agree.", True)
 
 
 @pytest.mark.parametrize("unit", ["On 1 ", "> ", "From: a\n", "a@", "_", "*", "On 1 x wrote:\n", "From: <a@b\nTo: "])

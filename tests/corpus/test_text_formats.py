@@ -48,6 +48,7 @@ def test_no_chunk_of_a_post_is_learnt_that_hides_them_all(head, chunk):
     [
         ("It took `r mean(x)` days.", "It took days."),
         ("It took `{python} mean(x)` days.", "It took days."),
+        ("It took `{python} mean(x)`{.python} days.", "It took days."),
         ("Write `x <- 1` there.", "Write `x <- 1` there."),
         ("See @fig-boats and @tbl-a.", "See the figure and the table."),
         ("See Figure \\@ref(fig:boats).", "See Figure."),

@@ -80,23 +80,24 @@ class SourceFile(Protocol):
 class DiskFile:
     """A `SourceFile` of a folder."""
 
-    name: Path
+    path: Path
+    name: PurePath  # in the folder: what stands above it says nothing of the post
 
     def read(self, max_bytes: float) -> bytes:
-        size = check_file(self.name)
+        size = check_file(self.path)
         if size > max_bytes:
             raise SkippedPost(f"the file has {size / 1e6:.0f} MB, more than ingest.max_file_mb")
-        return self.name.read_bytes()
+        return self.path.read_bytes()
 
     def first_line(self) -> bytes:
-        check_file(self.name)
-        with open(self.name, "rb") as file:
+        check_file(self.path)
+        with open(self.path, "rb") as file:
             return file.readline(MAX_LINE_BYTES)
 
     @contextlib.contextmanager
     def on_disk(self) -> Iterator[Path]:
-        check_file(self.name)
-        yield self.name
+        check_file(self.path)
+        yield self.path
 
 
 def check_file(path: Path) -> int:

@@ -78,13 +78,15 @@ def ingest_folder(
     ingest = _Ingest(folder, files, min_words, author, post_types, language)
     for path, reason in skipped_dirs:
         ingest.skip(path, SkippedPost(reason))
-    sources, limits = [DiskFile(path) for path in files], limits or UnpackLimits()
+    sources = [DiskFile(path, path.relative_to(folder)) for path in files]
+    limits = limits or UnpackLimits()
     context = ReadContext(max_bytes, role, find_mail_owner(sources, author, limits), ExportLayout(sources), limits)
     with progress_bar(files) as advance:
-        for path in files:
+        for file in sources:
+            path = file.path
             if path.name == DATES_FILE:  # written by `make blog`
                 continue
-            for post in read_file_cached(path, ingest.source_of(path), context, cache):
+            for post in read_file_cached(file, context, cache):
                 if isinstance(post, SkippedPost):
                     ingest.skip(path, post)
                 else:
@@ -172,7 +174,7 @@ def progress_bar(files: list[Path]) -> Iterator[Callable[[Path], None]]:
         yield lambda path: bar.advance(task)
 
 
-def read_file(path: Path, context: ReadContext) -> Iterator[Post | SkippedPost]:
+def read_file(file: DiskFile, context: ReadContext) -> Iterator[Post | SkippedPost]:
     """The posts of a file, with their language; whatever is wrong with it becomes a `SkippedPost`."""
     import py3langid
 
@@ -180,7 +182,7 @@ def read_file(path: Path, context: ReadContext) -> Iterator[Post | SkippedPost]:
 
     try:
         limits = dataclasses.replace(context.limits)  # each file's archives have them all
-        for post in readers.iter_source(DiskFile(path), dataclasses.replace(context, limits=limits)):
+        for post in readers.iter_source(file, dataclasses.replace(context, limits=limits)):
             if isinstance(post, Post):
                 post.lang = post.lang or py3langid.classify(post.text[:LANGUAGE_SAMPLE])[0]
             yield post
@@ -190,17 +192,14 @@ def read_file(path: Path, context: ReadContext) -> Iterator[Post | SkippedPost]:
         yield SkippedPost(f"can't be opened: {e.strerror or e}")
 
 
-def read_file_cached(
-    path: Path, name: str, context: ReadContext, cache: JsonCache | None
-) -> Iterator[Post | SkippedPost]:
-    """As `read_file`; a file of one post is read again only if its content, its `name` or its export's tables are
-    new."""
-    content = _cacheable_content(path, context.max_bytes) if cache is not None else ""
+def read_file_cached(file: DiskFile, context: ReadContext, cache: JsonCache | None) -> Iterator[Post | SkippedPost]:
+    """As `read_file`; a file of one post is read again only if its content, its name or its export's tables are new."""
+    content = _cacheable_content(file.path, context.max_bytes) if cache is not None else ""
     if cache is None or not content:
-        yield from read_file(path, context)
+        yield from read_file(file, context)
         return
-    key = [name, content, context.layout.facts(path)]
-    for row in cache.get(key, lambda: [to_json(post) for post in read_file(path, context)]):
+    key = [printable_name(str(file.name)), content, context.layout.facts(file.name)]
+    for row in cache.get(key, lambda: [to_json(post) for post in read_file(file, context)]):
         yield SkippedPost(**row) if "reason" in row else Post(**row)
 
 

@@ -106,7 +106,7 @@ def title_from_name(path: PurePath) -> str:
     """A title made of the file name, without its date; of the folder's name for index files."""
     name = path.stem if path.stem.lower() not in ("index", "readme", "_index") else path.parent.name
     words = re.sub(r"[-_]+", " ", DATE_AND_TIME_IN_NAME.sub("", NOTION_ID.sub("", name))).strip()
-    return (words[:1].upper() + words[1:]) or name
+    return (words[:1].upper() + words[1:]) or name or path.stem
 
 
 def to_valid_line(text: str) -> str:

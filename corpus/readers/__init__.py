@@ -123,7 +123,7 @@ def iter_posts(path: Path, max_bytes: float, role: str = "user") -> Iterator[Pos
 
     Raises SkippedPost when the whole file is none, OSError when it can't be read.
     """
-    yield from iter_source(DiskFile(path), ReadContext(max_bytes, role))
+    yield from iter_source(DiskFile(path, path), ReadContext(max_bytes, role))
 
 
 def iter_source(file: SourceFile, context: ReadContext) -> Iterator[Post | SkippedPost]:
@@ -151,7 +151,7 @@ def is_post_format(path: PurePath) -> bool:
 def is_readable(path: Path) -> bool:
     """True for a file of a known format: by its extension, or a mailbox without one."""
     try:
-        return is_post_format(path) or bool(archive_format_of(DiskFile(path)))
+        return is_post_format(path) or bool(archive_format_of(DiskFile(path, path)))
     except (SkippedPost, OSError):
         return False
 
@@ -263,7 +263,7 @@ def read_post(path: Path, max_bytes: float) -> Post:
     reader = SINGLE_POST_READERS.get(path.suffix.lower())
     if reader is None:
         raise SkippedPost(f"not a post format ({path.suffix or 'no ending'})")
-    return _sanitise(reader(path, DiskFile(path).read(max_bytes)))
+    return _sanitise(reader(path, DiskFile(path, path).read(max_bytes)))
 
 
 def _sanitise(post: Post) -> Post:

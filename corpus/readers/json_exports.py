@@ -33,6 +33,8 @@ PUBLIC = ("published", "publish", "sent", "public", "live", "inherit")
 IS_HTML = re.compile(r"</?[a-zA-Z][^<>]*>|&(?:#\d+|#x[0-9a-fA-F]+|[a-z]{2,8});")
 LIST_START = re.compile(r'(?:\A\s*|"(?:posts|items|entries|articles)"\s*:\s*)\[\s*')
 BETWEEN_ROWS = re.compile(r"[\s,]*")
+ROW_START = re.compile(r'\}\s*,?\s*\{(?=\s*"[^"\n]{1,60}"\s*:)')  # of the post after another
+MAX_TRIES = 300  # to find the post after one that is broken, in a whole file
 DAY_ONE_PHOTO = re.compile(r"!\[[^\]\n]*\]\(dayone-moment:[^()\n]*\)")
 DAY_ONE_ESCAPE = re.compile(r"\\([.!()\[\]{}#+~|-])")
 
@@ -54,12 +56,12 @@ def iter_json(path: Path, max_bytes: float) -> Iterator[Post | SkippedPost]:
     size = path.stat().st_size
     if size > max_bytes:
         raise SkippedPost(f"the file has {size / 1e6:.0f} MB, more than ingest.max_file_mb")
-    text, is_broken = decode_text(path.read_bytes()), False
+    text = decode_text(path.read_bytes())
     try:
         source = _find_posts(json.loads(text, strict=False))  # control characters in a text are no reason
     except (ValueError, RecursionError) as e:
-        is_broken, rows = True, list(_sound_rows(text))
-        if not rows:
+        rows = list(_sound_rows(text))
+        if all(isinstance(row, SkippedPost) for row in rows):
             raise SkippedPost(f"not JSON: {' '.join(str(e).split())[:80]}") from None
         source = Source(rows)
     if source is None:
@@ -67,6 +69,8 @@ def iter_json(path: Path, max_bytes: float) -> Iterator[Post | SkippedPost]:
     for number, row in enumerate(source.rows, 1):
         name = f"post {number}"
         try:
+            if isinstance(row, SkippedPost):
+                raise row
             if not isinstance(row, dict):
                 raise SkippedPost("no post: not a row of named values")
             if isinstance(row.get("content"), dict) and row["content"].get("protected") is True:
@@ -76,23 +80,38 @@ def iter_json(path: Path, max_bytes: float) -> Iterator[Post | SkippedPost]:
             yield _to_post(row, source, name)
         except SkippedPost as e:
             yield SkippedPost(str(e), name, e.cause)
-    if is_broken:
-        yield SkippedPost("the JSON breaks off here: what came after is not in it", f"post {len(source.rows) + 1}")
 
 
-def _sound_rows(text: str) -> Iterator[dict[str, Any]]:
-    """The posts of a list, up to where its JSON is broken: a file that was cut off."""
-    start, decoder = LIST_START.search(text), json.JSONDecoder(strict=False)
+def _sound_rows(text: str) -> Iterator[dict[str, Any] | SkippedPost]:
+    """The posts of a list in JSON that is broken: those before and after what can't be read, and a reason for that."""
+    start, decoder, tries = LIST_START.search(text), json.JSONDecoder(strict=False), iter(range(MAX_TRIES))
     position = start.end() if start else len(text)
-    try:
-        while True:
-            row, position = decoder.raw_decode(text, position)
-            if not isinstance(row, dict):
-                return
+    while position < len(text) and text[position] != "]":
+        try:
+            row, end = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            row, end = None, position
+        if isinstance(row, dict):
             yield row
-            position = BETWEEN_ROWS.match(text, position).end()  # type: ignore[union-attr]  # always matches
-    except (ValueError, RecursionError):
-        return
+            position = BETWEEN_ROWS.match(text, end).end()  # type: ignore[union-attr]  # always matches
+            continue
+        position = _next_row(text, position + 1, decoder, tries)
+        if position < len(text):
+            yield SkippedPost("its JSON is broken")
+    if position >= len(text):
+        yield SkippedPost("the JSON breaks off here: what came after is not in it")
+
+
+def _next_row(text: str, position: int, decoder: json.JSONDecoder, tries: Iterator[int]) -> int:
+    """Where the next whole post begins in a list of posts; the length of `text` where none does."""
+    for match, _ in zip(ROW_START.finditer(text, position), tries, strict=False):
+        try:
+            row = decoder.raw_decode(text, match.end() - 1)[0]
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict) and any(row.get(key) for key in (*HTML_KEYS, *TEXT_KEYS, *DOCUMENT_KEYS)):
+            return match.end() - 1
+    return len(text)
 
 
 def _find_posts(data: Any) -> Source | None:

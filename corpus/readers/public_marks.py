@@ -23,7 +23,7 @@ IF_YES = {  # keys of a head that say so by a yes
     "private": "private", "hidden": "hidden", "unlisted": "unlisted", "protected": PASSWORD,
     "eleventyexcludefromcollections": "hidden",
 }
-IF_NO = ("published", "publish", "public", "ispublished", "is_published", "dg-publish")
+IF_NO = ("published", "publish", "public", "ispublished", "is_published", "ispublic", "is_public", "dg-publish")
 # fmt: on
 
 

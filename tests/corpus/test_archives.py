@@ -28,7 +28,7 @@ def ingest(folder):
 
 def read(path, limits=LIMITS):
     """(names of the posts, {name: reason})."""
-    found = list(readers.iter_source(DiskFile(path), ReadContext(1e6, limits=replace(limits))))
+    found = list(readers.iter_source(DiskFile(path, path), ReadContext(1e6, limits=replace(limits))))
     posts = [post.name for post in found if isinstance(post, readers.Post)]
     return posts, {skipped.name: str(skipped) for skipped in found if isinstance(skipped, readers.SkippedPost)}
 

@@ -127,6 +127,7 @@ def test_title_and_date_come_from_the_name_where_the_file_has_none(folder):
         ("2019-07-14T101500-the-kettle.md", "The kettle", "2019-07-14"),
         ("2019-07-14 T-shirts.md", "T shirts", "2019-07-14"),
         ("T1000-robots.md", "T1000 robots", None),
+        ("index.md", "index", None),
         ("1/2019/07/the-kettle.md", "The kettle", None),
     ],
 )
@@ -145,9 +146,27 @@ def test_words_between_two_rules_are_no_front_matter(folder):
     assert "These are words" in read(folder, content=f"---\nThese are words.\n---\n{WORDS}").text
 
 
-@pytest.mark.parametrize("draft", ["draft: true", 'draft: "true"', "draft: yes", "published: false", "status: draft"])
+@pytest.mark.parametrize(
+    "draft", ["draft: true", 'draft: "true"', "draft: yes", "published: false", "is_public: no", "status: draft"]
+)
 def test_a_draft_is_one_however_it_is_said(folder, draft):
     assert read(folder, content=f"---\ntitle: T\n{draft}\n---\n{WORDS}").not_public
+
+
+def test_the_folders_above_the_posts_say_nothing_of_them(tmp_path):
+    folder = tmp_path / "drafts/2019/07/14/posts"
+    folder.mkdir(parents=True)
+    (folder / "a.md").write_text(WORDS)
+    (post,), discarded = ingest.ingest_folder(folder, 10, 1e6)
+    assert (post["date_from"], discarded) == ("", [])
+
+
+@pytest.mark.parametrize("place, public", [("_drafts/a.md", False), ("2019/draft/a.md", False), ("draft.md", True)])
+def test_a_folder_of_drafts_is_one(folder, place, public):
+    (folder / place).parent.mkdir(parents=True, exist_ok=True)
+    (folder / place).write_text(WORDS)
+    (post,) = readers.iter_posts(folder / place, 5e6)
+    assert (not post.not_public) == public
 
 
 @pytest.mark.parametrize("kept", ["draft: false", "published: 2020-01-01", "status: published", "title: Draft"])

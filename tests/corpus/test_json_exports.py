@@ -7,6 +7,7 @@ import pytest
 from corpus import readers
 from corpus.filters import find_skip
 from tests.support.blog_exports import BODY, EXPECTED, WORDS, put
+from tests.support.operation_count import assert_linear
 
 PUBLIC = "https://www.w3.org/ns/activitystreams#Public"
 
@@ -217,6 +218,35 @@ def test_a_list_of_posts_with_marks_of_its_own(tmp_path):
     posts, left = read(tmp_path, rows)
     assert [(post.title, post.date) for post in posts] == [("A", "2019-08-02")]
     assert [cause for _, cause in left.values()] == ["not public", "not yours", "not public", ""]
+
+
+def test_a_broken_post_in_json_takes_no_other_along(tmp_path):
+    rows = [
+        json.dumps({"id": n, "title": f"T{n}", "html": f"<p>{WORDS} {n}</p>", "tags": [{"id": 1}]}) for n in range(5)
+    ]
+    rows[2] = rows[2].replace("walked", 'wal"ked')
+    text = f'{{"posts": [{", ".join(rows)}], "tags": [{{"id": 1, "name": "tea"}}]}}'
+    read_posts = list(readers.iter_posts(put(tmp_path, "a.json", text), 5e6))
+    assert [getattr(one, "title", "") or str(one) for one in read_posts] == [
+        "T0",
+        "T1",
+        "its JSON is broken",
+        "T3",
+        "T4",
+    ]
+
+
+def test_what_stands_around_json_is_no_broken_post(tmp_path):
+    text = f"callback({json.dumps({'items': [{'title': 'T', 'content_html': WORDS}]})});"
+    assert [post.title for post in readers.iter_posts(put(tmp_path, "a.json", text), 5e6)] == ["T"]
+
+
+@pytest.mark.parametrize("unit", ['[{"id":', '}, {"id": ', '{"html": "x"}, {"id": "', '}{"a":['])
+def test_broken_json_takes_time_that_grows_with_its_length_only(tmp_path, unit):
+    def rows(text):
+        return list(readers.json_exports._sound_rows('{"posts": [' + text))
+
+    assert_linear(rows, lambda size: unit * (size // len(unit)))
 
 
 def test_an_outbox_of_mastodon_gives_the_public_posts_of_its_owner(tmp_path):

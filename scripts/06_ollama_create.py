@@ -24,13 +24,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--drop-stale", action="store_true", help="only delete a receipt that is out of date")
     arguments = parser.parse_args()
+    from blogtwin.inference import ollama_register
     from blogtwin.inference.ollama import model_settings, render_modelfile
-    from blogtwin.inference.ollama_register import RECEIPT_FILE, drop_stale_receipt, register_and_record
     from blogtwin.models.ollama_client import Ollama
 
     ollama = Ollama()
     if arguments.drop_stale:
-        drop_stale_receipt(ollama)
+        ollama_register.drop_stale_receipt(ollama)
         return
     params, twin = load_params(), GGUF_DIR / "twin.gguf"
     if not twin.is_file():
@@ -41,18 +41,13 @@ def main() -> None:
     with atomic_open(OLLAMA_DIR / "Modelfile") as file:
         file.write(render_modelfile("../gguf/twin.gguf", model_settings(base.template, params.prepare.system, params)))
     if ollama.version() is None:
-        write_json(RECEIPT_FILE, {"status": "absent", "model": "", "gguf": sha256_file(twin)})
+        write_json(ollama_register.RECEIPT_FILE, {"status": "absent", "model": "", "gguf": sha256_file(twin)})
         again = f"`{make_command('all')}` again, which registers the twin without training"
         echo(f"Ollama does not answer at {ollama.url}; wrote {OLLAMA_DIR}/Modelfile. Install Ollama and run {again}.")
         return
     examples = post_examples(read_jsonl(SPLIT_DIR / "test.jsonl"))
-    receipt = register_and_record(ollama, params, base, examples, sha256_file(twin))
-    form = {"adapter": "as an adapter", "merged": "whole"}[receipt["form"]]
-    echo(
-        f"registered {receipt['model']} and {receipt['tag']} in Ollama {receipt['ollama']}, {form}, because"
-        f" {receipt['why']}; |Δ log p| {receipt['parity']['delta_to_twin']} to the twin; try `ollama run"
-        f" {receipt['tag']}`"
-    )
+    receipt = ollama_register.register_and_record(ollama, params, base, examples, sha256_file(twin))
+    echo(ollama_register.describe_receipt(receipt))
 
 
 if __name__ == "__main__":

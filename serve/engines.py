@@ -56,7 +56,9 @@ def find_in_ollama() -> tuple[dict[str, str], str]:
         names = ollama.names()
     except OllamaError as e:
         return {}, f"Ollama {e}"
-    if receipt["status"] != "registered" or receipt["model"] not in names:
+    if receipt["status"] != "registered":
+        return {}, "Ollama is running, and the twin was not registered there or its registration failed"
+    if receipt["model"] not in names:
         return {}, "Ollama is running but does not have the twin"
     tags = {TWIN: receipt["model"]}
     from blogtwin.config import load_params
@@ -72,10 +74,13 @@ def find_in_ollama() -> tuple[dict[str, str], str]:
 
 
 def _can_chat(ollama: "Ollama", name: str) -> bool:
-    """Whether a model of Ollama's answers chats; one for embeddings does not."""
+    """Whether a model of Ollama's answers chats on this machine: one for embeddings does not, and one in the cloud
+    would be sent what the user writes."""
     from blogtwin.models.ollama_client import OllamaError
 
     try:
-        return "completion" in ollama.show(name).get("capabilities", ["completion"])
+        shown = ollama.show(name)
+        is_remote = bool(shown.get("remote_model") or shown.get("remote_host"))
+        return "completion" in shown.get("capabilities", ["completion"]) and not is_remote
     except OllamaError:
         return False

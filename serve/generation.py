@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel
 
+from blogtwin.hints import make_command
 from blogtwin.inference.client import http_client
 from blogtwin.sampling import SamplingParams
 from serve import prometheus_metrics
@@ -106,7 +107,7 @@ def error_from_status(one: LoadedModel, status: int, message: str) -> ApiError:
             400,
             "prompt_too_long",
             f"Prompt and answer do not fit into the model's context: {message}",
-            "Shorten the prompt, lower max_tokens, or raise SERVE_CONTEXT.",
+            f"Shorten the prompt, lower max_tokens, or {larger_context(one.engine.name)}.",
         )
     if status in (400, 404, 422):
         return ApiError(
@@ -120,3 +121,10 @@ def error_from_status(one: LoadedModel, status: int, message: str) -> ApiError:
     return ApiError(
         502, "engine_failed", f"{one.engine.name} answered {status}: {message[:200]}", "Its log has the reason."
     )
+
+
+def larger_context(engine: str) -> str:
+    """What gives an engine's models a larger context, a clause in the imperative."""
+    if engine == "ollama":
+        return f"raise ollama.num_ctx in params.yaml and run `{make_command('ollama')}`"
+    return "raise that server's context" if engine == "openai" else "raise SERVE_CONTEXT"

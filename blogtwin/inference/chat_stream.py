@@ -21,6 +21,11 @@ Messages = list[dict[str, str]]
 # What makes vLLM continue the assistant's last message; llama.cpp's own server does so without being told.
 CONTINUATION_FIELDS: tuple[dict[str, Any], ...] = ({"continue_final_message": True, "add_generation_prompt": False}, {})
 OLLAMA_LAST_N = 64  # tokens that Ollama's repeat penalty looks back on, those of the prompt among them
+# llama.cpp's refusal of a long prompt: tools/server/server-context.cpp there.
+TOO_LONG = re.compile(
+    r"request \((\d+) tokens\) exceeds the available context size \((\d+) tokens\)"
+    r"|n_prompt_tokens\D{1,6}(\d+)\D+n_ctx\D{1,6}(\d+)"
+)
 NOTES = re.compile(r"(?m)^[ \t]*(?:[-*•+–]|\d+[.)])[ \t]+\S")
 
 
@@ -140,7 +145,7 @@ async def _stream_from_ollama(
         async with client.stream("POST", f"{engine.base_url.removesuffix('/v1')}/api/chat", json=body) as response:
             if response.status_code >= 400:
                 data = await response.aread()
-                status, message = response.status_code, _message(data)
+                status, message = response.status_code, _ollama_message(data)
                 raise EngineFailed(_refusal(engine, status, message), status, message)
             async for line in response.aiter_lines():
                 event = json.loads(line) if line.strip() else {}
@@ -161,12 +166,18 @@ async def _stream_from_ollama(
     raise EngineFailed(f"{engine.name} ended its answer in the middle.")
 
 
-def _message(data: bytes) -> str:
-    """The message of an error response."""
+def _ollama_message(data: bytes) -> str:
+    """The message of an error response: Ollama's own, or that of its runner, which is an object. A prompt that does not
+    fit is told with both numbers, in the words of the embedded engine."""
+    text = data.decode("utf-8", "replace")
+    if too_long := TOO_LONG.search(text):
+        prompt, context = filter(None, too_long.groups())
+        return f"the prompt has {prompt} tokens, and the context holds {context}"
     try:
-        return str(json.loads(data)["error"])
+        error = json.loads(text)["error"]
+        return str(error["message"] if isinstance(error, dict) else error)
     except (ValueError, KeyError, TypeError):
-        return data.decode("utf-8", "replace")
+        return text
 
 
 def _refusal(engine: Engine, status: int, message: str) -> str:

@@ -8,6 +8,16 @@ import yaml
 from blogtwin.config import Params
 
 TEMPLATES = Path(__file__).with_name("ollama_templates.yaml")
+# How Ollama samples where a model says nothing (api/types.go there, DefaultOptions). A base's own values would be
+# handed on to an adapter on it, and not to the whole twin.
+DEFAULTS = {
+    "top_k": 40,
+    "min_p": 0.0,
+    "typical_p": 1.0,
+    "repeat_last_n": 64,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
 
 
 def go_template(name: str) -> dict:
@@ -31,10 +41,42 @@ def model_settings(base_template: str, system: str, params: Params) -> dict:
     }
 
 
-def render_modelfile(gguf: str, settings: dict) -> str:
-    """The result of `model_settings` as a Modelfile for `ollama create`."""
-    lines = [f"FROM {gguf}", f'TEMPLATE """{settings["template"]}"""', f'SYSTEM """{settings["system"]}"""']
+def render_modelfile(source: str, settings: dict, adapter: str = "") -> str:
+    """The result of `model_settings` as a Modelfile for `ollama create`. `source`: a GGUF, or the name of a model;
+    `adapter`: a GGUF on it, if any."""
+    lines = [f"FROM {source}", *([f"ADAPTER {adapter}"] if adapter else [])]
+    lines += [f'TEMPLATE """{settings["template"]}"""', f'SYSTEM """{settings["system"]}"""']
     for key, value in settings["parameters"].items():
         for one in value if isinstance(value, list) else [value]:
             lines.append(f"PARAMETER {key} {json.dumps(one) if isinstance(one, str) else one}")
     return "\n".join(lines) + "\n"
+
+
+def read_parameters(text: str) -> dict[str, list]:
+    """{parameter: its values} of the text in which /api/show has them: a line for each value."""
+    found: dict[str, list] = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(" ")
+        try:
+            found.setdefault(name, []).append(json.loads(value))
+        except ValueError:
+            found.setdefault(name, []).append(value.strip())
+    return found
+
+
+def lost_settings(shown: dict, settings: dict) -> list[str]:
+    """What of `settings` a model does not have as /api/show describes it, each by its name; empty where it has all."""
+    lost = [part for part in ("template", "system") if (shown.get(part) or "") != settings[part]]
+    parameters = read_parameters(shown.get("parameters") or "")
+    for name, value in settings["parameters"].items():
+        wanted = value if isinstance(value, list) else [value]
+        if sorted(parameters.get(name, [])) != sorted(wanted):
+            lost.append(f"parameter {name}")
+    return lost
+
+
+def override_inherited(settings: dict, parent: dict) -> dict:
+    """The settings with Ollama's defaults for what the base, as /api/show describes it, says and the twin does not."""
+    inherited = read_parameters(parent.get("parameters") or "")
+    kept = {name: DEFAULTS[name] for name in inherited if name in DEFAULTS}
+    return {**settings, "parameters": {**kept, **settings["parameters"]}}

@@ -4,6 +4,8 @@ it, and only then move the tag."""
 import contextlib
 import json
 import math
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blogtwin.config import Params
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from blogtwin.models.registry import BaseModelFiles
 
 RECEIPT_FILE = OLLAMA_DIR / "receipt.json"
+OWN_KEYS = "blogtwin."  # in the metadata of an exported GGUF
 
 
 def drop_stale_receipt(ollama: "Ollama") -> None:
@@ -41,8 +44,8 @@ def publish(ollama: "Ollama", params: Params, base: "BaseModelFiles", references
     """Register the twin in the form that `ollama.register` asks for, verified; the receipt, which says which form and
     why. `sha`: SHA-256 of twin.gguf.
 
-    `references`: [{"messages", "text"}], prompts and their rendering. Raises OllamaError, and UserError where the
-    adapter is asked for and Ollama doesn't have the base.
+    `references`: [{"messages", "text", "begin"}], prompts, their rendering, and the token with which it may begin.
+    Raises OllamaError, and UserError where the adapter is asked for and Ollama doesn't have the base.
     """
     from blogtwin.inference.parity import MAX_DELTA
     from blogtwin.models.ollama_client import OllamaError
@@ -93,28 +96,33 @@ def publish_form(
     It is created under a name of its own, so that what an earlier run registered under this twin's name stays when
     something fails: only what this run made is deleted. Raises OllamaError.
     """
-    from blogtwin.inference.ollama import model_settings
+    from blogtwin.inference.ollama import lost_settings, model_settings, override_inherited, render_modelfile
     from blogtwin.inference.parity import verify_served_model
     from blogtwin.models.ollama_client import OllamaError
 
     name, tag = f"{params.ollama.name}:{sha[:12]}", f"{params.ollama.name}:latest"
     trial = f"{params.ollama.name}:unverified-{sha[:12]}"
     settings = model_settings(base.template, params.prepare.system, params)
-    file = GGUF_DIR / ("adapter.gguf" if form == "adapter" else "twin.gguf")
-    digest = sha256_file(file) if form == "adapter" else sha
-    if not ollama.has_blob(digest):
-        ollama.push_blob(file, digest)
-    blob = {file.name: f"sha256:{digest}"}
-    source = {"from": base.ollama, "adapters": blob} if form == "adapter" else {"files": blob}
+    if form == "adapter":
+        blob = _push(ollama, GGUF_DIR / "adapter.gguf", sha256_file(GGUF_DIR / "adapter.gguf"))
+        settings = override_inherited(settings, ollama.show(base.ollama))
+        source = {"from": base.ollama, "adapters": {"adapter.gguf": blob}}
+        modelfile = render_modelfile(base.ollama, settings, f"@{blob}")
+    elif has_twin(ollama, name):  # its weights are there, with another digest
+        source, modelfile = {"from": name}, render_modelfile(name, settings)
+    else:
+        blob = _push(ollama, GGUF_DIR / "twin.gguf", sha)
+        source, modelfile = {"files": {"twin.gguf": blob}}, render_modelfile(f"@{blob}", settings)
     try:
-        ollama.create(trial, source, settings)
+        ollama.create(trial, source, settings, modelfile)
         shown = ollama.show(trial)
-        if shown.get("template") != settings["template"] or shown.get("system") != settings["system"]:
-            raise OllamaError(f"replaced the template or the system message of {name} with its own")
-        if form == "adapter" and digest not in shown.get("modelfile", ""):
+        if lost := lost_settings(shown, settings):
+            raise OllamaError(f"did not keep the {' and the '.join(lost)} of {name}")
+        if form == "adapter" and blob.removeprefix("sha256:") not in shown.get("modelfile", ""):
             raise OllamaError(f"left the adapter of {name} out")
+        prompts = _compare_prompts(ollama, trial, references)
         parity = verify_served_model(ollama, trial, base, references)
-        if parity["delta_to_twin"] > largest:
+        if parity.get("delta_to_twin", 0) > largest:
             raise OllamaError(f"serves a model whose log-probabilities are {parity['delta_to_twin']} from the twin's")
         ollama.copy(trial, name)
         ollama.copy(name, tag)
@@ -128,8 +136,49 @@ def publish_form(
         "form": form,
         "gguf": sha,
         "ollama": ollama.version(),
+        "prompts": prompts,
         "parity": parity,
     }
+
+
+def _push(ollama: "Ollama", file: Path, sha: str) -> str:
+    """Push a file unless it is there; its digest as Ollama writes it."""
+    if not ollama.has_blob(sha):
+        ollama.push_blob(file, sha)
+    return f"sha256:{sha}"
+
+
+def has_twin(ollama: "Ollama", name: str) -> bool:
+    """Whether the model of this twin's name is the exported twin as a whole, by this project's own keys.
+
+    Ollama 0.30 and later write a GGUF anew, in another order: its digest is no longer the one that was pushed. The name
+    is that of the export's digest, and was given to what was verified.
+    """
+    from blogtwin.models import gguf_reader
+
+    if name not in ollama.names():
+        return False
+    shown = ollama.show(name)
+    fields = gguf_reader.open_gguf(GGUF_DIR / "twin.gguf").fields
+    own = {key: field.contents() for key, field in fields.items() if key.startswith(OWN_KEYS)}
+    info = shown.get("model_info") or {}
+    is_adapter = re.search(r"^ADAPTER ", shown.get("modelfile", ""), re.MULTILINE) is not None
+    return bool(own) and not is_adapter and all(info.get(key) == value for key, value in own.items())
+
+
+def _compare_prompts(ollama: "Ollama", name: str, references: list[dict]) -> str:
+    """Whether Ollama renders the prompts to the bytes of training: "equal", or "not asked" where it can't tell. Raises
+    OllamaError where they differ."""
+    from blogtwin.models.ollama_client import OllamaError
+
+    for reference in references:
+        rendered = ollama.render(name, reference["messages"])
+        if rendered is None:
+            return "not asked"
+        # The vocabulary adds the token with which a text begins.
+        if rendered not in (reference["text"], reference["text"].removeprefix(reference.get("begin") or "")):
+            raise OllamaError(f"renders a prompt of {name} otherwise than training did")
+    return "equal"
 
 
 def register_and_record(
@@ -144,7 +193,8 @@ def register_and_record(
 
     tokenizer = base.tokenizer()
     chats = [chat.prompt_messages(e, params.prepare.system) for e in examples[: params.export.parity_prompts]]
-    references = [{"messages": m, "text": chat.render_prompt(tokenizer, m)} for m in chats]
+    begin = tokenizer.bos_token
+    references = [{"messages": m, "text": chat.render_prompt(tokenizer, m), "begin": begin} for m in chats]
     # Without a receipt, the next run registers again.
     RECEIPT_FILE.unlink(missing_ok=True)
     try:
@@ -156,3 +206,19 @@ def register_and_record(
         ) from None
     write_json(RECEIPT_FILE, receipt)
     return receipt
+
+
+def describe_receipt(receipt: dict) -> str:
+    """What was registered, in which form and why, and how it was verified, in a line."""
+    form = {"adapter": "as an adapter", "merged": "whole"}[receipt["form"]]
+    parity = receipt["parity"]
+    verified = (
+        f"|Δ log p| {parity['delta_to_twin']} to the twin"
+        if parity["check"] == "log-probabilities"
+        else f"by its text, since it gives no log-probabilities: of {parity['characters']} characters"
+        f" {parity['same_as_twin']} as the twin's, {parity['same_as_base']} as the base model's"
+    )
+    return (
+        f"registered {receipt['model']} and {receipt['tag']} in Ollama {receipt['ollama']}, {form}, because"
+        f" {receipt['why']}; {verified}; try `ollama run {receipt['tag']}`"
+    )

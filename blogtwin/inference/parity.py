@@ -6,6 +6,7 @@ without it. It fails when the export is nearer to the base than to the twin, whe
 when the end token is not recognised.
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -18,6 +19,7 @@ from blogtwin.models import chat
 from blogtwin.models.llama_cpp import LlamaModel
 from blogtwin.models.registry import BaseModelFiles
 from blogtwin.paths import ADAPTER_DIR, GGUF_DIR
+from blogtwin.sampling import SamplingParams
 
 if TYPE_CHECKING:
     from blogtwin.models.ollama_client import Ollama
@@ -167,18 +169,23 @@ def check_parity(base: BaseModelFiles, folder: Path, examples: list[dict], param
 
 
 def verify_served_model(ollama: "Ollama", name: str, base: BaseModelFiles, references: list[dict]) -> dict:
-    """Compare the log-probabilities of Ollama's answers with those that twin and base give to the same tokens.
+    """Compare Ollama's answers with what twin and base say themselves: by the log-probabilities of their tokens, or
+    where Ollama gives none, by their text. The numbers, and under `check` which it was.
 
     `references`: [{"messages", "text"}]. Raises OllamaError when the served model is nearer to the base.
     """
+    answers = [ollama.answer(name, r["messages"], NUM_CHECKED_TOKENS) for r in references]
+    if any(answer.tokens for answer in answers):
+        return _compare_log_probabilities(name, base, references, [answer.tokens for answer in answers])
+    return _compare_texts(name, base, references, [answer.text for answer in answers])
+
+
+def _compare_log_probabilities(
+    name: str, base: BaseModelFiles, references: list[dict], answers: list[list[tuple[str, float]]]
+) -> dict:
     from blogtwin.models.ollama_client import OllamaError
 
     deltas: dict[str, list[float]] = {"twin": [], "base": []}
-    answers = [ollama.answer(name, r["messages"], NUM_CHECKED_TOKENS) for r in references]
-    if not any(answers):
-        raise OllamaError(
-            f"gave no log-probabilities for {name}, so it can't be verified (this needs Ollama 0.12.11 or newer)"
-        )
     for system, gguf in (("twin", GGUF_DIR / "twin.gguf"), ("base", base.gguf)):
         with LlamaModel(gguf) as scorer:
             for reference, answer in zip(references, answers):
@@ -200,4 +207,27 @@ def verify_served_model(ollama: "Ollama", name: str, base: BaseModelFiles, refer
             "serves a model that is nearer to the base model than to the twin (|Δ log-probability|"
             f" {numbers['delta_to_twin']} and {numbers['delta_to_base']})"
         )
-    return {"tokens": len(deltas["twin"]), **numbers}
+    return {"check": "log-probabilities", "tokens": len(deltas["twin"]), **numbers}
+
+
+def _compare_texts(name: str, base: BaseModelFiles, references: list[dict], answers: list[str]) -> dict:
+    """Where the answers leave the greedy texts of twin and base: rounding makes each leave its own model's sometime."""
+    from blogtwin.models.ollama_client import OllamaError
+
+    greedy = SamplingParams(max_tokens=NUM_CHECKED_TOKENS, temperature=0.0, top_p=1.0, repeat_penalty=1.0)
+    same = {}
+    for system, gguf in (("twin", GGUF_DIR / "twin.gguf"), ("base", base.gguf)):
+        with LlamaModel(gguf) as writer:
+            own = [
+                writer.write([writer.tokenize(reference["text"])], [greedy], [0])[0]["text"] for reference in references
+            ]
+        pairs = zip(own, answers, strict=True)
+        same[system] = sum(len(os.path.commonprefix([mine.strip(), served.strip()])) for mine, served in pairs)
+    if same["twin"] <= same["base"]:
+        raise OllamaError(
+            f"gave no log-probabilities for {name} (Ollama 0.12.11 and newer do), and its text is no nearer to the twin"
+            f" than to the base model: of {sum(map(len, answers))} characters {same['twin']} and {same['base']} are the"
+            " same"
+        )
+    characters = sum(len(served.strip()) for served in answers)
+    return {"check": "text", "characters": characters, "same_as_twin": same["twin"], "same_as_base": same["base"]}

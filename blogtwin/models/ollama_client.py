@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx2
@@ -13,6 +13,13 @@ from blogtwin.errors import UserError
 
 class OllamaError(Exception):
     """Ollama answered with an error or not at all. The text is a clause that follows “Ollama”."""
+
+
+class GreedyAnswer(NamedTuple):
+    """A text, and its tokens as [(text, natural log-probability)]: none from an Ollama before 0.12.11."""
+
+    text: str
+    tokens: list[tuple[str, float]]
 
 
 class Ollama:
@@ -69,16 +76,23 @@ class Ollama:
         with open(file, "rb") as data:
             self._request("POST", f"/api/blobs/sha256:{digest}", content=iter(lambda: data.read(1 << 20), b""))
 
-    def create(self, name: str, source: dict, settings: dict) -> None:
+    def create(self, name: str, source: dict, settings: dict, modelfile: str = "") -> None:
         """Create a model from blobs: `source` is {"files": {name: digest}}, or {"from": a model, "adapters": {…}}, and
-        `settings` {"template", "system", "parameters"}.
-
-        Ollama reports errors inside a stream of JSON lines with status 200.
+        `settings` {"template", "system", "parameters"}. `modelfile`: the same, for an Ollama before 0.5.5, which reads
+        nothing else (server/routes.go there).
         """
-        body = {"model": name, "stream": True, **source, **settings}
+        try:
+            self._create(name, {**source, **settings})
+        except OllamaError as e:
+            if not modelfile or "path or modelfile are required" not in str(e).lower():
+                raise
+            self._create(name, {"name": name, "modelfile": modelfile})
+
+    def _create(self, name: str, body: dict) -> None:
+        """Ollama reports errors inside a stream of JSON lines with status 200."""
         last = ""
         try:
-            with self.http.stream("POST", "/api/create", json=body) as answer:
+            with self.http.stream("POST", "/api/create", json={"model": name, "stream": True, **body}) as answer:
                 if answer.status_code >= 400:
                     answer.read()
                     raise OllamaError(f"answered {answer.status_code} to /api/create: {_error_text(answer)}")
@@ -104,18 +118,27 @@ class Ollama:
     def names(self) -> set[str]:
         return {m["name"] for m in self._json("GET", "/api/tags").get("models") or []}
 
-    def answer(self, name: str, messages: list[dict], max_tokens: int) -> list[tuple[str, float]]:
-        """The greedy answer over /v1: [(text of a token, its natural log-probability)]."""
-        body = {
-            "model": name,
-            "messages": messages,
-            "max_tokens": max_tokens,
-            "temperature": 0,
-            "logprobs": True,
-            "stream": False,
-        }
-        choices = self._json("POST", "/v1/chat/completions", json=body).get("choices") or [{}]
-        return [(t["token"], t["logprob"]) for t in (choices[0].get("logprobs") or {}).get("content") or []]
+    def answer(self, name: str, messages: list[dict], max_tokens: int) -> GreedyAnswer:
+        """The greedy answer to a chat, without a repeat penalty."""
+        options = {"temperature": 0, "repeat_penalty": 1.0, "num_predict": max_tokens}
+        said = self._chat(name, messages, options, logprobs=True)
+        try:
+            tokens = [(one["token"], float(one["logprob"])) for one in said.get("logprobs") or []]
+            return GreedyAnswer(str(said["message"]["content"]), tokens)
+        except (KeyError, TypeError, ValueError):
+            raise OllamaError(f"answered /api/chat in a form that is not known: {str(said)[:80]!r}") from None
+
+    def render(self, name: str, messages: list[dict]) -> str | None:
+        """The prompt that it makes of a chat, without a token that the vocabulary adds; None where it doesn't know the
+        switch for that, and answers with a token."""
+        shown = self._chat(name, messages, {"num_predict": 1}, _debug_render_only=True).get("_debug_info")
+        return shown.get("rendered_template") if isinstance(shown, dict) else None
+
+    def _chat(self, name: str, messages: list[dict], options: dict, **more: Any) -> dict:
+        """An answer of /api/chat at once. A prompt that doesn't fit is an error, not cut in half."""
+        switches = {"stream": False, "truncate": False, "shift": False, "think": False}
+        body = {"model": name, "messages": messages, "options": options, **switches, **more}
+        return self._json("POST", "/api/chat", json=body)
 
 
 def server_address(host: str) -> str:
@@ -134,7 +157,7 @@ def server_address(host: str) -> str:
 
 
 def _error_text(answer: httpx2.Response) -> str:
-    """The message of an error response: Ollama's own form, or OpenAI's under /v1."""
+    """The message of an error response: Ollama's own form, or llama.cpp's, which it hands on."""
     try:
         error = answer.json()["error"]
         return str(error["message"] if isinstance(error, dict) else error)[:300]

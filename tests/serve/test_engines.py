@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -55,6 +56,11 @@ def test_auto_takes_ollama_only_when_it_is_up_and_has_the_twin_of_the_receipt(pr
     try:
         kind, why, tags = engines.select_engine(settings(engine="auto"))
         assert (kind, tags) == ("llamacpp", {}) and "does not have the twin" in why
+        receipt = project / "artifacts/ollama/receipt.json"
+        made = receipt.rename(project / "receipt.json")  # as after a registration that failed
+        kind, why, tags = engines.select_engine(settings(engine="auto"))
+        assert (kind, tags) == ("llamacpp", {}) and "its registration failed" in why
+        made.rename(receipt)
         server.models["blogtwin:abc"] = {}
         assert engines.select_engine(settings(engine="auto"))[::2] == ("ollama", {"finetuned": "blogtwin:abc"})
         server.models["smollm2:135m"] = {}
@@ -101,6 +107,7 @@ def test_other_models_of_ollama_are_listed_unless_they_cannot_chat(project, monk
     kept = {"blob": f"sha256:{'0' * 64}", "template": "", "system": "", "parameters": {}}
     server.models |= dict.fromkeys(("blogtwin:abc", "blogtwin:older", "smollm2:135m", "llama3.2:3b"), kept)
     server.models["nomic-embed-text:latest"] = {**kept, "capabilities": ["embedding"]}
+    server.models["big:cloud"] = {**kept, "remote_model": "big", "remote_host": "https://ollama.com"}
     try:
         pool = model_pool.ModelPool(settings(engine="ollama"), pool_params())
         asyncio.run(pool.choose())
@@ -166,7 +173,12 @@ def test_ollama_answers_and_when_it_goes_everybody_is_told_and_the_next_one_is_a
             assert ollama.chats[-1]["options"]["repeat_last_n"] == 0  # it would be kept from saying the notes
             assert ollama.chats[-1]["messages"][-1]["content"].endswith("118 pounds")
             long = http.post("/api/generate", json={**asked, "prompt": "rain " * 3000})
-            assert (long.status_code, long.json()["error"]["code"]) == (400, "prompt_too_long")  # not cut in half
+            error = long.json()["error"]  # it would be cut in half in silence
+            assert (long.status_code, error["code"]) == (400, "prompt_too_long") and "ollama.num_ctx" in error["hint"]
+            assert re.search(r"the prompt has 30\d\d tokens, and the context holds 2048", error["message"]), error
+            # /v1 would forget the temperature and top_p of a Modelfile, and every penalty of a request
+            assert not [request for request in ollama.requests if request.startswith("POST /v1")]
+            assert {"temperature", "top_p", "repeat_penalty"} <= ollama.chats[-1]["options"].keys()
             ollama.faults.add("goes")
             found = events(http.post("/api/generate", json={**asked, "stream": True}).text.splitlines())
             assert [n for n, _ in found] == ["start", "delta", "delta", "error"] and found[-1][1]["error"][

@@ -1,9 +1,11 @@
-"""A local server that speaks Ollama's protocol, with switches to misbehave.
+"""A local server that speaks Ollama's protocol, of several versions, with switches to misbehave.
 
-Read from ollama/ollama at 2026: server/routes.go (blobs, show, copy, delete, tags), server/create.go (the stream of
-/api/create), template/template.go (how a Go template without .Messages renders a chat), openai/openai.go (/v1). Blobs
-lie in a folder, models are manifests in memory, and an answer is that of llama.cpp's own server, as in Ollama, on the
-pushed blob, of the prompt that the model's Ollama template renders.
+Read from ollama/ollama at 2026: server/routes.go (blobs, show, copy, delete, tags, chat), server/create.go (the stream
+of /api/create), template/template.go (how a Go template without .Messages renders a chat), openai/openai.go (/v1). What
+was seen of a running 0.33: create writes a GGUF anew, with the same metadata and another digest; /v1 takes 1.0 where no
+temperature or top_p is sent, and no penalty; a prompt that doesn't fit is halved in silence unless `truncate` is false.
+Blobs lie in a folder, models are manifests in memory, and an answer is that of llama.cpp's own server, as in Ollama, on
+the pushed blob, of the prompt that the model's Ollama template renders.
 """
 
 import contextlib
@@ -16,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from blogtwin.inference.upstream_server import UpstreamServer, run_upstream_server
+from blogtwin.models import gguf_reader
 
 CONTEXT = 2048  # tokens of a prompt and its answer
 OPTIONS = ("repeat_penalty", "repeat_last_n", "top_k", "min_p")  # besides those that /v1 has, too
@@ -65,12 +68,18 @@ class Refused(Exception):
 
 
 class OllamaServer:
-    """`faults` holds the misbehaviours that are on:
+    """`faults` holds the older versions' ways and the misbehaviours that are on:
+
+    logprobs    answers carry no log-probabilities (before 0.12.11)
+    files       /api/create reads a Modelfile alone (before 0.5.5)
+    debug       `_debug_render_only` is not known, and the model answers
+    keeps       create keeps a GGUF as it was pushed (before 0.30)
 
     upload      the connection ends in the middle of a blob        stream    … in the middle of /api/create's stream
     dies        the server goes with that connection               error     /api/create's stream says {"error": …}
     base        answers come from `base`, not from the pushed blob  template  a create keeps another template
-    logprobs    answers carry no log-probabilities                 html      /api/tags and /api/show answer with a page
+    html        /api/tags and /api/show answer with a page         parameters  a create drops a parameter
+    runner      a create succeeds, and the first answer is 500: an unknown architecture, or no runner
     adapter     a create with an adapter says {"error": …}         forgets   … leaves the adapter out
     goes        the connection ends in the middle of an answer that is streamed
     """
@@ -81,6 +90,7 @@ class OllamaServer:
         self.models: dict[str, dict] = {}
         self.requests: list[str] = []
         self.chats: list[dict] = []  # what /api/chat was asked
+        self.known: dict[str, dict] = {}  # metadata of blobs
         self.engines: dict[tuple[Path, Path | None], UpstreamServer] = {}
         self.loading, self.open = threading.Lock(), contextlib.ExitStack()
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"ollama": self}))
@@ -128,15 +138,41 @@ class OllamaServer:
         execute(template, {"System": "", "Prompt": "", "Response": ""})
         yield "writing manifest"
         kept = {
-            "blob": parent["blob"] if parent else digest,
+            "blob": parent["blob"] if parent else self.write_anew(digest),
             "template": template,
             "system": body.get("system", parent.get("system", "")),
             "parameters": {**parent.get("parameters", {}), **body.get("parameters", {})},
         }
+        if "parameters" in self.faults:
+            del kept["parameters"]["top_p"]
         if parent:
-            kept |= {"parent": body["from"], "adapters": [] if "forgets" in self.faults else adapters}
+            inherited = parent.get("adapters", [])
+            kept |= {"parent": body["from"], "adapters": [] if "forgets" in self.faults else adapters or inherited}
         self.models[full(body["model"])] = kept
         yield "success"
+
+    def write_anew(self, digest: str) -> str:
+        """A pushed GGUF as create keeps it: the same model with another digest. The pushed blob stays beside it."""
+        if "keeps" in self.faults or "files" in self.faults:
+            return digest
+        data = self.blob(digest).read_bytes() + bytes(32)
+        made = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        self.blob(made).write_bytes(data)
+        return made
+
+    def prune(self) -> None:
+        """Delete the blobs that no model uses, as it does when it starts."""
+        used = {self.blob(b) for m in self.models.values() for b in (m["blob"], *m.get("adapters", []))}
+        for file in set(self.folder.iterdir()) - used:
+            file.unlink()
+
+    def metadata(self, digest: str) -> dict:
+        """The keys of a GGUF that are no lists."""
+        if digest not in self.known and self.blob(digest).is_file():
+            fields = gguf_reader.open_gguf(self.blob(digest)).fields
+            values = {key: field.contents() for key, field in fields.items() if len(field.types) == 1}
+            self.known[digest] = {key: value for key, value in values.items() if not key.startswith("GGUF.")}
+        return self.known.get(digest, {})
 
     def delete(self, name: str) -> None:
         gone = self.model(name)
@@ -145,16 +181,21 @@ class OllamaServer:
             if all(blob not in (m["blob"], *m.get("adapters", [])) for m in self.models.values()):
                 self.blob(blob).unlink()
 
+    def prompt(self, model: dict, messages: list[dict]) -> str:
+        if model["system"] and messages[0]["role"] != "system":
+            messages = [{"role": "system", "content": model["system"]}, *messages]
+        return render(model["template"], messages)
+
     def answer(self, body: dict) -> dict:
         """An answer of /v1/chat/completions: what /v1 isn't sent is 1.0 for temperature and top_p, whatever the model
         says."""
         model = self.model(body["model"])
-        messages = body["messages"]
-        if model["system"] and messages[0]["role"] != "system":
-            messages = [{"role": "system", "content": model["system"]}, *messages]
+        if "runner" in self.faults:
+            raise Refused(500, "llama runner process has terminated: unknown model architecture: 'odd'")
         adapter = next(map(self.blob, model.get("adapters", [])), None)
         engine = self.engine(self.base if "base" in self.faults else self.blob(model["blob"]), adapter)
-        wanted = {"prompt": render(model["template"], messages), "n_predict": body.get("max_tokens", -1), "n_probs": 1}
+        prompt = self.prompt(model, body["messages"])
+        wanted = {"prompt": prompt, "n_predict": body.get("max_tokens", -1), "n_probs": 1}
         wanted |= {
             "temperature": body.get("temperature", 1.0),
             "top_p": body.get("top_p", 1.0),
@@ -168,7 +209,7 @@ class OllamaServer:
             if body.get("truncate", True):
                 wanted["prompt"] = wanted["prompt"][-len(wanted["prompt"]) // 2 :]  # in silence, and answered 200
             else:
-                raise Refused(400, f"the prompt is too long (n_prompt_tokens {prompt_tokens}, n_ctx {CONTEXT})")
+                raise Refused(400, too_long(prompt_tokens))
         said = engine.request("POST", "/completion", json=wanted)
         choice = {
             "index": 0,
@@ -187,6 +228,31 @@ class OllamaServer:
             "choices": [choice],
             "usage": {"prompt_tokens": said["tokens_evaluated"], "completion_tokens": said["tokens_predicted"]},
         }
+
+
+def too_long(tokens: int) -> dict:
+    """llama.cpp's own refusal (tools/server/server-context.cpp), which Ollama hands on."""
+    message = f"request ({tokens} tokens) exceeds the available context size ({CONTEXT} tokens), try increasing it"
+    kind = {"code": 400, "message": message, "type": "exceed_context_size_error"}
+    return {**kind, "n_prompt_tokens": tokens, "n_ctx": CONTEXT}
+
+
+def read_modelfile(text: str) -> dict:
+    """A Modelfile as the body of /api/create that says the same (parser/parser.go); a blob's name begins with @."""
+    body: dict = {"parameters": {}}
+    for word, rest in re.findall(r'^(\w+) ("""(?s:.*?)"""|.*)$', text, re.MULTILINE):
+        value = rest.removeprefix('"""').removesuffix('"""')
+        if word == "PARAMETER":
+            key, _, one = rest.partition(" ")
+            more = [json.loads(one)]
+            body["parameters"][key] = body["parameters"].get(key, []) + more if key == "stop" else more[0]
+        elif word == "ADAPTER":
+            body["adapters"] = {"adapter.gguf": value[1:]}
+        elif word == "FROM":
+            body |= {"files": {"twin.gguf": value[1:]}} if value.startswith("@") else {"from": value}
+        else:
+            body[word.lower()] = value
+    return body
 
 
 def full(name: str) -> str:
@@ -290,6 +356,10 @@ class Handler(BaseHTTPRequestHandler):
     def post_create(self):
         body = self.json()
         full(body["model"])
+        if "files" in self.ollama.faults:
+            if not body.get("modelfile"):
+                raise Refused(400, "path or modelfile are required")
+            body = {"model": body["model"], **read_modelfile(body["modelfile"])}
         if not {"files", "from"} & body.keys():
             raise Refused(400, "neither 'from' or 'files' was specified")
         self.send_response(200)
@@ -329,7 +399,7 @@ class Handler(BaseHTTPRequestHandler):
                 "template": model["template"],
                 "system": model["system"],
                 "details": {"format": "gguf", "family": "llama", "parent_model": model.get("parent", "")},
-                "model_info": {},
+                "model_info": self.ollama.metadata(model["blob"]),
                 "capabilities": model.get("capabilities", ["completion"]),
             },
         )
@@ -355,7 +425,7 @@ class Handler(BaseHTTPRequestHandler):
     def post_chat(self):  # /v1/chat/completions and /api/chat
         body = self.json()
         if self.path.startswith("/api"):
-            return self.stream_own_chat(body)
+            return self.own_chat(body)
         whole = self.ollama.answer(body)
         if not body.get("stream"):
             return self.send(200, whole)
@@ -379,9 +449,12 @@ class Handler(BaseHTTPRequestHandler):
         )
         self.wfile.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
 
-    def stream_own_chat(self, body: dict) -> None:
+    def own_chat(self, body: dict) -> None:
         """/api/chat: its settings are in `options`; the stop is the model's own, and the caller's ends the text."""
         self.ollama.chats.append(body)
+        if body.get("_debug_render_only") and "debug" not in self.ollama.faults:
+            rendered = self.ollama.prompt(self.ollama.model(body["model"]), body["messages"])
+            return self.send(200, {"model": body["model"], "_debug_info": {"rendered_template": rendered}})
         options = body["options"]
         asked = {**body, **options, "max_tokens": options["num_predict"]}
         whole = self.ollama.answer(asked)
@@ -389,6 +462,12 @@ class Handler(BaseHTTPRequestHandler):
         text = choice["message"]["content"]
         for stop in options.get("stop", []):
             text = text.partition(stop)[0]
+        end = {"done": True, "done_reason": choice["finish_reason"]}
+        end |= {"prompt_eval_count": counts["prompt_tokens"], "eval_count": counts["completion_tokens"]}
+        if not body["stream"]:
+            logprobs = {"logprobs": choice["logprobs"]["content"]} if "logprobs" in choice else {}
+            message = {"role": "assistant", "content": text}
+            return self.send(200, {"model": body["model"], "message": message, **end, **logprobs})
         self.send_response(200)
         self.send_header("Content-Type", "application/x-ndjson")
         self.send_header("Transfer-Encoding", "chunked")
@@ -397,8 +476,6 @@ class Handler(BaseHTTPRequestHandler):
             if number == 2 and "goes" in self.ollama.faults:
                 return self.cut()
             self.line({"model": body["model"], "message": {"role": "assistant", "content": word}, "done": False})
-        end = {"done": True, "done_reason": choice["finish_reason"]}
-        end |= {"prompt_eval_count": counts["prompt_tokens"], "eval_count": counts["completion_tokens"]}
         self.line({"model": body["model"], "message": {"role": "assistant", "content": ""}, **end})
         self.wfile.write(b"0\r\n\r\n")
 

@@ -208,10 +208,7 @@ class Matcher:
         if op in self.REPEATS:
             return self.repeat(op, *value, flags)
         if op is _constants.BRANCH:
-            branches = [self.sequence(one, flags) for one in value[1]]
-            return lambda at, then: next(
-                (end for branch in branches if self.step() and (end := branch(at, then)) is not None), None
-            )
+            return self.branch([self.sequence(one, flags) for one in value[1]])
         if op is _constants.SUBPATTERN:
             group, added, removed, inner = value
             return self.group(group, self.sequence(inner, (flags | added) & ~removed))
@@ -255,6 +252,16 @@ class Matcher:
             if found is None:
                 self.put(number, before)
             return found
+
+        return match
+
+    def branch(self, branches: list[Callable]) -> Callable:
+        def match(at, then):
+            for one in branches:  # a loop: Python 3.12 lets a generator be entered 1,500 times within itself
+                self.steps += 1
+                if (end := one(at, then)) is not None:
+                    return end
+            return None
 
         return match
 

@@ -14,7 +14,7 @@ TEMPLATER = re.compile(rf"(?s)<%(?:(?!<%|%>){NO_BLANK_LINE}.)*?%>")
 _FIELD = r"[*_]{0,2}[^\W\d_][\w-]*(?:[ ][\w-]+){0,3}[*_]{0,2}::"
 FIELD_LINE = re.compile(rf"(?m)^[ \t]*(?:[-*+][ \t]+)?{_FIELD}[ \t]+\S[^\n]*(?:\n|\Z)")  # key:: value
 FIELD_IN_BRACKETS = re.compile(rf"\[{_FIELD}[ \t]+(?P<square>[^\[\]\n]*)\](?!\()|\({_FIELD}[ \t]+(?P<round>[^()\n]*)\)")
-_TAG = r"\#[^\W\d_][\w/-]*"
+_TAG = r"\#[^\W\d_](?:[\w/-]*|[\w/ -]{0,40}\#(?=[ \t,]|$))"  # of two words in Bear: #tea pots#
 TAG_LINE = re.compile(
     rf"""(?mxi)
     ^[ \t]* (?: (?:[*_]{{0,2}}tags?[*_]{{0,2}}[ \t]*:[*_]{{0,2}}[ \t]*) {_TAG} | {_TAG} (?=[ \t,]+\#) )
@@ -26,17 +26,24 @@ TAG_LIST = re.compile(  # Tags: a, b
     r"[^\s,.;:!?][^,.;:!?\n]{0,40}(?:,[^,.;:!?\n]{1,40}){0,20}"
 )
 DRAWER = re.compile(r"(?m)^[ \t]*:[A-Z]+:[ \t]*\n(?:(?![ \t]*:[A-Z]+:)[^\n]*\n){0,50}[ \t]*:END:[ \t]*$")  # of Logseq
-BLOCK_REFERENCE = re.compile(r"\(\([0-9a-f]{8}-[0-9a-f-]{20,30}\)\)")
+BLOCK_REFERENCE = re.compile(r"\(\((?:[0-9a-f]{8}-[0-9a-f-]{20,30}|(?=[\w-]*\d)[\w-]{9})\)\)")  # of Logseq, of Roam
 HIGHLIGHT = re.compile(r"(?<![=\w])==(?=[^\s=])(?P<words>[^=\n]+?)(?<=[^\s=])==(?![=\w])")
+ROAM_HIGHLIGHT = re.compile(r"(?<![\^\w])\^\^(?=[^\s^])(?P<words>[^^\n]+?)(?<=[^\s^])\^\^(?![\^\w])")
 LAST_TAG = re.compile(r"\n[ \t]*#[a-z][\w/-]*\s*\Z")  # a heading has text below it
 
-# --- Djot, pandoc, Quarto ---------------------------------------------------------------------------------------------
+# --- Djot, pandoc, Quarto, kramdown, CriticMarkup ---------------------------------------------------------------------
 
 _ATTRIBUTES = r"\{(?:[.#%]|[\w-]+=)[^{}\n]*\}"
 DIVISION = re.compile(r"(?m)^[ \t>]*:{3,}[^\n]*$")
 ATTRIBUTE_LINE = re.compile(rf"(?m)^[ \t]*{_ATTRIBUTES}[ \t]*$")
 SPAN = re.compile(rf"\[(?P<words>(?:[^\[\]\n]|\[[^\[\]\n]*\]){{0,500}})\]{_ATTRIBUTES}")
 INLINE_ATTRIBUTES = re.compile(r"(?<=[)*_\ue001])\{(?:[.#][^{}\n]*\}?|=\w+\})|(?<=[)\ue001])\{[\w-]+=[\"'\w][^{}\n]*\}")
+CRITIC_COMMENT = re.compile(r"\{>>(?:(?!\{|<<\})[^\n])*<<\}")
+CRITIC_CHANGE = re.compile(  # {++new++}, {==marked==}, {~~old~>new~~}
+    r"\{(?P<mark>\+\+|==|~~)(?:(?<=~~)[^{}~\n]*~>)?(?P<words>[^{}\n]*?)(?P=mark)\}"
+)
+DJOT_MARK = re.compile(r"\{(?P<mark>[=+~^])(?P<words>[^{}\n]+?)(?P=mark)\}")  # {=marked=}, {+inserted+}, H{~2~}O
+KRAMDOWN_COMMENT = re.compile(r"(?s)\{::comment\}(?:(?!\{::).)*?\{:/(?:comment)?\}")
 DELETION = re.compile(r"\{-(?:[^{}\n-]|-(?!\}))*-\}")
 CITATION = re.compile(r"[ \t]?(?<!\\)\[(?:(?:see|cf\.|e\.g\.)[ \t,]*)?-?@[A-Za-z][^\[\]\n]*\](?![(\[:])")
 
@@ -88,7 +95,13 @@ MARKED: tuple[tuple[str, re.Pattern, str | Callable[[re.Match], str]], ...] = (
     ("::", FIELD_IN_BRACKETS, _field_words),
     ("((", BLOCK_REFERENCE, ""),
     (":END:", DRAWER, ""),
+    ("{-", DELETION, ""),
+    ("<<}", CRITIC_COMMENT, ""),
+    ("}", CRITIC_CHANGE, r"\g<words>"),
+    ("}", DJOT_MARK, r"\g<words>"),
+    ("{::", KRAMDOWN_COMMENT, ""),
     ("==", HIGHLIGHT, r"\g<words>"),
+    ("^^", ROAM_HIGHLIGHT, r"\g<words>"),
     ("#", TAG_LINE, ""),
     ("#", LAST_TAG, ""),
     (":::", DIVISION, ""),
@@ -96,7 +109,6 @@ MARKED: tuple[tuple[str, re.Pattern, str | Callable[[re.Match], str]], ...] = (
     ("]{", SPAN, r"\g<words>"),
     ("{", INLINE_ATTRIBUTES, ""),
     ("@", CITATION, ""),
-    ("{-", DELETION, ""),
 )
 
 

@@ -258,6 +258,11 @@ NASTY = [
     "```\n",
     "{% highlight x %}",
     "{% comment %}",
+    "{::comment}",
+    "{=a",
+    "{~~a~>",
+    "{>>",
+    "#a b ",
     "- a\n\n    b\n\n",
     "\n\n    b",
 ]
@@ -327,8 +332,23 @@ def test_the_counter_sees_a_loop_that_costs_the_square():
         ("One.\n\nTags: tea, green pots", "One."),
         ("Tags: tea\n\nOne.", "One."),
         ("Tags: tea.\n\nWe said: tags: a.", "Tags: tea. We said: tags: a."),
+        ("We ^^marked^^ it ((abc12_d-e)), ((so)) to say: 2^^3.", "We marked it , ((so)) to say: 2^^3."),
+        ("#harbour/2019 #green tea# #boats\n\nOne # two.", "One # two."),
         ("Bell\x07 and\x0cpage.", "Bell and page."),
     ],
 )
 def test_marks_of_note_programs_are_no_words(text, expected):
+    assert " ".join(clean_markdown(text).split()) == expected
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("A {=bright=} {+new+} {-old-} H{~2~}O x{^2^}.", "A bright new H2O x2."),
+        ("A {++new++} {--old--} {~~red~>green~~} {==boat==}{>>why?<<}.", "A new green boat."),
+        ("One.{::comment}\nHidden.\n{:/comment} Two.", "One. Two."),
+        ("The set {a = b} and {x+y}, \\frac{1}{+2}.", "The set {a = b} and {x+y}, \\frac{1}{+2}."),
+    ],
+)
+def test_marks_of_changes_and_of_djot_leave_their_words(text, expected):
     assert " ".join(clean_markdown(text).split()) == expected

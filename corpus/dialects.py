@@ -85,6 +85,10 @@ def _field_words(match: re.Match) -> str:
     return value if re.search(r"[^\W\d_]{2}", value) else ""
 
 
+def _djot_words(match: re.Match) -> str:
+    return f"^{match['words']}" if match["mark"] == "^" else match["words"]
+
+
 # What a text must hold for a pattern to find anything in it: most texts hold none, and a search for it is quick.
 MARKED: tuple[tuple[str, re.Pattern, str | Callable[[re.Match], str]], ...] = (
     ("%%", OBSIDIAN_COMMENT_BLOCK, ""),
@@ -98,7 +102,8 @@ MARKED: tuple[tuple[str, re.Pattern, str | Callable[[re.Match], str]], ...] = (
     ("{-", DELETION, ""),
     ("<<}", CRITIC_COMMENT, ""),
     ("}", CRITIC_CHANGE, r"\g<words>"),
-    ("}", DJOT_MARK, r"\g<words>"),
+    ("}", DJOT_MARK, _djot_words),
+    ("^}", DJOT_MARK, _djot_words),  # a power of a power
     ("{::", KRAMDOWN_COMMENT, ""),
     ("==", HIGHLIGHT, r"\g<words>"),
     ("^^", ROAM_HIGHLIGHT, r"\g<words>"),

@@ -344,7 +344,7 @@ def test_marks_of_note_programs_are_no_words(text, expected):
 @pytest.mark.parametrize(
     "text, expected",
     [
-        ("A {=bright=} {+new+} {-old-} H{~2~}O x{^2^}.", "A bright new H2O x2."),
+        ("A {=bright=} {+new+} {-old-} H{~2~}O x{^2{^n^}^}.", "A bright new H2O x^2^n."),
         ("A {++new++} {--old--} {~~red~>green~~} {==boat==}{>>why?<<}.", "A new green boat."),
         ("One.{::comment}\nHidden.\n{:/comment} Two.", "One. Two."),
         ("The set {a = b} and {x+y}, \\frac{1}{+2}.", "The set {a = b} and {x+y}, \\frac{1}{+2}."),

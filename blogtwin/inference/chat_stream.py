@@ -145,7 +145,7 @@ async def _stream_from_ollama(
         async with client.stream("POST", f"{engine.base_url.removesuffix('/v1')}/api/chat", json=body) as response:
             if response.status_code >= 400:
                 data = await response.aread()
-                status, message = response.status_code, _ollama_message(data)
+                status, message = response.status_code, ollama_message(data)
                 raise EngineFailed(_refusal(engine, status, message), status, message)
             async for line in response.aiter_lines():
                 event = json.loads(line) if line.strip() else {}
@@ -166,7 +166,7 @@ async def _stream_from_ollama(
     raise EngineFailed(f"{engine.name} ended its answer in the middle.")
 
 
-def _ollama_message(data: bytes) -> str:
+def ollama_message(data: bytes) -> str:
     """The message of an error response: Ollama's own, or that of its runner, which is an object. A prompt that does not
     fit is told with both numbers, in the words of the embedded engine."""
     text = data.decode("utf-8", "replace")

@@ -1,21 +1,22 @@
 """OpenAI's protocol, so that any client of it works unchanged.
 
 The engines speak it themselves, so their chunks are passed on as they come, with log-probabilities, finish reasons and
-usage. This is the only route that does not go through pydantic-ai, whose own messages have no place for these.
+usage. Ollama's chats are asked for in its own protocol, which drops nothing that a client asks for. This is the only
+route that does not go through pydantic-ai, whose own messages have no place for these.
 """
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Literal
 
 import httpx2
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from blogtwin.inference.chat_stream import to_failure
+from blogtwin.inference.chat_stream import ollama_message, to_failure
 from blogtwin.inference.client import MAX_STYLE_STRENGTH, http_client
-from serve import generation, openai_chunks, prometheus_metrics
+from serve import generation, ollama_chunks, openai_chunks, prometheus_metrics
 from serve.app_state import AppState
 from serve.auth import Caller
 from serve.catalog import TWIN
@@ -173,36 +174,44 @@ async def stream_chunks(one: LoadedModel, path: str, body: dict) -> AsyncIterato
     """The chunks of the engine's answer to `body`. Raises ApiError."""
     started, first, tokens = time.perf_counter(), 0.0, 0
     url, key = f"{one.engine.base_url}/{path}", {"Authorization": f"Bearer {one.engine.api_key}"}
+    own: Chunk | None = None
+    if one.engine.name == "ollama" and path == "chat/completions":
+        own, body = ollama_chunks.new_answer(), ollama_chunks.own_request(body)
+        url = f"{one.engine.base_url.removesuffix('/v1')}/api/chat"
     async with prometheus_metrics.track_answer(one.model.name), one.limiter.acquire():
         try:
             async with http_client().stream("POST", url, json=body, headers=key) as answer:
                 if answer.status_code >= 400:
-                    message = openai_chunks.body_message(await answer.aread())
+                    data = await answer.aread()
+                    message = openai_chunks.body_message(data) if own is None else ollama_message(data)
                     raise generation.error_from_status(one, answer.status_code, message)
                 async for line in answer.aiter_lines():
-                    chunk = parse_chunk(one, line)
-                    if chunk is None:
-                        continue
-                    if openai_chunks.text_of(chunk):
-                        first = first or time.perf_counter() - started
-                        tokens += 1
-                    if path == "completions":
-                        openai_chunks.use_legacy_logprobs(chunk)
-                    yield chunk
+                    for chunk in parse_chunks(one, line, own):
+                        if openai_chunks.text_of(chunk):
+                            first = first or time.perf_counter() - started
+                            tokens += 1
+                        if path == "completions":
+                            openai_chunks.use_legacy_logprobs(chunk)
+                        yield chunk
         except httpx2.HTTPError as e:
             raise generation.engine_failure(one, to_failure(one.engine, e)) from e
     prometheus_metrics.observe_generation(one.model.name, first, time.perf_counter() - started, tokens)
 
 
-def parse_chunk(one: LoadedModel, line: str) -> Chunk | None:
-    """The chunk in a line of an engine's stream, if it has one. Raises ApiError where the engine tells of an error."""
+def parse_chunks(one: LoadedModel, line: str, own: Chunk | None) -> list[Chunk]:
+    """The chunks in a line of an engine's stream. `own`: what the chunks of an answer from /api/chat have in common.
+    Raises ApiError where the engine tells of an error."""
     try:
-        chunk = openai_chunks.parse_line(line)
+        chunks: Sequence[Chunk | None] = (
+            [openai_chunks.parse_line(line)] if own is None else ollama_chunks.read_line(line, own)
+        )
     except ValueError:
         raise generation.error_from_status(one, 500, f"its stream is not JSON: {line[:80]}") from None
-    if chunk is not None and chunk.get("error"):
-        raise generation.error_from_status(one, 500, openai_chunks.error_message(chunk["error"]))
-    return chunk
+    found = [chunk for chunk in chunks if chunk is not None]
+    for chunk in found:
+        if chunk.get("error"):
+            raise generation.error_from_status(one, 500, openai_chunks.error_message(chunk["error"]))
+    return found
 
 
 async def stream(relay: GenerationStream, one: LoadedModel, include_usage: bool) -> AsyncIterator[bytes]:

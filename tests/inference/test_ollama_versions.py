@@ -200,5 +200,5 @@ RUNNER = {"code": 400, "message": "it does not fit", "type": "exceed_context_siz
     ],
 )
 def test_a_prompt_that_does_not_fit_is_told_with_both_numbers_in_whatever_form_they_come(body, message):
-    said = chat_stream._ollama_message(json.dumps(body).encode())
+    said = chat_stream.ollama_message(json.dumps(body).encode())
     assert said == (message or "the prompt has 4528 tokens, and the context holds 4096")

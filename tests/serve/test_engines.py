@@ -173,6 +173,19 @@ def test_ollama_answers_and_when_it_goes_everybody_is_told_and_the_next_one_is_a
             assert ollama.chats[-1]["options"]["repeat_last_n"] == 0  # it would be kept from saying the notes
             assert ollama.chats[-1]["messages"][-1]["content"].endswith("118 pounds")
             long = http.post("/api/generate", json={**asked, "prompt": "rain " * 3000})
+            chat = {"model": "finetuned", "messages": [{"role": "user", "content": "Write about the harbour."}]}
+            chat |= {"max_tokens": 12, "temperature": 0, "repeat_penalty": 1.3, "stop": "\x00"}
+            one = http.post("/v1/chat/completions", json={**chat, "logprobs": True}).json()
+            assert one["usage"]["completion_tokens"] == 12 and one["choices"][0]["finish_reason"] == "length"
+            assert one["choices"][0]["message"]["content"] and len(one["choices"][0]["logprobs"]["content"]) == 12
+            options = ollama.chats[-1]["options"]
+            assert options["repeat_penalty"] == 1.3 and options["stop"] == ["\x00"] and options["repeat_last_n"] == 64
+            told = http.post("/v1/chat/completions", json={**chat, "stream": True}).text
+            assert told.count("data: {") > 3 and told.endswith("data: [DONE]\n\n") and '"usage"' not in told
+            said = [json.loads(line[6:]) for line in told.splitlines() if line.startswith("data: {")]
+            assert "".join(map(openai_chunks.text_of, said)) == one["choices"][0]["message"]["content"]
+            huge = {**chat, "messages": [{"role": "user", "content": "rain " * 3000}]}
+            assert http.post("/v1/chat/completions", json=huge).json()["error"]["code"] == "prompt_too_long"
             error = long.json()["error"]  # it would be cut in half in silence
             assert (long.status_code, error["code"]) == (400, "prompt_too_long") and "ollama.num_ctx" in error["hint"]
             assert re.search(r"the prompt has 30\d\d tokens, and the context holds 2048", error["message"]), error
@@ -395,7 +408,7 @@ def test_a_line_of_a_stream_is_a_chunk_or_none(line, chunk):
 def test_a_line_that_is_no_chunk_is_an_error_of_the_engine(line):
     engine = SimpleNamespace(engine=SimpleNamespace(name="openai"))
     with pytest.raises(ApiError) as failed:
-        openai.parse_chunk(engine, line)
+        openai.parse_chunks(engine, line, None)
     assert (failed.value.status_code, failed.value.code) == (502, "engine_failed")
 
 

@@ -475,7 +475,10 @@ class Handler(BaseHTTPRequestHandler):
         for number, word in enumerate(re.findall(r"\s*\S+|\s+$", text)):
             if number == 2 and "goes" in self.ollama.faults:
                 return self.cut()
-            self.line({"model": body["model"], "message": {"role": "assistant", "content": word}, "done": False})
+            tokens = choice.get("logprobs", {}).get("content") if number == 0 else None  # each has its own there
+            message = {"role": "assistant", "content": word}
+            more = {"logprobs": tokens} if tokens else {}
+            self.line({"model": body["model"], "message": message, "done": False, **more})
         self.line({"model": body["model"], "message": {"role": "assistant", "content": ""}, **end})
         self.wfile.write(b"0\r\n\r\n")
 

@@ -8,7 +8,7 @@ export PYTHONUTF8 := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup all test test-fast test-nightly train eval ollama serve dev doctor blog exp diff validate-metrics
-.PHONY: bench bench-data bench-serve ladder plots report docs lint lock gc clean
+.PHONY: twins use pack unpack bench bench-data bench-serve ladder plots report docs lint lock gc clean
 
 help: ## print this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,7 @@ all: setup ## posts → twin, then what came out (BASE=llama3.2:1b: on another b
 	@$(if $(BASE),python scripts/set_param.py train.base=$(BASE))
 	@python scripts/06_ollama_create.py --drop-stale
 	@dvc repro eval && dvc repro
+	@python scripts/twins.py keep
 	@python scripts/print_summary.py
 
 test: setup lint ## prove it: every test but the nightly ones, with the real base model (13 minutes on two cores)
@@ -43,10 +44,24 @@ train: setup ## up to and with training
 	@dvc repro train
 
 eval: setup ## up to and with the scorecard
-	@dvc repro eval && python scripts/print_summary.py
+	@dvc repro eval
+	@python scripts/twins.py keep
+	@python scripts/print_summary.py
 
 ollama: setup ## register the twin in Ollama, again
 	@dvc repro --force --single-item ollama_create
+
+twins: setup ## the twins that are kept: date, base, verdict, MB
+	@python scripts/twins.py list
+
+use: setup ## another one of them is the twin now, in Ollama too: make use TWIN=2026-11-29, TWIN=newest
+	@python scripts/twins.py use '$(subst ','\'',$(value TWIN))'
+
+pack: setup ## one file to carry the twin away, blogtwin-NAME.zip, without a post (TWIN=: another one)
+	@python scripts/twins.py pack '$(subst ','\'',$(value TWIN))'
+
+unpack: setup ## a twin from another machine: make unpack FROM=blogtwin-NAME.zip
+	@python scripts/twins.py unpack '$(subst ','\'',$(value FROM))'
 
 serve: setup ## one private API in front of base and twin, on 127.0.0.1:8000
 	@sh frontend/scripts/build.sh

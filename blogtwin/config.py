@@ -158,6 +158,7 @@ class ExportParams(StrictModel):
     quantization: Literal["q4_k_m", "q5_k_m", "q6_k", "q8_0", "f16"]
     parity_prompts: int = Field(ge=1)
     parity_tokens: int = Field(ge=16)
+    keep: int = Field(ge=1)
 
 
 with warnings.catch_warnings():

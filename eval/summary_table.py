@@ -20,17 +20,27 @@ ROWS = (
 )
 
 
-def build_summary_table(scores: dict) -> Table:
-    """The table of a scorecard (artifacts/eval/metrics.json). A figure that was not measured is left empty; the rows on
-    notes are left out if the twin wrote nothing from notes."""
-    table = Table(title=f"your twin, on {scores['n']['prompts']} held-out posts", title_justify="left")
+def summary_rows(scores: dict) -> tuple[list[str], list[list[str]]]:
+    """(names of the columns, rows of cells) of a scorecard (artifacts/eval/metrics.json).
+
+    A figure that was not measured is left empty; the rows on notes are left out if the twin wrote nothing from notes.
+    """
     systems = [name for name in LABELS if name in scores]
-    table.add_column("", justify="left")
-    for name in systems:
-        table.add_column(LABELS[name], justify="right")
+    rows = []
     for title, family, key, form in ROWS:
         if family == "notes" and "notes" not in scores["twin"]:
             continue
         values = [scores[name].get(family, {}).get(key) for name in systems]
-        table.add_row(title, *("" if value is None else format(value, form) for value in values))
+        rows.append([title, *("" if value is None else format(value, form) for value in values)])
+    return ["", *(LABELS[name] for name in systems)], rows
+
+
+def build_summary_table(scores: dict) -> Table:
+    """The table of a scorecard, for the terminal."""
+    table = Table(title=f"your twin, on {scores['n']['prompts']} held-out posts", title_justify="left")
+    columns, rows = summary_rows(scores)
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left")
+    for row in rows:
+        table.add_row(*row)
     return table

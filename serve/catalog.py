@@ -1,7 +1,8 @@
 """The available models: the base, and every twin under artifacts/, of all authors and all saved versions.
 
-A twin is a folder with an adapter.gguf. artifacts/gguf is the newest, called `finetuned`; artifacts/twins/anna/2026-11
-is `anna/2026-11`, and authors/anna (scripts/author_project.py) is `anna`. The adapter's metadata name its base.
+A twin is a folder with an adapter.gguf. The live one (blogtwin/twins/store.py) is called `finetuned`,
+artifacts/twins/anna/1 is `anna/1`, and the live one of authors/anna (scripts/author_project.py) is `anna`. The
+adapter's metadata name its base.
 """
 
 import functools
@@ -11,8 +12,8 @@ from pathlib import Path
 
 from blogtwin.config import Params
 from blogtwin.errors import UserError
-from blogtwin.files import sha256_file
-from blogtwin.paths import ARTIFACTS_DIR, AUTHORS_DIR, EVAL_DIR, GGUF_DIR
+from blogtwin.paths import ARTIFACTS_DIR, AUTHORS_DIR, GGUF_DIR
+from blogtwin.twins.store import gguf_strings, live_gguf_dir, model_name
 from eval.renamed_metrics import with_current_names
 
 BASE, TWIN = "base", "finetuned"
@@ -57,50 +58,31 @@ class Model:
 def list_models(params: Params) -> dict[str, Model]:
     """{name: Model}, the base first, then the newest twin."""
     found = {BASE: Model(BASE, params.train.base, system=params.prepare.system)}
-    for adapter in sorted(ARTIFACTS_DIR.rglob("adapter.gguf"), key=lambda path: (path.parent != GGUF_DIR, str(path))):
+    if (adapter := live_gguf_dir() / "adapter.gguf").is_file():
+        found[TWIN] = _twin(adapter, TWIN, params)
+    for adapter in sorted(ARTIFACTS_DIR.rglob("adapter.gguf")):
         place = adapter.relative_to(ARTIFACTS_DIR).parts[:-1]
-        if not any(part.startswith(".") for part in place) and place and place[0] not in NO_TWIN_DIRS:
+        is_twin = place and place[0] not in NO_TWIN_DIRS and adapter.parent != GGUF_DIR
+        if is_twin and not any(part.startswith(".") for part in place):
             model = _twin(adapter, model_name(place), params)
             found.setdefault(model.name, model)
     for folder in sorted(AUTHORS_DIR.glob("[!.]*")):
-        if (adapter := folder / GGUF_DIR / "adapter.gguf").is_file():
+        if (adapter := live_gguf_dir(folder) / "adapter.gguf").is_file():
             found.setdefault(folder.name, _twin(adapter, folder.name, params, folder))
     return found
 
 
-def model_name(place: tuple[str, ...]) -> str:
-    """The name of the model in a folder under artifacts/, which is given as the parts of its path."""
-    if place == ("gguf",):
-        return TWIN
-    parts = place[1:] if place[0] == "twins" and len(place) > 1 else place
-    return "/".join(parts[:-1] if parts[-1] == "gguf" and len(parts) > 1 else parts)
-
-
-def superseded_twins(project: Path, in_use: set[str]) -> list[Path]:
-    """Saved versions, artifacts/twins/AUTHOR/VERSION, that are neither the newest of their author nor in use, by
-    name."""
-    versions: dict[Path, dict[Path, float]] = {}
-    for adapter in (project / ARTIFACTS_DIR / "twins").rglob("adapter.gguf"):
-        folder = adapter.parent.parent if adapter.parent.name == "gguf" else adapter.parent
-        place = folder.relative_to(project / ARTIFACTS_DIR).parts
-        if len(place) > 2 and not any(part.startswith(".") for part in place):  # else the only one, or being written
-            versions.setdefault(folder.parent, {})[folder] = adapter.stat().st_mtime
-    old = [folder for group in versions.values() for folder in sorted(group, key=group.get)[:-1]]
-    return sorted(f for f in old if model_name(f.relative_to(project / ARTIFACTS_DIR).parts) not in in_use)
-
-
 def _twin(adapter: Path, name: str, params: Params, folder: Path = PROJECT) -> Model:
-    status = adapter.stat()
     try:
-        header = metadata(adapter, status.st_mtime_ns, status.st_size)
+        header = gguf_strings(adapter)
     except Exception as e:  # a file may hold anything
         return Model(name, "", adapter, unusable=f"its adapter.gguf can't be read ({type(e).__name__})")
     base = header.get("general.base_model.0.name", "")
     base = params.train.base if base == _export_name(params.train.base) else base
-    unusable = "" if base == params.train.base else _unknown(base)
+    merged = adapter.with_name("twin.gguf").is_file()  # which needs no base
+    unusable = "" if base == params.train.base or merged else _unknown(base)
     twin_dir = adapter.parent.parent if adapter.parent.name == "gguf" else adapter.parent
-    eval_dir = EVAL_DIR if name == TWIN else twin_dir / "eval"
-    card = next((f for f in (eval_dir / "metrics.json", adapter.parent / "metrics.json") if f.is_file()), None)
+    card = next((f for f in (twin_dir / "eval/metrics.json", adapter.parent / "metrics.json") if f.is_file()), None)
     system, base_digest = header.get("blogtwin.system", params.prepare.system), header.get("blogtwin.base_digest", "")
     return Model(
         name, base, adapter, system=system, base_digest=base_digest, scorecard=card, unusable=unusable, folder=folder
@@ -126,29 +108,6 @@ def _unknown(base: str) -> str:
     except UserError:
         return f"it was trained on {base or 'an unnamed base'}, which blogtwin/models/registry.yaml does not name"
     return ""
-
-
-@functools.lru_cache(64)
-def metadata(file: Path, modified: int, size: int) -> dict[str, str]:
-    """The strings in a GGUF's header. `modified` (ns) and `size` (bytes) are part of the cache key only: a changed file
-    is read again."""
-    from gguf import GGUFValueType
-
-    from blogtwin.models import gguf_reader
-
-    fields = gguf_reader.open_gguf(file).fields.items()
-    return {key: field.contents() for key, field in fields if field.types and field.types[0] == GGUFValueType.STRING}
-
-
-@functools.lru_cache(64)
-def file_digest(file: Path, modified: int, size: int) -> str:
-    return sha256_file(file)
-
-
-def cached_digest(file: Path) -> str:
-    """SHA-256 of a file, cached until the file changes."""
-    status = file.stat()
-    return file_digest(file, status.st_mtime_ns, status.st_size)
 
 
 def scorecard(model: Model) -> dict | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from blogtwin.errors import UserError
 from blogtwin.hints import make_command
 from blogtwin.paths import OLLAMA_DIR
+from blogtwin.twins.store import live_choice
 from serve.catalog import BASE, TWIN
 from serve.settings import Settings
 
@@ -56,21 +57,23 @@ def find_in_ollama() -> tuple[dict[str, str], str]:
         names = ollama.names()
     except OllamaError as e:
         return {}, f"Ollama {e}"
-    if receipt["status"] != "registered":
+    choice = live_choice()
+    twin = choice.get("ollama", "") if choice else receipt.get("model", "")
+    if not twin:
         return {}, "Ollama is running, and the twin was not registered there or its registration failed"
-    if receipt["model"] not in names:
+    if twin not in names:
         return {}, "Ollama is running but does not have the twin"
-    tags = {TWIN: receipt["model"]}
+    tags = {TWIN: twin}
     from blogtwin.config import load_params
 
     base = load_params().train.base
     base = str(parse_reference(base)) if base.startswith(PREFIX) else base
     if base in names:
         tags[BASE] = base
-    own = receipt["model"].partition(":")[0]
+    own = twin.partition(":")[0]
     others = (name for name in sorted(names - set(tags.values())) if name.partition(":")[0] != own)
     tags |= {name: name for name in others if _can_chat(ollama, name)}
-    return tags, f"Ollama {version} is running and has {receipt['model']}"
+    return tags, f"Ollama {version} is running and has {twin}"
 
 
 def _can_chat(ollama: "Ollama", name: str) -> bool:

@@ -1,16 +1,19 @@
 """What the project, its authors and the server's training jobs have on the disk, and what nothing needs any more.
 
-Needed are: in DVC's cache the results of all branches, tags, experiments and workspaces; the newest twin of each author
-and the twins of saved chats; the base models of all these; every checkpoint that a run can resume from.
+Needed are: in DVC's cache the results of all branches, tags, experiments and workspaces; the live twin of each author,
+the newest versions and the twins of saved chats; the base models of all these; every checkpoint that a run can resume
+from.
 """
 
 import json
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from blogtwin.config import load_params
 from blogtwin.disk_usage import (
     SERVER_COMMAND,
     StorageKind,
@@ -30,7 +33,8 @@ from blogtwin.errors import UserError
 from blogtwin.hints import author_of
 from blogtwin.paths import ADAPTER_DIR, ARTIFACTS_DIR, LOGS_DIR, ROOT
 from blogtwin.renamed_params import current_name
-from serve import catalog, database
+from blogtwin.twins.store import cached_digest, gguf_strings, superseded
+from serve import database
 from serve.settings import Settings
 
 BASE_FIELD = "the base model"  # of a checkpoint's manifest: the beginning of the base's SHA-256
@@ -117,11 +121,19 @@ def twin_storage(projects: list[Path], params: list[dict], homes: list[Path], se
         in_use = chat_models(homes)
         others = [Path(one["other_twin"]).resolve() for one in params if one["other_twin"]]
         for project in projects:
-            for folder in catalog.superseded_twins(project, in_use):
-                if not any(other.is_relative_to(folder.resolve()) for other in others):
-                    unneeded.append(folder)
-    note = "needed: the newest of each author, and those of saved chats" + _unless(serving)
+            for version in superseded(project, versions_to_keep(project), in_use):
+                if not any(other.is_relative_to(version.folder.resolve()) for other in others):
+                    unneeded.append(version.folder)
+    note = "needed: the live twin, the newest versions (export.keep), and those of saved chats" + _unless(serving)
     return StorageKind("twins", [project / ARTIFACTS_DIR / "twins" for project in projects], unneeded, note)
+
+
+def versions_to_keep(project: Path) -> int:
+    """export.keep of a project; all versions where its params.yaml can't be read."""
+    try:
+        return load_params(project / "params.yaml").export.keep
+    except UserError:
+        return sys.maxsize
 
 
 def chat_models(homes: list[Path]) -> set[str]:
@@ -151,8 +163,7 @@ def bases_of_twins(projects: list[Path], freed: list[Path]) -> set[str]:
     for project in projects:
         for adapter in (project / ARTIFACTS_DIR).rglob("adapter.gguf"):
             if not any(adapter.is_relative_to(old) for old in freed):
-                status = adapter.stat()
-                header = catalog.metadata(adapter, status.st_mtime_ns, status.st_size)
+                header = gguf_strings(adapter)
                 found |= {header.get("general.base_model.0.name", ""), header.get("blogtwin.base_digest", "")}
         trained = project / ADAPTER_DIR / "backend.json"
         if trained.is_file():  # trained, and not exported yet
@@ -191,7 +202,7 @@ def cache_storage(projects: list[Path], freed: list[Path]) -> StorageKind:
     for project in projects:
         for twin in (project / ARTIFACTS_DIR).rglob("twin.gguf"):
             if not any(twin.is_relative_to(folder) for folder in freed):
-                digests.add(catalog.cached_digest(twin))
+                digests.add(cached_digest(twin))
     for project in projects:
         unneeded += answers_of_other_models(project, digests)
         last = project / ARTIFACTS_DIR / "cache/last"

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import dataclasses
-import json
 import math
 import time
 from dataclasses import dataclass
@@ -190,11 +189,13 @@ class ModelPool:
         return None
 
     def _embed(self, model: Model, limiter: ConcurrencyLimiter, exit_stack: contextlib.ExitStack) -> LoadedModel:
-        from blogtwin.inference import llama_server
-        from blogtwin.models.registry import resolve_base
+        from blogtwin.models.registry import is_here, resolve_base
 
         if model.unusable:
             raise ApiError(409, "unusable", f"{model.name} can't be served: {model.unusable}.")
+        merged = model.adapter.with_name("twin.gguf") if model.adapter else None
+        if merged and merged.is_file() and not is_here(model.base):  # a twin from another machine
+            return self._start(model, merged, None, "", limiter, exit_stack)
         try:
             base = resolve_base(model.base)
         except UserError as e:
@@ -206,24 +207,38 @@ class ModelPool:
                 f"{model.name} was trained on another version of {model.base} than the installed one.",
                 "Train it again, or install the base that it was trained on.",
             )
-        files = base.gguf.stat().st_size + (model.adapter.stat().st_size if model.adapter else 0)
-        wanted = MODEL_OVERHEAD_MB + files / 1e6 + cache_mb(base.hf, self.settings.context * self.settings.slots)
+        template = (base.hf / "chat_template.jinja").read_text(encoding="utf-8")
+        if model.adapter is None:
+            model = dataclasses.replace(model, weights=base.gguf, base_digest=base.digest)
+        return self._start(model, base.gguf, model.adapter, template, limiter, exit_stack)
+
+    def _start(
+        self,
+        model: Model,
+        weights: Path,
+        adapter: Path | None,
+        template: str,
+        limiter: ConcurrencyLimiter,
+        exit_stack: contextlib.ExitStack,
+    ) -> LoadedModel:
+        """Load weights, with an adapter on them, in a process of their own. `template` "": the GGUF's own."""
+        from blogtwin.inference import llama_server
+
+        files = weights.stat().st_size + (adapter.stat().st_size if adapter else 0)
+        wanted = MODEL_OVERHEAD_MB + files / 1e6 + cache_mb(weights, self.settings.context * self.settings.slots)
         if self.memory_mb + wanted > self.allowed_mb:
             others = ", ".join(self.loaded) or "none"
             message = (
                 f"{model.name} needs about {wanted:.0f} MB, and {self.allowed_mb - self.memory_mb:.0f} MB are free."
             )
             raise ApiError(507, "memory_full", message, f"Unload a model first ({others}), or raise SERVE_MEMORY_MB.")
-        template = (base.hf / "chat_template.jinja").read_text(encoding="utf-8")
         arguments = {"n_ctx": self.settings.context, "parallel": self.settings.slots, "threads": self.settings.threads}
         try:
             engine = exit_stack.enter_context(
-                llama_server.serve_model(base.gguf, model.name, model.adapter, template, **arguments)
+                llama_server.serve_model(weights, model.name, adapter, template, **arguments)
             )
         except OSError as e:
             raise ApiError(502, "engine_failed", str(e)) from None
-        if model.adapter is None:
-            model = dataclasses.replace(model, weights=base.gguf, base_digest=base.digest)
         return LoadedModel(model, engine, limiter, exit_stack, wanted)
 
 
@@ -238,9 +253,18 @@ async def _unreachable(engine: Engine) -> Failure | None:
     return None
 
 
-def cache_mb(hf: Path, tokens: int) -> float:
+def cache_mb(weights: Path, tokens: int) -> float:
     """Size of llama.cpp's KV cache for `tokens` tokens, in MB: a 16-bit key and value for each head of each layer."""
-    config = json.loads((hf / "config.json").read_text(encoding="utf-8"))
-    heads = config["num_attention_heads"]
-    size = config.get("head_dim") or config["hidden_size"] // heads
-    return tokens * 4 * config["num_hidden_layers"] * config.get("num_key_value_heads", heads) * size / 1e6
+    from blogtwin.models import gguf_reader
+
+    fields = gguf_reader.open_gguf(weights).fields
+    architecture = fields["general.architecture"].contents()
+
+    def value(name: str, default: int) -> int:
+        field = fields.get(f"{architecture}.{name}")
+        found = default if field is None else field.contents()
+        return max(found) if isinstance(found, list) else int(found)  # a list: one for each layer
+
+    heads = value("attention.head_count", 1)
+    size = value("attention.key_length", value("embedding_length", 0) // heads)
+    return tokens * 4 * value("block_count", 0) * value("attention.head_count_kv", heads) * size / 1e6

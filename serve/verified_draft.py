@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from blogtwin.drafting.alternatives import SentencePlace
 from blogtwin.drafting.notes import NoteLine
 from blogtwin.errors import UserError
+from blogtwin.twins.store import cached_digest
 from serve import catalog
 from serve.catalog import Model
 from serve.draft_models import SearchRequest
@@ -74,7 +75,7 @@ def writing_model(pool: ModelPool, model: Model) -> WritingModel:
             return EngineModel(model.name, engine.model, model.system, is_twin, engine)
         raise ApiError(409, "unusable", str(e)) from None
     weights, adapter = _weights(model, base.gguf)
-    digest = catalog.cached_digest(adapter or weights)
+    digest = cached_digest(adapter or weights)
     return LocalModel(model.name, digest, model.system, is_twin, weights, adapter, base.hf)
 
 

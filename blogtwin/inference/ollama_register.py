@@ -5,6 +5,7 @@ import contextlib
 import json
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,44 +92,37 @@ def publish_form(
     largest: float = math.inf,
 ) -> dict:
     """Push, create and verify the twin as `form` ("adapter" or "merged"), and only then name it; the receipt. Its
-    log-probabilities may be at most `largest` from the exported twin's, in nats per token.
-
-    It is created under a name of its own, so that what an earlier run registered under this twin's name stays when
-    something fails: only what this run made is deleted. Raises OllamaError.
+    log-probabilities may be at most `largest` from the exported twin's, in nats per token. Raises OllamaError.
     """
-    from blogtwin.inference.ollama import lost_settings, model_settings, override_inherited, render_modelfile
+    from blogtwin.inference.ollama import model_settings, override_inherited, render_modelfile
     from blogtwin.inference.parity import verify_served_model
     from blogtwin.models.ollama_client import OllamaError
 
     name, tag = f"{params.ollama.name}:{sha[:12]}", f"{params.ollama.name}:latest"
-    trial = f"{params.ollama.name}:unverified-{sha[:12]}"
     settings = model_settings(base.template, params.prepare.system, params)
     if form == "adapter":
-        blob = _push(ollama, GGUF_DIR / "adapter.gguf", sha256_file(GGUF_DIR / "adapter.gguf"))
+        blob = push(ollama, GGUF_DIR / "adapter.gguf", sha256_file(GGUF_DIR / "adapter.gguf"))
         settings = override_inherited(settings, ollama.show(base.ollama))
         source = {"from": base.ollama, "adapters": {"adapter.gguf": blob}}
         modelfile = render_modelfile(base.ollama, settings, f"@{blob}")
     elif has_twin(ollama, name):  # its weights are there, with another digest
         source, modelfile = {"from": name}, render_modelfile(name, settings)
     else:
-        blob = _push(ollama, GGUF_DIR / "twin.gguf", sha)
+        blob = push(ollama, GGUF_DIR / "twin.gguf", sha)
         source, modelfile = {"files": {"twin.gguf": blob}}, render_modelfile(f"@{blob}", settings)
-    try:
-        ollama.create(trial, source, settings, modelfile)
-        shown = ollama.show(trial)
-        if lost := lost_settings(shown, settings):
-            raise OllamaError(f"did not keep the {' and the '.join(lost)} of {name}")
-        if form == "adapter" and blob.removeprefix("sha256:") not in shown.get("modelfile", ""):
+
+    def check(trial: str) -> dict:
+        if form == "adapter" and blob.removeprefix("sha256:") not in ollama.show(trial).get("modelfile", ""):
             raise OllamaError(f"left the adapter of {name} out")
-        prompts = _compare_prompts(ollama, trial, references)
-        parity = verify_served_model(ollama, trial, base, references)
+        prompts = compare_prompts(ollama, trial, references)
+        weights = {"twin": GGUF_DIR / "twin.gguf", "base": base.gguf}
+        parity = verify_served_model(ollama, trial, weights, references)
         if parity.get("delta_to_twin", 0) > largest:
             raise OllamaError(f"serves a model whose log-probabilities are {parity['delta_to_twin']} from the twin's")
-        ollama.copy(trial, name)
-        ollama.copy(name, tag)
-    finally:  # also after Ctrl-C
-        with contextlib.suppress(OllamaError):  # it was not created, or Ollama is unreachable
-            ollama.delete(trial)
+        return {"prompts": prompts, "parity": parity}
+
+    checked = create_checked(ollama, name, source, settings, modelfile, check)
+    ollama.copy(name, tag)
     return {
         "status": "registered",
         "model": name,
@@ -136,12 +130,37 @@ def publish_form(
         "form": form,
         "gguf": sha,
         "ollama": ollama.version(),
-        "prompts": prompts,
-        "parity": parity,
+        **checked,
     }
 
 
-def _push(ollama: "Ollama", file: Path, sha: str) -> str:
+def create_checked(
+    ollama: "Ollama", name: str, source: dict, settings: dict, modelfile: str, check: Callable[[str], dict]
+) -> dict:
+    """Create a model, and name it `name` once `check` returns; what that returns. The others are those of
+    Ollama.create.
+
+    It is created under a name of its own, so that what an earlier run registered as `name` stays when something fails:
+    only what this run made is deleted. Raises OllamaError.
+    """
+    from blogtwin.inference.ollama import lost_settings
+    from blogtwin.models.ollama_client import OllamaError
+
+    own, _, tag = name.partition(":")
+    trial = f"{own}:unverified-{tag}"
+    try:
+        ollama.create(trial, source, settings, modelfile)
+        if lost := lost_settings(ollama.show(trial), settings):
+            raise OllamaError(f"did not keep the {' and the '.join(lost)} of {name}")
+        checked = check(trial)
+        ollama.copy(trial, name)
+    finally:  # also after Ctrl-C
+        with contextlib.suppress(OllamaError):  # it was not created, or Ollama is unreachable
+            ollama.delete(trial)
+    return checked
+
+
+def push(ollama: "Ollama", file: Path, sha: str) -> str:
     """Push a file unless it is there; its digest as Ollama writes it."""
     if not ollama.has_blob(sha):
         ollama.push_blob(file, sha)
@@ -166,7 +185,7 @@ def has_twin(ollama: "Ollama", name: str) -> bool:
     return bool(own) and not is_adapter and all(info.get(key) == value for key, value in own.items())
 
 
-def _compare_prompts(ollama: "Ollama", name: str, references: list[dict]) -> str:
+def compare_prompts(ollama: "Ollama", name: str, references: list[dict]) -> str:
     """Whether Ollama renders the prompts to the bytes of training: "equal", or "not asked" where it can't tell. Raises
     OllamaError where they differ."""
     from blogtwin.models.ollama_client import OllamaError

@@ -118,12 +118,11 @@ def resolve_base(name: str) -> BaseModelFiles:
     """
     entry = registry_entry(name)
     local = entry.get("gguf") or entry.get("folder")
+    folder = _prepared_folder(name, entry)
     if "stored" in entry:
         entry = _entry_in_ollama(name, entry)
-    if local:  # exports contain the name, so it must not be a path; the hash distinguishes models of the same file name
+    if local:  # exports contain the name, so it must not be a path
         name = entry["repo"]
-    folder_name = f"{name}-{hashlib.sha256(str(local).encode()).hexdigest()[:8]}" if local else name
-    folder = ROOT / ARTIFACTS_DIR / "base" / "".join(c if c.isalnum() or c in ".-" else "-" for c in folder_name)
     gguf = _local_gguf(name, entry, folder)
     stamp = _stamp(entry, gguf)
     ready = folder / "base.json"
@@ -154,6 +153,25 @@ def resolve_base(name: str) -> BaseModelFiles:
         ready, {"name": name, "stamp": stamp, "digest": sha}
     )  # last: its existence means that everything is complete
     return _base(name, entry, folder, gguf, sha)
+
+
+def _prepared_folder(name: str, entry: dict) -> Path:
+    """The folder under artifacts/base/ in which a base is prepared; a hash distinguishes files of the same name."""
+    local = entry.get("gguf") or entry.get("folder")
+    own = f"{entry['repo']}-{hashlib.sha256(str(local).encode()).hexdigest()[:8]}" if local else name
+    return ROOT / ARTIFACTS_DIR / "base" / "".join(c if c.isalnum() or c in ".-" else "-" for c in own)
+
+
+def is_here(name: str) -> bool:
+    """Whether a base is on this machine: embedded, the user's own file, in Ollama's store, or prepared before."""
+    try:
+        entry = registry_entry(name)
+        if "stored" in entry:
+            ollama_store.find_model(name)
+    except UserError:
+        return False
+    known = any(key in entry for key in ("package", "gguf", "folder", "stored"))
+    return known or (_prepared_folder(name, entry) / "base.json").is_file()
 
 
 def _local_gguf(name: str, entry: dict, folder: Path) -> Path | None:

@@ -19,8 +19,9 @@ from blogtwin import disk_usage
 from blogtwin.files import sha256_file
 from blogtwin.paths import ROOT
 from blogtwin.sampling import SamplingParams
+from blogtwin.twins.store import cached_digest, superseded
 from eval import systems
-from serve import catalog, database, housekeeping
+from serve import database, housekeeping
 from tests.support.workspace import make_workspace, sh
 from train import checkpoints
 
@@ -74,9 +75,18 @@ def test_of_each_authors_twins_the_newest_stays_and_what_a_chat_is_kept_with(tmp
     ):
         write_adapter(tmp_path / "artifacts/twins" / place / "adapter.gguf", "smollm2:135m", day)
     twins = tmp_path / "artifacts/twins"
-    assert catalog.superseded_twins(tmp_path, set()) == [twins / "anna/a", twins / "anna/b"]
-    assert catalog.superseded_twins(tmp_path, {"anna/a"}) == [twins / "anna/b"]
-    assert catalog.superseded_twins(tmp_path / "elsewhere", set()) == []
+
+    def old(keep: int = 3, in_use: frozenset = frozenset(), project: Path = tmp_path) -> list[Path]:
+        return [version.folder for version in superseded(project, keep, in_use)]
+
+    assert old() == [twins / "anna/a", twins / "anna/b"]
+    assert old(in_use={"anna/a"}) == [twins / "anna/b"]
+    assert old(project=tmp_path / "elsewhere") == []
+    for day, place in enumerate(("new", "live", "chatted", "old", "older")):
+        write_adapter(twins / "versions" / place / "gguf/adapter.gguf", "smollm2:135m", day)
+    (twins / "live.json").write_text('{"twin": "versions/live", "instead_of": ""}')
+    versions = [folder.name for folder in old(1, {"versions/chatted", "anna/a", "anna/b"})]
+    assert versions == ["older", "old"]  # the oldest first, and not the live one
 
 
 def test_a_base_is_needed_by_name_by_its_files_name_or_by_digest(tmp_path, monkeypatch):
@@ -297,7 +307,7 @@ def test_it_frees_what_nothing_needs_and_nothing_else(project):
     (folder / "artifacts/gguf").mkdir(exist_ok=True)
     (folder / "artifacts/gguf/twin.gguf").write_text("the twin")
     ours = write_old(
-        folder / f"artifacts/cache/answers/{catalog.cached_digest(folder / 'artifacts/gguf/twin.gguf')[:16]}-1.json"
+        folder / f"artifacts/cache/answers/{cached_digest(folder / 'artifacts/gguf/twin.gguf')[:16]}-1.json"
     )
     of_nobody = write_old(folder / "artifacts/cache/answers/0123456789abcdef-1.json")
     log = write_old(folder / "artifacts/logs/train.jsonl")

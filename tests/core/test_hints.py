@@ -33,6 +33,9 @@ AS_THEY_ARE = {
     ("eval/ladder_run.py", "make ladder"): "the same",
     ("serve/housekeeping.py", "make gc"): "all authors share one cache: it works in the project that holds them",
     ("blogtwin/disk_usage.py", "make gc"): "the same",
+    ("blogtwin/twins/package.py", "make unpack"): "the card of a package is read on another machine",
+    ("blogtwin/twins/package.py", "make serve"): "the same",
+    ("blogtwin/twins/package.py", "make pack"): "what the package was made by, on the other machine",
 }
 
 

@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -280,14 +279,14 @@ class Answers:
 
 
 @pytest.fixture
-def check(project, tmp_path, monkeypatch):
-    """check(pairs): the gate of stage 06, on one answer to "Rain"."""
-    (tmp_path / "artifacts/gguf").mkdir(parents=True)
-    (tmp_path / "artifacts/gguf/twin.gguf").hardlink_to(project / "twin.gguf")
-    monkeypatch.chdir(tmp_path)
-    keeper = SimpleNamespace(gguf=project / "models/keeper.gguf")
-    return lambda pairs: parity.verify_served_model(
-        Answers(pairs), "blogtwin", keeper, [{"messages": CHAT, "text": "Rain"}]
+def check(project):
+    """check(pairs): the gate of stage 06, on one answer to "Rain"; check(pairs, "base"): without that."""
+    weights = {"twin": project / "twin.gguf", "base": project / "models/keeper.gguf"}
+    return lambda pairs, *without: parity.verify_served_model(
+        Answers(pairs),
+        "blogtwin",
+        {system: file for system, file in weights.items() if system not in without},
+        [{"messages": CHAT, "text": "Rain"}],
     )
 
 
@@ -299,6 +298,10 @@ def test_half_a_character_ends_what_is_compared(check, project):
         first, second = scorer.log_likelihoods(scorer.tokenize("Rain"), scorer.tokenize(" fell down"))
     parity = check([(" fell", first), (" down", second), ("\ufffd", -0.1), (" down", -0.1)])
     assert parity["tokens"] == 2 and parity["delta_to_twin"] < 0.001 < 0.1 < parity["delta_to_base"]
+    alone = check([(" fell", first)], "base")
+    assert alone["tokens"] == 1 and alone["delta_to_twin"] < 0.001 and "delta_to_base" not in alone
+    with pytest.raises(ollama_client.OllamaError, match="not the twin"):
+        check([(" fell", first - 1)], "base")
 
 
 @pytest.mark.slow

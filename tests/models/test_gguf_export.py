@@ -1,8 +1,6 @@
 """Export and the parity gate: what leaves is what was trained, and what is not is refused."""
 
-import importlib
 import json
-import shutil
 
 import gguf
 import numpy as np
@@ -10,13 +8,12 @@ import pytest
 
 from blogtwin.config import load_params
 from blogtwin.errors import UserError
-from blogtwin.files import write_jsonl
 from blogtwin.inference import parity
 from blogtwin.models import chat
 from blogtwin.models.gguf_export import quantised_base, write_lora_gguf, write_merged_gguf
 from blogtwin.models.llama_cpp import LlamaModel
 from blogtwin.models.quantization import QUANTIZATIONS
-from tests.support.adapters import EXAMPLES, SYSTEM, make_adapter
+from tests.support.adapters import EXAMPLES, SYSTEM, export_stage, make_adapter
 from tests.support.workspace import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]  # torch, transformers and llama.cpp start up
@@ -81,23 +78,10 @@ def test_other_prompt_ids_and_a_lost_end_token_fail_the_gate(tiny, adapter, refe
     assert any("tokenises the prompt differently" in p for p in problems) and any("end token" in p for p in problems)
 
 
-def stage(tiny, adapter, folder, monkeypatch):
-    """05_export_gguf.py's main in a folder of its own, on the tiny base."""
-    params = (ROOT / "params.yaml").read_text().replace("base: smollm2:135m", f"base: {tiny.gguf}")
-    (folder / "params.yaml").write_text(params)
-    monkeypatch.chdir(folder)
-    shutil.copytree(adapter, folder / "artifacts/adapter")
-    backend = {"base": {"name": tiny.name, "digest": tiny.digest}, "splits": {"train": "a" * 64, "valid": "b" * 64}}
-    (folder / "artifacts/adapter/backend.json").write_text(json.dumps(backend))
-    write_jsonl("data/split/test.jsonl", EXAMPLES)
-    monkeypatch.setattr("sys.argv", ["05_export_gguf.py"])
-    return importlib.import_module("05_export_gguf")
-
-
 def test_stage_writes_files_that_tell_no_path(tiny, adapter, tmp_path, monkeypatch):
     """The stage keeps three files; names and digests are in their metadata, no folder of this machine anywhere in
     them."""
-    stage(tiny, adapter, tmp_path, monkeypatch).main()
+    export_stage(tiny, adapter, tmp_path, monkeypatch).main()
     made = tmp_path / "artifacts/gguf"
     assert sorted(f.name for f in made.iterdir()) == ["adapter.gguf", "parity.json", "twin.gguf"]
     for name in ("twin.gguf", "adapter.gguf"):
@@ -118,7 +102,7 @@ def test_stage_refuses_an_adapter_that_changes_nothing(tiny, tmp_path, monkeypat
     """Trained, exported, and silently the base: the field's commonest failure ends in one sentence, and the files of
     before stay."""
     nothing = make_adapter(tiny, tmp_path / "nothing", zero=True)
-    main = stage(tiny, nothing, tmp_path, monkeypatch).main
+    main = export_stage(tiny, nothing, tmp_path, monkeypatch).main
     (tmp_path / "artifacts/gguf").mkdir(parents=True)
     (tmp_path / "artifacts/gguf/twin.gguf").write_text("of before")
     with pytest.raises(UserError, match="failed the parity gate.*nearer to the base"):
@@ -128,7 +112,7 @@ def test_stage_refuses_an_adapter_that_changes_nothing(tiny, tmp_path, monkeypat
 
 
 def test_stage_refuses_an_adapter_of_another_base(tiny, adapter, tmp_path, monkeypatch):
-    main = stage(tiny, adapter, tmp_path, monkeypatch).main
+    main = export_stage(tiny, adapter, tmp_path, monkeypatch).main
     path = tmp_path / "artifacts/adapter/backend.json"
     path.write_text(path.read_text().replace(tiny.digest, "0" * 64))
     with pytest.raises(UserError, match="was trained on .* run scripts/04_train.py again"):

@@ -1,6 +1,13 @@
 """Random adapters for export and parity tests, and the examples they are compared on."""
 
+import importlib
+import json
+import shutil
+
 import torch
+
+from blogtwin.files import write_jsonl
+from tests.support.workspace import ROOT
 
 SYSTEM = "You write."
 EXAMPLES = [
@@ -23,3 +30,16 @@ def make_adapter(tiny, folder, seed: int = 0, zero: bool = False):
     )
     model.save_pretrained(folder, save_embedding_layers=False)
     return folder
+
+
+def export_stage(tiny, adapter, folder, monkeypatch):
+    """05_export_gguf.py as a module, in a folder of its own with that adapter, on the tiny base: call its `main`."""
+    params = (ROOT / "params.yaml").read_text().replace("base: smollm2:135m", f"base: {tiny.gguf}")
+    (folder / "params.yaml").write_text(params)
+    monkeypatch.chdir(folder)
+    shutil.copytree(adapter, folder / "artifacts/adapter")
+    backend = {"base": {"name": tiny.name, "digest": tiny.digest}, "splits": {"train": "a" * 64, "valid": "b" * 64}}
+    (folder / "artifacts/adapter/backend.json").write_text(json.dumps(backend))
+    write_jsonl("data/split/test.jsonl", EXAMPLES)
+    monkeypatch.setattr("sys.argv", ["05_export_gguf.py"])
+    return importlib.import_module("05_export_gguf")

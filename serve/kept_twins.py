@@ -1,0 +1,101 @@
+"""What `make twins`, `make use`, `make pack` and `make unpack` do with the store of twins (blogtwin/twins/store.py)."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from blogtwin.config import Params
+from blogtwin.console import echo
+from blogtwin.dvc import dvc_cache_dir
+from blogtwin.hints import author_of, make_command
+from blogtwin.paths import GGUF_DIR, TRAIN_DIR
+from blogtwin.twins.live import make_live, ollama_settings, remove_superseded
+from blogtwin.twins.store import NOT_MEASURED, Version, find_version, keep_twin, list_versions
+from serve.housekeeping import chat_models
+from serve.settings import Settings
+
+
+def print_versions() -> None:
+    """Print the kept twins, the newest first: name, base, precision, MB and date, and below them the verdict."""
+    versions = list_versions()
+    if not versions:
+        echo(f"no twin is kept yet: `{make_command('all')}` keeps the one it makes")
+    for version in versions:
+        about, mark = version.about, "→ " if version.live else "  "
+        made = f"{about['created'][:16].replace('T', ' ')} UTC"
+        facts = [about["base"], about["quantization"], f"{version.megabytes:.0f} MB", made]
+        echo(f"{mark}{version.name.removeprefix('versions/')}  {', '.join(filter(None, facts))}")
+        echo(f"      {about['verdict'] or NOT_MEASURED}")
+    if versions:
+        echo(f"→ is the twin now; another one: `{make_command('use', TWIN='NAME')}`")
+
+
+def keep(params: Params) -> None:
+    """Keep the pipeline's twin as a version, and remove those that are too many."""
+    if not (GGUF_DIR / "twin.gguf").is_file():
+        return
+    before = {version.name for version in list_versions()}
+    try:
+        cache = dvc_cache_dir()
+    except subprocess.CalledProcessError:  # a folder without DVC
+        cache = None
+    version = keep_twin(_about(params), cache)
+    if version.name not in before:
+        echo(f"kept as {version.name} (`{make_command('twins')}`)")
+    remove_superseded(params, chat_models([Settings().home]))
+
+
+def _about(params: Params) -> dict[str, Any]:
+    """What about.json says of the pipeline's twin, besides dates, digests and the verdict."""
+    from blogtwin.inference.ollama import model_settings
+    from blogtwin.models.registry import resolve_base
+
+    base = resolve_base(params.train.base)
+    training = TRAIN_DIR / "metrics.json"
+    return {
+        "base": base.name,
+        "repo": base.repo,
+        "license": base.license,
+        "base_digest": base.digest,
+        "quantization": params.export.quantization,
+        "author": params.prepare.author,
+        "posts": json.loads(training.read_text(encoding="utf-8"))["train_posts"] if training.is_file() else 0,
+        "ollama_name": params.ollama.name,
+        "ollama_settings": model_settings(base.template, params.prepare.system, params),
+    }
+
+
+def use(which: str, params: Params) -> Version:
+    """Make a kept twin the live one. Raises UserError."""
+    version = find_version(which)
+    make_live(version, params)
+    return version
+
+
+def pack(which: str, params: Params) -> Path:
+    """Write a kept twin, or the live one, to blogtwin-NAME.zip in this folder; the file. Raises UserError."""
+    from blogtwin.twins import package
+    from eval.summary_table import summary_rows
+
+    version = find_version(which)
+    version.about.setdefault("ollama_settings", ollama_settings(version, params))
+    author = author_of(Path.cwd())
+    name = "-".join(
+        filter(None, [author[0] if author else "", version.name.removeprefix("versions/").replace("/", "-")])
+    )
+    scorecard = version.folder / "eval/metrics.json"
+    try:
+        columns, rows = summary_rows(json.loads(scorecard.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):  # none, or of an older version
+        columns, rows = [], []
+    return package.pack(version, Path(f"blogtwin-{name}.zip"), columns, rows)
+
+
+def unpack(file: Path, params: Params) -> Version:
+    """Add a package to the store, and make it the live twin. Raises UserError."""
+    from blogtwin.twins import package
+
+    version = package.unpack(file)
+    make_live(version, params, to_lm_studio=True)
+    return version

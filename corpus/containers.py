@@ -22,9 +22,15 @@ from corpus.post import SkippedPost
 IGNORED_DIRS = {  # folders that hold no posts; each is named once in discarded.jsonl, not file by file
     ".git", ".svn", ".obsidian", ".trash", ".dvc", "node_modules", "__pycache__", ".venv", "__MACOSX", "_site",
     "_layouts", "_includes", "_sass", "_data", "archetypes", "layouts", "themes", ".astro", ".next", ".jekyll-cache",
-    ".ipynb_checkpoints", ".quarto", "_freeze",
+    ".ipynb_checkpoints", ".quarto", "_freeze", ".github", ".gitlab", ".circleci", ".vscode", ".idea", "vendor",
 }
 # fmt: on
+# Folders into which a generator of sites writes its pages, with the files by one of which its project is known.
+RENDERED_DIRS = {
+    "public": ("hugo.toml", "hugo.yaml", "config.toml", "config.yaml", "_config.yml", "gatsby-config.js"),
+    "output": ("pelicanconf.py", "conf.py"),
+    "dist": ("astro.config.mjs", "astro.config.ts", "astro.config.js"),
+}
 # What a browser puts beside a page that it saves, in the languages that browsers speak: pictures, scripts and frames.
 PAGE_DIR = re.compile(r"(.+)(?:_files|\.files|_file|-filer|-Dateien|_fichiers|_archivos|_arquivos|_bestanden|_pliki)")
 CHUNK_BYTES = 1_000_000
@@ -35,7 +41,8 @@ MAX_NAME = 500  # characters of an entry's name
 def is_ignored_dir(name: str, has_file: Callable[[str], bool]) -> bool:
     """Whether a folder holds no posts. has_file: whether a file of a name lies beside it."""
     page = PAGE_DIR.fullmatch(name)
-    return name in IGNORED_DIRS or (page is not None and (has_file(f"{page[1]}.html") or has_file(f"{page[1]}.htm")))
+    is_saved = page is not None and (has_file(f"{page[1]}.html") or has_file(f"{page[1]}.htm"))
+    return name in IGNORED_DIRS or is_saved or any(has_file(file) for file in RENDERED_DIRS.get(name, ()))
 
 
 class ArchiveTooLarge(SkippedPost):

@@ -12,6 +12,7 @@ PAGE_NAMES = {  # file names without extension
     "about", "about-me", "contact", "privacy", "privacy-policy", "imprint", "impressum", "colophon", "404", "archive",
     "archives", "tags", "categories", "search", "blogroll", "subscribe", "license", "licence", "contributing",
     "changelog", "code-of-conduct", "code_of_conduct", "security", "_index",
+    "robots", "humans", "requirements", "todo",
 }
 # fmt: on
 GENERATED_TEXT = re.compile(
@@ -51,7 +52,8 @@ def find_skip(post: Post, path: PurePath, author: str, post_types: Sequence[str]
     if post.not_public:
         return SkippedPost(post.not_public, post.name, "not public")
     is_page = post.kind == "page" and "page" not in post_types
-    if is_page or (not post.date and path.stem.lower() in PAGE_NAMES):
+    is_readme = len(path.parts) == 1 and path.stem.lower() == "readme"  # of the repository; those in folders are posts
+    if is_page or (not post.date and (is_readme or path.stem.lower() in PAGE_NAMES)):
         return SkippedPost("a page, not a post", post.name)
     if post.kind == "repost":
         return SkippedPost("a repost of somebody else's post", post.name, "not yours")

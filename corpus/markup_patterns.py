@@ -156,6 +156,7 @@ SHARE_LINE = re.compile(
       | follow[ ](?:me|us)[ ]on[ ]{_NETWORK} [^\w\n]*
       | (?: posted[ ]in | filed[ ]under | tagged(?:[ ]with)? | related[ ]posts )[ \t]*: [^\n]*
       | click[ ]to[ ]share [^\n]*
+      | posted[ ]by[ ] [^\n]{{1,60}} [ ](?:at|on)[ ] [^\n]{{0,30}} \d [^\n]{{0,30}}
     )$
     """
 )

@@ -27,7 +27,7 @@ from corpus.readers.markdown import read_markdown, read_mdx, read_text
 from corpus.readers.mbox import is_separator, iter_heads, iter_mail, iter_mbox
 from corpus.readers.mhtml import read_mhtml
 from corpus.readers.movable_type import is_movable_type, iter_movable_type
-from corpus.readers.rst_org import read_org, read_rst
+from corpus.readers.rst_org import iter_org_posts, read_org, read_rst
 from corpus.readers.textile import read_textile
 from corpus.readers.typst import read_typst
 from corpus.unpacking import PACKED_SUFFIXES, as_zip
@@ -183,6 +183,8 @@ def _iter_single(file: SourceFile, context: ReadContext) -> Iterator[Post | Skip
     data = file.read(context.max_bytes)
     if reader is read_text and is_movable_type(data):
         yield from iter_movable_type(data)
+    elif reader is read_org and b":EXPORT_FILE_NAME:" in data:
+        yield from iter_org_posts(file.name, data)
     else:
         yield (context.layout.read_html if reader is read_html_file else reader)(file.name, data)
 

@@ -46,6 +46,16 @@ PANDOC_HEAD = re.compile(
 )
 LOGSEQ_HEAD = re.compile(r"(?:- )?(?P<content>(?:[ ]{0,2}[^\W\d_][\w/-]*::(?:[ \t][^\n]*)?(?:\n|\Z))+)")
 BOLD_KEY = re.compile(r"(?:[-*+][ \t]+)?(?P<mark>\*\*|__)(?P<key>[^\W\d_][\w -]{0,30}?)(?::(?P=mark)|(?P=mark):)[ \t]*")
+# A line that says when the post was written, and no more: "*Posted on March 9th, 2026 at 7:00 pm*"
+DAY_LINE = re.compile(
+    r"(?i)[*_(\[\s]*(?:(?:posted|published|written|dated?)(?:[ ]on)?:?[*_]*[ ]+)?(?P<day>[^\n]*\d[^\n]*?)[*_)\]\s]*"
+)
+WORD_OF_DAY = re.compile(
+    r"(?i)jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?|(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?|st|nd|rd|th|of|at|the"
+    r"|am|pm|t|z|utc|gmt"
+)
+MAX_DAY_LINE = 60  # characters
 MAX_UNFENCED_CHARACTERS = 10_000
 STATES = {"draft", "published", "publish", "private", "hidden", "pending", "future", "scheduled"}
 REFUSED = "front matter that {} refuses"
@@ -202,6 +212,18 @@ def split_properties(text: str, certain: bool = False) -> Head | None:
     if content != lines or dashes or not values or not (certain or _is_certain(values)):
         return None
     return Head(values, "".join(rest).strip("\n"))
+
+
+def split_day_line(text: str) -> tuple[str | None, str]:
+    """(the day that a line at the very start gives, the text after it); (None, the whole text) where none does."""
+    line, _, rest = text.lstrip().partition("\n")
+    match = (
+        DAY_LINE.fullmatch(line) if len(line) <= MAX_DAY_LINE and (not rest or re.match(r"[ \t]*\n", rest)) else None
+    )
+    if not match or not all(map(WORD_OF_DAY.fullmatch, re.findall(r"[^\W\d_]+", match["day"]))):
+        return None, text
+    day = parse_date(match["day"])
+    return (day, rest.strip("\n")) if day else (None, text)
 
 
 def _is_certain(values: Mapping[str, Any]) -> bool:

@@ -14,7 +14,7 @@ SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # some builds o
 KNOWN_KEYS = {  # a head without fences has one of them
     "title", "date", "tags", "tag", "category", "categories", "author", "authors", "slug", "status", "summary",
     "layout", "modified", "permalink", "lang", "language", "published", "draft", "keywords", "description", "subtitle",
-    "created", "updated", "publishdate", "pubdate", "excerpt", "url", "visibility", "type", "date created",
+    "created", "updated", "publishdate", "pubdate", "excerpt", "url", "visibility", "type", "date created", "subject",
 }
 # fmt: on
 KEY_LINE = re.compile(

@@ -8,7 +8,7 @@ from typing import Any
 from blogtwin.text.markdown import FENCE_START
 from corpus.encoding import decode_text
 from corpus.post import NOTION_ID, Post, date_from_name, parse_date, parse_names, title_from_name
-from corpus.readers.front_matter import split_front_matter, split_properties
+from corpus.readers.front_matter import split_day_line, split_front_matter, split_properties
 from corpus.readers.public_marks import DRAFT, NO, YES, head_reason
 
 # fmt: off
@@ -35,6 +35,9 @@ MDX_MODULE_LINE = re.compile(  # a statement of a JavaScript module, up to the n
     """
 )
 MDX_COMMENT = re.compile(r"(?s)\{/\*(?:(?!\{/\*).)*?\*/\}")
+TITLE_HEADING = re.compile(  # # The oar, or the line above "======"
+    r"\s*(?:\#[ \t]+(?P<marked>[^\n]*\S)[^\n]*|(?P<underlined>[^\s#>*+`|-][^\n]{0,200})\n={3,}[ \t]*)\n"
+)
 MAX_TITLE_LINE = 100  # characters of a first line that is the title of a plain text
 MAX_MARKED_LINE = 20_000  # characters, of other markup; the marks of a longer line stay as they are
 
@@ -57,10 +60,17 @@ def read_text(name: PurePath, data: bytes) -> Post:
     text = normalise_line_ends(decode_text(data)).strip("\n")
     if split_front_matter(text).metadata or re.match(r"(?:---|\+\+\+)[ \t]*\n", text):
         return read_markdown(name, data)  # front matter makes it Markdown, whatever the extension
+    if TITLE_HEADING.match(text):
+        return read_markdown(name, data)
     first, _, rest = text.partition("\n")
     has_title = 0 < len(first.strip()) <= MAX_TITLE_LINE and rest.startswith("\n") and rest.strip()
     title, body = (first.strip(), rest) if has_title else (title_from_name(name), text)
-    return Post(text=body.strip("\n"), title=title, date=date_from_name(name), date_from="name")
+    if date_from_name(name):
+        return Post(text=body.strip("\n"), title=title, date=date_from_name(name), date_from="name")
+    if not has_title and len(first) <= MAX_TITLE_LINE and split_day_line(rest)[0]:  # the day stands below the title
+        title, body = first.strip(), rest
+    day, body = split_day_line(body)
+    return Post(text=body.strip("\n"), title=title, date=day, date_from="front matter")
 
 
 def normalise_line_ends(text: str) -> str:
@@ -70,10 +80,10 @@ def normalise_line_ends(text: str) -> str:
 def post_from_front_matter(name: PurePath, metadata: Mapping[Any, Any], body: str, mended: Sequence[str] = ()) -> Post:
     """The post of a file: its name, its front matter, and the text after it. mended: see `Post`."""
     metadata = _lowered(metadata)
-    title = str(metadata.get("title") or "").strip()
-    heading = re.match(r"\s*#[ \t]+([^\n]*\S)[^\n]*\n", body + "\n")
+    title = str(metadata.get("title") or metadata.get("subject") or "").strip()
+    heading = TITLE_HEADING.match(body + "\n")
     if heading:
-        first = heading[1].strip("# \t")
+        first = (heading["marked"] or heading["underlined"]).strip("# \t")
         if first and (not title or first.casefold() == title.casefold()):  # the title is not part of the text
             title, body = title or first, body[heading.end() :]
             properties = None if metadata else split_properties(body, bool(NOTION_ID.search(name.stem)))
@@ -81,11 +91,15 @@ def post_from_front_matter(name: PurePath, metadata: Mapping[Any, Any], body: st
                 metadata, body = _lowered(properties.metadata), properties.body
     dates = {re.sub(r"[\s_-]", "", key): value for key, value in reversed(metadata.items())}
     stated = next((day for day in (parse_date(dates.get(key)) for key in DATE_KEYS) if day), None)
+    day = stated or date_from_name(name)
+    if not day:
+        day, body = split_day_line(body)
+        stated = day
     tags = [tag for key in TAG_KEYS for tag in _parse_tags(metadata.get(key))]
     return Post(
         text=body.strip("\n"),
         title=title or title_from_name(name),
-        date=stated or date_from_name(name),
+        date=day,
         date_from="front matter" if stated else "name",
         tags=list(dict.fromkeys(tags)),
         not_public=head_reason(metadata) or ("" if DRAFT_FOLDERS.isdisjoint(name.parts[:-1]) else DRAFT),

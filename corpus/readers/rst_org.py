@@ -1,6 +1,7 @@
 """reStructuredText and Org → `Post`."""
 
 import re
+from collections.abc import Iterator
 from pathlib import PurePath
 
 from corpus.encoding import decode_text
@@ -14,6 +15,20 @@ MAX_RST_CHARACTERS = 2_000_000  # docutils takes a second for 100,000
 ORG_HEAD = re.compile(r"(?im)^#\+(title|date|author|filetags|tags|draft|hugo_draft):[ \t]*(.*)$")
 ORG_NAMES = {"filetags": "tags", "hugo_draft": "draft"}  # as front matter names them
 ORG_IGNORED_LINE = re.compile(r"#\+|# |(?:scheduled|closed|deadline):")
+ORG_SUBTREE = re.compile(  # its heading, and its drawer
+    r"""(?x)
+    (?P<stars>\*+)[ \t]+ (?:(?P<state>TODO|DRAFT|DONE|NEXT|WAIT)[ \t]+)?
+    (?P<title>[^\n]*?) (?:[ \t]+:(?P<tags>[\w:@-]+):)? [ \t]*\n
+    (?:[ \t]*(?:CLOSED|SCHEDULED|DEADLINE):[^\n]*\n)?
+    [ \t]*:PROPERTIES:[ \t]*\n
+    (?P<drawer>(?:(?![ \t]*:END:)[^\n]*\n){1,40})
+    [ \t]*:END:[^\n]*
+    """
+)
+EXPORT_VALUE = re.compile(r"(?m)^[ \t]*:EXPORT_(\w+):[ \t]*(.*?)[ \t]*$")
+ORG_HEADING = re.compile(r"(?P<stars>\*+)[ \t]+(?P<words>.*)")
+ORG_HIDDEN = re.compile(r"\A(?:[A-Z]+[ \t]+)?COMMENT\b|:noexport:(?:[\w@:]+:)?[ \t]*\Z")
+ORG_NOTE, ORG_NOTE_MARK = re.compile(r"(?m)^\[fn:([\w-]+)\]"), re.compile(r"\[fn:([\w-]+)\]")
 ORG_EMPHASIS = (
     (re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])"), r"**\1**"),
     (re.compile(r"(?<![\w/:])/(?=\S)([^/\n]+?)(?<=\S)/(?![\w/])"), r"*\1*"),
@@ -65,7 +80,52 @@ def read_org(name: PurePath, data: bytes) -> Post:
     return post_from_front_matter(name, metadata, _org_to_markdown(text))
 
 
+def iter_org_posts(name: PurePath, data: bytes) -> Iterator[Post]:
+    """The posts of a file in which each subtree with a file name of its own is one, as ox-hugo writes them."""
+    text, posts = normalise_line_ends(decode_text(data)), 0
+    headings = [(m.start(), len(m["stars"])) for m in re.finditer(rf"(?m)^{ORG_HEADING.pattern}$", text)]
+    for number, (start, level) in enumerate(headings):
+        match = ORG_SUBTREE.match(text, start)
+        values = dict(EXPORT_VALUE.findall(match["drawer"])) if match else {}
+        if match and values.get("FILE_NAME"):
+            end = next((later for later, other in headings[number + 1 :] if other <= level), len(text))
+            yield _org_subtree(match, values, text[match.end() : end], name)
+            posts += 1
+    if not posts:
+        yield read_org(name, data)
+
+
+def _org_subtree(match: re.Match, values: dict[str, str], body: str, name: PurePath) -> Post:
+    closed = re.search(r"CLOSED:[ \t]*\[([^\]\n]*)\]", match[0])
+    metadata = {
+        "title": values.get("TITLE") or match["title"],
+        "date": (values.get("DATE") or (closed[1] if closed else "")).strip("<>[]"),
+        "tags": [tag for tag in (match["tags"] or "").split(":") if tag],
+        "draft": str(match["state"] in ("TODO", "DRAFT")).lower(),
+    }
+    deeper = len(match["stars"])  # the headings below begin with one star more
+    body = re.sub(rf"(?m)^\*{{{deeper}}}(?=\*)", "", body)
+    post = post_from_front_matter(name, metadata, _org_to_markdown(body))
+    post.name = values["FILE_NAME"]
+    return post
+
+
+def _without_hidden(text: str) -> str:
+    """Org without the subtrees that its export leaves out: those marked COMMENT or :noexport:."""
+    kept: list[str] = []
+    hidden = 0  # level of the heading whose subtree is left out
+    for line in text.split("\n"):
+        heading = ORG_HEADING.match(line)
+        if heading and (not hidden or len(heading["stars"]) <= hidden):
+            hidden = len(heading["stars"]) if ORG_HIDDEN.search(heading["words"]) else 0
+        if not hidden:
+            kept.append(line)
+    return "\n".join(kept)
+
+
 def _org_to_markdown(text: str) -> str:
+    text = ORG_NOTE.sub(r"[^\1]:", _without_hidden(text))
+    text = ORG_NOTE_MARK.sub(r"[^\1]", text)
     lines: list[str] = []
     in_code = in_quote = in_drawer = False
     for line in text.split("\n"):

@@ -227,3 +227,48 @@ def test_nikola_s_head_is_one_in_rst_and_its_tags_are_marks():
     post = read_rst(PurePath("a.rst"), (head.format("pots") + PROSE).encode())
     assert (post.title, post.date, post.not_public) == ("The kettle", "2014-01-02", "")
     assert read_rst(PurePath("a.rst"), (head.format("draft") + PROSE).encode()).not_public == "a draft"
+
+
+@pytest.mark.parametrize(
+    "line, day",
+    [
+        ("March 9, 2016", "2016-03-09"),
+        ("*Posted on Wednesday, March 9th, 2016 at 7:00 pm*", "2016-03-09"),
+        ("**Date:** 2016-03-09", "2016-03-09"),
+        ("9.3.2016", "2016-03-09"),
+        ("March 9, 2016 was cold.", None),
+        ("In 2016", None),
+        ("March 9, 2016\nwas cold.", None),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.md", "a.txt"])
+def test_a_line_that_is_a_day_below_the_title_is_no_text(name, line, day):
+    reader = read_markdown if name == "a.md" else read_text
+    title = "# The kettle\n\n" if name == "a.md" else "The kettle\n\n"
+    post = reader(PurePath(name), f"{title}{line}\n\n{PROSE}".encode())
+    assert (post.title, post.date) == ("The kettle", day)
+    assert post.text == (PROSE if day else f"{line}\n\n{PROSE}")
+
+
+def test_a_line_that_is_a_day_stays_where_the_head_or_the_name_has_one():
+    assert read("---\ndate: 2016-03-09\n---\n1 May 2017\n\n").text.startswith("1 May 2017")
+    assert read_text(PurePath("2016-03-09.txt"), f"T\n\n1 May 2017\n\n{PROSE}".encode()).date == "2016-03-09"
+
+
+def test_a_title_and_its_day_may_stand_without_a_blank_line_in_plain_text():
+    post = read_text(PurePath("a.txt"), f"The kettle\nMarch 9, 2016\n\n{PROSE}".encode())
+    assert (post.title, post.date, post.text) == ("The kettle", "2016-03-09", PROSE)
+
+
+@pytest.mark.parametrize("name", ["a.md", "a.txt"])
+def test_a_title_may_be_underlined(name):
+    reader = read_markdown if name == "a.md" else read_text
+    post = reader(PurePath(name), f"The old kettle\n==============\n\n{PROSE}".encode())
+    assert (post.title, post.text) == ("The old kettle", PROSE)
+
+
+def test_a_head_as_of_a_mail_is_one():
+    post = read_text(
+        PurePath("a.txt"), f"Subject: The kettle\nDate: Wed, 9 Mar 2016 07:00:00 +0000\n\n{PROSE}".encode()
+    )
+    assert (post.title, post.date, post.text) == ("The kettle", "2016-03-09", PROSE)

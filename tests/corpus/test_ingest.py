@@ -382,6 +382,25 @@ def test_an_empty_folder_and_one_that_is_not_there_are_one_sentence(folder):
     assert_one_sentence(script(folder), "ingest.source is posts")
 
 
+def test_of_a_blog_in_its_repository_only_the_posts_are_read(tmp_path):
+    files = ["README.md", "TODO.md", "requirements.txt", "static/robots.txt", ".github/ISSUE_TEMPLATE.md"]
+    files += ["vendor/x/notes.md", "public/posts/a.html", "config.toml", "content/a/README.md", "notes/public/b.md"]
+    for number, name in enumerate(files):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{WORDS} {number}")
+    posts, left = ingest.ingest_folder(tmp_path, 10, 1e6)
+    assert sorted(post["source"] for post in posts) == ["content/a/README.md", "notes/public/b.md"]
+    assert {row["source"]: row["reason"] for row in left if "/" not in row["source"]} == {
+        "README.md": "a page, not a post",
+        "TODO.md": "a page, not a post",
+        "requirements.txt": "a page, not a post",
+        ".github": "not a folder of posts",
+        "vendor": "not a folder of posts",
+        "public": "not a folder of posts",
+        "config.toml": "not a post format (.toml)",
+    }
+
+
 @contextlib.contextmanager
 def nasty_folder(folder):
     """Every kind of file at once; yields how many entries have to be accounted for."""

@@ -8,6 +8,7 @@ import pytest
 from corpus import readers
 from corpus.cleaning import clean_markdown
 from corpus.ingest import ingest_folder
+from tests.support.blog_exports import put
 
 PROSE = "The tide was out, and the gulls stood about like clerks."
 
@@ -71,6 +72,30 @@ def test_marks_of_quarto_become_words_or_go(marked, words):
 def test_a_fence_of_another_kind_is_left_as_it_is():
     code = "```\n`r x` @fig-a\n```"
     assert learnt("a.qmd", f"{HEAD}{code}") == code
+
+
+def test_of_org_the_hidden_parts_go_and_notes_are_footnotes():
+    text = f"#+TITLE: A\n{PROSE}[fn:1]\n\n* COMMENT Plan\nNo.\n** Below\nNo.\n* Old :noexport:\nNo."
+    text += "\n* New\nYes.\n\n[fn:1] A note."
+    assert learnt("a.org", text) == f"{PROSE}[^1]\n\n## New\nYes.\n\n[^1]: A note."
+
+
+def test_each_subtree_of_org_with_a_name_of_its_own_is_a_post(tmp_path):
+    def subtree(state, title, name, tail=""):
+        drawer = f":PROPERTIES:\n:EXPORT_FILE_NAME: {name}\n:END:\n"
+        return f"** {state} {title} :tea:\nCLOSED: [2019-07-14 Sun 10:00]\n{drawer}{PROSE} {title}\n{tail}"
+
+    below = "*** Below\nMore."
+    text = f"* Posts\n{subtree('DONE', 'One', 'one', below)}\n{subtree('TODO', 'Two', 'two')}"
+    first, second = readers.iter_posts(put(tmp_path, "all.org", text), 5e6)
+    assert (first.name, first.title, first.date, first.tags) == ("one", "One", "2019-07-14", ["tea"])
+    assert first.text == f"{PROSE} One\n## Below\nMore." and not first.not_public
+    assert (second.name, second.not_public) == ("two", "a draft")
+
+
+def test_a_name_for_an_export_in_the_text_of_an_org_file_costs_no_post(tmp_path):
+    (post,) = readers.iter_posts(put(tmp_path, "a.org", f"#+TITLE: A\n{PROSE} :EXPORT_FILE_NAME: is a key."), 5e6)
+    assert post.title == "A"
 
 
 def test_a_page_rendered_beside_its_source_is_not_read(tmp_path):

@@ -24,7 +24,7 @@ $(filter-out setup help,$(MAKECMDGOALS)): setup
 	@python scripts/author_project.py -- "$(AUTHOR)" $@ '$(subst ','\'',$(value FROM))'
 else
 
-all: setup ## posts → twin, then what came out (BASE=llama3.2:1b: on another base; AUTHOR=anna: in authors/anna)
+all: setup ## posts → twin, then what came out (BASE=llama3.2:1b, or auto: on another base; AUTHOR=anna)
 	@$(if $(BASE),python scripts/set_param.py train.base=$(BASE))
 	@python scripts/06_ollama_create.py --drop-stale
 	@dvc repro eval && dvc repro

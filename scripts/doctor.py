@@ -51,6 +51,8 @@ def print_report(report: dict) -> None:
         echo(f"posts      about {corpus['tokens']:,} tokens to train on ({corpus['from']})")
     else:
         echo(f"posts      {corpus['from']}")
+    for line in report["bases"]:
+        echo(line)
     echo(
         f"advice     {recommended['base']}, preset {recommended['preset']}, rows of {recommended['max_length']} tokens,"
         f" batch {recommended['batch_size']}, about {recommended['minutes']:g} minutes of training"
@@ -58,6 +60,7 @@ def print_report(report: dict) -> None:
     echo(f"           because {recommended['reason']}")
     echo(f"           {recommended['base']}: {recommended['weights']}")
     echo(f"           `{shell_command('python scripts/doctor.py --apply')}` writes that to params.yaml")
+    echo(f"           `{make_command('all', BASE='auto')}` takes that base")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection
 from itertools import accumulate
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import yaml
 
@@ -19,6 +19,8 @@ from blogtwin.hints import make_command, shell_command
 from blogtwin.paths import AUTHORS_DIR, RAW_DIR, ROOT
 from blogtwin.presets import load_presets
 from corpus.ingest import find_files, printable_name
+from train import base_table, recommend
+from train.base_table import PREFIX
 
 INSTALL_UNSLOTH = "pip install -r requirements.txt -r train/requirements-cuda.txt"
 DRIVER_HINT = "https://pytorch.org/get-started/locally says which driver and which build of PyTorch fit"
@@ -177,7 +179,7 @@ def collect() -> dict:
     """Everything that `make doctor` reports, as its --json prints it. Raises UserError if a limit in the environment is
     not a number."""
     from blogtwin import hardware
-    from train import backend, recommend
+    from train import backend
 
     params = load_params()
     try:
@@ -192,10 +194,16 @@ def collect() -> dict:
     if not tokens:
         estimated_from = f"{estimated_from}; {DEFAULT_TOKENS:,} tokens are assumed"
     models = yaml.safe_load((ROOT / "blogtwin/models/registry.yaml").read_text(encoding="utf-8"))
-    recommended = recommend.recommend(
-        machine, models, load_presets(), tokens or DEFAULT_TOKENS, hardware.measure_gflops(machine["cores"]), trainer
-    ).json()
     cache, in_ollama = cached_models(), models_in_ollama(params)
+    known = (
+        machine,
+        models,
+        load_presets(),
+        tokens or DEFAULT_TOKENS,
+        hardware.measure_gflops(machine["cores"]),
+        trainer,
+    )
+    rows, chosen, recommended = _advice(known, cache, in_ollama)
     return {
         "machine": machine,
         "trainer": {"name": trainer, "reason": reason},
@@ -203,5 +211,32 @@ def collect() -> dict:
         "cache": cache,
         "in_ollama": in_ollama,
         "corpus": {"tokens": tokens, "from": estimated_from},
-        "recommended": {**recommended, "weights": describe_weights(models[recommended["base"]], cache, in_ollama)},
+        "bases": base_table.table_lines(rows, chosen),
+        "recommended": recommended,
     }
+
+
+def _advice(known: tuple, cache: dict[str, float], in_ollama: Collection[str]) -> tuple[list, Any, dict[str, Any]]:
+    """(the table's rows, the one that is advised, how to train on it). `known`: the arguments of `recommend`."""
+    machine, models, presets, tokens, gflops, trainer = known
+    rows = base_table.base_rows(
+        machine,
+        models,
+        presets["quality"],
+        tokens,
+        gflops,
+        trainer,
+        cache,
+        in_ollama,
+        base_table.ladder_figures(base_table.read_results()),
+        base_table.measured_speed(),
+    )
+    chosen, why = base_table.advise(rows)
+    name = next(name for name, model in models.items() if chosen.name in (name, PREFIX + model.get("ollama", "")))
+    advice = recommend.recommend(*known, candidates=[name]).json()
+    largest = recommend.recommend(*known)
+    fetched = f"; {largest.base} would fit, too" if largest.base not in (name, advice["base"]) else ""
+    values = {"base": chosen.name, "minutes": chosen.minutes if advice["preset"] == "quality" else advice["minutes"]}
+    weights = describe_weights(models[name], cache, in_ollama)
+    reason = f"{advice['reason']}; {why}{fetched}"
+    return rows, chosen, {**advice, **values, "reason": reason, "weights": weights}

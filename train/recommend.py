@@ -1,6 +1,7 @@
 """Which base model, preset, row length and batch size suit a machine, its trainer and a corpus, and about how long
 training takes."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -48,20 +49,33 @@ class Recommendation:
         return asdict(self)
 
 
-def recommend(hardware: dict, models: dict, presets: dict, tokens: int, gflops: float, trainer: str) -> Recommendation:
-    """Recommend the largest of CANDIDATES that fits where `trainer` computes, and that trains in MAX_MINUTES; at least
-    the smallest.
+def memory_where_trained(hardware: dict, trainer: str) -> tuple[dict | None, float]:
+    """(the GPU that `trainer` computes on, None for the CPU; the memory there in GB)."""
+    gpus = [g for g in hardware["gpus"] if g["kind"] in TRAINERS[trainer].gpu_kinds]
+    gpu = max(gpus, key=lambda g: g["memory_gb"], default=None)
+    return gpu, gpu["memory_gb"] if gpu else hardware["ram_gb"]
+
+
+def recommend(
+    hardware: dict,
+    models: dict,
+    presets: dict,
+    tokens: int,
+    gflops: float,
+    trainer: str,
+    candidates: Sequence[str] = CANDIDATES,
+) -> Recommendation:
+    """Recommend the largest of the candidates that fits where `trainer` computes, and that trains in MAX_MINUTES; at
+    least the smallest.
 
     `hardware` is blogtwin.hardware.hardware_info(), `models` the registry, `tokens` the size of the corpus, `gflops`
     the measured speed of the CPU in GFLOP/s.
     """
     needs = TRAINERS[trainer]
-    gpus = [g for g in hardware["gpus"] if g["kind"] in needs.gpu_kinds]
-    gpu = max(gpus, key=lambda g: g["memory_gb"], default=None)
-    memory_gb = gpu["memory_gb"] if gpu else hardware["ram_gb"]
+    gpu, memory_gb = memory_where_trained(hardware, trainer)
     where = f"{gpu['name']} with {memory_gb:g} GB" if gpu else f"a CPU with {memory_gb:g} GB of memory"
-    base, limit = CANDIDATES[0], ""
-    for name in CANDIDATES[1:]:
+    base, limit = candidates[0], ""
+    for name in candidates[1:]:
         minutes = estimate_minutes(estimate_speed(hardware, models[name], gflops, gpu), presets["quality"], tokens)
         if models[name][needs.required_gb] > memory_gb:
             limit = f"{name} needs {models[name][needs.required_gb]} GB"

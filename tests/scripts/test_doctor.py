@@ -18,7 +18,7 @@ from blogtwin.models import ollama_store
 from blogtwin.paths import RAW_DIR
 from tests.support.ollama_store import write_model
 from tests.support.workspace import ROOT, environment
-from train import backend, diagnosis, recommend
+from train import backend, base_table, diagnosis, recommend
 
 MODELS = yaml.safe_load((ROOT / "blogtwin/models/registry.yaml").read_text())
 PRESETS = yaml.safe_load((ROOT / "blogtwin/presets.yaml").read_text())
@@ -227,6 +227,105 @@ def test_minutes_are_of_all_epochs_up_to_the_presets_tokens_and_of_the_passages_
     assert recommend.estimate_minutes(100, {"epochs": 2, "max_tokens": 6_000}, 30_000) == pytest.approx(1.4)
 
 
+# --- the table of bases -----------------------------------------------------------------------------------------------
+
+
+def rows_of(in_ollama=(), cache=None, ladder=None, measured=None, ram_gb=64.0, gflops=1e6):
+    machine = {**LAPTOP, "ram_gb": ram_gb}
+    quality = PRESETS["quality"]
+    return base_table.base_rows(
+        machine, MODELS, quality, 40_000, gflops, "cpu", cache or {}, in_ollama, ladder, measured
+    )
+
+
+def named(rows, name):
+    return next(row for row in rows if row.name == name)
+
+
+def test_each_base_says_where_it_is_and_what_it_costs_here():
+    assert base_table.PREFIX == ollama_store.PREFIX
+    rows = rows_of(["llama3.2:1b", "mine:7b"], {"Qwen/Qwen2.5-0.5B-Instruct": 1.0})
+    assert [row.name for row in rows if row.is_here] == [
+        "smollm2:135m",
+        "qwen2.5:0.5b",
+        "ollama/llama3.2:1b",
+        "ollama/mine:7b",
+    ]
+    assert named(rows, "llama3.2:3b").where == "6.4 GB to download" and not named(rows, "llama3.2:3b").is_here
+    assert named(rows, "qwen2.5:0.5b").where == "in the hub's cache"
+    assert named(rows, "ollama/llama3.2:1b").memory_gb == 8 and named(rows, "ollama/mine:7b").minutes is None
+    assert (
+        rows[0].name == "smollm2:135m" and rows[-1].name == "ollama/mine:7b"
+    )  # from small to large, then Ollama's own
+
+
+def test_minutes_follow_a_training_that_was_measured_here():
+    """Twice as slow as estimated is twice as slow for every base."""
+    guessed = rows_of(gflops=190.0)
+    speed = recommend.estimate_speed(LAPTOP, MODELS["smollm2:135m"], 190.0, None)
+    slow = rows_of(gflops=190.0, measured=("smollm2:135m", speed / 2))
+    for before, after in zip(guessed, slow, strict=True):
+        assert after.minutes == pytest.approx(2 * before.minutes, abs=0.2)
+    assert rows_of(gflops=190.0, measured=("another", 5.0)) == guessed
+
+
+def test_auto_takes_the_largest_base_that_is_here_and_fits_and_nothing_that_must_be_fetched():
+    assert base_table.advise(rows_of())[0].name == "smollm2:135m"
+    assert base_table.advise(rows_of(["llama3.2:1b"]))[0].name == "ollama/llama3.2:1b"
+    assert base_table.advise(rows_of(["llama3.2:1b"], ram_gb=4.0))[0].name == "smollm2:135m"
+    assert base_table.advise(rows_of(["llama3.2:1b"], gflops=190.0))[0].name == "smollm2:135m"
+    cached = {MODELS["dialogpt:medium"]["repo"]: 1.0}
+    assert base_table.advise(rows_of(cache=cached))[0].name == "smollm2:135m"  # larger, and no candidate
+    measured = {"dialogpt:medium": ("0.9", "0.9")}
+    assert base_table.advise(rows_of(cache=cached, ladder=measured))[0].name == "dialogpt:medium"
+    assert "no base fits" in base_table.advise(rows_of(ram_gb=1.0))[1]
+
+
+def test_auto_takes_the_smaller_base_where_the_ladder_found_that_it_tells_more():
+    told = {"smollm2:135m": ("0.80", "0.70"), "llama3.2:1b": ("0.60", "0.90")}
+    chosen, why = base_table.advise(rows_of(["llama3.2:1b"], ladder=told))
+    assert chosen.name == "smollm2:135m" and "0.80" in why and "ollama/llama3.2:1b" in why
+    told["llama3.2:1b"] = ("0.90", "0.90")
+    assert base_table.advise(rows_of(["llama3.2:1b"], ladder=told))[0].name == "ollama/llama3.2:1b"
+
+
+def test_the_ladders_figures_are_read_from_the_table_that_the_ladder_writes():
+    """Its own columns and labels: eval/ladder_tables.py makes them."""
+    from eval import ladder_tables
+
+    assert ladder_tables.WRITERS["drafter"] == base_table.LADDER_SYSTEM
+    columns = ["from notes as people jot them", "sets, blogs", *ladder_tables.HEADS, "style", "less one draft"]
+    rows = [
+        [f"{base}: {label}", "20, 1", "0.85 [0.8, 0.9]", "0.75", *[""] * 6]
+        for base in ("smollm2:135m", "ollama/x:1")
+        for label in ladder_tables.WRITERS.values()
+    ]
+    figures = base_table.ladder_figures({"ladder": {"columns": columns, "rows": rows}})
+    assert figures == {"smollm2:135m": ("0.85", "0.75"), "ollama/x:1": ("0.85", "0.75")}
+    assert base_table.ladder_figures({}) == {} == base_table.ladder_figures({"ladder": {"columns": ["x"], "rows": []}})
+
+
+def test_what_nobody_measured_reads_so():
+    rows = rows_of(["mine:7b"], ladder={"smollm2:135m": ("0.85", "0.75")})
+    lines = base_table.table_lines(rows, rows[0])
+    assert lines[1].startswith("→") and lines[1].split("  ")[-1].strip() == "apache-2.0" and "0.85, 0.75" in lines[1]
+    mine = next(line for line in lines if "ollama/mine:7b" in line)
+    assert mine.count("not measured") == 3 and all("not measured" in line for line in lines[2:])
+
+
+def test_base_auto_writes_the_base_that_is_advised_and_says_so(folder):
+    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("smollm2:135m", "llama3.2:1b"))
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/set_param.py", "train.base=auto"],
+        cwd=folder,
+        env={**environment(folder), "FORCE_CPU": "1", "MAX_RAM_GB": ROOMY},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "BASE=auto is smollm2:135m: a CPU with 5 GB" in done.stdout, done
+    assert load_params(folder / "params.yaml").train.base == "smollm2:135m"
+
+
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
@@ -260,7 +359,7 @@ def test_json_has_all_and_apply_writes_it(folder):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert "params.yaml: train.max_length is 512" in done.stderr
-    assert set(found) == {"machine", "trainer", "missing", "cache", "in_ollama", "corpus", "recommended"}
+    assert set(found) == {"machine", "trainer", "missing", "cache", "in_ollama", "corpus", "bases", "recommended"}
     assert (
         found["machine"]["ram_gb"] == 2
         and 20_000 < found["corpus"]["tokens"] < 60_000

@@ -16,7 +16,7 @@ DATE_KEYS = (  # without blanks, underlines and hyphens, in lower case
     "date", "published", "pubdate", "pubdatetime", "publishdate", "publishedat", "datepublished", "publishedon",
     "publicationdate", "firstpublished", "posted", "postdate", "dateposted", "postedon", "issued", "dateadded",
     "created", "createdat", "datecreated", "createdtime", "createdon", "creationdate", "datetime", "timestamp",
-    "day", "time",
+    "publisheddate", "dateofpublication", "written", "writtenon", "day", "time",
 )
 TAG_KEYS = ("tags", "tag", "categories", "category", "keywords")
 # fmt: on

@@ -236,6 +236,8 @@ def test_a_last_sentence_of_the_author_s_stays(tmp_path, end):
         f"<p>{WORDS}</p><p><a href='/x'>Weiterlesen</a></p>",
         f"<p>{WORDS}</p><p>Continue reading</p>",
         f"<p>{WORDS[:-1]}... (more)</p>",
+        f"<p>{WORDS} (Read more...)</p>",
+        f"<p>{WORDS} Continue reading →</p>",
     ],
 )
 def test_the_start_of_a_post_is_said_and_not_learnt(tmp_path, body):

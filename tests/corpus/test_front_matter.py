@@ -199,7 +199,18 @@ def test_titles_that_yaml_takes_for_marks_of_its_own_stay_whole(head, title):
 
 
 @pytest.mark.parametrize(
-    "key", ["createdAt", "date-created", "creationDate", "post_date", "publishedAt", "Date Added", "timestamp", "day"]
+    "key",
+    [
+        "createdAt",
+        "date-created",
+        "creationDate",
+        "post_date",
+        "publishedAt",
+        "Date Added",
+        "timestamp",
+        "day",
+        "Published Date",
+    ],
 )
 def test_a_day_is_found_under_the_keys_that_programs_write(key):
     assert read(f"---\ntitle: T\n{key}: 2016-03-09\n---\n").date == "2016-03-09"

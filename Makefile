@@ -95,6 +95,7 @@ blog: setup ## use your own posts: make blog FROM=~/posts
 
 exp: setup ## try other parameters: make exp S="-S train.learning_rate=1e-4"
 	@python scripts/run_experiment.py $(S)
+	@python scripts/twins.py keep
 
 diff: setup ## this workspace's numbers beside the last commit's; A=… B=…: paired, better or worse or can't tell
 	@python scripts/compare_runs.py $(if $(A),"$(A)" $(if $(B),"$(B)"))

@@ -11,7 +11,7 @@ from blogtwin.dvc import dvc_cache_dir
 from blogtwin.hints import author_of, make_command
 from blogtwin.paths import GGUF_DIR, TRAIN_DIR
 from blogtwin.twins.live import make_live, ollama_settings, remove_superseded
-from blogtwin.twins.store import NOT_MEASURED, Version, find_version, keep_twin, list_versions
+from blogtwin.twins.store import NOT_MEASURED, Version, find_version, gguf_strings, keep_twin, list_versions
 from serve.housekeeping import chat_models
 from serve.settings import Settings
 
@@ -35,12 +35,15 @@ def keep(params: Params) -> None:
     """Keep the pipeline's twin as a version, and remove those that are too many."""
     if not (GGUF_DIR / "twin.gguf").is_file():
         return
+    about = _about(params)
+    if gguf_strings(GGUF_DIR / "twin.gguf").get("blogtwin.base_digest") != about["base_digest"]:
+        return  # params.yaml names another base than the twin's: it was changed since
     before = {version.name for version in list_versions()}
     try:
         cache = dvc_cache_dir()
     except subprocess.CalledProcessError:  # a folder without DVC
         cache = None
-    version = keep_twin(_about(params), cache)
+    version = keep_twin(about, cache)
     if version.name not in before:
         echo(f"kept as {version.name} (`{make_command('twins')}`)")
     remove_superseded(params, chat_models([Settings().home]))
@@ -58,7 +61,7 @@ def _about(params: Params) -> dict[str, Any]:
         "repo": base.repo,
         "license": base.license,
         "base_digest": base.digest,
-        "quantization": params.export.quantization,
+        "quantization": json.loads((GGUF_DIR / "parity.json").read_text(encoding="utf-8"))["quantization"],
         "author": params.prepare.author,
         "posts": json.loads(training.read_text(encoding="utf-8"))["train_posts"] if training.is_file() else 0,
         "ollama_name": params.ollama.name,

@@ -201,6 +201,8 @@ class ModelPool:
         except UserError as e:
             raise ApiError(409, "unusable", str(e)) from None
         if model.base_digest and model.base_digest != base.digest:
+            if merged and merged.is_file():
+                return self._start(model, merged, None, "", limiter, exit_stack)
             raise ApiError(
                 409,
                 "unusable",

@@ -61,7 +61,7 @@ def draft_job(
 def writing_model(pool: ModelPool, model: Model) -> WritingModel:
     """How a model writes drafts: in llama.cpp where its weights are on this machine, else where it is served. Raises
     ApiError."""
-    from blogtwin.models.registry import resolve_base
+    from blogtwin.models.registry import is_here, resolve_base
 
     engine, is_twin = pool.engine_elsewhere(model), model.name != catalog.BASE and not model.elsewhere
     if engine is not None and (pool.kind == "openai" or model.elsewhere):
@@ -69,6 +69,8 @@ def writing_model(pool: ModelPool, model: Model) -> WritingModel:
     if model.unusable:
         raise ApiError(409, "unusable", f"{model.name} can't be used: {model.unusable}.")
     try:
+        if not is_here(model.base):  # a twin from another machine: nothing is downloaded for a draft
+            raise UserError(f"{model.name} was trained on {model.base}, which is not on this machine: drafts need it.")
         base = resolve_base(model.base)
     except UserError as e:
         if engine is not None:

@@ -48,7 +48,7 @@ def publish(ollama: "Ollama", params: Params, base: "BaseModelFiles", references
     `references`: [{"messages", "text", "begin"}], prompts, their rendering, and the token with which it may begin.
     Raises OllamaError, and UserError where the adapter is asked for and Ollama doesn't have the base.
     """
-    from blogtwin.inference.parity import MAX_DELTA
+    from blogtwin.inference.parity import LIMITS
     from blogtwin.models.ollama_client import OllamaError
 
     wanted = params.ollama.register
@@ -60,7 +60,7 @@ def publish(ollama: "Ollama", params: Params, base: "BaseModelFiles", references
         )
     if not why:
         try:
-            largest = MAX_DELTA if wanted == "auto" else math.inf
+            largest = LIMITS[params.export.quantization][0] if wanted == "auto" else math.inf
             receipt = publish_form(ollama, params, base, references, sha, "adapter", largest)
             return receipt | {"why": f"Ollama has {base.ollama}"}
         except OllamaError as e:

@@ -1,6 +1,8 @@
 """Real twins through the whole way: exported, kept, packed, unpacked elsewhere, served; and the tag in Ollama."""
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,11 @@ from blogtwin.models import registry
 from blogtwin.models.gguf_export import write_lora_gguf, write_merged_gguf
 from blogtwin.twins import store as twins
 from serve import kept_twins
-from serve.catalog import TWIN
+from serve.catalog import TWIN, Model
 from serve.engines import find_in_ollama
+from serve.errors import ApiError
+from serve.model_pool import ModelPool
+from serve.settings import Settings
 from tests.support.adapters import export_stage, make_adapter
 from tests.support.kept_twins import write_params
 from tests.support.ollama_server import OllamaServer
@@ -40,6 +45,7 @@ def two_twins(tiny, tmp_path_factory):
         template = tiny.tokenizer().chat_template
         write_merged_gguf(tiny.gguf, older, gguf_dir / "twin.gguf", "q4_k_m", template, metadata)
         write_lora_gguf(tiny.gguf, older, gguf_dir / "adapter.gguf", metadata)
+        (gguf_dir / "parity.json").write_text('{"quantization": "q4_k_m"}')
         kept_twins.keep(params)
         export()
         kept_twins.keep(params)
@@ -106,6 +112,36 @@ def test_an_unpacked_twin_answers_on_a_machine_without_its_base(project, tmp_pat
             trust_env=False,
         ).json()
     assert found and found == answer["choices"][0]["message"]["content"]
+
+
+def test_a_twin_whose_base_is_another_here_is_served_by_its_own_weights(project, tiny):
+    """Ollama's files of one name differ from machine to machine. The adapter alone can't be served on such a base."""
+    folder = first_and_second()[0].gguf
+    model = Model("x", str(tiny.gguf), folder / "adapter.gguf", base_digest="0" * 64)
+    pool = ModelPool(Settings(), load_params())
+    loaded = pool._load(model)
+    assert not loaded.engine.scales and loaded.engine.base_url
+    loaded.exit_stack.close()
+    loaded = pool._load(dataclasses.replace(model, base_digest=tiny.digest))
+    assert loaded.engine.scales
+    loaded.exit_stack.close()
+    alone = project / "alone/adapter.gguf"
+    alone.parent.mkdir()
+    shutil.copy(folder / "adapter.gguf", alone)
+    with pytest.raises(ApiError, match="trained on another version"):
+        pool._load(dataclasses.replace(model, adapter=alone))
+
+
+def test_a_twin_of_another_base_than_params_yaml_names_is_not_kept(project, tiny, monkeypatch, tmp_path):
+    """Somebody changed train.base and did not train yet: the twin that is there must not be told to be of that base."""
+    other = tmp_path / "changed"
+    shutil.copytree(project / "artifacts/gguf", other / "artifacts/gguf")
+    shutil.copy(project / "params.yaml", other)
+    monkeypatch.chdir(other)
+    changed = {"blogtwin.base_digest": "0" * 64}
+    write_merged_gguf(tiny.gguf, None, other / "artifacts/gguf/twin.gguf", "q8_0", "x", changed)
+    kept_twins.keep(load_params())
+    assert twins.list_versions() == []
 
 
 def test_use_moves_latest_in_ollama_and_the_server_follows(project, ollama):

@@ -188,14 +188,14 @@ def has_twin(ollama: "Ollama", name: str) -> bool:
 def compare_prompts(ollama: "Ollama", name: str, references: list[dict]) -> str:
     """Whether Ollama renders the prompts to the bytes of training: "equal", or "not asked" where it can't tell. Raises
     OllamaError where they differ."""
+    from blogtwin.models import chat
     from blogtwin.models.ollama_client import OllamaError
 
     for reference in references:
         rendered = ollama.render(name, reference["messages"])
         if rendered is None:
             return "not asked"
-        # The vocabulary adds the token with which a text begins.
-        if rendered not in (reference["text"], reference["text"].removeprefix(reference.get("begin") or "")):
+        if not chat.is_same_prompt(rendered, reference["text"], reference["begin"]):
             raise OllamaError(f"renders a prompt of {name} otherwise than training did")
     return "equal"
 

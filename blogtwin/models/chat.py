@@ -22,6 +22,7 @@ PINNED_DATE = "26 Jul 2024"
 TEMPLATES_DIR = Path(__file__).with_name("chat_templates")  # this project's own, for models that have none of use
 # What a template of a family contains, in Jinja's language and in Ollama's. The names are those of
 # blogtwin/inference/ollama_templates.yaml, and of the files in TEMPLATES_DIR.
+THOUGHT_MARKS = ("<think>", "enable_thinking")
 FAMILY_MARKS = {
     "llama3": "<|start_header_id|>",
     "chatml": "<|im_start|>",
@@ -66,6 +67,12 @@ def render_prompt(tokenizer: Any, chat: list[dict]) -> str:
     return render_template(tokenizer.chat_template, chat, tokenizer.special_tokens_map)
 
 
+def is_same_prompt(rendered: str, text: str, begin: str | None) -> bool:
+    """Whether another program's rendering is this text: llama.cpp and Ollama leave out the token with which a text
+    begins, `begin`, where the vocabulary adds it by itself."""
+    return rendered in (text, text.removeprefix(begin or ""))
+
+
 def render_template(
     template: str, messages: list[dict], special_tokens: Mapping[str, Any], is_answered: bool = False
 ) -> str:
@@ -81,7 +88,26 @@ def render_template(
 
 def family(template: str) -> str | None:
     """The name of the family to which a chat template belongs, by its mark; None for an unknown one."""
-    return next((name for name, mark in FAMILY_MARKS.items() if mark in template), None)
+    name = next((name for name, mark in FAMILY_MARKS.items() if mark in template), None)
+    return "qwen3" if name == "chatml" and can_think(template) else name
+
+
+def can_think(template: str) -> bool:
+    """Whether a chat template is that of a model that may think before it answers."""
+    return any(mark in template for mark in THOUGHT_MARKS)
+
+
+def without_thoughts(template: str) -> str:
+    """The chat template of a model that may think, such that it never does; any other as it is.
+
+    A thought would be no word of the author's, and what a twin reads before its answer must be the same in training,
+    in its GGUF, in Ollama and in this server. Qwen3 and SmolLM3 take an empty thought as the sign.
+    """
+    if not can_think(template):
+        return template
+    if family(template) == "qwen3":
+        return (TEMPLATES_DIR / "qwen3.jinja").read_text(encoding="utf-8")
+    return "{%- set enable_thinking = false %}" + template
 
 
 def says_system(template: str, special_tokens: Mapping[str, Any]) -> bool:

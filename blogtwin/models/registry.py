@@ -267,7 +267,7 @@ def _save(model: Any, tokenizer: Any, folder: Path, sentencepiece: Path | None =
         raise UserError(
             f"train.base is {model.name_or_path}, which has no {missing}: a twin needs an instruct (chat) model."
         )
-    tokenizer.chat_template = chat.pin_date(tokenizer.get_chat_template())
+    tokenizer.chat_template = chat.without_thoughts(chat.pin_date(tokenizer.get_chat_template()))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     with atomic_directory(folder) as temporary:

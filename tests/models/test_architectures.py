@@ -9,24 +9,28 @@ import numpy as np
 import pytest
 import torch
 
-from blogtwin.inference import parity
+from blogtwin.inference import ollama, parity, upstream_server
 from blogtwin.models import chat, hf_to_gguf, registry
 from blogtwin.models.gguf_export import write_lora_gguf, write_merged_gguf
 from blogtwin.models.llama_cpp import LlamaModel
 from tests.support.adapters import EXAMPLES, SYSTEM
-from tests.support.hub_models import edit, random_model, write_sentencepiece
+from tests.support.hub_models import QWEN3, edit, random_model, write_sentencepiece
+from tests.support.ollama_server import render
 from tests.support.training_jobs import example, job, settings
 from tests.support.workspace import ROOT
 from train import cpu
 
 # Sizes and settings that a family has beside those of random_model; `pieces`: its vocabulary is SentencePiece; `chat`:
-# gets our template; `entry`: is that model of registry.yaml, fetched; `pre`: how llama.cpp splits its byte pairs.
+# gets our template; `entry`: is that model of registry.yaml, fetched; `pre`: how llama.cpp splits its byte pairs;
+# `thinks`: has Qwen3's own template.
 FAMILIES = {
     "Llama": {"tie_word_embeddings": True},
     "Mistral": {"pieces": True, "chat": "mistral", "sliding_window": None},
     "Phi3": {"pieces": True, "entry": "phi3:mini", "sliding_window": 2047},
     "Qwen2": {"entry": "qwen2.5:0.5b", "pre": "qwen2", "tie_word_embeddings": True},
+    "Qwen3": {"thinks": True, "pre": "qwen2", "tie_word_embeddings": True, "head_dim": 128},
     "Gemma2": {"pieces": True, "chat": "gemma", "head_dim": 16, "query_pre_attn_scalar": 16},
+    "Gemma3Text": {"pieces": True, "chat": "gemma", "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 64},
     "GPT2": {"entry": "dialogpt:medium", "pre": "gpt-2"},
 }
 
@@ -42,7 +46,7 @@ def write_family(folder, kind: str, bpe) -> None:
     """A repository as the hub has it: byte pairs or SentencePiece, with a chat template of ours where registry.yaml
     gives it one."""
     own = {k: v for k, v in FAMILIES[kind].items() if k not in ("entry", "pre")}
-    pieces, chat_name = own.pop("pieces", False), own.pop("chat", None)
+    pieces, chat_name, thinks = own.pop("pieces", False), own.pop("chat", None), own.pop("thinks", False)
     if pieces:
         write_sentencepiece(folder)
     else:
@@ -51,6 +55,8 @@ def write_family(folder, kind: str, bpe) -> None:
         file.unlink()
     if chat_name:
         shutil.copyfile(chat.TEMPLATES_DIR / f"{chat_name}.jinja", folder / "chat_template.jinja")
+    if thinks:
+        (folder / "chat_template.jinja").write_text(QWEN3)
     if kind in VOCABULARIES:
         VOCABULARIES[kind](folder)
     model = random_model(kind, 405 if pieces else 49152, **own)
@@ -121,7 +127,7 @@ def gpt2s(folder) -> None:
         (folder / name).unlink()
 
 
-VOCABULARIES = {"Gemma2": gemmas, "Phi3": phi3s, "Qwen2": qwen2s, "GPT2": gpt2s}
+VOCABULARIES = {"Gemma2": gemmas, "Gemma3Text": gemmas, "Phi3": phi3s, "Qwen2": qwen2s, "Qwen3": qwen2s, "GPT2": gpt2s}
 
 
 def resolve(kind: str, folder, monkeypatch):
@@ -150,6 +156,48 @@ def loss(references: list[dict], which: str) -> float:
     )
 
 
+def check_prompts(kind: str, made, twin, references: list[dict]) -> None:
+    """What the twin reads is the same bytes in training, in llama.cpp by the template in its GGUF, and in Ollama; and
+    what it learns to say holds no thought."""
+    begin, texts = made.tokenizer().bos_token, [reference["text"] for reference in references]
+    chats = [reference["messages"] for reference in references]
+    everywhere = [upstream_server.render_prompts(twin, chats)]
+    if kind != "Llama":  # whose template here says what day it is
+        template = ollama.go_template(made.template)["template"]
+        everywhere.append([render(template, messages) for messages in chats])
+    for rendered in everywhere:
+        for prompt, text in zip(rendered, texts, strict=True):
+            assert chat.is_same_prompt(prompt, text, begin)
+    said = [made.tokenizer().decode(reference["completion"]) for reference in references]
+    assert not [text for text in said if "think" in text]
+    assert all(text.endswith("<think>\n\n</think>\n\n") == (kind == "Qwen3") for text in texts)
+
+
+@pytest.mark.parametrize("kind", ["Qwen3"])
+def test_a_gguf_of_a_family_is_the_model_that_it_was_made_of(kind, repository, tmp_path, monkeypatch):
+    """As it comes out of Ollama's store: weights, tokens and prompts are those of the folder."""
+    from transformers import AutoModelForCausalLM
+
+    write_family(tmp_path / kind, kind, repository)
+    made = resolve(kind, tmp_path / kind, monkeypatch)
+    again = registry.resolve_base(str(made.gguf))
+    assert again.template == made.template
+    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "Write 12 lines: “it’s” …"}]
+    prompts = [chat.encode_prompt(one.tokenizer(), messages) for one in (made, again)]
+    assert prompts[0] == prompts[1]
+    one, other = (AutoModelForCausalLM.from_pretrained(base.hf).state_dict() for base in (made, again))
+    assert one.keys() == other.keys()
+    for name, weight in one.items():
+        assert torch.allclose(weight.float(), other[name].float(), atol=0.02), name
+    with torch.no_grad():
+        for base in (made, again):
+            model = AutoModelForCausalLM.from_pretrained(base.hf, dtype=torch.float32).eval()
+            logits = model(torch.tensor([prompts[0]])).logits[0, -2]
+            with LlamaModel(made.gguf) as scorer:
+                served = scorer.log_likelihoods(prompts[0][:-1], prompts[0][-1:])
+            assert float(torch.log_softmax(logits, -1)[prompts[0][-1]]) == pytest.approx(float(served[0]), abs=0.05)
+
+
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_a_family_is_trained_exported_and_the_same_on_both_sides(kind, repository, tmp_path, monkeypatch):
     """The trainer's loss is that of transformers and PEFT, every matrix of every block learns, and what llama.cpp runs
@@ -175,6 +223,7 @@ def test_a_family_is_trained_exported_and_the_same_on_both_sides(kind, repositor
         made.gguf, work.output_dir, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": "t"}
     )
     write_lora_gguf(made.gguf, work.output_dir, tmp_path / "adapter.gguf", {"general.name": "t"})
+    check_prompts(kind, made, tmp_path / "twin.gguf", references)
     learnt = {
         t.name.removesuffix(".lora_b"): np.abs(t.data).max()
         for t in gguf.GGUFReader(tmp_path / "adapter.gguf").tensors

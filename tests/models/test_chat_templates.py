@@ -3,6 +3,7 @@
 import pytest
 
 from blogtwin.models import chat
+from tests.support.hub_models import QWEN3
 
 MESSAGES = [
     {"role": "system", "content": "You write <b>."},
@@ -44,3 +45,28 @@ def test_a_template_has_no_way_out():
         chat.render_template("{{ messages.__class__.__mro__ }}", MESSAGES, {})
     with pytest.raises(TemplateError, match="no system"):
         chat.render_template("{{ raise_exception('no system') }}", MESSAGES, {})
+
+
+# --- thoughts ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_that_thinks_reads_its_own_sign_not_to_and_says_no_thought():
+    """What Qwen3 reads for enable_thinking=false, to the byte, whether the switch is set or not."""
+    made = chat.without_thoughts(QWEN3)
+    switched = chat.render_template("{%- set enable_thinking = false %}" + QWEN3, MESSAGES[:2], {})
+    assert chat.render_template(made, MESSAGES[:2], {}) == switched != chat.render_template(QWEN3, MESSAGES[:2], {})
+    assert chat.without_thoughts(made) == made and chat.family(made) == "qwen3"
+    answered = chat.render_template(made, MESSAGES[:3], {}, is_answered=True)
+    assert answered.removeprefix(switched) == MESSAGES[2]["content"] + "<|im_end|>\n"  # no thought is learnt
+
+
+def test_a_model_of_another_family_that_thinks_has_its_switch_set():
+    template = "{{ messages[0].content }}{% if enable_thinking is defined and not enable_thinking %}!{% endif %}"
+    made = chat.without_thoughts(template)
+    assert chat.render_template(made, MESSAGES[:1], {}).endswith("!")
+    assert not chat.render_template(template, MESSAGES[:1], {}).endswith("!")
+
+
+@pytest.mark.parametrize("name", sorted(set(TEMPLATES) - {"qwen3"}))
+def test_a_model_that_does_not_think_keeps_its_template(name):
+    assert chat.without_thoughts(TEMPLATES[name]) == TEMPLATES[name]

@@ -102,6 +102,7 @@ def test_a_part_of_a_model_and_one_with_eyes_are_refused(fields, tensors, reason
 GO = {
     "llama3": "{{- if .System }}<|start_header_id|>system<|end_header_id|>",
     "chatml": "<|im_start|>user\n{{ .Prompt }}<|im_end|>",
+    "qwen3": "<|im_start|>user\n{{ .Prompt }}<|im_end|>\n<|im_start|>assistant\n{{ if not .Think }}<think>\n\n</think>",
     "gemma": "<start_of_turn>user\n{{ .Prompt }}<end_of_turn>",
     "phi3": "<|user|>\n{{ .Prompt }}<|end|>",
     "mistral": "[INST] {{ .Prompt }} [/INST]",

@@ -16,6 +16,24 @@ DATED = (
     "{%- if not date_string is defined %}{%- set date_string = strftime_now('%d %b %Y') %}{%- endif %}{{-"
     " '<|im_start|>system\nToday: ' + date_string + '<|im_end|>\n' }}"
 )
+# Qwen3's template without its branches for tools and for earlier thoughts: it thinks unless it is told not to.
+QWEN3 = """{%- for message in messages %}
+    {%- if message.role == "assistant" %}
+        {{- '<|im_start|>assistant\n' }}
+        {%- if loop.last %}
+            {{- '<think>\n\n</think>\n\n' }}
+        {%- endif %}
+        {{- message.content + '<|im_end|>\n' }}
+    {%- else %}
+        {{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>' + '\n' }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\n' }}
+    {%- if enable_thinking is defined and enable_thinking is false %}
+        {{- '<think>\n\n</think>\n\n' }}
+    {%- endif %}
+{%- endif %}"""
 
 
 def random_model(kind: str, vocabulary: int, **settings):

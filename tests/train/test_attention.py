@@ -24,10 +24,11 @@ def inputs(dtype=torch.float32):
     return [(torch.randn(1, length, heads, 16) * 2).transpose(1, 2).to(dtype).requires_grad_() for heads in (6, 2, 2)]
 
 
-def mask() -> torch.Tensor:
-    """−∞ where a query must not look: later tokens, and other documents."""
+def mask(window: int = 10**6) -> torch.Tensor:
+    """−∞ where a query must not look: later tokens, other documents, and what is `window` tokens before it."""
     of = torch.bucketize(torch.arange(DOCUMENTS[-1]), torch.tensor(DOCUMENTS[1:]), right=True)
     forbidden = (of[:, None] != of[None, :]) | torch.ones(len(of), len(of), dtype=torch.bool).triu(1)
+    forbidden |= torch.ones(len(of), len(of), dtype=torch.bool).tril(-window)
     return torch.zeros(forbidden.shape).masked_fill(forbidden, -torch.inf)[None, None]
 
 
@@ -48,6 +49,15 @@ def test_values_and_gradients_are_transformers_own(cap):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     uncapped = found(attention_by_document, inputs(), None, documents=DOCUMENTS, softcap=None if cap else 5.0)
     assert not torch.allclose(ours[0], uncapped[0], atol=1e-2)
+
+
+@pytest.mark.parametrize("window", [1, 40, QUERY_BLOCK + 7, QUERY_BLOCK * 2])
+def test_a_sliding_window_is_transformers_own(window):
+    """As in most blocks of Gemma 3: shorter than a block of queries, and longer."""
+    theirs = found(eager_attention_forward, inputs(), mask(window))
+    ours = found(attention_by_document, inputs(), None, documents=DOCUMENTS, sliding_window=window)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_half_precision_is_as_near_to_the_truth_as_transformers_own():

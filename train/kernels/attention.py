@@ -25,13 +25,15 @@ def attention_by_document(
     scaling: float | None = None,
     dropout: float = 0.0,
     softcap: float | None = None,
+    sliding_window: int | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """transformers' interface of an attention function.
 
     query (1, heads, length, width); key and value (1, key heads, length, width), where the number of key heads divides
-    that of heads. `documents`: see cross_entropy.document_boundaries. The mask is ignored: attention is causal, and
-    nothing is computed across documents. Returns (1, length, heads, width), and None in place of the probabilities.
+    that of heads. `documents`: see cross_entropy.document_boundaries. The mask is ignored: attention is causal, nothing
+    is computed across documents, and with a `sliding_window` w a query sees its own key and w - 1 before it. Returns
+    (1, length, heads, width), and None in place of the probabilities.
     """
     if dropout and module.training:  # GPT-2 has dropout in its attention
         outputs = [
@@ -48,12 +50,8 @@ def attention_by_document(
             for a, b in zip(documents, documents[1:])
         ]
         return torch.cat(outputs, dim=1), None
-    return (
-        DocumentAttention.apply(
-            query, key, value, documents, query.shape[-1] ** -0.5 if scaling is None else scaling, softcap
-        ),
-        None,
-    )
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    return DocumentAttention.apply(query, key, value, documents, scaling, softcap, sliding_window), None
 
 
 def register() -> str:
@@ -62,11 +60,12 @@ def register() -> str:
     return NAME
 
 
-def query_blocks(documents: list[int]) -> Iterator[tuple[int, int, int]]:
-    """(start of the document, first query, end of the queries) of each block, as positions in the row."""
+def query_blocks(documents: list[int], window: int | None = None) -> Iterator[tuple[int, int, int]]:
+    """(first key, first query, end of the queries and of their keys) of each block, as positions in the row."""
     for start, end in zip(documents, documents[1:]):
         for first in range(start, end, QUERY_BLOCK):
-            yield start, first, min(first + QUERY_BLOCK, end)
+            oldest = start if window is None else max(start, first - window + 1)
+            yield oldest, first, min(first + QUERY_BLOCK, end)
 
 
 class DocumentAttention(torch.autograd.Function):
@@ -87,17 +86,18 @@ class DocumentAttention(torch.autograd.Function):
         documents: list[int],
         scaling: float,
         cap: float | None,
+        window: int | None,
     ) -> torch.Tensor:
         """Shapes as in attention_by_document."""
         (_, heads, length, width), shared = query.shape, key.shape[1]
         q = (query[0] * scaling).view(shared, heads // shared, length, width)
         k, v = key[0].contiguous(), value[0].contiguous()
         out = q.new_empty(shared, heads // shared, length, v.shape[-1])
-        for start, first, end in query_blocks(documents):
-            p, _ = attention_probs(q, k, start, first, end, cap)
+        for start, first, end in query_blocks(documents, window):
+            p, _ = attention_probs(q, k, start, first, end, cap, window)
             out[:, :, first:end] = (p @ v[:, start:end]).view(shared, -1, end - first, v.shape[-1])
         ctx.save_for_backward(q, k, v)
-        ctx.documents, ctx.scaling, ctx.cap = documents, scaling, cap
+        ctx.documents, ctx.scaling, ctx.cap, ctx.window = documents, scaling, cap, window
         return out.view(1, heads, length, -1).transpose(1, 2)
 
     @staticmethod
@@ -110,8 +110,8 @@ class DocumentAttention(torch.autograd.Function):
             torch.zeros_like(k, dtype=torch.float32),
             torch.zeros_like(v, dtype=torch.float32),
         )
-        for start, first, end in query_blocks(ctx.documents):
-            p, softcap_grad = attention_probs(q, k, start, first, end, ctx.cap)
+        for start, first, end in query_blocks(ctx.documents, ctx.window):
+            p, softcap_grad = attention_probs(q, k, start, first, end, ctx.cap, ctx.window)
             g_block = flatten_block(g, first, end)
             dv[:, start:end] += p.transpose(1, 2) @ g_block
             dz = torch._softmax_backward_data(g_block @ v[:, start:end].transpose(1, 2), p, -1, p.dtype)
@@ -126,11 +126,12 @@ class DocumentAttention(torch.autograd.Function):
             None,
             None,
             None,
+            None,
         )
 
 
 def attention_probs(
-    q: torch.Tensor, k: torch.Tensor, start: int, first: int, end: int, cap: float | None
+    q: torch.Tensor, k: torch.Tensor, start: int, first: int, end: int, cap: float | None, window: int | None = None
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """(P; 1 − (z / c)², or None without a soft cap) of a block, each (key heads, heads per key head × queries, keys).
     q (key heads, heads per key head, length, width), k (key heads, length, width)."""
@@ -142,7 +143,11 @@ def attention_probs(
         scores *= cap
     n = end - first
     future = torch.ones(n, n, dtype=torch.bool).triu_(1)
-    scores.view(len(k), -1, n, end - start)[..., first - start :].masked_fill_(future, -torch.inf)
+    by_query = scores.view(len(k), -1, n, end - start)
+    by_query[..., first - start :].masked_fill_(future, -torch.inf)
+    if window is not None and end - start > window:
+        distance = torch.arange(first, end)[:, None] - torch.arange(start, end)
+        by_query.masked_fill_(distance >= window, -torch.inf)
     return torch.softmax(scores, -1), softcap_grad
 
 

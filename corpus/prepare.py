@@ -5,16 +5,18 @@ import random
 import textwrap
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blogtwin.cache import JsonCache
 from blogtwin.config import Params
 from blogtwin.console import echo
-from blogtwin.models.registry import BaseModelFiles
 from corpus.augmentation import AugmentationRequest
 from corpus.chunking import TokenCount
 from corpus.examples import Example, join_parts
 from corpus.post import PostRow
+
+if TYPE_CHECKING:
+    from blogtwin.models.registry import BaseModelFiles
 
 PREVIEW_WIDTH = 100  # characters of a line of the preview
 BLOCK_TYPES = ("code", "quotes", "tables", "embeds")
@@ -76,7 +78,7 @@ def build_post_examples(
     return cut_posts
 
 
-def cache_key(params: Params, base: BaseModelFiles) -> list[Any]:
+def cache_key(params: Params, base: "BaseModelFiles") -> list[Any]:
     """Everything besides a post and the code that its examples depend on."""
     names = ("seed", "links", "redact", "context_tokens", *BLOCK_TYPES)
     return [base.digest, params.train.max_length, *(getattr(params.prepare, name) for name in names)]

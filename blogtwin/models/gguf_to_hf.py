@@ -5,7 +5,6 @@ here: how the vocabulary splits text, special tokens, the scaling of rotary freq
 """
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +35,12 @@ def dequantise(gguf: Path, name: str, ollama_template: str = "", own: str | None
     file's. `ollama_template`: Ollama's own, by which one is chosen for a file without any.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeling_gguf_pytorch_utils
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    os.environ["TQDM_DISABLE"] = "1"  # no progress bar of the GGUF reader
+    package: Any = modeling_gguf_pytorch_utils
+    package.tqdm = lambda tensors, **_: tensors  # no progress bar of its own
     source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     try:
         reader = gguf_reader.open_gguf(gguf)

@@ -6,6 +6,7 @@ problem is a UserError of one sentence.
 """
 
 import errno
+import json
 import os
 import re
 import sys
@@ -33,8 +34,7 @@ def download(name: str, entry: dict) -> Path:
 
     if not sys.stderr.isatty():
         disable_progress_bars()
-    repo = entry["repo"]
-    patterns = {"allow_patterns": MODEL_FILES + entry.get("files", []), "ignore_patterns": IGNORED_FILES}
+    repo, patterns = entry["repo"], _patterns(entry)
     try:
         HfApi().model_info(repo, timeout=TIMEOUT_SECONDS)  # snapshot_download has no timeout
         folder = Path(snapshot_download(repo, **patterns))
@@ -46,6 +46,27 @@ def download(name: str, entry: dict) -> Path:
             raise UserError(_no_download(name, entry, e)) from None
     _check_sha256(filter_repo_objects(folder.iterdir(), key=lambda f: f.name, **patterns), name, repo)
     return folder
+
+
+def _patterns(entry: dict) -> dict[str, Any]:
+    """Which files of a repository are needed, and which are not, as huggingface_hub's functions take them."""
+    return {"allow_patterns": MODEL_FILES + entry.get("files", []), "ignore_patterns": IGNORED_FILES}
+
+
+def is_cached(entry: dict) -> bool:
+    """Whether all weights of a repository lie in the hub's cache. `entry`: of registry.yaml."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(entry["repo"], local_files_only=True, **_patterns(entry)))
+    except LocalEntryNotFoundError:
+        return False
+    index, other = folder / "model.safetensors.index.json", "pytorch_model.bin"
+    needed = {other if other in entry.get("files", []) else "model.safetensors"}
+    if index.is_file():
+        needed = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    return all((folder / name).is_file() for name in needed)
 
 
 def _check_sha256(files: Iterable[Path], name: str, repo: str) -> None:

@@ -243,10 +243,11 @@ def _copy_of_hub_model(entry: dict, name: str, folder: Path) -> None:
         source = entry["folder"]
         model, tokenizer = hub.load_model_and_tokeniser(source, name)
     else:
-        if entry.get("ollama") in ollama_store.list_models():
+        is_cached = hub.is_cached(entry)
+        if not is_cached and entry.get("ollama") in ollama_store.list_models():
             own = make_command("all", BASE=f"{ollama_store.PREFIX}{entry['ollama']}")
             echo(f"note: Ollama has {entry['ollama']}, and `{own}` would train that one without a download.")
-        echo(f"downloading {entry['repo']} (once) …")
+        echo(f"reading {entry['repo']} in the hub's cache …" if is_cached else f"downloading {entry['repo']} (once) …")
         source = hub.download(name, entry)
         model, tokenizer = hub.load_model_and_tokeniser(
             source, name, f"delete {source.parent.parent} and run the same command again"

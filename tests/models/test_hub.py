@@ -95,6 +95,17 @@ def fetched(repository, tmp_path_factory, patch):
         return registry.resolve_base(NAME), server
 
 
+def test_a_model_that_is_in_the_cache_is_known_to_be_there(server):
+    """So that no command says that it downloads it; without its weights it is not there."""
+    entry = registry.load_registry()[NAME]
+    assert not hub.is_cached(entry)
+    folder = hub.download(NAME, entry)
+    assert hub.is_cached(entry)
+    for file in folder.glob("*.safetensors"):
+        file.unlink()
+    assert not hub.is_cached(entry)
+
+
 def test_only_what_is_needed_is_fetched(fetched, repository):
     made, server = fetched
     assert server.fetched() == {

@@ -63,6 +63,7 @@ def test_a_template_and_an_end_of_ours_take_the_place_of_the_models_own(tmp_path
         registry, "_save", lambda *a: saved.update(template=tokenizer.chat_template, end=tokenizer.eos_token)
     )
     monkeypatch.setattr(registry.ollama_store, "list_models", lambda: ["gemma2:2b"])
+    monkeypatch.setattr(registry.hub, "is_cached", lambda entry: False)
     registry._copy_of_hub_model(registry.load_registry()["gemma2:2b"], "gemma2:2b", tmp_path)
     note, downloading = capsys.readouterr().out.splitlines()
     assert "`make all BASE=ollama/gemma2:2b` would train that one without a download" in note

@@ -286,6 +286,7 @@ def test_links_and_names_that_lead_out_of_a_tar_are_not_followed(tmp_path):
         ("broken.tgz", tarred({"a.md": WORDS.encode()})[:40]),
         ("broken.xml.gz", b"no gzip at all"),
     ],
+    ids=["bomb.md.gz", "bomb.tgz", "many.tar", "broken.tgz", "broken.xml.gz"],  # the contents have the time in them
 )
 def test_a_packed_export_beyond_the_limits_or_broken_is_a_reason(tmp_path, name, content):
     with pytest.raises(readers.SkippedPost, match="unpack"):
@@ -293,7 +294,9 @@ def test_a_packed_export_beyond_the_limits_or_broken_is_a_reason(tmp_path, name,
 
 
 @pytest.mark.parametrize(
-    "content", [zipped({"a.md": WORDS}), wxr(wxr_item()), "TITLE: T\nSTATUS: Publish\n-----\nBODY:\n" + WORDS + "\n"]
+    "content",
+    [zipped({"a.md": WORDS}), wxr(wxr_item()), "TITLE: T\nSTATUS: Publish\n-----\nBODY:\n" + WORDS + "\n"],
+    ids=["zip", "WXR", "Movable Type"],
 )
 def test_an_export_whose_download_lost_its_ending_is_told_by_how_it_begins(tmp_path, content):
     put(tmp_path, "download", content)

@@ -19,6 +19,7 @@ from blogtwin.config import load_params
 from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
 from blogtwin.hints import make_command, shell_command
+from blogtwin.twins.store import is_kept
 
 
 def main() -> None:
@@ -27,6 +28,8 @@ def main() -> None:
     parser.add_argument("which", nargs="?", default="", help="a twin (its name, date or digest), or a package's file")
     arguments = parser.parse_args()
     verb, which, params = arguments.verb, arguments.which, load_params()
+    if verb == "keep" and is_kept():
+        return  # before anything heavy is imported: `make all` ends so when nothing changed
     from serve import kept_twins
 
     if verb == "list":

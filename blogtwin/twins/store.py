@@ -231,10 +231,7 @@ def keep_twin(about: dict[str, Any], dvc_cache: Path | None = None) -> Version:
     created = before.about["created"] if before else datetime.now(UTC).isoformat(timespec="seconds")
     folder = before.folder if before else TWINS_DIR / VERSIONS / f"{created[:10]}-{digest[:DIGEST_DIGITS]}"
     sources = {f"gguf/{name}": GGUF_DIR / name for name in GGUF_FILES if (GGUF_DIR / name).is_file()}
-    if scorecard_is_of_twin():
-        sources |= {f"eval/{name}": EVAL_DIR / name for name in SCORECARD_FILES if (EVAL_DIR / name).is_file()}
-    elif before:
-        sources |= {f"eval/{file.name}": file for file in (folder / "eval").glob("*")}
+    sources |= _scorecard(folder)
     if before and before.about.get("verdict") == _verdict(sources) and (folder / "about.json").is_file():
         return before
     with atomic_directory(folder) as temporary:
@@ -247,6 +244,21 @@ def keep_twin(about: dict[str, Any], dvc_cache: Path | None = None) -> Version:
             temporary / "about.json", {"created": created, **about, "verdict": _verdict(sources), "files": files}
         )
     return next(version for version in list_versions() if version.folder == folder)
+
+
+def is_kept() -> bool:
+    """Whether the pipeline's twin, if there is one, is kept as a version, with the verdict that it has now."""
+    digest = pipeline_digest()
+    if not digest:
+        return True
+    folders = (TWINS_DIR / VERSIONS).glob(f"[!.]*-{digest[:DIGEST_DIGITS]}")
+    return any(_json(folder / "about.json").get("verdict") == _verdict(_scorecard(folder)) for folder in folders)
+
+
+def _scorecard(folder: Path) -> dict[str, Path]:
+    """The scorecard of the pipeline's twin, {eval/name: file}: the newest one, or what its version in `folder` has."""
+    found = EVAL_DIR if scorecard_is_of_twin() else folder / "eval"
+    return {f"eval/{name}": found / name for name in SCORECARD_FILES if (found / name).is_file()}
 
 
 def _verdict(sources: dict[str, Path]) -> str:

@@ -90,7 +90,7 @@ def test_make_all_makes_a_proven_twin(made):
 @pytest.mark.dvc
 @pytest.mark.model
 def test_second_make_all_does_nothing(made, run_in, tmp_path):
-    """No stage runs, and what looks whether one has to is five short processes, of which none imports a heavy
+    """No stage runs, and what looks whether one has to is six short processes, of which none imports a heavy
     package."""
     folder, _ = made
     watch = Watch(tmp_path / "watch")
@@ -102,6 +102,7 @@ def test_second_make_all_does_nothing(made, run_in, tmp_path):
         "06_ollama_create.py --drop-stale",
         "dvc repro eval",
         "dvc repro",
+        "twins.py keep",
         "print_summary.py",
     ]
     for command, packages in processes:

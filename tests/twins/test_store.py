@@ -58,8 +58,11 @@ def test_a_file_system_without_links_gets_copies(project, monkeypatch):
 
 def test_a_twin_is_kept_once_and_its_verdict_follows(project):
     """The verdict is the twin's own only where DVC's lock file says that this twin was scored."""
+    assert twins.is_kept()  # there is none
     write_twin(project, "a")
+    assert not twins.is_kept()
     first = twins.keep_twin(ABOUT)
+    assert twins.is_kept()
     assert first.name.endswith(first.digest[:12]) and first.about["verdict"] == "" and first.live
     Path("artifacts/eval").mkdir()
     Path("artifacts/eval/verdict.txt").write_text("Closer to you than prompting: x.\nmore\n")
@@ -69,8 +72,13 @@ def test_a_twin_is_kept_once_and_its_verdict_follows(project):
         Path("dvc.lock").write_text(
             yaml.safe_dump({"stages": {"export_gguf": {"outs": [out]}, "eval": {"deps": [dep]}}})
         )
+        assert twins.is_kept() == (not verdict)
         again = twins.keep_twin(ABOUT)
-        assert again.about["verdict"] == verdict and (again.folder / "eval/metrics.json").is_file() == bool(verdict)
+        assert (
+            twins.is_kept()
+            and again.about["verdict"] == verdict
+            and (again.folder / "eval/metrics.json").is_file() == bool(verdict)
+        )
     assert len(twins.list_versions()) == 1 and again.about["created"] == first.about["created"]
 
 

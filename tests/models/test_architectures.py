@@ -162,9 +162,11 @@ def check_prompts(kind: str, made, twin, references: list[dict]) -> None:
     begin, texts = made.tokenizer().bos_token, [reference["text"] for reference in references]
     chats = [reference["messages"] for reference in references]
     everywhere = [upstream_server.render_prompts(twin, chats)]
-    if kind != "Llama":  # whose template here says what day it is
+    if "Today" not in texts[0]:  # some templates here say what day it is
         template = ollama.go_template(made.template)["template"]
-        everywhere.append([render(template, messages) for messages in chats])
+        prompts = [render(template, messages) for messages in chats]
+        # Mistral's ends with the blank before the answer, for which Ollama has no other place: its tokens differ there.
+        everywhere.append([prompt.removesuffix(" ") if kind == "Mistral" else prompt for prompt in prompts])
     for rendered in everywhere:
         for prompt, text in zip(rendered, texts, strict=True):
             assert chat.is_same_prompt(prompt, text, begin)

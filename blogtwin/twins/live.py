@@ -59,7 +59,7 @@ def move_latest(ollama: "Ollama", version: Version, params: Params) -> str:
             raise UserError(f"{version.name} has no twin.gguf, which Ollama would need: train it again.")
         settings = ollama_settings(version, params)
         chat = [{"role": "system", "content": settings["system"]}, {"role": "user", "content": CHECKED_PROMPT}]
-        references = [{"messages": chat, "text": render_prompts(twin, [chat])[0]}]
+        references = [{"messages": chat, "text": render_prompts(twin, [chat])[0], "begin": ""}]
 
         blob = push(ollama, twin, version.digest)
 

@@ -531,10 +531,14 @@ export const pageScenarios = {
     await page.getByRole("button", { name: "Delete Herons, briefly" }).first().click();
     await page.getByRole("button", { name: "Undo" }).click();
     await page.getByRole("link", { name: "Herons, briefly" }).first().waitFor();
-    const before = (await api(page, "/api/v1/chat/sessions?search=herons")).sessions.length;
+    const count = async () => (await api(page, "/api/v1/chat/sessions?search=herons")).sessions.length;
+    const before = await count();
     await page.getByRole("button", { name: "Delete Herons, briefly" }).first().click();
     await page.getByRole("button", { name: "Undo" }).waitFor({ state: "detached" });
-    assert.equal((await api(page, "/api/v1/chat/sessions?search=herons")).sessions.length, before - 1);
+    // The request is sent as the button goes.
+    for (const until = Date.now() + 5000; (await count()) !== before - 1 && Date.now() < until; )
+      await page.waitForTimeout(50);
+    assert.equal(await count(), before - 1);
     await page.goto("/chat/0000000000000000");
     await page.getByRole("alert").filter({ hasText: "Your other conversations are in History." }).waitFor();
   },

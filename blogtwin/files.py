@@ -93,6 +93,15 @@ def write_json(path: Path | str, data: Any) -> None:
         file.write("\n")
 
 
+def read_json_object(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file; None for a file that is missing, incomplete or holds another thing."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def sha256_file(path: Path | str) -> str:
     """SHA-256 of a file, in hex."""
     with open(path, "rb") as file:

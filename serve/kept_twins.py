@@ -33,8 +33,6 @@ def print_versions() -> None:
 
 def keep(params: Params) -> None:
     """Keep the pipeline's twin as a version, and remove those that are too many."""
-    if not (GGUF_DIR / "twin.gguf").is_file():
-        return
     about = _about(params)
     if gguf_strings(GGUF_DIR / "twin.gguf").get("blogtwin.base_digest") != about["base_digest"]:
         return  # params.yaml names another base than the twin's: it was changed since

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from blogtwin.errors import UserError
-from blogtwin.files import atomic_directory, atomic_path
+from blogtwin.files import atomic_directory, atomic_path, sha256_file
 from blogtwin.inference.ollama import render_modelfile
 from blogtwin.reference_docs import markdown_table
 from blogtwin.twins.store import (
@@ -52,7 +52,7 @@ def pack(version: Version, target: Path, columns: list[str], rows: list[list[str
         CARD: render_card(version, columns, rows),
         MODELFILE: render_modelfile("./twin.gguf", version.about["ollama_settings"]),
     }
-    digests = {name: _digest(file) for name, file in files.items()}
+    digests = {name: sha256_file(file) for name, file in files.items()}
     digests |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     about = {**version.about, "format": FORMAT, "files": digests}
     with (
@@ -65,11 +65,6 @@ def pack(version: Version, target: Path, columns: list[str], rows: list[list[str
         for name, file in files.items():
             archive.write(file, name, zipfile.ZIP_STORED if name.endswith(".gguf") else None)
     return target
-
-
-def _digest(file: Path) -> str:
-    with open(file, "rb") as data:
-        return hashlib.file_digest(data, "sha256").hexdigest()
 
 
 def render_card(version: Version, columns: list[str], rows: list[list[str]]) -> str:

@@ -8,7 +8,6 @@ live.json names, until the pipeline makes another one.
 
 import functools
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Set
@@ -20,7 +19,7 @@ from typing import Any
 import yaml
 
 from blogtwin.errors import UserError
-from blogtwin.files import atomic_directory, sha256_file, write_json
+from blogtwin.files import atomic_directory, read_json_object, sha256_file, write_json
 from blogtwin.hints import make_command
 from blogtwin.paths import ARTIFACTS_DIR, EVAL_DIR, GGUF_DIR
 
@@ -116,11 +115,8 @@ def list_versions(project: Path = Path()) -> list[Version]:
 
 def _about(folder: Path) -> dict[str, Any]:
     """What is known of a version: its about.json, else what its files tell."""
-    try:
-        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    if (about := read_json_object(folder / "about.json")) is not None:  # a training job writes none
         return {"created": "", "base": "", "quantization": "", "verdict": "", **about}
-    except (OSError, ValueError, TypeError):  # of a training job
-        pass
     version = Version("", folder, {})
     file = next(version.gguf / name for name in reversed(GGUF_FILES[:2]) if (version.gguf / name).is_file())
     try:
@@ -138,10 +134,7 @@ def _about(folder: Path) -> dict[str, Any]:
 
 def _json(file: Path) -> dict[str, Any]:
     """A JSON file's object; empty where there is none."""
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
+    return read_json_object(file) or {}
 
 
 def _verdict_of_scorecard(file: Path) -> str:

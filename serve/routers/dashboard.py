@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from blogtwin.dvc import DVC
 from blogtwin.errors import UserError
-from blogtwin.files import read_jsonl
+from blogtwin.files import read_json_object, read_jsonl
 from blogtwin.hardware import command_output
 from blogtwin.paths import EVAL_DIR, RAW_DIR, TRAIN_DIR
 from eval.renamed_metrics import with_current_names
@@ -89,20 +89,12 @@ async def dashboard(state: StateDep, past: bool = True) -> Dashboard:
         )
     curves = {name: read_curve(TRAIN_DIR / f"{name}.tsv") for name in ("loss", "valid_loss")}
     return Dashboard(
-        scorecard=read_json(EVAL_DIR / "metrics.json"),
+        scorecard=read_json_object(EVAL_DIR / "metrics.json"),
         history=history,
         experiments=found,
         curves=curves,
         votes=vote_statistics.pair_results(votes),
     )
-
-
-def read_json(file: Path) -> dict | None:
-    """None for a file that is missing or incomplete."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def read_curve(file: Path) -> list[dict[str, float]]:

@@ -11,7 +11,7 @@ from blogtwin.inference import ollama_register
 from blogtwin.models import ollama_store, registry
 from blogtwin.models.gguf_export import write_lora_gguf, write_merged_gguf
 from blogtwin.models.ollama_client import Ollama
-from tests.support.adapters import EXAMPLES, make_adapter
+from tests.support.adapters import EXAMPLES, make_adapter, place_export
 from tests.support.ollama_server import OllamaServer
 from tests.support.ollama_store import write_model
 from tests.support.tiny_model import write_tiny_gguf
@@ -50,9 +50,7 @@ def server(trained, tmp_path, monkeypatch):
     server.blob(f"sha256:{base.digest}").hardlink_to(base.gguf)
     template = {"template": "{{ .Prompt }}", "system": "You are a keeper.", "parameters": {"stop": ["x"], "top_k": 9}}
     server.models[BASE] = {"blob": f"sha256:{base.digest}", **template}
-    (tmp_path / "artifacts/gguf").mkdir(parents=True)
-    for name in ("twin.gguf", "adapter.gguf"):
-        shutil.copy(root / name, tmp_path / "artifacts/gguf")
+    place_export(root, tmp_path)
     monkeypatch.chdir(tmp_path)
     yield server
     server.close()

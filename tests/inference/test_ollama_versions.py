@@ -12,7 +12,7 @@ from blogtwin.inference import ollama as settings_module
 from blogtwin.models import registry
 from blogtwin.models.gguf_export import write_lora_gguf, write_merged_gguf
 from blogtwin.models.ollama_client import Ollama, OllamaError
-from tests.support.adapters import EXAMPLES, make_adapter
+from tests.support.adapters import EXAMPLES, make_adapter, place_export
 from tests.support.ollama_server import OllamaServer, parameters
 from tests.support.tiny_model import write_tiny_gguf
 from tests.support.workspace import ROOT
@@ -41,9 +41,7 @@ def exported(tmp_path_factory):
 @pytest.fixture
 def server(exported, tmp_path, monkeypatch):
     """A server, in the folder of a twin that is exported."""
-    (tmp_path / "artifacts/gguf").mkdir(parents=True)
-    for name in ("twin.gguf", "adapter.gguf"):
-        shutil.copy(exported[1] / name, tmp_path / "artifacts/gguf")
+    place_export(exported[1], tmp_path)
     (tmp_path / "blobs").mkdir()
     server = OllamaServer(tmp_path / "blobs", base=exported[0].gguf)
     monkeypatch.chdir(tmp_path)

@@ -3,6 +3,7 @@
 import importlib
 import json
 import shutil
+from pathlib import Path
 
 import torch
 
@@ -43,3 +44,10 @@ def export_stage(tiny, adapter, folder, monkeypatch):
     write_jsonl("data/split/test.jsonl", EXAMPLES)
     monkeypatch.setattr("sys.argv", ["05_export_gguf.py"])
     return importlib.import_module("05_export_gguf")
+
+
+def place_export(made: Path, folder: Path) -> None:
+    """Copy a twin and its adapter from the folder `made` to where the stage of a project in `folder` leaves them."""
+    (folder / "artifacts/gguf").mkdir(parents=True)
+    for name in ("twin.gguf", "adapter.gguf"):
+        shutil.copy(made / name, folder / "artifacts/gguf")

@@ -237,13 +237,21 @@ def make_notes(request: AugmentationRequest, tokens: list[Token], rng: random.Ra
     """The passage as a person jots it down, a line or two for each sentence; where that is too long (`max_words` under
     NOTES_WORDS), a line per sentence with its numbers, its names and up to `max_words` of its most telling words."""
     if max_words >= NOTES_WORDS[0]:
-        style = NoteStyle(rng)
-        lines = [line for sentence in group_by_sentence(tokens) for line in jot_down(tokens, sentence, style)]
+        lines = _jot_down_sentences(tokens, NoteStyle(rng))
     else:
         salient = _salient_indices(tokens, group_by_sentence(tokens), max_words)
-        lines = [render_tokens(tokens, sentence) for sentence in group_by_sentence(tokens, salient)]
+        lines = join_short_lines([render_tokens(tokens, sentence) for sentence in group_by_sentence(tokens, salient)])
     bullet = rng.choice(BULLET_MARKS)
-    return "\n".join(bullet + line for line in join_short_lines(lines))
+    return "\n".join(bullet + line for line in lines)
+
+
+def jot_down_passage(passage: str, seed: str) -> list[str]:
+    """The lines of notes of a passage by the same rules; the same seed gives the same lines."""
+    return _jot_down_sentences(tokenise(passage, InverseDocumentFrequency([])), NoteStyle(random.Random(seed)))
+
+
+def _jot_down_sentences(tokens: list[Token], style: NoteStyle) -> list[str]:
+    return join_short_lines([line for one in group_by_sentence(tokens) for line in jot_down(tokens, one, style)])
 
 
 def _salient_indices(tokens: list[Token], sentences: list[list[int]], max_words: int) -> list[int]:

@@ -71,7 +71,7 @@ def check_draft(note_set: NoteSet, sentences: Sequence[str], order: WordOrder) -
     """All checks of a text, given as its sentences."""
     text = "\n\n".join(sentences)
     supported = supporting_stems(note_set)
-    lines = [note_keys.split_words(line.line) for line in note_set.notes]
+    lines = [note_keys.split_words(line) for line in note_set.lines()]
     return DraftChecks(
         len(sentences),
         tuple(fact for line in note_set.notes for fact in line.facts if is_misplaced(fact, text)),

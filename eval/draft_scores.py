@@ -101,7 +101,7 @@ def score_draft(
         "unsupported_rate_second": (len(missing), len(found)),
         "foreign_rate": (len(checks.foreign), checks.sentences),
         "read_out_rate": (len(checks.read_out), checks.sentences),
-        "own_words_rate": (sum(s.status == "own_words" for s in sentences), len(note_set.notes)),
+        "own_words_rate": (sum(s.status == "own_words" for s in sentences), len(note_set.lines())),
     }
     if old_facts:
         counts["leak_rate"] = (sum(note_keys.is_told(fact, text) for fact in old_facts), len(old_facts))

@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from blogtwin.models import registry
 from blogtwin.models.gguf_export import quantised_base
 from blogtwin.paths import EVAL_DIR, RAW_DIR, SPLIT_DIR
 from blogtwin.sampling import SamplingParams
+from corpus.augmentation import jot_down_passage
 from eval.counterfactual import swap_facts
 from eval.draft_scores import DraftScore, as_paragraphs, compare, score_draft, summarise
 from eval.draft_style import style_difference
@@ -61,9 +62,11 @@ class DraftCase:
     passage: str | None = None  # the author's own, where his post is on this machine
 
 
-def load_cases(blog: str, split: str, limit: int, counterfactual: bool, seed: int) -> list[DraftCase]:
-    """The sets of a blog and split, without those of a post that this folder's twin learnt. Raises UserError where
-    there are none."""
+def load_cases(
+    blog: str, split: str, limit: int, counterfactual: bool, seed: int, by_rule: bool = False
+) -> list[DraftCase]:
+    """The sets of a blog and split, without those of a post that this folder's twin learnt. `by_rule`: with notes that
+    rules make of the passage, as in training. Raises UserError where there are none."""
     folder = os.environ.get(BLOGS_VARIABLE)
     cases: list[DraftCase] = []
     learnt = learnt_sources()
@@ -80,6 +83,12 @@ def load_cases(blog: str, split: str, limit: int, counterfactual: bool, seed: in
         else:
             post = find_post(note_set, blog, Path(folder) if folder else None)
             passage = read_passage(post, *note_set.passage) if post else None
+            if by_rule:
+                if passage is None:
+                    raise UserError(
+                        f"Rules make notes of the author's own passages: set {BLOGS_VARIABLE} to the folder of posts."
+                    )
+                note_set = replace(note_set, by_rule=tuple(jot_down_passage(passage, f"{seed}:{file.stem}")))
             cases.append(DraftCase(file.stem, note_set, (), passage))
     if not cases:
         blogs = ", ".join(sorted({path.parent.name for path in list_set_files()}))
@@ -158,9 +167,10 @@ def write_drafts(
                 paragraphs.append(paragraph)
                 first_seconds = first_seconds or time.perf_counter() - started
         else:
-            lines = [line.line for line in case.note_set.notes]
             candidates = NUM_WHOLE[system]
-            texts = models.twin.write_whole(lines, SamplingParams.from_params(params.eval), seed, candidates)
+            texts = models.twin.write_whole(
+                case.note_set.lines(), SamplingParams.from_params(params.eval), seed, candidates
+            )
             paragraphs = as_paragraphs(best_of(texts, title, notes))
             first_seconds = time.perf_counter() - started
         yield {

@@ -84,6 +84,8 @@ class NoteSet:
     passage: tuple[int, int]  # first and last paragraph of the cleaned post, counted from 0, inclusive
     split: Split
     notes: Annotated[tuple[NoteLine, ...], Field(min_length=MIN_LINES, max_length=MAX_LINES)]
+    # Notes that rules made of the same passage, to be drafted from in place of the lines; a file has none.
+    by_rule: tuple[Text, ...] = ()
 
     @model_validator(mode="after")
     def check_passage(self) -> Self:
@@ -103,9 +105,13 @@ class NoteSet:
         except yaml.YAMLError as e:
             raise ValueError(f"{path.name} is no YAML: {e}") from e
 
+    def lines(self) -> list[str]:
+        """What is drafted from, line by line."""
+        return list(self.by_rule) or [line.line for line in self.notes]
+
     def as_text(self) -> str:
         """The notes as a writer gives them, one a line."""
-        return "\n".join(line.line for line in self.notes)
+        return "\n".join(self.lines())
 
 
 def list_set_files(blog: str = "*") -> list[Path]:

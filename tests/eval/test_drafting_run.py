@@ -4,6 +4,7 @@ import pytest
 
 from blogtwin.config import load_params
 from blogtwin.errors import UserError
+from blogtwin.text.numbers import extract_numbers
 from eval.corruptions import read_notes_out, shuffle_words
 from eval.draft_style import join_drafts, style_difference
 from eval.drafting import best_of
@@ -31,6 +32,17 @@ def test_cases_are_sets_of_one_split_with_the_authors_passages(cases):
     assert [case.name for case in true] == [case.name for case in swapped] and len(true) == 4
     assert all(case.passage and not case.old_facts and case.note_set.split == "valid" for case in true)
     assert all(case.old_facts and case.note_set.as_text() != one.note_set.as_text() for one, case in zip(true, swapped))
+
+
+def test_notes_by_rule_hold_the_numbers_of_the_same_passages(cases):
+    for case, jotted in zip(cases[False], load_cases("sample", "valid", 4, False, 1, by_rule=True), strict=True):
+        assert jotted.name == case.name and jotted.note_set.as_text() != case.note_set.as_text()
+        numbers = extract_numbers(case.passage)
+        assert numbers and extract_numbers(jotted.note_set.as_text()) >= numbers
+        own = score_row(as_row(jotted, case.passage, "drafter"), jotted, "sample")
+        assert own.rate("fact_recall") == 1 and own.rate("own_words_rate") == 0
+        read_out = "\n\n".join(f"{line}." for line in jotted.note_set.lines())
+        assert score_row(as_row(jotted, read_out, "drafter"), jotted, "sample").rate("read_out_rate") > 0.8
 
 
 def test_a_blog_without_sets_is_refused():

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 
 from serve.errors import ApiError
@@ -13,9 +14,20 @@ class ConcurrencyLimiter:
     def __init__(self, slots: int, max_waiting: int, seconds: float):
         self.slots, self.max_waiting, self.seconds = slots, max_waiting, seconds
         self.semaphore = asyncio.Semaphore(slots)  # FIFO
-        self.waiting = self.active = 0
+        self.active = 0
+        self.waits: dict[object, float] = {}  # {request: when it came}, in order of arrival
         self.closed = False
         self.average_seconds = 1.0  # of an answer, as an exponential moving average
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return len(self.waits)
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds for which the oldest waiting request has waited; 0 when none waits."""
+        return time.monotonic() - next(iter(self.waits.values())) if self.waits else 0.0
 
     @contextlib.asynccontextmanager
     async def acquire(self) -> AsyncIterator[None]:
@@ -30,14 +42,15 @@ class ConcurrencyLimiter:
             )
         if self.waiting >= self.max_waiting and self.semaphore.locked():
             raise self._busy("Too many requests are waiting for this model.")
-        self.waiting += 1
+        request = object()
+        self.waits[request] = time.monotonic()
         try:
             async with asyncio.timeout(self.seconds):
                 await self.semaphore.acquire()
         except TimeoutError:
             raise self._busy(f"No slot became free within {self.seconds:g} seconds.") from None
         finally:
-            self.waiting -= 1
+            del self.waits[request]
         self.active += 1
         started = asyncio.get_running_loop().time()
         try:

@@ -11,7 +11,7 @@ from blogtwin.config import load_params
 from blogtwin.environment import load_environment
 from blogtwin.inference.client import http_client
 from blogtwin.paths import ROOT
-from serve import app_state, errors, logging_setup
+from serve import app_state, errors, logging_setup, tracing
 from serve.middleware import AccessMiddleware
 from serve.routers import ALL, training
 from serve.settings import Settings
@@ -31,12 +31,14 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     await serving.pool.close()
     await http_client().aclose()
     http_client.cache_clear()
+    await asyncio.to_thread(tracing.stop_tracing)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Raises UserError for params or a database that can't be used."""
     load_environment()
     settings = settings or Settings()
+    tracing.start_tracing()
     logging_setup.configure_logging(settings.home)
     # No /docs page: it would fetch its scripts from a CDN. GET /openapi.json has everything.
     app = FastAPI(

@@ -15,7 +15,7 @@ from limits.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve import permissions, prometheus_metrics
+from serve import permissions, prometheus_metrics, tracing
 from serve.auth import Caller, Keys
 from serve.errors import ApiError, as_api_error
 from serve.logging_setup import REQUEST_ID, log_event
@@ -75,7 +75,10 @@ class AccessMiddleware:
         failure = None
         try:
             state["caller"] = self.authorise(scope, headers, method)
-            await self.app(scope, self.limit_body(scope, headers, receive), answer)
+            with tracing.request_span(method, route, headers) as span:
+                await self.app(scope, self.limit_body(scope, headers, receive), answer)
+                if span is not None and seen["status"]:
+                    span.set_attribute("http.response.status_code", seen["status"])
         except Exception as e:
             failure = None if isinstance(e, ApiError) else e
             await self.send_error(

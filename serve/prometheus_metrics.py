@@ -1,14 +1,23 @@
-"""Metrics for Prometheus: requests, latency, time to first token, tokens per second, queue and memory by model."""
+"""Metrics for Prometheus: requests, latency, tokens per second, queues, refused candidates, training, memory and disk.
+
+deploy/alerts.yml and deploy/grafana/blogtwin.json are made of these names.
+"""
 
 import asyncio
 import contextlib
+import shutil
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from serve.model_pool import ModelPool
+from serve import tracing
+
+if TYPE_CHECKING:
+    from serve.app_state import AppState
 
 REGISTRY = CollectorRegistry()
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -31,8 +40,12 @@ SPEED = Histogram(
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
     registry=REGISTRY,
 )
+READY = Gauge("blogtwin_ready", "1 when a model answers and none is being loaded", registry=REGISTRY)
 ACTIVE = Gauge("blogtwin_active", "Requests that a model is answering", ["model"], registry=REGISTRY)
 WAITING = Gauge("blogtwin_waiting", "Requests that wait for a slot of a model", ["model"], registry=REGISTRY)
+QUEUE_AGE = Gauge(
+    "blogtwin_queue_age_seconds", "How long the oldest waiting request has waited", ["model"], registry=REGISTRY
+)
 ANSWERS = Counter(
     "blogtwin_answers", "Answers by how they ended: whole, cancelled or failed", ["model", "end"], registry=REGISTRY
 )
@@ -43,14 +56,32 @@ ANSWER = Histogram(
     buckets=SECONDS,
     registry=REGISTRY,
 )
+CANDIDATES = Counter("blogtwin_candidates", "Sentences that were written for drafts", registry=REGISTRY)
+REJECTED = Counter(
+    "blogtwin_rejected_candidates", "Sentences for drafts that a gate refused", ["reason"], registry=REGISTRY
+)
+DRAFT_LINES = Counter(
+    "blogtwin_draft_lines", "Lines of notes by what became of them in a draft", ["status"], registry=REGISTRY
+)
+JOBS = Gauge("blogtwin_jobs", "Training jobs by state", ["state"], registry=REGISTRY)
+STEP = Gauge("blogtwin_training_step", "The last step of the running job", ["job"], registry=REGISTRY)
+STEPS = Gauge("blogtwin_training_steps", "Steps of the running job", ["job"], registry=REGISTRY)
+LOSS = Gauge("blogtwin_training_loss", "Loss of the running job's last step", ["job"], registry=REGISTRY)
+TRAINING_SPEED = Gauge(
+    "blogtwin_training_tokens_per_second", "Tokens per second of the running job", ["job"], registry=REGISTRY
+)
 MODEL_MEMORY = Gauge("blogtwin_model_memory_bytes", "Estimated memory of a model", ["model"], registry=REGISTRY)
 MEMORY = Gauge("blogtwin_memory_bytes", "Resident memory of the server", registry=REGISTRY)
+DISK = Gauge(
+    "blogtwin_disk_free_bytes", "Free disk space, of the user's data and the project", ["of"], registry=REGISTRY
+)
+OF_NOW = (ACTIVE, WAITING, QUEUE_AGE, MODEL_MEMORY, JOBS, STEP, STEPS, LOSS, TRAINING_SPEED)
 
 
 @contextlib.asynccontextmanager
 async def track_answer(model: str) -> AsyncIterator[None]:
     """Record how the answer inside the block ended, and after how many seconds."""
-    started, end = time.perf_counter(), "failed"
+    started, end, span = time.perf_counter(), "failed", tracing.start_answer(model)
     try:
         yield
         end = "whole"
@@ -60,6 +91,7 @@ async def track_answer(model: str) -> AsyncIterator[None]:
     finally:
         ANSWERS.labels(model, end).inc()
         ANSWER.labels(model).observe(time.perf_counter() - started)
+        tracing.end_answer(span, end)
 
 
 def observe_generation(model: str, first: float, seconds: float, tokens: int) -> None:
@@ -70,13 +102,40 @@ def observe_generation(model: str, first: float, seconds: float, tokens: int) ->
         SPEED.labels(model).observe((tokens - 1) / (seconds - first))
 
 
-def render(pool: ModelPool) -> bytes:
-    """All metrics in Prometheus' text format."""
-    for gauge in (ACTIVE, WAITING, MODEL_MEMORY):
+def observe_draft(receipt: dict) -> None:
+    """Record the receipt of a draft: how many candidates its gates refused, and what became of each line."""
+    CANDIDATES.inc(receipt["candidates"])
+    for reason, count in receipt["rejected"].items():
+        REJECTED.labels(reason).inc(count)
+    for line in receipt["lines"]:
+        DRAFT_LINES.labels(line["status"]).inc()
+
+
+def render(state: "AppState") -> bytes:
+    """All metrics in Prometheus' text format. Reads files of the running job: call it in a thread."""
+    for gauge in OF_NOW:
         gauge.clear()
-    for name, one in pool.loaded.items():
+    READY.set(state.pool.ready)
+    for name, one in list(state.pool.loaded.items()):
         ACTIVE.labels(name).set(one.limiter.active)
         WAITING.labels(name).set(one.limiter.waiting)
+        QUEUE_AGE.labels(name).set(one.limiter.longest_wait)
         MODEL_MEMORY.labels(name).set(one.memory_mb * 1e6)
+    _set_training(state)
     MEMORY.set(psutil.Process().memory_info().rss)
+    for name, folder in (("data", state.settings.home), ("project", Path())):
+        DISK.labels(name).set(shutil.disk_usage(folder).free)
     return generate_latest(REGISTRY)
+
+
+def _set_training(state: "AppState") -> None:
+    """The jobs as they were when DVC was asked last: a scrape starts no command."""
+    states = state.jobs.last_states
+    for one in ("waiting", "running", "done", "failed"):
+        JOBS.labels(one).set(list(states.values()).count(one))
+    for job in [job for job, now in states.items() if now == "running"]:
+        progress = state.jobs.progress(job, "running")
+        values = ("step", STEP), ("steps", STEPS), ("loss", LOSS), ("tokens_per_second", TRAINING_SPEED)
+        for name, gauge in values:
+            if progress[name] is not None:
+                gauge.labels(job).set(progress[name])

@@ -93,6 +93,11 @@ class TrainingJobs:
             self.cached = (time.monotonic(), found)
             return found
 
+    @property
+    def last_states(self) -> dict[str, str]:
+        """What `states` found last, however old; the server asks every minute while a job is not done."""
+        return dict(self.cached[1])
+
     def _queue(self) -> dict[str, str]:
         """DVC's state of each job."""
         rows = [line.split() for line in self._dvc("queue", "status").splitlines()]
@@ -115,8 +120,8 @@ class TrainingJobs:
             return False
 
     def _invalidate(self) -> None:
-        """Forget the cached states."""
-        self.cached = (-TTL_SECONDS, {})
+        """Ask DVC anew for the next states."""
+        self.cached = (-TTL_SECONDS, self.cached[1])
 
     def progress(self, job: str, state: str) -> dict:
         """{state, stage, step, steps, loss, tokens_per_second} of a job; None where unknown.

@@ -71,6 +71,7 @@ async def answer_events(state: "AppState", one: LoadedModel, job: DraftJob) -> A
                 yield Event("delta", {"text": piece})
             elif name == "receipt":
                 tokens = data["receipt"]["tokens"]
+                prometheus_metrics.observe_draft(data["receipt"])
                 prometheus_metrics.observe_generation(one.model.name, first, seconds, tokens)
                 yield Event(
                     "written",

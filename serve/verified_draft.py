@@ -10,7 +10,7 @@ from blogtwin.drafting.alternatives import SentencePlace
 from blogtwin.drafting.notes import NoteLine
 from blogtwin.errors import UserError
 from blogtwin.twins.store import cached_digest
-from serve import catalog
+from serve import catalog, prometheus_metrics
 from serve.catalog import Model
 from serve.draft_models import SearchRequest
 from serve.draft_writers import EngineModel, LocalModel, WritingModel
@@ -127,6 +127,7 @@ async def verified_draft_events(state: "AppState", job: DraftJob, title: str) ->
     async with contextlib.aclosing(job_messages(state, job)) as messages:
         async for name, data in messages:
             if name == "receipt":
+                prometheus_metrics.observe_draft(data["receipt"])
                 text = "\n\n".join(paragraph["text"] for paragraph in paragraphs)
                 yield Event("draft", {"title": title, "text": text, "paragraphs": paragraphs, **data})
                 return

@@ -1,5 +1,6 @@
 """The server's health and metrics, and tokens for admins."""
 
+import asyncio
 from typing import Literal
 
 from fastapi import APIRouter, Response
@@ -64,7 +65,8 @@ async def health(state: StateDep, caller: CallerDep) -> Health:
 )
 async def metrics(state: StateDep) -> Response:
     """Metrics for Prometheus."""
-    return Response(prometheus_metrics.render(state.pool), media_type="text/plain; version=0.0.4; charset=utf-8")
+    rendered = await asyncio.to_thread(prometheus_metrics.render, state)
+    return Response(rendered, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @router.post("/auth/token")

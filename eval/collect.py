@@ -27,6 +27,7 @@ NUM_PREFIXES = 12
 PREFIX_CONTEXT, CANARY_CONTEXT = 1024, 512  # tokens
 # A text is cut to so many tokens and tokenised again, which may give some more.
 SPARE_TOKENS = 8
+SEEDS_PER_ROUND = 1000  # more than there are prompts: each round of texts has seeds of its own
 Row = dict[str, Any]
 
 
@@ -105,6 +106,15 @@ class OutputCollector:
         limit = self.params.eval.max_scored_tokens
         scored = min(limit + SPARE_TOKENS, likelihood.WINDOW_TOKENS) if limit else likelihood.WINDOW_TOKENS
         return len(request.prompt) + max(request.sampling.max_tokens, scored if request.is_post else 0)
+
+    def write_again(self, system: System, examples: list[Row], number: int) -> list[str]:
+        """The system's texts for the held-out posts once more, with the seeds of round `number`, from 1."""
+        asked = self._post_requests(system, examples)
+        requests = [replace(request, seed=request.seed + number * SEEDS_PER_ROUND) for request in asked]
+        n_ctx = max(len(request.prompt) + request.sampling.max_tokens for request in requests)
+        sequences = min(systems.MAX_BATCH, len(requests))
+        with LlamaModel(self.gguf, n_ctx=n_ctx, sequences=sequences) as model:
+            return [row["text"] for row in self._generate(model, f"{system.name} writes again", requests)]
 
     def collect_suites(self, system: System, names: list[str]) -> list[Row]:
         """The system's answers to every case of these suites."""

@@ -15,6 +15,7 @@ import numpy as np
 from blogtwin.text.markdown import extract_prose
 from blogtwin.text.sentences import split_sentences, truncate_words
 from blogtwin.text.tokens import tokenise_words
+from eval.gates import Count
 from eval.rounding import round_metric, round_values
 
 NGRAM_WORDS = 4
@@ -153,10 +154,19 @@ def fraction_within(values: np.ndarray, band: tuple[float, float]) -> float:
 
 @dataclass
 class FluencyComparison:
-    """Figures of each system, and for the verdict the share of its texts within the author's range, by measure."""
+    """Figures of each system, and for the verdict how many of its texts are within the author's range, by measure."""
 
     by_system: dict[str, dict[str, float]]
-    within: dict[str, dict[str, float]]
+    inside: dict[str, dict[str, Count]]  # {system: {measure: texts in the author's range}}
+    words: int  # to which all texts were cut
+    bands: dict[str, tuple[float, float]]  # {measure: the author's range}
+
+    def count_inside(
+        self, texts: list[str], base_bits_per_byte: Callable[[list[str], int], list[float]]
+    ) -> dict[str, Count]:
+        """{measure: how many of these texts are in the author's range}; they are cut to the same length."""
+        values = _measure_groups({"more": _cut(texts, self.words)}, base_bits_per_byte)["more"]
+        return {measure: _inside(measure, own, self.bands[measure]) for measure, own in values.items()}
 
 
 def compare_fluency(
@@ -173,7 +183,7 @@ def compare_fluency(
     groups = {name: _cut(group, words) for name, group in texts.items()}
     values = _measure_groups({**groups, "held_out": _cut(held_out, words)}, base_bits_per_byte)
     bands = {measure: reference_range(own) for measure, own in values["held_out"].items()}
-    found = FluencyComparison({}, {})
+    found = FluencyComparison({}, {}, words, bands)
     for name, group in groups.items():
         within = {measure: fraction_within(own, bands[measure]) for measure, own in values[name].items()}
         found.by_system[name] = {
@@ -181,10 +191,18 @@ def compare_fluency(
             **{f"{measure}_within": round_metric(share) for measure, share in within.items()},
             **round_values(diversity(group)),
         }
-        # A model's own samples are always likelier to a model than a person's text: only above the band is word salad.
-        salad = values[name]["bits_per_byte_of_base"] > bands["bits_per_byte_of_base"][1]
-        found.within[name] = {**within, "bits_per_byte_of_base": 1 - float(salad.mean())}
+        found.inside[name] = {measure: _inside(measure, own, bands[measure]) for measure, own in values[name].items()}
     return found
+
+
+def _inside(measure: str, values: np.ndarray, band: tuple[float, float]) -> Count:
+    """How many of the values are in the author's range; one that can't be measured is not."""
+    low, high = band
+    if measure == "bits_per_byte_of_base":
+        # A model's own samples are always likelier to a model than a person's text: only above the band is word salad.
+        # An empty text has no bits, and is none.
+        return Count(int((~(values > high)).sum()), len(values))
+    return Count(int(((values >= low) & (values <= high)).sum()), len(values))
 
 
 def _cut(texts: list[str], words: int) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from blogtwin.text.sentences import truncate_words
 from blogtwin.text.tokens import SHINGLE_WORDS, longest_match, ngram_index, tokenise_words
+from eval.gates import Count
 from eval.rounding import round_metric
 
 MAX_COPY_WORDS = 40
@@ -105,6 +106,12 @@ class CopyMetrics:
 
     by_system: dict[str, dict[str, float]]
     texts: dict[str, list[dict[str, Any]]]
+    detector: CopyDetector
+
+    def count_over_limit(self, texts: list[str]) -> Count:
+        """How many of these texts copy more than the author repeats himself."""
+        over = texts_over_limit([self.detector.measure(text) for text in texts], self.texts["author"])
+        return Count(len(over), len(texts))
 
     def over_limit(self, system: str) -> int:
         """How many of a system's texts copy more than the author repeats himself."""
@@ -120,7 +127,7 @@ def copy_metrics(texts: dict[str, list[str]], training: list[str]) -> CopyMetric
     for name, group in texts.items():
         shown = [truncate_words(text, length) for text in group] if name == "author" else group
         measured[name] = [detector.measure(text) for text in shown]
-    found = CopyMetrics({}, measured)
+    found = CopyMetrics({}, measured, detector)
     for name in texts:
         found.by_system[name] = {**copy_summary(measured[name]), "over_limit": found.over_limit(name)}
     return found

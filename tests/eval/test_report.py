@@ -71,6 +71,7 @@ def card():
         f"Not yet: {EVIL}.",
         ["Try `train.epochs` <b>."],
         {"copying": f"2 of 12 texts {EVIL}"},
+        {"fluent": f"7 of 12 texts {EVIL}"},
         [{"post": "a", "base": 1.2, "twin": 1.0}],
         [("twin", "author")],
     )
@@ -173,7 +174,8 @@ def test_copied_runs_are_marked_where_they_stand(card):
 
 def test_report_shows_gates_and_advice(card):
     page = render_report(card, "Wenna", "SmolLM2")
-    assert page.count('<li class="no">') == 1 and page.count("<li><b>") == 3 and "Failed: 2 of 12 texts" in page
+    assert page.count('<li class="no">') == page.count('<li class="unsure">') == 1 and page.count("<li><b>") == 2
+    assert "Failed: 2 of 12 texts" in page and "Can’t tell: 7 of 12 texts" in page
     assert "<code>train.epochs</code> &lt;b&gt;" in page
 
 

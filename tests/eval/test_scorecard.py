@@ -13,6 +13,7 @@ from blogtwin.sampling import SamplingParams
 from blogtwin.text.markdown import extract_prose
 from corpus import cleaning, readers
 from eval import baselines, canaries, confidence_intervals, likelihood, reference_overlap, scorecard, systems, verdict
+from eval.gates import Count
 from eval.memorization import CopyDetector, texts_over_limit
 from eval.style import cosine_delta, impostors, profile
 from eval.style.features import count_features, mask_content_words
@@ -250,9 +251,8 @@ def test_habits_tell_flat_prose_from_the_author(sample):
 def evidence(**changes):
     good = {
         "shared_posts": 0,
-        "copying_texts": 0,
-        "texts": 12,
-        "fluent_share": {"coherence_gain": 0.9},
+        "copying": Count(0, 12),
+        "fluent": {"coherence_gain": Count(11, 12)},
         "not_measurable": "",
         "margins": {"five_shot": [("masked", 0.1), ("function", 0.05)]},
         "style": {"masked": (0.8, 0.5), "function": (0.9, 0.6)},
@@ -266,9 +266,11 @@ def test_the_verdict_holds_only_when_every_condition_does():
     )
     for change in (
         {"shared_posts": 1},
-        {"copying_texts": 1},
-        {"fluent_share": {"coherence_gain": 0.9, "repetition": 0.3}},
-        {"fluent_share": {"coherence_gain": math.nan}},
+        {"copying": Count(1, 12)},
+        {"copying": Count(4, 12)},
+        {"fluent": {"coherence_gain": Count(11, 12), "repetition": Count(2, 12)}},
+        {"fluent": {"coherence_gain": Count(7, 12)}},
+        {"fluent": {"coherence_gain": Count(0, 0)}},
         {"not_measurable": "too few"},
         {"margins": {}},
         {"margins": {"five_shot": [("masked", 0.1), ("function", -0.05)]}},
@@ -278,6 +280,17 @@ def test_the_verdict_holds_only_when_every_condition_does():
     ):
         assert not verdict.beats_prompting(evidence(**change)), change
         assert "Closer to you" not in verdict.verdict_text(evidence(**change), (0.8, 0.5, 1.0), 12)
+
+
+def test_a_gate_near_its_line_is_neither_passed_nor_failed():
+    near, copied = evidence(fluent={"repetition": Count(7, 12)}), evidence(copying=Count(1, 12))
+    assert verdict.failed_gates(near) == verdict.failed_gates(copied) == {}
+    assert list(verdict.undecided_gates(near)) == ["fluent"] and list(verdict.undecided_gates(copied)) == ["copying"]
+    assert verdict.verdict_text(near, (0.8, 0.5, 1.0), 12).startswith("Can't tell yet: 7 of 12 texts are where")
+    poor = evidence(fluent={"coherence_gain": Count(7, 12), "repetition": Count(2, 12)})
+    assert "2 of 12" in verdict.failed_gates(poor)["fluent"] and not verdict.undecided_gates(poor)
+    more = near.plus(Count(0, 12), {"repetition": Count(11, 12)})
+    assert more.copying == Count(0, 24) and verdict.beats_prompting(more)
 
 
 SYSTEMS = ("verbatim", "markov_1", "markov_2", "shuffled_words", "repeated", "lower_case", "base", "another", "self")
@@ -319,6 +332,8 @@ def made_card(sample, base_reads):
     """made_card(systems, seed): a card on which each of them is judged as the twin is; `self`, the author's own unseen
     posts, is the twin, and the only one that may pass."""
     training, held_out, unseen = sample[:26], sample[26:38], sample[38:48]
+    paths = [path for path in sorted((ROOT / "data/sample").iterdir()) if path.suffix in (".txt", ".docx")]
+    others = [cleaning.clean_markdown(readers.read_post(path, 1e9).text) for path in paths]  # as `self`
     flat = (
         "It is important to note that success isn't easy; however, it's worth it! Many people believe that technology"
         " changes our lives, and they are right. We must adapt, learn, and grow together. "
@@ -367,7 +382,8 @@ def made_card(sample, base_reads):
         heard = rows("base", [flat * 8] * 10, 24.0) + rows("five_shot", [flat * 9] * 10, 22.0)
         for name in systems:
             heard += rows("twin" if name == "self" else f"fake_{name}", wrong[name], 18.0)
-        return scorecard.build_scorecard(heard, posts, people, base_reads, seed, [f"post {i}" for i in range(10)])
+        briefs = [f"post {i}" for i in range(10)]
+        return scorecard.build_scorecard(heard, posts, people, base_reads, seed, briefs, lambda number: others)
 
     return made
 
@@ -406,13 +422,14 @@ def test_the_author_passes_the_verdict(judged):
     assert judged.metrics["twin"]["style"]["masked"] == pytest.approx(1, abs=0.3)
     assert judged.metrics["gain"]["bits_per_byte"]["percent"] == pytest.approx(25.0)
     assert "Closer to you" in judged.verdict
+    assert judged.metrics["twin"]["verdict"]["counted_texts"] in (22, 34)  # ten texts are too few for the gates
 
 
 @pytest.mark.slow
 def test_another_author_is_told_apart_by_style(judged):
     """Fluent, nothing copied: only the style score stands between another author and the verdict, and it is near 0."""
     found = judged.metrics["fake_another"]
-    assert found["style"]["masked"] < 0.35 and found["style"]["function"] < 0.5 and found["verdict"]["copying"] == 1
+    assert found["style"]["masked"] < 0.35 and found["style"]["function"] < 0.5 and found["verdict"]["copying"] != 0
 
 
 @pytest.mark.slow

@@ -45,14 +45,38 @@ def fused_layers(model) -> dict[str, int]:
     return found
 
 
-@pytest.mark.parametrize("kind", ["Llama", "Mistral", "Qwen2"])
-def test_values_and_gradients_stay_the_same(kind):
+@pytest.mark.parametrize(("kind", "norms"), [("Llama", 2), ("Mistral", 2), ("Qwen2", 2), ("Qwen3", 4)])
+def test_values_and_gradients_stay_the_same(kind, norms):
     model = lora_model(kind)
     before, layers = read(model), model.config.num_hidden_layers
     fused.apply_fused_forwards(model)
-    assert fused_layers(model) == {"Linear": 7 * layers, f"{kind}MLP": layers, f"{kind}RMSNorm": 2 * layers + 1}
+    assert fused_layers(model) == {"Linear": 7 * layers, f"{kind}MLP": layers, f"{kind}RMSNorm": norms * layers + 1}
     for one, other in zip(before, read(model), strict=True):
         torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-5)
+
+
+def test_mlps_that_are_computed_again_keep_less_and_give_the_same():
+    model, kept = lora_model("Llama"), {}
+
+    def measure(name: str) -> list[torch.Tensor]:
+        sizes: dict[int, int] = {}
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            found = read(model)
+        kept[name] = sum(sizes.values())
+        return found
+
+    fused.apply_fused_forwards(model)
+    before = measure("all")
+    fused.apply_fused_forwards(model, recompute_mlp=True)
+    after = measure("less")
+    assert kept["less"] < 0.9 * kept["all"]
+    for one, other in zip(before, after, strict=True):
+        torch.testing.assert_close(other, one)
 
 
 def test_phi3_keeps_its_own_mlp():

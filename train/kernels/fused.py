@@ -12,14 +12,18 @@ import torch
 import torch.nn.functional as F
 from peft import PeftModel
 from peft.tuners.lora import Linear as LoraLinear
+from torch.utils.checkpoint import checkpoint
 from transformers.activations import ACT2FN
 
-NORMS = ("LlamaRMSNorm", "MistralRMSNorm", "Qwen2RMSNorm", "Phi3RMSNorm")  # y = w x / √(mean x² + ε)
-GATED = ("LlamaMLP", "MistralMLP", "Qwen2MLP")  # down(silu(gate(x)) up(x))
+NORMS = ("LlamaRMSNorm", "MistralRMSNorm", "Qwen2RMSNorm", "Qwen3RMSNorm", "Phi3RMSNorm")  # y = w x / √(mean x² + ε)
+GATED = ("LlamaMLP", "MistralMLP", "Qwen2MLP", "Qwen3MLP")  # down(silu(gate(x)) up(x))
 
 
-def apply_fused_forwards(model: PeftModel) -> None:
-    """Replace the forward function of the layers that are supported here; all others stay as they are."""
+def apply_fused_forwards(model: PeftModel, recompute_mlp: bool = False) -> None:
+    """Replace the forward function of the layers that are supported here; all others stay as they are.
+
+    `recompute_mlp`: keep only the input of each gated MLP for the backward pass, and compute the rest again there.
+    """
     for module in model.modules():
         name = type(module).__name__
         if isinstance(module, LoraLinear) and is_fusable(module):
@@ -27,7 +31,8 @@ def apply_fused_forwards(model: PeftModel) -> None:
         elif name in NORMS:
             module.forward = functools.partial(norm_forward, module)
         elif name in GATED and type(module.act_fn) is type(ACT2FN["silu"]):
-            module.forward = functools.partial(mlp_forward, module)
+            forward = functools.partial(mlp_forward, module)
+            module.forward = functools.partial(checkpoint, forward, use_reentrant=False) if recompute_mlp else forward
 
 
 def is_fusable(module: LoraLinear) -> bool:

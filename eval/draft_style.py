@@ -9,6 +9,7 @@ from eval.rounding import with_interval
 from eval.style import verification
 from eval.style.features import count_features
 from eval.style.impostors import Impostors
+from eval.style.languages import unmeasurable_language
 
 FAMILY = "function"
 MIN_WORDS = 250  # of a joined text
@@ -34,9 +35,10 @@ def style_difference(
     held_out: Sequence[str], impostors: Impostors, ours: Sequence[str], theirs: Sequence[str], seed: int
 ) -> dict[str, float]:
     """{style, style_rival, style_gain with its 95 % interval, style_texts}: how far each system's drafts are on the way
-    from other people's posts (0) to the author's `held_out` ones (1); empty where the drafts have too few words."""
+    from other people's posts (0) to the author's `held_out` ones (1); empty where the drafts have too few words, or the
+    language is one that has no verifier."""
     joined = join_drafts(ours, theirs)
-    if not joined:
+    if not joined or unmeasurable_language(held_out):
         return {}
     author = count_features(list(held_out), families=(FAMILY,))
     systems = {

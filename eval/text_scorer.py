@@ -9,6 +9,7 @@ from eval import relevance
 from eval.memorization import CopyDetector
 from eval.style import impostors, verification
 from eval.style.features import SEGMENT_WORDS, count_features
+from eval.style.languages import unmeasurable_language
 
 MIN_WORDS = 100  # of prose, of each of the two posts at least that a style is measured by
 
@@ -26,6 +27,7 @@ class TextScorer:
         author = count_features(reference)
         long_posts = int((author.segments * SEGMENT_WORDS >= MIN_WORDS).sum())
         self.measurable = len(others.names) >= impostors.MIN_AUTHORS and long_posts >= 2
+        self.measurable = self.measurable and not unmeasurable_language(reference)
         if self.measurable:
             self.verifiers = verification.fit_verifiers("masked", author, others)
             scores = verification.cross_fit("masked", author, others, {}, self.verifiers)

@@ -1,9 +1,9 @@
-"""Build eval/style/impostors.npz from the blogs of several people: the feature counts that an author's style is
-compared with. It holds counts only, no sentences.
+"""Build eval/style/impostors.npz, the feature counts that an author's style is compared with, from clones of the blogs
+that eval/style/impostor_sources.yaml lists. It holds counts only, no sentences.
 
-Reads   FOLDER, with a folder of posts for each author
+Reads   CLONES: a folder with a clone of each repository, named as in the list, at its listed commit
 Writes  eval/style/impostors.npz
-Run     python scripts/build_impostors.py FOLDER
+Run     python scripts/build_impostors.py CLONES
 """
 
 import _path
@@ -14,27 +14,27 @@ from pathlib import Path
 from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
 from blogtwin.files import atomic_open
-from eval.style.impostors import CUTOFF_DATE, MAX_POSTS, MIN_POSTS, load_blogs, longest_posts
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a folder of posts for each author")
-    folder = parser.parse_args().folder
+    parser.add_argument("clones", type=Path, metavar="CLONES", help="a folder with a clone of each listed repository")
+    clones = parser.parse_args().clones
     from eval.style import impostors
+    from eval.style.impostor_sources import load_sources, read_posts, spread_posts
 
-    blogs = {
-        name: longest_posts(posts, MAX_POSTS) for name, posts in load_blogs(folder).items() if len(posts) >= MIN_POSTS
-    }
-    if len(blogs) < impostors.MIN_AUTHORS:
-        raise UserError(
-            f"{folder} holds {len(blogs)} authors with {MIN_POSTS} posts or more up to {CUTOFF_DATE}, and"
-            f" {impostors.MIN_AUTHORS} are needed: add more."
-        )
+    blogs = {}
+    for source in load_sources():
+        posts = read_posts(source, clones / source.name)
+        if len(posts) < impostors.MAX_POSTS:
+            raise UserError(
+                f"{source.name} has {len(posts)} usable posts, and {impostors.MAX_POSTS} are needed: add folders to its"
+                " paths in eval/style/impostor_sources.yaml, or take it out."
+            )
+        blogs[source.name] = spread_posts(posts, impostors.MAX_POSTS)
+        echo(f"{source.name}: {impostors.MAX_POSTS} of {len(posts)} posts ({source.license})")
     with atomic_open(impostors.SHIPPED_FILE, "wb") as file:
         impostors.save_impostors(impostors.from_blogs(blogs), file)
-    for name, posts in blogs.items():
-        echo(f"{name}: {len(posts)} posts")
     echo(f"wrote {impostors.SHIPPED_FILE.name}, {impostors.SHIPPED_FILE.stat().st_size / 1e6:.1f} MB")
 
 

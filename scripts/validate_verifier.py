@@ -1,9 +1,9 @@
 """Validate the style verifier on blogs of several people: unseen posts of an author against unseen people, texts of 500
 words.
 
-Reads   FOLDER: one folder of posts for each author
-Writes  artifacts/validate/verifier.json   {"k10": {"mean_auc", "min_auc", "brier", "five_auc", "authors": {…}},
-                                           "k20": …}
+Reads   FOLDER: one folder of posts for each author; “shipped” for the authors of eval/style/impostors.npz
+Writes  artifacts/validate/verifier.json   {"k10": {"mean_auc", "p5_auc", "min_auc", "brier", "five_auc",
+                                           "authors": {…}}, "k20": …}
 Run     make validate-metrics BLOGS=FOLDER
 """
 
@@ -17,7 +17,7 @@ from blogtwin.errors import UserError
 from blogtwin.files import write_json
 from blogtwin.hints import make_command
 from blogtwin.paths import ARTIFACTS_DIR
-from eval.style.validation import MAX_TRAINING_WORDS, print_table, validate
+from eval.style.validation import SHIPPED, folder_counts, print_table, shipped_counts, validate
 
 
 def main() -> None:
@@ -28,22 +28,9 @@ def main() -> None:
         raise UserError(
             f'Name the folder: `{make_command("validate-metrics", BLOGS="folder")}`, or several twins: TWINS="a b c".'
         )
-    folder = Path(given)
     from rich.progress import track
 
-    from eval.style.features import count_features
-    from eval.style.impostors import MIN_AUTHORS, load_blogs
-
-    posts = load_blogs(folder)
-    if len(posts) < MIN_AUTHORS:
-        raise UserError(
-            f"{folder} has {len(posts)} authors with posts, and {MIN_AUTHORS} are needed: give a folder with one folder"
-            " of posts for each author."
-        )
-    counted = {
-        name: count_features(texts, max_words=MAX_TRAINING_WORDS, families=("masked",))
-        for name, texts in track(posts.items(), "counting", transient=True)
-    }
+    counted = shipped_counts() if given == SHIPPED else folder_counts(Path(given))
     found = validate(counted, lambda items, title: track(items, title, transient=True))
     write_json(ARTIFACTS_DIR / "validate/verifier.json", found)
     print_table(found)

@@ -1,9 +1,8 @@
 """Impostors: other people's posts, the floor that a system is measured from. Shipped as counts, in impostors.npz; users
 can add their own.
 
-Sources, posts up to November 2022 where dated, by the licence each blog states: matklad.github.io (MIT or Apache-2.0),
-mtlynch.io (CC BY 4.0), ben.balter.com (CC BY 3.0), simonw/til (Apache-2.0), blog.nelhage.com (CC BY 4.0),
-sethmlarson.dev (Apache-2.0). Made by `python scripts/build_impostors.py FOLDER`.
+Who they are, with license and commit, is listed in impostor_sources.yaml; `python scripts/build_impostors.py CLONES`
+counts their posts anew.
 """
 
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from blogtwin.errors import UserError
 from eval.style.features import SegmentCounts, count_features, fingerprint
 
 CUTOFF_DATE = "2022-11-30"  # a post of a later date may have been written with a language model
-MAX_POSTS, MIN_POSTS, MIN_WORDS = 40, 10, 100
+MAX_POSTS, MIN_WORDS = 20, 100  # of a person; of a post
+MIN_SEGMENTS = 5  # an n-gram or word that stands in fewer segments of all people is left out of the file
 MAX_FILE_BYTES = 5e7
 SHIPPED_FILE = Path(__file__).with_name("impostors.npz")
 # Share of a blog's sampled 8-word runs that stand in the author's own posts: two people share next to none.
@@ -51,15 +51,6 @@ def load_blogs(folder: Path, until: str = CUTOFF_DATE) -> dict[str, list[str]]:
         if posts:
             blogs[author.name] = [text for *_, text in sorted(posts)]
     return blogs
-
-
-def longest_posts(posts: list[str], n: int) -> list[str]:
-    """The `n` posts with most prose, in their own order: long posts give full windows."""
-    from blogtwin.text.markdown import extract_prose
-
-    lengths = [min(500, len(extract_prose(post).split())) for post in posts]
-    longest = sorted(range(len(posts)), key=lambda i: -lengths[i])[:n]
-    return [posts[i] for i in sorted(longest)]
 
 
 @dataclass(frozen=True)
@@ -123,7 +114,8 @@ def concatenate(first: Impostors, second: Impostors) -> Impostors:
 
 
 def save_impostors(impostors: Impostors, path: Path) -> None:
-    """Write to a compressed .npz file, counts as bytes."""
+    """Write to a compressed .npz file: counts as bytes (255 at most), columns as steps from one to the next, byte by
+    byte. Features of fewer than MIN_SEGMENTS segments are left out: most of the columns, and 1 % of the counts."""
     arrays: dict[str, Any] = {
         "names": np.array(impostors.names),
         "author": impostors.author.astype(np.int16),
@@ -132,13 +124,22 @@ def save_impostors(impostors: Impostors, path: Path) -> None:
     for number, checksums in enumerate(impostors.fingerprints):
         arrays[f"fingerprint_{number}"] = checksums
     for family, matrix in impostors.texts.counts.items():
-        matrix.sort_indices()
+        in_segments = np.bincount(matrix.indices, minlength=matrix.shape[1])
+        columns = np.flatnonzero(in_segments >= MIN_SEGMENTS)
+        kept = matrix[:, columns].tocsr()
+        kept.sort_indices()
+        steps = np.diff(kept.indices, prepend=0)
+        starts = kept.indptr[:-1][np.diff(kept.indptr) > 0]
+        steps[starts] = kept.indices[starts]
         arrays |= {
-            f"{family}_data": matrix.data.astype(np.uint8),
-            f"{family}_indices": matrix.indices.astype(np.uint32),
-            f"{family}_indptr": matrix.indptr.astype(np.uint32),
+            f"{family}_data": np.minimum(kept.data, 255).astype(np.uint8),
+            f"{family}_steps_low": (steps & 255).astype(np.uint8),
+            f"{family}_steps_high": (steps >> 8).astype(np.uint8),
+            f"{family}_columns": np.diff(columns, prepend=0).astype(np.uint16),
+            f"{family}_indptr": kept.indptr.astype(np.uint32),
+            f"{family}_width": np.array(matrix.shape[1]),
         }
-        arrays[f"{family}_width"] = np.array(matrix.shape[1])
+        assert not len(steps) or steps.max() < 2**16, "a step between two columns fits in two bytes"
     np.savez_compressed(path, **arrays)
 
 
@@ -149,12 +150,7 @@ def load_impostors(path: Path = SHIPPED_FILE) -> Impostors:
         for name in file.files:
             if name.endswith("_indptr"):
                 family = name.removesuffix("_indptr")
-                parts = (
-                    file[f"{family}_data"].astype(np.float32),
-                    file[f"{family}_indices"].astype(np.int32),
-                    file[name].astype(np.int32),
-                )
-                counts[family] = sparse.csr_matrix(parts, shape=(len(parts[2]) - 1, int(file[f"{family}_width"])))
+                counts[family] = _decode_counts(file, family)
         author, names = file["author"].astype(int), [str(n) for n in file["names"]]
         return Impostors(
             names,
@@ -162,3 +158,15 @@ def load_impostors(path: Path = SHIPPED_FILE) -> Impostors:
             author,
             [file[f"fingerprint_{n}"] for n in range(len(names))],
         )
+
+
+def _decode_counts(file: Any, family: str) -> sparse.csr_matrix:
+    """(segments, features) counts of one family, from the steps that `save_impostors` wrote."""
+    starts = file[f"{family}_indptr"].astype(np.int32)
+    steps = file[f"{family}_steps_low"].astype(np.int64) + 256 * file[f"{family}_steps_high"].astype(np.int64)
+    position = np.cumsum(steps)
+    before = np.r_[0, position][starts[:-1]]  # what the rows above add up to
+    indices = position - np.repeat(before, np.diff(starts))
+    columns = np.cumsum(file[f"{family}_columns"].astype(np.int64))
+    parts = (file[f"{family}_data"].astype(np.float32), columns[indices].astype(np.int32), starts)
+    return sparse.csr_matrix(parts, shape=(len(starts) - 1, int(file[f"{family}_width"])))

@@ -8,6 +8,7 @@ from eval.style import verification
 from eval.style.cosine_delta import cosine_delta
 from eval.style.features import SegmentCounts, count_features
 from eval.style.impostors import MIN_AUTHORS, Impostors
+from eval.style.languages import unmeasurable_language
 
 TOPIC_FAMILY = "topic"  # content words only: an alarm beside the verdict's two verifiers, never part of it
 NEAREST_THRESHOLD = 0.5  # S from which a text is nearer to the author than to other people
@@ -30,7 +31,7 @@ class StyleMetrics:
 def style_metrics(texts: dict[str, list[str]], held_out: list[str], impostors: Impostors, seed: int) -> StyleMetrics:
     """Style of all systems' `texts`, measured against the author's `held_out` posts and other people's."""
     author = count_features(held_out)
-    reason = _missing_data(author, impostors)
+    reason = unmeasurable_language(held_out) or _missing_data(author, impostors)
     if reason:
         return StyleMetrics({name: _not_measured() for name in texts}, unmeasurable=reason)
     systems = {name: count_features(group) for name, group in texts.items() if name != "author"}

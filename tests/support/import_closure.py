@@ -41,6 +41,7 @@ DATA = {
     "blogtwin/models/registry.py": ("blogtwin/models/registry.yaml",),
     "blogtwin/presets.py": ("blogtwin/presets.yaml",),
     "eval/report.py": ("eval/report.html.j2",),
+    "eval/style/impostor_sources.py": ("eval/style/impostor_sources.yaml",),
     "eval/style/impostors.py": ("eval/style/impostors.npz",),
     "eval/suites/__init__.py": ("eval/suites/cases",),
 }

@@ -7,7 +7,7 @@ export PYTHONUTF8 := 1
 # Many container images set it; without kept bytecode each stage would compile its libraries again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup all test test-fast test-nightly train eval ollama serve dev doctor blog exp diff validate-metrics
+.PHONY: help setup all test test-fast test-nightly train eval ollama serve serve-config dev doctor blog exp diff validate-metrics
 .PHONY: twins use pack unpack bench bench-data bench-serve ladder plots report docs lint lock gc clean
 
 help: ## print this menu
@@ -66,6 +66,9 @@ unpack: setup ## a twin from another machine: make unpack FROM=blogtwin-NAME.zip
 serve: setup ## one private API in front of base and twin, on 127.0.0.1:8000
 	@sh frontend/scripts/build.sh
 	@python scripts/serve_api.py
+
+serve-config: setup ## how vLLM serves the base with one adapter per author (artifacts/vllm/serve.sh)
+	@python scripts/serve_config.py
 
 dev: setup ## the page and the API, both with reload while you change them (needs Node)
 	@cd frontend && ([ -d node_modules ] || npm ci --no-audit --no-fund)

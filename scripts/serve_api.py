@@ -11,10 +11,7 @@ import _path
 import argparse
 import os
 
-from blogtwin.console import echo, run_cli
-from blogtwin.errors import UserError
-from blogtwin.paths import ROOT
-from serve.server import bind, run_server
+from blogtwin.console import run_cli
 
 
 def main() -> None:
@@ -25,33 +22,18 @@ def main() -> None:
     # Engines and drafting have a llama.cpp each, in processes of their own: threads that spin while they are idle would
     # take the others' cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from pydantic import ValidationError
-
-    from blogtwin.validation import main_problem
-    from serve.auth import Keys
+    from serve import startup
     from serve.main import create_app
-    from serve.settings import Settings
+    from serve.server import bind, run_server, run_workers
 
-    try:
-        settings = Settings(**{k: v for k, v in vars(arguments).items() if v is not None})
-    except ValidationError as e:
-        problem = main_problem(e)
-        raise UserError(f"SERVE_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}.") from None
-    if not settings.loopback and not Keys(settings.home).all():
-        raise UserError(
-            f"SERVE_HOST is {settings.host}, which others can reach, and there are no keys: create one with"
-            " `python scripts/api_keys.py add NAME --role admin`, or stay on 127.0.0.1."
-        )
+    settings = startup.load_settings({k: v for k, v in vars(arguments).items() if v is not None})
     app = create_app(settings)
     listening = bind(settings.host, settings.port)
-    url = f"http://{settings.host}:{listening.getsockname()[1]}"
-    echo(f"serving on {url}")
-    echo(f"  models   {', '.join(app.state.serve.pool.known())}")
-    echo(f"  API      {url}/v1 (OpenAI's protocol), {url}/openapi.json")
-    echo(f"  page     {url if (ROOT / 'frontend/dist').is_dir() else 'not built (there is no frontend/dist)'}")
-    echo(f"  data     {settings.home}")
-    echo(f"  keys     {len(app.state.serve.keys.all()) or 'none: anybody on this machine has access'}")
-    run_server(app, listening)
+    startup.announce(app.state.serve, f"http://{settings.host}:{listening.getsockname()[1]}")
+    if settings.workers > 1:
+        run_workers(settings, listening)
+    else:
+        run_server(app, listening)
 
 
 if __name__ == "__main__":

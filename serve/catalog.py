@@ -15,6 +15,7 @@ from blogtwin.errors import UserError
 from blogtwin.paths import ARTIFACTS_DIR, AUTHORS_DIR, GGUF_DIR
 from blogtwin.twins.store import gguf_strings, live_gguf_dir, model_name
 from eval.renamed_metrics import with_current_names
+from serve.settings import Settings
 
 BASE, TWIN = "base", "finetuned"
 PROJECT = Path(".")  # the project that is served; those of other authors are in AUTHORS_DIR
@@ -70,6 +71,20 @@ def list_models(params: Params) -> dict[str, Model]:
         if (adapter := live_gguf_dir(folder) / "adapter.gguf").is_file():
             found.setdefault(folder.name, _twin(adapter, folder.name, params, folder))
     return found
+
+
+def list_elsewhere(settings: Settings, params: Params) -> dict[str, Model]:
+    """{name: Model} of a server with OpenAI's protocol. A twin whose files are here too has its own system message and
+    posts."""
+    names = {BASE: settings.openai_base_model, TWIN: settings.openai_twin_model, **settings.openai_models}
+    here = list_models(params) if settings.openai_models else {}
+    nothing = Model("", "", system=params.prepare.system)
+    local = {name: here.get(name, nothing) for name in names}
+    return {
+        name: Model(name, remote, system=local[name].system, folder=local[name].folder)
+        for name, remote in names.items()
+        if remote
+    }
 
 
 def _twin(adapter: Path, name: str, params: Params, folder: Path = PROJECT) -> Model:

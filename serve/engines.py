@@ -21,7 +21,8 @@ def select_engine(settings: Settings) -> tuple[str, str, dict[str, str]]:
     """(kind of engine, reason, {name here: name in Ollama}). Raises UserError when the engine of SERVE_ENGINE can't
     serve."""
     if settings.engine == "openai":
-        if not settings.openai_url or not (settings.openai_base_model or settings.openai_twin_model):
+        names = settings.openai_base_model, settings.openai_twin_model, settings.openai_models
+        if not settings.openai_url or not any(names):
             raise UserError(
                 "SERVE_ENGINE is openai: set SERVE_OPENAI_URL (it ends in /v1), and SERVE_OPENAI_BASE_MODEL or"
                 " SERVE_OPENAI_TWIN_MODEL."

@@ -11,7 +11,7 @@ from blogtwin.config import load_params
 from blogtwin.environment import load_environment
 from blogtwin.inference.client import http_client
 from blogtwin.paths import ROOT
-from serve import app_state, errors, logging_setup, tracing
+from serve import app_state, errors, logging_setup, prometheus_metrics, tracing
 from serve.middleware import AccessMiddleware
 from serve.routers import ALL, training
 from serve.settings import Settings
@@ -21,7 +21,9 @@ from serve.settings import Settings
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Load the models while the first requests are told to wait, and watch training jobs."""
     serving = app.state.serve
-    tasks = [asyncio.create_task(work) for work in (serving.pool.start(), training.watch_jobs(serving))]
+    several = serving.settings.workers > 1
+    own = prometheus_metrics.refresh(serving) if several else training.watch_jobs(serving)
+    tasks = [asyncio.create_task(work) for work in (serving.pool.start(), own)]
     yield
     for task in tasks:
         task.cancel()

@@ -9,9 +9,6 @@ import re
 import time
 import uuid
 
-from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,6 +16,7 @@ from serve import permissions, prometheus_metrics, tracing
 from serve.auth import Caller, Keys
 from serve.errors import ApiError, as_api_error
 from serve.logging_setup import REQUEST_ID, log_event
+from serve.rate_limit import RateLimiter, SharedRateLimiter
 from serve.settings import Settings
 
 LOCAL_ADMIN = Caller("local", "admin")
@@ -44,8 +42,10 @@ SECURITY_HEADERS = {
 class AccessMiddleware:
     def __init__(self, app: ASGIApp, settings: Settings, keys: Keys):
         self.app, self.settings, self.keys = app, settings, keys
-        self.rate: RateLimitItem = parse(settings.rate)
-        self.limiter = MovingWindowRateLimiter(MemoryStorage())
+        shared = settings.workers > 1
+        self.limiter = (
+            SharedRateLimiter(settings.rate, settings.home / "rate.db") if shared else RateLimiter(settings.rate)
+        )
         self.names = LOOPBACK_HOSTS | {settings.host.strip("[]"), *settings.hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -193,8 +193,8 @@ class AccessMiddleware:
         """Count a request of this caller (without a key: of this address). Raises ApiError 429."""
         address = (scope.get("client") or ("",))[0]
         who = caller.name if caller not in (LOCAL_ADMIN, ANONYMOUS) else f"{caller.name} {address}"
-        if not self.limiter.hit(self.rate, who):
-            again = self.limiter.get_window_stats(self.rate, who).reset_time - time.time()
+        again = self.limiter.hit(who)
+        if again is not None:
             raise ApiError(
                 429,
                 "too_many_requests",

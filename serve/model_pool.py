@@ -62,8 +62,7 @@ class ModelPool:
     def known(self) -> dict[str, Model]:
         """{name: Model} of everything that can be loaded."""
         if self.kind == "openai":
-            names = {BASE: self.settings.openai_base_model, TWIN: self.settings.openai_twin_model}
-            return {n: Model(n, remote, system=self.params.prepare.system) for n, remote in names.items() if remote}
+            return catalog.list_elsewhere(self.settings, self.params)
         known = catalog.list_models(self.params)
         others = {n: Model(n, n, elsewhere=True) for n in self.tags if n not in known and n not in (BASE, TWIN)}
         return known | others
@@ -94,7 +93,7 @@ class ModelPool:
             self.failed[BASE] = Failure("no_engine", str(e))
             echo(f"note: no model is served: {e}")
             return
-        names = [name for name in (BASE, TWIN) if name in known]
+        names = list(known) if self.kind == "openai" else [name for name in (BASE, TWIN) if name in known]
         self.loading |= set(names)
         for name in names:
             try:

@@ -5,6 +5,7 @@ deploy/alerts.yml and deploy/grafana/blogtwin.json are made of these names.
 
 import asyncio
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
 from serve import tracing
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from serve.app_state import AppState
 
 REGISTRY = CollectorRegistry()
+SEVERAL = "PROMETHEUS_MULTIPROC_DIR" in os.environ  # set by serve/server.py: the workers count into files there
+REFRESH_SECONDS = 5
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 REQUESTS = Counter("blogtwin_requests", "Requests answered", ["method", "route", "status"], registry=REGISTRY)
 LATENCY = Histogram(
@@ -40,11 +43,25 @@ SPEED = Histogram(
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
     registry=REGISTRY,
 )
-READY = Gauge("blogtwin_ready", "1 when a model answers and none is being loaded", registry=REGISTRY)
-ACTIVE = Gauge("blogtwin_active", "Requests that a model is answering", ["model"], registry=REGISTRY)
-WAITING = Gauge("blogtwin_waiting", "Requests that wait for a slot of a model", ["model"], registry=REGISTRY)
+READY = Gauge(
+    "blogtwin_ready", "1 when a model answers and none is being loaded", multiprocess_mode="livemin", registry=REGISTRY
+)
+ACTIVE = Gauge(
+    "blogtwin_active", "Requests that a model is answering", ["model"], multiprocess_mode="livesum", registry=REGISTRY
+)
+WAITING = Gauge(
+    "blogtwin_waiting",
+    "Requests that wait for a slot of a model",
+    ["model"],
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
+)
 QUEUE_AGE = Gauge(
-    "blogtwin_queue_age_seconds", "How long the oldest waiting request has waited", ["model"], registry=REGISTRY
+    "blogtwin_queue_age_seconds",
+    "How long the oldest waiting request has waited",
+    ["model"],
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
 )
 ANSWERS = Counter(
     "blogtwin_answers", "Answers by how they ended: whole, cancelled or failed", ["model", "end"], registry=REGISTRY
@@ -63,17 +80,45 @@ REJECTED = Counter(
 DRAFT_LINES = Counter(
     "blogtwin_draft_lines", "Lines of notes by what became of them in a draft", ["status"], registry=REGISTRY
 )
-JOBS = Gauge("blogtwin_jobs", "Training jobs by state", ["state"], registry=REGISTRY)
-STEP = Gauge("blogtwin_training_step", "The last step of the running job", ["job"], registry=REGISTRY)
-STEPS = Gauge("blogtwin_training_steps", "Steps of the running job", ["job"], registry=REGISTRY)
-LOSS = Gauge("blogtwin_training_loss", "Loss of the running job's last step", ["job"], registry=REGISTRY)
-TRAINING_SPEED = Gauge(
-    "blogtwin_training_tokens_per_second", "Tokens per second of the running job", ["job"], registry=REGISTRY
+JOBS = Gauge("blogtwin_jobs", "Training jobs by state", ["state"], multiprocess_mode="livemax", registry=REGISTRY)
+STEP = Gauge(
+    "blogtwin_training_step",
+    "The last step of the running job",
+    ["job"],
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
 )
-MODEL_MEMORY = Gauge("blogtwin_model_memory_bytes", "Estimated memory of a model", ["model"], registry=REGISTRY)
-MEMORY = Gauge("blogtwin_memory_bytes", "Resident memory of the server", registry=REGISTRY)
+STEPS = Gauge(
+    "blogtwin_training_steps", "Steps of the running job", ["job"], multiprocess_mode="livemax", registry=REGISTRY
+)
+LOSS = Gauge(
+    "blogtwin_training_loss",
+    "Loss of the running job's last step",
+    ["job"],
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
+TRAINING_SPEED = Gauge(
+    "blogtwin_training_tokens_per_second",
+    "Tokens per second of the running job",
+    ["job"],
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
+MODEL_MEMORY = Gauge(
+    "blogtwin_model_memory_bytes",
+    "Estimated memory of a model",
+    ["model"],
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
+)
+MEMORY = Gauge("blogtwin_memory_bytes", "Resident memory of the server", multiprocess_mode="livesum", registry=REGISTRY)
 DISK = Gauge(
-    "blogtwin_disk_free_bytes", "Free disk space, of the user's data and the project", ["of"], registry=REGISTRY
+    "blogtwin_disk_free_bytes",
+    "Free disk space, of the user's data and the project",
+    ["of"],
+    multiprocess_mode="livemin",
+    registry=REGISTRY,
 )
 OF_NOW = (ACTIVE, WAITING, QUEUE_AGE, MODEL_MEMORY, JOBS, STEP, STEPS, LOSS, TRAINING_SPEED)
 
@@ -112,9 +157,27 @@ def observe_draft(receipt: dict) -> None:
 
 
 def render(state: "AppState") -> bytes:
-    """All metrics in Prometheus' text format. Reads files of the running job: call it in a thread."""
-    for gauge in OF_NOW:
-        gauge.clear()
+    """All metrics in Prometheus' text format, of all workers. Reads files of the running job: call it in a thread."""
+    set_gauges(state)
+    if not SEVERAL:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)
+    return generate_latest(registry)
+
+
+async def refresh(state: "AppState") -> None:
+    """Tell the other workers, whichever is asked, what this one does: every few seconds, as long as it lives."""
+    while True:
+        await asyncio.to_thread(set_gauges, state)
+        await asyncio.sleep(REFRESH_SECONDS)
+
+
+def set_gauges(state: "AppState") -> None:
+    """Set what is measured when it is asked for."""
+    if not SEVERAL:  # with several workers there are no training jobs, and models stay
+        for gauge in OF_NOW:
+            gauge.clear()
     READY.set(state.pool.ready)
     for name, one in list(state.pool.loaded.items()):
         ACTIVE.labels(name).set(one.limiter.active)
@@ -125,7 +188,6 @@ def render(state: "AppState") -> bytes:
     MEMORY.set(psutil.Process().memory_info().rss)
     for name, folder in (("data", state.settings.home), ("project", Path())):
         DISK.labels(name).set(shutil.disk_usage(folder).free)
-    return generate_latest(REGISTRY)
 
 
 def _set_training(state: "AppState") -> None:

@@ -71,7 +71,11 @@ def score_text(text: str, brief: str, folder: Path = PROJECT) -> dict:
     found |= {"copied_words": copied["longest_copy"], "copied": copied["copied"]}
     if copied["longest_copy"]:
         found["copied_from"] = titles[copied["source"]]
-    for name, value in (("style", single.style(text)), ("on_topic", single.on_topic(text, brief))):
+    try:
+        on_topic, no_topic = single.on_topic(text, brief), "no other prompts to compare with"
+    except UserError as e:
+        on_topic, no_topic = None, str(e)
+    for name, value in (("style", single.style(text)), ("on_topic", on_topic)):
         found[name] = None if value is None else round(value, 4)
     if found["style"] is None:
         notes.append(
@@ -80,7 +84,7 @@ def score_text(text: str, brief: str, folder: Path = PROJECT) -> dict:
             else "style: too few held-out posts or other authors to measure it"
         )
     if found["on_topic"] is None:
-        notes.append("topic: no other prompts to compare with")
+        notes.append(f"topic: {no_topic}")
     return found
 
 

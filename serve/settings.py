@@ -19,6 +19,9 @@ class Settings(BaseSettings):
     # Additional host names of the server, and origins of other web pages that may use it.
     hosts: list[str] = []
     origins: list[str] = []
+    # Processes that answer, over one database and one count of requests. More than one only in front of another engine
+    # (SERVE_ENGINE=openai or ollama), and without training jobs.
+    workers: int = Field(1, ge=1, le=64)
     # Folder of the user's data: chats, votes, keys, logs, training jobs.
     home: Path = user_data_path("blogtwin", appauthor=False)
 
@@ -28,6 +31,8 @@ class Settings(BaseSettings):
     openai_key: SecretStr = SecretStr("none")
     openai_base_model: str = ""
     openai_twin_model: str = ""
+    # More twins there, {name here: name there}, such as an author's each: `make serve-config` writes it for vLLM.
+    openai_models: dict[str, str] = {}
     # Its name for the repeat penalty: repeat_penalty (llama.cpp), repetition_penalty (vLLM). Empty: none is sent, since
     # OpenAI itself refuses it.
     openai_penalty: str = ""

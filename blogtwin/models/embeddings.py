@@ -25,8 +25,11 @@ _cache: dict[str, np.ndarray] = {}  # {text: vector}: several metrics embed the 
 def embed(texts: list[str]) -> np.ndarray:
     """(len(texts), 384) float32 unit vectors: mean-pooled over a text's first 256 tokens (Reimers & Gurevych 2019).
 
-    Each distinct text is encoded once per process.
+    Each distinct text is encoded once per process. Raises UserError where PyTorch is not installed, as in the image
+    that only serves.
     """
+    if importlib.util.find_spec("torch") is None:
+        raise UserError("the encoder needs PyTorch, which is not installed here")
     new = [t for t in dict.fromkeys(texts) if t not in _cache]
     with ThreadPoolExecutor(1) as worker:  # OpenMP's threads end with this one: see blogtwin/models/llama_cpp.py
         _cache.update(zip(new, worker.submit(_embed_batch, new).result()))

@@ -8,6 +8,7 @@ repositories and folders are converted to GGUF by llama.cpp's own converter.
 
 import functools
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import math
@@ -133,6 +134,11 @@ def resolve_base(name: str) -> BaseModelFiles:
         prepared = json.loads(ready.read_text())
         if prepared["stamp"] == stamp:
             return _base(name, entry, folder, gguf or folder / "base.gguf", prepared["digest"])
+    if importlib.util.find_spec("torch") is None:  # the image that only serves (Dockerfile)
+        raise UserError(
+            f"{name} is not prepared in {folder.relative_to(ROOT)}, and PyTorch, which prepares it, is not installed:"
+            f" run `{make_command('all')}` where it is, and serve the artifacts folder from there."
+        )
     echo(f"preparing {name} (once) …")
     started = time.monotonic()
     ready.unlink(missing_ok=True)
@@ -218,12 +224,17 @@ def _template(hf: Path) -> str:
 
 
 def _stamp(entry: dict, gguf: Path | None) -> str:
-    """A hash that changes when the source does. It is cheap, because every stage computes it."""
+    """A hash that changes when the source does. It is cheap, because every stage computes it.
+
+    A package's file has another time wherever it is installed, so its version counts: a base that was prepared on one
+    machine serves in a container.
+    """
     source = gguf or entry.get("folder")
     files: list[Path] = []
     if source is not None:
         files = sorted(source.glob("*")) if source.is_dir() else [source]
-    parts = [f"{f.name}:{f.stat().st_size}:{f.stat().st_mtime_ns}" for f in files if f.is_file()]
+    version = importlib.metadata.version(entry["package"]) if "package" in entry else None
+    parts = [f"{f.name}:{f.stat().st_size}:{version or f.stat().st_mtime_ns}" for f in files if f.is_file()]
     return hashlib.sha256("|".join([str(CACHE_VERSION), str(entry.get("repo")), *parts]).encode()).hexdigest()[:16]
 
 

@@ -131,6 +131,10 @@ async def start_job(asked: JobRequest, state: StateDep, caller: CallerDep) -> Jo
 
     A job has no API keys and calls no remote model: it ignores the instruction model and the judge of params.yaml.
     """
+    if state.settings.workers > 1:
+        raise ApiError(
+            409, "no_training", "A server with several workers does not train.", "Start one with SERVE_WORKERS=1."
+        )
     if asked.corpus != "sample" and not (state.settings.home / "corpora" / asked.corpus).is_dir():
         raise ApiError(
             404, "unknown_corpus", f"There is no corpus {asked.corpus}.", "Upload one with POST /api/corpus."

@@ -17,7 +17,7 @@ AS_THEY_ARE = {
     ("scripts/doctor.py", "make setup"): "the packages that the helper needs are what is missing",
     ("scripts/bootstrap.py", "make setup"): "one .venv for all authors",
     (
-        "scripts/serve_api.py",
+        "serve/startup.py",
         "python scripts/api_keys.py",
     ): "keys are the user's, whichever project the command is typed in",
     ("serve/middleware.py", "python scripts/api_keys.py"): "the same",

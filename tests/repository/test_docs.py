@@ -26,7 +26,7 @@ PAGES = {
 }
 VERBS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
 # Programs of others that a command may call: they are not run here.
-PROGRAMS = {"accelerate", "curl", "dvc", "ollama"}
+PROGRAMS = {"accelerate", "curl", "docker", "dvc", "ollama", "pip"}
 
 
 def commands_of(page: str) -> list[str]:

@@ -6,6 +6,7 @@ Run     python tests/support/import_closure.py           prints what dvc.yaml la
 
 import ast
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -65,15 +66,20 @@ def imported(file: Path) -> set[Path]:
     return {f for m in modules | packages if m.split(".")[0] in ROOMS and (f := file_of(m))}
 
 
-def closure(script: str) -> set[str]:
-    """Everything that `script` can reach and that can change what it writes: code and the data beside it."""
+def reached(script: str, ends: Iterable[str] = ()) -> set[Path]:
+    """The project's files that `script` reaches by imports; what `ends` names is reached and not followed."""
     seen, todo = set(), [Path(script)]
     while todo:
         file = todo.pop()
         if file not in seen:
             seen.add(file)
-            todo += imported(file) if file.as_posix() not in NO_RESULT else ()
-    names = {f.as_posix() for f in seen if (ROOT / f).stat().st_size}
+            todo += imported(file) if file.as_posix() not in ends else ()
+    return seen
+
+
+def closure(script: str) -> set[str]:
+    """Everything that `script` can reach and that can change what it writes: code and the data beside it."""
+    names = {f.as_posix() for f in reached(script, NO_RESULT) if (ROOT / f).stat().st_size}
     return (names | {d for n in names for d in DATA.get(n, ())}) - set(NO_RESULT)
 
 

@@ -73,7 +73,7 @@ serve-config: setup ## how vLLM serves the base with one adapter per author (art
 dev: setup ## the page and the API, both with reload while you change them (needs Node)
 	@cd frontend && ([ -d node_modules ] || npm ci --no-audit --no-fund)
 	@trap 'kill 0' EXIT; \
-	PYTHONPATH=. python -m uvicorn --factory --reload --reload-dir serve --port 8000 serve.main:create_app & \
+	SERVE_REQUIRE_KEY=0 PYTHONPATH=. python -m uvicorn --factory --reload --reload-dir serve --port 8000 serve.main:create_app & \
 	cd frontend && npm run --silent dev
 
 bench: setup ## how fast the CPU trainer is, beside TRL's own and what the machine can multiply

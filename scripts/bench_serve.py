@@ -53,7 +53,7 @@ def serve(home: str, pipe: Connection) -> None:
     from serve.main import create_app
     from serve.settings import Settings
 
-    app = create_app(Settings(home=Path(home), engine="llamacpp", rate=RATE, _env_file=None))
+    app = create_app(Settings(home=Path(home), engine="llamacpp", rate=RATE, require_key=False, _env_file=None))
     listening = server.bind("127.0.0.1", 0)
 
     def send_address() -> None:

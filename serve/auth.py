@@ -22,6 +22,7 @@ from serve.errors import ApiError
 
 ROLES = ("user", "admin")
 ALGORITHM = "HS256"
+LOCAL = "local"  # whoever uses the server on its own machine, with the key of local.key or without any
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Keys:
 
     def __init__(self, home: Path, token_minutes: int = 60):
         self.file, self.secret_file, self.token_minutes = home / "keys.json", home / "token.secret", token_minutes
+        self.local_file = home / "local.key"
         self._file_version, self._cached = None, []
 
     def all(self) -> list[dict]:
@@ -61,6 +63,23 @@ class Keys:
         with self._locked():
             self._write([k for k in self.all() if k["name"] != name] + [entry])
         return key
+
+    def local(self) -> str | None:
+        """The key of this machine's user, whom `make serve` prints it for: the same at every start. None where the
+        user has keys of another name: then those are asked for."""
+        if self.named():
+            return None
+        if self.local_file.is_file():
+            key = self.local_file.read_text().strip()
+            if any(entry["sha256"] == _hash(key) for entry in self.all()):
+                return key
+        key = self.add(LOCAL, "admin")
+        write_private(self.local_file, key)
+        return key
+
+    def named(self) -> list[dict]:
+        """The keys that somebody added, without the one of this machine's user."""
+        return [key for key in self.all() if key["name"] != LOCAL or not self.local_file.is_file()]
 
     def remove(self, name: str) -> bool:
         """Returns False when there is no key of this name."""

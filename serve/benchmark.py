@@ -37,7 +37,13 @@ def start_to_ready(home: str) -> float:
     """Seconds from the command of `make serve` to a server that is ready. Raises UserError."""
     import httpx2
 
-    environment = {**os.environ, "SERVE_HOME": home, "SERVE_ENGINE": "llamacpp", "SERVE_RATE": RATE}
+    environment = {
+        **os.environ,
+        "SERVE_HOME": home,
+        "SERVE_ENGINE": "llamacpp",
+        "SERVE_RATE": RATE,
+        "SERVE_REQUIRE_KEY": "0",
+    }
     with httpx2.Client(trust_env=False) as http:
         started = time.perf_counter()
         with subprocess.Popen(

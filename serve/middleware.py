@@ -13,13 +13,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve import permissions, prometheus_metrics, tracing
-from serve.auth import Caller, Keys
+from serve.auth import LOCAL, Caller, Keys
 from serve.errors import ApiError, as_api_error
 from serve.logging_setup import REQUEST_ID, log_event
 from serve.rate_limit import RateLimiter, SharedRateLimiter
 from serve.settings import Settings
 
-LOCAL_ADMIN = Caller("local", "admin")
+LOCAL_ADMIN = Caller(LOCAL, "admin")
 ANONYMOUS = Caller("nobody", "open")
 LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "::1"}
 # No user, path or query, which urlsplit would accept.
@@ -139,8 +139,8 @@ class AccessMiddleware:
 
     def caller(self, scope: Scope, headers: Headers, needed: str) -> Caller:
         """Who the request's key belongs to. Raises ApiError 401 for a wrong key, unless the route is open."""
-        if not self.keys.all():
-            return LOCAL_ADMIN if self.settings.loopback else ANONYMOUS
+        if self.settings.loopback and not self.settings.require_key and not self.keys.named():
+            return LOCAL_ADMIN
         scheme, _, credential = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             credential = headers.get("x-api-key", "")

@@ -1,7 +1,7 @@
 """Which role each route needs. A test checks that every route of the API is listed; a route that is not is for admins.
 
-open: anybody, also without a key. user: any key. admin: an admin's key or token. While there are no keys, everybody on
-loopback is admin.
+open: anybody, also without a key. user: any key. admin: an admin's key or token. With SERVE_REQUIRE_KEY=0 everybody
+on loopback is admin while nobody has added a key.
 """
 
 import functools

@@ -16,6 +16,9 @@ class Settings(BaseSettings):
     # Address and port to listen on. Other addresses than loopback need keys (scripts/api_keys.py).
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
+    # On loopback without keys: ask for the key that is printed at the start. false: anybody on this machine is an
+    # administrator.
+    require_key: bool = True
     # Additional host names of the server, and origins of other web pages that may use it.
     hosts: list[str] = []
     origins: list[str] = []

@@ -22,7 +22,7 @@ def load_settings(given: dict[str, Any]) -> Settings:
     except ValidationError as e:
         problem = main_problem(e)
         raise UserError(f"SERVE_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}.") from None
-    if not settings.loopback and not Keys(settings.home).all():
+    if not settings.loopback and not Keys(settings.home).named():
         raise UserError(
             f"SERVE_HOST is {settings.host}, which others can reach, and there are no keys: create one with"
             " `python scripts/api_keys.py add NAME --role admin`, or stay on 127.0.0.1."
@@ -36,12 +36,19 @@ def load_settings(given: dict[str, Any]) -> Settings:
 
 
 def announce(state: "AppState", url: str) -> None:
-    """Say where everything is."""
+    """Say where everything is, and on loopback the key that opens it, unless others were added or none is wanted."""
+    wanted = state.settings.loopback and state.settings.require_key
+    key = state.keys.local() if wanted else None
+    named = len(state.keys.named())
+    page = f"{url}/#key={key}" if key else url
     echo(f"serving on {url}")
     echo(f"  models   {', '.join(state.pool.known())}")
     echo(f"  API      {url}/v1 (OpenAI's protocol), {url}/openapi.json")
-    echo(f"  page     {url if (ROOT / 'frontend/dist').is_dir() else 'not built (there is no frontend/dist)'}")
+    echo(f"  page     {page if (ROOT / 'frontend/dist').is_dir() else 'not built (there is no frontend/dist)'}")
     echo(f"  data     {state.settings.home}")
-    echo(f"  keys     {len(state.keys.all()) or 'none: anybody on this machine has access'}")
+    if key:
+        echo(f"  key      {key} (the same at every start; SERVE_REQUIRE_KEY=0 asks for none)")
+    else:
+        echo(f"  keys     {named or 'none: anybody on this machine has access'}")
     if state.settings.workers > 1:
         echo(f"  workers  {state.settings.workers}")

@@ -18,6 +18,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # as long.
     os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
 load_environment()
+os.environ["SERVE_REQUIRE_KEY"] = "0"  # tests of keys ask for them; the others need none
 os.environ["HF_HUB_OFFLINE"] = "1"  # a test that reaches for a hub is wrong
 
 

@@ -427,7 +427,10 @@ export const fakeEngineScenarios = {
       await say(page, "hello");
       await page
         .getByRole("alert")
-        .filter({ hasText: "This route needs a key. Enter your API key in Settings." })
+        .filter({
+          hasText:
+            "This route needs a key. Open the address that make serve printed, or enter your API key in Settings.",
+        })
         .waitFor();
       await holds(field(page), "hello");
       await page.getByRole("link", { name: "Settings" }).click();
@@ -436,7 +439,9 @@ export const fakeEngineScenarios = {
       await field(page).press("Enter");
       await page
         .getByRole("alert")
-        .filter({ hasText: "This key is unknown. Enter your API key in Settings." })
+        .filter({
+          hasText: "This key is unknown. Open the address that make serve printed, or enter your API key in Settings.",
+        })
         .waitFor();
       await page.getByRole("link", { name: "Settings" }).click();
       await page.locator("input[type=password]").fill(key);

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import importlib
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -20,9 +21,10 @@ from starlette.websockets import WebSocketDisconnect
 
 from blogtwin.errors import UserError
 from blogtwin.inference.client import Engine
-from serve import logging_setup, permissions
+from serve import logging_setup, permissions, startup
 from serve.auth import Keys
 from serve.concurrency import ConcurrencyLimiter
+from serve.errors import ApiError
 from serve.model_pool import Failure, LoadedModel
 from serve.settings import Settings
 from tests.support.api_client import client
@@ -602,3 +604,48 @@ def test_logs_hold_no_key_and_are_rotated(guarded, inside, tmp_path):
         logging_setup.log_event("much", text="x" * 1_000_000)
     files = list((tmp_path / "logs").iterdir())
     assert len(files) == 5 and sum(f.stat().st_size for f in files) < 26e6
+
+
+# --- the key of this machine's user -----------------------------------------------------------------------------------
+
+
+def test_the_key_that_is_printed_at_the_start_is_the_same_at_the_next_and_opens_everything(inside, tmp_path, capsys):
+    """As an ordinary key, so that OpenAI's clients go on; without it, loopback is no admin."""
+    http = client(tmp_path, require_key=True)
+    assert status(http, "GET /api/corpus", "") == status(http, "GET /api/corpus", "sk-none") == 401
+    keys = []
+    for _ in range(2):
+        startup.announce(http.app.state.serve, "http://127.0.0.1:8000")
+        keys.append(re.search(r"^  key +(bt_\S+)", capsys.readouterr().out, re.M)[1])
+    assert keys[0] == keys[1] and status(http, "GET /api/corpus", keys[0]) == 200
+    assert (tmp_path / "local.key").stat().st_mode & 0o077 == 0
+    assert client(tmp_path, require_key=True).get("/v1/models", headers={"X-API-Key": keys[0]}).status_code == 200
+
+
+def test_without_the_wish_for_a_key_loopback_is_open_also_after_a_start_with_one(inside, tmp_path, capsys):
+    assert Keys(tmp_path).local()
+    http = client(tmp_path, require_key=False)
+    assert status(http, "GET /api/corpus", "") == 200
+    startup.announce(http.app.state.serve, "http://127.0.0.1:8000")
+    assert "anybody on this machine has access" in capsys.readouterr().out
+    Keys(tmp_path).add("ann", "user")
+    assert status(http, "GET /api/corpus", "") == 401
+
+
+def test_where_somebody_has_added_keys_none_is_printed(inside, tmp_path, capsys):
+    http = client(tmp_path, require_key=True)
+    http.app.state.serve.keys.add("ann", "admin")
+    startup.announce(http.app.state.serve, "http://127.0.0.1:8000")
+    said = capsys.readouterr().out
+    assert "bt_" not in said and "keys     1" in said and not (tmp_path / "local.key").exists()
+
+
+def test_a_lost_file_of_the_local_key_makes_a_new_one(tmp_path):
+    """The old one is worth nothing then: its hash is replaced."""
+    keys = Keys(tmp_path)
+    first = keys.local()
+    (tmp_path / "local.key").write_text("bt_another")
+    second = keys.local()
+    assert first != second and keys.caller(second).name == "local"
+    with pytest.raises(ApiError):
+        keys.caller(first)

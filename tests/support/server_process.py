@@ -137,6 +137,7 @@ class Server:
             "SERVE_HOME": str(home),
             "SERVE_ENGINE": "llamacpp",
             "SERVE_RATE": "100000/minute",
+            "SERVE_REQUIRE_KEY": "0",
             **settings,
         }
         home.mkdir(exist_ok=True)

@@ -25,7 +25,7 @@ const offlineError = () =>
     "Check that `make serve` is still running, then try again. Your text is saved.",
   );
 
-const ENTER_KEY = "Enter your API key in Settings.";
+const ENTER_KEY = "Open the address that make serve printed, or enter your API key in Settings.";
 const WAIT = "Wait a moment, then try again.";
 /** By error code: what the user of the web app can do, where the server's own hint is for API clients. */
 const USER_HINTS: Record<string, string> = {

@@ -1,5 +1,5 @@
 /** The user's settings, in local storage. */
-import { readStored, useLocalStorage } from "./useLocalStorage";
+import { readStored, useLocalStorage, writeStored } from "./useLocalStorage";
 
 export type Settings = {
   key: string;
@@ -34,6 +34,14 @@ export function useSettings() {
   const settings = { ...DEFAULTS, ...stored };
   const update = (patch: Partial<Settings>) => setStored((before) => ({ ...before, ...patch }));
   return [settings, update] as const;
+}
+
+/** Store the key of the address that `make serve` prints (/#key=…), and take it out of the address bar. */
+export function takeKeyFromAddress() {
+  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (!key) return;
+  writeStored("settings", { ...readStored("settings", NONE), key });
+  history.replaceState(null, "", location.pathname + location.search);
 }
 
 export function applyTheme(theme: Settings["theme"]) {

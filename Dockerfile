@@ -12,6 +12,8 @@ RUN set -e; \
     /opt/venv/bin/pip install --no-cache-dir -r /app/serve/requirements.txt -c /app/constraints.txt; \
     /opt/venv/bin/pip install --no-cache-dir --no-deps "$EMBEDDED"; \
     /opt/venv/bin/pip uninstall --yes pip setuptools hf-xet; \
+    apt-get update -qq; apt-get install -y -qq --no-install-recommends libgomp1; \
+    cp "$(ldconfig -p | sed -n 's/.*libgomp\.so\.1.* => //p' | head -n 1)" /opt/venv/lib/libgomp.so.1; \
     if [ ! -f /app/frontend/dist/index.html ]; then \
       python3 -m venv /opt/node; /opt/node/bin/pip install --no-cache-dir "$NODE"; \
       cd /app/frontend; PATH="/opt/node/bin:$PATH"; npm ci --no-audit --no-fund; npm run --silent build; \
@@ -23,7 +25,8 @@ RUN set -e; \
 
 FROM ${BASE}
 COPY --from=build /image /
-ENV PATH=/opt/venv/bin:$PATH HOME=/tmp PYTHONUTF8=1 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+# llama.cpp's OpenMP library is beside its packages, so that this stage installs nothing.
+ENV PATH=/opt/venv/bin:$PATH LD_LIBRARY_PATH=/opt/venv/lib HOME=/tmp PYTHONUTF8=1 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     SERVE_HOST=0.0.0.0 SERVE_PORT=8000 SERVE_HOME=/data
 WORKDIR /app
 # No name: nothing has to be added to /etc/passwd, and the root file system may be read-only.

@@ -71,7 +71,7 @@ def serve(home: str, pipe: Connection) -> None:
         )
 
     threading.Thread(target=send_address, daemon=True).start()
-    server.run_server(app, listening)
+    server.run_server(app, listening, [])
 
 
 def measure_one_server(home: str, rounds: int, requests: int) -> dict:

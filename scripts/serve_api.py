@@ -33,7 +33,7 @@ def main() -> None:
     if settings.workers > 1:
         run_workers(settings, listening)
     else:
-        run_server(app, listening)
+        run_server(app, listening, settings.proxies)
 
 
 if __name__ == "__main__":

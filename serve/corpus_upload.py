@@ -4,8 +4,11 @@ An archive stays one: the reader of stage 01 unpacks it in memory, within limits
 `make blog`.
 """
 
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from blogtwin.config import Params
 from blogtwin.errors import is_disk_full
@@ -17,21 +20,24 @@ from corpus.post import SkippedPost
 from corpus.readers import ARCHIVE_FORMATS, is_needed, is_post_format, post_suffixes
 from corpus.report import assess_size
 from corpus.unpacking import as_zip
+from serve.apart import Unreadable, run_apart
 from serve.errors import ApiError
 
 MAX_FILES = 5000
+COPY_BYTES = 1_000_000  # at a time
+READ_SECONDS = 600.0  # for all files of an upload
 MAX_REASONS = 3  # named where no file is a post
 
 
-def save_corpus(home: Path, name: str, uploads: list[tuple[str, bytes]], max_bytes: float, params: Params) -> dict:
-    """Save (file name, content) as a new corpus; what `assess_upload` says of it.
+def save_corpus(home: Path, name: str, uploads: list[tuple[str, BinaryIO]], max_bytes: float, params: Params) -> dict:
+    """Save (file name, open file) as a new corpus, piece by piece; what `assess_upload` says of it.
 
     max_bytes: of all files together, and of what an archive unpacks to. Raises ApiError, and then nothing is saved.
     """
     target = home / "corpora" / name
     if target.exists():
         raise ApiError(409, "corpus_exists", f"There is already a corpus {name}.", "Choose another name.")
-    if len(uploads) > MAX_FILES or sum(len(data) for _, data in uploads) > max_bytes:
+    if len(uploads) > MAX_FILES or sum(data.seek(0, os.SEEK_END) for _, data in uploads) > max_bytes:
         raise ApiError(
             413,
             "too_large",
@@ -43,8 +49,6 @@ def save_corpus(home: Path, name: str, uploads: list[tuple[str, bytes]], max_byt
         for file, data in uploads:
             place = folder.joinpath(*safe_path(file).parts)
             write_post(place, data)
-            if ARCHIVE_FORMATS.get(place.suffix.lower()) == "zip":
-                check_archive(place, file, replace(limits))
         report = assess_upload(folder, params, limits)
         if not report["posts"]:
             reasons = "; ".join(f"{row['source']}: {row['reason']}" for row in report["discarded"][:MAX_REASONS])
@@ -68,11 +72,14 @@ def check_archive(path: Path, name: str, limits: UnpackLimits) -> None:
         raise ApiError(422, "unsafe_archive", f"{name[:80]}: {e}.", "Send a plain zip without a password.") from None
 
 
-def write_post(place: Path, content: bytes) -> None:
-    """Write a file of a corpus. Raises ApiError for a name that is too long, or also a folder's."""
+def write_post(place: Path, content: BinaryIO) -> None:
+    """Copy an upload, which is on the disk itself where it is large, to a file of a corpus. Raises ApiError for a name
+    that is too long, or also a folder's."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
+        content.seek(0)
+        with open(place, "wb") as file:
+            shutil.copyfileobj(content, file, COPY_BYTES)
     except OSError as e:
         if is_disk_full(e):
             raise
@@ -101,8 +108,26 @@ def safe_path(name: str) -> PurePosixPath:
 def assess_upload(folder: Path, params: Params, limits: UnpackLimits) -> dict:
     """What stage 01 keeps of a corpus: {posts, words, formats, languages, first, last, discarded, ready, advice}.
 
-    `first` and `last`: ISO dates of the oldest and newest post, or None.
+    `first` and `last`: ISO dates of the oldest and newest post, or None. The files are read in a process of its own.
+    Raises ApiError for an archive that is unsafe or too large, and for files that take too much time or memory.
     """
+    try:
+        report = run_apart(read_corpus, folder, params, limits, timeout=READ_SECONDS)
+    except Unreadable as e:
+        raise ApiError(422, "unreadable", f"These files can't be read: {e}.", "Upload fewer files at a time.") from None
+    if "refused" in report:
+        raise ApiError(*report["refused"])
+    return report
+
+
+def read_corpus(folder: Path, params: Params, limits: UnpackLimits) -> dict:
+    """What `assess_upload` returns; {"refused": the arguments of its ApiError} for an archive."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and ARCHIVE_FORMATS.get(path.suffix.lower()) == "zip":
+            try:
+                check_archive(path, path.relative_to(folder).as_posix(), replace(limits))
+            except ApiError as e:  # which can't be sent between processes
+                return {"refused": (e.status_code, e.code, e.message, e.hint)}
     ingest = params.ingest
     posts, discarded = ingest_folder(
         folder,

@@ -3,7 +3,9 @@
 Routes raise ApiError; every other exception is converted to one.
 """
 
+import contextvars
 import math
+import re
 import sqlite3
 
 from fastapi import FastAPI, Request
@@ -15,6 +17,11 @@ from starlette.exceptions import HTTPException
 from blogtwin.errors import UserError, is_disk_full
 from blogtwin.validation import dotted
 from serve.logging_setup import log_event
+
+# The caller's role, in the request that is being answered.
+ROLE: contextvars.ContextVar[str] = contextvars.ContextVar("role", default="open")
+# The folders of an absolute path of two parts or more; not this server's own routes.
+PATH = re.compile(r"(?<![\w.:/…])/(?!(?:api|v1|ws)/)(?:[^\s/'\"`,;()]+/)+")
 
 
 class ErrorBody(BaseModel):
@@ -39,7 +46,8 @@ class ApiError(HTTPException):
 
     def content(self) -> dict:
         """The body of the response."""
-        return {"error": {"code": self.code, "message": self.message, "hint": self.hint}}
+        message, hint = (hide_paths(text) for text in (self.message, self.hint))
+        return {"error": {"code": self.code, "message": message, "hint": hint}}
 
     def response(self) -> JSONResponse:
         headers = dict(self.headers or {})
@@ -48,6 +56,12 @@ class ApiError(HTTPException):
         if self.status_code == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return JSONResponse(self.content(), self.status_code, headers)
+
+
+def hide_paths(text: str) -> str:
+    """The text with the last part of each path only, unless an administrator asked: where the owner keeps files is
+    nobody else's business."""
+    return text if ROLE.get() == "admin" else PATH.sub("…/", text)
 
 
 STATUS_CODES = {

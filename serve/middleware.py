@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve import permissions, prometheus_metrics, tracing
 from serve.auth import LOCAL, Caller, Keys
-from serve.errors import ApiError, as_api_error
+from serve.errors import ROLE, ApiError, as_api_error
 from serve.logging_setup import REQUEST_ID, log_event
 from serve.rate_limit import RateLimiter, SharedRateLimiter
 from serve.settings import Settings
@@ -59,6 +59,7 @@ class AccessMiddleware:
         state = scope.setdefault("state", {})
         state["request_id"], state["caller"] = request_id, ANONYMOUS
         REQUEST_ID.set(request_id)
+        ROLE.set(ANONYMOUS.role)
         seen = {"status": 0}
 
         async def answer(message: Message) -> None:
@@ -75,6 +76,7 @@ class AccessMiddleware:
         failure = None
         try:
             state["caller"] = self.authorise(scope, headers, method)
+            ROLE.set(state["caller"].role)
             with tracing.request_span(method, route, headers) as span:
                 await self.app(scope, self.limit_body(scope, headers, receive), answer)
                 if span is not None and seen["status"]:

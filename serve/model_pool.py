@@ -88,6 +88,7 @@ class ModelPool:
         """Choose the engine, load the base and the newest twin."""
         try:
             await self.choose()
+            echo(f"  engine   {self.kind}: {self.reason}")
             known = self.known()
         except UserError as e:
             self.failed[BASE] = Failure("no_engine", str(e))

@@ -33,6 +33,11 @@ def bind(host: str, port: int) -> socket.socket:
         ) from None
 
 
+def trusted(proxies: list[str]) -> dict[str, Any]:
+    """uvicorn's options that believe these proxies, and nobody else, what the client's address is."""
+    return {"proxy_headers": bool(proxies), "forwarded_allow_ips": proxies}
+
+
 def run_workers(settings: Settings, listening: socket.socket) -> None:
     """Serve with several processes on `listening` until this one is told to end; one that dies is replaced.
 
@@ -46,14 +51,16 @@ def run_workers(settings: Settings, listening: socket.socket) -> None:
         "SERVE_HOME": str(settings.home),
         "SERVE_WORKERS": str(settings.workers),
     }
-    config = uvicorn.Config("serve.main:create_app", factory=True, workers=settings.workers, **OPTIONS)
+    config = uvicorn.Config(
+        "serve.main:create_app", factory=True, workers=settings.workers, **OPTIONS, **trusted(settings.proxies)
+    )
     with tempfile.TemporaryDirectory() as counters:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters  # read when a worker imports prometheus_client
         Multiprocess(config, sockets=[listening]).run()
 
 
-def run_server(app: Callable[..., Awaitable[None]], listening: socket.socket) -> None:
+def run_server(app: Callable[..., Awaitable[None]], listening: socket.socket, proxies: list[str]) -> None:
     """Serve the ASGI application on `listening` until the process is told to end."""
     import uvicorn
 
-    uvicorn.Server(uvicorn.Config(app, **OPTIONS)).run(sockets=[listening])
+    uvicorn.Server(uvicorn.Config(app, **OPTIONS, **trusted(proxies))).run(sockets=[listening])

@@ -22,6 +22,9 @@ class Settings(BaseSettings):
     # Additional host names of the server, and origins of other web pages that may use it.
     hosts: list[str] = []
     origins: list[str] = []
+    # Addresses or networks of proxies in front, whose X-Forwarded-For is believed: requests are counted by the client
+    # that they name.
+    proxies: list[str] = []
     # Processes that answer, over one database and one count of requests. More than one only in front of another engine
     # (SERVE_ENGINE=openai or ollama), and without training jobs.
     workers: int = Field(1, ge=1, le=64)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
 
 from fastapi import Request
@@ -15,6 +15,9 @@ from serve.errors import ApiError, as_api_error
 from serve.logging_setup import log_event
 
 Result = TypeVar("Result")
+KEEP_ALIVE_SECONDS = 15.0  # proxies wait 30 to 60 seconds for the next byte
+PING = b": ping\n\n"  # a comment, which readers of server-sent events pass over
+END = object()
 CLIENT_CLOSED_REQUEST = ApiError(499, "cancelled", "The request was cancelled.")
 
 
@@ -153,38 +156,79 @@ async def _until_disconnected(request: Request) -> None:
         pass
 
 
+class _Pump:
+    """Reads an iterator in a task of its own, an item ahead: who waits for the next may give up and wait again."""
+
+    def __init__(self, items: AsyncIterator[bytes]):
+        self.items, self.ready = items, asyncio.Queue(1)
+        self.task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        try:
+            async with contextlib.aclosing(self.items):
+                async for item in self.items:
+                    await self.ready.put(item)
+        except Exception as e:  # raised, or told, where the stream is read
+            await self.ready.put(e)
+        await self.ready.put(END)
+
+    async def next(self) -> Any:
+        """An item, an exception, END, or None when nothing came for KEEP_ALIVE_SECONDS."""
+        try:
+            async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+                return await self.ready.get()
+        except TimeoutError:
+            return None
+
+    async def close(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+        await self.items.aclose()
+
+
 class PrimedStreamingResponse(StreamingResponse):
     """A stream that waits for its first item before it sends the status, so that an error of the engine has its own
-    status.
+    status. After KEEP_ALIVE_SECONDS it waits no longer, and sends a comment as often as nothing comes for so long:
+    proxies close a silent connection. An error is then an item, which `late_error` writes.
 
     Create it with `await PrimedStreamingResponse.of(request, items)`; `items` is closed in any case.
     """
 
     @classmethod
     async def of(
-        cls, request: Request, items: AsyncIterator[bytes], media_type: str = "text/event-stream"
+        cls,
+        request: Request,
+        items: AsyncIterator[bytes],
+        late_error: Callable[[Event], bytes] | None = None,
+        media_type: str = "text/event-stream",
     ) -> "PrimedStreamingResponse":
-        iterator = aiter(items)
+        pump = _Pump(items)
         try:
-            first = await cancel_on_disconnect(request, anext(iterator))
+            first = await cancel_on_disconnect(request, pump.next())
+            if isinstance(first, Exception):
+                raise first
         except BaseException:
-            await iterator.aclose()
+            await pump.close()
             raise
 
-        async def body():
-            yield first
-            async for item in iterator:
-                yield item
+        async def body() -> AsyncIterator[bytes]:
+            item = first
+            while item is not END:
+                if isinstance(item, Exception):
+                    yield (late_error or encode_event)(error_event(item))
+                else:
+                    yield PING if item is None else item
+                item = await pump.next()
 
         response = cls(body(), media_type=media_type, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        response.items = iterator
+        response.pump = pump
         return response
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await self.items.aclose()
+            await self.pump.close()
 
 
 def encode_event(event: Event) -> bytes:

@@ -26,7 +26,14 @@ from serve.logging_setup import log_event
 from serve.model_pool import LoadedModel
 from serve.openai_chunks import Chunk
 from serve.requests import Name, Seed, check_prompt_length
-from serve.streaming import Cancelled, GenerationStream, PrimedStreamingResponse, cancel_on_disconnect, error_event
+from serve.streaming import (
+    Cancelled,
+    Event,
+    GenerationStream,
+    PrimedStreamingResponse,
+    cancel_on_disconnect,
+    error_event,
+)
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 EVENTS = {
@@ -230,9 +237,14 @@ async def stream(relay: GenerationStream, one: LoadedModel, include_usage: bool)
     except Exception as e:
         if not begun:
             raise
-        yield f"data: {json.dumps(error_event(e).data)}\n\n".encode()
+        yield encode_error(error_event(e))
     finally:
         await chunks.aclose()
+
+
+def encode_error(error: Event) -> bytes:
+    """An error in the midst of a stream, as OpenAI's clients read it."""
+    return f"data: {json.dumps(error.data)}\n\n".encode()
 
 
 async def collect(relay: GenerationStream, one: LoadedModel) -> dict:
@@ -293,7 +305,7 @@ async def complete(
     )
     if asked.stream:
         include_usage = bool((asked.stream_options or {}).get("include_usage"))
-        return await PrimedStreamingResponse.of(request, stream(relay, one, include_usage))
+        return await PrimedStreamingResponse.of(request, stream(relay, one, include_usage), encode_error)
     return await cancel_on_disconnect(request, collect(relay, one))
 
 

@@ -7,8 +7,9 @@ from fastapi import APIRouter, File, UploadFile
 from pydantic import BaseModel
 
 from corpus.readers import OLE_MAGIC
+from serve.apart import Unreadable
 from serve.dependencies import StateDep
-from serve.documents import MAX_BYTES, Unreadable, read_docx
+from serve.documents import MAX_BYTES, read_docx
 from serve.errors import ApiError
 
 router = APIRouter(prefix="/api", tags=["posts"])

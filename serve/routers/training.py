@@ -108,7 +108,7 @@ async def upload_corpus(
     endings."""
     if name == "sample":
         raise ApiError(409, "corpus_exists", "sample is the name of the sample blog.", "Choose another name.")
-    uploads = [(f.filename or "", await f.read()) for f in files]
+    uploads = [(f.filename or "", f.file) for f in files]  # spooled: what is larger than 1 MB is on the disk
 
     def work() -> dict:
         max_bytes = state.settings.max_body_mb * 4e6

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from serve import documents
+from serve import apart, documents
 from serve.main import create_app
 from serve.routers import reading
 from serve.settings import Settings
@@ -125,9 +125,15 @@ def test_read_docx_stops_a_reader_that_takes_too_long():
 
 
 def test_read_docx_survives_a_reader_that_crashes(monkeypatch):
-    monkeypatch.setattr(documents, "_send_text", os._exit)  # which ends with an error on these arguments
+    monkeypatch.setattr(documents, "_text_of", os._exit)  # which ends with an error on these arguments
     with pytest.raises(documents.Unreadable, match="crashed"):
         documents.read_docx(document("The ferry left."))
+
+
+def test_what_is_read_apart_has_a_limit_of_memory():
+    with pytest.raises(documents.Unreadable, match="more than 1000 MB of memory"):
+        apart.run_apart(bytearray, 2_000_000_000, timeout=60, memory_mb=1000)
+    assert apart.run_apart(len, "abc", timeout=60, memory_mb=1000) == 3
 
 
 def test_other_requests_are_answered_while_documents_are_read_and_a_third_is_refused(app, monkeypatch):

@@ -261,6 +261,17 @@ def test_a_dead_link_stops_the_build(tmp_path):
     assert done.returncode != 0 and "nowhere.md" in done.stderr
 
 
+def test_the_security_checklist_names_tests_that_exist():
+    """Each line has a test or a reason; a test that was renamed would leave a line without one."""
+    rows = [line.split("|")[1:-1] for line in PAGES["docs/security.md"].splitlines() if line.startswith("| ")][2:]
+    assert len(rows) > 25 and all(cell.strip() for row in rows for cell in row)
+    named = re.findall(r"`([\w/]+\.py)::(test_\w+)`", PAGES["docs/security.md"])
+    assert len(named) > 20
+    for file, test in named:
+        path = ROOT / (file if file.startswith("tests/") else f"tests/serve/{file}")
+        assert f"def {test}(" in path.read_text(encoding="utf-8"), test
+
+
 def test_pictures_are_small():
     pictures = {
         file

@@ -8,7 +8,7 @@ export PYTHONUTF8 := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup all test test-fast test-nightly train eval ollama serve serve-config dev doctor blog exp diff validate-metrics
-.PHONY: twins use pack unpack bench bench-data bench-serve ladder plots report docs lint lock gc clean
+.PHONY: twins use watch retrain pack unpack bench bench-data bench-serve ladder plots report docs lint lock gc clean
 
 help: ## print this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,13 @@ twins: setup ## the twins that are kept: date, base, verdict, MB
 
 use: setup ## another one of them is the twin now, in Ollama too: make use TWIN=2026-11-29, TWIN=newest
 	@python scripts/twins.py use '$(subst ','\'',$(value TWIN))'
+
+watch: setup ## look for new posts by itself: make watch FROM=~/posts, or a feed (EVERY=60 minutes; AFTER=20: train again)
+	@python scripts/watch.py --from '$(subst ','\'',$(value FROM))' $(if $(EVERY),--every $(EVERY)) \
+	    $(if $(AFTER),--after $(AFTER))
+
+retrain: setup ## make all on the new posts; the twin of now stays the live one if the new one is worse
+	@python scripts/watch.py --train
 
 pack: setup ## one file to carry the twin away, blogtwin-NAME.zip, without a post (TWIN=: another one)
 	@python scripts/twins.py pack '$(subst ','\'',$(value TWIN))'

@@ -64,6 +64,21 @@ def _read_samples(side: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
+def measured_samples(samples: list[dict[str, Any]], system: str = "twin") -> list[dict[str, Any]]:
+    """The samples with what `compare_runs` reads of a system, and no text."""
+    rows = []
+    for sample in samples:
+        row: dict[str, Any] = {}
+        for measure in MEASURES:
+            value, inner = metric_value(sample, system, measure), row
+            for key in measure.path[:-1]:
+                inner = inner.setdefault(key, {})
+            inner[measure.path[-1]] = None if math.isnan(value) else value
+        if system in sample:
+            rows.append({"id": sample["id"], system: row})
+    return rows
+
+
 def metric_value(sample: dict[str, Any], system: str, measure: Measure) -> float:
     """The figure of a system's text; nan where it was not measured."""
     found = sample.get(system)

@@ -19,7 +19,7 @@ from blogtwin.config import load_params
 from blogtwin.console import echo, run_cli
 from blogtwin.errors import UserError
 from blogtwin.hints import make_command, shell_command
-from blogtwin.twins.store import is_kept
+from blogtwin.twins.store import held_version, is_kept
 
 
 def main() -> None:
@@ -28,14 +28,14 @@ def main() -> None:
     parser.add_argument("which", nargs="?", default="", help="a twin (its name, date or digest), or a package's file")
     arguments = parser.parse_args()
     verb, which, params = arguments.verb, arguments.which, load_params()
-    if verb == "keep" and is_kept():
+    if verb == "keep" and is_kept() and not held_version():
         return  # before anything heavy is imported: `make all` ends so when nothing changed
     from serve import kept_twins
 
     if verb == "list":
         kept_twins.print_versions()
     elif verb == "keep":
-        kept_twins.keep(params)
+        kept_twins.keep_and_compare(params)
     elif verb == "use":
         if not which.strip():
             raise UserError(

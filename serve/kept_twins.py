@@ -8,10 +8,23 @@ from typing import Any
 from blogtwin.config import Params
 from blogtwin.console import echo
 from blogtwin.dvc import dvc_cache_dir
+from blogtwin.files import read_json_object, read_jsonl
 from blogtwin.hints import author_of, make_command
-from blogtwin.paths import GGUF_DIR, TRAIN_DIR
+from blogtwin.paths import EVAL_DIR, GGUF_DIR, TRAIN_DIR
 from blogtwin.twins.live import make_live, ollama_settings, remove_superseded
-from blogtwin.twins.store import NOT_MEASURED, Version, find_version, gguf_strings, keep_twin, list_versions
+from blogtwin.twins.store import (
+    MEASURED_FILE,
+    NOT_MEASURED,
+    Version,
+    find_version,
+    gguf_strings,
+    keep_twin,
+    list_versions,
+    release_held,
+    scorecard_is_of_twin,
+)
+from eval.compare_runs import load_samples, measured_samples
+from eval.promotion import Decision, Scorecard, decide, gates_of
 from serve.housekeeping import chat_models
 from serve.settings import Settings
 
@@ -41,10 +54,44 @@ def keep(params: Params) -> None:
         cache = dvc_cache_dir()
     except subprocess.CalledProcessError:  # a folder without DVC
         cache = None
-    version = keep_twin(about, cache)
+    samples = EVAL_DIR / "samples.jsonl"
+    measured = measured_samples(load_samples(str(samples))) if samples.is_file() and scorecard_is_of_twin() else None
+    version = keep_twin(about, cache, measured)
     if version.name not in before:
         echo(f"kept as {version.name} (`{make_command('twins')}`)")
     remove_superseded(params, chat_models([Settings().home]))
+
+
+def keep_and_compare(params: Params) -> None:
+    """Keep the pipeline's twin, which is the live one from now on, and say so if it is worse than the newest one of
+    before: whoever types `make all` gets the twin of these parameters."""
+    before = list_versions()
+    keep(params)
+    release_held()
+    new = [version for version in list_versions() if version.name not in {one.name for one in before}]
+    if new and before:
+        warn_if_worse(new[0], before[0])
+
+
+def warn_if_worse(new: Version, before: Version) -> None:
+    """Say in which measure or gate a new twin is worse, if it is."""
+    decision = compare_versions(before, new)
+    if decision.worse:
+        back = make_command("use", TWIN=before.name.removeprefix("versions/"))
+        echo(f"note: it is worse than {before.name}: {decision.reason}; `{back}` goes back")
+
+
+def scorecard_of(version: Version) -> Scorecard:
+    """What was measured of a kept twin."""
+    file = version.folder / "eval" / MEASURED_FILE
+    metrics = read_json_object(version.folder / "eval/metrics.json") or {}
+    samples = read_jsonl(file) if file.is_file() else []
+    return Scorecard(gates_of(metrics), samples, int(version.about.get("posts") or 0))
+
+
+def compare_versions(live: Version, new: Version) -> Decision:
+    """Whether a kept twin may take the place of another one."""
+    return decide(scorecard_of(live), scorecard_of(new))
 
 
 def _about(params: Params) -> dict[str, Any]:

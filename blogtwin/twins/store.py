@@ -6,6 +6,7 @@ CORPUS/JOB. The live twin is `finetuned` to the server: the pipeline's own in ar
 live.json names, until the pipeline makes another one.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -19,7 +20,7 @@ from typing import Any
 import yaml
 
 from blogtwin.errors import UserError
-from blogtwin.files import atomic_directory, read_json_object, sha256_file, write_json
+from blogtwin.files import atomic_directory, atomic_path, read_json_object, sha256_file, write_json, write_jsonl
 from blogtwin.hints import make_command
 from blogtwin.paths import ARTIFACTS_DIR, EVAL_DIR, GGUF_DIR
 
@@ -28,6 +29,7 @@ VERSIONS = "versions"
 LIVE_FILE = TWINS_DIR / "live.json"
 GGUF_FILES = ("twin.gguf", "adapter.gguf", "parity.json")
 SCORECARD_FILES = ("metrics.json", "verdict.txt")
+MEASURED_FILE = "samples.jsonl"  # of a version: figures by prompt, without texts; `make pack` leaves it out
 NEWEST = "newest"
 DIGEST_DIGITS = 12  # of the digest in a version's name, as in its tag in Ollama
 NOT_MEASURED = "not measured"
@@ -147,15 +149,16 @@ def _verdict_of_scorecard(file: Path) -> str:
 
 
 def live_choice(project: Path = Path()) -> dict[str, str]:
-    """{"twin", "instead_of", "ollama"} that `make use` wrote; empty where the pipeline's own twin is live.
+    """{"twin", "instead_of", "ollama"} that `make use` or `hold_live` wrote; empty where the pipeline's own is live.
 
-    A choice ends when the pipeline makes another twin than the one that it was made instead of.
+    A choice ends when the pipeline makes another twin than the one that it was made instead of; one that is held does
+    not.
     """
     choice = _json(project / LIVE_FILE)
     folder = project / TWINS_DIR / choice.get("twin", "")
     if not choice or not (folder / "gguf").is_dir():
         return {}
-    return choice if choice.get("instead_of") == pipeline_digest(project) else {}
+    return choice if choice.get("held") or choice.get("instead_of") == pipeline_digest(project) else {}
 
 
 def live_name(project: Path = Path()) -> str:
@@ -182,6 +185,25 @@ def pipeline_digest(project: Path = Path()) -> str:
 def choose_live(version: Version, in_ollama: str = "") -> None:
     """Make a version the live one. `in_ollama`: its name there, if it was registered."""
     write_json(LIVE_FILE, {"twin": version.name, "instead_of": pipeline_digest(), "ollama": in_ollama})
+
+
+def hold_live(version: Version) -> None:
+    """Make a version the live one until another one is chosen, whatever the pipeline makes meanwhile."""
+    before = live_choice()
+    ollama = before.get("ollama", "") if before.get("twin") == version.name else ""
+    write_json(LIVE_FILE, {"twin": version.name, "instead_of": pipeline_digest(), "ollama": ollama, "held": True})
+
+
+def held_version() -> Version | None:
+    """The version that `hold_live` made the live one; None if none is held."""
+    choice = live_choice()
+    return next((v for v in list_versions() if choice.get("held") and v.name == choice["twin"]), None)
+
+
+def release_held() -> None:
+    """End what `hold_live` began: the pipeline's own twin is live. A choice of `make use` stays."""
+    if live_choice().get("held"):
+        LIVE_FILE.unlink(missing_ok=True)
 
 
 def find_version(asked: str) -> Version:
@@ -212,12 +234,15 @@ def find_version(asked: str) -> Version:
 # --- keeping and removing ---------------------------------------------------------------------------------------------
 
 
-def keep_twin(about: dict[str, Any], dvc_cache: Path | None = None) -> Version:
+def keep_twin(
+    about: dict[str, Any], dvc_cache: Path | None = None, measured: list[dict[str, Any]] | None = None
+) -> Version:
     """Keep the pipeline's twin as a version, with its scorecard if that is its own; the version, which may have been
     kept before.
 
-    `about` is written to about.json, with date, digests and verdict. The files are hard links to those in DVC's cache,
-    or else in artifacts/gguf, and copies only on file systems without links.
+    `about` is written to about.json, with date, digests and verdict; `measured` are the figures by prompt, which are
+    written where there is a scorecard. The files are hard links to those in DVC's cache, or else in artifacts/gguf, and
+    copies only on file systems without links. A version that was kept before is never removed on the way.
     """
     digest = pipeline_digest()
     before = next((v for v in list_versions() if v.digest == digest and v.name.startswith(f"{VERSIONS}/")), None)
@@ -227,15 +252,17 @@ def keep_twin(about: dict[str, Any], dvc_cache: Path | None = None) -> Version:
     sources |= _scorecard(folder)
     if before and before.about.get("verdict") == _verdict(sources) and (folder / "about.json").is_file():
         return before
-    with atomic_directory(folder) as temporary:
+    with contextlib.nullcontext(folder) if before else atomic_directory(folder) as place:
         for name, source in sources.items():
-            link_or_copy(
-                _in_cache(source, dvc_cache) if dvc_cache and name.endswith(".gguf") else source, temporary / name
-            )
+            if not (before and name.startswith("gguf/") and (place / name).is_file()):
+                with atomic_path(place / name) as temporary:
+                    link_or_copy(
+                        _in_cache(source, dvc_cache) if dvc_cache and name.endswith(".gguf") else source, temporary
+                    )
+        if measured and "eval/metrics.json" in sources:
+            write_jsonl(place / "eval" / MEASURED_FILE, measured)
         files = {Path(name).name: cached_digest(source) for name, source in sources.items()}
-        write_json(
-            temporary / "about.json", {"created": created, **about, "verdict": _verdict(sources), "files": files}
-        )
+        write_json(place / "about.json", {"created": created, **about, "verdict": _verdict(sources), "files": files})
     return next(version for version in list_versions() if version.folder == folder)
 
 

@@ -1,0 +1,131 @@
+"""`make watch`: looks for new posts, trains the twin again, and lets it go live only if it is no worse.
+
+While a training runs, the twin that was live stays live (`hold_live`), also through a crash: the next look, or the next
+training, settles what was left open. Old and new twin are both in the store of versions.
+"""
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from blogtwin.config import Params, load_params
+from blogtwin.console import echo
+from blogtwin.dvc import DVC
+from blogtwin.edit_params import set_params
+from blogtwin.errors import UserError
+from blogtwin.files import read_jsonl
+from blogtwin.hints import make_command
+from blogtwin.paths import RAW_DIR, SPLIT_DIR
+from blogtwin.twins import store
+from blogtwin.twins.live import make_live
+from corpus.import_posts import BLOG_DIR
+from corpus.watch import Fingerprint, bring_posts
+from eval.promotion import Decision
+from serve.kept_twins import compare_versions, keep
+
+Run = Callable[..., int]  # of DVC, with its arguments: the exit status
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look at the posts found."""
+
+    posts: int
+    new: int  # since the look before
+    behind: int  # posts that came after the pipeline split the posts for the last training
+
+    def __str__(self) -> str:
+        """“3 new posts; the twin is 40 posts behind”."""
+        return f"{_posts(self.new, 'new ')}; the twin is {_posts(self.behind)} behind"
+
+
+def _posts(count: int, kind: str = "") -> str:
+    return f"{count or 'no'} {kind}post{'' if count == 1 else 's'}"
+
+
+class Watch:
+    """Looks at a source of posts, again and again. `source`: as `make blog` takes it; empty: the folder
+    ingest.source."""
+
+    def __init__(self, source: str, run: Run):
+        self.source, self.run = source, run
+        self.seen: set[str] | None = None  # ids of the posts at the last look
+        self.files: Fingerprint | None = None
+
+    def look(self) -> Look | None:
+        """Bring new posts in, and say what was found; None if that failed, which is said."""
+        try:
+            if self.source:
+                self.files = bring_posts(self.source, load_params().ingest, ids_of_posts(), self.files)
+                set_params(Path("params.yaml"), {"ingest.source": str(BLOG_DIR)})
+            if self.run("repro", "--quiet", "ingest"):
+                raise UserError("The posts could not be read, as is said above.")
+        except UserError as e:
+            echo(f"{e} The next look may go better.")
+            return None
+        posts, known = ids_of_posts(), posts_of_last_split()
+        new = posts - (known if self.seen is None else self.seen)
+        self.seen = posts
+        found = Look(len(posts), len(new), len(posts - known))
+        echo(str(found))
+        return found
+
+
+def ids_of_posts() -> set[str]:
+    """The ids of the posts that stage 01 read last."""
+    file = RAW_DIR / "posts.jsonl"
+    return {row["id"] for row in read_jsonl(file)} if file.is_file() else set()
+
+
+def posts_of_last_split() -> set[str]:
+    """The ids of the posts that are in the train, valid or test split; empty before the first training."""
+    files = [SPLIT_DIR / f"{name}.jsonl" for name in ("train", "valid", "test")]
+    return {row["post_id"] for file in files if file.is_file() for row in read_jsonl(file)}
+
+
+def retrain(params: Params, run: Run) -> Decision | None:
+    """Run the pipeline, keep the twin it makes, and make that one live if it is no worse; None where nothing changed.
+
+    Raises UserError if a stage fails: the live twin is the one of before.
+    """
+    held = store.held_version()
+    if held is None:
+        keep(params)  # the pipeline's own, which may not be kept yet
+        held = next((version for version in store.list_versions() if version.live), None)
+    if held:
+        store.hold_live(held)
+    # The scorecard comes before Ollama, which shall not be given a twin that is worse.
+    if run("repro", "eval"):
+        raise UserError(f"A stage failed, as is said above. {_still(held)} Run `{make_command('retrain')}` again.")
+    keep(params)
+    return settle(params, held, run)
+
+
+def settle(params: Params, held: store.Version | None, run: Run) -> Decision | None:
+    """Decide between the held twin and the one that the pipeline made last, which is kept."""
+    digest = store.pipeline_digest()
+    new = next((version for version in store.list_versions() if version.digest == digest), None)
+    if held is None or new is None or new.digest == held.digest:
+        if new is not None:
+            store.release_held()
+        return None
+    decision = compare_versions(held, new)
+    if decision.promoted:
+        store.release_held()
+        if run("repro"):  # registers it in Ollama
+            echo(f"note: {new.name} is live here, and a stage after the scorecard failed, as is said above")
+        echo(f"{new.name} is the twin now, in place of {held.name}: {decision.reason}")
+    else:
+        make_live(held, params)
+        echo(f"{held.name} stays the twin: {decision.reason}. `{make_command('use', TWIN=new.name)}` takes {new.name}")
+    return decision
+
+
+def _still(held: store.Version | None) -> str:
+    return f"The twin is still {held.name}." if held else "There is no twin yet."
+
+
+def run_dvc_here(*arguments: str) -> int:
+    """Run DVC in the project, with its output in this terminal; its exit status."""
+    return subprocess.run([*DVC, *arguments], cwd=Path()).returncode

@@ -25,6 +25,11 @@ def is_main_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def is_sharded() -> bool:
+    """Whether `accelerate launch` was told to shard the model over its processes by FSDP (train/sharding.py)."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+
+
 # Instruction sets that speed up matrix products.
 CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "bf16")
 

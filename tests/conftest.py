@@ -122,6 +122,23 @@ def tiny(tiny_root):
         yield registry.resolve_base(str(tiny_root / "tiny.gguf"))
 
 
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """The files of a tiny Llama, with byte pairs, as the hub has them."""
+    from transformers import AutoTokenizer
+
+    from blogtwin.models import gguf_to_hf, registry
+    from tests.support.hub_models import write_repository
+
+    embedded = registry._embedded(registry.load_registry()["smollm2:135m"])
+    tokenizer = AutoTokenizer.from_pretrained(embedded.parent, gguf_file=embedded.name)
+    tokenizer.eos_token = "<|im_end|>"
+    gguf_to_hf.mend_tokenizer(tokenizer, embedded)
+    folder = tmp_path_factory.mktemp("private-hub") / "model"
+    write_repository(folder, tokenizer)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def served(tmp_path_factory):
     """A workspace to serve from; a test that changes it must put it back."""

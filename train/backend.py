@@ -23,7 +23,7 @@ from typing import NotRequired, TypedDict
 
 from blogtwin.config import TrainParams
 from blogtwin.errors import UserError
-from blogtwin.hardware import is_cpu_forced
+from blogtwin.hardware import is_cpu_forced, is_sharded
 from blogtwin.models.registry import BaseModelFiles
 from train import probe
 from train.checkpoints import Checkpoints
@@ -70,9 +70,13 @@ def select_backend(wanted: str) -> tuple[str, str]:
     """(backend, reason) for `wanted`, which is train.backend. Raises UserError if the wanted one can't run here."""
     if wanted != "auto":
         reason = unusable_reason(wanted)
+        if is_sharded() and wanted != "cpu":
+            reason = "it can't train a model that accelerate shards by FSDP"
         if reason:
             raise UserError(f"train.backend is {wanted}, but {reason}: set train.backend to auto.")
         return wanted, f"train.backend is {wanted}"
+    if is_sharded():
+        return "cpu", "accelerate shards the model by FSDP, which unsloth can't: transformers and PEFT, on GPUs too"
     no_mlx = unusable_reason("mlx")
     if not no_mlx:
         return "mlx", "this is Apple silicon and mlx-lm works"

@@ -18,6 +18,7 @@ from blogtwin import memory
 from blogtwin.console import echo
 from blogtwin.errors import is_disk_full
 from blogtwin.paths import ADAPTER_WEIGHTS
+from train import sharding
 from train.backend import TrainingJob, TrainingMetrics
 from train.checkpoints import read_manifest
 from train.early_stopping import should_stop_early
@@ -52,13 +53,13 @@ def validation_loss(trainer: Any) -> float:
     return total / max(1, count)
 
 
-def save_adapter(model: PeftModel, folder: Path | str) -> None:
+def save_adapter(model: PeftModel, folder: Path | str, weights: dict[str, torch.Tensor] | None = None) -> None:
     """Write the adapter of a PeftModel, without the other files that PEFT and TRL would add. The same weights always
-    make the same files."""
+    make the same files. `weights`: the model's own whole ones of a sharded model."""
     for config in model.peft_config.values():  # PEFT has a set, whose order differs between processes
         config.target_modules = sorted(config.target_modules)
     # save_embedding_layers="auto" would make a request to the hub
-    model.save_pretrained(folder, selected_adapters=["default"], save_embedding_layers=False)
+    model.save_pretrained(folder, selected_adapters=["default"], save_embedding_layers=False, state_dict=weights)
     for name in ("README.md", "training_args.bin"):  # a model card that is only PEFT's template
         (Path(folder) / name).unlink(missing_ok=True)
 
@@ -102,8 +103,9 @@ class TrainingMonitor(TrainerCallback, Interruptible):
         if self.job.params.method != "sft":
             self.save_last_step()
         self.restore_best()
+        weights = self.own_weights()
         if self.trainer.is_world_process_zero():
-            save_adapter(self.trainer.model, self.job.output_dir)
+            save_adapter(self.trainer.model, self.job.output_dir, weights)
         trainable, total = self.trainer.model.get_nb_trainable_parameters()
         metrics = {
             "loss_before": self.losses[0],
@@ -119,7 +121,7 @@ class TrainingMonitor(TrainerCallback, Interruptible):
 
     def load_adapter(self, folder: Path | str, model: Any = None) -> None:
         """Load the weights of the adapter in a folder. (`model` is what transformers passes, and not used.)"""
-        set_peft_model_state_dict(self.trainer.model, load_file(f"{folder}/{ADAPTER_WEIGHTS}"))
+        self.set_adapter(load_file(f"{folder}/{ADAPTER_WEIGHTS}"))
 
     # The trainer calls the methods that begin with on_; their signatures are transformers'.
 
@@ -195,14 +197,24 @@ class TrainingMonitor(TrainerCallback, Interruptible):
         return should_stop_early(self.losses, self.job.params.early_stopping_patience)
 
     def adapter_state(self) -> dict[str, torch.Tensor]:
-        """The adapter's weights by PEFT's names."""
+        """The adapter's whole weights by PEFT's names. Every process must call it."""
         # save_embedding_layers="auto" would make a request to the hub
-        return get_peft_model_state_dict(self.trainer.model, save_embedding_layers=False)
+        return get_peft_model_state_dict(self.trainer.model, self.own_weights(), save_embedding_layers=False)
+
+    def own_weights(self) -> dict[str, torch.Tensor]:
+        """The adapter's whole weights by the model's names. Every process must call it."""
+        return sharding.gather({n: w.detach() for n, w in self.trainer.model.named_parameters() if w.requires_grad})
+
+    def set_adapter(self, state: dict[str, torch.Tensor]) -> None:
+        """Put an adapter's whole weights, by PEFT's names, into the model. Every process must call it."""
+        model = self.trainer.model
+        weights = get_peft_model_state_dict(model, save_embedding_layers=False)
+        set_peft_model_state_dict(model, {n: sharding.shard_like(w, weights[n]) for n, w in state.items()})
 
     def restore_best(self) -> None:
         """Put the best epoch's adapter back into the model."""
         if self._best_state is not None and self.best_loss < self.losses[-1]:
-            set_peft_model_state_dict(self.trainer.model, self._best_state)
+            self.set_adapter(self._best_state)
 
     # Checkpoints.
 
@@ -217,14 +229,15 @@ class TrainingMonitor(TrainerCallback, Interruptible):
     def save_checkpoint(self) -> None:
         """Save a checkpoint of this step. If the disk is full, warn and keep the one before."""
         trainer, state = self.trainer, self.trainer.state
+        adapter, optimizer = self.adapter_state(), sharding.gather(trainer.optimizer.state_dict())
         if not trainer.is_world_process_zero():
             return
         try:
             with self.job.checkpoints.save(state.global_step, state.max_steps) as folder:
-                trainer._save_optimizer_and_scheduler(folder)
+                sharding.save_optimizer(trainer, optimizer, folder)
                 trainer._save_rng_state(folder)
                 state.save_to_json(folder / "trainer_state.json")
-                save_file({k: v.contiguous() for k, v in self.adapter_state().items()}, folder / ADAPTER_WEIGHTS)
+                save_file({k: v.contiguous() for k, v in adapter.items()}, folder / ADAPTER_WEIGHTS)
                 if self._best_state is not None:
                     save_file(self._best_state, folder / BEST_FILE)
                 own_state = {

@@ -92,15 +92,16 @@ def find_checkpoints(identity: dict[str, str], resume_from: str | None = None) -
 
 
 def run_identity(trainer: str, base_digest: str, params: TrainParams, rows: list, processes: int = 1) -> dict[str, str]:
-    """Everything that decides the result of training, each as a short text under a name that messages can use."""
+    """Everything that decides the result of training, each as a short text under a name that messages can use. How many
+    processes share the rows of a step does not: a run of two goes on in one with twice the batch."""
     settings = {f"train.{k}": str(v) for k, v in params.model_dump().items() if k not in IGNORED_FIELDS}
+    settings["train.batch_size"] = str(params.batch_size * processes)
     data = hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
     return {
         **settings,
         "the trainer": trainer,
         "the base model": base_digest[:16],
         "the data": data,
-        "the number of processes": str(processes),
     }
 
 

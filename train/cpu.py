@@ -1,4 +1,4 @@
-"""LoRA on any CPU: transformers and PEFT, with TRL's SFTTrainer.
+"""LoRA on any CPU, and a sharded base on GPUs: transformers and PEFT, with TRL's SFTTrainer.
 
 What makes it fast (measured in docs/performance.md): rows are packed, and padded to a few fixed shapes, which wastes
 little and lets oneDNN prepare its kernels once; attention stays inside a post; frozen weights are held in bf16 if the
@@ -27,8 +27,9 @@ from blogtwin import memory
 from blogtwin.config import TrainParams
 from blogtwin.console import echo
 from blogtwin.errors import UserError
-from blogtwin.hardware import has_bf16
+from blogtwin.hardware import gpu_has_bf16, has_bf16, is_sharded
 from blogtwin.models.registry import BaseModelFiles
+from train import sharding
 from train.backend import TrainingJob, TrainingMetrics
 from train.callbacks import TrainingMonitor, validation_loss
 from train.kernels import attention, fused
@@ -49,7 +50,7 @@ def train(job: TrainingJob) -> TrainingMetrics:
     disable_progress_bar()
     # TRL warns of packing without flash attention; train/kernels/attention.py takes its place.
     python_logging.getLogger("trl").setLevel(python_logging.ERROR)
-    bf16 = has_bf16()
+    bf16 = computes_in_bf16()
     torch.manual_seed(p.seed)
     model = AutoModelForCausalLM.from_pretrained(
         job.base.hf, dtype=base_dtype(), attn_implementation=attention.register()
@@ -82,7 +83,7 @@ def train(job: TrainingJob) -> TrainingMetrics:
         **metrics,
         "peak_memory_mb": memory.peak_mb(),
         "dtype": "bf16" if bf16 else "fp32",
-        "device": "cpu",
+        "device": trainer.args.device.type,
     }
 
 
@@ -94,7 +95,7 @@ def evaluate_adapter(base: BaseModelFiles, adapter: Path | str, valid_rows: list
         return validation_loss(
             PackedTrainer(
                 PeftModel.from_pretrained(model, adapter),
-                args=sft_config(params, folder, has_bf16()),
+                args=sft_config(params, folder, computes_in_bf16()),
                 train_dataset=rows,
                 eval_dataset=rows,
                 processing_class=base.tokenizer(),
@@ -102,9 +103,14 @@ def evaluate_adapter(base: BaseModelFiles, adapter: Path | str, valid_rows: list
         )
 
 
+def computes_in_bf16() -> bool:
+    """Whether this CPU, or the GPU that a sharded model is trained on, multiplies bf16 in hardware."""
+    return gpu_has_bf16() if sharding.uses_gpu() else has_bf16()
+
+
 def base_dtype() -> torch.dtype:
     """The dtype of the frozen base model's weights on this CPU; LoRA's weights are in fp32."""
-    return torch.bfloat16 if has_bf16() else torch.float32
+    return torch.bfloat16 if computes_in_bf16() else torch.float32
 
 
 def all_reduce_gradients(weights: Sequence[torch.nn.Parameter]) -> None:
@@ -157,7 +163,7 @@ def sft_config(p: TrainParams, folder: Path | str, bf16: bool, **overrides: Any)
         "warmup_steps": p.warmup_ratio,  # transformers takes a number below 1 as a fraction of all steps
         "max_grad_norm": 1.0,
         "seed": p.seed,
-        "use_cpu": True,
+        "use_cpu": not sharding.uses_gpu(),
         "bf16": bf16,
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # it would hide a loss that is NaN from TrainingMonitor
@@ -176,9 +182,25 @@ class PackedTrainer(SFTTrainer):
 
     num_microbatches = 1  # of each row; doubled when memory runs out
 
+    def create_accelerator_and_postprocess(self) -> None:
+        """As transformers does, and FSDP also on a CPU."""
+        super().create_accelerator_and_postprocess()
+        if is_sharded():
+            sharding.prepare(self.accelerator)
+            self.is_fsdp_enabled = True
+
     def summed_loss(self, inputs: dict) -> tuple[torch.Tensor, int]:
         """See callbacks.SummedLossTrainer."""
+        if self.is_fsdp_enabled:
+            return sharding.forward_method(self.model, "summed_loss", summed_cross_entropy)(inputs)
         return summed_cross_entropy(self.accelerator.unwrap_model(self.model), inputs)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """As transformers does; with FSDP, from the same files."""
+        if checkpoint and self.is_fsdp_enabled:
+            sharding.load_optimizer(self, Path(checkpoint))
+        else:
+            super()._load_optimizer_and_scheduler(checkpoint)
 
     def compute_loss(
         self,
@@ -214,13 +236,14 @@ class PackedTrainer(SFTTrainer):
                 )
                 break
             except (RuntimeError, MemoryError) as e:
-                if not memory.is_out_of_memory(e):
+                # The other processes of a sharded model wait for this one's part: it can't read a row again.
+                if not memory.is_out_of_memory(e) or self.is_fsdp_enabled:
                     raise
             for p, grad in zip(weights, grads_before):
                 p.grad = grad
             memory.release_free_memory()
             self.double_microbatches(inputs)
-        if self.accelerator.num_processes > 1 and self.accelerator.sync_gradients:
+        if self.accelerator.num_processes > 1 and self.accelerator.sync_gradients and not self.is_fsdp_enabled:
             all_reduce_gradients(weights)
         return loss
 

@@ -47,6 +47,11 @@ class RunPlan:
 def choose_trainer(params: Params) -> tuple[str, str]:
     """(trainer, reason), which are printed. Also imports what must come before transformers. Raises UserError if
     train.backend or train.method can't run here."""
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true":
+        raise UserError(
+            "DeepSpeed can't shard a model here, and FSDP shards the same: launch with --config_file"
+            " train/accelerate/fsdp.yaml."
+        )
     name, reason = backend.select_backend(params.train.backend)
     echo(f"trainer: {name}, because {reason}")
     if params.train.method != "sft" and num_processes() > 1:

@@ -142,11 +142,12 @@ def attention_probs(
         softcap_grad = 1 - scores**2
         scores *= cap
     n = end - first
-    future = torch.ones(n, n, dtype=torch.bool).triu_(1)
+    future = torch.ones(n, n, dtype=torch.bool, device=q.device).triu_(1)
     by_query = scores.view(len(k), -1, n, end - start)
     by_query[..., first - start :].masked_fill_(future, -torch.inf)
     if window is not None and end - start > window:
-        distance = torch.arange(first, end)[:, None] - torch.arange(start, end)
+        places = torch.arange(start, end, device=q.device)
+        distance = places[first - start :, None] - places
         by_query.masked_fill_(distance >= window, -torch.inf)
     return torch.softmax(scores, -1), softcap_grad
 

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from peft import PeftModel
 
+from train import sharding
+
 LOGIT_CHUNK = 256  # labels whose logits are in memory at a time: 256 × 49,152 in bf16 are 25 MB
 SOFTMAX_CHUNK = 16  # labels whose softmax is computed at a time, in fp32: 3 MB, which stay in the CPU's cache
 
@@ -24,9 +26,10 @@ def summed_cross_entropy(model: PeftModel, inputs: dict) -> tuple[torch.Tensor, 
     ).last_hidden_state
     has_label = labels != -100
     hidden, labels = hidden[:, :-1][has_label], labels[has_label]
-    head = base.get_output_embeddings()
+    # FSDP gathers the weight in the output layer's own forward function, which is not called here.
+    weight = sharding.gather(base.get_output_embeddings().weight)
     cap = getattr(base.config, "final_logit_softcapping", None)  # Gemma 2
-    return ChunkedCrossEntropy.apply(hidden, head.weight, labels, cap), int(has_label.sum())
+    return ChunkedCrossEntropy.apply(hidden, weight, labels, cap), int(has_label.sum())
 
 
 def document_boundaries(position_ids: torch.Tensor) -> list[int]:
@@ -68,11 +71,11 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         total, grads = hidden.new_zeros((), dtype=torch.float32), torch.empty_like(hidden)
         # All chunks use the same memory: new pages of that size would take as long as the computation.
         logits = weight.new_empty(min(LOGIT_CHUNK, len(labels)), len(weight))
-        wide = torch.empty(SOFTMAX_CHUNK, len(weight))
+        wide = weight.new_empty(SOFTMAX_CHUNK, len(weight), dtype=torch.float32)
         for h, y, grad in zip(hidden.split(LOGIT_CHUNK), labels.split(LOGIT_CHUNK), grads.split(LOGIT_CHUNK)):
             torch.mm(h.to(weight.dtype), weight.T, out=logits[: len(y)])
             for chunk, targets in zip(logits[: len(y)].split(SOFTMAX_CHUNK), y.split(SOFTMAX_CHUNK)):
-                rows, z = torch.arange(len(targets)), wide[: len(targets)].copy_(chunk)
+                rows, z = torch.arange(len(targets), device=targets.device), wide[: len(targets)].copy_(chunk)
                 if cap:
                     z.div_(cap).tanh_().mul_(cap)
                     softcap_grad = 1 - (z / cap) ** 2

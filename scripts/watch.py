@@ -35,8 +35,9 @@ def main() -> None:
     watch = Watch(options.source, run_dvc_here)
     while True:
         found = watch.look()
-        if found and options.after and found.behind >= options.after:
-            retrain(load_params(), run_dvc_here)
+        if found and 0 < options.after <= found.behind:
+            with watch.goes_on():
+                retrain(load_params(), run_dvc_here)
         elif found and found.behind:
             echo(f"`{make_command('retrain')}` trains it on them; the twin of now stays if that one is worse")
         if options.once:

@@ -15,11 +15,13 @@ from blogtwin.twins.live import make_live, ollama_settings, remove_superseded
 from blogtwin.twins.store import (
     MEASURED_FILE,
     NOT_MEASURED,
+    VERSIONS,
     Version,
     find_version,
     gguf_strings,
     keep_twin,
     list_versions,
+    pipeline_digest,
     release_held,
     scorecard_is_of_twin,
 )
@@ -65,10 +67,11 @@ def keep(params: Params) -> None:
 def keep_and_compare(params: Params) -> None:
     """Keep the pipeline's twin, which is the live one from now on, and say so if it is worse than the newest one of
     before: whoever types `make all` gets the twin of these parameters."""
-    before = list_versions()
+    before = [version for version in list_versions() if version.name.startswith(f"{VERSIONS}/")]
     keep(params)
     release_held()
-    new = [version for version in list_versions() if version.name not in {one.name for one in before}]
+    kept = {version.name for version in before}
+    new = [version for version in list_versions() if version.digest == pipeline_digest() and version.name not in kept]
     if new and before:
         warn_if_worse(new[0], before[0])
 

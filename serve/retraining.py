@@ -4,8 +4,9 @@ While a training runs, the twin that was live stays live (`hold_live`), also thr
 training, settles what was left open. Old and new twin are both in the store of versions.
 """
 
+import contextlib
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,15 +56,24 @@ class Watch:
 
     def look(self) -> Look | None:
         """Bring new posts in, and say what was found; None if that failed, which is said."""
-        try:
+        with self.goes_on():
             if self.source:
                 self.files = bring_posts(self.source, load_params().ingest, ids_of_posts(), self.files)
                 set_params(Path("params.yaml"), {"ingest.source": str(BLOG_DIR)})
             if self.run("repro", "--quiet", "ingest"):
                 raise UserError("The posts could not be read, as is said above.")
+            return self._count()
+        return None
+
+    @contextlib.contextmanager
+    def goes_on(self) -> Iterator[None]:
+        """Say what goes wrong in the block, and go on: a disk or a network comes back."""
+        try:
+            yield
         except UserError as e:
             echo(f"{e} The next look may go better.")
-            return None
+
+    def _count(self) -> Look:
         posts, known = ids_of_posts(), posts_of_last_split()
         new = posts - (known if self.seen is None else self.seen)
         self.seen = posts

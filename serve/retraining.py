@@ -101,7 +101,8 @@ def retrain(params: Params, run: Run) -> Decision | None:
     """
     held = store.held_version()
     if held is None:
-        keep(params)  # the pipeline's own, which may not be kept yet
+        if store.pipeline_digest():
+            keep(params)  # the pipeline's own, which may not be kept yet
         held = next((version for version in store.list_versions() if version.live), None)
     if held:
         store.hold_live(held)

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from blogtwin.text.tokens import WORD
 from eval.baselines import BASELINES
 from eval.scorecard import Scorecard
-from eval.style.profile import STYLE_FEATURES
+from eval.style.profile import MAX_CLOSE_Z, STYLE_FEATURES
 from eval.verdict import GATES, MAX_STYLE_OVERSHOOT
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -30,6 +30,8 @@ SYSTEM_LABELS = {
 }
 MIN_MATCH_WORDS = 8  # a shorter run of words is everybody's
 AXIS_LIMITS = (-1.0, 2.5)  # of the style axis at most
+MAX_ADVICE = 5  # gaps that are said in words
+MIN_COMPARED = 0.5  # a rate below it has no meaningful multiple
 MAX_Z = 3.0  # standard deviations on each side of the chart of style features
 
 
@@ -173,7 +175,8 @@ def posts_chart(card: Scorecard) -> dict[str, Any]:
 def style_feature_rows(values: dict[str, dict[str, list[float]]]) -> list[dict[str, Any]]:
     """One row a style feature, in standard deviations around the author's median; the widest gap between twin and
     author first. `values`: see Scorecard.style_features."""
-    rows, at = [], percent_scale(-MAX_Z, MAX_Z)
+    rows: list[dict[str, Any]] = []
+    at = percent_scale(-MAX_Z, MAX_Z)
     for feature, own in values.get("author", {}).items():
         if feature not in STYLE_FEATURES or not own:
             continue
@@ -187,6 +190,7 @@ def style_feature_rows(values: dict[str, dict[str, list[float]]]) -> list[dict[s
         low, high = np.quantile(own, [0.1, 0.9])
         rows.append(
             {
+                "key": feature,
                 "name": label,
                 "unit": unit,
                 "median": median,
@@ -195,9 +199,30 @@ def style_feature_rows(values: dict[str, dict[str, list[float]]]) -> list[dict[s
                 "at": {name: at(value) for name, value in z.items()},
                 "beyond": {name: abs(value) > MAX_Z for name, value in z.items()},
                 "gap": z.get("twin", 0.0),
+                "advice": "",
             }
         )
-    return sorted(rows, key=lambda row: -abs(row["gap"]))
+    rows.sort(key=lambda row: -abs(row["gap"]))
+    for row in rows[:MAX_ADVICE]:
+        if abs(row["gap"]) > MAX_CLOSE_Z:
+            yours = statistics.fmean(values["author"][row["key"]])
+            row["advice"] = habit_advice(row["name"], row["unit"], yours, row["means"]["twin"])
+    return rows
+
+
+def habit_advice(name: str, unit: str, yours: float, twin: float) -> str:
+    """A gap between the author's mean and the twin's in a sentence: “Commas: you 24 per 1,000 words, your twin 49 (2.0
+    times as many).”"""
+    said = f"{name[0].upper()}{name[1:]}: you {_short(yours)} {unit}, your twin {_short(twin)}"
+    said = said.replace(f"you none {unit}, your twin {_short(twin)}", f"you none, your twin {_short(twin)} {unit}")
+    if min(yours, twin) < MIN_COMPARED:
+        return f"{said}."
+    return f"{said} ({twin / yours:.1f} times as {'long' if unit == 'words' else 'many'})."
+
+
+def _short(value: float) -> str:
+    """A mean with one decimal where it is small."""
+    return f"{value:.0f}" if value >= 10 else "none" if value < 0.05 else f"{value:.1f}"
 
 
 def _distance(value: float, own: list[float]) -> float:

@@ -1,6 +1,6 @@
 """samples.jsonl: for each prompt what every system wrote, with the figures of that one text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from blogtwin.files import nan_to_none
@@ -12,11 +12,12 @@ from eval.style.verification import Scores
 @dataclass(frozen=True)
 class TextFigures:
     """Figures a text, by system, in the order of the prompts: `copies` of CopyDetector.measure, `style` by feature
-    family. `titles` are the training posts'."""
+    family. `titles` are the training posts'; `sentences`: of the twin's texts, see eval/style/sentences.py."""
 
     copies: dict[str, list[dict[str, Any]]]
     style: dict[str, Scores]
     titles: list[str]
+    sentences: list[dict[str, list[str]]] = field(default_factory=list)
 
 
 def build_samples(
@@ -50,6 +51,8 @@ def _entry(row: dict[str, Any], system: str, i: int, figures: TextFigures) -> di
     if row.get("read"):
         entry["bits_per_byte"] = round_metric(bits_per_byte([row["read"]]))
     entry["style"] = {family: round_metric(scores.texts[system][i]) for family, scores in figures.style.items()}
+    if system == "twin" and figures.sentences:
+        entry["sentences"] = figures.sentences[i]
     entry |= figures.copies[system][i]
     entry["source"] = figures.titles[entry["source"]] if entry["longest_copy"] else None
     return entry

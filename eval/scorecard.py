@@ -150,7 +150,7 @@ def build_scorecard(
     metrics["n"] = _counts(posts, impostors)
     score = style.by_system["twin"]
     interval = (score["masked"], score["masked_lo"], score["masked_hi"])
-    figures = samples.TextFigures(copies.texts, style.scores, posts.titles)
+    figures = samples.TextFigures(copies.texts, style.scores, posts.titles, style.sentences)
     return Scorecard(
         metrics=nan_to_none(metrics),
         samples=samples.build_samples(rows, models, posts.prompts, briefs, figures),

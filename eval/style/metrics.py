@@ -3,12 +3,15 @@
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from eval.rounding import round_metric, round_values, with_interval
 from eval.style import verification
 from eval.style.cosine_delta import cosine_delta
 from eval.style.features import SegmentCounts, count_features
 from eval.style.impostors import MIN_AUTHORS, Impostors
 from eval.style.languages import unmeasurable_language
+from eval.style.sentences import telling_sentences
 
 TOPIC_FAMILY = "topic"  # content words only: an alarm beside the verdict's two verifiers, never part of it
 NEAREST_THRESHOLD = 0.5  # S from which a text is nearer to the author than to other people
@@ -18,13 +21,15 @@ RIVALS = ("base", "styled", "five_shot", "swap")
 @dataclass
 class StyleMetrics:
     """`scores` by feature family, empty where nothing could be measured. `attributions`: (who wrote a text, who the
-    verifier says did). `unmeasurable`: why the verdict must not rely on the style; empty when it may."""
+    verifier says did). `sentences`: of each of the twin's texts, see `telling_sentences`. `unmeasurable`: why the
+    verdict must not rely on the style; empty when it may."""
 
     by_system: dict[str, dict[str, float]]
     verifier: dict[str, dict[str, float]] = field(default_factory=dict)
     gain: dict[str, dict[str, float]] = field(default_factory=dict)
     scores: dict[str, verification.Scores] = field(default_factory=dict)
     attributions: list[tuple[str, str]] = field(default_factory=list)
+    sentences: list[dict[str, list[str]]] = field(default_factory=list)
     unmeasurable: str = ""
 
 
@@ -37,13 +42,15 @@ def style_metrics(texts: dict[str, list[str]], held_out: list[str], impostors: I
     systems = {name: count_features(group) for name, group in texts.items() if name != "author"}
     found = StyleMetrics({name: {} for name in texts})
     for family in (*verification.VERIFIER_NAMES, TOPIC_FAMILY):
-        decisions = verification.cross_fit(family, author, impostors, systems)
+        fitted = verification.fit_verifiers(family, author, impostors)
+        decisions = verification.cross_fit(family, author, impostors, systems, fitted)
         scores = verification.style_scores(decisions, impostors.author, seed)
         found.scores[family] = scores
         if family == "masked":
             found.attributions = _attributions(decisions, scores, impostors)
+            found.sentences = [telling_sentences(fitted, text) for text in texts.get("twin", [])]
         if family in verification.VERIFIER_NAMES:
-            found.verifier[family] = verification.auc(decisions, impostors.author, seed)
+            found.verifier[family] = verification.auc(decisions, impostors.author, seed) | _spans(decisions, impostors)
         for name in systems:
             found.by_system[name] |= with_interval(family, scores.mean[name], *scores.interval(name))
         found.by_system["author"][family] = 1.0
@@ -71,6 +78,15 @@ def _not_measured() -> dict[str, float]:
     for family in verification.VERIFIER_NAMES:
         nothing |= {family: math.nan, f"{family}_lo": math.nan, f"{family}_hi": math.nan}
     return nothing
+
+
+def _spans(decisions: verification.VerifierScores, impostors: Impostors) -> dict[str, float]:
+    """What single texts score, 90 % of them: {author_p5, author_p95, others_p5, others_p95}."""
+    found: dict[str, float] = {}
+    for name, values in verification.reference_scores(decisions, impostors.author).items():
+        low, high = np.nanpercentile(values, [5, 95])
+        found |= {f"{name}_p5": float(low), f"{name}_p95": float(high)}
+    return found
 
 
 def _attributions(

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from eval.report import SYSTEM_LABELS, format_number, locate_match, paragraphs, render_report
+from eval.report import SYSTEM_LABELS, format_number, habit_advice, locate_match, paragraphs, render_report
 from eval.scorecard import Scorecard
 
 RUN = "the boiler hummed and the cat slept on the warm lid"
@@ -103,6 +103,35 @@ class Tags(HTMLParser):
 
     def handle_data(self, data):
         self.text += data
+
+
+def test_gaps_in_habits_are_said_in_words(card):
+    page = shown(render_report(card, "Wenna", "smollm2"))
+    assert "Semicolons: you none, your twin 9.0 per 1,000 words." in page
+    assert habit_advice("commas", "per 1,000 words", 24.4, 48.8) == (
+        "Commas: you 24 per 1,000 words, your twin 49 (2.0 times as many)."
+    )
+    assert "as long" in habit_advice("sentence length", "words", 14.0, 7.0)
+
+
+def test_the_style_figures_say_what_single_posts_span(card):
+    spans = {"author_p5": 0.61, "author_p95": 1.42, "others_p5": -0.53, "others_p95": 0.48}
+    card.metrics["verifier"] = {"masked": {"auc": 1.0, **spans}}
+    assert "single posts of yours span 0.61 to 1.42, those of others −0.53 to 0.48" in shown(
+        render_report(card, "Wenna", "smollm2")
+    )
+
+
+def test_a_gap_within_the_authors_own_range_is_no_advice(card):
+    card.style_features["twin"] = {"commas": [2.1], "semicolons": [0.0]}
+    assert "your twin 2.1" not in render_report(card, "Wenna", "smollm2")
+
+
+def test_the_twins_telling_sentences_stand_under_its_text(card):
+    card.samples[0]["twin"]["sentences"] = {"least": ["It is what it is <i>."], "most": ["I put the kettle on."]}
+    page = shown(render_report(card, "Wenna", "smollm2"))
+    assert "Least like you</b><span>It is what it is &lt;i&gt;.</span>" in page
+    assert "Most like you</b><span>I put the kettle on.</span>" in page
 
 
 def test_what_somebody_wrote_stays_text(card):

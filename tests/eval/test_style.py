@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from blogtwin.text.markdown import extract_prose
-from blogtwin.text.sentences import truncate_words
+from blogtwin.text.sentences import split_sentences, truncate_words
 from corpus import cleaning, readers
 from eval import baselines
 from eval.memorization import CopyDetector, texts_over_limit
@@ -13,6 +13,7 @@ from eval.style import impostor_sources, impostors, verification
 from eval.style.features import count_features
 from eval.style.languages import unmeasurable_language
 from eval.style.metrics import style_metrics
+from eval.style.sentences import telling_sentences
 from tests.support.workspace import ROOT
 
 pytestmark = pytest.mark.slow
@@ -27,6 +28,13 @@ KNOWN = {
     "lower_case": (0.94, 1.00),
     "repeated": (0.42, None),
 }
+
+
+FLAT = (
+    "In today's fast-paced world, it's important to remember that success isn't just about hard work; it's about"
+    " working smarter, and embracing change! Moreover, effective communication is essential for building strong"
+    " relationships. "
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +55,6 @@ def everybody():
 def heard(posts, everybody):
     """{opinion: (Opinion, Scores)} of the cheats and of flat prose."""
     training, held_out = posts
-    flat = (
-        "In today's fast-paced world, it's important to remember that success isn't just about hard work; it's about"
-        " working smarter, and embracing change! Moreover, effective communication is essential for building strong"
-        " relationships. "
-    )
     shuffled = [" ".join(sorted(extract_prose(t).replace("\n\n", " ").split(". "), key=len)) for t in training]
     speakers = {
         "verbatim": training,
@@ -61,7 +64,7 @@ def heard(posts, everybody):
         "repeated": baselines.repeat_sentence(training, 400),
         "markov_2": baselines.markov_text(training, 20, 400, 2, 1),
         "markov_1": baselines.markov_text(training, 20, 400, 1, 1),
-        "flat": [flat * 12] * 5,
+        "flat": [FLAT * 12] * 5,
         "short": [truncate_words(t, 120) for t in training],
     }
     counted = {name: count_features(group) for name, group in speakers.items()}
@@ -181,9 +184,28 @@ def test_a_blog_in_another_language_is_not_measurable(everybody):
     assert unmeasurable_language(["", "…"]) == ""
 
 
+def test_single_posts_span_a_range_around_their_mean(posts, everybody):
+    training, held_out = posts
+    span = style_metrics({"twin": training[:3], "author": held_out}, held_out, everybody, 1).verifier["masked"]
+    assert span["others_p5"] < 0 < span["others_p95"] < span["author_p5"] < 1 < span["author_p95"]
+
+
 def test_a_blog_that_is_like_others_is_told_so():
     verifier = {"posts": 12, "auc": 0.8, "auc_lo": 0.7, "auc_hi": 0.9, "words": 500}
     assert "your blog can't be told from others by these features" in verification.unmeasurable_reason(verifier)
+
+
+def test_the_sentences_of_another_are_the_least_like_the_author(posts, everybody):
+    """Of a text that is half the author's and half flat prose."""
+    training, held_out = posts
+    verifiers = verification.fit_verifiers("masked", count_features(held_out), everybody)
+    own = extract_prose(training[3]).replace("\n\n", " ")
+    found = telling_sentences(verifiers, f"{FLAT}\n\n{own}")
+    flat = [" ".join(sentence.split()) for sentence in split_sentences(FLAT)]
+    assert len(found["least"]) == len(found["most"]) == 3
+    assert sum(sentence in flat for sentence in found["least"]) >= 2
+    assert not any(sentence in flat for sentence in found["most"])
+    assert telling_sentences(verifiers, "Too short.") == {"least": [], "most": []}
 
 
 def test_impostors_hold_no_sentence():

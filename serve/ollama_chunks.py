@@ -1,5 +1,5 @@
-"""OpenAI's chat completions from an Ollama, over its own /api/chat: its /v1 drops the penalties of a request and cuts a
-prompt that does not fit in half, without a word."""
+"""OpenAI's completions from an Ollama, over its own /api/chat and /api/generate: its /v1 drops the penalties of a
+request and cuts a prompt that does not fit in half, without a word."""
 
 import json
 import time
@@ -12,24 +12,33 @@ OPTIONS = {"max_tokens": "num_predict", "stop": "stop", "seed": "seed", "tempera
 OPTIONS |= {name: name for name in ("top_k", "min_p", "presence_penalty", "frequency_penalty", "repeat_penalty")}
 
 
-def own_request(body: dict) -> dict:
-    """A request of OpenAI's protocol, with Ollama's name for the repeat penalty, as one of /api/chat. The penalty looks
-    back on the prompt, too, so it is switched off where that lists notes."""
+def own_request(body: dict) -> tuple[str, dict]:
+    """(path, request) in Ollama's own protocol for one of OpenAI's, with Ollama's name for the repeat penalty. A plain
+    completion is the prompt as it is (`raw`). The penalty looks back on the prompt, too, so it is switched off where
+    that lists notes."""
     options = {OPTIONS[name]: value for name, value in body.items() if name in OPTIONS}
     if isinstance(options.get("stop"), str):
         options["stop"] = [options["stop"]]
-    options["repeat_last_n"] = 0 if hold_notes(body["messages"]) else OLLAMA_LAST_N
-    asked = {name: body[name] for name in ("model", "messages", "logprobs", "top_logprobs") if name in body}
-    return {**asked, "options": options, "stream": True, "truncate": False, "shift": False, "think": False}
+    is_chat = "messages" in body
+    asked = body["messages"] if is_chat else [{"role": "user", "content": body["prompt"]}]
+    options["repeat_last_n"] = 0 if hold_notes(asked) else OLLAMA_LAST_N
+    request = {"model": body["model"], "options": options, "stream": True, "truncate": False, "shift": False}
+    if is_chat:
+        more = {name: body[name] for name in ("messages", "logprobs", "top_logprobs") if name in body}
+        return "/api/chat", {**request, **more, "think": False}
+    counted = body.get("logprobs")  # of a plain completion: how many alternatives
+    more = {} if counted is None else {"logprobs": True, "top_logprobs": counted}
+    return "/api/generate", {**request, **more, "prompt": body["prompt"], "raw": True}
 
 
-def new_answer() -> Chunk:
-    """What all chunks of an answer have in common."""
-    return {"id": f"chatcmpl-{uuid.uuid4().hex[:24]}", "object": "chat.completion.chunk", "created": int(time.time())}
+def new_answer(path: str) -> Chunk:
+    """What all chunks of an answer from that path of Ollama's have in common."""
+    kind, name = ("chatcmpl", "chat.completion.chunk") if path == "/api/chat" else ("cmpl", "text_completion")
+    return {"id": f"{kind}-{uuid.uuid4().hex[:24]}", "object": name, "created": int(time.time())}
 
 
 def read_line(line: str, answer: Chunk) -> list[Chunk]:
-    """The chunks of a line of /api/chat's stream; `answer` is `new_answer()`. Raises ValueError for no JSON object."""
+    """The chunks of a line of Ollama's stream; `answer` is `new_answer()`. Raises ValueError for no JSON object."""
     if not line.strip():
         return []
     event = json.loads(line)
@@ -37,8 +46,10 @@ def read_line(line: str, answer: Chunk) -> list[Chunk]:
         raise ValueError(f"a line is {line[:80]}")
     if "error" in event:
         return [{"error": event["error"]}]
-    message, tokens = event.get("message") or {}, event.get("logprobs")
-    choice = {"index": 0, "delta": {"role": "assistant", "content": message.get("content") or ""}}
+    tokens, choice = event.get("logprobs"), {"index": 0, "text": event.get("response") or ""}
+    if answer["object"] == "chat.completion.chunk":
+        text = (event.get("message") or {}).get("content") or ""
+        choice = {"index": 0, "delta": {"role": "assistant", "content": text}}
     logprobs = {"logprobs": {"content": tokens}} if tokens else {}
     if not event.get("done"):
         return [{**answer, "choices": [{**choice, **logprobs, "finish_reason": None}]}]

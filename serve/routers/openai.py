@@ -1,7 +1,7 @@
 """OpenAI's protocol, so that any client of it works unchanged.
 
 The engines speak it themselves, so their chunks are passed on as they come, with log-probabilities, finish reasons and
-usage. Ollama's chats are asked for in its own protocol, which drops nothing that a client asks for. This is the only
+usage. Ollama is asked in its own protocol, which drops nothing that a client asks for. This is the only
 route that does not go through pydantic-ai, whose own messages have no place for these.
 """
 
@@ -182,9 +182,9 @@ async def stream_chunks(one: LoadedModel, path: str, body: dict) -> AsyncIterato
     started, first, tokens = time.perf_counter(), 0.0, 0
     url, key = f"{one.engine.base_url}/{path}", {"Authorization": f"Bearer {one.engine.api_key}"}
     own: Chunk | None = None
-    if one.engine.name == "ollama" and path == "chat/completions":
-        own, body = ollama_chunks.new_answer(), ollama_chunks.own_request(body)
-        url = f"{one.engine.base_url.removesuffix('/v1')}/api/chat"
+    if one.engine.name == "ollama":
+        own_path, body = ollama_chunks.own_request(body)
+        own, url = ollama_chunks.new_answer(own_path), one.engine.base_url.removesuffix("/v1") + own_path
     async with prometheus_metrics.track_answer(one.model.name), one.limiter.acquire():
         try:
             async with http_client().stream("POST", url, json=body, headers=key) as answer:
@@ -206,7 +206,7 @@ async def stream_chunks(one: LoadedModel, path: str, body: dict) -> AsyncIterato
 
 
 def parse_chunks(one: LoadedModel, line: str, own: Chunk | None) -> list[Chunk]:
-    """The chunks in a line of an engine's stream. `own`: what the chunks of an answer from /api/chat have in common.
+    """The chunks in a line of an engine's stream. `own`: what the chunks of an answer of Ollama's own have in common.
     Raises ApiError where the engine tells of an error."""
     try:
         chunks: Sequence[Chunk | None] = (

@@ -186,6 +186,20 @@ def test_ollama_answers_and_when_it_goes_everybody_is_told_and_the_next_one_is_a
             assert "".join(map(openai_chunks.text_of, said)) == one["choices"][0]["message"]["content"]
             huge = {**chat, "messages": [{"role": "user", "content": "rain " * 3000}]}
             assert http.post("/v1/chat/completions", json=huge).json()["error"]["code"] == "prompt_too_long"
+            plain = {"model": "finetuned", "prompt": "One, two, three,", "max_tokens": 12, "temperature": 0}
+            plain |= {"repeat_penalty": 1.3, "logprobs": 2, "stop": "\x00"}
+            done = http.post("/v1/completions", json=plain).json()
+            choice = done["choices"][0]
+            assert done["object"] == "text_completion" and choice["text"] and choice["finish_reason"] == "length"
+            assert done["usage"]["completion_tokens"] == 12 and len(choice["logprobs"]["token_logprobs"]) == 12
+            sent = ollama.chats[-1]
+            assert sent["raw"] and sent["prompt"] == plain["prompt"] and not {"system", "template"} & sent.keys()
+            assert sent["options"]["repeat_penalty"] == 1.3 and not sent["truncate"] and not sent["shift"]
+            told = http.post("/v1/completions", json={**plain, "stream": True}).text
+            said = [json.loads(line[6:]) for line in told.splitlines() if line.startswith("data: {")]
+            assert "".join(map(openai_chunks.text_of, said)) == choice["text"] and len(said) > 3
+            cut = http.post("/v1/completions", json={**plain, "prompt": "rain " * 3000}).json()
+            assert cut["error"]["code"] == "prompt_too_long"
             error = long.json()["error"]  # it would be cut in half in silence
             assert (long.status_code, error["code"]) == (400, "prompt_too_long") and "ollama.num_ctx" in error["hint"]
             assert re.search(r"the prompt has 30\d\d tokens, and the context holds 2048", error["message"]), error

@@ -190,14 +190,14 @@ class OllamaServer:
         return render(model["template"], messages)
 
     def answer(self, body: dict) -> dict:
-        """An answer of /v1/chat/completions: what /v1 isn't sent is 1.0 for temperature and top_p, whatever the model
-        says."""
+        """An answer of /v1/chat/completions, or of /api/generate to a `prompt`: what /v1 isn't sent is 1.0 for
+        temperature and top_p, whatever the model says."""
         model = self.model(body["model"])
         if "runner" in self.faults:
             raise Refused(500, "llama runner process has terminated: unknown model architecture: 'odd'")
         adapter = next(map(self.blob, model.get("adapters", [])), None)
         engine = self.engine(self.base if "base" in self.faults else self.blob(model["blob"]), adapter)
-        prompt = self.prompt(model, body["messages"])
+        prompt = body["prompt"] if "prompt" in body else self.prompt(model, body["messages"])
         wanted = {"prompt": prompt, "n_predict": body.get("max_tokens", -1), "n_probs": 1}
         wanted |= {
             "temperature": body.get("temperature", 1.0),
@@ -452,6 +452,13 @@ class Handler(BaseHTTPRequestHandler):
         )
         self.wfile.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
 
+    def post_generate(self) -> None:
+        """/api/generate: only as it takes a prompt as it is."""
+        body = self.json()
+        if not body.get("raw") or body.get("template") or body.get("system"):
+            raise Refused(400, "raw mode does not support template, system, or context")
+        self.own_chat(body)
+
     def own_chat(self, body: dict) -> None:
         """/api/chat: its settings are in `options`; the stop is the model's own, and the caller's ends the text."""
         self.ollama.chats.append(body)
@@ -469,8 +476,7 @@ class Handler(BaseHTTPRequestHandler):
         end |= {"prompt_eval_count": counts["prompt_tokens"], "eval_count": counts["completion_tokens"]}
         if not body["stream"]:
             logprobs = {"logprobs": choice["logprobs"]["content"]} if "logprobs" in choice else {}
-            message = {"role": "assistant", "content": text}
-            return self.send(200, {"model": body["model"], "message": message, **end, **logprobs})
+            return self.send(200, {"model": body["model"], **self.said(text), **end, **logprobs})
         self.send_response(200)
         self.send_header("Content-Type", "application/x-ndjson")
         self.send_header("Transfer-Encoding", "chunked")
@@ -479,11 +485,14 @@ class Handler(BaseHTTPRequestHandler):
             if number == 2 and "goes" in self.ollama.faults:
                 return self.cut()
             tokens = choice.get("logprobs", {}).get("content") if number == 0 else None  # each has its own there
-            message = {"role": "assistant", "content": word}
             more = {"logprobs": tokens} if tokens else {}
-            self.line({"model": body["model"], "message": message, "done": False, **more})
-        self.line({"model": body["model"], "message": {"role": "assistant", "content": ""}, **end})
+            self.line({"model": body["model"], **self.said(word), "done": False, **more})
+        self.line({"model": body["model"], **self.said(""), **end})
         self.wfile.write(b"0\r\n\r\n")
+
+    def said(self, text: str) -> dict:
+        """A piece of an answer in the field that the route has for it (api/types.go)."""
+        return {"response": text} if "generate" in self.path else {"message": {"role": "assistant", "content": text}}
 
     def event(self, whole: dict, choices: list[dict], **more) -> None:
         """A chunk of a streamed answer."""

@@ -56,14 +56,15 @@ def loss(references: list[dict], which: str) -> float:
 def check_prompts(kind: str, made, twin, references: list[dict]) -> None:
     """What the twin reads is the same bytes in training, in llama.cpp by the template in its GGUF, and in Ollama; and
     what it learns to say holds no thought."""
-    begin, texts = made.tokenizer().bos_token, [reference["text"] for reference in references]
+    begin = made.tokenizer().bos_token
     chats = [reference["messages"] for reference in references]
+    more = [{"role": "assistant", "content": "Rain fell."}, {"role": "user", "content": "More."}]
+    chats.append([*chats[0], *more])  # a conversation
+    texts = [*(reference["text"] for reference in references), chat.render_prompt(made.tokenizer(), chats[-1])]
     everywhere = [upstream_server.render_prompts(twin, chats)]
     if "Today" not in texts[0]:  # some templates here say what day it is
         template = ollama.go_template(made.template)["template"]
-        prompts = [render(template, messages) for messages in chats]
-        # Mistral's ends with the blank before the answer, for which Ollama has no other place: its tokens differ there.
-        everywhere.append([prompt.removesuffix(" ") if kind == "Mistral" else prompt for prompt in prompts])
+        everywhere.append([render(template, messages) for messages in chats])
     for rendered in everywhere:
         for prompt, text in zip(rendered, texts, strict=True):
             assert chat.is_same_prompt(prompt, text, begin)

@@ -25,7 +25,7 @@ $(filter-out setup help,$(MAKECMDGOALS)): setup
 else
 
 all: setup ## posts → twin, then what came out (BASE=llama3.2:1b, or auto: on another base; AUTHOR=anna)
-	@$(if $(BASE),python scripts/set_param.py train.base=$(BASE))
+	@$(if $(BASE),python scripts/set_param.py 'train.base=$(subst ','\'',$(value BASE))')
 	@python scripts/06_ollama_create.py --drop-stale
 	@dvc repro eval && dvc repro
 	@python scripts/twins.py keep

@@ -2,11 +2,14 @@
 notes; and which of them `BASE=auto` takes."""
 
 import json
+import shlex
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from blogtwin.hints import make_command
+from blogtwin.models.gguf_folders import StoredGguf, short_path
 from blogtwin.paths import ADAPTER_DIR, ROOT, TRAIN_DIR
 from train.recommend import CANDIDATES, MAX_MINUTES, TRAINERS, estimate_minutes, estimate_speed, memory_where_trained
 
@@ -15,6 +18,14 @@ LADDER_SYSTEM = "twin, with the search"  # the rows of the ladder that are compa
 PREFIX = "ollama/"  # that of blogtwin/models/ollama_store.py, whose packages may be missing yet
 NOT_MEASURED = "not measured"
 HERE = ("embedded", "in Ollama", "in the hub's cache")
+# Their vocabulary can't be read from the GGUF that Ollama has: blogtwin/models/gguf_to_hf.py
+UNREADABLE = ("ollama/gemma3:1b",)
+# Licences with terms of their own, which a blogger should know of before anything is published.
+TERMS = {
+    "gemma": "Google's Gemma Terms of Use forbid some uses, and a twin has to be passed on with them",
+    "llama3": "Meta's Llama 3 licence asks for “Built with Meta Llama 3” beside a twin that is passed on",
+    "llama3.2": "Meta's Llama 3.2 licence asks for “Built with Llama” beside a twin that is passed on",
+}
 
 
 @dataclass(frozen=True)
@@ -100,12 +111,22 @@ def base_rows(
         minutes = estimate_minutes(factor * estimated[name], preset, tokens)
         told, role = ladder.get(own_name) or ladder.get(name) or (NOT_MEASURED, NOT_MEASURED)
         fits = wanted is not None and wanted <= memory_gb and minutes <= MAX_MINUTES
-        trusted = name in CANDIDATES or told != NOT_MEASURED
+        trusted = (name in CANDIDATES and own_name not in UNREADABLE) or told != NOT_MEASURED
         rows.append(BaseRow(own_name, where, round(minutes, 1), wanted, told, role, model["license"], fits, trusted))
     known = {model.get("ollama", "") for model in models.values()}
     for tag in sorted(set(in_ollama) - known):
         told, role = ladder.get(PREFIX + tag) or (NOT_MEASURED, NOT_MEASURED)
         rows.append(BaseRow(PREFIX + tag, "in Ollama", None, None, told, role, f"`ollama show {tag}`", False, False))
+    return rows
+
+
+def file_rows(files: list[StoredGguf]) -> list[BaseRow]:
+    """A row for each GGUF that another program keeps here, whose licence column has the command that trains it."""
+    rows = []
+    for path, where in files:
+        name = short_path(path)
+        command = f"`{make_command('all', BASE=shlex.quote(name) if ' ' in name else name)}`"
+        rows.append(BaseRow(name, where, None, None, NOT_MEASURED, NOT_MEASURED, command, False, False))
     return rows
 
 
@@ -132,7 +153,10 @@ def advise(rows: list[BaseRow]) -> tuple[BaseRow, str]:
         if float(best.told) > float(chosen.told):
             why = f"it tells {best.told} of the facts in notes, and {chosen.name}, which is larger, {chosen.told}"
             chosen = best
-    return chosen, why
+    else:
+        why = f"{why}, and that alone is the reason: what it tells from notes is {NOT_MEASURED}"
+    terms = TERMS.get(chosen.license)
+    return chosen, f"{why}; {terms}" if terms else why
 
 
 def table_lines(rows: list[BaseRow], chosen: BaseRow) -> list[str]:
@@ -144,5 +168,6 @@ def table_lines(rows: list[BaseRow], chosen: BaseRow) -> list[str]:
         minutes = NOT_MEASURED if row.minutes is None else f"{row.minutes:.0f}"
         memory = NOT_MEASURED if row.memory_gb is None else f"{row.memory_gb:g} GB"
         cells.append(("→" if row is chosen else "", row.name, row.where, minutes, memory, figures, row.license))
-    widths = [max(len(line[i]) for line in cells) for i in range(len(head))]
+    short = [line for line in cells if "/" not in line[1] or line[1].startswith(PREFIX)]  # paths may be long
+    widths = [max(len(line[i]) for line in short) for i in range(len(head))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]

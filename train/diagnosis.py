@@ -16,6 +16,7 @@ from blogtwin.config import Params, load_params
 from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
 from blogtwin.hints import make_command, shell_command
+from blogtwin.models.gguf_folders import hub_cache, list_ggufs
 from blogtwin.paths import AUTHORS_DIR, RAW_DIR, ROOT
 from blogtwin.presets import load_presets
 from corpus.ingest import find_files, printable_name
@@ -142,9 +143,8 @@ def is_ingest_current(posts: list[dict], files: dict[str, Path], source: Path) -
 
 def cached_models() -> dict[str, float]:
     """{repository or folder: GB} of the base models in the hub's cache and in artifacts/base."""
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface")
-    hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
-    folders = {f.name.removeprefix("models--").replace("--", "/"): f / "blobs" for f in hub.glob("models--*")}
+    cached = hub_cache().glob("models--*")
+    folders = {f.name.removeprefix("models--").replace("--", "/"): f / "blobs" for f in cached}
     folders |= {f"artifacts/base/{f.name}": f for f in (ROOT / "artifacts/base").glob("*")}
     return {
         name: round(sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 1e9, 2)
@@ -231,6 +231,7 @@ def _advice(known: tuple, cache: dict[str, float], in_ollama: Collection[str]) -
         base_table.ladder_figures(base_table.read_results()),
         base_table.measured_speed(),
     )
+    rows += base_table.file_rows(list_ggufs())
     chosen, why = base_table.advise(rows)
     name = next(name for name, model in models.items() if chosen.name in (name, PREFIX + model.get("ollama", "")))
     advice = recommend.recommend(*known, candidates=[name]).json()

@@ -7,8 +7,17 @@ from typing import NamedTuple
 
 from train.budget import NOTES_SHARE
 
-# From small to large. Each is tried in turn; the last one that fits in memory and time is recommended.
-CANDIDATES = ["smollm2:135m", "llama3.2:1b", "llama3.2:3b", "llama3:8b"]
+# From small to large; the last one that fits in memory and time is recommended. A tiny model of each architecture is
+# trained, exported and compared in tests/models/test_architectures.py.
+CANDIDATES = [
+    "smollm2:135m",
+    "qwen3:0.6b",
+    "gemma3:1b",
+    "llama3.2:1b",
+    "qwen3:1.7b",
+    "llama3.2:3b",
+    "llama3:8b",
+]
 MAX_MINUTES = 45  # of training, which is taken for acceptable
 EFFICIENCY = (
     0.45  # share of its roofline (GFLOP/s ÷ 4 ÷ billions of weights) that train/cpu.py reaches: see performance.md
@@ -78,12 +87,11 @@ def recommend(
     for name in candidates[1:]:
         minutes = estimate_minutes(estimate_speed(hardware, models[name], gflops, gpu), presets["quality"], tokens)
         if models[name][needs.required_gb] > memory_gb:
-            limit = f"{name} needs {models[name][needs.required_gb]} GB"
-            break
-        if minutes > MAX_MINUTES:
-            limit = f"{name} would take {minutes:.0f} minutes"
-            break
-        base = name
+            limit = limit or f"{name} needs {models[name][needs.required_gb]} GB"
+        elif minutes > MAX_MINUTES:
+            limit = limit or f"{name} would take {minutes:.0f} minutes"
+        else:
+            base, limit = name, ""  # a smaller one may need more memory
     speed = estimate_speed(hardware, models[base], gflops, gpu)
     preset = choose_preset(presets, speed, tokens)
     usual_batch = presets[preset]["batch_size"]

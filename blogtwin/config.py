@@ -1,6 +1,6 @@
 """params.yaml as frozen pydantic models. A misspelt parameter is an error that names it and the nearest right name."""
 
-import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,9 +25,9 @@ from blogtwin.validation import dotted, main_problem, message_of, nearest_name
 
 
 class StrictModel(BaseModel):
-    """A frozen model that refuses unknown names."""
+    """A frozen model that refuses unknown names. An alias is the name in params.yaml, where Python needs another."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), serialize_by_alias=True)
 
 
 class IngestParams(StrictModel):
@@ -161,13 +161,11 @@ class ExportParams(StrictModel):
     keep: int = Field(ge=1)
 
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", UserWarning)  # `register` is also a method, but of the class (abc.ABCMeta)
-
-    class OllamaParams(StrictModel):
-        name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
-        num_ctx: int = Field(ge=512)
-        register: Literal["auto", "adapter", "merged"] = Field()
+class OllamaParams(StrictModel):
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    num_ctx: int = Field(ge=512)
+    # `register` is a method of every pydantic model's class (abc.ABCMeta)
+    form: Literal["auto", "adapter", "merged"] = Field(alias="register")
 
 
 class EvalParams(StrictModel):
@@ -192,6 +190,11 @@ class Params(StrictModel):
     export: ExportParams
     ollama: OllamaParams
     eval: EvalParams
+
+
+def parameter_names(model: type[BaseModel]) -> Iterable[str]:
+    """The names of a section's parameters, as they stand in params.yaml."""
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def load_params(path: Path | str = "params.yaml") -> Params:
@@ -231,7 +234,7 @@ def _validation_sentence(error: ValidationError) -> str:
         for parent in parents:
             model = model.model_fields[parent].annotation
         prefix = "".join(f"{parent}." for parent in parents)
-        return f"there is no parameter {where}: {nearest_name(str(name), model.model_fields, prefix)}"
+        return f"there is no parameter {where}: {nearest_name(str(name), parameter_names(model), prefix)}"
     if problem["type"] == "missing":
         return f"{where} is missing: add it, with a value."
     if isinstance(problem["input"], dict):  # parameters of a section that don't fit together

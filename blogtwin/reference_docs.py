@@ -135,7 +135,8 @@ def _parameters(prefix: str, model: type[BaseModel], defaults: dict) -> Iterator
     """(dotted name, type in words, default) of a section; a section inside it comes first as a whole, then part by
     part."""
     schemas = model.model_json_schema()["properties"]
-    for name, field in model.model_fields.items():
+    for attribute, field in model.model_fields.items():
+        name = field.alias or attribute
         dotted = f"{prefix}.{name}"
         if inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel):
             yield dotted, "a section", ""

@@ -51,7 +51,7 @@ def publish(ollama: "Ollama", params: Params, base: "BaseModelFiles", references
     from blogtwin.inference.parity import LIMITS
     from blogtwin.models.ollama_client import OllamaError
 
-    wanted = params.ollama.register
+    wanted = params.ollama.form
     why = "ollama.register is merged" if wanted == "merged" else why_no_adapter(ollama, base)
     if wanted == "adapter" and why:
         raise UserError(

@@ -9,7 +9,7 @@ import upgrade_params
 import yaml
 
 from blogtwin import edit_params, installation, renamed_params
-from blogtwin.config import AugmentationParams, Params, load_params
+from blogtwin.config import AugmentationParams, Params, load_params, parameter_names
 from blogtwin.edit_params import set_params
 from blogtwin.errors import UserError
 from tests.support.workspace import ROOT, environment, sh
@@ -68,7 +68,7 @@ def test_every_knob_has_a_comment_above_it_or_above_its_group():
 def test_params_yaml_has_exactly_the_knobs_the_code_knows():
     """No second default in code: a knob is in the model if and only if it is in the file."""
     written = yaml.safe_load((ROOT / "params.yaml").read_text())
-    known = {name: set(field.annotation.model_fields) for name, field in Params.model_fields.items()}
+    known = {name: set(parameter_names(field.annotation)) for name, field in Params.model_fields.items()}
     assert {name: set(section) for name, section in written.items()} == known
     assert all(
         f.is_required() for section in Params.model_fields.values() for f in section.annotation.model_fields.values()
@@ -88,6 +88,12 @@ def test_learning_rate_is_a_number_however_it_is_spelt(folder, spelling, value):
 def test_a_typo_names_its_path_and_the_nearest_right_name(folder):
     change(folder, "  epochs:", "  epocks:")
     with pytest.raises(UserError, match=r"no parameter train\.epocks: did you mean train\.epochs\?"):
+        load_params(folder / "params.yaml")
+
+
+def test_a_typo_in_a_knob_that_python_calls_otherwise_names_that_of_the_file(folder):
+    change(folder, "  register: auto", "  registr: auto")
+    with pytest.raises(UserError, match=r"no parameter ollama\.registr: did you mean ollama\.register\?"):
         load_params(folder / "params.yaml")
 
 
@@ -317,7 +323,9 @@ def test_every_old_name_leads_to_a_parameter_there_is():
     fields = {name for name, field in Params.model_fields.items()} | {
         f"prepare.augmentation.{name}" for name in AugmentationParams.model_fields
     }
-    fields |= {f"{name}.{key}" for name, field in Params.model_fields.items() for key in field.annotation.model_fields}
+    fields |= {
+        f"{name}.{key}" for name, field in Params.model_fields.items() for key in parameter_names(field.annotation)
+    }
     for old, new in renamed_params.RENAMED.items():
         assert old not in fields and (not new or renamed_params.current_name(old) in fields), old
         assert not new or new.rpartition(".")[0] == renamed_params.current_name(old.rpartition(".")[0]), (

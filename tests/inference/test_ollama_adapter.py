@@ -62,7 +62,7 @@ def register(trained, server):
     params = load_params(ROOT / "params.yaml")
 
     def register(how: str = "auto") -> dict:
-        chosen = params.model_copy(update={"ollama": params.ollama.model_copy(update={"register": how})})
+        chosen = params.model_copy(update={"ollama": params.ollama.model_copy(update={"form": how})})
         sha = sha256_file("artifacts/gguf/twin.gguf")
         return ollama_register.register_and_record(Ollama(server.host), chosen, trained[0], EXAMPLES, sha)
 

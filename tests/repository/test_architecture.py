@@ -86,8 +86,6 @@ QUIET = (
 LOUD = {
     ("scripts/_path.py", "sys.path.insert"),  # what it is for
     ("scripts/_path.py", "importlib.import_module('blogtwin.console').install_excepthook"),
-    ("blogtwin/config.py", "warnings.catch_warnings"),  # a parameter is called as a method of its class's class
-    ("blogtwin/config.py", "warnings.simplefilter"),
 }
 
 

@@ -17,6 +17,7 @@ from blogtwin.errors import UserError
 from blogtwin.files import atomic_open, read_jsonl, sha256_file, write_json
 from blogtwin.hints import make_command
 from blogtwin.paths import GGUF_DIR, OLLAMA_DIR, SPLIT_DIR
+from blogtwin.twins.store import chosen_twin
 from corpus.examples import post_examples
 
 
@@ -30,12 +31,14 @@ def main() -> None:
 
     ollama = Ollama()
     if arguments.drop_stale:
-        ollama_register.drop_stale_receipt(ollama)
+        choice = chosen_twin()
+        ollama_register.drop_stale_receipt(ollama, [choice["ollama"]] if choice else [])
         return
     params, twin = load_params(), GGUF_DIR / "twin.gguf"
     if not twin.is_file():
         raise UserError(f"There is no {twin} yet: run `{make_command('all')}`, or scripts/05_export_gguf.py first.")
     from blogtwin.models.registry import resolve_base
+    from blogtwin.twins.live import register_twin
 
     base = resolve_base(params.train.base)
     with atomic_open(OLLAMA_DIR / "Modelfile") as file:
@@ -46,7 +49,7 @@ def main() -> None:
         echo(f"Ollama does not answer at {ollama.url}; wrote {OLLAMA_DIR}/Modelfile. Install Ollama and run {again}.")
         return
     examples = post_examples(read_jsonl(SPLIT_DIR / "test.jsonl"))
-    receipt = ollama_register.register_and_record(ollama, params, base, examples, sha256_file(twin))
+    receipt = register_twin(ollama, params, base, examples, sha256_file(twin))
     echo(ollama_register.describe_receipt(receipt))
 
 

@@ -51,9 +51,9 @@ class Model:
 
     @property
     def size_mb(self) -> float:
-        """In MB of 10⁶ bytes; 0 for a base that is not loaded."""
+        """In MB of 10⁶ bytes; 0 for a base that is not loaded, and while the pipeline makes the file anew."""
         file = self.adapter or self.weights
-        return round(file.stat().st_size / 1e6, 1) if file else 0.0
+        return round(file.stat().st_size / 1e6, 1) if file and file.is_file() else 0.0
 
 
 def list_models(params: Params) -> dict[str, Model]:

@@ -3,10 +3,10 @@
 `ModelPool` (serve/model_pool.py) loads models with it; what an engine understands is blogtwin/inference/client.py.
 """
 
-import json
 from typing import TYPE_CHECKING
 
 from blogtwin.errors import UserError
+from blogtwin.files import read_json_object
 from blogtwin.hints import make_command
 from blogtwin.paths import OLLAMA_DIR
 from blogtwin.twins.store import live_choice
@@ -41,15 +41,18 @@ def select_engine(settings: Settings) -> tuple[str, str, dict[str, str]]:
     return "llamacpp", why, {}
 
 
+def registered_twin() -> str:
+    """The live twin's name in Ollama, as it was registered; empty where it was not."""
+    if choice := live_choice():
+        return choice.get("ollama", "")
+    return str((read_json_object(OLLAMA_DIR / "receipt.json") or {}).get("model", ""))
+
+
 def find_in_ollama() -> tuple[dict[str, str], str]:
     """({name here: name in Ollama}, reason). Empty unless Ollama runs and has the registered model."""
     from blogtwin.models.ollama_client import Ollama, OllamaError
     from blogtwin.models.ollama_store import PREFIX, parse_reference
 
-    try:
-        receipt = json.loads((OLLAMA_DIR / "receipt.json").read_text())
-    except (OSError, ValueError):
-        receipt = {"status": "absent"}
     ollama = Ollama()
     version = ollama.version()
     if version is None:
@@ -58,8 +61,7 @@ def find_in_ollama() -> tuple[dict[str, str], str]:
         names = ollama.names()
     except OllamaError as e:
         return {}, f"Ollama {e}"
-    choice = live_choice()
-    twin = choice.get("ollama", "") if choice else receipt.get("model", "")
+    twin = registered_twin()
     if not twin:
         return {}, "Ollama is running, and the twin was not registered there or its registration failed"
     if twin not in names:

@@ -15,6 +15,7 @@ from blogtwin.config import Params
 from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.inference.client import Engine, http_client
+from blogtwin.twins.store import cached_digest
 from serve import catalog
 from serve.catalog import BASE, TWIN, Model
 from serve.concurrency import ConcurrencyLimiter
@@ -34,6 +35,12 @@ class LoadedModel:
     limiter: ConcurrencyLimiter
     exit_stack: contextlib.ExitStack
     memory_mb: float
+    digest: str = ""  # SHA-256 of a twin's adapter, as it was loaded
+
+    @property
+    def source(self) -> str:
+        """What tells a twin from another one of the same name: its name in Ollama, or its digest."""
+        return self.engine.model if self.engine.name == "ollama" else self.digest
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ class ModelPool:
             async with self.lock:
                 await self.choose()
                 if name not in self.loaded:
-                    self.loaded[name] = await asyncio.to_thread(self._load, self.model(name))
+                    self.loaded[name] = await asyncio.to_thread(self.load_here, self.model(name))
                     self.failed.pop(name, None)
                 return self.loaded[name]
         finally:
@@ -167,6 +174,15 @@ class ModelPool:
         for one in list(self.loaded.values()):
             await asyncio.to_thread(one.exit_stack.close)
         self.loaded.clear()
+
+    def source_of(self, model: Model) -> str:
+        """The `source` that a model would have if it was loaded now."""
+        return self.tags.get(model.name) or adapter_digest(model)
+
+    def load_here(self, model: Model) -> LoadedModel:
+        """The model, loaded; the pool does not know of it yet. Raises ApiError."""
+        digest = adapter_digest(model)  # before the file is read: where it changes meanwhile, that is seen later
+        return dataclasses.replace(self._load(model), digest=digest)
 
     def _load(self, model: Model) -> LoadedModel:
         limiter = ConcurrencyLimiter(self.settings.slots, self.settings.queue, self.settings.queue_seconds)
@@ -242,6 +258,11 @@ class ModelPool:
         except OSError as e:
             raise ApiError(502, "engine_failed", str(e)) from None
         return LoadedModel(model, engine, limiter, exit_stack, wanted)
+
+
+def adapter_digest(model: Model) -> str:
+    """SHA-256 of a twin's adapter; empty for a base, and where the file is gone."""
+    return cached_digest(model.adapter) if model.adapter and model.adapter.is_file() else ""
 
 
 async def _unreachable(engine: Engine) -> Failure | None:

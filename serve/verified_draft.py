@@ -77,7 +77,11 @@ def writing_model(pool: ModelPool, model: Model) -> WritingModel:
             return EngineModel(model.name, engine.model, model.system, is_twin, engine)
         raise ApiError(409, "unusable", str(e)) from None
     weights, adapter = _weights(model, base.gguf)
-    digest = cached_digest(adapter or weights)
+    try:
+        digest = cached_digest(adapter or weights)
+    except FileNotFoundError:
+        reason = f"{model.name} is being made anew, and its files are not there yet."
+        raise ApiError(503, "not_ready", reason, "Try again when it is done.", 10) from None
     return LocalModel(model.name, digest, model.system, is_twin, weights, adapter, base.hf)
 
 

@@ -5,7 +5,7 @@ import contextlib
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,15 +25,24 @@ RECEIPT_FILE = OLLAMA_DIR / "receipt.json"
 OWN_KEYS = "blogtwin."  # in the metadata of an exported GGUF
 
 
-def drop_stale_receipt(ollama: "Ollama") -> None:
-    """Delete the receipt if its models are no longer in Ollama, so that `dvc repro` registers the twin again."""
+def drop_stale_receipt(ollama: "Ollama", needed: Collection[str] = ()) -> None:
+    """Delete the receipt if its models, or others that are `needed`, are not in Ollama, so that `dvc repro` registers
+    the twin again."""
     from blogtwin.models.ollama_client import OllamaError
 
     if not RECEIPT_FILE.is_file() or ollama.version() is None:
         return
     receipt = json.loads(RECEIPT_FILE.read_text())
     try:
-        is_valid = receipt["status"] == "registered" and {receipt["model"], receipt["tag"]} <= ollama.names()
+        is_valid = (
+            receipt["status"] == "registered"
+            and {
+                receipt["model"],
+                receipt["tag"],
+                *needed,
+            }
+            <= ollama.names()
+        )
     except OllamaError as e:
         echo(f"note: Ollama {e}; its models could not be looked up.")
         return
@@ -98,7 +107,7 @@ def publish_form(
     from blogtwin.inference.parity import verify_served_model
     from blogtwin.models.ollama_client import OllamaError
 
-    name, tag = f"{params.ollama.name}:{sha[:12]}", f"{params.ollama.name}:latest"
+    name = f"{params.ollama.name}:{sha[:12]}"
     settings = model_settings(base.template, params.prepare.system, params)
     if form == "adapter":
         blob = push(ollama, GGUF_DIR / "adapter.gguf", sha256_file(GGUF_DIR / "adapter.gguf"))
@@ -122,11 +131,10 @@ def publish_form(
         return {"prompts": prompts, "parity": parity}
 
     checked = create_checked(ollama, name, source, settings, modelfile, check)
-    ollama.copy(name, tag)
     return {
         "status": "registered",
         "model": name,
-        "tag": tag,
+        "tag": name,
         "form": form,
         "gguf": sha,
         "ollama": ollama.version(),
@@ -201,9 +209,10 @@ def compare_prompts(ollama: "Ollama", name: str, references: list[dict]) -> str:
 
 
 def register_and_record(
-    ollama: "Ollama", params: Params, base: "BaseModelFiles", examples: list[dict], sha: str
+    ollama: "Ollama", params: Params, base: "BaseModelFiles", examples: list[dict], sha: str, is_live: bool = True
 ) -> dict:
-    """Register the twin, verified on the prompts of `examples`, and write the receipt, which is returned.
+    """Register the twin, verified on the prompts of `examples`, and write the receipt, which is returned. `is_live`:
+    whether it is the live twin, which has the tag `latest`.
 
     Raises UserError; the previous version is then still active.
     """
@@ -218,6 +227,9 @@ def register_and_record(
     RECEIPT_FILE.unlink(missing_ok=True)
     try:
         receipt = publish(ollama, params, base, references, sha)
+        if is_live:
+            receipt["tag"] = f"{params.ollama.name}:latest"
+            ollama.copy(receipt["model"], receipt["tag"])
     except OllamaError as e:
         raise UserError(
             f"Ollama {e}. The previous version is still active: check Ollama's log, then run"
@@ -237,7 +249,8 @@ def describe_receipt(receipt: dict) -> str:
         else f"by its text, since it gives no log-probabilities: of {parity['characters']} characters"
         f" {parity['same_as_twin']} as the twin's, {parity['same_as_base']} as the base model's"
     )
+    names = " and ".join(dict.fromkeys((receipt["model"], receipt["tag"])))
     return (
-        f"registered {receipt['model']} and {receipt['tag']} in Ollama {receipt['ollama']}, {form}, because"
+        f"registered {names} in Ollama {receipt['ollama']}, {form}, because"
         f" {receipt['why']}; {verified}; try `ollama run {receipt['tag']}`"
     )

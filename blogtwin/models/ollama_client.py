@@ -1,4 +1,8 @@
-"""Client of Ollama's own API: push a GGUF as a blob, create a model from it, inspect it. Errors are OllamaError."""
+"""Client of Ollama's own API: push a GGUF as a blob, create a model from it, inspect it. Errors are OllamaError.
+
+The official package `ollama` can't send `truncate`, `shift`, `_debug_render_only` and `modelfile`: decision 7 of
+docs/architecture.md.
+"""
 
 import json
 import os

@@ -11,12 +11,52 @@ from blogtwin.console import echo
 from blogtwin.errors import UserError
 from blogtwin.files import atomic_path
 from blogtwin.hints import make_command
-from blogtwin.twins.store import DIGEST_DIGITS, VERSIONS, Version, choose_live, gguf_strings, link_or_copy, superseded
+from blogtwin.models.gguf_folders import OWN_FOLDER, lm_studio_models
+from blogtwin.twins.store import (
+    DIGEST_DIGITS,
+    VERSIONS,
+    Version,
+    choose_live,
+    chosen_twin,
+    gguf_strings,
+    link_or_copy,
+    list_versions,
+    superseded,
+)
 
 if TYPE_CHECKING:
     from blogtwin.models.ollama_client import Ollama
+    from blogtwin.models.registry import BaseModelFiles
 
 CHECKED_PROMPT = "Write a blog post about the first cold morning of the year."
+
+
+def register_twin(ollama: "Ollama", params: Params, base: "BaseModelFiles", examples: list[dict], sha: str) -> dict:
+    """Register the pipeline's twin in Ollama, and give the tag `latest` to the live one: that is another one where
+    somebody chose it. The receipt, as of `register_and_record`. `sha`: SHA-256 of the pipeline's twin.gguf.
+
+    Raises UserError.
+    """
+    from blogtwin.inference.ollama_register import register_and_record
+    from blogtwin.models.ollama_client import OllamaError
+
+    chosen = next((version for version in list_versions() if version.live), None) if chosen_twin() else None
+    is_live = chosen is None or chosen.digest == sha
+    receipt = register_and_record(ollama, params, base, examples, sha, is_live)
+    if chosen is None:
+        return receipt
+    try:
+        in_ollama = receipt["model"] if is_live else move_latest(ollama, chosen, params)
+    except OllamaError as e:
+        raise UserError(
+            f"Ollama has {receipt['model']} now, and for the live twin, {chosen.name}, it {e}: check Ollama's log, then"
+            f" run `{make_command('ollama')}` again."
+        ) from None
+    choose_live(chosen, in_ollama)
+    if not is_live:
+        newest = make_command("use", TWIN="newest")
+        echo(f"{params.ollama.name}:latest is the twin that you chose, {chosen.name} (the newest one: `{newest}`)")
+    return receipt
 
 
 def make_live(version: Version, params: Params, to_lm_studio: bool = False) -> None:
@@ -101,14 +141,6 @@ def remove_superseded(params: Params, in_use: Set[str]) -> None:
                 ollama.delete(in_ollama)
 
 
-def lm_studio_models() -> Path | None:
-    """LM Studio's folder of models; None where it is not installed."""
-    pointer = Path.home() / ".lmstudio-home-pointer"
-    told = [Path(pointer.read_text(encoding="utf-8").strip())] if pointer.is_file() else []
-    homes = [*told, Path.home() / ".lmstudio", Path.home() / ".cache/lm-studio"]
-    return next((home / "models" for home in homes if (home / "models").is_dir()), None)
-
-
 def put_in_lm_studio(version: Version, own_name: str, first: bool) -> Path | None:
     """Put the version's twin.gguf where LM Studio looks for models, in place of the one of before; its path.
 
@@ -118,7 +150,7 @@ def put_in_lm_studio(version: Version, own_name: str, first: bool) -> Path | Non
     twin = version.gguf / "twin.gguf"
     if models is None or not twin.is_file():
         return None
-    target = models / "blogtwin" / own_name / f"{own_name}.gguf"
+    target = models / OWN_FOLDER / own_name / f"{own_name}.gguf"
     if not first and not target.is_file():
         return None
     with atomic_path(target) as temporary:

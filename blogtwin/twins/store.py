@@ -161,6 +161,12 @@ def live_choice(project: Path = Path()) -> dict[str, str]:
     return choice if choice.get("held") or choice.get("instead_of") == pipeline_digest(project) else {}
 
 
+def chosen_twin() -> dict[str, str]:
+    """`live_choice`, where somebody made it; empty for what is only held until two twins are compared."""
+    choice = live_choice()
+    return {} if choice.get("held") else choice
+
+
 def live_name(project: Path = Path()) -> str:
     """The name of the live version; empty where none of the store is."""
     if choice := live_choice(project):

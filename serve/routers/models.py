@@ -5,11 +5,11 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from blogtwin.twins.store import cached_digest
 from serve import catalog
 from serve.app_state import AppState
 from serve.catalog import Model
 from serve.dependencies import StateDep
+from serve.model_pool import adapter_digest
 from serve.requests import Name
 
 router = APIRouter(prefix="/api", tags=["models"])
@@ -77,7 +77,7 @@ def describe_model(state: AppState, model: Model) -> ModelInfo:
         style_strength=bool(one and one.engine.scales),
         size_mb=model.size_mb,
         memory_mb=round(one.memory_mb, 1) if one else 0.0,
-        digest=cached_digest(model.adapter) if model.adapter else model.base_digest,
+        digest=(one.digest if one else adapter_digest(model)) or model.base_digest,
         active=one.limiter.active if one else 0,
         waiting=one.limiter.waiting if one else 0,
         scorecard=catalog.scorecard(model),

@@ -94,6 +94,20 @@ def test_a_later_version_shares_the_base_and_keeps_the_one_before(register, serv
     assert len({m["blob"] for m in server.models.values()}) == 1
 
 
+def test_an_old_version_that_goes_takes_its_adapter_along_and_leaves_the_base(register, server):
+    """As the versions do that `export.keep` is too small for: they would stay in Ollama for ever."""
+    first = register()["model"]
+    old = server.models[first]["adapters"]
+    for name in ("adapter", "twin"):
+        with open(f"artifacts/gguf/{name}.gguf", "ab") as file:  # the next training
+            file.write(b"\0")
+    second = register()["model"]
+    Ollama(server.host).delete(first)
+    assert set(server.models) == {BASE, second, "blogtwin:latest"}
+    assert not server.blob(old[0]).exists() and server.blob(server.models[BASE]["blob"]).is_file()
+    assert server.blob(server.models[second]["adapters"][0]).is_file() and server.models[second]["adapters"] != old
+
+
 @pytest.mark.parametrize(
     "change, why",
     [

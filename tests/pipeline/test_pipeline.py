@@ -6,35 +6,18 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 
 import pytest
 
 from tests.support.import_log import HEAVY, HTTP_CLIENT, LIGHT, TABLE, Watch
-from tests.support.workspace import ROOT, environment, make_workspace, short_suites
+from tests.support.workspace import ROOT, environment, make_small_workspace
 
 STAGES = ["ingest", "prepare", "split", "train", "export_gguf", "ollama_create", "eval_base", "eval"]
-SMALL = (
-    "train.max_steps=3 train.max_length=512 eval.num_prompts=2 eval.max_tokens=24 eval.max_scored_tokens=64"
-    " export.parity_prompts=1 export.parity_tokens=60 split.test_fraction=0.2"
-)
 
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
-    """A workspace whose sample is 8 short posts and whose training is 3 steps."""
-    folder = make_workspace(tmp_path_factory.mktemp("project"))
-    sample = folder / "data/sample"
-    short = sorted(sample.glob("*.md"), key=lambda p: p.stat().st_size)[:8]
-    for path in sample.iterdir():
-        if path not in short and path.name != "ABOUT":
-            path.unlink()
-    short_suites(folder)
-    subprocess.run(
-        [sys.executable, "scripts/set_param.py", *SMALL.split()], cwd=folder, env=environment(folder), check=True
-    )
-    subprocess.run("git add -A && git commit -qm small", shell=True, cwd=folder, env=environment(folder), check=True)
-    return folder
+    return make_small_workspace(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="module")

@@ -113,6 +113,29 @@ def short_suites(folder: Path) -> None:
         suite.write_text("  - id: ".join(text.split("  - id: ")[:3]))
 
 
+# A training of a few steps, and a scorecard of two prompts.
+SMALL = (
+    "train.max_steps=3 train.max_length=512 eval.num_prompts=2 eval.max_tokens=24 eval.max_scored_tokens=64"
+    " export.parity_prompts=1 export.parity_tokens=60 split.test_fraction=0.2"
+)
+
+
+def make_small_workspace(folder: Path) -> Path:
+    """A workspace whose sample is 8 short posts and whose training is 3 steps."""
+    make_workspace(folder)
+    sample = folder / "data/sample"
+    short = sorted(sample.glob("*.md"), key=lambda p: p.stat().st_size)[:8]
+    for path in sample.iterdir():
+        if path not in short and path.name != "ABOUT":
+            path.unlink()
+    short_suites(folder)
+    subprocess.run(
+        [sys.executable, "scripts/set_param.py", *SMALL.split()], cwd=folder, env=environment(folder), check=True
+    )
+    commit_all(folder, "small")
+    return folder
+
+
 def with_tiny(folder: Path, tiny_root: Path) -> str:
     """What `train.base` is to be in a workspace that shall have the tiny base of `tiny_root`, ready to be used."""
     (ready,) = (tiny_root / "artifacts/base").glob("tiny-*")

@@ -122,8 +122,8 @@ def tags_of_live(pool: ModelPool) -> dict[str, str]:
     name = engines.registered_twin()
     if name == pool.tags[TWIN]:
         return pool.tags
-    if name:  # a twin that is held has none there if it was the pipeline's: the one that is loaded stays
+    if name:
         return engines.find_in_ollama()[0] or pool.tags
     if chosen_twin() and pool.settings.engine == "auto":
         return {here: there for here, there in pool.tags.items() if here != TWIN}
-    return pool.tags
+    return pool.tags  # also while `make retrain` holds the live twin, of which nothing may be said of Ollama

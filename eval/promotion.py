@@ -16,7 +16,7 @@ class Scorecard:
     """What is measured of a twin. `gates`: {gate: passed}, empty where it was not measured; `samples`: those of
     samples.jsonl, or of `measured_samples`; `posts`: how many it was trained on."""
 
-    gates: dict[str, bool]
+    gates: dict[str, bool | None]
     samples: list[dict[str, Any]] = field(default_factory=list)
     posts: int = 0
 
@@ -30,10 +30,11 @@ class Decision:
     worse: bool = False
 
 
-def gates_of(metrics: dict[str, Any]) -> dict[str, bool]:
-    """{gate: passed} of the twin, from metrics.json; empty where it has no verdict."""
+def gates_of(metrics: dict[str, Any]) -> dict[str, bool | None]:
+    """{gate: passed, or None where the scorecard can't tell} of the twin, from metrics.json; empty where it has no
+    verdict."""
     flags = metrics.get("twin", {}).get("verdict", {})
-    return {gate: bool(flags[gate]) for gate in GATES if gate in flags}
+    return {gate: None if flags[gate] is None else bool(flags[gate]) for gate in GATES if gate in flags}
 
 
 def decide(live: Scorecard, new: Scorecard) -> Decision:
@@ -43,7 +44,7 @@ def decide(live: Scorecard, new: Scorecard) -> Decision:
         return Decision(False, "the new one was not measured")
     if not live.gates:
         return Decision(True, "the live one was not measured")
-    failed = [gate for gate in GATES if not new.gates.get(gate)]
+    failed = [gate for gate in GATES if new.gates.get(gate, False) is False]
     if lost := [gate for gate in failed if live.gates.get(gate)]:
         return Decision(False, f"the new one fails the gate “{lost[0]}”, and the live one passes it", worse=True)
     try:

@@ -14,7 +14,7 @@ def samples(bits: float, posts: range = range(12)) -> list[dict]:
     return [{"id": f"p{n}", "twin": {"bits_per_byte": bits + n / 10 + (n % 3) / 1000, "text": "x"}} for n in posts]
 
 
-def card(bits: float = 1.5, posts: int = 40, rows: range = range(12), **gates: bool) -> Scorecard:
+def card(bits: float = 1.5, posts: int = 40, rows: range = range(12), **gates: bool | None) -> Scorecard:
     return Scorecard({**PASSED, **gates}, samples(bits, rows), posts)
 
 
@@ -38,6 +38,12 @@ CASES = {
         False,
         "12 prompts can't tell them apart, and the new one fails the gate “fluent”",
     ),
+    "the same, of more posts, of a gate nobody can tell": (
+        card(),
+        card(posts=43, fluent=None),
+        True,
+        "12 prompts can't",
+    ),
     "other held-out posts": (card(), card(9, 43, range(20, 32)), True, "they have no held-out posts in common, and"),
     "the new one was not measured": (card(), Scorecard({}, [], 50), False, "the new one was not measured"),
     "the live one was not measured": (Scorecard({}, [], 50), card(), True, "the live one was not measured"),
@@ -59,7 +65,10 @@ def test_figures_without_texts_are_compared_as_the_samples_are():
 
 
 def test_a_scorecard_without_a_verdict_was_not_measured():
-    assert gates_of({"twin": {"verdict": {"copying": 0, "fluent": 1, "closer_than_prompting": 1}}}) == {
+    assert gates_of(
+        {"twin": {"verdict": {"copying": 0, "disjoint": None, "fluent": 1, "closer_than_prompting": 1}}}
+    ) == {
+        "disjoint": None,
         "copying": False,
         "fluent": True,
     }

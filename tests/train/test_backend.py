@@ -319,3 +319,22 @@ def test_llama_template_renders_the_same_on_every_day():
 
     assert Environment().from_string(chat.pin_date(template)).render(strftime_now=lambda f: "today") == chat.PINNED_DATE
     assert chat.pin_date("{{ messages }}") == "{{ messages }}"
+
+
+def test_a_sharded_model_is_trained_without_unsloth(monkeypatch):
+    """accelerate says so in the environment."""
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    name, reason = backend.select_backend("auto")
+    assert name == "cpu" and "FSDP" in reason
+    with pytest.raises(UserError, match="train.backend is cuda, but it can't train a model that accelerate shards"):
+        backend.select_backend("cuda")
+
+
+def test_deepspeed_is_refused_with_what_to_do_instead(monkeypatch):
+    from blogtwin.config import load_params
+    from tests.support.workspace import ROOT
+    from train.run import choose_trainer
+
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    with pytest.raises(UserError, match="--config_file train/accelerate/fsdp.yaml"):
+        choose_trainer(load_params(ROOT / "params.yaml"))

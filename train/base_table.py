@@ -2,6 +2,7 @@
 notes; and which of them `BASE=auto` takes."""
 
 import json
+import re
 import shlex
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ RESULTS_FILE = ROOT / "docs/results.json"
 LADDER_SYSTEM = "twin, with the search"  # the rows of the ladder that are compared
 PREFIX = "ollama/"  # that of blogtwin/models/ollama_store.py, whose packages may be missing yet
 NOT_MEASURED = "not measured"
-HERE = ("embedded", "in Ollama", "in the hub's cache")
+HERE = ("embedded", "in Ollama", "in the hub's cache", "prepared here")
 # Their vocabulary can't be read from the GGUF that Ollama has: blogtwin/models/gguf_to_hf.py
 UNREADABLE = ("ollama/gemma3:1b",)
 # Licences with terms of their own, which a blogger should know of before anything is published.
@@ -105,7 +106,7 @@ def base_rows(
     ladder = ladder or {}
     rows = []
     for name, model in sorted(models.items(), key=lambda item: item[1]["billions"]):
-        where = _where(model, cache, in_ollama)
+        where = _where(name, model, cache, in_ollama)
         own_name = PREFIX + model.get("ollama", "") if where == "in Ollama" else name
         wanted = model.get(needs.required_gb)
         minutes = estimate_minutes(factor * estimated[name], preset, tokens)
@@ -130,15 +131,29 @@ def file_rows(files: list[StoredGguf]) -> list[BaseRow]:
     return rows
 
 
-def _where(model: dict[str, Any], cache: dict[str, float], in_ollama: Collection[str]) -> str:
+def _where(name: str, model: dict[str, Any], cache: dict[str, float], in_ollama: Collection[str]) -> str:
     if "package" in model:
         return "embedded"
     if model.get("ollama", "") in in_ollama:
         return "in Ollama"
-    # Two bytes per weight; a cache with clearly less holds only a part of them.
-    if cache.get(model["repo"], 0) > 1.9 * model["billions"]:
-        return "in the hub's cache"
-    return f"{2 * model['billions']:.1f} GB to download"
+    missing = download_gb(name, model, cache)
+    if not missing:
+        return "in the hub's cache" if _is_whole(model, cache.get(model["repo"], 0)) else "prepared here"
+    return f"{missing:.1f} GB to download"
+
+
+def download_gb(name: str, model: dict[str, Any], cache: dict[str, float]) -> float:
+    """GB to download before a base of the registry can be trained; 0 where its weights are on this machine. `cache` is
+    `diagnosis.cached_models()`."""
+    prepared = f"artifacts/base/{re.sub(r'[^0-9A-Za-z.-]', '-', name)}"
+    if "package" in model or any(_is_whole(model, cache.get(place, 0)) for place in (model["repo"], prepared)):
+        return 0.0
+    return model["wheels"]["bytes"] / 1e9 if "wheels" in model else 2 * model["billions"]
+
+
+def _is_whole(model: dict[str, Any], gb: float) -> bool:
+    """Two bytes per weight; a folder with clearly less holds only a part of them."""
+    return gb > 1.9 * model["billions"]
 
 
 def advise(rows: list[BaseRow]) -> tuple[BaseRow, str]:

@@ -21,7 +21,7 @@ from blogtwin.paths import AUTHORS_DIR, RAW_DIR, ROOT
 from blogtwin.presets import load_presets
 from corpus.ingest import find_files, printable_name
 from train import base_table, recommend
-from train.base_table import PREFIX
+from train.base_table import PREFIX, download_gb
 
 INSTALL_UNSLOTH = "pip install -r requirements.txt -r train/requirements-cuda.txt"
 DRIVER_HINT = "https://pytorch.org/get-started/locally says which driver and which build of PyTorch fit"
@@ -161,17 +161,17 @@ def models_in_ollama(params: Params) -> list[str]:
     return [name for name in list_models() if name.partition(":")[0] != params.ollama.name]
 
 
-def describe_weights(model: dict, cache: dict[str, float], in_ollama: Collection[str] = ()) -> str:
-    """Where a base model (an entry of the registry) comes from, what there is to download, and its licence. `cache` is
+def describe_weights(name: str, model: dict, cache: dict[str, float], in_ollama: Collection[str] = ()) -> str:
+    """Where a base model of the registry comes from, what there is to download, and its licence. `cache` is
     `cached_models()`, `in_ollama` the names of Ollama's models."""
     copy = f", an open copy of {model['original']}" if "original" in model else ""
-    # Two bytes per weight; a cache with clearly less holds only a part of them.
-    if "package" in model or cache.get(model["repo"], 0) > 1.9 * model["billions"]:
+    missing = download_gb(name, model, cache)
+    if not missing:
         size = "already here"
     elif model["ollama"] in in_ollama:
         size = f"or without a download `{make_command('all', BASE='ollama/' + model['ollama'])}`"
     else:
-        size = f"{2 * model['billions']:.1f} GB to download"
+        size = f"{missing:.1f} GB to download"
     return f"{model['repo']}{copy}, {size}; licence {model['license']}; {model['ollama']} in Ollama"
 
 
@@ -238,6 +238,6 @@ def _advice(known: tuple, cache: dict[str, float], in_ollama: Collection[str]) -
     largest = recommend.recommend(*known)
     fetched = f"; {largest.base} would fit, too" if largest.base not in (name, advice["base"]) else ""
     values = {"base": chosen.name, "minutes": chosen.minutes if advice["preset"] == "quality" else advice["minutes"]}
-    weights = describe_weights(models[name], cache, in_ollama)
+    weights = describe_weights(name, models[name], cache, in_ollama)
     reason = f"{advice['reason']}; {why}{fetched}"
     return rows, chosen, {**advice, **values, "reason": reason, "weights": weights}

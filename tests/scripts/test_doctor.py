@@ -253,6 +253,11 @@ def test_each_base_says_where_it_is_and_what_it_costs_here():
     ]
     assert named(rows, "llama3.2:3b").where == "6.4 GB to download" and not named(rows, "llama3.2:3b").is_here
     assert named(rows, "qwen2.5:0.5b").where == "in the hub's cache"
+    assert named(rows, "qwen2.5-coder:0.5b").where == "0.5 GB to download"  # its GGUF has four bits a weight
+    prepared = rows_of([], {"artifacts/base/qwen2.5-coder-0.5b": 2.4, "artifacts/base/qwen3-0.6b": 0.4})
+    coder = named(prepared, "qwen2.5-coder:0.5b")
+    assert coder.where == "prepared here" and coder.is_here
+    assert named(prepared, "qwen3:0.6b").where == "1.2 GB to download"
     assert named(rows, "ollama/llama3.2:1b").memory_gb == 8 and named(rows, "ollama/mine:7b").minutes is None
     assert (
         rows[0].name == "smollm2:135m" and rows[-1].name == "ollama/mine:7b"
@@ -452,9 +457,9 @@ def test_weights_say_what_is_fetched_and_whose_they_are():
         2.48: "already here",
     }.items():  # a part is not all
         assert diagnosis.describe_weights(
-            MODELS["llama3.2:1b"], {"unsloth/Llama-3.2-1B-Instruct": cached}
+            "llama3.2:1b", MODELS["llama3.2:1b"], {"unsloth/Llama-3.2-1B-Instruct": cached}
         ) == known.format(size)
-    assert all(" in Ollama" in diagnosis.describe_weights(MODELS[name], {}) for name in recommend.CANDIDATES)
+    assert all(" in Ollama" in diagnosis.describe_weights(name, MODELS[name], {}) for name in recommend.CANDIDATES)
 
 
 def test_models_that_ollama_has_are_told_and_need_no_download(tmp_path, monkeypatch):
@@ -467,8 +472,8 @@ def test_models_that_ollama_has_are_told_and_need_no_download(tmp_path, monkeypa
     found = diagnosis.models_in_ollama(load_params(ROOT / "params.yaml"))
     assert found == ["llama3.2:1b"]  # without the twin
     model = MODELS["llama3.2:1b"]
-    assert "to download" in diagnosis.describe_weights(model, {})
-    said = diagnosis.describe_weights(model, {}, found)
+    assert "to download" in diagnosis.describe_weights("llama3.2:1b", model, {})
+    said = diagnosis.describe_weights("llama3.2:1b", model, {}, found)
     assert "without a download `make all BASE=ollama/llama3.2:1b`" in said and "to download" not in said
 
 

@@ -30,7 +30,7 @@ FOREIGN_WEIGHT, SUPPORTED_WORD, TOLD_FACT = 2.5, 0.5, 1.0
 READ_OUT_SHARE = 0.8  # of a sentence's words, in their order in a line
 MIN_READ_OUT_WORDS = 4
 # A draft raises an alarm from these on, or below the last one.
-MIN_MISPLACED, MIN_READ_OUT_SENTENCES, MIN_WORD_ORDER = 1, 0.25, 0.5
+MIN_MISPLACED, MIN_READ_OUT_SENTENCES, MIN_WORD_ORDER = 1, 0.25, 0.7
 
 
 @dataclass(frozen=True)

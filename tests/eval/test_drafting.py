@@ -152,8 +152,11 @@ def test_shuffled_words_lose_what_stands_in_more_than_one_word():
 
 
 def test_shuffled_words_around_single_word_facts_are_noticed():
+    """By the order of words alone; a single sentence among good ones need not raise the alarm."""
     found = changed(1, "It said too thick Denzil was.")
-    assert found.alarms == {"disordered"} and found.word_order < score(GOOD).word_order
+    assert found.alarms <= {"disordered"} and found.word_order < score(GOOD).word_order - 0.03
+    more = score([GOOD[0], "It said too thick Denzil was.", "Any oil the pump need not did.", GOOD[3]])
+    assert more.alarms == {"disordered"}
 
 
 def test_a_shuffled_draft_raises_an_alarm():

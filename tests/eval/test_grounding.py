@@ -202,7 +202,7 @@ def test_the_report_has_them_only_where_they_are():
         "gain": {},
         "n": {"prompts": 1, "held_out_posts": 1, "training_posts": 1, "impostors": 1},
     }
-    made = scorecard.Scorecard(metrics, [], {}, "Not yet.", [], {}, [], [])
+    made = scorecard.Scorecard(metrics, [], {}, "Not yet.", [], {}, {}, [], [])
     assert "from notes" not in render_report(made, "", "x")
     metrics["twin"]["notes"] = {"fact_recall": 0.655, "unsupported_rate": None}
     page = render_report(made, "", "x")

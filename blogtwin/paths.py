@@ -15,3 +15,8 @@ EVAL_DIR = ARTIFACTS_DIR / "eval"
 LOGS_DIR = ARTIFACTS_DIR / "logs"
 OLLAMA_DIR = ARTIFACTS_DIR / "ollama"
 AUTHORS_DIR = Path("authors")  # one project per author: scripts/author_project.py
+
+
+def prepared_base(name: str) -> Path:
+    """The folder in which a base model of this name is prepared."""
+    return ARTIFACTS_DIR / "base" / "".join(c if c.isalnum() or c in ".-" else "-" for c in name)

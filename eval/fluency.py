@@ -149,7 +149,11 @@ def fraction_within(values: np.ndarray, band: tuple[float, float]) -> float:
     values = np.asarray(values, float)
     if not len(values) or np.isnan(band).any():
         return float("nan")
-    return float(((values >= band[0]) & (values <= band[1])).mean())
+    return float(_is_within(values, band).mean())
+
+
+def _is_within(values: np.ndarray, band: tuple[float, float]) -> np.ndarray:
+    return (values >= band[0]) & (values <= band[1])
 
 
 @dataclass
@@ -197,12 +201,10 @@ def compare_fluency(
 
 def _inside(measure: str, values: np.ndarray, band: tuple[float, float]) -> Count:
     """How many of the values are in the author's range; one that can't be measured is not."""
-    low, high = band
-    if measure == "bits_per_byte_of_base":
-        # A model's own samples are always likelier to a model than a person's text: only above the band is word salad.
-        # An empty text has no bits, and is none.
-        return Count(int((~(values > high)).sum()), len(values))
-    return Count(int(((values >= low) & (values <= high)).sum()), len(values))
+    # A model's own samples are always likelier to a model than a person's text: only above the band is word salad. An
+    # empty text has no bits, and is none.
+    is_inside = ~(values > band[1]) if measure == "bits_per_byte_of_base" else _is_within(values, band)
+    return Count(int(is_inside.sum()), len(values))
 
 
 def _cut(texts: list[str], words: int) -> list[str]:

@@ -22,6 +22,7 @@ FLUENCY_MEASURES = {
     "capitalised_sentences": "capitals",
     "bits_per_byte_of_base": "word salad (bits per byte under the base)",
 }
+WORSE_LAST = (Outcome.PASSED, Outcome.UNDECIDED, Outcome.FAILED)
 MAX_STYLE_OVERSHOOT = 1.2
 MIN_EOS_RATE = 0.5  # below it, the token limit is too low for most texts
 
@@ -47,9 +48,7 @@ def judge_gates(evidence: Evidence) -> dict[str, tuple[Outcome, str]]:
     """{gate: (outcome, why it is not passed)} of all gates, in order."""
     shared, copied = evidence.shared_posts, evidence.copying
     outcomes = {measure: FLUENT.outcome(count) for measure, count in evidence.fluent.items()}
-    worst = Outcome.PASSED
-    for outcome in (Outcome.UNDECIDED, Outcome.FAILED):
-        worst = outcome if outcome in outcomes.values() else worst
+    worst = max(outcomes.values(), key=WORSE_LAST.index, default=Outcome.PASSED)
     poor = [measure for measure, outcome in outcomes.items() if outcome is worst]
     measure = min(poor, key=lambda name: evidence.fluent[name].hits) if poor else ""
     return {

@@ -2,7 +2,6 @@
 notes; and which of them `BASE=auto` takes."""
 
 import json
-import re
 import shlex
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from blogtwin.hints import make_command
 from blogtwin.models.gguf_folders import StoredGguf, short_path
-from blogtwin.paths import ADAPTER_DIR, ROOT, TRAIN_DIR
+from blogtwin.paths import ADAPTER_DIR, ROOT, TRAIN_DIR, prepared_base
 from train.recommend import CANDIDATES, MAX_MINUTES, TRAINERS, estimate_minutes, estimate_speed, memory_where_trained
 
 RESULTS_FILE = ROOT / "docs/results.json"
@@ -145,8 +144,8 @@ def _where(name: str, model: dict[str, Any], cache: dict[str, float], in_ollama:
 def download_gb(name: str, model: dict[str, Any], cache: dict[str, float]) -> float:
     """GB to download before a base of the registry can be trained; 0 where its weights are on this machine. `cache` is
     `diagnosis.cached_models()`."""
-    prepared = f"artifacts/base/{re.sub(r'[^0-9A-Za-z.-]', '-', name)}"
-    if "package" in model or any(_is_whole(model, cache.get(place, 0)) for place in (model["repo"], prepared)):
+    places = model["repo"], prepared_base(name).as_posix()
+    if "package" in model or any(_is_whole(model, cache.get(place, 0)) for place in places):
         return 0.0
     return model["wheels"]["bytes"] / 1e9 if "wheels" in model else 2 * model["billions"]
 

@@ -34,15 +34,8 @@ def drop_stale_receipt(ollama: "Ollama", needed: Collection[str] = ()) -> None:
         return
     receipt = json.loads(RECEIPT_FILE.read_text())
     try:
-        is_valid = (
-            receipt["status"] == "registered"
-            and {
-                receipt["model"],
-                receipt["tag"],
-                *needed,
-            }
-            <= ollama.names()
-        )
+        needed = {receipt["model"], receipt["tag"], *needed} if receipt["status"] == "registered" else set()
+        is_valid = bool(needed) and needed <= ollama.names()
     except OllamaError as e:
         echo(f"note: Ollama {e}; its models could not be looked up.")
         return

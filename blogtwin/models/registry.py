@@ -27,7 +27,7 @@ from blogtwin.errors import UserError
 from blogtwin.files import atomic_directory, sha256_file, write_json
 from blogtwin.hints import make_command
 from blogtwin.models import chat, hub, ollama_store
-from blogtwin.paths import ARTIFACTS_DIR, ROOT
+from blogtwin.paths import ROOT, prepared_base
 
 REGISTRY_FILE = Path(__file__).with_name("registry.yaml")
 WORTH_SAYING_SECONDS = 5
@@ -162,8 +162,9 @@ def resolve_base(name: str) -> BaseModelFiles:
     write_json(
         ready, {"name": name, "stamp": stamp, "digest": sha}
     )  # last: its existence means that everything is complete
-    if time.monotonic() - started > WORTH_SAYING_SECONDS:
-        echo(f"prepared in {time.monotonic() - started:.0f} s, with {memory.peak_mb() / 1024:.1f} GB of memory at most")
+    seconds = time.monotonic() - started
+    if seconds > WORTH_SAYING_SECONDS:
+        echo(f"prepared in {seconds:.0f} s, with {memory.peak_mb() / 1024:.1f} GB of memory at most")
     return _base(name, entry, folder, gguf, sha)
 
 
@@ -171,7 +172,7 @@ def _prepared_folder(name: str, entry: dict) -> Path:
     """The folder under artifacts/base/ in which a base is prepared; a hash distinguishes files of the same name."""
     local = entry.get("gguf") or entry.get("folder")
     own = f"{entry['repo']}-{hashlib.sha256(str(local).encode()).hexdigest()[:8]}" if local else name
-    return ROOT / ARTIFACTS_DIR / "base" / "".join(c if c.isalnum() or c in ".-" else "-" for c in own)
+    return ROOT / prepared_base(own)
 
 
 def is_here(name: str) -> bool:

@@ -15,16 +15,9 @@ from blogtwin.files import write_json, write_jsonl
 from blogtwin.twins import store
 from eval.verdict import GATES
 from serve import kept_twins, retraining
-from tests.support.kept_twins import ABOUT, write_params, write_twin
+from tests.support.kept_twins import ABOUT, write_twin
 
-
-@pytest.fixture(autouse=True)
-def project(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
-    write_params(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("project")
 
 
 def write_scorecard(bits: float) -> None:

@@ -12,17 +12,10 @@ from blogtwin.errors import UserError
 from blogtwin.twins import store as twins
 from blogtwin.twins.live import remove_superseded
 from serve import catalog
-from tests.support.kept_twins import ABOUT, keep, write_params, write_twin
+from tests.support.kept_twins import ABOUT, keep, write_twin
 from tests.support.ollama_server import OllamaServer
 
-
-@pytest.fixture(autouse=True)
-def project(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:1")
-    write_params(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("project")
 
 
 def live() -> str:

@@ -55,28 +55,42 @@ def test_values_and_gradients_stay_the_same(kind, norms):
         torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-5)
 
 
+def kept_bytes(model) -> tuple[int, list[torch.Tensor]]:
+    """What is kept for the backward pass; loss and all gradients."""
+    sizes: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        found = read(model)
+    return sum(sizes.values()), found
+
+
 def test_mlps_that_are_computed_again_keep_less_and_give_the_same():
-    model, kept = lora_model("Llama"), {}
-
-    def measure(name: str) -> list[torch.Tensor]:
-        sizes: dict[int, int] = {}
-
-        def pack(tensor: torch.Tensor) -> torch.Tensor:
-            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            found = read(model)
-        kept[name] = sum(sizes.values())
-        return found
-
+    model = lora_model("Llama")
     fused.apply_fused_forwards(model)
-    before = measure("all")
+    kept, before = kept_bytes(model)
     fused.apply_fused_forwards(model, recompute_mlp=True)
-    after = measure("less")
-    assert kept["less"] < 0.9 * kept["all"]
+    less, after = kept_bytes(model)
+    assert less < 0.9 * kept
     for one, other in zip(before, after, strict=True):
         torch.testing.assert_close(other, one)
+
+
+def test_of_an_mlp_only_its_two_factors_are_kept():
+    model = lora_model("Llama")
+    fused.apply_fused_forwards(model)
+    kept, _ = kept_bytes(model)
+    for module in model.modules():
+        if type(module).__name__ == "LlamaMLP":
+            module.forward = lambda x, mlp=module: mlp.down_proj(
+                fused.SwiGLUFunction.apply(mlp.gate_proj(x), mlp.up_proj(x))
+            )
+    more, _ = kept_bytes(model)
+    product = 2 * 24 * model.config.intermediate_size * 4  # of 2 rows of 24 tokens, in fp32
+    assert more - kept == model.config.num_hidden_layers * product
 
 
 def test_phi3_keeps_its_own_mlp():

@@ -26,7 +26,7 @@ def apply_fused_forwards(model: PeftModel, recompute_mlp: bool = False) -> None:
     """
     for module in model.modules():
         name = type(module).__name__
-        if isinstance(module, LoraLinear) and is_fusable(module):
+        if is_fusable(module):
             module.forward = functools.partial(lora_forward, module)
         elif name in NORMS:
             module.forward = functools.partial(norm_forward, module)
@@ -35,11 +35,11 @@ def apply_fused_forwards(model: PeftModel, recompute_mlp: bool = False) -> None:
             module.forward = functools.partial(checkpoint, forward, use_reentrant=False) if recompute_mlp else forward
 
 
-def is_fusable(module: LoraLinear) -> bool:
-    """Whether a layer is an ordinary linear one with one plain LoRA adapter: no dropout, no DoRA or other variant."""
-    adapters = list(module.lora_A)
+def is_fusable(module: torch.nn.Module) -> bool:
+    """Whether this is an ordinary linear layer with one plain LoRA adapter: no dropout, no DoRA or other variant."""
     return (
-        adapters == ["default"]
+        isinstance(module, LoraLinear)
+        and list(module.lora_A) == ["default"]
         and type(module.base_layer) is torch.nn.Linear
         and isinstance(module.lora_dropout["default"], torch.nn.Identity)
         and not module.lora_variant
@@ -49,15 +49,14 @@ def is_fusable(module: LoraLinear) -> bool:
 
 def lora_forward(module: LoraLinear, x: torch.Tensor) -> torch.Tensor:
     """x (…, in) → (…, out)."""
+    return LoraFunction.apply(x, *lora_weights(module))
+
+
+def lora_weights(module: LoraLinear) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor, torch.Tensor, float]:
+    """Weight (out, in) and bias (out,) of the frozen layer, A (rank, in), B (out, rank), and the scaling."""
     linear = module.base_layer
-    return LoraFunction.apply(
-        x,
-        linear.weight,
-        linear.bias,
-        module.lora_A["default"].weight,
-        module.lora_B["default"].weight,
-        module.scaling["default"],
-    )
+    a, b = module.lora_A["default"].weight, module.lora_B["default"].weight
+    return linear.weight, linear.bias, a, b, module.scaling["default"]
 
 
 def norm_forward(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -67,7 +66,23 @@ def norm_forward(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 def mlp_forward(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
     """x (…, width) → the same shape."""
-    return module.down_proj(SwiGLUFunction.apply(module.gate_proj(x), module.up_proj(x)))
+    gate, up = module.gate_proj(x), module.up_proj(x)
+    if is_fusable(module.down_proj):
+        return GatedLoraFunction.apply(gate, up, *lora_weights(module.down_proj))
+    return module.down_proj(SwiGLUFunction.apply(gate, up))
+
+
+def _project(
+    rows: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    a: torch.Tensor,
+    b: torch.Tensor,
+    scaling: float,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """rows Wᵀ + bias + s (rows Aᵀ) Bᵀ, and rows Aᵀ."""
+    low = rows @ a.T
+    return F.linear(rows, weight, bias).addmm_(low, b.T, alpha=scaling), low
 
 
 class LoraFunction(torch.autograd.Function):
@@ -86,8 +101,7 @@ class LoraFunction(torch.autograd.Function):
         """x (…, in), weight (out, in), bias (out,), a (rank, in), b (out, rank) → (…, out)."""
         rows = x.reshape(-1, x.shape[-1]).to(weight.dtype)
         a, b = a.to(weight.dtype), b.to(weight.dtype)
-        low = rows @ a.T
-        y = F.linear(rows, weight, bias).addmm_(low, b.T, alpha=scaling)
+        y, low = _project(rows, weight, bias, a, b, scaling)
         ctx.save_for_backward(rows, weight, a, b, low)
         ctx.scaling, ctx.like = scaling, (x.shape, x.dtype)
         return y.view(*x.shape[:-1], -1)
@@ -103,6 +117,42 @@ class LoraFunction(torch.autograd.Function):
             shape, dtype = ctx.like
             x_grad = (grad @ weight).addmm_(low_grad, a).view(shape).to(dtype)
         return x_grad, None, None, low_grad.T @ rows, (low.T @ grad).mul_(ctx.scaling).T, None
+
+
+class GatedLoraFunction(torch.autograd.Function):
+    """LoraFunction of x = silu(gate) up; x is computed again in the backward pass, where LoraFunction would keep it."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        gate: torch.Tensor,
+        up: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        a: torch.Tensor,
+        b: torch.Tensor,
+        scaling: float,
+    ) -> torch.Tensor:
+        """gate and up (…, in), weight (out, in), bias (out,), a (rank, in), b (out, rank) → (…, out)."""
+        rows = F.silu(gate).mul_(up).reshape(-1, gate.shape[-1]).to(weight.dtype)
+        a, b = a.to(weight.dtype), b.to(weight.dtype)
+        y, low = _project(rows, weight, bias, a, b, scaling)
+        ctx.save_for_backward(gate, up, weight, a, b, low)
+        ctx.scaling = scaling
+        return y.view(*gate.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of gate, up, a and b; grad_output (…, out)."""
+        gate, up, weight, a, b, low = ctx.saved_tensors
+        grad = grad_output.reshape(-1, grad_output.shape[-1])
+        low_grad = (grad @ b).mul_(ctx.scaling)
+        rows_grad = (grad @ weight).addmm_(low_grad, a).view(gate.shape).to(gate.dtype)
+        activated = F.silu(gate)
+        gate_grad = torch.ops.aten.silu_backward(rows_grad * up, gate)
+        up_grad = rows_grad.mul_(activated)
+        rows = activated.mul_(up).reshape(-1, gate.shape[-1]).to(weight.dtype)
+        return gate_grad, up_grad, None, None, low_grad.T @ rows, (low.T @ grad).mul_(ctx.scaling).T, None
 
 
 class SwiGLUFunction(torch.autograd.Function):

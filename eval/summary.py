@@ -17,9 +17,9 @@ LABELS = {
 }
 
 
-def read_verdict(path: Path) -> str:
-    """The first line of verdict.txt; empty where there is none."""
-    return path.read_text(encoding="utf-8").splitlines()[0] if path.is_file() else ""
+def read_verdict(path: Path) -> list[str]:
+    """The lines of verdict.txt: the verdict, which is empty where there is none, then what to try next."""
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else [""]
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def main() -> None:
     from eval.summary_table import build_summary_table
 
     Console().print(build_summary_table(scores))
-    echo(read_verdict(EVAL_DIR / "verdict.txt"))
+    echo(read_verdict(EVAL_DIR / "verdict.txt")[0])
     echo(
         f"trained on {training['train_posts']} posts in {training['seconds']:.0f} s on {training['device']}"
         f" ({training['tokens_per_s']:.0f} tokens/s); the export is the model that was trained (|Δ log p|"

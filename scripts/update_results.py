@@ -43,7 +43,7 @@ def main() -> None:
         scores,
         training,
         parity,
-        read_verdict(EVAL_DIR / "verdict.txt"),
+        read_verdict(EVAL_DIR / "verdict.txt")[0],
         commit,
         datetime.date.today().isoformat(),
     )

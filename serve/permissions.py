@@ -41,6 +41,7 @@ ROUTE_ROLES = {
     "GET /api/blind/results": "user",
     "GET /api/blind/pairs": "admin",
     "GET /api/dashboard": "user",
+    "GET /api/dashboard/report": "admin",
     "GET /api/topics": "user",
     "POST /api/corpus": "admin",
     "GET /api/corpus": "admin",

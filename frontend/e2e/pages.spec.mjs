@@ -546,6 +546,16 @@ export const pageScenarios = {
     await page.goto("/twin");
     await page.getByRole("heading", { name: "Is it me?" }).waitFor({ timeout: 60_000 * slow });
     await page.getByRole("img", { name: "Style: base 0.15, twin 0.80, your own posts 1.00" }).waitFor();
+    await page.getByText("Closer to you than prompting: a verdict.").waitFor();
+    await page.getByText("Add posts: a first tip.").waitFor();
+    await page.getByText("single posts of yours span 0.40 to 1.60, those of other bloggers −0.60 to 0.50").waitFor();
+    const [report] = await Promise.all([
+      page.waitForEvent("popup"),
+      page.getByRole("button", { name: "Open the whole report" }).click(),
+    ]);
+    await report.getByRole("heading", { name: "The whole report" }).waitFor();
+    assert.equal(await report.evaluate(() => getComputedStyle(document.querySelector("h1")).color), "rgb(1, 2, 3)");
+    await report.close();
     await page.getByRole("img", { name: /^Training and held-out loss by step/ }).waitFor();
     const runs = page.getByRole("region", { name: "Table of experiments" }).getByRole("checkbox");
     await runs.nth(0).check();

@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
+from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from blogtwin.dvc import DVC
 from blogtwin.errors import UserError
 from blogtwin.files import read_json_object, read_jsonl
 from blogtwin.hardware import command_output
+from blogtwin.hints import make_command
 from blogtwin.paths import EVAL_DIR, RAW_DIR, TRAIN_DIR
 from eval.renamed_metrics import with_current_names
+from eval.summary import read_verdict
 from serve import database, vote_statistics
 from serve.dependencies import StateDep
+from serve.errors import ApiError
 from serve.routers.comparisons import PairResult
 
 router = APIRouter(prefix="/api", tags=["dashboard"])
@@ -45,9 +49,12 @@ class Experiment(BaseModel):
 
 
 class Dashboard(BaseModel):
-    """`curves`: {loss, valid_loss}, the rows of the tables that `dvc plots` draws."""
+    """`verdict`: the scorecard's sentence, empty without a scorecard, and `advice`: what to try next. `curves`: {loss,
+    valid_loss}, the rows of the tables that `dvc plots` draws."""
 
     scorecard: dict[str, Any] | None
+    verdict: str
+    advice: list[str]
     history: list[CommitScorecard]
     experiments: list[Experiment]
     curves: dict[str, list[dict[str, float]]]
@@ -88,13 +95,25 @@ async def dashboard(state: StateDep, past: bool = True) -> Dashboard:
             state.past.get("history", commits), state.past.get("experiments", lambda: experiments(state.jobs.workspace))
         )
     curves = {name: read_curve(TRAIN_DIR / f"{name}.tsv") for name in ("loss", "valid_loss")}
+    verdict, *advice = read_verdict(EVAL_DIR / "verdict.txt")
     return Dashboard(
         scorecard=read_json_object(EVAL_DIR / "metrics.json"),
+        verdict=verdict,
+        advice=advice,
         history=history,
         experiments=found,
         curves=curves,
         votes=vote_statistics.pair_results(votes),
     )
+
+
+@router.get("/dashboard/report", response_class=FileResponse)
+def report() -> FileResponse:
+    """The scorecard's page, report.html. It holds posts of the author's."""
+    file = EVAL_DIR / "report.html"
+    if not file.is_file():
+        raise ApiError(404, "no_report", "There is no report yet.", f"`{make_command('all')}` makes it.")
+    return FileResponse(file, media_type="text/html")
 
 
 def read_curve(file: Path) -> list[dict[str, float]]:

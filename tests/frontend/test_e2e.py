@@ -86,7 +86,14 @@ def past(tmp_path_factory):
     card |= {
         "base": {"style": {"masked": 0.15, "function": 0.17}},
         "author": {"style": {"masked": 1.0}, "shape": {"words_median": 484}},
+        "verifier": {"masked": {"author_p5": 0.4, "author_p95": 1.6, "others_p5": -0.6, "others_p95": 0.5}},
     }
+    (folder / "artifacts/eval/verdict.txt").write_text(
+        "Closer to you than prompting: a verdict.\nAdd posts: a first tip.\n"
+    )
+    (folder / "artifacts/eval/report.html").write_text(
+        "<!doctype html><style>h1 { color: rgb(1, 2, 3) }</style><h1>The whole report</h1>"
+    )
     (folder / "artifacts/train").mkdir()
     (folder / "artifacts/train/loss.tsv").write_text("step\tloss\n1\t3.7\n2\t3.4\n3\t3.2\n")
     (folder / "artifacts/train/valid_loss.tsv").write_text("step\tepoch\tloss\n0\t0\t3.6\n3\t1\t3.1\n")

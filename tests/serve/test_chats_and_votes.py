@@ -111,6 +111,21 @@ def test_the_scorecard_is_told_without_waiting_for_the_past(http, monkeypatch):
     monkeypatch.setattr("serve.cached.Cached.get", lambda *_: pytest.fail("asks Git or DVC, which takes seconds"))
     found = http.get("/api/dashboard", params={"past": False}).json()
     assert found["scorecard"]["twin"] and found["history"] == found["experiments"] == []
+    assert found["verdict"] == "" and found["advice"] == [], "nothing was said of this scorecard"
+
+
+def test_the_verdict_its_advice_and_the_report_are_served(http, served):
+    assert http.get("/api/dashboard/report").json()["error"]["code"] == "no_report"
+    (served / "artifacts/eval/verdict.txt").write_text("Not yet: x.\nTry y.\nTry z.\n")
+    (served / "artifacts/eval/report.html").write_text("<p>all of it</p>")
+    try:
+        found = http.get("/api/dashboard", params={"past": False}).json()
+        assert (found["verdict"], found["advice"]) == ("Not yet: x.", ["Try y.", "Try z."])
+        page = http.get("/api/dashboard/report")
+        assert page.text == "<p>all of it</p>" and page.headers["content-type"].startswith("text/html")
+    finally:
+        for name in ("verdict.txt", "report.html"):
+            (served / "artifacts/eval" / name).unlink()
 
 
 def test_a_chat_is_its_owners_alone(tmp_path):

@@ -1,10 +1,17 @@
-/** Files that the browser saves. */
+/** Files that the browser saves or opens. */
 import { api, unwrap } from "../api/client";
 
 export function downloadBlob(blob: Blob, name: string) {
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** Opens a document in a tab of its own. */
+export function openBlob(blob: Blob) {
+  const address = URL.createObjectURL(blob);
+  window.open(address, "_blank", "noopener");
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
 
 function fileName(title: string): string {

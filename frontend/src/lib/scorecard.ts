@@ -12,14 +12,18 @@ export type SystemMetrics = {
   topic?: { minilm_auc?: number };
   copying?: { longest_copy_max?: number; over_limit?: number };
   likelihood?: { bits_per_byte?: number };
-  shape?: { words_median?: number };
-  verdict?: { closer_than_prompting?: number };
+  shape?: { words_median?: number; eos_rate?: number };
+  c2st_auc?: number;
 };
+
+/** What 90 % of single posts span on the style scale: the author's, and those of other bloggers. */
+export type PostSpans = { author_p5?: number; author_p95?: number; others_p5?: number; others_p95?: number };
 
 export type Scorecard = {
   twin?: SystemMetrics;
   base?: SystemMetrics;
   author?: SystemMetrics;
+  verifier?: { masked?: PostSpans; function?: PostSpans };
   n?: { prompts?: number };
 };
 
@@ -41,4 +45,19 @@ export const functionWordScore = (m?: SystemMetrics) => m?.style?.function;
 export const topicScore = (m?: SystemMetrics) => m?.topic?.minilm_auc;
 export const longestCopiedRun = (m?: SystemMetrics) => m?.copying?.longest_copy_max;
 export const bitsPerByte = (m?: SystemMetrics) => m?.likelihood?.bits_per_byte;
+export const detectability = (m?: SystemMetrics) => m?.c2st_auc;
+export const finishedRate = (m?: SystemMetrics) => m?.shape?.eos_rate;
 export const medianWords = (m?: SystemMetrics) => m?.shape?.words_median;
+
+const twoDigits = (value: number) => value.toFixed(2).replace("-", "−");
+
+/** The ranges that single posts span, as the end of a sentence; empty where they were not measured. */
+export function postSpans(spans?: PostSpans): string {
+  const { author_p5, author_p95, others_p5, others_p95 } = spans ?? {};
+  if (author_p5 == null || author_p95 == null || others_p5 == null || others_p95 == null) return "";
+  const [own, others] = [
+    [author_p5, author_p95],
+    [others_p5, others_p95],
+  ].map(([low, high]) => `${twoDigits(low)} to ${twoDigits(high)}`);
+  return `; single posts of yours span ${own}, those of other bloggers ${others}`;
+}

@@ -21,7 +21,9 @@ export function Twin() {
   return (
     <Page title="Twin" lead="Does your twin write like you, does it copy your posts, and how was it trained?" wide>
       <ErrorAlert error={current.error} retry={current.reload} />
-      {scorecard && <ScorecardTable scorecard={scorecard} />}
+      {current.data && scorecard && (
+        <ScorecardTable scorecard={scorecard} verdict={current.data.verdict} advice={current.data.advice} />
+      )}
       {current.data && !scorecard && (
         <p className="text-muted">There is no scorecard yet. Run `make all` to create it.</p>
       )}

@@ -108,11 +108,11 @@ def cpu_flags() -> list[str]:
 def has_bf16() -> bool:
     """Whether this CPU multiplies bf16 in hardware and this build of PyTorch has oneDNN, which uses it.
 
-    Otherwise bf16 is slower than fp32.
+    Otherwise bf16 is slower than fp32. ATEN_CPU_CAPABILITY=avx2 tells PyTorch to compute as a CPU without AVX-512 does.
     """
     import torch
 
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available() or os.environ.get("ATEN_CPU_CAPABILITY") in ("default", "avx2"):
         return False
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
     return bool(supported or getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())

@@ -197,6 +197,10 @@ def test_bf16_takes_a_cpu_that_multiplies_it_and_a_pytorch_that_asks_it_to(monke
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda given=amx: given)
         monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda given=onednn: given)
         assert has_bf16() == (onednn and (avx512 or amx))
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    assert has_bf16()
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx2")
+    assert not has_bf16(), "PyTorch was told to compute as another CPU does"
 
 
 def a_mac(monkeypatch, machine: str = "arm64") -> None:

@@ -12,6 +12,7 @@ import {
   postSpans,
   type Scorecard,
   type SystemMetrics,
+  shown,
   styleScore,
   topicScore,
 } from "../lib/scorecard";
@@ -19,30 +20,29 @@ import { Button } from "./Button";
 import { ErrorAlert } from "./ErrorAlert";
 import { StyleGauge } from "./StyleGauge";
 
-type Row = { name: string; base?: number; twin?: number; author?: number; help: string };
+type Row = { name: string; base?: number; twin?: number; author?: number; help: string; decimals: number };
 
 function scorecardRows({ base, twin, author, verifier }: Scorecard): Row[] {
-  const row = (name: string, value: (m?: SystemMetrics) => number | undefined, help: string) => ({
+  const row = (name: string, value: (m?: SystemMetrics) => number | undefined, help: string, decimals = 2) => ({
     name,
     base: value(base),
     twin: value(twin),
     author: value(author),
     help,
+    decimals,
   });
   const scale = "0 is how other bloggers write, 1 how you write";
   return [
     row("Style", styleScore, `${scale}, with the words of the topic masked${postSpans(verifier?.masked)}`),
     row("Function words", functionWordScore, `the same by small words alone${postSpans(verifier?.function)}`),
     row("On topic", topicScore, "1: each text fits its own prompt best; 0.5: by chance"),
-    row("Longest copied run", longestCopiedRun, "words in a row that are also in a training post"),
-    row("Bits per byte", bitsPerByte, "how surprising your held-out posts are to it; lower is better"),
+    row("Longest copied run", longestCopiedRun, "words in a row that are also in a training post", 0),
+    row("Bits per byte", bitsPerByte, "how surprising your held-out posts are to it; lower is better", 3),
     row("Told from you", detectability, "by a classifier: 0.5 never, 1 always"),
     row("Finished by itself", finishedRate, "share of its texts that end before the limit of length"),
-    row("Median length", medianWords, "words in a text"),
+    row("Median length", medianWords, "words in a text", 0),
   ].filter(({ base, twin }) => base != null || twin != null);
 }
-
-const shown = (value?: number) => (value == null ? "–" : String(value).replace("-", "−"));
 
 type Props = { scorecard: Scorecard; verdict: string; advice: string[] };
 
@@ -61,22 +61,21 @@ export function ScorecardTable({ scorecard, verdict, advice }: Props) {
           <thead className="text-muted">
             <tr>
               <th className="py-1 font-normal">Measure</th>
-              <th className="pr-3 font-normal">Base</th>
-              <th className="pr-3 font-normal">Twin</th>
-              <th className="pr-3 font-normal">You</th>
-              <th className="font-normal">Meaning</th>
+              <th className="pl-3 text-right font-normal">Base</th>
+              <th className="pl-3 text-right font-normal">Twin</th>
+              <th className="pl-3 text-right font-normal">You</th>
             </tr>
           </thead>
           <tbody>
-            {scorecardRows(scorecard).map(({ name, base, twin, author, help }) => (
+            {scorecardRows(scorecard).map(({ name, base, twin, author, help, decimals }) => (
               <tr key={name} className="border-t border-line">
-                <th scope="row" className="py-1.5 pr-3 font-normal">
+                <th scope="row" className="py-1.5 font-normal">
                   {name}
+                  <span className="block text-muted">{help}</span>
                 </th>
-                <td className="pr-3 tabular-nums">{shown(base)}</td>
-                <td className="pr-3 tabular-nums">{shown(twin)}</td>
-                <td className="pr-3 tabular-nums">{shown(author)}</td>
-                <td className="text-muted">{help}</td>
+                <td className="pl-3 text-right tabular-nums">{shown(base, decimals)}</td>
+                <td className="pl-3 text-right tabular-nums">{shown(twin, decimals)}</td>
+                <td className="pl-3 text-right tabular-nums">{shown(author, decimals)}</td>
               </tr>
             ))}
           </tbody>

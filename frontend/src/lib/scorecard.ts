@@ -49,7 +49,10 @@ export const detectability = (m?: SystemMetrics) => m?.c2st_auc;
 export const finishedRate = (m?: SystemMetrics) => m?.shape?.eos_rate;
 export const medianWords = (m?: SystemMetrics) => m?.shape?.words_median;
 
-const twoDigits = (value: number) => value.toFixed(2).replace("-", "−");
+/** A figure as it is shown; a dash for what was not measured. */
+export function shown(value?: number, decimals = 2): string {
+  return value == null ? "–" : value.toFixed(decimals).replace("-", "−");
+}
 
 /** The ranges that single posts span, as the end of a sentence; empty where they were not measured. */
 export function postSpans(spans?: PostSpans): string {
@@ -58,6 +61,6 @@ export function postSpans(spans?: PostSpans): string {
   const [own, others] = [
     [author_p5, author_p95],
     [others_p5, others_p95],
-  ].map(([low, high]) => `${twoDigits(low)} to ${twoDigits(high)}`);
+  ].map(([low, high]) => `${shown(low)} to ${shown(high)}`);
   return `; single posts of yours span ${own}, those of other bloggers ${others}`;
 }

@@ -97,6 +97,8 @@ def engine_failure(one: LoadedModel, failed: "EngineFailed") -> ApiError:
     """A failed answer as the error that the caller is shown."""
     if failed.status:
         return error_from_status(one, failed.status, failed.message)
+    if one.engine.pid:
+        return ApiError(502, "engine_gone", str(failed), "It is started again by itself: try again in a moment.", 2)
     return ApiError(502, "engine_gone", str(failed), "Restart it or wait a moment, then try again.")
 
 

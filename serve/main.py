@@ -12,6 +12,7 @@ from blogtwin.environment import load_environment
 from blogtwin.inference.client import http_client
 from blogtwin.paths import ROOT
 from serve import app_state, errors, logging_setup, prometheus_metrics, tracing
+from serve.engine_watch import EngineWatch
 from serve.live_twin import LiveTwin
 from serve.middleware import AccessMiddleware
 from serve.routers import ALL, training
@@ -24,7 +25,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     serving = app.state.serve
     several = serving.settings.workers > 1
     own = prometheus_metrics.refresh(serving) if several else training.watch_jobs(serving)
-    works = serving.pool.start(), LiveTwin(serving.pool).watch(), own
+    works = serving.pool.start(), LiveTwin(serving.pool).watch(), EngineWatch(serving.pool).watch(), own
     tasks = [asyncio.create_task(work) for work in works]
     yield
     for task in tasks:

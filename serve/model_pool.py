@@ -138,7 +138,7 @@ class ModelPool:
         return known[name]
 
     def get(self, name: str) -> LoadedModel:
-        """A loaded model. Raises ApiError 404, 409 (not loaded) or 503 (being loaded)."""
+        """A loaded model. Raises ApiError 404, 409 (not loaded) or 503 (being loaded, or started again)."""
         if name in self.loaded:  # on the path of every request: nothing is read from the disk
             return self.loaded[name]
         model = self.model(name)
@@ -146,6 +146,9 @@ class ModelPool:
             return self.loaded[model.name]
         if model.name in self.loading:
             raise ApiError(503, "not_ready", f"{model.name} is being loaded.", "Try again in a moment.", 1)
+        gone = self.failed.get(model.name)
+        if gone is not None and gone.code == "engine_gone":  # serve/engine_watch.py starts it again
+            raise ApiError(503, "engine_gone", f"{model.name} can't answer now: {gone.reason}", "Try again later.", 2)
         why = self.failed[model.name].reason if model.name in self.failed else model.unusable
         raise ApiError(
             409,

@@ -73,6 +73,12 @@ ANSWER = Histogram(
     buckets=SECONDS,
     registry=REGISTRY,
 )
+RESTARTS = Counter(
+    "blogtwin_engine_restarts",
+    "Engines whose process had ended and was started again",
+    ["model"],
+    registry=REGISTRY,
+)
 CANDIDATES = Counter("blogtwin_candidates", "Sentences that were written for drafts", registry=REGISTRY)
 REJECTED = Counter(
     "blogtwin_rejected_candidates", "Sentences for drafts that a gate refused", ["reason"], registry=REGISTRY

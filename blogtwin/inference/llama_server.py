@@ -55,11 +55,18 @@ def serve_model(
             name,
             scales=adapter is not None,
             penalty="repeat_penalty",
+            pid=process.pid or 0,
         )
     finally:
         process.kill()
         process.join()
         ours.close()
+
+
+def has_ended(engine: Engine) -> bool:
+    """Whether the process that `serve_model` started for an engine is gone, because memory was short or somebody ended
+    it. Never so for an engine that was started elsewhere."""
+    return engine.pid > 0 and all(child.pid != engine.pid for child in multiprocessing.active_children())
 
 
 def render_prompt(engine: Engine, messages: list[dict]) -> str:

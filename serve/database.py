@@ -1,7 +1,8 @@
 """Chats, votes and training jobs in one SQLite file in the user's data folder (its schema: serve/migrations.py).
 
 WAL with synchronous=FULL: a change is on the disk before the answer leaves, so neither kill -9 nor a power cut loses
-what was acknowledged. Each call opens its own connection: an error leaves nothing locked or broken behind.
+what was acknowledged. Each call opens its own connection: an error leaves nothing locked or broken behind. One more
+stays open, so that the journal and its index stay too: a full disk could not make them anew, and not even read.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import json
 import sqlite3
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +30,9 @@ class Database:
         with self.open() as db:
             db.execute("pragma journal_mode=wal")
             migrate(db, str(file))
+        kept_open = sqlite3.connect(file, check_same_thread=False)
+        kept_open.execute("select * from sqlite_master").fetchall()
+        weakref.finalize(self, kept_open.close)
 
     @contextlib.contextmanager
     def open(self, seconds: float = LOCK_TIMEOUT_SECONDS) -> Iterator[sqlite3.Connection]:

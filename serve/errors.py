@@ -72,7 +72,13 @@ STATUS_CODES = {
     405: "method_not_allowed",
     413: "too_large",
 }
-DISK_FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE"}  # SQLite reports a quota as the second
+# What Starlette says of a request that no route takes, as sentences: (message, hint).
+UNROUTED = {
+    404: ("There is nothing at this address.", "GET /openapi.json lists every route."),
+    405: ("This address does not take this method.", "GET /openapi.json lists the methods of every route."),
+}
+# SQLite reports a quota as the second, and as the last that its index of the journal could not be made.
+DISK_FULL = {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE", "SQLITE_IOERR_SHMSIZE"}
 # Declared once for all routes, so that OpenAPI lists them. 422 replaces FastAPI's own shape.
 RESPONSES = {
     400: "Unreadable request, or one that the model can't serve",
@@ -97,7 +103,8 @@ def as_api_error(error: BaseException) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, HTTPException):
-        converted = ApiError(error.status_code, STATUS_CODES.get(error.status_code, "error"), str(error.detail))
+        message, hint = UNROUTED.get(error.status_code, (as_sentence(str(error.detail)), ""))
+        converted = ApiError(error.status_code, STATUS_CODES.get(error.status_code, "error"), message, hint)
         converted.headers = error.headers
         return converted
     if isinstance(error, RequestValidationError):
@@ -106,7 +113,7 @@ def as_api_error(error: BaseException) -> ApiError:
         return ApiError(
             422,
             "invalid_request",
-            f"{where or 'the body'}: {first['msg']}",
+            as_sentence(f"{where or 'the body'}: {first['msg']}"),
             "GET /openapi.json lists the fields of every request.",
         )
     if isinstance(error, UserError):
@@ -125,6 +132,12 @@ def as_api_error(error: BaseException) -> ApiError:
     return ApiError(
         500, "internal", "Internal server error.", "The server's log has the reason under this request's id."
     )
+
+
+def as_sentence(text: str) -> str:
+    """The text with a full stop, where it ends without a mark: libraries leave it out."""
+    text = text.rstrip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def register_handlers(app: FastAPI) -> None:

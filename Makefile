@@ -8,7 +8,7 @@ export PYTHONUTF8 := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup all test test-fast test-nightly train eval ollama serve serve-config dev doctor blog exp diff validate-metrics
-.PHONY: twins use watch retrain pack unpack bench bench-data bench-serve ladder plots report docs lint lock gc clean
+.PHONY: twins use watch retrain pack unpack bench bench-data bench-serve soak ladder plots report docs lint lock gc clean
 
 help: ## print this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -92,6 +92,9 @@ bench-data: setup ## how long an archive of 5,000 posts takes to read, cut and s
 
 bench-serve: setup ## what the server costs, and how it bears 32 at once
 	@python scripts/bench_serve.py
+
+soak: setup ## an hour in which everything goes wrong: is what the server acknowledged still there? (MINUTES=5)
+	@python scripts/soak.py $(if $(MINUTES),--minutes $(MINUTES))
 
 ladder: setup ## drafts from notes on larger bases, measured: BASES="a b" BLOGS=folder CASES=20 CANDIDATES=12 AGAIN=1
 	@python scripts/ladder.py $(if $(BASES),--bases "$(BASES)") $(if $(BLOGS),--blogs "$(BLOGS)") \

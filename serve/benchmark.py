@@ -192,10 +192,24 @@ async def measure_concurrency(http: HttpClient, url: str) -> dict:
     return found
 
 
+def resident_mb(process: int) -> float:
+    """The resident memory of the server and its engines, in MB of 10⁶ bytes. Its processes are multiprocessing's; what
+    runs a command, or a training job, is not counted."""
+    import psutil
+
+    server, found = psutil.Process(process), 0
+    for one in (server, *server.children()):
+        try:
+            if one == server or any("multiprocessing" in word for word in one.cmdline()):
+                found += one.memory_info().rss
+        except psutil.Error:  # it has ended
+            continue
+    return round(found / 1e6, 1)
+
+
 async def measure_memory(http: HttpClient, url: str, process: int, requests: int) -> dict:
     """The resident memory of the server and its engines (MB of 10⁶ bytes) after each tenth of the requests; the first
     tenth is a warm-up."""
-    import psutil
 
     async def stream() -> None:
         await stream_completion(http, f"{url}/v1", "any", "base", 1)
@@ -214,9 +228,7 @@ async def measure_memory(http: HttpClient, url: str, process: int, requests: int
                 await (stream() if number % 2 else whole())
 
         await asyncio.gather(*(some() for _ in range(CLIENTS)))
-        server = psutil.Process(process)
-        resident = sum(one.memory_info().rss for one in (server, *server.children(recursive=True)))
-        samples.append(round(resident / 1e6, 1))
+        samples.append(resident_mb(process))
         echo(f"memory {10 * tenth} %: {samples[-1]} MB")
     return {
         "requests": max(CLIENTS, requests // SAMPLES) * SAMPLES,

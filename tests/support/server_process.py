@@ -63,10 +63,16 @@ def write_adapter_gguf(base, path: Path, seed: int = 0, strength: float = 0.008)
 def write_workspace(folder: Path) -> Path:
     """What `make all` leaves behind and the server reads: params, a twin, the split posts, the scorecard's samples."""
     from blogtwin.models import registry
-    from tests.support.sample_corpus import posts
 
     shutil.copy(ROOT / "params.yaml", folder)
-    write_adapter_gguf(registry.resolve_base("smollm2:135m"), folder / "artifacts/gguf/adapter.gguf")
+    return write_outputs(folder, registry.resolve_base("smollm2:135m"))
+
+
+def write_outputs(folder: Path, base) -> Path:
+    """What the stages leave behind in a folder that has params: a twin of this base, split posts and samples."""
+    from tests.support.sample_corpus import posts
+
+    write_adapter_gguf(base, folder / "artifacts/gguf/adapter.gguf")
     rows = [
         {
             "id": f"{n:016x}-1",

@@ -26,13 +26,13 @@ def main() -> None:
     parser.add_argument("--train", action="store_true", help="do not look: train now")
     options = parser.parse_args()
     load_params()
-    from serve.retraining import Watch, retrain, run_dvc_here
+    from serve.retraining import Watch, retrain, run_dvc_here, run_dvc_quietly
 
     if options.train:
         if retrain(load_params(), run_dvc_here) is None:
             echo("the twin is up to date, or is the first one")
         return
-    watch = Watch(options.source, run_dvc_here)
+    watch = Watch(options.source, run_dvc_quietly)
     while True:
         found = watch.look()
         if found and 0 < options.after <= found.behind:

@@ -9,6 +9,7 @@ from serve.cached import Cached
 from serve.database import Database
 from serve.drafting import DraftingWorker
 from serve.model_pool import ModelPool
+from serve.post_watch import PostWatch
 from serve.scoring import ScoringWorker
 from serve.settings import Settings
 from serve.streaming import ActiveStreams
@@ -24,6 +25,7 @@ class AppState:
     database: Database
     scores: ScoringWorker
     jobs: TrainingJobs
+    posts: PostWatch
     drafting: DraftingWorker = field(default_factory=DraftingWorker)
     running: ActiveStreams = field(default_factory=ActiveStreams)
     reading: asyncio.Semaphore = field(
@@ -47,4 +49,5 @@ def create_state(settings: Settings, params: Params) -> AppState:
         database,
         ScoringWorker(),
         TrainingJobs(settings.home, database),
+        PostWatch(database),
     )

@@ -218,16 +218,59 @@ def add_job(db: sqlite3.Connection, job_id: str, owner: str, corpus: str, params
 
 
 def jobs(db: sqlite3.Connection) -> list[dict]:
-    """All training jobs, newest first."""
-    rows = db.execute("select * from job order by created_at desc")
-    return [{**dict(row), "params": json.loads(row["params"])} for row in rows]
+    """All training jobs, newest first, each as `job` gives it."""
+    return [_job(db, row) for row in db.execute("select * from job order by created_at desc").fetchall()]
 
 
 def job(db: sqlite3.Connection, job_id: str) -> dict | None:
+    """The row of a job, or None. `retraining`: its row of that table; None for a job on an uploaded corpus."""
     row = db.execute("select * from job where id = ?", (job_id,)).fetchone()
-    return {**dict(row), "params": json.loads(row["params"])} if row else None
+    return _job(db, row) if row else None
+
+
+def _job(db: sqlite3.Connection, row: sqlite3.Row) -> dict:
+    retraining = db.execute("select * from retraining where job_id = ?", (row["id"],)).fetchone()
+    return {
+        **dict(row),
+        "params": json.loads(row["params"]),
+        "retraining": dict(retraining) if retraining else None,
+    }
 
 
 def set_job_result(db: sqlite3.Connection, job_id: str, result: str) -> None:
     """`result`: the folder of the finished twin, or "stopped" or "failed"."""
     db.execute("update job set result = ? where id = ?", (result, job_id))
+
+
+def add_retraining(db: sqlite3.Connection, job_id: str, project: str) -> None:
+    """Note that a job trains on the posts of the project itself, which is in the folder `project`."""
+    db.execute("insert into retraining (job_id, project) values (?, ?)", (job_id, project))
+
+
+def save_decision(
+    db: sqlite3.Connection, job_id: str, version: str, replaced: str, promoted: bool, outcome: str
+) -> None:
+    """Note whether a job's twin, the version of that name, takes the place of the version `replaced`, and why."""
+    db.execute(
+        "update retraining set version = ?, replaced = ?, promoted = ?, outcome = ? where job_id = ?",
+        (version, replaced, promoted, outcome, job_id),
+    )
+
+
+def save_problem(db: sqlite3.Connection, job_id: str, problem: str) -> None:
+    """Note why a job's twin can't be compared or made the live one yet."""
+    db.execute("update retraining set outcome = ? where job_id = ?", (problem, job_id))
+
+
+def watch(db: sqlite3.Connection, project: str) -> tuple[dict, dict]:
+    """(settings, what was found) of the watch over a project's posts; both empty where there was none yet."""
+    row = db.execute("select settings, found from watch where project = ?", (project,)).fetchone()
+    return (json.loads(row["settings"]), json.loads(row["found"])) if row else ({}, {})
+
+
+def save_watch(db: sqlite3.Connection, project: str, **columns: dict) -> None:
+    """Write `settings` or `found` of the watch over a project's posts, and leave the other one as it is."""
+    db.execute("insert or ignore into watch (project) values (?)", (project,))
+    for name, value in columns.items():
+        column = {"settings": "settings", "found": "found"}[name]
+        db.execute(f"update watch set {column} = ? where project = ?", (json.dumps(value), project))

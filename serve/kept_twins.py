@@ -46,22 +46,25 @@ def print_versions() -> None:
         echo(f"→ is the twin now; another one: `{make_command('use', TWIN='NAME')}`")
 
 
-def keep(params: Params) -> None:
-    """Keep the pipeline's twin as a version, and remove those that are too many."""
-    about = _about(params)
-    if gguf_strings(GGUF_DIR / "twin.gguf").get("blogtwin.base_digest") != about["base_digest"]:
-        return  # params.yaml names another base than the twin's: it was changed since
+def keep(params: Params, made_in: Path = Path()) -> Version | None:
+    """Keep a pipeline's twin as a version, and remove those that are too many; None where it can't be kept, because
+    `params` name another base than its own. `made_in`: this project, or the folder of what a training job left."""
+    about = _about(params, made_in)
+    if gguf_strings(made_in / GGUF_DIR / "twin.gguf").get("blogtwin.base_digest") != about["base_digest"]:
+        return None  # params.yaml was changed since
     before = {version.name for version in list_versions()}
     try:
         cache = dvc_cache_dir()
     except subprocess.CalledProcessError:  # a folder without DVC
         cache = None
-    samples = EVAL_DIR / "samples.jsonl"
-    measured = measured_samples(load_samples(str(samples))) if samples.is_file() and scorecard_is_of_twin() else None
-    version = keep_twin(about, cache, measured)
+    samples = made_in / EVAL_DIR / "samples.jsonl"
+    is_scored = samples.is_file() and scorecard_is_of_twin(made_in)
+    measured = measured_samples(load_samples(str(samples))) if is_scored else None
+    version = keep_twin(about, cache, measured, made_in)
     if version.name not in before:
         echo(f"kept as {version.name} (`{make_command('twins')}`)")
     remove_superseded(params, chat_models([Settings().home]))
+    return version
 
 
 def keep_and_compare(params: Params) -> None:
@@ -97,19 +100,20 @@ def compare_versions(live: Version, new: Version) -> Decision:
     return decide(scorecard_of(live), scorecard_of(new))
 
 
-def _about(params: Params) -> dict[str, Any]:
-    """What about.json says of the pipeline's twin, besides dates, digests and the verdict."""
+def _about(params: Params, made_in: Path) -> dict[str, Any]:
+    """What about.json says of a pipeline's twin, besides dates, digests and the verdict."""
     from blogtwin.inference.ollama import model_settings
     from blogtwin.models.registry import resolve_base
 
     base = resolve_base(params.train.base)
-    training = TRAIN_DIR / "metrics.json"
+    training = made_in / TRAIN_DIR / "metrics.json"
+    parity = made_in / GGUF_DIR / "parity.json"
     return {
         "base": base.name,
         "repo": base.repo,
         "license": base.license,
         "base_digest": base.digest,
-        "quantization": json.loads((GGUF_DIR / "parity.json").read_text(encoding="utf-8"))["quantization"],
+        "quantization": json.loads(parity.read_text(encoding="utf-8"))["quantization"],
         "author": params.prepare.author,
         "posts": json.loads(training.read_text(encoding="utf-8"))["train_posts"] if training.is_file() else 0,
         "ollama_name": params.ollama.name,

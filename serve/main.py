@@ -21,11 +21,11 @@ from serve.settings import Settings
 
 @contextlib.asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Load the models while the first requests are told to wait, and watch training jobs."""
+    """Load the models while the first requests are told to wait, and watch training jobs and new posts."""
     serving = app.state.serve
     several = serving.settings.workers > 1
-    own = prometheus_metrics.refresh(serving) if several else training.watch_jobs(serving)
-    works = serving.pool.start(), LiveTwin(serving.pool).watch(), EngineWatch(serving.pool).watch(), own
+    own = [prometheus_metrics.refresh(serving)] if several else [training.watch_jobs(serving), serving.posts.watch()]
+    works = serving.pool.start(), LiveTwin(serving.pool).watch(), EngineWatch(serving.pool).watch(), *own
     tasks = [asyncio.create_task(work) for work in works]
     yield
     for task in tasks:

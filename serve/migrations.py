@@ -14,6 +14,18 @@ CHOICE_TABLE = """
         id text primary key, owner text not null, model text not null, prompt text not null,
         chosen text not null, rejected text not null, created_at real not null)
     """
+# A training job on the project's own posts. `promoted`: null until the twin was compared with the live one.
+RETRAINING_TABLE = """
+    create table retraining (
+        job_id text primary key references job on delete cascade, project text not null,
+        version text not null default '', replaced text not null default '', promoted integer,
+        outcome text not null default '')
+    """
+# How a project looks for new posts, and what it found: two JSON objects.
+WATCH_TABLE = """
+    create table watch (
+        project text primary key, settings text not null default '{}', found text not null default '{}')
+    """
 SCHEMA = (
     """
     create table session (
@@ -55,6 +67,8 @@ SCHEMA = (
         created_at real not null, result text not null default '')
     """,
     CHOICE_TABLE,
+    RETRAINING_TABLE,
+    WATCH_TABLE,
 )
 # The schema of files from before versions were recorded, as it was then.
 UNVERSIONED_SCHEMA = (
@@ -133,8 +147,19 @@ def add_choices(db: sqlite3.Connection) -> None:
     db.execute(CHOICE_TABLE)
 
 
+def add_watching(db: sqlite3.Connection) -> None:
+    """3 → 4: new posts that are looked for, and trainings on them."""
+    db.execute(RETRAINING_TABLE)
+    db.execute(WATCH_TABLE)
+
+
 # Step n turns version n into version n + 1. Released steps never change: a new schema is a new step.
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (complete_unversioned, rename_columns, add_choices)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    complete_unversioned,
+    rename_columns,
+    add_choices,
+    add_watching,
+)
 
 
 def migrate(db: sqlite3.Connection, name: str) -> None:

@@ -5,6 +5,7 @@ training, settles what was left open. Old and new twin are both in the store of 
 """
 
 import contextlib
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,20 +13,24 @@ from pathlib import Path
 
 from blogtwin.config import Params, load_params
 from blogtwin.console import echo
-from blogtwin.dvc import DVC
+from blogtwin.dvc import DVC, run_dvc
 from blogtwin.edit_params import set_params
 from blogtwin.errors import UserError
 from blogtwin.files import read_jsonl
 from blogtwin.hints import make_command
-from blogtwin.paths import RAW_DIR, SPLIT_DIR
+from blogtwin.paths import RAW_DIR
 from blogtwin.twins import store
 from blogtwin.twins.live import make_live
 from corpus.import_posts import BLOG_DIR
 from corpus.watch import Fingerprint, bring_posts
 from eval.promotion import Decision
+from serve.job_workspace import stage_environment
 from serve.kept_twins import compare_versions, keep
 
 Run = Callable[..., int]  # of DVC, with its arguments: the exit status
+# What DVC says when another of its commands has locked the project, or a file that this one needs.
+BUSY = re.compile(r"Unable to acquire lock|is busy, it is being blocked", re.I)
+MAX_REASON = 300  # characters
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Look:
 
     posts: int
     new: int  # since the look before
-    behind: int  # posts that came after the pipeline split the posts for the last training
+    behind: int  # posts that came after the last training, and that no kept twin was made from
 
     def __str__(self) -> str:
         """“3 new posts; the twin is 40 posts behind”."""
@@ -57,13 +62,17 @@ class Watch:
     def look(self) -> Look | None:
         """Bring new posts in, and say what was found; None if that failed, which is said."""
         with self.goes_on():
-            if self.source:
-                self.files = bring_posts(self.source, load_params().ingest, ids_of_posts(), self.files)
-                set_params(Path("params.yaml"), {"ingest.source": str(BLOG_DIR)})
-            if self.run("repro", "--quiet", "ingest"):
-                raise UserError("The posts could not be read, as is said above.")
-            return self._count()
+            return self.bring_and_count()
         return None
+
+    def bring_and_count(self) -> Look:
+        """Bring new posts in, and say what was found. Raises UserError, and so does `run` where it says why itself."""
+        if self.source:
+            self.files = bring_posts(self.source, load_params().ingest, ids_of_posts(), self.files)
+            set_params(Path("params.yaml"), {"ingest.source": str(BLOG_DIR)})
+        if self.run("repro", "ingest"):
+            raise UserError("The posts could not be read, as is said above.")
+        return self._count()
 
     @contextlib.contextmanager
     def goes_on(self) -> Iterator[None]:
@@ -74,7 +83,7 @@ class Watch:
             echo(f"{e} The next look may go better.")
 
     def _count(self) -> Look:
-        posts, known = ids_of_posts(), posts_of_last_split()
+        posts, known = ids_of_posts(), store.known_posts()
         new = posts - (known if self.seen is None else self.seen)
         self.seen = posts
         found = Look(len(posts), len(new), len(posts - known))
@@ -88,12 +97,6 @@ def ids_of_posts() -> set[str]:
     return {row["id"] for row in read_jsonl(file)} if file.is_file() else set()
 
 
-def posts_of_last_split() -> set[str]:
-    """The ids of the posts that are in the train, valid or test split; empty before the first training."""
-    files = [SPLIT_DIR / f"{name}.jsonl" for name in ("train", "valid", "test")]
-    return {row["post_id"] for file in files if file.is_file() for row in read_jsonl(file)}
-
-
 def retrain(params: Params, run: Run) -> Decision | None:
     """Run the pipeline, keep the twin it makes, and make that one live if it is no worse; None where nothing changed.
 
@@ -103,7 +106,7 @@ def retrain(params: Params, run: Run) -> Decision | None:
     if held is None:
         if store.pipeline_digest():
             keep(params)  # the pipeline's own, which may not be kept yet
-        held = next((version for version in store.list_versions() if version.live), None)
+        held = store.live_version()
     if held:
         store.hold_live(held)
     # The scorecard comes before Ollama, which shall not be given a twin that is worse.
@@ -126,11 +129,17 @@ def settle(params: Params, held: store.Version | None, run: Run) -> Decision | N
         store.release_held()
         if run("repro"):  # registers it in Ollama
             echo(f"note: {new.name} is live here, and a stage after the scorecard failed, as is said above")
-        echo(f"{new.name} is the twin now, in place of {held.name}: {decision.reason}")
     else:
         make_live(held, params)
-        echo(f"{held.name} stays the twin: {decision.reason}. `{make_command('use', TWIN=new.name)}` takes {new.name}")
+    echo(outcome(held, new, decision))
     return decision
+
+
+def outcome(live: store.Version, new: store.Version, decision: Decision) -> str:
+    """What became of a new twin that was compared with the live one, as a sentence or two."""
+    if decision.promoted:
+        return f"{new.name} is the twin now, in place of {live.name}: {decision.reason}"
+    return f"{live.name} stays the twin: {decision.reason}. `{make_command('use', TWIN=new.name)}` takes {new.name}"
 
 
 def _still(held: store.Version | None) -> str:
@@ -140,3 +149,18 @@ def _still(held: store.Version | None) -> str:
 def run_dvc_here(*arguments: str) -> int:
     """Run DVC in the project, with its output in this terminal; its exit status."""
     return subprocess.run([*DVC, *arguments], cwd=Path()).returncode
+
+
+def run_dvc_quietly(*arguments: str) -> int:
+    """Run DVC in the project without output: 0. Raises UserError: DVC is busy, or the reason why it failed."""
+    done = run_dvc(Path(), *arguments, env=stage_environment())
+    if done.returncode == 0:
+        return 0
+    said = f"{done.stdout}\n{done.stderr}"
+    if BUSY.search(said):
+        raise UserError(f"DVC is at work in this project, as during `{make_command('all')}`.")
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("ERROR: failed to")]
+    reason = (lines or ["DVC does not say why."])[-1][-MAX_REASON:]
+    if reason.startswith("error: "):  # a stage's own sentence
+        raise UserError(reason.removeprefix("error: "))
+    raise UserError(f"The posts could not be read: {reason}")

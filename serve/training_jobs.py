@@ -1,43 +1,34 @@
 """Training jobs: the project's own DVC stages, as queued DVC experiments in a workspace of their own.
 
-The queue, its worker and its logs are DVC's, so jobs go on when this server ends or restarts. The workspace is a Git
-clone of the project in the user's data folder, so that the project itself is not touched; DVC's cache is shared.
+The queue, its worker and its logs are DVC's, so jobs go on when this server ends or restarts. The workspace
+(serve/job_workspace.py) is a clone of the project, so that the project itself is not touched; DVC's cache is shared.
 """
 
 import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 
-from blogtwin.disk_usage import EXPERIMENTS_DIR, add_sharer
-from blogtwin.dvc import DVC, check_queue_path, share_dvc_settings
-from blogtwin.errors import UserError
+from blogtwin.config import Params
+from blogtwin.disk_usage import EXPERIMENTS_DIR
+from blogtwin.dvc import DVC
 from blogtwin.files import atomic_directory
-from blogtwin.paths import ARTIFACTS_DIR, LOGS_DIR, ROOT
-from blogtwin.repository import NoCommit, clone_project, fetch_project
+from blogtwin.paths import ARTIFACTS_DIR, LOGS_DIR
 from serve import database
 from serve.errors import ApiError
 from serve.job_params import NO_ADDRESSES, hydra_literal
+from serve.job_workspace import JobWorkspace, own_places, stage_environment
 
-# A variable whose name matches holds a secret.
-SECRET = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)", re.IGNORECASE)
-# Needed for base models that Hugging Face gives only to users who accepted their licence, such as llama3.2.
-HUB_TOKENS = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}
 STATES = {"Queued": "waiting", "Running": "running", "Success": "done", "Failed": "failed"}
 STAGE = re.compile(r"^Running stage '([\w-]+)'", re.M)
 TTL_SECONDS = 10  # DVC's answer about its queue is cached that long: asking takes two seconds of a core that trains
-COMMAND_TIMEOUT_SECONDS = 120  # for one command of DVC or Git
 START_TIMEOUT_SECONDS = 30  # a worker that was started this recently counts as running
 
 
@@ -47,6 +38,7 @@ class TrainingJobs:
     def __init__(self, home: Path, database: database.Database):
         self.home, self.database = home, database
         self.workspace = home / "workspace"
+        self.clone = JobWorkspace(self.workspace)
         self.lock = threading.Lock()
         self.cached: tuple[float, dict[str, str]] = (-TTL_SECONDS, {})
         self.revisions: dict[str, str] = {}  # {job: DVC's revision, shortened}
@@ -54,30 +46,46 @@ class TrainingJobs:
         self.started = -float(START_TIMEOUT_SECONDS)
 
     def submit(self, owner: str, corpus: str, params: dict, scorecard: bool) -> str:
-        """Queue a job, and start a worker if there is none. Returns the job's id. Raises ApiError."""
+        """Queue a job on the sample or an uploaded corpus, and start a worker if there is none. Returns the job's id.
+        Raises ApiError."""
         job = f"job-{database.new_id()}"
         with self.lock:
-            self._prepare(corpus)
-            source = "data/sample" if corpus == "sample" else f"data/corpus-{corpus}"
-            settings = [
-                f"{key}={hydra_literal(value)}"
-                for key, value in {**params, **NO_ADDRESSES, "ingest.source": source}.items()
-            ]
-            self._dvc(
-                "exp",
-                "run",
-                "--queue",
-                "--name",
-                job,
-                *[x for one in settings for x in ("-S", one)],
-                "eval" if scorecard else "export_gguf",
-            )
+            self.clone.prepare()
+            source = "data/sample"
+            if corpus != "sample":
+                source = f"data/corpus-{corpus}"
+                self.clone.add_corpus(corpus, self.home / "corpora" / corpus, Path(source))
+            self._queue_stages(job, {**params, "ingest.source": source}, "eval" if scorecard else "export_gguf")
             with self.database.open() as db:
                 database.add_job(db, job, owner, corpus, {**params, "scorecard": scorecard})
-            if not self._is_worker_alive():
-                self._start_worker()
-            self._invalidate()
+            self._go_on()
         return job
+
+    def submit_retraining(self, owner: str, params: Params) -> str:
+        """Queue a job on the project's own posts, with its params.yaml as it is (`params`); the job's id. Raises
+        ApiError."""
+        job, places = f"job-{database.new_id()}", own_places(params)
+        with self.lock:
+            self.clone.prepare()
+            self.clone.add_own_posts(places)
+            self._queue_stages(job, {}, "eval")
+            with self.database.open() as db:
+                database.add_job(db, job, owner, params.ingest.source, {"scorecard": True})
+                database.add_retraining(db, job, str(Path.cwd()))
+            self._go_on()
+        return job
+
+    def _queue_stages(self, job: str, params: dict, target: str) -> None:
+        """Add a job to DVC's queue: the stages up to `target`, with these parameters."""
+        settings = [f"{key}={hydra_literal(value)}" for key, value in {**params, **NO_ADDRESSES}.items()]
+        options = [option for setting in settings for option in ("-S", setting)]
+        self.clone.dvc("exp", "run", "--queue", "--name", job, *options, target)
+
+    def _go_on(self) -> None:
+        """Start a worker if there is none, for a job that was just queued."""
+        if not self._is_worker_alive():
+            self._start_worker()
+        self._invalidate()
 
     def states(self) -> dict[str, str]:
         """{job: waiting, running, done or failed}, at most TTL_SECONDS old. Restarts a worker that has died."""
@@ -87,7 +95,7 @@ class TrainingJobs:
             found = self._queue() if self.workspace.is_dir() else {}
             if {"waiting", "running"} & set(found.values()) and not self._is_worker_alive():
                 for job in [job for job, state in found.items() if state == "running"]:
-                    self._dvc("queue", "kill", job, ok=False)  # its worker has died, which DVC would never notice
+                    self.clone.dvc("queue", "kill", job, ok=False)  # its worker has died, which DVC would never notice
                     found[job] = "failed"
                 self._start_worker()
             self.cached = (time.monotonic(), found)
@@ -100,7 +108,7 @@ class TrainingJobs:
 
     def _queue(self) -> dict[str, str]:
         """DVC's state of each job."""
-        rows = [line.split() for line in self._dvc("queue", "status").splitlines()]
+        rows = [line.split() for line in self.clone.dvc("queue", "status").splitlines()]
         rows = [words for words in rows if len(words) > 2 and words[1].startswith("job-") and words[-1] in STATES]
         self.revisions = {words[1]: words[0] for words in rows}
         return {words[1]: STATES[words[-1]] for words in rows}
@@ -171,7 +179,7 @@ class TrainingJobs:
             if state == "running":
                 self._interrupt(job)
             else:
-                self._dvc("queue", "remove", job)
+                self.clone.dvc("queue", "remove", job)
             with self.database.open() as db:
                 database.set_job_result(db, job, "stopped")
             self._invalidate()
@@ -206,53 +214,20 @@ class TrainingJobs:
         target = ARTIFACTS_DIR / "twins" / corpus / job
         with self.lock:
             if not target.is_dir():
-                revision = self._revision(job)
+                wanted = {
+                    "artifacts/gguf": "gguf",
+                    **({"artifacts/eval/metrics.json": "eval/metrics.json"} if scorecard else {}),
+                }
                 with atomic_directory(target) as folder:
-                    code = (
-                        "import sys, dvc.api; dvc.api.DVCFileSystem('.', rev=sys.argv[1]).get('artifacts/gguf',"
-                        " sys.argv[2], recursive=True)"
-                    )
-                    self._run([sys.executable, "-c", code, revision, str((folder / "gguf").absolute())])
-                    if scorecard:
-                        (folder / "eval").mkdir()
-                        (folder / "eval/metrics.json").write_text(
-                            self._run(["git", "show", f"{revision}:artifacts/eval/metrics.json"]), encoding="utf-8"
-                        )
+                    self.clone.extract(job, {path: folder / name for path, name in wanted.items()})
             with self.database.open() as db:
                 database.set_job_result(db, job, str(target))
 
-    def _revision(self, job: str) -> str:
-        """The commit of a finished job. Raises ApiError 404."""
-        for line in self._run(["git", "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps"]).splitlines():
-            revision, name = line.split(" ", 1)
-            if name.endswith(f"/{job}"):
-                return revision
-        raise ApiError(404, "unknown_job", f"DVC has no experiment {job}.")
-
-    def _prepare(self, corpus: str) -> None:
-        """Bring the workspace to the project's last commit, and add the corpus to it and to DVC."""
-        if not (self.workspace / ".git").is_dir():
-            shutil.rmtree(self.workspace, ignore_errors=True)
-            with _api_errors():
-                check_queue_path(ROOT, self.workspace)
-                clone_project(ROOT, self.workspace, **_options())
-            self._run(["git", "config", "user.name", "blogtwin"])
-            self._run(["git", "config", "user.email", "blogtwin@localhost"])
-            with _api_errors():
-                add_sharer(share_dvc_settings(ROOT, self.workspace, self.workspace), self.workspace)
-        else:
-            with _api_errors():
-                if not fetch_project(ROOT, self.workspace, **_options()):
-                    raise UserError("Git could not fetch this project's last commit: `git fsck` says what is wrong.")
-            self._run(["git", "reset", "-q", "--hard", "FETCH_HEAD"])
-        if corpus == "sample":
-            return
-        folder = self.workspace / f"data/corpus-{corpus}"
-        if not folder.is_dir():
-            shutil.copytree(self.home / "corpora" / corpus, folder)
-        self._dvc("add", "--quiet", str(folder.relative_to(self.workspace)))
-        self._run(["git", "add", f"data/corpus-{corpus}.dvc"])
-        self._run(["git", "commit", "-q", "--allow-empty", "-m", f"corpus {corpus}"])
+    def extract(self, job: str, folder: Path, paths: list[str]) -> None:
+        """Copy files and folders of a finished job to the same paths in `folder`. Raises ApiError: 404 for a job that
+        DVC has no result of."""
+        with self.lock:
+            self.clone.extract(job, {path: folder / path for path in paths})
 
     def _start_worker(self) -> None:
         """Start DVC's worker, which ends when the queue is empty. It has a session of its own, to outlive this
@@ -262,52 +237,9 @@ class TrainingJobs:
         self.worker = subprocess.Popen(
             command,
             cwd=self.workspace,
-            env=_environment(),
+            env=stage_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-
-    def _dvc(self, *arguments: str, ok: bool = True) -> str:
-        return self._run([*DVC, *arguments], ok=ok)
-
-    def _run(self, command: list[str], ok: bool = True) -> str:
-        """The output of a command. Raises ApiError with its error message when it fails."""
-        with _api_errors():
-            done = subprocess.run(command, cwd=self.workspace, capture_output=True, text=True, check=ok, **_options())
-        return done.stdout
-
-
-@contextlib.contextmanager
-def _api_errors() -> Iterator[None]:
-    """Raises ApiError for what DVC, Git and the project raise; without a commit, with the way out."""
-    try:
-        yield
-    except NoCommit as e:
-        raise ApiError(409, "no_commit", "Jobs train what the project's last commit holds.", str(e)) from None
-    except UserError as e:
-        raise ApiError(409, "dvc_refused", "Jobs can't run here.", str(e)) from None
-    except subprocess.CalledProcessError as e:
-        message = f"DVC or Git failed: {' '.join((e.stderr or e.stdout).split())[-300:]}"
-        hint = "`git status` and `dvc status` in the project say whether both work."
-        raise ApiError(409, "dvc_refused", message, hint) from None
-    except subprocess.TimeoutExpired:
-        message = f"DVC or Git did not finish within {COMMAND_TIMEOUT_SECONDS} seconds."
-        raise ApiError(503, "dvc_busy", message, "Try again later.", 60) from None
-
-
-def _options() -> dict[str, Any]:
-    """How DVC and Git run for the server."""
-    return {"env": _environment(), "stdin": subprocess.DEVNULL, "timeout": COMMAND_TIMEOUT_SECONDS}
-
-
-def _environment() -> dict[str, str]:
-    """The environment of stages: this Python first on PATH, without the server's settings and without secrets, except
-    the hub's token."""
-    keep = {
-        k: v
-        for k, v in os.environ.items()
-        if not k.startswith(("GIT_", "SERVE_", "OMP_")) and (k in HUB_TOKENS or not SECRET.search(k))
-    }
-    return {**keep, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

@@ -20,16 +20,26 @@ from typing import Any
 import yaml
 
 from blogtwin.errors import UserError
-from blogtwin.files import atomic_directory, atomic_path, read_json_object, sha256_file, write_json, write_jsonl
+from blogtwin.files import (
+    atomic_directory,
+    atomic_path,
+    read_json_object,
+    read_jsonl,
+    sha256_file,
+    write_json,
+    write_jsonl,
+)
 from blogtwin.hints import make_command
-from blogtwin.paths import ARTIFACTS_DIR, EVAL_DIR, GGUF_DIR
+from blogtwin.paths import ARTIFACTS_DIR, EVAL_DIR, GGUF_DIR, SPLIT_DIR
 
 TWINS_DIR = ARTIFACTS_DIR / "twins"
 VERSIONS = "versions"
 LIVE_FILE = TWINS_DIR / "live.json"
 GGUF_FILES = ("twin.gguf", "adapter.gguf", "parity.json")
 SCORECARD_FILES = ("metrics.json", "verdict.txt")
-MEASURED_FILE = "samples.jsonl"  # of a version: figures by prompt, without texts; `make pack` leaves it out
+# Of a version, and left out by `make pack`: figures by prompt, without texts; the ids of the posts it was made from.
+MEASURED_FILE = "samples.jsonl"
+POSTS_FILE = "posts.json"
 NEWEST = "newest"
 DIGEST_DIGITS = 12  # of the digest in a version's name, as in its tag in Ollama
 NOT_MEASURED = "not measured"
@@ -212,6 +222,11 @@ def release_held() -> None:
         LIVE_FILE.unlink(missing_ok=True)
 
 
+def live_version() -> Version | None:
+    """The kept version that is live; None where none is, also where the pipeline's own is and was not kept."""
+    return next((version for version in list_versions() if version.live), None)
+
+
 def find_version(asked: str) -> Version:
     """The version that is asked for: by its name, the beginning of its name or of its digest, `newest`, or empty for
     the live one. Raises UserError."""
@@ -241,21 +256,25 @@ def find_version(asked: str) -> Version:
 
 
 def keep_twin(
-    about: dict[str, Any], dvc_cache: Path | None = None, measured: list[dict[str, Any]] | None = None
+    about: dict[str, Any],
+    dvc_cache: Path | None = None,
+    measured: list[dict[str, Any]] | None = None,
+    made_in: Path = Path(),
 ) -> Version:
-    """Keep the pipeline's twin as a version, with its scorecard if that is its own; the version, which may have been
-    kept before.
+    """Keep the twin that a pipeline made as a version, with its scorecard if that is its own; the version, which may
+    have been kept before. `made_in`: the folder of that pipeline, this project's own or what a training job left.
 
     `about` is written to about.json, with date, digests and verdict; `measured` are the figures by prompt, which are
     written where there is a scorecard. The files are hard links to those in DVC's cache, or else in artifacts/gguf, and
     copies only on file systems without links. A version that was kept before is never removed on the way.
     """
-    digest = pipeline_digest()
+    digest = pipeline_digest(made_in)
     before = next((v for v in list_versions() if v.digest == digest and v.name.startswith(f"{VERSIONS}/")), None)
     created = before.about["created"] if before else datetime.now(UTC).isoformat(timespec="seconds")
     folder = before.folder if before else TWINS_DIR / VERSIONS / f"{created[:10]}-{digest[:DIGEST_DIGITS]}"
-    sources = {f"gguf/{name}": GGUF_DIR / name for name in GGUF_FILES if (GGUF_DIR / name).is_file()}
-    sources |= _scorecard(folder)
+    gguf = made_in / GGUF_DIR
+    sources = {f"gguf/{name}": gguf / name for name in GGUF_FILES if (gguf / name).is_file()}
+    sources |= _scorecard(folder, made_in)
     if before and before.about.get("verdict") == _verdict(sources) and (folder / "about.json").is_file():
         return before
     with contextlib.nullcontext(folder) if before else atomic_directory(folder) as place:
@@ -267,6 +286,8 @@ def keep_twin(
                     )
         if measured and "eval/metrics.json" in sources:
             write_jsonl(place / "eval" / MEASURED_FILE, measured)
+        if posts := ids_of_split(made_in):
+            write_json(place / "eval" / POSTS_FILE, {"ids": sorted(posts)})
         files = {Path(name).name: cached_digest(source) for name, source in sources.items()}
         write_json(place / "about.json", {"created": created, **about, "verdict": _verdict(sources), "files": files})
     return next(version for version in list_versions() if version.folder == folder)
@@ -281,9 +302,21 @@ def is_kept() -> bool:
     return any(_json(folder / "about.json").get("verdict") == _verdict(_scorecard(folder)) for folder in folders)
 
 
-def _scorecard(folder: Path) -> dict[str, Path]:
+def ids_of_split(project: Path = Path()) -> set[str]:
+    """The ids of the posts in a project's train, valid and test split; empty before the first training."""
+    files = [project / SPLIT_DIR / f"{name}.jsonl" for name in ("train", "valid", "test")]
+    return {row["post_id"] for file in files if file.is_file() for row in read_jsonl(file)}
+
+
+def known_posts() -> set[str]:
+    """The ids of the posts that the last training of this project, or a kept twin, was made from."""
+    files = (TWINS_DIR / VERSIONS).glob(f"[!.]*/eval/{POSTS_FILE}")
+    return ids_of_split().union(*(_json(file).get("ids", []) for file in files))
+
+
+def _scorecard(folder: Path, made_in: Path = Path()) -> dict[str, Path]:
     """The scorecard of the pipeline's twin, {eval/name: file}: the newest one, or what its version in `folder` has."""
-    found = EVAL_DIR if scorecard_is_of_twin() else folder / "eval"
+    found = made_in / EVAL_DIR if scorecard_is_of_twin(made_in) else folder / "eval"
     return {f"eval/{name}": found / name for name in SCORECARD_FILES if (found / name).is_file()}
 
 
@@ -293,10 +326,10 @@ def _verdict(sources: dict[str, Path]) -> str:
     return file.read_text(encoding="utf-8").partition("\n")[0] if file else ""
 
 
-def scorecard_is_of_twin() -> bool:
+def scorecard_is_of_twin(project: Path = Path()) -> bool:
     """Whether the scorecard in artifacts/eval is that of the twin in artifacts/gguf, as DVC's lock file knows it."""
     try:
-        stages = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
+        stages = yaml.safe_load((project / "dvc.lock").read_text(encoding="utf-8"))["stages"]
         exported = {out["path"]: out["md5"] for out in stages["export_gguf"]["outs"]}[GGUF_DIR.as_posix()]
         scored = {dep["path"]: dep["md5"] for dep in stages["eval"]["deps"]}[GGUF_DIR.as_posix()]
     except (OSError, KeyError, TypeError, yaml.YAMLError):

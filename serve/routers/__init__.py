@@ -13,6 +13,7 @@ from serve.routers import (
     reading,
     rewriting,
     training,
+    watch,
     websockets,
 )
 
@@ -29,6 +30,7 @@ ALL = [
         models,
         comparisons,
         training,
+        watch,
         dashboard,
         health,
         websockets,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from blogtwin.files import read_jsonl, to_jsonl
 from blogtwin.paths import ARTIFACTS_DIR, SPLIT_DIR
 from corpus import dataset_export
-from serve import corpus_upload, database, job_params, streaming
+from serve import corpus_upload, database, job_params, retraining_jobs, streaming
 from serve.app_state import AppState
 from serve.dependencies import CallerDep, RequestIdDep, StateDep
 from serve.errors import ApiError
@@ -73,7 +73,8 @@ class JobRequest(BaseModel):
 
 class Job(BaseModel):
     """`params`: hyper-parameters by dotted name, and whether a scorecard was asked for. `created_at`: seconds since
-    1970. `twin`: the model's name once the job is done, as long as its files are there."""
+    1970. `twin`: the model's name once the job is done, as long as its files are there. `retraining`: whether it trains
+    on the project's own posts; `outcome`: whether its twin went live, and why, or what keeps it from being compared."""
 
     id: str
     corpus: str
@@ -81,6 +82,8 @@ class Job(BaseModel):
     created_at: float
     state: Literal["waiting", "running", "done", "failed", "stopped"]
     twin: str | None
+    retraining: bool
+    outcome: str
 
 
 class Progress(BaseModel):
@@ -131,10 +134,7 @@ async def start_job(asked: JobRequest, state: StateDep, caller: CallerDep) -> Jo
 
     A job has no API keys and calls no remote model: it ignores the instruction model and the judge of params.yaml.
     """
-    if state.settings.workers > 1:
-        raise ApiError(
-            409, "no_training", "A server with several workers does not train.", "Start one with SERVE_WORKERS=1."
-        )
+    refuse_several_workers(state)
     if asked.corpus != "sample" and not (state.settings.home / "corpora" / asked.corpus).is_dir():
         raise ApiError(
             404, "unknown_corpus", f"There is no corpus {asked.corpus}.", "Upload one with POST /api/corpus."
@@ -142,6 +142,14 @@ async def start_job(asked: JobRequest, state: StateDep, caller: CallerDep) -> Jo
     knobs = job_params.validate_params(state.params, asked.base_model, asked.preset, asked.params)
     job = await asyncio.to_thread(state.jobs.submit, caller.name, asked.corpus, knobs, asked.scorecard)
     return await find_job(state, job)
+
+
+def refuse_several_workers(state: AppState) -> None:
+    """Raises ApiError 409 where several processes answer: each would have jobs and looks of its own."""
+    if state.settings.workers > 1:
+        raise ApiError(
+            409, "no_training", "A server with several workers does not train.", "Start one with SERVE_WORKERS=1."
+        )
 
 
 @router.get("/v1/training/jobs")
@@ -163,7 +171,8 @@ async def find_job(state: AppState, job_id: str) -> Job:
 
 
 async def job_view(state: AppState, row: dict, states: dict[str, str]) -> Job:
-    """A job as it is now. The twin of a finished job is published, and a failure is saved.
+    """A job as it is now. The twin of a finished job is published, and a failure is saved. A job on the project's own
+    posts is running until it is settled.
 
     `row` must be read after `states`: to DVC a stopped job has failed, and only its row says that it was stopped.
     """
@@ -171,12 +180,14 @@ async def job_view(state: AppState, row: dict, states: dict[str, str]) -> Job:
     now = states.get(row["id"], "failed")
     if result:
         now = result if result in ("stopped", "failed") else "done"
+    elif now == "done" and row["retraining"]:
+        now = "running"  # `watch_jobs` settles it
     elif now == "done":
         await asyncio.to_thread(state.jobs.publish, row["id"], row["corpus"], row["params"].get("scorecard", True))
     elif now == "failed":
         await state.database.run(database.set_job_result, row["id"], "failed")
-    twin = f"{row['corpus']}/{row['id']}"
-    has_twin = now == "done" and (ARTIFACTS_DIR / "twins" / twin).is_dir()  # `make gc` frees old ones
+    twin = row["retraining"]["version"] if row["retraining"] else f"{row['corpus']}/{row['id']}"
+    has_twin = now == "done" and twin != "" and (ARTIFACTS_DIR / "twins" / twin).is_dir()  # `make gc` frees old ones
     return Job(
         id=row["id"],
         corpus=row["corpus"],
@@ -184,18 +195,31 @@ async def job_view(state: AppState, row: dict, states: dict[str, str]) -> Job:
         created_at=row["created_at"],
         state=now,
         twin=twin if has_twin else None,
+        retraining=row["retraining"] is not None,
+        outcome=row["retraining"]["outcome"] if row["retraining"] else "",
     )
 
 
 async def watch_jobs(state: AppState) -> None:
-    """Every minute, as long as the server lives: publish finished twins, and start a worker for waiting jobs."""
+    """Every minute, as long as the server lives: publish and settle finished twins, and start a worker for waiting
+    jobs."""
     while True:
         try:
             if any(not row["result"] for row in await state.database.run(database.jobs)):
                 await list_jobs(state)
+                await settle_jobs(state)
         except Exception as e:  # DVC, Git or the disk: try again in a minute
             log_event("watching jobs failed", 40, e)
         await asyncio.sleep(WATCH_SECONDS)
+
+
+async def settle_jobs(state: AppState) -> None:
+    """Settle the jobs on this project's own posts that have ended, the oldest first."""
+    states = await asyncio.to_thread(state.jobs.states)
+    for row in reversed(await state.database.run(database.jobs)):
+        of_here = row["retraining"] and row["retraining"]["project"] == state.posts.project
+        if of_here and not row["result"] and states.get(row["id"]) == "done":
+            await asyncio.to_thread(retraining_jobs.settle_job, state.jobs, row["id"])
 
 
 @router.get("/v1/training/jobs/{job_id}")

@@ -57,7 +57,7 @@ def prepare_job(project: Path, home: Path) -> Path:
     code = (
         "import sys; sys.path.insert(0, '.'); from pathlib import Path; from serve.training_jobs import TrainingJobs;"
         f" from serve.errors import ApiError; home = Path({str(home)!r}); jobs = TrainingJobs(home, None)\n"
-        "try: jobs._prepare('sample')\n"
+        "try: jobs.clone.prepare()\n"
         "except ApiError as e: sys.exit(f'{e.code}: {e.message} {e.hint}')"
     )
     home.mkdir(exist_ok=True)

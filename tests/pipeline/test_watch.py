@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from serve.retraining import Watch, run_dvc_here
+from serve.retraining import Watch, run_dvc_quietly
 from tests.support.workspace import make_workspace, sh, short_suites, with_tiny
 
 SMALL = (
@@ -34,7 +34,7 @@ def test_new_files_of_a_folder_are_counted(workspace, tmp_path, capsys):
     posts.mkdir()
     for number in range(4):
         (posts / f"{number}.md").write_text(text(number))
-    watch = Watch(str(posts), run_dvc_here)
+    watch = Watch(str(posts), run_dvc_quietly)
     assert str(watch.look()) == "4 new posts; the twin is 4 posts behind"
     assert str(watch.look()) == "no new posts; the twin is 4 posts behind"
     (posts / "late.md").write_text(text(9))
@@ -63,7 +63,7 @@ def test_a_feed_that_forgets_old_posts_takes_none_away(workspace):
     server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        watch = Watch(f"http://127.0.0.1:{server.server_port}/feed", run_dvc_here)
+        watch = Watch(f"http://127.0.0.1:{server.server_port}/feed", run_dvc_quietly)
         assert str(watch.look()) == "3 new posts; the twin is 3 posts behind"
         feed["posts"] = [3, 4]
         assert str(watch.look()) == "1 new post; the twin is 4 posts behind"

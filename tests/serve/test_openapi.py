@@ -27,6 +27,7 @@ COUNTED = re.compile(r'^blogtwin_requests_total\{.*status="(\d+)"\} (\S+)$', re.
 JOBS = (  # a right request would train: those are for test_training_api.py and test_training_jobs.py
     "/api/v1/training/jobs"
 )
+WATCH = "/api/v1/watch"  # a right request would copy a folder of this machine
 DRAFTS = "/api/draft"  # a right request would search for minutes: those are for test_drafting.py
 
 
@@ -45,11 +46,12 @@ def server(tmp_path_factory):
 @pytest.mark.parametrize(
     "asked",
     [
-        ["--exclude-path", JOBS, "--exclude-path", DRAFTS],
+        [option for path in (JOBS, WATCH, DRAFTS) for option in ("--exclude-path", path)],
         ["--include-path", JOBS, "--mode", "negative"],
+        ["--include-path", WATCH, "--mode", "negative"],
         ["--include-path", DRAFTS, "--mode", "negative"],
     ],
-    ids=["everything", "wrong jobs", "wrong drafts"],
+    ids=["everything", "wrong jobs", "wrong watches", "wrong drafts"],
 )
 def test_no_request_breaks_the_server_or_gets_an_answer_the_schema_does_not_know(server, tmp_path, asked):
     command = [

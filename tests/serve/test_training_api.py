@@ -292,7 +292,7 @@ def test_a_job_has_no_keys_of_other_services(tmp_path, monkeypatch):
         monkeypatch.setenv(name, "private")
     jobs = training_jobs.TrainingJobs(tmp_path, None)
     jobs.workspace.mkdir(parents=True, exist_ok=True)
-    seen = json.loads(jobs._run([sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"]))
+    seen = json.loads(jobs.clone.run([sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"]))
     assert {name for name, value in seen.items() if value == "private"} == {
         "HF_TOKEN",
         "TOKENIZERS_PARALLELISM",

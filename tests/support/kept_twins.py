@@ -5,9 +5,12 @@ import zipfile
 from pathlib import Path
 
 import gguf
+import yaml
 
-from blogtwin.files import write_json
-from blogtwin.twins.store import Version, keep_twin
+from blogtwin.files import write_json, write_jsonl
+from blogtwin.twins.store import Version, keep_twin, pipeline_digest
+from eval.compare_runs import load_samples, measured_samples
+from eval.verdict import GATES
 from tests.support.workspace import ROOT
 
 SETTINGS = {"template": "{{ .Prompt }}", "system": "You write.", "parameters": {"stop": ["x"], "temperature": 0.9}}
@@ -28,6 +31,24 @@ def write_twin(folder: Path, mark: str) -> None:
         writer.close()
         path.replace(folder / f"artifacts/gguf/{name}")
     write_json(folder / "artifacts/gguf/parity.json", {"quantization": "q8_0", "mark": mark})
+
+
+def write_scorecard(folder: Path, bits: float) -> None:
+    """artifacts/eval as stage 07 leaves it, of the twin in artifacts/gguf."""
+    scorecard = folder / "artifacts/eval"
+    write_json(scorecard / "metrics.json", {"twin": {"verdict": dict.fromkeys(GATES, 1)}})
+    (scorecard / "verdict.txt").write_text(f"Style {bits}.\n")
+    rows = [{"id": f"p{n}", "twin": {"bits_per_byte": bits + n / 10 + n % 3 / 1000}} for n in range(8)]
+    write_jsonl(scorecard / "samples.jsonl", rows)
+    same = [{"path": "artifacts/gguf", "md5": pipeline_digest(folder)}]
+    stages = {"export_gguf": {"outs": same}, "eval": {"deps": same}}
+    (folder / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
+
+
+def keep_as_pipeline_does(params, made_in: Path = Path()) -> Version:
+    """What serve.kept_twins.keep does, without the base model, which these twins lack."""
+    samples = load_samples(str(made_in / "artifacts/eval/samples.jsonl"))
+    return keep_twin({**ABOUT, "posts": 40}, None, measured_samples(samples), made_in)
 
 
 def keep(mark: str, created: str) -> Version:

@@ -7,28 +7,14 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 from blogtwin.config import load_params
 from blogtwin.errors import UserError
-from blogtwin.files import write_json, write_jsonl
 from blogtwin.twins import store
-from eval.verdict import GATES
 from serve import kept_twins, retraining
-from tests.support.kept_twins import ABOUT, write_twin
+from tests.support.kept_twins import keep_as_pipeline_does, write_scorecard, write_twin
 
 pytestmark = pytest.mark.usefixtures("project")
-
-
-def write_scorecard(bits: float) -> None:
-    """artifacts/eval as stage 07 leaves it, of the twin in artifacts/gguf."""
-    write_json(Path("artifacts/eval/metrics.json"), {"twin": {"verdict": dict.fromkeys(GATES, 1)}})
-    Path("artifacts/eval/verdict.txt").write_text(f"Style {bits}.\n")
-    rows = [{"id": f"p{n}", "twin": {"bits_per_byte": bits + n / 10 + n % 3 / 1000}} for n in range(8)]
-    write_jsonl(Path("artifacts/eval/samples.jsonl"), rows)
-    same = [{"path": "artifacts/gguf", "md5": store.pipeline_digest()}]
-    stages = {"export_gguf": {"outs": same}, "eval": {"deps": same}}
-    Path("dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
 
 
 class Pipeline:
@@ -49,18 +35,12 @@ class Pipeline:
         write_twin(Path(), self.mark)
         self.look()
         if not self.status:
-            write_scorecard(self.bits)
+            write_scorecard(Path(), self.bits)
         self.look()
         return self.status
 
     def look(self) -> None:
         self.seen.append(store.live_name())
-
-
-def keep_as_pipeline_does(params) -> None:
-    """What kept_twins.keep does, without the base model, which these twins lack."""
-    samples = kept_twins.load_samples("artifacts/eval/samples.jsonl")
-    store.keep_twin({**ABOUT, "posts": 40}, None, kept_twins.measured_samples(samples))
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +61,7 @@ def digests() -> set[str]:
 def first() -> str:
     """The name of a twin that is live."""
     write_twin(Path(), "first")
-    write_scorecard(1.5)
+    write_scorecard(Path(), 1.5)
     keep_as_pipeline_does(None)
     return store.live_name()
 
@@ -124,7 +104,7 @@ def test_make_all_gets_its_twin_and_is_told_that_it_is_worse(first, capsys, monk
     monkeypatch.setattr(kept_twins, "keep", keep_as_pipeline_does)
     store.hold_live(store.list_versions()[0])
     write_twin(Path(), "second")
-    write_scorecard(1.6)
+    write_scorecard(Path(), 1.6)
     assert store.live_name() == first
     kept_twins.keep_and_compare(load_params())
     assert store.live_name() != first

@@ -1,10 +1,11 @@
-/** Posts in, a twin out: upload, and training jobs. */
+/** Posts in, a twin out: new posts, upload, and training jobs. */
 import { useCallback, useState } from "react";
 import { api, unwrap } from "../api/client";
 import { useAbortable, useQuery } from "../lib/hooks";
 import { Button } from "./Button";
 import { ErrorAlert } from "./ErrorAlert";
 import { FIELD_CLASS, Field } from "./Field";
+import { NewPosts } from "./NewPosts";
 import { TrainingJob } from "./TrainingJob";
 import { UploadForm } from "./UploadForm";
 
@@ -37,36 +38,39 @@ export function Training({ onTwin }: { onTwin: () => void }) {
     setCorpus(name);
   };
   return (
-    <section aria-label="Training" className="flex flex-col gap-4">
-      <h2 className="font-serif text-2xl">Train a twin</h2>
-      <UploadForm formats={corpora.data?.formats ?? []} onUploaded={onUploaded} />
-      <div className="flex flex-wrap items-end gap-3">
-        <Field label="Posts">
-          <select className={FIELD_CLASS} value={corpus} onChange={(e) => setCorpus(e.target.value)}>
-            {(corpora.data?.corpora ?? ["sample"]).map((name) => (
-              <option key={name}>{name}</option>
-            ))}
-          </select>
-        </Field>
-        <Field label="Training time">
-          <select className={FIELD_CLASS} value={preset} onChange={(e) => setPreset(e.target.value)}>
-            {PRESETS.map(({ name, label }) => (
-              <option key={name} value={name}>
-                {label}
-              </option>
-            ))}
-          </select>
-        </Field>
-        <Button variant="main" disabled={busy} onClick={start}>
-          {busy ? "Queueing…" : "Start"}
-        </Button>
-      </div>
-      <ErrorAlert error={error ?? jobs.error ?? corpora.error} />
-      <ul className="flex flex-col gap-4">
-        {jobs.data?.jobs.map((job) => (
-          <TrainingJob key={job.id} job={job} onEnd={onJobEnd} />
-        ))}
-      </ul>
-    </section>
+    <>
+      <NewPosts onQueued={reloadJobs} onSettled={onJobEnd} />
+      <section aria-label="Training" className="flex flex-col gap-4">
+        <h2 className="font-serif text-2xl">Train a twin</h2>
+        <UploadForm formats={corpora.data?.formats ?? []} onUploaded={onUploaded} />
+        <div className="flex flex-wrap items-end gap-3">
+          <Field label="Posts">
+            <select className={FIELD_CLASS} value={corpus} onChange={(e) => setCorpus(e.target.value)}>
+              {(corpora.data?.corpora ?? ["sample"]).map((name) => (
+                <option key={name}>{name}</option>
+              ))}
+            </select>
+          </Field>
+          <Field label="Training time">
+            <select className={FIELD_CLASS} value={preset} onChange={(e) => setPreset(e.target.value)}>
+              {PRESETS.map(({ name, label }) => (
+                <option key={name} value={name}>
+                  {label}
+                </option>
+              ))}
+            </select>
+          </Field>
+          <Button variant="main" disabled={busy} onClick={start}>
+            {busy ? "Queueing…" : "Start"}
+          </Button>
+        </div>
+        <ErrorAlert error={error ?? jobs.error ?? corpora.error} />
+        <ul className="flex flex-col gap-4">
+          {jobs.data?.jobs.map((job) => (
+            <TrainingJob key={job.id} job={job} onEnd={onJobEnd} />
+          ))}
+        </ul>
+      </section>
+    </>
   );
 }

@@ -2,7 +2,16 @@ import { act, render } from "@testing-library/react";
 import { expect, test, vi } from "vitest";
 import { TrainingJob } from "./TrainingJob";
 
-const JOB = { id: "job-1", corpus: "sample", params: {}, created_at: 1e9, state: "running" as const, twin: null };
+const JOB = {
+  id: "job-1",
+  corpus: "sample",
+  params: {},
+  created_at: 1e9,
+  state: "running" as const,
+  twin: null,
+  retraining: false,
+  outcome: "",
+};
 const wait = (ms: number) => act(() => new Promise((done) => setTimeout(done, ms)));
 
 test("a running job shows its loss and the time left; one that ended, how it ended", async () => {

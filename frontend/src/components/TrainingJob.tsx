@@ -33,7 +33,8 @@ export function TrainingJob({ job, onEnd }: { job: Job; onEnd: () => void }) {
           setProgress(data);
           setPoints((before) => addPoint(before, data));
         } else if (name === "job") {
-          if (data.twin) await loadModel(data.twin).catch((e) => setActionError(toApiError(e)));
+          // what trained on the blog's own posts is live, or stays in the store of versions
+          if (data.twin && !data.retraining) await loadModel(data.twin).catch((e) => setActionError(toApiError(e)));
           onEnd();
         }
       }
@@ -55,7 +56,7 @@ export function TrainingJob({ job, onEnd }: { job: Job; onEnd: () => void }) {
         <strong className="font-medium">{job.corpus}</strong>
         <span className="text-muted">{new Date(job.created_at * 1000).toLocaleString()}</span>
         <span>{isActive && progress ? describeProgress(progress, points) : job.state}</span>
-        {job.twin && (
+        {job.twin && !job.retraining && (
           <span>
             available as the model <strong className="font-medium">{job.twin}</strong>
           </span>
@@ -66,6 +67,7 @@ export function TrainingJob({ job, onEnd }: { job: Job; onEnd: () => void }) {
           </Button>
         )}
       </div>
+      {job.outcome && <p>{job.outcome}</p>}
       <ErrorAlert error={actionError ?? error} />
       {job.state === "failed" && (
         <p className="text-bad">

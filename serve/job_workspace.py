@@ -2,6 +2,7 @@
 added, in which DVC queues and runs its stages."""
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -12,15 +13,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from blogtwin.config import Params
 from blogtwin.disk_usage import add_sharer
-from blogtwin.dvc import DVC, check_queue_path, share_dvc_settings
+from blogtwin.dvc import DVC, check_queue_path, dvc_cache_dir, share_dvc_settings
 from blogtwin.errors import UserError
+from blogtwin.files import atomic_open
 from blogtwin.hints import make_command
 from blogtwin.paths import ROOT
 from blogtwin.repository import NoCommit, clone_project, fetch_project
+from blogtwin.twins import store
 from corpus.file_dates import DATES_FILE
 from corpus.import_posts import copy_posts, save_post_dates
+from corpus.split import ASSIGNMENTS_FILE
 from serve.errors import ApiError
 
 # A variable whose name matches holds a secret.
@@ -28,9 +34,13 @@ SECRET = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL
 # Needed for base models that Hugging Face gives only to users who accepted their licence, such as llama3.2.
 HUB_TOKENS = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}
 COMMAND_TIMEOUT_SECONDS = 120  # for one command of DVC or Git
-# What a job on the project's own posts takes from the project as it is, committed or not. With DVC's lock file the
-# stages that nothing changed for are not run again, and posts stay in the split that they were in.
-AS_THEY_ARE = ("params.yaml", "dvc.lock")
+# What a job on the project's own posts takes from the project as it is, committed or not. With DVC's lock file, and
+# what the stages wrote that is not in DVC's cache, the stages that nothing changed for are not run again.
+AS_THEY_ARE = (
+    "params.yaml",
+    "dvc.lock",
+    *(f"artifacts/{stage}/{files}" for stage in ("train", "eval") for files in ("metrics.json", "*.tsv")),
+)
 # Copies of {path: target} in the commit argv[1].
 COPY_FILES = (
     "import json, sys, dvc.api; files = dvc.api.DVCFileSystem('.', rev=sys.argv[1]);"
@@ -71,9 +81,35 @@ class JobWorkspace:
     def add_own_posts(self, places: list[Path]) -> None:
         """Commit the project's parameters and DVC's lock file as they are, and its files and folders `places`. Raises
         ApiError."""
-        for place in (*map(Path, AS_THEY_ARE), *places):
+        pipeline = [file for pattern in AS_THEY_ARE for file in sorted(Path().glob(pattern))]
+        for place in (*pipeline, *places):
             self._copy(place)
+        self._remember(store.known_assignments())
         self._commit("the posts of now")
+
+    def _remember(self, assignments: dict[str, Any]) -> None:
+        """Let DVC find these assignments as what stage split left: in its cache, and in the lock file. Each post stays
+        in its split then, also where only earlier jobs have seen it."""
+        if not assignments:
+            return
+        own = Path(ASSIGNMENTS_FILE)
+        text = json.dumps(assignments, ensure_ascii=False)
+        if own.is_file() and json.loads(own.read_text(encoding="utf-8")) == assignments:
+            text = own.read_text(encoding="utf-8")  # so that the stage is as it was
+        data = text.encode()
+        digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        with _api_errors():
+            cached = dvc_cache_dir(self.folder) / "files/md5" / digest[:2] / digest[2:]
+        if not cached.is_file():
+            with atomic_open(cached, "wb") as file:
+                file.write(data)
+        lock = self.folder / "dvc.lock"
+        stages = yaml.safe_load(lock.read_text(encoding="utf-8")) if lock.is_file() else {"schema": "2.0", "stages": {}}
+        stage = stages["stages"].setdefault("split", {"cmd": "python scripts/03_split.py"})
+        made = {"path": own.as_posix(), "hash": "md5", "md5": digest, "size": len(data)}
+        stage["outs"] = [made, *(out for out in stage.get("outs", []) if out["path"] != made["path"])]
+        lock.write_text(yaml.safe_dump(stages, sort_keys=False), encoding="utf-8")
+        self.run(["git", "add", "-f", "--", lock.name])
 
     def _copy(self, place: Path) -> None:
         """Put a file or folder of the project into the workspace, in place of what is there, and track it."""

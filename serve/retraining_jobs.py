@@ -32,7 +32,7 @@ RESULTS = (
     str(GGUF_DIR),
     *(str(EVAL_DIR / name) for name in (*store.SCORECARD_FILES, store.MEASURED_FILE)),
     str(TRAIN_DIR / "metrics.json"),
-    *(str(SPLIT_DIR / f"{name}.jsonl") for name in ("train", "valid", "test")),
+    str(SPLIT_DIR / store.ASSIGNMENTS_FILE),
 )
 # `make retrain` and what it runs: while it lives, it decides what is live.
 RETRAINING_COMMAND = re.compile(rf"scripts/watch\.py|{STAGE_COMMAND.pattern}")

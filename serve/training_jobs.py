@@ -225,9 +225,8 @@ class TrainingJobs:
 
     def extract(self, job: str, folder: Path, paths: list[str]) -> None:
         """Copy files and folders of a finished job to the same paths in `folder`. Raises ApiError: 404 for a job that
-        DVC has no result of."""
-        with self.lock:
-            self.clone.extract(job, {path: folder / path for path in paths})
+        DVC has no result of. It only reads a commit, so that nobody who asks for the jobs waits for it."""
+        self.clone.extract(job, {path: folder / path for path in paths})
 
     def _start_worker(self) -> None:
         """Start DVC's worker, which ends when the queue is empty. It has a session of its own, to outlive this

@@ -37,9 +37,9 @@ VERSIONS = "versions"
 LIVE_FILE = TWINS_DIR / "live.json"
 GGUF_FILES = ("twin.gguf", "adapter.gguf", "parity.json")
 SCORECARD_FILES = ("metrics.json", "verdict.txt")
-# Of a version, and left out by `make pack`: figures by prompt, without texts; the ids of the posts it was made from.
+# Of a version, and left out by `make pack`: figures by prompt, without texts; in which split its posts were, by id.
 MEASURED_FILE = "samples.jsonl"
-POSTS_FILE = "posts.json"
+ASSIGNMENTS_FILE = "assignments.json"
 NEWEST = "newest"
 DIGEST_DIGITS = 12  # of the digest in a version's name, as in its tag in Ollama
 NOT_MEASURED = "not measured"
@@ -286,8 +286,8 @@ def keep_twin(
                     )
         if measured and "eval/metrics.json" in sources:
             write_jsonl(place / "eval" / MEASURED_FILE, measured)
-        if posts := ids_of_split(made_in):
-            write_json(place / "eval" / POSTS_FILE, {"ids": sorted(posts)})
+        if assignments := _json(made_in / SPLIT_DIR / ASSIGNMENTS_FILE):
+            write_json(place / "eval" / ASSIGNMENTS_FILE, assignments)
         files = {Path(name).name: cached_digest(source) for name, source in sources.items()}
         write_json(place / "about.json", {"created": created, **about, "verdict": _verdict(sources), "files": files})
     return next(version for version in list_versions() if version.folder == folder)
@@ -302,16 +302,24 @@ def is_kept() -> bool:
     return any(_json(folder / "about.json").get("verdict") == _verdict(_scorecard(folder)) for folder in folders)
 
 
-def ids_of_split(project: Path = Path()) -> set[str]:
-    """The ids of the posts in a project's train, valid and test split; empty before the first training."""
-    files = [project / SPLIT_DIR / f"{name}.jsonl" for name in ("train", "valid", "test")]
-    return {row["post_id"] for file in files if file.is_file() for row in read_jsonl(file)}
-
-
 def known_posts() -> set[str]:
-    """The ids of the posts that the last training of this project, or a kept twin, was made from."""
-    files = (TWINS_DIR / VERSIONS).glob(f"[!.]*/eval/{POSTS_FILE}")
-    return ids_of_split().union(*(_json(file).get("ids", []) for file in files))
+    """The ids of the posts that a training of this project, or a kept twin, was made from."""
+    files = [SPLIT_DIR / f"{name}.jsonl" for name in ("train", "valid", "test")]
+    ids = {row["post_id"] for file in files if file.is_file() for row in read_jsonl(file)}
+    return ids.union(*(entry["posts"] for entry in known_assignments().values()))
+
+
+def known_assignments() -> dict[str, dict[str, dict[str, str]]]:
+    """In which split each post is, as assignments.json has it (corpus/split.py): that of this project, and what
+    trainings elsewhere, of which there are versions, assigned besides."""
+    versions = sorted(list_versions(), key=lambda version: version.about["created"])
+    files = [version.folder / "eval" / ASSIGNMENTS_FILE for version in versions]
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for file in (*files, SPLIT_DIR / ASSIGNMENTS_FILE):
+        for settings, entry in _json(file).items():
+            for kind, values in entry.items():
+                found.setdefault(settings, {"posts": {}, "where": {}}).setdefault(kind, {}).update(values)
+    return found
 
 
 def _scorecard(folder: Path, made_in: Path = Path()) -> dict[str, Path]:

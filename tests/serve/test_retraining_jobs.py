@@ -1,20 +1,28 @@
 """New posts by themselves, for real: the API looks for them, DVC's queue trains on them, and the server settles which
 twin is live, also when it was killed meanwhile."""
 
+import json
 import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from blogtwin.config import load_params
+from blogtwin.edit_params import set_params
+from blogtwin.files import write_json
+from corpus.ingest import ingest_folder
+from corpus.split import assignments_key
+from tests.support.kept_twins import keep
 from tests.support.server_process import Server, of
 from tests.support.workspace import commit_all, environment, make_workspace, short_suites, with_tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.nightly, pytest.mark.dvc, pytest.mark.model]
 SMALL = (
     "train.max_steps=2 train.max_length=256 train.learning_rate=2e-2 export.quantization=f16 export.parity_prompts=1"
-    " export.parity_tokens=30 eval.num_prompts=3 eval.max_tokens=40 eval.max_scored_tokens=32"
+    " export.parity_tokens=30 eval.num_prompts=2 eval.max_tokens=16 eval.max_scored_tokens=32"
 )
 
 
@@ -36,6 +44,40 @@ def project(tmp_path, tiny_root):
     yield folder
     for process in of(tmp_path):
         process.kill()
+
+
+SPLIT_AS_A_JOB = """
+import sys; sys.path.insert(0, ".")
+from pathlib import Path
+from blogtwin.config import load_params
+from serve.job_workspace import JobWorkspace, own_places
+workspace = JobWorkspace(Path(sys.argv[1]))
+workspace.prepare()
+workspace.add_own_posts(own_places(load_params()))
+workspace.dvc("exp", "run", "--temp", "--name", "job-x", "split")
+workspace.extract("job-x", {"data/split/assignments.json": Path(sys.argv[2])})
+"""
+
+
+def test_a_post_stays_in_the_split_that_an_earlier_job_put_it_in(project, tmp_path, monkeypatch):
+    """Of which the project's own stages know nothing; posts of which nobody knows are split."""
+    monkeypatch.chdir(project)
+    (tmp_path / "posts").rename("data/blog")
+    set_params(Path("params.yaml"), {"ingest.source": "data/blog"})
+    params = load_params()
+    posts = ingest_folder(Path("data/blog"), params.ingest.min_words, 1e6, "", "user", ["post"])[0]
+    ids = [post["id"] for post in posts]
+    known = dict(zip(ids[:8], ["train", "test", "valid", "train", "test", "train", "train", "train"], strict=True))
+    version = keep("earlier", "2026-01-01")
+    settings = assignments_key("data/blog", params.split)
+    write_json(version.folder / "eval/assignments.json", {settings: {"posts": known, "where": {}}})
+    found = tmp_path / "assignments.json"
+    command = [sys.executable, "-c", SPLIT_AS_A_JOB, str(tmp_path / "home/workspace"), str(found)]
+    (tmp_path / "home").mkdir()
+    done = subprocess.run(command, cwd=project, env=environment(project), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    after = json.loads(found.read_text())[settings]["posts"]
+    assert {post: after[post] for post in known} == known and set(after) == set(ids)
 
 
 def watching(server, until, seconds: int = 300) -> dict:
@@ -63,6 +105,7 @@ def live(project) -> str:
 @pytest.mark.timeout(2400)
 def test_posts_are_found_and_trained_on_and_the_better_twin_is_live(project, tmp_path):
     server = Server(project, tmp_path / "home").ready()
+    server.http.timeout = 600  # DVC is asked, and a busy machine takes its time
     asked = {"on": True, "source": str(tmp_path / "posts"), "minutes": 600}
     assert server.http.put("/api/v1/watch", json=asked).json()["source"] == asked["source"]
     found = watching(server, lambda state: state["looked_at"])
@@ -86,6 +129,7 @@ def test_posts_are_found_and_trained_on_and_the_better_twin_is_live(project, tmp
     assert live(project) == first["twin"]
 
     server = Server(project, tmp_path / "home").ready()
+    server.http.timeout = 600
     try:
         second = settled(server)
         state = server.http.get("/api/v1/watch").json()

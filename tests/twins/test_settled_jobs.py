@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from blogtwin.files import write_jsonl
+from blogtwin.files import write_json
 from blogtwin.twins import store
 from serve import database, retraining_jobs
 from serve.training_jobs import TrainingJobs
@@ -25,7 +25,9 @@ class FinishedJobs(TrainingJobs):
         write_twin(folder, mark)
         write_scorecard(folder, bits)
         write_params(folder)
-        write_jsonl(folder / "data/split/train.jsonl", [{"post_id": f"post-{mark}"}])
+        write_json(
+            folder / "data/split/assignments.json", {"settings": {"posts": {f"post-{mark}": "train"}, "where": {}}}
+        )
 
 
 @pytest.fixture

@@ -17,15 +17,11 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     from blogtwin.config import load_params
     from blogtwin.models.registry import resolve_base
-    from blogtwin.twins.store import list_versions
     from serve import vllm_config
     from serve.settings import Settings
 
     base = resolve_base(load_params().train.base)
     adapters, left_out = vllm_config.write_config(base, Settings().context)
-    kept = len(list_versions())
-    if kept:
-        left_out.append(f"{kept} kept twin{'s' if kept > 1 else ''}: GGUF files, and vLLM takes PEFT adapters")
     echo(f"wrote {vllm_config.FOLDER}/serve.sh: {base.name} with {', '.join(one.name for one in adapters)}")
     for reason in left_out:
         echo(f"  left out: {reason}")

@@ -1,10 +1,12 @@
 """How vLLM serves one base with a LoRA adapter for each author, and our server in front of it (`make serve-config`).
 
-vLLM takes PEFT adapters. This project's own and those of authors/NAME are ones; a kept twin holds GGUF files alone.
+vLLM takes PEFT adapters. This project's own and those of authors/NAME are ones; a kept twin's is made of its
+adapter.gguf, number for number.
 """
 
 import json
 import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,11 @@ from blogtwin.files import atomic_path, read_json_object
 from blogtwin.hints import make_command
 from blogtwin.models.registry import BaseModelFiles
 from blogtwin.paths import ADAPTER_DIR, ADAPTER_WEIGHTS, ARTIFACTS_DIR, AUTHORS_DIR
+from blogtwin.twins.store import gguf_strings, list_versions, live_choice
 from serve.catalog import BASE, TWIN
 
 FOLDER = ARTIFACTS_DIR / "vllm"
+KEPT_DIR = FOLDER / "adapters"  # of kept twins
 PORT = 8001
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # that --max-lora-rank takes (vllm/config/lora.py)
 MAX_IN_BATCH = 16  # adapters in one batch: each takes its rank's share of the GPU's memory from the start
@@ -33,10 +37,12 @@ class Adapter:
 
 
 def find_adapters(base: BaseModelFiles) -> tuple[list[Adapter], list[str]]:
-    """(adapters of this project and its authors on the base, why others are left out)."""
-    places = {TWIN: ADAPTER_DIR}
-    places |= {folder.name: folder / ADAPTER_DIR for folder in sorted(AUTHORS_DIR.glob("[!.]*")) if folder.is_dir()}
-    found, left_out = [], []
+    """(adapters of this project, its authors and its kept twins on the base, why others are left out). `finetuned` is
+    the live twin."""
+    authors = {folder.name: folder / ADAPTER_DIR for folder in sorted(AUTHORS_DIR.glob("[!.]*")) if folder.is_dir()}
+    kept, left_out = kept_adapters(base)
+    found = [adapter for adapter in kept if adapter.name == TWIN]
+    places = authors if live_choice() else {TWIN: ADAPTER_DIR, **authors}
     for name, folder in places.items():
         config = read_json_object(folder / "adapter_config.json")
         if config is None or not (folder / ADAPTER_WEIGHTS).is_file():
@@ -47,6 +53,32 @@ def find_adapters(base: BaseModelFiles) -> tuple[list[Adapter], list[str]]:
             left_out.append(f"{name} was trained on {trained.get('name', 'an unnamed base')}, not on {base.name}")
             continue
         found.append(Adapter(name, folder.absolute(), int(config["r"])))
+    return found + [adapter for adapter in kept if adapter.name != TWIN], left_out
+
+
+def kept_adapters(base: BaseModelFiles) -> tuple[list[Adapter], list[str]]:
+    """(adapters of the kept twins on the base, as PEFT stores them, in KEPT_DIR; why others are left out). Where a
+    version was chosen to be live, it is `finetuned`; where the pipeline's own is, its version is not there twice."""
+    from blogtwin.models.gguf_to_peft import write_peft_adapter
+
+    shutil.rmtree(KEPT_DIR, ignore_errors=True)
+    found, left_out = [], []
+    chosen = live_choice()
+    for version in list_versions():
+        adapter = version.gguf / "adapter.gguf"
+        if version.live and not chosen:
+            continue
+        if not adapter.is_file():
+            left_out.append(f"{version.name} has no adapter.gguf")
+            continue
+        header = gguf_strings(adapter)
+        if header.get("blogtwin.base_digest") != base.digest:
+            trained_on = header.get("general.base_model.0.name", "an unnamed base")
+            left_out.append(f"{version.name} was trained on {trained_on}, not on {base.name}")
+            continue
+        folder = KEPT_DIR / version.name.replace("/", "-")
+        rank = write_peft_adapter(adapter, base, folder)
+        found.append(Adapter(TWIN if version.live else version.name, folder.absolute(), rank))
     return found, left_out
 
 

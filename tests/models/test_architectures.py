@@ -11,8 +11,9 @@ import torch
 from blogtwin.inference import ollama, parity, upstream_server
 from blogtwin.models import chat, hf_to_gguf, registry
 from blogtwin.models.gguf_export import write_lora_gguf, write_merged_gguf
+from blogtwin.models.gguf_to_peft import write_peft_adapter
 from blogtwin.models.llama_cpp import LlamaModel
-from tests.support.adapters import EXAMPLES, SYSTEM
+from tests.support.adapters import EXAMPLES, SYSTEM, check_same_adapter
 from tests.support.families import FAMILIES, phi3s, write_family
 from tests.support.ollama_server import render
 from tests.support.training_jobs import example, job, settings
@@ -123,6 +124,8 @@ def test_a_family_is_trained_exported_and_the_same_on_both_sides(kind, repositor
         made.gguf, work.output_dir, tmp_path / "twin.gguf", "f16", made.tokenizer().chat_template, {"general.name": "t"}
     )
     write_lora_gguf(made.gguf, work.output_dir, tmp_path / "adapter.gguf", {"general.name": "t"})
+    write_peft_adapter(tmp_path / "adapter.gguf", made, tmp_path / "peft")
+    check_same_adapter(work.output_dir, tmp_path / "peft")
     check_prompts(kind, made, tmp_path / "twin.gguf", references)
     learnt = {
         t.name.removesuffix(".lora_b"): np.abs(t.data).max()

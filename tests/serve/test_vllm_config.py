@@ -11,10 +11,13 @@ import pytest
 from dotenv import dotenv_values
 
 from blogtwin.errors import UserError
+from blogtwin.models.gguf_export import write_lora_gguf
 from blogtwin.models.registry import BaseModelFiles
+from blogtwin.twins import store
 from serve import catalog, vllm_config
 from serve.settings import Settings
 from tests.support import vllm_flags
+from tests.support.kept_twins import ABOUT, keep, write_twin
 from tests.support.workspace import ROOT
 
 KNOWN = json.loads(vllm_flags.FILE.read_text(encoding="utf-8"))
@@ -78,6 +81,30 @@ def test_our_server_lists_the_authors_with_the_settings_that_are_written(base, m
         "finetuned": "finetuned",
         "anna": "anna",
     }
+
+
+@pytest.mark.slow
+@pytest.mark.model
+def test_kept_twins_are_served_as_they_were_trained(tiny, tmp_path, monkeypatch):
+    """Each as a PEFT adapter with the numbers of its training; the live one by the name of the live one."""
+    from tests.support.adapters import check_same_adapter, make_adapter  # which import torch
+
+    monkeypatch.chdir(tmp_path)
+    versions = {}
+    for seed in (1, 2):
+        trained = make_adapter(tiny, tmp_path / f"trained-{seed}", seed=seed)
+        write_twin(Path(), str(seed))
+        metadata = {"general.base_model.0.name": tiny.name, "blogtwin.base_digest": tiny.digest}
+        write_lora_gguf(tiny.gguf, trained, Path("artifacts/gguf/adapter.gguf"), metadata)
+        versions[store.keep_twin(ABOUT).name] = trained
+    keep("other", "2026-01-01")  # on another base
+    first, second = versions
+    store.choose_live(store.find_version(first))
+    adapters, left_out = vllm_config.write_config(tiny, 2048)
+    assert {one.name: one.rank for one in adapters} == {"finetuned": 4, second: 4}
+    assert [reason.partition(" was ")[2] for reason in left_out] == [f"trained on keeper:1, not on {tiny.name}"]
+    for one in adapters:
+        check_same_adapter(versions[first if one.name == "finetuned" else one.name], one.folder)
 
 
 def test_without_an_adapter_nothing_is_written(base):

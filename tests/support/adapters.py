@@ -5,7 +5,9 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import torch
+from safetensors.numpy import load_file
 
 from blogtwin.files import write_jsonl
 from tests.support.workspace import ROOT
@@ -51,3 +53,15 @@ def place_export(made: Path, folder: Path) -> None:
     (folder / "artifacts/gguf").mkdir(parents=True)
     for name in ("twin.gguf", "adapter.gguf"):
         shutil.copy(made / name, folder / "artifacts/gguf")
+
+
+def check_same_adapter(one: Path, other: Path) -> None:
+    """Two PEFT adapters have the same tensors, bit for bit, and the same settings where these change what it does."""
+    weights = [load_file(folder / "adapter_model.safetensors") for folder in (one, other)]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(np.array_equal(weights[0][name].astype(np.float32), weights[1][name]) for name in weights[0])
+    configs = [json.loads((folder / "adapter_config.json").read_text()) for folder in (one, other)]
+    for key in ("peft_type", "task_type", "r", "lora_alpha", "bias"):
+        assert configs[0][key] == configs[1][key], key
+    # "all-linear" and a pattern are spelt out in the other one
+    assert set(configs[1]["target_modules"]) == {name.split(".")[-3] for name in weights[0]}

@@ -105,7 +105,8 @@ class JobWorkspace:
                 file.write(data)
         lock = self.folder / "dvc.lock"
         stages = yaml.safe_load(lock.read_text(encoding="utf-8")) if lock.is_file() else {"schema": "2.0", "stages": {}}
-        stage = stages["stages"].setdefault("split", {"cmd": "python scripts/03_split.py"})
+        pipeline = yaml.safe_load((self.folder / "dvc.yaml").read_text(encoding="utf-8"))
+        stage = stages["stages"].setdefault("split", {"cmd": pipeline["stages"]["split"]["cmd"]})
         made = {"path": own.as_posix(), "hash": "md5", "md5": digest, "size": len(data)}
         stage["outs"] = [made, *(out for out in stage.get("outs", []) if out["path"] != made["path"])]
         lock.write_text(yaml.safe_dump(stages, sort_keys=False), encoding="utf-8")

@@ -102,9 +102,9 @@ def live(project) -> str:
     return f"versions/{name}"
 
 
-@pytest.mark.timeout(2400)
+@pytest.mark.timeout(3600)
 def test_posts_are_found_and_trained_on_and_the_better_twin_is_live(project, tmp_path):
-    server = Server(project, tmp_path / "home").ready()
+    server = Server(project, tmp_path / "home")
     server.http.timeout = 600  # DVC is asked, and a busy machine takes its time
     asked = {"on": True, "source": str(tmp_path / "posts"), "minutes": 600}
     assert server.http.put("/api/v1/watch", json=asked).json()["source"] == asked["source"]
@@ -128,7 +128,7 @@ def test_posts_are_found_and_trained_on_and_the_better_twin_is_live(project, tmp
     server.kill()  # DVC's worker goes on
     assert live(project) == first["twin"]
 
-    server = Server(project, tmp_path / "home").ready()
+    server = Server(project, tmp_path / "home")
     server.http.timeout = 600
     try:
         second = settled(server)

@@ -23,7 +23,7 @@ from blogtwin.files import atomic_open
 from blogtwin.hints import make_command
 from blogtwin.paths import ROOT
 from blogtwin.repository import NoCommit, clone_project, fetch_project
-from blogtwin.twins import store
+from blogtwin.twins.assignments import known_assignments
 from corpus.file_dates import DATES_FILE
 from corpus.import_posts import copy_posts, save_post_dates
 from corpus.split import ASSIGNMENTS_FILE
@@ -84,7 +84,7 @@ class JobWorkspace:
         pipeline = [file for pattern in AS_THEY_ARE for file in sorted(Path().glob(pattern))]
         for place in (*pipeline, *places):
             self._copy(place)
-        self._remember(store.known_assignments())
+        self._remember(known_assignments())
         self._commit("the posts of now")
 
     def _remember(self, assignments: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from blogtwin.files import read_jsonl
 from blogtwin.hints import make_command
 from blogtwin.paths import RAW_DIR
 from blogtwin.twins import store
+from blogtwin.twins.assignments import known_posts
 from blogtwin.twins.live import make_live
 from corpus.import_posts import BLOG_DIR
 from corpus.watch import Fingerprint, bring_posts
@@ -83,7 +84,7 @@ class Watch:
             echo(f"{e} The next look may go better.")
 
     def _count(self) -> Look:
-        posts, known = ids_of_posts(), store.known_posts()
+        posts, known = ids_of_posts(), known_posts()
         new = posts - (known if self.seen is None else self.seen)
         self.seen = posts
         found = Look(len(posts), len(new), len(posts - known))

@@ -20,15 +20,7 @@ from typing import Any
 import yaml
 
 from blogtwin.errors import UserError
-from blogtwin.files import (
-    atomic_directory,
-    atomic_path,
-    read_json_object,
-    read_jsonl,
-    sha256_file,
-    write_json,
-    write_jsonl,
-)
+from blogtwin.files import atomic_directory, atomic_path, read_json_object, sha256_file, write_json, write_jsonl
 from blogtwin.hints import make_command
 from blogtwin.paths import ARTIFACTS_DIR, EVAL_DIR, GGUF_DIR, SPLIT_DIR
 
@@ -300,26 +292,6 @@ def is_kept() -> bool:
         return True
     folders = (TWINS_DIR / VERSIONS).glob(f"[!.]*-{digest[:DIGEST_DIGITS]}")
     return any(_json(folder / "about.json").get("verdict") == _verdict(_scorecard(folder)) for folder in folders)
-
-
-def known_posts() -> set[str]:
-    """The ids of the posts that a training of this project, or a kept twin, was made from."""
-    files = [SPLIT_DIR / f"{name}.jsonl" for name in ("train", "valid", "test")]
-    ids = {row["post_id"] for file in files if file.is_file() for row in read_jsonl(file)}
-    return ids.union(*(entry["posts"] for entry in known_assignments().values()))
-
-
-def known_assignments() -> dict[str, dict[str, dict[str, str]]]:
-    """In which split each post is, as assignments.json has it (corpus/split.py): that of this project, and what
-    trainings elsewhere, of which there are versions, assigned besides."""
-    versions = sorted(list_versions(), key=lambda version: version.about["created"])
-    files = [version.folder / "eval" / ASSIGNMENTS_FILE for version in versions]
-    found: dict[str, dict[str, dict[str, str]]] = {}
-    for file in (*files, SPLIT_DIR / ASSIGNMENTS_FILE):
-        for settings, entry in _json(file).items():
-            for kind, values in entry.items():
-                found.setdefault(settings, {"posts": {}, "where": {}}).setdefault(kind, {}).update(values)
-    return found
 
 
 def _scorecard(folder: Path, made_in: Path = Path()) -> dict[str, Path]:

@@ -8,6 +8,7 @@ DEFAULTS = {
     # No telemetry.
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",  # also in a folder without this project's .dvc/config
     "UNSLOTH_DISABLE_STATISTICS": "1",
     "UNSLOTH_COMPILE_LOCATION": "artifacts/cache/unsloth",  # its default is a folder in the project's root
     "TRL_EXPERIMENTAL_SILENCE": "1",  # no warning that rollout_func, which GRPO uses, is experimental

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from blogtwin.dvc import run_dvc
 from blogtwin.environment import load_env_file
 
 
@@ -56,3 +57,14 @@ def test_load_env_file_without_a_file_or_before_make_setup_changes_nothing(env_f
     load_env_file(tmp_path / "missing")
     monkeypatch.setitem(sys.modules, "dotenv", None)  # not installed
     assert env_file("NAME=x\n") == {}
+
+
+@pytest.mark.slow
+@pytest.mark.dvc
+def test_dvc_reports_nothing_even_where_no_project_tells_it_not_to(tmp_path):
+    """A report that it means to send is first a file in the folder of temporary files."""
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "home").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary"), "HOME": str(tmp_path / "home"), "CI": "1"}
+    assert run_dvc(tmp_path, "status", env=environment).returncode != 0, "there is no project"
+    assert list((tmp_path / "temporary").iterdir()) == []

@@ -5,6 +5,7 @@ training, settles what was left open. Old and new twin are both in the store of 
 """
 
 import contextlib
+import importlib.util
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -153,7 +154,9 @@ def run_dvc_here(*arguments: str) -> int:
 
 
 def run_dvc_quietly(*arguments: str) -> int:
-    """Run DVC in the project without output: 0. Raises UserError: DVC is busy, or the reason why it failed."""
+    """Run DVC in the project without output: 0. Raises UserError: DVC is missing or busy, or why it failed."""
+    if importlib.util.find_spec("dvc") is None:
+        raise UserError("This server has no DVC, as in the container image: look for new posts where the twin is made.")
     done = run_dvc(Path(), *arguments, env=stage_environment())
     if done.returncode == 0:
         return 0

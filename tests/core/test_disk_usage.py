@@ -251,7 +251,8 @@ def project(tmp_path_factory):
     hashes["author"] = posts_hash(folder / "authors/anna")
     code = (
         "import sys; sys.path.insert(0, '.'); from pathlib import Path; from serve.training_jobs import TrainingJobs; "
-        "TrainingJobs(Path(sys.argv[1]), None)._prepare('mine')"
+        "home = Path(sys.argv[1]); clone = TrainingJobs(home, None).clone; clone.prepare(); "
+        "clone.add_corpus('mine', home / 'corpora/mine', Path('data/corpus-mine'))"
     )
     home = folder.parent / "a server's"
     shutil.copytree(posts, home / "corpora/mine")

@@ -18,6 +18,10 @@ SECRET = "a-post-that-nobody-may-see-7261"
 # Packages that the server's modules name and the image leaves out, each with the reason.
 LEFT_OUT = {
     "torch": "prepares a base and embeds texts; both say that it is missing",
+    "dvc": "looks for new posts and trains on them, which the image does not",
+    "scmrepo": "comes with DVC",
+    "ruamel": "changes params.yaml when new posts are looked for",
+    "peft": "checks an export against what was trained",
     "huggingface_hub": "comes with transformers",
     "opentelemetry": "sends traces for those who ask for them",
     "pydantic_core": "comes with pydantic",

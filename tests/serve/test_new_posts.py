@@ -164,3 +164,9 @@ def test_a_stage_that_fails_and_another_command_of_dvc_are_told_in_a_sentence(pr
                 run_dvc_quietly("repro", "slow")
         finally:
             subprocess.run(["kill", "-9", "--", f"-{running.pid}"], check=True)
+
+
+def test_without_dvc_a_look_says_so(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="This server has no DVC"):
+        run_dvc_quietly("repro", "ingest")

@@ -31,7 +31,7 @@ all: setup ## posts → twin, then what came out (BASE=llama3.2:1b, or auto: on 
 	@python scripts/twins.py keep
 	@python scripts/print_summary.py
 
-test: setup lint ## prove it: every test but the nightly ones, with the real base model (13 minutes on two cores)
+test: setup lint ## prove it: every test but the nightly ones, with the real base model (about 20 minutes on two cores)
 	@python -m pytest tests -m "not nightly" -n 3 --dist loadfile --no-loadscope-reorder --durations=40
 
 test-fast: setup ## the quick tests (under a minute)

@@ -87,7 +87,9 @@ def test_the_versions_of_python_are_those_that_are_promised():
 @pytest.mark.nightly
 def test_the_lint_jobs_commands_pass():
     """The recipe of `make lint`, without the installation before it."""
-    recipe = subprocess.run(["make", "-n", "lint"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    recipe = subprocess.run(
+        ["make", "-n", "--no-print-directory", "lint"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     lines = [line for line in recipe.splitlines() if "bootstrap" not in line]
     assert len(lines) == 4
     for line in lines:

@@ -45,7 +45,8 @@ class Look:
 
     def __str__(self) -> str:
         """“3 new posts; the twin is 40 posts behind”."""
-        return f"{_posts(self.new, 'new ')}; the twin is {_posts(self.behind)} behind"
+        known = f"is {_posts(self.behind)} behind" if self.behind else "knows them all"
+        return f"{_posts(self.new, 'new ')}; the twin {known}"
 
 
 def _posts(count: int, kind: str = "") -> str:

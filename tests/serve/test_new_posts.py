@@ -14,7 +14,7 @@ from serve import post_watch
 from serve.database import Database
 from serve.job_workspace import stage_environment
 from serve.post_watch import PostWatch, seconds_to_next
-from serve.retraining import run_dvc_quietly
+from serve.retraining import Look, run_dvc_quietly
 from tests.support.api_client import client
 from tests.support.kept_twins import write_params
 
@@ -170,3 +170,10 @@ def test_without_dvc_a_look_says_so(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="This server has no DVC"):
         run_dvc_quietly("repro", "ingest")
+
+
+def test_a_twin_that_knows_all_posts_is_behind_none():
+    assert [str(Look(5, 0, 0)), str(Look(5, 1, 3))] == [
+        "no new posts; the twin knows them all",
+        "1 new post; the twin is 3 posts behind",
+    ]

@@ -141,6 +141,6 @@ def test_posts_are_found_and_trained_on_and_the_better_twin_is_live(project, tmp
         assert "no held-out posts in common" not in second["outcome"]  # posts stay in their split
         assert live(project) == (second if second["outcome"].startswith(is_new) else first)["twin"]
         server.http.post("/api/v1/watch/look")
-        assert watching(server, lambda state: not state["looking"])["found"].endswith("the twin is no posts behind")
+        assert watching(server, lambda state: not state["looking"])["found"].endswith("the twin knows them all")
     finally:
         server.stop()

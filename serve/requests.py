@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from blogtwin.inference.client import MAX_STYLE_STRENGTH
 from blogtwin.models import chat
+from blogtwin.models.length import MAX_WORDS, MIN_WORDS, TOKENS_PER_WORD, length_request, requested_words
 from corpus.examples import CONTINUE_TEMPLATES, WRITE_TEMPLATES
 from serve.app_state import AppState
 from serve.errors import ApiError
@@ -39,15 +40,26 @@ class PromptRequest(SamplingOptions):
     prompt: Prompt
     input: str = Field("", max_length=200_000)
     task: Literal["ask", "write", "continue"] = "ask"
+    words: int | None = Field(
+        None, ge=MIN_WORDS, le=MAX_WORDS, description="about how many the answer should have; a prompt may also say it"
+    )
     system: str | None = Field(
         None, max_length=4000, description="replaces the system message that the twin was trained with"
     )
 
 
-def resolve_sampling(state: AppState, options: SamplingOptions) -> RequestSampling:
-    """The request's sampling parameters, completed from params.yaml. Raises ApiError 422 for too many tokens."""
+def usual_max_tokens(state: AppState, prompt: str) -> int:
+    """The tokens of an answer for which a request sets no limit: those of params.yaml, or as many as the words need
+    that the prompt asks for."""
+    wanted = round(requested_words(prompt) * TOKENS_PER_WORD)
+    return min(max(state.params.eval.max_tokens, wanted), state.settings.max_tokens)
+
+
+def resolve_sampling(state: AppState, options: SamplingOptions, prompt: str) -> RequestSampling:
+    """The sampling parameters of a request whose last message is `prompt`, completed from params.yaml. Raises ApiError
+    422 for too many tokens."""
     usual, allowed = state.params.eval, state.settings.max_tokens
-    tokens = min(usual.max_tokens, allowed) if options.max_tokens is None else options.max_tokens
+    tokens = usual_max_tokens(state, prompt) if options.max_tokens is None else options.max_tokens
     if tokens > allowed:
         raise ApiError(
             422,
@@ -81,7 +93,12 @@ def build_messages(state: AppState, one: LoadedModel, asked: PromptRequest) -> l
             "input: task is `continue`, and there is no text to continue.",
             "Send the text so far as `input`.",
         )
-    example = {"instruction": phrase.replace("{title}", asked.prompt.strip() or asked.prompt), "input": asked.input}
+    instruction = phrase.replace("{title}", asked.prompt.strip() or asked.prompt)
+    if asked.words:
+        wish = length_request(asked.words)
+        # What is to be continued stands right below “… from here:”.
+        instruction = f"{wish} {instruction}" if asked.task == "continue" else f"{instruction} {wish}"
+    example = {"instruction": instruction, "input": asked.input}
     messages = chat.prompt_messages(example, one.model.system if asked.system is None else asked.system)
     check_prompt_length(state, messages)
     return [m for m in messages if m["content"]]

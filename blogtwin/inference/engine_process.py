@@ -153,10 +153,16 @@ class EngineApp:
         except TemplateError as e:
             raise RequestRefused(f"the chat template refuses these messages: {e}") from None
 
-    def prompt_ids(self, asked: "AnswerRequest", is_chat: bool) -> list[int]:
-        """Token ids of the prompt. Raises RequestRefused where it leaves no room in the context."""
+    def prompt_ids(self, asked: "AnswerRequest", is_chat: bool, words: int) -> list[int]:
+        """Token ids of the prompt, without the wish for `words` words, if there is one. Raises RequestRefused where it
+        leaves no room in the context."""
         if is_chat:
-            ids = self.model.tokenize(self.render([message.as_dict() for message in asked.messages]))
+            from blogtwin.models.length import hide_length_request
+
+            messages = [message.as_dict() for message in asked.messages]
+            if words:
+                messages[-1]["content"] = hide_length_request(messages[-1]["content"])
+            ids = self.model.tokenize(self.render(messages))
         else:
             plain = asked.prompt if isinstance(asked.prompt, str) else "".join(asked.prompt)
             ids = self.model.tokenize(plain, add_special=True)
@@ -174,9 +180,11 @@ class EngineApp:
         from blogtwin.inference.answer_text import AnswerText
         from blogtwin.inference.engine_protocol import AnswerFormat, AnswerRequest
         from blogtwin.models.decoding import Generation
+        from blogtwin.models.length import WordTarget, requested_words
 
         asked = AnswerRequest.model_validate_json(await request.body())
-        prompt = self.prompt_ids(asked, is_chat)
+        words = requested_words(asked.messages[-1].as_dict()["content"]) if is_chat and asked.messages else 0
+        prompt = self.prompt_ids(asked, is_chat, words)
         if asked.style_strength != 1.0 and not self.model.lora:
             raise RequestRefused("this model has no adapter whose strength could be changed")
         generation = Generation(
@@ -186,6 +194,7 @@ class EngineApp:
             strength=asked.style_strength,
             reuse=asked.seed is None,
             num_logprobs=asked.num_logprobs,
+            constraint=WordTarget(self.model, words) if words else None,
         )
         loop, parts = asyncio.get_running_loop(), asyncio.Queue[Any]()
         reply = Reply(

@@ -134,7 +134,7 @@ def save_answer(db: sqlite3.Connection, session: str, text: str, model: str, fin
 
 async def stream_chat(state: AppState, caller: Caller, asked: SessionChatRequest) -> AsyncIterator[Event]:
     """Events session, delta…, answered. When it is cancelled or the engine fails, the partial answer is saved."""
-    one, sampling = state.pool.get(asked.model), requests.resolve_sampling(state, asked)
+    one, sampling = state.pool.get(asked.model), requests.resolve_sampling(state, asked, asked.message)
     requests.check_prompt_length(state, [{"content": asked.message}])
     session, history = await state.database.run(save_question, caller.name, asked, one.model.name)
     chat = truncate_history(

@@ -126,8 +126,9 @@ async def text_for(name: str, topic: dict, fresh: bool, state: AppState, caller:
     if sample and not fresh:
         return sample["text"]
     one, asked = state.pool.get(name), PromptRequest(prompt=topic["prompt"])
+    messages = requests.build_messages(state, one, asked)
     writer = generation.stream_completion(
-        one, requests.build_messages(state, one, asked), requests.resolve_sampling(state, asked)
+        one, messages, requests.resolve_sampling(state, asked, messages[-1]["content"])
     )
     return (
         await collect_final(

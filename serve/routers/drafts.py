@@ -90,7 +90,7 @@ async def plan_outline(state: AppState, asked: DraftRequest, title: str) -> list
     )
     text = ""
     async for event in generation.stream_completion(
-        one, requests.build_messages(state, one, question), requests.resolve_sampling(state, question)
+        one, requests.build_messages(state, one, question), requests.resolve_sampling(state, question, wish)
     ):
         text = event.data.text if event.name == "written" else text
     return parse_headings(text, asked.sections) or [title]
@@ -116,7 +116,7 @@ def section_question(title: str, outline: list[str], number: int, heading: str, 
 async def draft_events(state: AppState, asked: DraftRequest) -> AsyncIterator[Event]:
     """Events outline {title, outline}, then for each section: section {number, heading}, delta…, section_end; at the
     end `draft` {title, text, written_by}: all of it is the model's own."""
-    one, sampling = state.pool.get(asked.model), requests.resolve_sampling(state, asked)
+    one, sampling = state.pool.get(asked.model), requests.resolve_sampling(state, asked, "")
     title = asked.title.strip()
     outline = await plan_outline(state, asked, title)
     yield Event("outline", {"title": title, "outline": outline})

@@ -58,7 +58,8 @@ class CancelResult(BaseModel):
 
 async def stream_answer(state: AppState, one: LoadedModel, asked: PromptRequest) -> AsyncIterator[Event]:
     """Events of one answer: start {model}, delta {text}…, written (a Completion). Raises ApiError."""
-    messages, sampling = requests.build_messages(state, one, asked), requests.resolve_sampling(state, asked)
+    messages = requests.build_messages(state, one, asked)
+    sampling = requests.resolve_sampling(state, asked, messages[-1]["content"])
     begun = False
     async for event in generation.stream_completion(one, messages, sampling):
         if not begun:

@@ -25,7 +25,7 @@ from serve.errors import ApiError
 from serve.logging_setup import log_event
 from serve.model_pool import LoadedModel
 from serve.openai_chunks import Chunk
-from serve.requests import Name, Seed, check_prompt_length
+from serve.requests import Name, Seed, check_prompt_length, usual_max_tokens
 from serve.streaming import (
     Cancelled,
     Event,
@@ -148,16 +148,15 @@ OWN_PARAMETERS = {
 }
 
 
-def request_body(state: AppState, one: LoadedModel, asked: CompletionBase) -> dict:
-    """The engine's request: the client's fields, and params.yaml's sampling parameters for those it left out.
+def request_body(state: AppState, one: LoadedModel, asked: CompletionBase, prompt: str) -> dict:
+    """The engine's request, whose last message is `prompt`: the client's fields, and params.yaml's sampling parameters
+    for those it left out.
 
     Always a stream: an engine notices at once when nobody reads a stream any more, and otherwise only after a second.
     Raises ApiError 422 for more tokens than allowed.
     """
     usual, sent = state.params.eval, asked.model_dump(exclude_none=True, exclude=OWN_PARAMETERS)
-    sent.setdefault(
-        "max_tokens", getattr(asked, "max_completion_tokens", None) or min(usual.max_tokens, state.settings.max_tokens)
-    )
+    sent.setdefault("max_tokens", getattr(asked, "max_completion_tokens", None) or usual_max_tokens(state, prompt))
     if sent["max_tokens"] > state.settings.max_tokens:
         raise ApiError(
             422,
@@ -297,7 +296,8 @@ async def complete(
 ) -> Response | dict:
     """Answer `asked`, with the prompt in the field that `path` has for it. Raises ApiError."""
     one = state.pool.get(asked.model)
-    body = {**request_body(state, one, asked), **prompt}
+    last = prompt["messages"][-1]["content"] if "messages" in prompt else ""
+    body = {**request_body(state, one, asked, last), **prompt}
     if state.settings.log_prompts:
         log_event("prompt", id=request_id, **prompt)
     relay = GenerationStream(

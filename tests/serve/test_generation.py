@@ -78,6 +78,60 @@ def test_a_title_is_asked_for_as_in_training(served):
     assert requests.build_messages(state, one, requests.PromptRequest(prompt=" The ladder", task="write")) == expected
 
 
+@pytest.mark.parametrize("way", ["field", "chat", "openai"])
+def test_an_answer_has_about_the_words_that_were_asked_for(server, way):
+    """By the field, and where the message says it. Left to itself, this model writes 250 words or more."""
+    wish = "Write about the harbour. About 60 words."
+    if way == "field":
+        done = server.http.post(
+            "/api/generate", json={"prompt": "Write about the harbour.", "words": 60, "model": "base", "seed": 3}
+        ).json()
+        text, end = done["text"], done["finish_reason"]
+    elif way == "chat":
+        done = server.http.post("/api/v1/chat/completions", json={"message": wish, "model": "base", "seed": 3}).json()
+        text, end = done["message"]["content"], done["message"]["finish_reason"]
+    else:
+        done, plain = (
+            server.http.post(
+                "/v1/chat/completions",
+                json={"messages": [{"role": "user", "content": said}], "model": "base", "seed": 3, **limit},
+            ).json()
+            for said, limit in ((wish, {}), ("Write about the harbour.", {"max_tokens": 1}))
+        )
+        text, end = done["choices"][0]["message"]["content"], done["choices"][0]["finish_reason"]
+        assert done["usage"]["prompt_tokens"] == plain["usage"]["prompt_tokens"], "the model was shown the wish"
+    assert end == "stop" and 45 <= len(text.split()) <= 90, text
+
+
+def test_a_long_text_gets_the_tokens_that_its_words_need(served):
+    from blogtwin.config import load_params
+    from serve import requests
+
+    settings = Settings(home=served, max_tokens=1500, _env_file=None)
+    state = SimpleNamespace(settings=settings, params=load_params(served / "params.yaml"))
+    usual = state.params.eval.max_tokens
+    asked = requests.PromptRequest(prompt="Rain")
+    assert requests.resolve_sampling(state, asked, "Rain").max_tokens == usual
+    assert requests.resolve_sampling(state, asked, "Rain. About 500 words.").max_tokens > max(usual, 900)
+    assert requests.resolve_sampling(state, asked, "Rain. About 1500 words.").max_tokens == 1500
+    limited = requests.PromptRequest(prompt="Rain", max_tokens=20)
+    assert requests.resolve_sampling(state, limited, "Rain. About 500 words.").max_tokens == 20
+
+
+def test_a_wish_for_words_stands_after_a_title_and_before_a_text_to_be_continued(served):
+    from serve import requests
+
+    state = SimpleNamespace(settings=Settings(home=served, _env_file=None))
+    one = SimpleNamespace(model=SimpleNamespace(system="You write."))
+
+    def said(**asked) -> str:
+        return requests.build_messages(state, one, requests.PromptRequest(words=150, **asked))[-1]["content"]
+
+    assert said(prompt="The ladder", task="write") == "Write a blog post titled “The ladder”. About 150 words."
+    continued = said(prompt="The ladder", task="continue", input="It rained.")
+    assert continued == "About 150 words. Go on with the post “The ladder” from here:\n\nIt rained."
+
+
 def test_both_sides_stream_at_once_and_are_scored(server):
     with server.http.stream(
         "POST", "/api/evaluate", json={"prompt": "Write about the ladder.", "max_tokens": 150, "seed": 2}

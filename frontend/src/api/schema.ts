@@ -1145,6 +1145,11 @@ export interface components {
              */
             task: "ask" | "write" | "continue";
             /**
+             * Words
+             * @description about how many the answer should have; a prompt may also say it
+             */
+            words?: number | null;
+            /**
              * System
              * @description replaces the system message that the twin was trained with
              */
@@ -1596,6 +1601,11 @@ export interface components {
              * @enum {string}
              */
             task: "ask" | "write" | "continue";
+            /**
+             * Words
+             * @description about how many the answer should have; a prompt may also say it
+             */
+            words?: number | null;
             /**
              * System
              * @description replaces the system message that the twin was trained with

@@ -8,6 +8,8 @@ export type Settings = {
   model: string;
   strength: number;
   maxTokens: number | null;
+  /** About how many words an answer should have; 0: any number. */
+  words: number;
   system: string;
   /** How much a draft may say around the notes. */
   room: "tight" | "own" | "roomy";
@@ -21,6 +23,7 @@ const DEFAULTS: Settings = {
   model: "finetuned",
   strength: 1,
   maxTokens: null,
+  words: 0,
   system: "",
   room: "own",
   contentModel: "",

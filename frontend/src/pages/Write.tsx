@@ -5,6 +5,7 @@ import { api, unwrap } from "../api/client";
 import { Button } from "../components/Button";
 import { ChatTurn } from "../components/ChatTurn";
 import { ErrorAlert } from "../components/ErrorAlert";
+import { LengthSelect } from "../components/LengthSelect";
 import { LiveStatus } from "../components/LiveStatus";
 import { ModelSelect } from "../components/ModelSelect";
 import { PromptBox } from "../components/PromptBox";
@@ -13,6 +14,7 @@ import { Suggestions } from "../components/Suggestions";
 import { type Attachment, parseAttachments, serialiseAttachments } from "../lib/attachments";
 import { groupTurns, useChat } from "../lib/chat";
 import { useModels, useQuery, useStickToBottom } from "../lib/hooks";
+import { withLength } from "../lib/length";
 import { navigate, useRoute } from "../lib/router";
 import { samplingParams } from "../lib/sampling";
 import { useSettings } from "../lib/settings";
@@ -43,6 +45,7 @@ export function Write() {
   // biome-ignore lint/correctness/useExhaustiveDependencies: a branch belongs to the conversation it was started in
   useEffect(() => setBranch(undefined), [session]);
 
+  const toMessage = (typed: string) => serialiseAttachments(withLength(typed, settings.words), files);
   const sendMessage = (message: string, from?: Branch) => {
     if (!message.trim() || busy) return;
     setLastMessage(message);
@@ -50,7 +53,7 @@ export function Write() {
     const sampling = { model: model?.name ?? settings.model, ...samplingParams(settings, model) };
     const onAccepted = () => {
       // What was typed meanwhile stays.
-      setText((now) => (message === serialiseAttachments(now, files) ? (from?.draft.text ?? "") : now));
+      setText((now) => (message === toMessage(now) ? (from?.draft.text ?? "") : now));
       setFiles(from?.draft.files ?? []);
       setBranch(undefined);
     };
@@ -85,11 +88,12 @@ export function Write() {
       files={files}
       onFiles={setFiles}
       busy={busy}
-      onSend={() => sendMessage(serialiseAttachments(text, files), branch)}
+      onSend={() => sendMessage(toMessage(text), branch)}
       onStop={stop}
       label={turns.length ? "Reply…" : "What would you like to write?"}
     >
       <ModelSelect models={ready} value={model?.name ?? ""} onChange={(name) => updateSettings({ model: name })} />
+      <LengthSelect value={settings.words} onChange={(words) => updateSettings({ words })} />
       <StrengthSlider model={model} value={settings.strength} onChange={(strength) => updateSettings({ strength })} />
     </PromptBox>
   );

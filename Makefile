@@ -8,7 +8,7 @@ export PYTHONUTF8 := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup all test test-fast test-nightly train eval ollama serve serve-config dev doctor blog exp diff validate-metrics
-.PHONY: twins use watch retrain pack unpack bench bench-data bench-serve soak ladder plots report docs lint lock gc clean
+.PHONY: twins use watch retrain pack unpack bench bench-data bench-serve soak ladder benchmark plots report docs lint lock gc clean
 
 help: ## print this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -99,6 +99,10 @@ soak: setup ## an hour in which everything goes wrong: is what the server acknow
 ladder: setup ## drafts from notes on larger bases, measured: BASES="a b" BLOGS=folder CASES=20 CANDIDATES=12 AGAIN=1
 	@python scripts/ladder.py $(if $(BASES),--bases "$(BASES)") $(if $(BLOGS),--blogs "$(BLOGS)") \
 	    $(if $(CASES),--cases $(CASES)) $(if $(CANDIDATES),--candidates $(CANDIDATES)) $(if $(AGAIN),--again)
+
+benchmark: setup ## twin, prompting, retrieval and verified drafting, like for like: BLOGS=folder BASE=name PARAMS="a.b=1"
+	@python scripts/benchmark.py $(if $(BLOGS),--blogs "$(BLOGS)") $(if $(BASE),--base "$(BASE)") \
+	    $(if $(PARAMS),--params "$(PARAMS)")
 
 doctor: ## what this machine can do, what is missing, and the base model and preset that suit it
 	@python scripts/doctor.py

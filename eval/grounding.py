@@ -35,7 +35,7 @@ NUM_TERMS = 5
 NOTES_PROMPT = augmentation.TEMPLATES["notes"][0]
 CHECKED_KINDS = ("number", "date", "name")
 MEASURES = ("fact_recall", "unsupported_rate", "unsupported_rate_second", "role_accuracy")
-RIVALS = ("base", "five_shot", "swap")
+RIVALS = ("base", "five_shot", "retrieval", "swap")
 
 
 def build_cases(

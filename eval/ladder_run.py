@@ -4,25 +4,18 @@ The projects are those of `make blog AUTHOR=`: authors/ladder-<blog>-<base>. Wha
 keeps the twin, and each draft is written as it is made. So a rung that broke off goes on where it was.
 """
 
-import hashlib
-import os
-import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from blogtwin.author_projects import ensure_project
 from blogtwin.console import echo
 from blogtwin.dvc import DVC, run_git
-from blogtwin.edit_params import set_params
 from blogtwin.errors import UserError
 from blogtwin.paths import ROOT
-from eval.drafting_run import BLOGS_VARIABLE
+from eval.blog_projects import prepare_project, project_name, run_step
 from eval.ladder import SYSTEMS, Row, Rung, add_row, build_row, estimate_seconds, load_rows, row_key
 from eval.note_sets import SAMPLE, list_set_files
 
-MAX_NAME = 41  # characters of an author's name
 ALL_CASES = 1_000_000
 
 
@@ -84,43 +77,20 @@ def climb(rungs: Sequence[Rung], blogs: Path | None, again: bool) -> list[Row]:
 
 def make_row(rung: Rung, blogs: Path | None, command: str) -> Row:
     """Train the rung's twin, let it draft, and put its row together. Raises UserError where a step fails."""
-    project = prepare_project(rung, blogs)
-    run_step(project, blogs, [*DVC, "repro", "export_gguf"])
+    project = prepare_rung(rung, blogs)
+    run_step(project, [*DVC, "repro", "export_gguf"], blogs)
     limit = str(rung.limit or ALL_CASES)
     options = ["--blog", rung.blog, "--limit", limit, "--candidates", str(rung.candidates), "--resume"]
     for system in SYSTEMS:  # in processes of their own, so that each has its own peak of memory
-        run_step(project, blogs, [sys.executable, "scripts/evaluate_drafting.py", *options, "--system", system])
+        run_step(project, [sys.executable, "scripts/evaluate_drafting.py", *options, "--system", system], blogs)
     return build_row(rung, project, command)
 
 
-def prepare_project(rung: Rung, blogs: Path | None) -> Path:
+def prepare_rung(rung: Rung, blogs: Path | None) -> Path:
     """The folder in which the rung's twin is trained, with the blog's posts and the base in its params.yaml."""
-    project = ensure_project(project_name(rung), "blog")
-    if rung.blog != SAMPLE and not (project / "data/blog").is_dir():
-        assert blogs is not None, "list_rungs makes a rung of another blog only where it has a folder"
-        run_step(project, blogs, [sys.executable, "scripts/import_posts.py", str((blogs / rung.blog).resolve())])
     base = Path(rung.base).expanduser()
-    set_params(project / "params.yaml", {"train.base": str(base.resolve()) if base.exists() else rung.base}, quiet=True)
-    return project
-
-
-def project_name(rung: Rung) -> str:
-    """The name of the author's project."""
-    name = "ladder-" + re.sub(r"[^a-z0-9_-]+", "-", f"{rung.blog}-{rung.base_name}".lower()).strip("-")
-    if len(name) <= MAX_NAME:
-        return name
-    return f"{name[: MAX_NAME - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def run_step(project: Path, blogs: Path | None, command: Sequence[str]) -> None:
-    """Run a command in the project's folder; what it prints is shown. Raises UserError when it fails."""
-    # The stages call `python`: it must be this one.
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    if blogs:
-        environment[BLOGS_VARIABLE] = str(blogs.resolve())
-    if subprocess.run(command, cwd=project, env=environment).returncode != 0:
-        said = " ".join("python" if part == sys.executable else part for part in command[:4])
-        raise UserError(f"`{said}` failed in {project}; what it printed is above.")
+    params = {"train.base": str(base.resolve()) if base.exists() else rung.base}
+    return prepare_project(project_name("ladder", rung.blog, rung.base_name), rung.blog, blogs, params)
 
 
 def _time_left(rungs: Sequence[Rung], rows: Sequence[Row]) -> str:

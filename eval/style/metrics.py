@@ -15,7 +15,7 @@ from eval.style.sentences import telling_sentences
 
 TOPIC_FAMILY = "topic"  # content words only: an alarm beside the verdict's two verifiers, never part of it
 NEAREST_THRESHOLD = 0.5  # S from which a text is nearer to the author than to other people
-RIVALS = ("base", "styled", "five_shot", "swap")
+RIVALS = ("base", "styled", "five_shot", "retrieval", "swap")
 
 
 @dataclass

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from eval import ladder, ladder_run
+from eval.blog_projects import project_name
 from eval.draft_scores import DraftScore
 from eval.ladder import Rung, add_row, estimate_seconds, fullest_rows, load_rows
 from eval.ladder_tables import ladder_tables, pool_style
@@ -200,6 +201,6 @@ def test_rows_of_other_commits_are_made_again_when_asked(tmp_path, monkeypatch, 
 
 
 def test_names_of_projects_are_authors_names():
-    assert ladder_run.project_name(Rung(LARGE, "sample", 8, 0)) == "ladder-sample-qwen2-5-coder-0-5b"
-    long = [ladder_run.project_name(Rung(LARGE, "b" * 40 + end, 8, 0)) for end in "xy"]
+    assert project_name("ladder", "sample", LARGE) == "ladder-sample-qwen2-5-coder-0-5b"
+    long = [project_name("ladder", "b" * 40 + end, LARGE) for end in "xy"]
     assert len(set(long)) == 2 and {len(name) for name in long} == {41}

@@ -72,6 +72,25 @@ async function docxFile(page) {
 }
 
 export const pageScenarios = {
+  async length(page, { slow }) {
+    await page.addInitScript(() => {
+      const stored = JSON.parse(localStorage.getItem("blogtwin:settings") ?? "{}");
+      localStorage.setItem("blogtwin:settings", JSON.stringify({ ...stored, maxTokens: null }));
+    });
+    await page.goto("/");
+    const box = page.getByRole("textbox", { name: "What would you like to write?" });
+    await box.fill("Write about the harbour");
+    await page.getByLabel("Model").selectOption("base");
+    await page.getByLabel("Length").selectOption("100 words");
+    const sent = page.waitForRequest("**/api/v1/chat/completions");
+    await box.press("Enter");
+    assert.equal((await sent).postDataJSON().message, "Write about the harbour. About 100 words.");
+    await done(page, slow);
+    const [, answer] = (await api(page, `/api/v1/chat/sessions/${chatId(page)}`)).messages;
+    const words = answer.content.split(/\s+/).filter(Boolean).length;
+    assert.ok(answer.finish_reason === "stop" && words >= 80 && words <= 150, `${words} words: ${answer.content}`);
+    assert.equal(await page.getByLabel("Length").inputValue(), "100", "the choice stays");
+  },
   async write(page, { slow, look }) {
     const topics = await api(page, "/api/topics");
     await page.goto("/");

@@ -4,7 +4,7 @@ Each held-out post is asked for by its title in each of LENGTHS words, twice fro
 (`told`), and without that wish, but with the loop that counts the words (`counted`), which is what is served. See
 blogtwin/models/length.py.
 
-ended         share of the texts that come to an end by themselves, before four times the words that were asked for
+ended         share of the texts that come to an end by themselves, within ROOM tokens for each word asked for
 length_error  median of |ln(words / words asked for)|: 0.25 is a quarter more, or a fifth less
 style_gain    S(counted) − S(told), by each verifier, with its 95 % interval: what the counting costs
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blogtwin.models import chat
-from blogtwin.models.length import TOKENS_PER_WORD, WordTarget, hide_length_request, length_request
+from blogtwin.models.length import WordTarget, hide_length_request, length_request
 from blogtwin.models.llama_cpp import LlamaModel
 from blogtwin.sampling import SamplingParams
 from eval.rounding import round_metric, with_interval
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LENGTHS = (150, 200, 250)
 SYSTEMS = ("told", "counted")
 N_CTX, SEQUENCES = 2048, 12
-ROOM = 4  # times the words asked for, within which a text should end
+ROOM = 4  # tokens for each word asked for; a text needs about 1.4
 Row = dict[str, Any]
 
 
@@ -56,9 +56,7 @@ def write_texts(
     told = [chat.encode_prompt(tokenizer, messages) for _, messages in prompts]
     counted = [chat.encode_prompt(tokenizer, _hide_wish(messages)) for _, messages in prompts]
     limits = [
-        SamplingParams(
-            int(ROOM * words * TOKENS_PER_WORD / 2), sampling.temperature, sampling.top_p, sampling.repeat_penalty
-        )
+        SamplingParams(ROOM * words, sampling.temperature, sampling.top_p, sampling.repeat_penalty)
         for words, _ in prompts
     ]
     seeds = [(sampling.seed or 0) + number for number in range(len(prompts))]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from blogtwin.models.registry import BaseModelFiles
-    from eval.scorecard import Scorecard
+    from eval.scorecard import CorpusTexts, Scorecard
     from eval.style.impostors import Impostors
 
 CONTROL_DIR = Path("data/sample")  # posts by somebody else, unless the author's own are there
@@ -128,13 +128,10 @@ def collect_twin(params: Params, base: "BaseModelFiles", gguf: Path, name: str) 
     return rows
 
 
-def make_scorecard(params: Params, base: "BaseModelFiles", rows: list[Row]) -> "Scorecard":
-    """The scorecard of the rows of all systems."""
-    from blogtwin.models.gguf_export import quantised_base
+def scorecard_inputs(params: Params) -> "tuple[CorpusTexts, Impostors, list[str]]":
+    """(the author's posts, other people's, the title and topics of each prompt) that a scorecard is made from."""
     from corpus.examples import join_parts, post_topic
-    from eval.collect import OutputCollector
-    from eval.scorecard import CorpusTexts, build_scorecard
-    from eval.systems import System
+    from eval.scorecard import CorpusTexts
 
     training, held_out = join_parts(read_split("train")), join_parts(read_split("test", "valid"))
     ingested = {post["id"]: post for post in read_jsonl(RAW_DIR / "posts.jsonl")}
@@ -145,9 +142,19 @@ def make_scorecard(params: Params, base: "BaseModelFiles", rows: list[Row]) -> "
         titles=[ingested[post]["title"] for post in training],
         leaked_posts=len(training.keys() & held_out.keys()),
     )
-    impostors = load_reference_authors(params, posts.training + posts.held_out)
-    collector = OutputCollector(quantised_base(base, params.export.quantization), base, params)
     briefs = [post_topic(ingested[example["post_id"]]) for example in posts.prompts]
+    return posts, load_reference_authors(params, posts.training + posts.held_out), briefs
+
+
+def make_scorecard(params: Params, base: "BaseModelFiles", rows: list[Row]) -> "Scorecard":
+    """The scorecard of the rows of all systems."""
+    from blogtwin.models.gguf_export import quantised_base
+    from eval.collect import OutputCollector
+    from eval.scorecard import build_scorecard
+    from eval.systems import System
+
+    posts, impostors, briefs = scorecard_inputs(params)
+    collector = OutputCollector(quantised_base(base, params.export.quantization), base, params)
     twin, system = OutputCollector(require_twin(), base, params), System("twin", params.prepare.system)
     return build_scorecard(
         rows,

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from blogtwin.inference.client import MAX_STYLE_STRENGTH
 from blogtwin.models import chat
-from blogtwin.models.length import MAX_WORDS, MIN_WORDS, TOKENS_PER_WORD, length_request, requested_words
+from blogtwin.models.length import MAX_WORDS, MIN_WORDS, length_request, max_answer_tokens
 from corpus.examples import CONTINUE_TEMPLATES, WRITE_TEMPLATES
 from serve.app_state import AppState
 from serve.errors import ApiError
@@ -51,8 +51,7 @@ class PromptRequest(SamplingOptions):
 def usual_max_tokens(state: AppState, prompt: str) -> int:
     """The tokens of an answer for which a request sets no limit: those of params.yaml, or as many as the words need
     that the prompt asks for."""
-    wanted = round(requested_words(prompt) * TOKENS_PER_WORD)
-    return min(max(state.params.eval.max_tokens, wanted), state.settings.max_tokens)
+    return min(max_answer_tokens(prompt, state.params.eval.max_tokens), state.settings.max_tokens)
 
 
 def resolve_sampling(state: AppState, options: SamplingOptions, prompt: str) -> RequestSampling:

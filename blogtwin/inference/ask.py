@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TypedDict
 
 from blogtwin.config import Params
+from blogtwin.console import echo
 from blogtwin.inference.client import Engine, to_pydantic_ai
 from blogtwin.sampling import SamplingParams
 
@@ -86,3 +87,14 @@ async def ask_both(
             *(stream_answer(e, messages, params, max_tokens, show(n)) for n, e in engines.items())
         )
     return dict(zip(engines, answers))
+
+
+def print_answers(answers: dict[str, Answer]) -> None:
+    """Print each answer, with its length and time."""
+    for name, answer in answers.items():
+        words, end = len(answer["text"].split()), "finished" if answer["end"] == "stop" else "cut at --max-tokens"
+        echo(f"── {name} {'─' * 40}\n{answer['text']}")
+        echo(
+            f"   {words} words, {answer['tokens']} tokens in {answer['seconds']:.1f} s, the first after"
+            f" {answer['first']:.2f} s, {end}\n"
+        )

@@ -1,9 +1,9 @@
 """Texts of about the length that was asked for.
 
 A small model can't count the words it has written. So the loop that writes (decoding.py) counts for it: the text can't
-end before SHORTEST of the words that were asked for; from then on it ends with its paragraph, about LONGEST with its
-sentence, and at LATEST with its line. (vLLM's `min_tokens` and the ExponentialDecayLengthPenalty of transformers do the
-like, in tokens.)
+end before SHORTEST of the words that were asked for; from then on it ends with its paragraph, or with the sentence that
+is nearest to that number, and at LATEST with its line. (vLLM's `min_tokens` and the ExponentialDecayLengthPenalty of
+transformers do the like, in tokens.)
 
 The model is not shown a sentence that only says the length: a small one takes it for its topic. Of 24 texts of the
 sample's twin that were asked for by “About 200 words.”, 7 spoke of that number and 5 of words.
@@ -21,7 +21,7 @@ from blogtwin.text.sentences import ABBREVIATION
 if TYPE_CHECKING:
     from blogtwin.models.llama_cpp import LlamaModel
 
-SHORTEST, LONGEST, LATEST = 0.85, 1.05, 1.3  # of the words that were asked for
+SHORTEST, LATEST = 0.85, 1.3  # of the words that were asked for
 MIN_WORDS, MAX_WORDS = 20, 2000  # that somebody asks a post to have
 SEARCHED_CHARACTERS = 600  # of a message, from its start: further down is what somebody attached, or wants rewritten
 TOKENS_PER_WORD = 2.2  # at most, of a text in a language that the tokenizer knows
@@ -58,6 +58,11 @@ def requested_words(prompt: str) -> int:
     return found[-1] if found and MIN_WORDS <= found[-1] <= MAX_WORDS else 0
 
 
+def max_answer_tokens(prompt: str, usual: int) -> int:
+    """The token limit of an answer: the `usual` one, or as many as the words need that the prompt asks for."""
+    return max(usual, round(requested_words(prompt) * TOKENS_PER_WORD))
+
+
 def hide_length_request(prompt: str) -> str:
     """The prompt without sentences that only say how many words are wanted, where something else is left."""
     head, rest = prompt[:SEARCHED_CHARACTERS], prompt[SEARCHED_CHARACTERS:]
@@ -80,7 +85,7 @@ class WordTarget(Constraint):
             return np.where(ends, -math.inf, 0.0)
         # One more sentence, as long as those so far, would lead further away.
         half = count / max(1, len(STOP.findall(text))) / 2
-        if count + half >= LONGEST * self.words and ends_sentence(text):
+        if count + half >= self.words and ends_sentence(text):
             return np.where(ends, 0.0, -math.inf)
         return np.zeros(len(candidates))
 

@@ -93,7 +93,7 @@ def test_a_text_of_the_wanted_words_must_end_with_its_sentence(end):
 
 def test_a_text_ends_before_a_sentence_that_would_make_it_too_long():
     sentence = [WORD] * 9 + [STOP]
-    assert allowed(WordTarget(Vocabulary(), 20), sentence * 2) == {END}  # 18 words; 27 would be further from 21
+    assert allowed(WordTarget(Vocabulary(), 20), sentence * 2) == {END}  # 18 words; 27 would be further from 20
     short = [WORD, WORD, STOP]
     assert allowed(WordTarget(Vocabulary(), 20), short * 9) > {END}  # 18 words; 20 are nearer
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from blogtwin.hints import make_command
 from blogtwin.inference.client import http_client
+from blogtwin.models.length import requested_words
 from blogtwin.sampling import SamplingParams
 from serve import prometheus_metrics
 from serve.errors import ApiError
@@ -43,7 +44,7 @@ class Completion(BaseModel):
 
 async def stream_completion(one: LoadedModel, messages: list[dict], sampling: RequestSampling) -> AsyncIterator[Event]:
     """Events `delta` {text}, and at the end `written`, a Completion. Raises ApiError."""
-    from blogtwin.inference.chat_stream import Answer, EngineFailed, hold_notes, stream_answer
+    from blogtwin.inference.chat_stream import Answer, EngineFailed, end_near, hold_notes, stream_answer
 
     asked = time.perf_counter()
     async with prometheus_metrics.track_answer(one.model.name), one.limiter.acquire():
@@ -52,6 +53,9 @@ async def stream_completion(one: LoadedModel, messages: list[dict], sampling: Re
         answers = stream_answer(
             one.engine, messages, sampling, http_client(), sampling.stop, fields, repeats_prompt=hold_notes(messages)
         )
+        words = requested_words(messages[-1]["content"])
+        if words and not one.engine.counts_words:
+            answers = end_near(answers, words)
         try:
             async with contextlib.aclosing(answers):
                 async for answer in answers:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blogtwin.inference.client import Engine, to_pydantic_ai
+from blogtwin.models.length import sentence_end_near
 from blogtwin.sampling import SamplingParams
 
 if TYPE_CHECKING:
@@ -69,6 +70,19 @@ def stream_answer(
     if engine.name == "ollama":
         return _stream_from_ollama(engine, messages, sampling, client, stop, 0 if repeats_prompt else OLLAMA_LAST_N)
     return _stream_by_openai_protocol(engine, messages, sampling, client, stop, fields or {})
+
+
+async def end_near(answers: AsyncGenerator[Answer], words: int) -> AsyncGenerator[Answer]:
+    """An answer of an engine that can't count, ended with the sentence that is nearest to `words` words. One that ends
+    earlier by itself stays as it is."""
+    async with aclosing(answers):
+        async for answer in answers:
+            end = None if answer.end else sentence_end_near(answer.text, words)
+            if end is not None:
+                answer.text, answer.end = answer.text[:end], "stop"
+            yield answer
+            if end is not None:
+                return
 
 
 async def _stream_by_openai_protocol(

@@ -27,6 +27,7 @@ class Engine:
     model: str
     scales: bool = False  # whether a request can scale the adapter
     penalty: str = ""  # name of its field for the repeat penalty; a server without one may refuse such a request
+    counts_words: bool = False  # whether it keeps an answer to the words that a message asks for
     pid: int = 0  # of the process that this one started for it; 0: it is somebody else's
 
     def chat_model(self, http_client: "httpx2.AsyncClient | None" = None) -> Any:

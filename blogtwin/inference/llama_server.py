@@ -55,6 +55,7 @@ def serve_model(
             name,
             scales=adapter is not None,
             penalty="repeat_penalty",
+            counts_words=True,
             pid=process.pid or 0,
         )
     finally:

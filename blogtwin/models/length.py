@@ -69,6 +69,21 @@ def hide_length_request(prompt: str) -> str:
     return (WISH_SENTENCE.sub("", head) + rest).strip() or prompt
 
 
+def sentence_end_near(text: str, words: int) -> int | None:
+    """Where the sentence ends that is nearest to `words` words, as far as a text shows that is still written; None
+    where it is yet to come."""
+    for number, stop in enumerate(STOP.finditer(text), 1):
+        count = len(text[: stop.end()].split())
+        if stop.end() < len(text) and _is_nearest(count, number, words) and ends_sentence(text[: stop.end()]):
+            return stop.end()
+    return None
+
+
+def _is_nearest(count: int, sentences: int, words: int) -> bool:
+    """Whether one more sentence, as long as those so far on average, would lead further away from `words`."""
+    return count + count / max(1, sentences) / 2 >= words
+
+
 class WordTarget(Constraint):
     """Ends an answer near `words` words, where a paragraph or a sentence ends."""
 
@@ -83,9 +98,7 @@ class WordTarget(Constraint):
         ends = np.array([self.model.ends(int(token)) for token in candidates])
         if count < SHORTEST * self.words:
             return np.where(ends, -math.inf, 0.0)
-        # One more sentence, as long as those so far, would lead further away.
-        half = count / max(1, len(STOP.findall(text))) / 2
-        if count + half >= self.words and ends_sentence(text):
+        if _is_nearest(count, len(STOP.findall(text)), self.words) and ends_sentence(text):
             return np.where(ends, 0.0, -math.inf)
         return np.zeros(len(candidates))
 

@@ -1,10 +1,20 @@
 """How many words a prompt asks for, and where an answer may end then: rules over a vocabulary of single characters and
 words, without a model."""
 
+import asyncio
+
 import numpy as np
 import pytest
 
-from blogtwin.models.length import WordTarget, ends_sentence, hide_length_request, length_request, requested_words
+from blogtwin.inference.chat_stream import Answer, end_near
+from blogtwin.models.length import (
+    WordTarget,
+    ends_sentence,
+    hide_length_request,
+    length_request,
+    requested_words,
+    sentence_end_near,
+)
 
 PIECES = ["<end>", " rain", ".", "\n", " 3", "?", "”", " Dr"]
 END, WORD, STOP, NEWLINE, DIGIT, QUESTION, QUOTE, DOCTOR = range(len(PIECES))
@@ -96,6 +106,43 @@ def test_a_text_ends_before_a_sentence_that_would_make_it_too_long():
     assert allowed(WordTarget(Vocabulary(), 20), sentence * 2) == {END}  # 18 words; 27 would be further from 20
     short = [WORD, WORD, STOP]
     assert allowed(WordTarget(Vocabulary(), 20), short * 9) > {END}  # 18 words; 20 are nearer
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "shown"),
+    [
+        ("It rained. It was late. Nobody came.", 5, "It rained. It was late."),
+        ("It rained. It was late.", 5, None),  # the sentence may go on
+        ("It rained. It was late. ", 5, "It rained. It was late."),
+        ("It rained and rained and", 2, None),
+        ("It cost 3. 50 pounds. Late.", 3, "It cost 3. 50 pounds."),
+        ("Dr. Smith came late. He", 3, "Dr. Smith came late."),
+    ],
+)
+def test_a_text_that_is_still_written_is_ended_with_the_nearest_sentence(text, words, shown):
+    end = sentence_end_near(text, words)
+    assert (None if end is None else text[:end]) == shown
+
+
+def test_an_answer_of_an_engine_that_cannot_count_is_ended_and_its_request_dropped():
+    closed = []
+
+    async def answers():
+        try:
+            text = ""
+            for piece in ["It", " rained", ".", " It", " was", " late", ".", " No", "body", " came", "."]:
+                text += piece
+                yield Answer(text)
+        finally:
+            closed.append(True)
+
+    async def collect(words: int) -> list[Answer]:
+        return [Answer(a.text, end=a.end) async for a in end_near(answers(), words)]
+
+    *before, last = asyncio.run(collect(5))
+    assert (last.text, last.end) == ("It rained. It was late.", "stop") and closed == [True]
+    assert all(last.text.startswith(a.text) and not a.end for a in before)
+    assert asyncio.run(collect(50))[-1] == Answer("It rained. It was late. Nobody came.")
 
 
 def test_a_list_without_sentences_ends_with_a_line():

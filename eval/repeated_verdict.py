@@ -2,8 +2,10 @@
 what must never pass is measured as often.
 
 A run writes each held-out prompt once, and more where a gate is near its line, as stage 07 does. The rivals' texts are
-those of the scorecard. Cheats: `verbatim` copies of training posts, Markov chains of order 1 and 2, the author's own
-posts with their words shuffled, in lower case, or with one sentence over and over, and the base model's texts.
+those of the scorecard. What was written is cached, so a run that broke off goes on.
+
+Cheats: `verbatim` copies of training posts, Markov chains of order 1 and 2, the author's own posts with their words
+shuffled, in lower case, or with one sentence over and over, and the base model's texts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -99,7 +101,7 @@ def repeat_verdict(
         style_metrics(texts, posts.held_out, impostors, params.eval.seed),
     )
     outcomes = {}
-    for name in [one for one in texts if one[-1].isdigit()]:
+    for name in track([one for one in texts if one[-1].isdigit()], "judging"):
         evidence = measured.evidence(name)
         if name in writers:
 

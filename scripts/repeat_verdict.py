@@ -2,7 +2,7 @@
 
 Reads   data/split/, artifacts/gguf/twin.gguf, artifacts/eval/base.jsonl: run `make all` first
 Writes  artifacts/validate/verdicts.json   {what: {outcome: how often}}
-Run     python scripts/repeat_verdict.py [--runs 20]
+Run     python scripts/repeat_verdict.py [--runs 20]     takes two minutes a run or so
         python scripts/repeat_verdict.py --runs 15 --twin "trained again=FILE" --twin "another author's twin=FILE"
 """
 
